@@ -1,0 +1,3 @@
+//! The `userline` program.
+
+fn main() {}

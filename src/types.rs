@@ -1,0 +1,27 @@
+//! The words of the program: parsed values that every other module speaks in. Nothing here decides.
+
+mod change;
+mod event;
+mod identity;
+mod namespace;
+mod reason;
+mod room;
+mod secret;
+mod socket;
+mod target;
+mod text;
+mod time;
+mod user;
+
+pub use change::{Change, ChangeKind};
+pub use event::{EventName, EventNameError, Payload, PayloadError};
+pub use identity::Identity;
+pub use namespace::{Namespace, NamespaceError};
+pub use reason::Reason;
+pub use room::{Room, RoomError};
+pub use secret::Secret;
+pub use socket::{SocketId, SocketIdError};
+pub use target::{Except, Target};
+pub use text::TextError;
+pub use time::{Moment, Seq, Timestamp, WallMs};
+pub use user::{UserId, UserIdError};

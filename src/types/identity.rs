@@ -1,0 +1,17 @@
+//! The result of authentication.
+
+use super::{Room, UserId, WallMs};
+use serde_json::value::RawValue;
+
+/// Who a socket is, as authentication said; a client event never changes it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user.
+    pub user: UserId,
+    /// Rooms the socket joins at once, besides its own and its user's.
+    pub rooms: Vec<Room>,
+    /// What the backend wants to see beside the socket in the API; a JSON value as it was written.
+    pub data: Option<Box<RawValue>>,
+    /// When the credentials end.
+    pub expires_at: Option<WallMs>,
+}

@@ -1,0 +1,62 @@
+//! Why a socket is gone: a closed, documented list.
+
+use std::fmt;
+
+/// Why a socket was closed, or why its user went offline (the reason of the last socket).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The client said goodbye: `socket.disconnect()`.
+    ClientDisconnect,
+    /// The connection ended in an orderly way: tab closed, network changed, app closed.
+    TransportClose,
+    /// The connection broke, or spoke something other than the protocol.
+    TransportError,
+    /// The client did not answer a ping in time.
+    PingTimeout,
+    /// The client took too little of what was sent: bytes or time over the limit.
+    SlowConsumer,
+    /// The admin API disconnected it.
+    Kicked,
+    /// This server is stopping.
+    ServerShutdown,
+    /// The user had not come back when the startup grace after a restart of this server ended.
+    ServerRestart,
+    /// The reconcile sweep found it registered without a connection.
+    Audit,
+}
+
+impl Reason {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::ClientDisconnect,
+        Self::TransportClose,
+        Self::TransportError,
+        Self::PingTimeout,
+        Self::SlowConsumer,
+        Self::Kicked,
+        Self::ServerShutdown,
+        Self::ServerRestart,
+        Self::Audit,
+    ];
+
+    /// The stable name used in hooks, the API and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientDisconnect => "client_disconnect",
+            Self::TransportClose => "transport_close",
+            Self::TransportError => "transport_error",
+            Self::PingTimeout => "ping_timeout",
+            Self::SlowConsumer => "slow_consumer",
+            Self::Kicked => "kicked",
+            Self::ServerShutdown => "server_shutdown",
+            Self::ServerRestart => "server_restart",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,66 @@
+//! Groups of sockets.
+
+use super::text::{self, TextError};
+use super::{SocketId, UserId};
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The name of a room: 1 to 256 bytes of UTF-8 without control characters.
+///
+/// Two rooms are always there while somebody is in them: [`Room::of_user`] holds the sockets of one user,
+/// [`Room::of_socket`] one socket.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Room(Arc<str>);
+
+/// Why a text is not a room name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a room name {0}")]
+pub struct RoomError(#[from] TextError);
+
+impl Room {
+    /// Longest room name, in bytes.
+    pub const BYTES_MAX: usize = 256;
+    /// What the name of a user's own room begins with; only the server joins such rooms.
+    pub const USER_PREFIX: &str = "user:";
+
+    /// Takes the text as it is.
+    pub fn parse(text: &str) -> Result<Self, RoomError> {
+        text::check(text, Self::BYTES_MAX)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The room `user:{id}` of all sockets of one user.
+    pub fn of_user(user: &UserId) -> Self {
+        Self(format!("{}{user}", Self::USER_PREFIX).into())
+    }
+
+    /// The room that holds one socket, named by its public id.
+    pub fn of_socket(id: SocketId) -> Self {
+        Self(id.to_string().into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Room {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({})", self.0)
+    }
+}

@@ -1,0 +1,50 @@
+//! The public name of a socket.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// The public id of one client in one namespace: what the client sees as `socket.id`, what the API and hooks show.
+///
+/// 120 random bits, written as 20 characters of URL-safe base64. It is not the engine's session id, which is a
+/// bearer secret of the connection and is never shown.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId([u8; SocketId::BYTES]);
+
+/// The text is not 20 characters of URL-safe base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a socket id has 20 characters of URL-safe base64")]
+pub struct SocketIdError;
+
+impl SocketId {
+    /// Bytes of an id.
+    pub const BYTES: usize = 15;
+
+    /// An id of these bytes, which the caller drew at random.
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for SocketId {
+    type Err = SocketIdError;
+
+    fn from_str(text: &str) -> Result<Self, SocketIdError> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SocketIdError)?;
+        Ok(Self(bytes.try_into().map_err(|_| SocketIdError)?))
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SocketId({self})")
+    }
+}

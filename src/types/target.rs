@@ -1,0 +1,27 @@
+//! Who an emit is for.
+
+use super::{Room, SocketId, UserId};
+
+/// Who an emit is for: the union of the lists, each socket once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// All sockets of these users.
+    pub users: Vec<UserId>,
+    /// All sockets in these rooms.
+    pub rooms: Vec<Room>,
+    /// These sockets.
+    pub sockets: Vec<SocketId>,
+    /// Every socket of the namespace; the lists do not matter then.
+    pub all: bool,
+}
+
+/// Who of the target is left out. Names that nobody has are no error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Except {
+    /// All sockets of these users.
+    pub users: Vec<UserId>,
+    /// All sockets in these rooms.
+    pub rooms: Vec<Room>,
+    /// These sockets.
+    pub sockets: Vec<SocketId>,
+}

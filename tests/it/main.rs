@@ -1,0 +1,12 @@
+//! The whole suite in one binary: rules of the house, and the real program on free ports.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
+mod tidy;

@@ -1,0 +1,100 @@
+//! The rules of the house, as tests: a rule nobody checks is a wish.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, lowest first. A module uses only the floors below it, never a neighbour: so there are
+/// no cycles, and every module can be read, tested and replaced with what lies under it.
+const FLOORS: &[&[&str]] = &[
+    &["types"],
+    &["core"],
+    &["clock", "config", "metrics", "tasks"],
+    &["store"],
+    &["auth", "hooks", "wire"],
+    &["registry"],
+    &["realtime"],
+    &["admin", "socket"],
+    &["app", "telemetry"],
+    &["cli"],
+];
+const MAX_LINES: usize = 400;
+
+#[test]
+fn modules_use_only_lower_floors() {
+    let mut bad = Vec::new();
+    let mut seen = 0;
+    for file in rust_files("src") {
+        let own = module(&file);
+        let Some(own_floor) = floor_of(&own) else { continue };
+        let text = fs::read_to_string(&file).unwrap();
+        for hidden in ["crate::{", "super::super"] {
+            assert!(!text.contains(hidden), "{}: `{hidden}` hides what is used", file.display());
+        }
+        for used in crate_uses(&text) {
+            seen += 1;
+            if used != own && floor_of(&used).is_some_and(|floor| own_floor <= floor) {
+                bad.push(format!("{} uses crate::{used}, which is not below it", file.display()));
+            }
+        }
+    }
+    assert!(0 < seen, "found no `crate::` path at all: the check itself is broken");
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn every_module_has_a_floor() {
+    let lost: BTreeSet<String> = rust_files("src")
+        .iter()
+        .map(|file| module(file))
+        .filter(|name| name != "lib" && name != "main" && floor_of(name).is_none())
+        .collect();
+    assert!(lost.is_empty(), "add to FLOORS: {lost:?}");
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    for file in rust_files("src") {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "{}: {lines} lines, over {MAX_LINES}", file.display());
+        let is_test = file.ends_with("tests.rs");
+        let has_head = text.starts_with("//!") || text.starts_with("#![doc");
+        assert!(is_test || has_head, "{}: first line is not a `//!`", file.display());
+    }
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+fn module(file: &Path) -> String {
+    let inside = file.strip_prefix("src").unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn crate_uses(source: &str) -> BTreeSet<String> {
+    source
+        .split("crate::")
+        .skip(1)
+        .map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+fn rust_files(dir: impl AsRef<Path>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
