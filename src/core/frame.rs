@@ -1,0 +1,150 @@
+//! WebSocket frames (RFC 6455 §5.2) in the two dialects that are needed: unmasked as a server writes them, and with
+//! an all-zero mask as a client's are handed to the engine.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// FIN and the opcode of a text frame.
+const TEXT: u8 = 0x81;
+/// FIN and the opcode of a binary frame.
+const BINARY: u8 = 0x82;
+/// The opcode of a close frame, without FIN.
+const CLOSE: u8 = 0x08;
+const MASKED: u8 = 0x80;
+/// Longest head of an unmasked frame.
+pub const HEAD_MAX: usize = 10;
+
+/// What a frame holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A text message: an Engine.IO packet.
+    Text(Bytes),
+    /// A binary message: an attachment.
+    Binary(Bytes),
+    /// The engine says goodbye.
+    Close,
+    /// WebSocket's own ping, pong or a fragment: nothing the engine sends on its own account.
+    Other,
+}
+
+/// One unmasked text frame of these parts.
+pub fn text(parts: &[&[u8]]) -> Bytes {
+    encode(TEXT, parts)
+}
+
+/// One unmasked binary frame.
+pub fn binary(payload: &[u8]) -> Bytes {
+    encode(BINARY, &[payload])
+}
+
+/// Appends a client's text frame, masked with zeros: what [`text`] is for the other direction.
+pub fn put_client_text(to: &mut BytesMut, payload: &[u8]) {
+    put_client(to, TEXT, payload);
+}
+
+/// Appends a client's binary frame, masked with zeros.
+pub fn put_client_binary(to: &mut BytesMut, payload: &[u8]) {
+    put_client(to, BINARY, payload);
+}
+
+fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
+    let len = parts.iter().map(|part| part.len()).sum();
+    let mut frame = BytesMut::with_capacity(len + HEAD_MAX);
+    put_head(&mut frame, first, 0, len);
+    parts.iter().for_each(|part| frame.put_slice(part));
+    frame.freeze()
+}
+
+fn put_client(to: &mut BytesMut, first: u8, payload: &[u8]) {
+    to.reserve(payload.len() + HEAD_MAX + 4);
+    put_head(to, first, MASKED, payload.len());
+    to.put_u32(0); // the mask: x XOR 0 = x
+    to.put_slice(payload);
+}
+
+fn put_head(to: &mut BytesMut, first: u8, mask: u8, len: usize) {
+    to.put_u8(first);
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ 0..=125), _) => to.put_u8(mask | len),
+        (_, Ok(len)) => {
+            to.put_u8(mask | 126);
+            to.put_u16(len);
+        }
+        (_, Err(_)) => {
+            to.put_u8(mask | 127);
+            to.put_u64(u64::try_from(len).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+/// The bytes of the unmasked frame that stands at the beginning of `bytes` (head, whole), once its head is complete.
+fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (head, len) = match bytes {
+        [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+        [_, 127, rest @ ..] => {
+            let len = u64::from_be_bytes(*rest.first_chunk()?);
+            (10, usize::try_from(len).unwrap_or(usize::MAX))
+        }
+        [_, 126, ..] => return None,
+        [_, len, ..] => (2, usize::from(*len)),
+        _ => return None,
+    };
+    Some((head, len.saturating_add(head)))
+}
+
+/// Takes the first whole frame off `bytes` and returns it with its content; `None` if there is none.
+pub fn take(bytes: &mut Bytes) -> Option<(Bytes, Content)> {
+    let (head, whole) = measure(bytes)?;
+    if bytes.len() < whole {
+        return None;
+    }
+    let frame = bytes.split_to(whole);
+    let payload = frame.slice(head..);
+    let content = match frame.first() {
+        Some(&TEXT) => Content::Text(payload),
+        Some(&BINARY) => Content::Binary(payload),
+        Some(first) if first & 0x0f == CLOSE => Content::Close,
+        _ => Content::Other,
+    };
+    Some((frame, content))
+}
+
+/// Cuts a stream of unmasked frames, written in pieces of any size, into whole frames.
+#[derive(Debug, Default)]
+pub struct Cutter {
+    /// The beginning of a frame whose rest is still to come; no allocation while empty.
+    partial: BytesMut,
+}
+
+impl Cutter {
+    /// Takes the next piece of the stream and returns the whole frames it completes, back to back.
+    pub fn cut(&mut self, piece: &[u8]) -> Bytes {
+        if self.partial.is_empty() {
+            let whole = whole_frames(piece);
+            let (frames, rest) = piece.split_at(whole);
+            self.partial.extend_from_slice(rest);
+            return Bytes::copy_from_slice(frames);
+        }
+        self.partial.extend_from_slice(piece);
+        let whole = whole_frames(&self.partial);
+        let frames = self.partial.split_to(whole).freeze();
+        if self.partial.is_empty() {
+            self.partial = BytesMut::new(); // gives the memory back
+        }
+        frames
+    }
+}
+
+/// Bytes of the whole frames at the beginning of `bytes`.
+fn whole_frames(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some((_, whole)) = bytes.get(end..).and_then(measure) {
+        match end.checked_add(whole) {
+            Some(next) if next <= bytes.len() => end = next,
+            _ => break,
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests;

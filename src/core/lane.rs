@@ -1,0 +1,259 @@
+//! Everything that goes out on one connection, in order and within a bound.
+//!
+//! Two sources feed a connection: the engine writes handshakes, pings and acks; events come past it, already
+//! encoded. What a client may rely on is the order in which things were *asked for*, whichever way they went.
+//!
+//! ```text
+//!   event ──admit──► held ──(packets handed to the engine before it have passed)──┐
+//!              └──(nothing to wait for)─────────────────────────────────────────► pending ──► transport
+//!   engine ──engine──(whole frames, handshakes mended)────────────────────────────┘
+//! ```
+//!
+//! * Whoever hands a packet to the engine says so first ([`Lane::issue`]); an event admitted after that is held
+//!   until as many packets have passed. The reply to a CONNECT is such a packet, so nothing overtakes it.
+//! * A packet and its binary attachments are one unit: nothing goes between.
+//! * Pings have no order.
+
+use crate::core::frame::{self, Content, Cutter};
+use crate::core::packet::{self, Passing};
+use crate::types::Namespace;
+use bytes::{Buf as _, Bytes};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use thiserror::Error;
+
+/// The outgoing side of one connection.
+#[derive(Debug)]
+pub struct Lane {
+    cutter: Cutter,
+    /// What the client gets in place of the engine's open packet, which tells a secret.
+    open: Option<Bytes>,
+    /// What the client gets in place of the engine's reply to a CONNECT, by namespace.
+    replies: SmallVec<[(Namespace, Bytes); 1]>,
+    /// Packets handed to the engine …
+    issued: u32,
+    /// … and seen leaving it, attachments included.
+    passed: u32,
+    /// Binary frames still to come of the packet that is passing.
+    attachments: u32,
+    /// Events waiting for packets of the engine, each with the count it waits for; oldest first.
+    held: VecDeque<(u32, Bytes)>,
+    /// Bytes on their way out; the first may be the rest of a frame.
+    pending: VecDeque<Bytes>,
+    /// Bytes in `held` and `pending`.
+    queued: usize,
+    queued_max: usize,
+}
+
+/// What becomes of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is the transport's turn: write it, or [`Lane::push`] what cannot be written now.
+    Go,
+    /// It is kept and will follow by itself.
+    Held,
+    /// More bytes are waiting than the bound allows; it was not taken, the connection must be closed.
+    Full,
+}
+
+/// Why a connection cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LaneError {
+    /// More bytes are waiting than the bound allows.
+    #[error("more bytes are waiting for the client than the limit allows")]
+    Full,
+    /// The engine wrote a reply that nobody had prepared; it would show the engine's session id.
+    #[error("the engine answered a CONNECT that was not authenticated here")]
+    UnexpectedReply,
+}
+
+impl Lane {
+    /// A connection on which at most `queued_max` bytes may wait, and whose client is greeted with `open`.
+    pub fn new(open: Bytes, queued_max: usize) -> Self {
+        Self {
+            cutter: Cutter::default(),
+            open: Some(open),
+            replies: SmallVec::new(),
+            issued: 0,
+            passed: 0,
+            attachments: 0,
+            held: VecDeque::new(),
+            pending: VecDeque::new(),
+            queued: 0,
+            queued_max,
+        }
+    }
+
+    /// Says what to send when the engine answers the CONNECT of `namespace`, and, with `follows`, that events wait
+    /// for that answer (a refusal is not followed by events).
+    pub fn prepare_reply(&mut self, namespace: Namespace, reply: Bytes, follows: bool) {
+        self.replies.retain(|(it, _)| *it != namespace);
+        self.replies.push((namespace, reply));
+        if follows {
+            self.issue();
+        }
+    }
+
+    /// A packet is about to be handed to the engine: later events wait for it.
+    pub fn issue(&mut self) {
+        self.issued = self.issued.wrapping_add(1);
+    }
+
+    /// An event, as one or more whole frames.
+    pub fn admit(&mut self, event: &Bytes) -> Admission {
+        if self.is_open() {
+            return Admission::Go;
+        }
+        if self.exceeds(event.len()) {
+            return Admission::Full;
+        }
+        self.queued += event.len();
+        self.held.push_back((self.issued, event.clone()));
+        Admission::Held
+    }
+
+    /// The engine wrote `piece`: frames in pieces of any size. What may go out is pending afterwards.
+    pub fn engine(&mut self, piece: &[u8]) -> Result<(), LaneError> {
+        let mut frames = self.cutter.cut(piece);
+        while let Some((frame, content)) = frame::take(&mut frames) {
+            let frame = self.pass(frame, &content)?;
+            self.push(frame)?;
+            self.release();
+        }
+        Ok(())
+    }
+
+    /// Bytes whose turn it is, but that the transport does not want yet.
+    pub fn push(&mut self, bytes: Bytes) -> Result<(), LaneError> {
+        if self.exceeds(bytes.len()) {
+            return Err(LaneError::Full);
+        }
+        self.queued += bytes.len();
+        self.pending.push_back(bytes);
+        Ok(())
+    }
+
+    /// Nothing is pending: the next frame may be written at once.
+    pub fn is_clear(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Nothing waits at all, neither for the transport nor for the engine.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.is_open()
+    }
+
+    /// Bytes that wait.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Fills `slices` with the beginning of what is pending and returns how many were filled.
+    pub fn pending_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let filled = self.pending.len().min(slices.len());
+        self.pending.iter().zip(slices).for_each(|(bytes, slot)| *slot = IoSlice::new(bytes));
+        filled
+    }
+
+    /// The transport took the first `n` pending bytes.
+    pub fn wrote(&mut self, mut n: usize) {
+        self.queued = self.queued.saturating_sub(n);
+        while let Some(first) = self.pending.front_mut() {
+            if n < first.len() {
+                first.advance(n);
+                break;
+            }
+            n -= first.len();
+            self.pending.pop_front();
+        }
+        if self.pending.is_empty() {
+            self.pending = VecDeque::new(); // gives the memory back: thousands of idle connections have none
+        }
+    }
+
+    /// Takes whole pending frames, up to about `bytes_max` (one at least): what a poll is answered with.
+    pub fn take_frames(&mut self, bytes_max: usize) -> Vec<Bytes> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(first) = self.pending.front() {
+            if 0 < bytes && bytes_max < bytes + first.len() {
+                break;
+            }
+            bytes += first.len();
+            taken.extend(self.pending.pop_front());
+        }
+        self.queued = self.queued.saturating_sub(bytes);
+        taken
+    }
+
+    /// Forgets all that waits: the connection is closed.
+    pub fn clear(&mut self) {
+        (self.held, self.pending, self.queued) = (VecDeque::new(), VecDeque::new(), 0);
+    }
+
+    /// What the client gets in place of a frame of the engine; counts packets.
+    fn pass(&mut self, frame: Bytes, content: &Content) -> Result<Bytes, LaneError> {
+        match content {
+            Content::Text(text) => match packet::passing(text) {
+                Passing::Open => Ok(self.open.take().unwrap_or(frame)),
+                Passing::Connect(namespace) => {
+                    self.passed = self.passed.wrapping_add(1);
+                    self.reply(namespace).ok_or(LaneError::UnexpectedReply)
+                }
+                Passing::ConnectError(namespace) => Ok(self.reply(namespace).unwrap_or(frame)),
+                Passing::Packet { attachments: 0 } => {
+                    self.passed = self.passed.wrapping_add(1);
+                    Ok(frame)
+                }
+                Passing::Packet { attachments } => {
+                    self.attachments = attachments;
+                    Ok(frame)
+                }
+                Passing::Other => Ok(frame),
+            },
+            Content::Binary(_) => {
+                if 0 < self.attachments {
+                    self.attachments -= 1;
+                    self.passed = self.passed.wrapping_add(u32::from(self.attachments == 0));
+                }
+                Ok(frame)
+            }
+            Content::Close | Content::Other => Ok(frame),
+        }
+    }
+
+    fn reply(&mut self, namespace: &str) -> Option<Bytes> {
+        let index = self.replies.iter().position(|(it, _)| it.as_str() == namespace)?;
+        Some(self.replies.remove(index).1)
+    }
+
+    /// Moves the events whose packets have passed from `held` to `pending`.
+    fn release(&mut self) {
+        while self.attachments == 0
+            && self.held.front().is_some_and(|(after, _)| has_passed(self.passed, *after))
+        {
+            self.pending.extend(self.held.pop_front().map(|(_, event)| event));
+        }
+        if self.held.is_empty() {
+            self.held = VecDeque::new(); // gives the memory back
+        }
+    }
+
+    /// An event may go out now.
+    fn is_open(&self) -> bool {
+        self.attachments == 0 && self.held.is_empty() && self.issued == self.passed
+    }
+
+    fn exceeds(&self, more: usize) -> bool {
+        self.queued_max < self.queued.saturating_add(more)
+    }
+}
+
+/// Whether the count `passed` has reached `after`; counts wrap, and never are 2³¹ apart.
+fn has_passed(passed: u32, after: u32) -> bool {
+    passed.wrapping_sub(after) < u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The order rule, by brute force: both sources interleaved, the engine's bytes in pieces of random size.
+
+use super::{Admission, Lane, LaneError};
+use crate::core::frame::{self, Content};
+use crate::types::Namespace;
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+const PLENTY: usize = 1 << 30;
+
+fn text(packet: &str) -> Bytes {
+    frame::text(&[packet.as_bytes()])
+}
+
+/// A lane on which the root namespace has been answered.
+fn connected() -> Lane {
+    let mut lane = Lane::new(text("0{}"), PLENTY);
+    lane.prepare_reply(Namespace::root(), text("40{\"sid\":\"public\"}"), true);
+    lane.engine(&text("0{\"sid\":\"secret\"}")).unwrap();
+    lane.engine(&text("40{\"sid\":\"secret\"}")).unwrap();
+    drain(&mut lane);
+    lane
+}
+
+/// Takes all that is pending, as the texts of its packets.
+fn drain(lane: &mut Lane) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut slices = [IoSlice::new(&[]); 64];
+    let filled = lane.pending_slices(&mut slices);
+    let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+    lane.wrote(bytes.len());
+    let mut bytes = Bytes::from(bytes);
+    while let Some((_, content)) = frame::take(&mut bytes) {
+        texts.push(match content {
+            Content::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            Content::Binary(bytes) => format!("b{}", bytes.len()),
+            Content::Close | Content::Other => "-".to_owned(),
+        });
+    }
+    assert!(bytes.is_empty());
+    texts
+}
+
+#[test]
+fn the_client_never_sees_the_engines_session_id() {
+    let mut lane = Lane::new(text("0{\"sid\":\"ours\"}"), PLENTY);
+    lane.prepare_reply(Namespace::parse("/a").unwrap(), text("40/a,{\"sid\":\"public\"}"), true);
+
+    lane.engine(&text("0{\"sid\":\"secret\"}")).unwrap();
+    lane.engine(&text("40/a,{\"sid\":\"secret\"}")).unwrap();
+
+    assert_eq!(drain(&mut lane), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}"]);
+    assert_eq!(lane.engine(&text("40{\"sid\":\"secret\"}")), Err(LaneError::UnexpectedReply));
+}
+
+#[test]
+fn refusals_carry_what_was_prepared_and_others_pass() {
+    let mut lane = Lane::new(text("0{}"), PLENTY);
+    let refusal = text("44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
+    lane.prepare_reply(Namespace::root(), refusal, false);
+
+    lane.engine(&text("44{\"message\":\"token_expired\"}")).unwrap();
+    lane.engine(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
+
+    assert_eq!(
+        drain(&mut lane),
+        [
+            "44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}",
+            "44/none,{\"message\":\"Invalid namespace\"}"
+        ]
+    );
+    assert!(lane.is_idle(), "a refusal leaves nothing to wait for");
+}
+
+#[test]
+fn nothing_overtakes_the_connect_reply() {
+    let mut lane = Lane::new(text("0{}"), PLENTY);
+    lane.prepare_reply(Namespace::root(), text("40{}"), true);
+
+    assert_eq!(lane.admit(&text("42[1]")), Admission::Held);
+    lane.engine(&text("2")).unwrap();
+    assert_eq!(drain(&mut lane), ["2"], "a ping releases nothing");
+    lane.engine(&text("40{}")).unwrap();
+
+    assert_eq!(drain(&mut lane), ["40{}", "42[1]"]);
+    assert_eq!(lane.admit(&text("42[2]")), Admission::Go);
+}
+
+#[test]
+fn attachments_stay_with_their_packet() {
+    let mut lane = connected();
+    lane.issue();
+    assert_eq!(lane.admit(&text("42[1]")), Admission::Held);
+
+    lane.engine(&text("462-1[]")).unwrap();
+    lane.engine(&frame::binary(&[1])).unwrap();
+    assert_eq!(drain(&mut lane), ["462-1[]", "b1"]);
+    lane.engine(&frame::binary(&[1, 2])).unwrap();
+
+    assert_eq!(drain(&mut lane), ["b2", "42[1]"]);
+}
+
+#[test]
+fn at_the_bound_nothing_more_is_taken() {
+    let event = text("42[1]");
+    let mut lane = Lane::new(text("0{}"), event.len() * 2);
+    lane.issue();
+
+    assert_eq!(lane.admit(&event), Admission::Held);
+    assert_eq!(lane.admit(&event), Admission::Held);
+    assert_eq!(lane.admit(&event), Admission::Full);
+    assert_eq!(lane.push(event.clone()), Err(LaneError::Full));
+    assert_eq!(lane.queued(), event.len() * 2);
+    lane.clear();
+    assert_eq!(lane.queued(), 0);
+}
+
+#[test]
+fn polls_take_whole_frames_within_their_size_and_at_least_one() {
+    let mut lane = connected();
+    for n in 0..3 {
+        lane.push(text(&format!("42[{n}]"))).unwrap();
+    }
+
+    assert_eq!(lane.take_frames(1).len(), 1);
+    assert_eq!(lane.take_frames(1000).len(), 2);
+    assert!(lane.is_clear());
+    assert_eq!(lane.queued(), 0);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// An event is asked for.
+    Event,
+    /// An ack with so many attachments is handed to the engine.
+    Ack(u8),
+    Ping,
+    /// The engine writes so many bytes of what it has.
+    Engine(usize),
+    /// The transport takes so many bytes.
+    Transport(usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => Just(Op::Event),
+        2 => (0..3_u8).prop_map(Op::Ack),
+        1 => Just(Op::Ping),
+        3 => (1..40_usize).prop_map(Op::Engine),
+        3 => (1..40_usize).prop_map(Op::Transport),
+    ]
+}
+
+struct Run {
+    lane: Lane,
+    engine: VecDeque<u8>,
+    out: Vec<u8>,
+    asked: Vec<String>,
+    next: u32,
+}
+
+impl Run {
+    fn step(&mut self, op: &Op) {
+        match *op {
+            Op::Event => {
+                let packet = format!("42[\"e\",{}]", self.name());
+                let event = text(&packet);
+                self.asked.push(packet);
+                if self.lane.admit(&event) == Admission::Go {
+                    self.lane.push(event).unwrap();
+                }
+            }
+            Op::Ack(attachments) => {
+                let name = self.name();
+                let kind = if attachments == 0 { "43".to_owned() } else { format!("46{attachments}-") };
+                let packet = format!("{kind}{name}[]");
+                self.lane.issue();
+                self.engine.extend(text(&packet));
+                self.asked.push(packet);
+                for n in 1..=attachments {
+                    self.engine.extend(frame::binary(&vec![0; usize::from(n)]));
+                    self.asked.push(format!("b{n}"));
+                }
+            }
+            Op::Ping => self.engine.extend(text("2")),
+            Op::Engine(n) => {
+                let n = n.min(self.engine.len());
+                let piece: Vec<u8> = self.engine.drain(..n).collect();
+                self.lane.engine(&piece).unwrap();
+            }
+            Op::Transport(n) => {
+                let mut slices = [IoSlice::new(&[]); 8];
+                let filled = self.lane.pending_slices(&mut slices);
+                let bytes: Vec<u8> =
+                    slices[..filled].iter().flat_map(|slice| slice.to_vec()).take(n).collect();
+                self.lane.wrote(bytes.len());
+                self.out.extend(bytes);
+            }
+        }
+    }
+
+    fn name(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_was_asked_for_first_arrives_first(ops in prop::collection::vec(op(), 0..120)) {
+        let mut run = Run { lane: connected(), engine: VecDeque::new(), out: vec![], asked: vec![], next: 0 };
+        ops.iter().for_each(|op| run.step(op));
+        run.step(&Op::Engine(usize::MAX));
+        for _ in 0..run.asked.len() + ops.len() {
+            run.step(&Op::Transport(usize::MAX));
+        }
+
+        let mut bytes = Bytes::from(run.out);
+        let mut arrived = Vec::new();
+        while let Some((_, content)) = frame::take(&mut bytes) {
+            match content {
+                Content::Text(text) if &text[..] == b"2" => {}
+                Content::Text(text) => arrived.push(String::from_utf8(text.to_vec()).unwrap()),
+                Content::Binary(bytes) => arrived.push(format!("b{}", bytes.len())),
+                Content::Close | Content::Other => prop_assert!(false, "unknown frame"),
+            }
+        }
+        prop_assert!(bytes.is_empty(), "half a frame went out");
+        prop_assert_eq!(arrived, run.asked);
+        prop_assert!(run.lane.is_idle());
+        prop_assert_eq!(run.lane.queued(), 0);
+    }
+}
