@@ -6,4 +6,7 @@ pub mod core;
 
 pub mod clock;
 pub mod config;
+pub mod entropy;
 pub mod tasks;
+
+pub mod wire;

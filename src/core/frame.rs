@@ -10,6 +10,10 @@ const BINARY: u8 = 0x82;
 /// The opcode of a close frame, without FIN.
 const CLOSE: u8 = 0x08;
 const MASKED: u8 = 0x80;
+/// The length follows in two bytes.
+const LEN_16: u8 = 0x7e;
+/// The length follows in eight bytes.
+const LEN_64: u8 = 0x7f;
 /// Longest head of an unmasked frame.
 pub const HEAD_MAX: usize = 10;
 
@@ -50,7 +54,9 @@ fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
     let len = parts.iter().map(|part| part.len()).sum();
     let mut frame = BytesMut::with_capacity(len + HEAD_MAX);
     put_head(&mut frame, first, 0, len);
-    parts.iter().for_each(|part| frame.put_slice(part));
+    for part in parts {
+        frame.put_slice(part);
+    }
     frame.freeze()
 }
 
@@ -66,11 +72,11 @@ fn put_head(to: &mut BytesMut, first: u8, mask: u8, len: usize) {
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(len @ 0..=125), _) => to.put_u8(mask | len),
         (_, Ok(len)) => {
-            to.put_u8(mask | 126);
+            to.put_u8(mask | LEN_16);
             to.put_u16(len);
         }
         (_, Err(_)) => {
-            to.put_u8(mask | 127);
+            to.put_u8(mask | LEN_64);
             to.put_u64(u64::try_from(len).unwrap_or(u64::MAX));
         }
     }
@@ -79,12 +85,12 @@ fn put_head(to: &mut BytesMut, first: u8, mask: u8, len: usize) {
 /// The bytes of the unmasked frame that stands at the beginning of `bytes` (head, whole), once its head is complete.
 fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
     let (head, len) = match bytes {
-        [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
-        [_, 127, rest @ ..] => {
+        [_, LEN_16, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+        [_, LEN_64, rest @ ..] => {
             let len = u64::from_be_bytes(*rest.first_chunk()?);
             (10, usize::try_from(len).unwrap_or(usize::MAX))
         }
-        [_, 126, ..] => return None,
+        [_, LEN_16, ..] => return None,
         [_, len, ..] => (2, usize::from(*len)),
         _ => return None,
     };

@@ -66,7 +66,7 @@ pub fn connect(namespace: &Namespace, object: &str) -> Bytes {
     frame::text(&[b"40", prefix(namespace), comma(namespace), object.as_bytes()])
 }
 
-/// The frame of a CONNECT_ERROR with this JSON object.
+/// The frame of a refusal (`CONNECT_ERROR`) with this JSON object.
 pub fn connect_error(namespace: &Namespace, object: &str) -> Bytes {
     frame::text(&[b"44", prefix(namespace), comma(namespace), object.as_bytes()])
 }

@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn answers_hold_every_packet_in_order() {
         let unit = Bytes::from([frame::text(&[b"451-[]"]), frame::binary(&[1, 2, 3])].concat());
-        let frames = [frame::text(&[b"0{}"]), unit, Bytes::from_static(&[0x88, 0]), frame::text(&[b"2"])];
+        let frames =
+            [frame::text(&[b"0{}"]), unit, Bytes::from_static(&[0x88, 0]), frame::text(&[b"2"])];
 
         assert_eq!(encode(&frames), b"0{}\x1e451-[]\x1ebAQID\x1e2");
     }

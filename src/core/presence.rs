@@ -79,8 +79,7 @@ impl<S> Presence<S> {
 
     /// A user who was online when an earlier life of this process ended at `ended_at`: lingers until `deadline`.
     pub fn ghost(user: UserId, session: Session, ended_at: WallMs, deadline: Timestamp) -> Self {
-        let linger =
-            Linger { deadline, reason: Reason::ServerRestart, socket_closed_at: ended_at };
+        let linger = Linger { deadline, reason: Reason::ServerRestart, socket_closed_at: ended_at };
         Self { user, state: State::Lingering { session, linger } }
     }
 

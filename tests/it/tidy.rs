@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["types"],
     &["core"],
-    &["clock", "config", "metrics", "tasks"],
+    &["clock", "config", "entropy", "metrics", "tasks"],
     &["store"],
     &["auth", "hooks", "wire"],
     &["registry"],

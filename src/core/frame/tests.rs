@@ -51,11 +51,17 @@ proptest! {
 
 #[test]
 fn content_is_told_apart() {
-    let mut bytes = Bytes::from([text(&[b"4", b"2"]), binary(&[1, 2]), Bytes::from_static(&[0x88, 0])].concat());
+    let mut bytes = Bytes::from(
+        [text(&[b"4", b"2"]), binary(&[1, 2]), Bytes::from_static(&[0x88, 0])].concat(),
+    );
 
     let contents: Vec<Content> = std::iter::from_fn(|| take(&mut bytes).map(|it| it.1)).collect();
 
-    let expected = [Content::Text(Bytes::from("42")), Content::Binary(Bytes::from(vec![1, 2])), Content::Close];
+    let expected = [
+        Content::Text(Bytes::from("42")),
+        Content::Binary(Bytes::from(vec![1, 2])),
+        Content::Close,
+    ];
     assert_eq!(contents, expected);
 }
 
@@ -68,7 +74,8 @@ fn client_frames_are_what_a_websocket_library_reads() {
     put_client_binary(&mut bytes, &[1, 2, 3]);
     put_client_text(&mut bytes, long.as_bytes());
 
-    let mut read = WebSocket::from_raw_socket(std::io::Cursor::new(bytes.to_vec()), Role::Server, None);
+    let mut read =
+        WebSocket::from_raw_socket(std::io::Cursor::new(bytes.to_vec()), Role::Server, None);
 
     assert_eq!(read.read().unwrap(), Message::text("2probe"));
     assert_eq!(read.read().unwrap(), Message::binary(vec![1, 2, 3]));

@@ -174,7 +174,8 @@ impl Run {
             }
             Op::Ack(attachments) => {
                 let name = self.name();
-                let kind = if attachments == 0 { "43".to_owned() } else { format!("46{attachments}-") };
+                let kind =
+                    if attachments == 0 { "43".to_owned() } else { format!("46{attachments}-") };
                 let packet = format!("{kind}{name}[]");
                 self.lane.issue();
                 self.engine.extend(text(&packet));
