@@ -31,7 +31,7 @@ impl Tasks {
         drop(self.tracker.spawn(task.instrument(tracing::debug_span!("task", name))));
     }
 
-    /// Runs `task` to its own end; [`Tasks::stopped`] waits for it, within its limit.
+    /// Runs `task` to its own end; [`Tasks::stop`] waits for it, within its limit.
     pub fn spawn_to_end(
         &self,
         name: &'static str,

@@ -1,8 +1,10 @@
 //! The words of the program: parsed values that every other module speaks in. Nothing here decides.
 
 mod change;
+mod ending;
 mod event;
 mod identity;
+mod inbox;
 mod namespace;
 mod reason;
 mod room;
@@ -14,8 +16,10 @@ mod time;
 mod user;
 
 pub use change::{Change, ChangeKind};
+pub use ending::Ending;
 pub use event::{EventName, EventNameError, Payload, PayloadError};
 pub use identity::Identity;
+pub use inbox::{CollapseKey, CollapseKeyError, ItemId, ItemIdError, ItemSeq};
 pub use namespace::{Namespace, NamespaceError};
 pub use reason::Reason;
 pub use room::{Room, RoomError};

@@ -1,12 +1,27 @@
 //! `[admin]`: who may call the admin API.
 
+use super::reader::{Read, Reader};
 use crate::types::Secret;
+use std::time::Duration;
 
 /// Who may call the admin API.
 #[derive(Debug, Clone)]
 pub struct AdminConfig {
     /// Bearer keys; empty: the API refuses everybody.
     pub keys: Vec<ApiKey>,
+    /// Answers that are remembered for requests with an `Idempotency-Key`.
+    pub idempotency: IdempotencyConfig,
+}
+
+/// Which answers are remembered for requests with an `Idempotency-Key`.
+#[derive(Debug, Clone, Copy)]
+pub struct IdempotencyConfig {
+    /// How long.
+    pub keep: Duration,
+    /// How many.
+    pub entries_max: usize,
+    /// Bytes of all of them.
+    pub bytes_max: usize,
 }
 
 /// One bearer key.
@@ -32,6 +47,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Emit, Self::Read, Self::Control];
+
     /// The name in the configuration and in errors.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,4 +58,75 @@ impl Scope {
             Self::Control => "control",
         }
     }
+}
+
+const KEY: &str = "admin.keys";
+const KEYS_LEN_MAX: usize = 64;
+const KEY_BYTES_MIN: usize = 16;
+const NAME_BYTES_MAX: usize = 64;
+
+impl AdminConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let keys = read_keys(reader);
+        let idempotency = IdempotencyConfig::read(reader);
+        Ok(Self { keys: keys?, idempotency: idempotency? })
+    }
+}
+
+impl IdempotencyConfig {
+    fn read(reader: &mut Reader) -> Read<Self> {
+        let keep = Duration::from_mins(1)..=Duration::from_hours(7 * 24);
+        let keep = reader.duration("admin.idempotency_keep", keep);
+        let entries_max = reader.number("admin.idempotency_max", 1_000..=10_000_000);
+        let bytes_max = reader.size("admin.idempotency_bytes", 1_000_000..=10_000_000_000);
+        Ok(Self { keep: keep?, entries_max: entries_max?, bytes_max: bytes_max? })
+    }
+}
+
+fn read_keys(reader: &mut Reader) -> Read<Vec<ApiKey>> {
+    let prefixes = reader.tables(KEY, KEYS_LEN_MAX)?;
+    let keys: Vec<Read<ApiKey>> = prefixes.iter().map(|prefix| read_key(reader, prefix)).collect();
+    let keys: Vec<ApiKey> = keys.into_iter().collect::<Read<_>>()?;
+    for (index, key) in keys.iter().enumerate() {
+        let earlier = keys.iter().take(index);
+        if earlier.clone().any(|it| it.name == key.name) {
+            return Err(reader.reject(&format!("{KEY}[{index}].name"), "must be unique"));
+        }
+        if earlier.clone().any(|it| it.key == key.key) {
+            let rule = "must not be the key of another name";
+            return Err(reader.reject(&format!("{KEY}[{index}].key"), rule));
+        }
+    }
+    Ok(keys)
+}
+
+fn read_key(reader: &mut Reader, prefix: &str) -> Read<ApiKey> {
+    let name =
+        reader.parsed(&format!("{prefix}.name"), "must be a text of 1 to 64 bytes", |text| {
+            (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+        });
+    let key = read_secret(reader, &format!("{prefix}.key"));
+    let scopes_key = format!("{prefix}.scopes");
+    let scopes = reader.list(&scopes_key, Scope::ALL.len(), "must be emit, read, control", parse);
+    if scopes.as_ref().is_ok_and(Vec::is_empty) {
+        return Err(reader.reject(&scopes_key, "must have at least one of emit, read, control"));
+    }
+    Ok(ApiKey { name: name?, key: key?, scopes: scopes? })
+}
+
+fn read_secret(reader: &mut Reader, key: &str) -> Read<Secret> {
+    let rule = "must have at least 16 bytes; make one with `openssl rand -base64 32`";
+    match reader.secret(key)? {
+        None => Err(reader.reject(key, format!("is missing (or key_file): {rule}"))),
+        Some(text) if text.len() < KEY_BYTES_MIN => Err(reader.reject(key, rule)),
+        // A key travels in a header.
+        Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(reader.reject(key, "must be printable ASCII without spaces"))
+        }
+        Some(text) => Ok(Secret::new(text.into_bytes())),
+    }
+}
+
+fn parse(text: &str) -> Option<Scope> {
+    Scope::ALL.into_iter().find(|scope| scope.as_str() == text)
 }

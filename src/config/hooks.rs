@@ -1,6 +1,13 @@
 //! `[hooks]`: whom to tell about presence.
 
+mod endpoints;
+
+pub use endpoints::{HOOK_TYPES, parse_hook_secret};
+
+use super::reader::{Read, Reader};
+use super::shown_url::shown_url;
 use crate::types::Secret;
+use std::fmt;
 use std::time::Duration;
 
 /// Whom to tell about presence, and how hard to try.
@@ -27,16 +34,28 @@ pub struct HooksConfig {
 }
 
 /// One receiver.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EndpointConfig {
     /// Its name in the store, the API and logs; unique, never reuse one for another receiver.
     pub name: String,
-    /// Where to POST.
+    /// Where to POST; its query may hold a secret, see [`shown_url`].
     pub url: String,
     /// Signing secrets, the newest first; with two, requests carry two signatures during a rotation. At most 4.
     pub secrets: Vec<Secret>,
     /// Types sent, such as `user.offline`.
     pub events: Vec<String>,
+}
+
+impl fmt::Debug for EndpointConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, url, secrets, events } = self;
+        f.debug_struct("EndpointConfig")
+            .field("name", name)
+            .field("url", &shown_url(url))
+            .field("secrets", secrets)
+            .field("events", events)
+            .finish()
+    }
 }
 
 /// What happens to undelivered events of one user when newer ones come.
@@ -46,4 +65,40 @@ pub enum Coalesce {
     None,
     /// Only the newest undelivered event of a user is delivered; it says how many it replaced.
     Latest,
+}
+
+impl HooksConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let timeout =
+            reader.duration("hooks.timeout", Duration::from_millis(100)..=Duration::from_mins(5));
+        let retry_for = reader
+            .duration("hooks.retry_for", Duration::from_secs(1)..=Duration::from_hours(30 * 24));
+        let concurrency = reader.number("hooks.concurrency", 1..=1000);
+        let reject_after = reader.number("hooks.reject_after", 1..=1000);
+        let allow_private = reader.switch("hooks.allow_private");
+        let coalesce =
+            reader.parsed("hooks.coalesce", "must be none or latest", |text| match text {
+                "none" => Some(Coalesce::None),
+                "latest" => Some(Coalesce::Latest),
+                _ => None,
+            });
+        let backlog_max = reader.number("hooks.backlog_max", 1000..=1_000_000_000);
+        let batch_max = reader.number("hooks.batch_max", 1..=1000);
+        let endpoints = endpoints::read(reader);
+        let allow_private = allow_private?;
+        if !allow_private {
+            endpoints::refuse_private(reader, endpoints.as_deref().unwrap_or_default())?;
+        }
+        Ok(Self {
+            endpoints: endpoints?.into_iter().map(|(_, endpoint)| endpoint).collect(),
+            timeout: timeout?,
+            retry_for: retry_for?,
+            concurrency: concurrency?,
+            reject_after: reject_after?,
+            allow_private,
+            coalesce: coalesce?,
+            backlog_max: backlog_max?,
+            batch_max: batch_max?,
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! `[limits]`: the bounds of everything that strangers can grow.
 
+use super::reader::{Read, Reader};
 use std::time::Duration;
 
 /// The bounds of everything that strangers can grow.
@@ -21,4 +22,37 @@ pub struct LimitsConfig {
     pub rooms_per_socket: usize,
     /// Bytes of `auth` data a client may send when it connects.
     pub auth_bytes: usize,
+}
+
+const KB: u64 = 1000;
+const MB: u64 = 1000 * KB;
+
+impl LimitsConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
+        let payload = reader.size("limits.payload", KB..=100 * MB);
+        let buffer = reader.size("limits.buffer_bytes", KB..=1000 * MB);
+        let stall =
+            reader.duration("limits.stall", Duration::from_secs(1)..=Duration::from_mins(10));
+        let connections = reader.number("limits.connections", 1..=10_000_000);
+        let header_timeout = reader.duration("limits.header_timeout", patience());
+        let body_timeout = reader.duration("limits.body_timeout", patience());
+        let rooms_per_socket = reader.number("limits.rooms_per_socket", 1..=10_000);
+        let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
+        let config = Self {
+            payload_bytes: payload?,
+            buffer_bytes: buffer?,
+            stall: stall?,
+            connections: connections?,
+            header_timeout: header_timeout?,
+            body_timeout: body_timeout?,
+            rooms_per_socket: rooms_per_socket?,
+            auth_bytes: auth_bytes?,
+        };
+        if config.buffer_bytes < config.payload_bytes {
+            let rule = "must be at least limits.payload, or one large event would close its client";
+            return Err(reader.reject("limits.buffer_bytes", rule));
+        }
+        Ok(config)
+    }
 }

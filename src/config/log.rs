@@ -1,5 +1,8 @@
 //! `[log]`: what the operator reads.
 
+use super::reader::{Read, Reader};
+use tracing_subscriber::EnvFilter;
+
 /// What the operator reads.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -16,4 +19,31 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl LogConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let level = reader.parsed(
+            "log.level",
+            "must be error, warn, info, debug, trace or off, or a filter such as \
+             \"info,userline::hooks=debug\"",
+            parse_level,
+        );
+        let format = reader.parsed("log.format", "must be text or json", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        });
+        Ok(Self { level: level?, format: format? })
+    }
+}
+
+fn parse_level(text: &str) -> Option<String> {
+    // `EnvFilter` takes a misspelt level for the name of a module, and then nothing is logged.
+    let is_meant = |part: &str| {
+        part.contains(['=', '['])
+            || ["error", "warn", "info", "debug", "trace", "off"].contains(&part.trim())
+    };
+    let good = text.split(',').all(is_meant) && EnvFilter::try_new(text).is_ok();
+    good.then(|| text.to_owned())
 }

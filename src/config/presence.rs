@@ -1,5 +1,6 @@
 //! `[presence]`: when a user counts as gone.
 
+use super::reader::{Read, Reader};
 use std::time::Duration;
 
 /// When a user counts as gone.
@@ -11,4 +12,19 @@ pub struct PresenceConfig {
     pub startup_grace: Duration,
     /// Interval of the sweep that looks for registered sockets without a connection.
     pub sweep_interval: Duration,
+}
+
+impl PresenceConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let grace = || Duration::ZERO..=Duration::from_mins(10);
+        let config = (
+            reader.duration("presence.grace", grace()),
+            reader.duration("presence.startup_grace", grace()),
+            reader.duration(
+                "presence.sweep_interval",
+                Duration::from_secs(1)..=Duration::from_hours(1),
+            ),
+        );
+        Ok(Self { grace: config.0?, startup_grace: config.1?, sweep_interval: config.2? })
+    }
 }

@@ -1,5 +1,6 @@
 //! `[store]`: what survives a restart.
 
+use super::reader::{Read, Reader};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,4 +11,15 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// How long delivered events and dead letters stay for `GET /v1/events` and replay.
     pub keep_events: Duration,
+}
+
+impl StoreConfig {
+    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+        let data_dir = reader.parsed("store.data_dir", "must be a path", |text| {
+            (!text.is_empty()).then(|| PathBuf::from(text))
+        });
+        let keep_events = reader
+            .duration("store.keep_events", Duration::from_mins(1)..=Duration::from_hours(365 * 24));
+        Ok(Self { data_dir: data_dir?, keep_events: keep_events? })
+    }
 }

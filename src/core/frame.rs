@@ -97,6 +97,15 @@ fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
     Some((head, len.saturating_add(head)))
 }
 
+/// Splits the first whole frame off `bytes`: its opcode, its payload and what follows it; nothing is copied. `None` if
+/// it is not complete.
+pub fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (head, whole) = measure(bytes)?;
+    let (frame, rest) = bytes.split_at_checked(whole)?;
+    let payload = frame.get(head..)?;
+    Some((frame.first()? & 0x0f, payload, rest))
+}
+
 /// Takes the first whole frame off `bytes` and returns it with its content; `None` if there is none.
 pub fn take(bytes: &mut Bytes) -> Option<(Bytes, Content)> {
     let (head, whole) = measure(bytes)?;

@@ -10,7 +10,9 @@
 //! ```
 //!
 //! * Whoever hands a packet to the engine says so first ([`Lane::issue`]); an event admitted after that is held
-//!   until as many packets have passed. The reply to a CONNECT is such a packet, so nothing overtakes it.
+//!   until as many packets have passed.
+//! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`Step::Connect`]). A socket that
+//!   is only then made known to others can get no event before its reply.
 //! * A packet and its binary attachments are one unit: nothing goes between.
 //! * Pings have no order.
 
@@ -29,8 +31,10 @@ pub struct Lane {
     cutter: Cutter,
     /// What the client gets in place of the engine's open packet, which tells a secret.
     open: Option<Bytes>,
-    /// What the client gets in place of the engine's reply to a CONNECT, by namespace.
-    replies: SmallVec<[(Namespace, Bytes); 1]>,
+    /// What the client gets in place of the engine's refusal of a CONNECT, by namespace.
+    refusals: SmallVec<[(Namespace, Bytes); 1]>,
+    /// Whole frames of the engine that wait while a CONNECT is answered.
+    cut: Bytes,
     /// Packets handed to the engine …
     issued: u32,
     /// … and seen leaving it, attachments included.
@@ -57,16 +61,20 @@ pub enum Admission {
     Full,
 }
 
-/// Why a connection cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum LaneError {
-    /// More bytes are waiting than the bound allows.
-    #[error("more bytes are waiting for the client than the limit allows")]
-    Full,
-    /// The engine wrote a reply that nobody had prepared; it would show the engine's session id.
-    #[error("the engine answered a CONNECT that was not authenticated here")]
-    UnexpectedReply,
+/// How far the engine's bytes were followed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To their end.
+    Done,
+    /// To the engine's reply to the CONNECT of this namespace, which the client must not see: it tells the engine's
+    /// session id. Answer in its place ([`Lane::push`]), then go on with [`Lane::resume`].
+    Connect(String),
 }
+
+/// More bytes are waiting than the bound allows: the connection must be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("more bytes are waiting for the client than the limit allows")]
+pub struct Full;
 
 impl Lane {
     /// A connection on which at most `queued_max` bytes may wait, and whose client is greeted with `open`.
@@ -74,7 +82,8 @@ impl Lane {
         Self {
             cutter: Cutter::default(),
             open: Some(open),
-            replies: SmallVec::new(),
+            refusals: SmallVec::new(),
+            cut: Bytes::new(),
             issued: 0,
             passed: 0,
             attachments: 0,
@@ -85,14 +94,9 @@ impl Lane {
         }
     }
 
-    /// Says what to send when the engine answers the CONNECT of `namespace`, and, with `follows`, that events wait
-    /// for that answer (a refusal is not followed by events).
-    pub fn prepare_reply(&mut self, namespace: Namespace, reply: Bytes, follows: bool) {
-        self.replies.retain(|(it, _)| *it != namespace);
-        self.replies.push((namespace, reply));
-        if follows {
-            self.issue();
-        }
+    /// Says what to send when the engine refuses the next CONNECT of `namespace`.
+    pub fn prepare_refusal(&mut self, namespace: Namespace, refusal: Bytes) {
+        self.refusals.push((namespace, refusal));
     }
 
     /// A packet is about to be handed to the engine: later events wait for it.
@@ -114,20 +118,28 @@ impl Lane {
     }
 
     /// The engine wrote `piece`: frames in pieces of any size. What may go out is pending afterwards.
-    pub fn engine(&mut self, piece: &[u8]) -> Result<(), LaneError> {
-        let mut frames = self.cutter.cut(piece);
-        while let Some((frame, content)) = frame::take(&mut frames) {
-            let frame = self.pass(frame, &content)?;
-            self.push(frame)?;
+    pub fn engine(&mut self, piece: &[u8]) -> Result<Step, Full> {
+        self.cut = self.cutter.cut(piece);
+        self.resume()
+    }
+
+    /// Follows the engine's bytes further, after a CONNECT was answered.
+    pub fn resume(&mut self) -> Result<Step, Full> {
+        while let Some((frame, content)) = frame::take(&mut self.cut) {
+            match self.pass(frame, &content) {
+                Passed::Frame(frame) => self.push(frame)?,
+                Passed::Connect(namespace) => return Ok(Step::Connect(namespace)),
+            }
             self.release();
         }
-        Ok(())
+        self.cut = Bytes::new(); // gives the memory back
+        Ok(Step::Done)
     }
 
     /// Bytes whose turn it is, but that the transport does not want yet.
-    pub fn push(&mut self, bytes: Bytes) -> Result<(), LaneError> {
+    pub fn push(&mut self, bytes: Bytes) -> Result<(), Full> {
         if self.exceeds(bytes.len()) {
-            return Err(LaneError::Full);
+            return Err(Full);
         }
         self.queued += bytes.len();
         self.pending.push_back(bytes);
@@ -190,42 +202,35 @@ impl Lane {
     /// Forgets all that waits: the connection is closed.
     pub fn clear(&mut self) {
         (self.held, self.pending, self.queued) = (VecDeque::new(), VecDeque::new(), 0);
+        self.cut = Bytes::new();
     }
 
     /// What the client gets in place of a frame of the engine; counts packets.
-    fn pass(&mut self, frame: Bytes, content: &Content) -> Result<Bytes, LaneError> {
+    fn pass(&mut self, frame: Bytes, content: &Content) -> Passed {
         match content {
             Content::Text(text) => match packet::passing(text) {
-                Passing::Open => Ok(self.open.take().unwrap_or(frame)),
-                Passing::Connect(namespace) => {
-                    self.passed = self.passed.wrapping_add(1);
-                    self.reply(namespace).ok_or(LaneError::UnexpectedReply)
-                }
-                Passing::ConnectError(namespace) => Ok(self.reply(namespace).unwrap_or(frame)),
-                Passing::Packet { attachments: 0 } => {
-                    self.passed = self.passed.wrapping_add(1);
-                    Ok(frame)
-                }
-                Passing::Packet { attachments } => {
-                    self.attachments = attachments;
-                    Ok(frame)
-                }
-                Passing::Other => Ok(frame),
+                Passing::Open => return Passed::Frame(self.open.take().unwrap_or(frame)),
+                Passing::Connect(namespace) => return Passed::Connect(namespace.to_owned()),
+                Passing::ConnectError(namespace) => return Passed::Frame(self.refusal(namespace)),
+                Passing::Packet { attachments: 0 } => self.passed = self.passed.wrapping_add(1),
+                Passing::Packet { attachments } => self.attachments = attachments,
+                Passing::Other => {}
             },
-            Content::Binary(_) => {
-                if 0 < self.attachments {
-                    self.attachments -= 1;
-                    self.passed = self.passed.wrapping_add(u32::from(self.attachments == 0));
-                }
-                Ok(frame)
+            Content::Binary(_) if 0 < self.attachments => {
+                self.attachments -= 1;
+                self.passed = self.passed.wrapping_add(u32::from(self.attachments == 0));
             }
-            Content::Close | Content::Other => Ok(frame),
+            Content::Binary(_) | Content::Close | Content::Other => {}
         }
+        Passed::Frame(frame)
     }
 
-    fn reply(&mut self, namespace: &str) -> Option<Bytes> {
-        let index = self.replies.iter().position(|(it, _)| it.as_str() == namespace)?;
-        Some(self.replies.remove(index).1)
+    /// The refusal that was prepared; the engine by itself refuses only namespaces that do not exist.
+    fn refusal(&mut self, namespace: &str) -> Bytes {
+        match self.refusals.iter().position(|(it, _)| it.as_str() == namespace) {
+            Some(index) => self.refusals.remove(index).1,
+            None => packet::invalid_namespace(namespace),
+        }
     }
 
     /// Moves the events whose packets have passed from `held` to `pending`.
@@ -242,12 +247,20 @@ impl Lane {
 
     /// An event may go out now.
     fn is_open(&self) -> bool {
-        self.attachments == 0 && self.held.is_empty() && self.issued == self.passed
+        self.attachments == 0 && self.held.is_empty() && has_passed(self.passed, self.issued)
     }
 
     fn exceeds(&self, more: usize) -> bool {
         self.queued_max < self.queued.saturating_add(more)
     }
+}
+
+/// What became of a frame of the engine.
+enum Passed {
+    /// This goes to the client.
+    Frame(Bytes),
+    /// The reply to the CONNECT of this namespace: to be answered by the caller.
+    Connect(String),
 }
 
 /// Whether the count `passed` has reached `after`; counts wrap, and never are 2³¹ apart.

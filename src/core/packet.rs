@@ -5,6 +5,8 @@
 use crate::core::frame;
 use crate::types::{Namespace, Payload};
 use bytes::Bytes;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 /// What the engine has just written, as far as order and mending are concerned.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,12 +52,51 @@ fn namespace(rest: &[u8]) -> &str {
     rest.get(..end).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("/")
 }
 
-/// The frame of an event: `42/namespace,["event",arg,…]`. `event` is a JSON string, quotes included.
-pub fn event(namespace: &Namespace, event: &str, payload: &Payload) -> Bytes {
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * payload.args().len() + 6);
-    parts.extend([b"42".as_slice(), prefix(namespace), comma(namespace), b"[", event.as_bytes()]);
+/// An event: `42/namespace,["event",arg,…]`. `event` is a JSON string, quotes included; `offset` is the text that
+/// recovery appends as one more argument, without any character that JSON would escape. Buffers follow in frames of
+/// their own, which belong to the first: `451-["event",{"_placeholder":true,"num":0}]`.
+pub fn event(namespace: &Namespace, event: &str, payload: &Payload, offset: Option<&str>) -> Bytes {
+    let offset = offset.map(|it| format!(",\"{it}\"")).unwrap_or_default();
+    write_event(namespace, "", event, payload, &offset)
+}
+
+/// An event that asks for an ack: `42/namespace,id["event",arg,…]`. It has no offset: a stock client would not find it.
+pub fn event_asking(namespace: &Namespace, id: u64, event: &str, payload: &Payload) -> Bytes {
+    write_event(namespace, &id.to_string(), event, payload, "")
+}
+
+/// `id` and `tail` are put in as they are, the latter behind the arguments.
+fn write_event(
+    namespace: &Namespace,
+    id: &str,
+    event: &str,
+    payload: &Payload,
+    tail: &str,
+) -> Bytes {
+    let buffers = payload.buffers();
+    let kind = if buffers.is_empty() { "42".to_owned() } else { format!("45{}-", buffers.len()) };
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * payload.args().len() + 8);
+    parts.extend([kind.as_bytes(), prefix(namespace), comma(namespace), id.as_bytes()]);
+    parts.extend([b"[", event.as_bytes()]);
     for arg in payload.args() {
         parts.extend([b",".as_slice(), arg.get().as_bytes()]);
+    }
+    parts.extend([tail.as_bytes(), b"]"]);
+    let text = frame::text(&parts);
+    if buffers.is_empty() {
+        return text;
+    }
+    let frames = std::iter::once(text).chain(buffers.iter().map(|it| frame::binary(it)));
+    frames.collect::<Vec<_>>().concat().into()
+}
+
+/// The frame of an ack: `43/namespace,id[arg,…]`.
+pub fn ack(namespace: &Namespace, id: i64, args: &[&RawValue]) -> Bytes {
+    let id = id.to_string();
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * args.len() + 6);
+    parts.extend([b"43".as_slice(), prefix(namespace), comma(namespace), id.as_bytes(), b"["]);
+    for (index, arg) in args.iter().enumerate() {
+        parts.extend([if index == 0 { b"".as_slice() } else { b"," }, arg.get().as_bytes()]);
     }
     parts.push(b"]");
     frame::text(&parts)
@@ -69,6 +110,15 @@ pub fn connect(namespace: &Namespace, object: &str) -> Bytes {
 /// The frame of a refusal (`CONNECT_ERROR`) with this JSON object.
 pub fn connect_error(namespace: &Namespace, object: &str) -> Bytes {
     frame::text(&[b"44", prefix(namespace), comma(namespace), object.as_bytes()])
+}
+
+/// The refusal of a namespace that does not exist, in the words of Node's server, with a hint in `data`.
+pub fn invalid_namespace(namespace: &str) -> Bytes {
+    let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
+    let hint = "this server has no such namespace; if you meant a URL path, it belongs into the client's `path` option";
+    let data = json!({"code": "invalid_namespace", "message": hint});
+    let object = json!({"message": "Invalid namespace", "data": data}).to_string();
+    frame::text(&[b"44", prefix.as_bytes(), object.as_bytes()])
 }
 
 /// The frame of a DISCONNECT, after which a stock client does not come back by itself.
@@ -86,12 +136,13 @@ fn comma(namespace: &Namespace) -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Passing, connect, disconnect, event, passing};
+    use super::{Passing, ack, connect, disconnect, event, event_asking, passing};
     use crate::core::frame;
     use crate::types::{Namespace, Payload};
+    use bytes::Bytes;
     use serde_json::value::RawValue;
 
-    fn text(mut frame: bytes::Bytes) -> String {
+    fn text(mut frame: Bytes) -> String {
         match frame::take(&mut frame) {
             Some((_, frame::Content::Text(it))) => String::from_utf8(it.to_vec()).unwrap(),
             other => panic!("not a text frame: {other:?}"),
@@ -128,11 +179,37 @@ mod tests {
 
         let chat = Namespace::parse("/chat").unwrap();
         assert_eq!(
-            text(event(&chat, "\"hi\"", &payload)),
-            "42/chat,[\"hi\",{\"b\":1.0,\"a\":12345678901234567890.10},\"\\u00e9\"]"
+            text(event(&chat, "\"hi\"", &payload, Some("a.1"))),
+            "42/chat,[\"hi\",{\"b\":1.0,\"a\":12345678901234567890.10},\"\\u00e9\",\"a.1\"]"
         );
-        assert_eq!(text(event(&Namespace::root(), "\"hi\"", &Payload::default())), "42[\"hi\"]");
+        assert_eq!(
+            text(event(&Namespace::root(), "\"hi\"", &Payload::default(), None)),
+            "42[\"hi\"]"
+        );
         assert_eq!(text(connect(&Namespace::root(), "{}")), "40{}");
         assert_eq!(text(disconnect(&chat)), "41/chat,");
+        assert_eq!(text(event_asking(&chat, 7, "\"hi\"", &payload)), {
+            "42/chat,7[\"hi\",{\"b\":1.0,\"a\":12345678901234567890.10},\"\\u00e9\"]"
+        });
+        let (one, two) = (raw("1"), raw("{}"));
+        assert_eq!(text(ack(&chat, 7, &[&one, &two])), "43/chat,7[1,{}]");
+        assert_eq!(text(ack(&Namespace::root(), 0, &[])), "430[]");
+    }
+
+    #[test]
+    fn an_event_and_its_buffers_are_one_unit() {
+        let place = RawValue::from_string("{\"_placeholder\":true,\"num\":0}".into()).unwrap();
+        let payload = Payload::try_new(vec![place]).unwrap();
+        let payload = payload.with_buffers(vec![Bytes::from_static(&[1, 2]), Bytes::new()]);
+
+        let unit = event(&Namespace::root(), "\"b\"", &payload, Some("a.1"));
+
+        let text = "452-[\"b\",{\"_placeholder\":true,\"num\":0},\"a.1\"]";
+        let frames = [frame::text(&[text.as_bytes()]), frame::binary(&[1, 2]), frame::binary(&[])];
+        assert_eq!(unit, frames.concat());
+        let chat = Namespace::parse("/chat").unwrap();
+        let asking = event_asking(&chat, 3, "\"b\"", &payload);
+        let text = "452-/chat,3[\"b\",{\"_placeholder\":true,\"num\":0}]";
+        assert!(asking.starts_with(&frame::text(&[text.as_bytes()])), "{asking:?}");
     }
 }

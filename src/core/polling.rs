@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
-const SEPARATOR: u8 = 0x1e;
+/// What stands between two packets.
+pub const SEPARATOR: u8 = 0x1e;
 
 /// The packet that makes a waiting poll return without news.
 pub const NOOP: &[u8] = b"6";

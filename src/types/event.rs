@@ -1,6 +1,7 @@
 //! What is emitted: an event name and its arguments.
 
 use super::text::{self, TextError};
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::fmt;
 use thiserror::Error;
@@ -69,9 +70,13 @@ impl fmt::Debug for EventName {
     }
 }
 
-/// The arguments of an event, each the JSON text the sender wrote: number precision and key order included.
+/// The arguments of an event, each the JSON text the sender wrote: number precision and key order included; and the
+/// buffers for which there are places in them.
 #[derive(Debug, Clone, Default)]
-pub struct Payload(Vec<Box<RawValue>>);
+pub struct Payload {
+    args: Vec<Box<RawValue>>,
+    buffers: Vec<Bytes>,
+}
 
 /// More arguments than an event may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -92,11 +97,22 @@ impl Payload {
         if args.len() > Self::ARGS_MAX {
             return Err(PayloadError { len: args.len(), max: Self::ARGS_MAX });
         }
-        Ok(Self(args))
+        Ok(Self { args, buffers: Vec::new() })
+    }
+
+    /// The same with buffers; the arguments have a place for each, as `core::binary` makes them.
+    #[must_use]
+    pub fn with_buffers(self, buffers: Vec<Bytes>) -> Self {
+        Self { buffers, ..self }
     }
 
     /// The arguments in order.
     pub fn args(&self) -> &[Box<RawValue>] {
-        &self.0
+        &self.args
+    }
+
+    /// The buffers in order.
+    pub fn buffers(&self) -> &[Bytes] {
+        &self.buffers
     }
 }

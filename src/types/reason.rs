@@ -15,6 +15,8 @@ pub enum Reason {
     PingTimeout,
     /// The client took too little of what was sent: bytes or time over the limit.
     SlowConsumer,
+    /// The client came back on another connection and took this one's session over.
+    Replaced,
     /// The admin API disconnected it.
     Kicked,
     /// This server is stopping.
@@ -27,12 +29,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
         Self::PingTimeout,
         Self::SlowConsumer,
+        Self::Replaced,
         Self::Kicked,
         Self::ServerShutdown,
         Self::ServerRestart,
@@ -47,6 +50,7 @@ impl Reason {
             Self::TransportError => "transport_error",
             Self::PingTimeout => "ping_timeout",
             Self::SlowConsumer => "slow_consumer",
+            Self::Replaced => "replaced",
             Self::Kicked => "kicked",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",

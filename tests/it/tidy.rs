@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["core"],
     &["clock", "config", "entropy", "metrics", "tasks"],
     &["store"],
-    &["auth", "hooks", "wire"],
+    &["auth", "hooks", "recovery", "wire"],
     &["registry"],
     &["realtime"],
     &["admin", "socket"],

@@ -1,6 +1,6 @@
 //! Frames survive any way of being written.
 
-use super::{Content, Cutter, binary, put_client_binary, put_client_text, take, text};
+use super::{Content, Cutter, binary, put_client_binary, put_client_text, split, take, text};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
@@ -80,4 +80,19 @@ fn client_frames_are_what_a_websocket_library_reads() {
     assert_eq!(read.read().unwrap(), Message::text("2probe"));
     assert_eq!(read.read().unwrap(), Message::binary(vec![1, 2, 3]));
     assert_eq!(read.read().unwrap(), Message::text(long));
+}
+
+#[test]
+fn frames_are_split_without_being_copied() {
+    let bytes = [text(&[b"42"]), binary(&[1, 2]), Bytes::from_static(&[0x89, 0])].concat();
+
+    let (opcode, payload, rest) = split(&bytes).unwrap();
+
+    assert_eq!((opcode, payload), (1, b"42".as_slice()));
+    let (opcode, payload, rest) = split(rest).unwrap();
+    assert_eq!((opcode, payload, rest), (2, [1, 2].as_slice(), [0x89, 0].as_slice()));
+    assert_eq!(split(rest), Some((9, [].as_slice(), [].as_slice())));
+    for cut in 0..4 {
+        assert_eq!(split(&bytes[..cut]), None, "{cut}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The order rule, by brute force: both sources interleaved, the engine's bytes in pieces of random size.
 
-use super::{Admission, Lane, LaneError};
+use super::{Admission, Full, Lane, Step};
 use crate::core::frame::{self, Content};
 use crate::types::Namespace;
 use bytes::Bytes;
@@ -17,9 +17,10 @@ fn text(packet: &str) -> Bytes {
 /// A lane on which the root namespace has been answered.
 fn connected() -> Lane {
     let mut lane = Lane::new(text("0{}"), PLENTY);
-    lane.prepare_reply(Namespace::root(), text("40{\"sid\":\"public\"}"), true);
-    lane.engine(&text("0{\"sid\":\"secret\"}")).unwrap();
-    lane.engine(&text("40{\"sid\":\"secret\"}")).unwrap();
+    assert_eq!(lane.engine(&text("0{\"sid\":\"secret\"}")), Ok(Step::Done));
+    assert_eq!(lane.engine(&text("40{\"sid\":\"secret\"}")), Ok(Step::Connect("/".to_owned())));
+    lane.push(text("40{\"sid\":\"public\"}")).unwrap();
+    assert_eq!(lane.resume(), Ok(Step::Done));
     drain(&mut lane);
     lane
 }
@@ -46,46 +47,53 @@ fn drain(lane: &mut Lane) -> Vec<String> {
 #[test]
 fn the_client_never_sees_the_engines_session_id() {
     let mut lane = Lane::new(text("0{\"sid\":\"ours\"}"), PLENTY);
-    lane.prepare_reply(Namespace::parse("/a").unwrap(), text("40/a,{\"sid\":\"public\"}"), true);
+    let piece =
+        [text("0{\"sid\":\"secret\"}"), text("40/a,{\"sid\":\"secret\"}"), text("2")].concat();
 
-    lane.engine(&text("0{\"sid\":\"secret\"}")).unwrap();
-    lane.engine(&text("40/a,{\"sid\":\"secret\"}")).unwrap();
+    assert_eq!(lane.engine(&piece), Ok(Step::Connect("/a".to_owned())));
+    lane.push(text("40/a,{\"sid\":\"public\"}")).unwrap();
+    assert_eq!(lane.resume(), Ok(Step::Done));
 
-    assert_eq!(drain(&mut lane), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}"]);
-    assert_eq!(lane.engine(&text("40{\"sid\":\"secret\"}")), Err(LaneError::UnexpectedReply));
+    assert_eq!(drain(&mut lane), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}", "2"]);
 }
 
 #[test]
-fn refusals_carry_what_was_prepared_and_others_pass() {
+fn refusals_carry_what_was_prepared_and_unknown_namespaces_a_hint() {
     let mut lane = Lane::new(text("0{}"), PLENTY);
     let refusal = text("44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
-    lane.prepare_reply(Namespace::root(), refusal, false);
+    lane.prepare_refusal(Namespace::root(), refusal);
 
     lane.engine(&text("44{\"message\":\"token_expired\"}")).unwrap();
     lane.engine(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
 
-    assert_eq!(
-        drain(&mut lane),
-        [
-            "44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}",
-            "44/none,{\"message\":\"Invalid namespace\"}"
-        ]
-    );
+    let refused = drain(&mut lane);
+    assert_eq!(refused[0], "44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
+    assert!(refused[1].starts_with("44/none,{"), "{}", refused[1]);
+    assert!(refused[1].contains("\"invalid_namespace\""), "{}", refused[1]);
     assert!(lane.is_idle(), "a refusal leaves nothing to wait for");
 }
 
 #[test]
-fn nothing_overtakes_the_connect_reply() {
-    let mut lane = Lane::new(text("0{}"), PLENTY);
-    lane.prepare_reply(Namespace::root(), text("40{}"), true);
+fn an_event_waits_for_the_packets_that_the_engine_was_given_before_it() {
+    let mut lane = connected();
+    lane.issue();
 
     assert_eq!(lane.admit(&text("42[1]")), Admission::Held);
     lane.engine(&text("2")).unwrap();
     assert_eq!(drain(&mut lane), ["2"], "a ping releases nothing");
-    lane.engine(&text("40{}")).unwrap();
+    lane.engine(&text("430[]")).unwrap();
 
-    assert_eq!(drain(&mut lane), ["40{}", "42[1]"]);
+    assert_eq!(drain(&mut lane), ["430[]", "42[1]"]);
     assert_eq!(lane.admit(&text("42[2]")), Admission::Go);
+}
+
+#[test]
+fn a_packet_that_nobody_announced_holds_nothing_up() {
+    let mut lane = connected();
+
+    lane.engine(&text("42[0]")).unwrap();
+
+    assert_eq!(lane.admit(&text("42[1]")), Admission::Go);
 }
 
 #[test]
@@ -111,7 +119,7 @@ fn at_the_bound_nothing_more_is_taken() {
     assert_eq!(lane.admit(&event), Admission::Held);
     assert_eq!(lane.admit(&event), Admission::Held);
     assert_eq!(lane.admit(&event), Admission::Full);
-    assert_eq!(lane.push(event.clone()), Err(LaneError::Full));
+    assert_eq!(lane.push(event.clone()), Err(Full));
     assert_eq!(lane.queued(), event.len() * 2);
     lane.clear();
     assert_eq!(lane.queued(), 0);
@@ -213,7 +221,9 @@ proptest! {
     #[test]
     fn what_was_asked_for_first_arrives_first(ops in prop::collection::vec(op(), 0..120)) {
         let mut run = Run { lane: connected(), engine: VecDeque::new(), out: vec![], asked: vec![], next: 0 };
-        ops.iter().for_each(|op| run.step(op));
+        for op in &ops {
+            run.step(op);
+        }
         run.step(&Op::Engine(usize::MAX));
         for _ in 0..run.asked.len() + ops.len() {
             run.step(&Op::Transport(usize::MAX));

@@ -1,0 +1,202 @@
+//! The answers of clients to one emit that asked for them: who is awaited, and whether that was enough.
+
+use crate::types::{SocketId, Timestamp, UserId};
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Which answers the sender needs; with these, nobody else is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Need {
+    /// Every socket it was for.
+    #[default]
+    All,
+    /// One socket, whichever.
+    Any,
+    /// One socket of each user: of those that were named, and of those whose sockets it was for.
+    OnePerUser,
+}
+
+/// Why a socket's answer is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It did not answer in time.
+    Timeout,
+    /// It was gone before it answered; it may or may not have had the event.
+    Disconnected,
+    /// Its connection did not take the event: it was closing, or busy and the event was volatile.
+    NotSent,
+    /// Too many emits await an answer of this connection; it was not sent this one.
+    TooMany,
+    /// It was not waited for any more, because what was needed had come.
+    Cancelled,
+}
+
+/// The answers to one emit. `A` is what an answer says.
+#[derive(Debug)]
+pub struct Acks<A> {
+    need: Need,
+    sockets: IndexMap<SocketId, Asked<A>>,
+    users: BTreeMap<UserId, Count>,
+    all: Count,
+    /// Users who have not answered and still can.
+    awaited_users: usize,
+    /// Users who have answered.
+    answered_users: usize,
+    /// Bytes of answers that may still be kept.
+    bytes_left: usize,
+}
+
+#[derive(Debug)]
+struct Asked<A> {
+    user: UserId,
+    state: State<A>,
+}
+
+#[derive(Debug)]
+enum State<A> {
+    Waiting(Timestamp),
+    Acked(Duration, Option<A>),
+    Missing(Why),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    waiting: usize,
+    acked: usize,
+}
+
+/// What came of the answers, each list in the order in which the sockets were asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome<A> {
+    /// Whether what was needed came.
+    pub is_met: bool,
+    /// Who answered.
+    pub acks: Vec<Ack<A>>,
+    /// Who did not.
+    pub missing: Vec<Missing>,
+}
+
+/// A socket that answered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ack<A> {
+    /// Whose it is.
+    pub user: UserId,
+    /// The socket.
+    pub socket: SocketId,
+    /// From the emit to the answer.
+    pub took: Duration,
+    /// What it said; none if all answers together were too large to be kept.
+    pub answer: Option<A>,
+}
+
+/// A socket that did not answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Whose it is.
+    pub user: UserId,
+    /// The socket.
+    pub socket: SocketId,
+    /// Why.
+    pub why: Why,
+}
+
+impl<A> Acks<A> {
+    /// Nobody has been asked yet. `named` are users who are needed for [`Need::OnePerUser`] even if they are not here;
+    /// of all answers together at most `bytes_max` bytes are kept.
+    pub fn new(need: Need, named: impl IntoIterator<Item = UserId>, bytes_max: usize) -> Self {
+        Self {
+            need,
+            sockets: IndexMap::new(),
+            users: named.into_iter().map(|user| (user, Count::default())).collect(),
+            all: Count::default(),
+            awaited_users: 0,
+            answered_users: 0,
+            bytes_left: bytes_max,
+        }
+    }
+
+    /// A socket was sent the event; one that was asked before is not asked again.
+    pub fn ask(&mut self, socket: SocketId, user: UserId, now: Timestamp) {
+        if self.sockets.contains_key(&socket) {
+            return;
+        }
+        let of_user = self.users.entry(user.clone()).or_default();
+        self.awaited_users += usize::from(of_user.acked == 0 && of_user.waiting == 0);
+        of_user.waiting += 1;
+        self.all.waiting += 1;
+        self.sockets.insert(socket, Asked { user, state: State::Waiting(now) });
+    }
+
+    /// A socket it was for was not sent the event.
+    pub fn refuse(&mut self, socket: SocketId, user: UserId, why: Why) {
+        self.users.entry(user.clone()).or_default();
+        self.sockets.entry(socket).or_insert(Asked { user, state: State::Missing(why) });
+    }
+
+    /// A socket answered, with `len` bytes. The second answer of a socket, and that of one that was not asked, change
+    /// nothing.
+    pub fn hear(&mut self, socket: SocketId, answer: A, len: usize, now: Timestamp) {
+        let Some(asked) = self.sockets.get_mut(&socket) else { return };
+        let State::Waiting(since) = asked.state else { return };
+        let is_kept = len <= self.bytes_left;
+        self.bytes_left -= if is_kept { len } else { 0 };
+        asked.state = State::Acked(now.since(since), is_kept.then_some(answer));
+        let of_user = self.users.entry(asked.user.clone()).or_default();
+        if of_user.acked == 0 {
+            self.answered_users += 1;
+            self.awaited_users -= 1;
+        }
+        for count in [of_user, &mut self.all] {
+            count.acked += 1;
+            count.waiting -= 1;
+        }
+    }
+
+    /// A socket is gone; if it has answered, that changes nothing.
+    pub fn lose(&mut self, socket: SocketId) {
+        let Some(asked) = self.sockets.get_mut(&socket) else { return };
+        let State::Waiting(_) = asked.state else { return };
+        asked.state = State::Missing(Why::Disconnected);
+        let of_user = self.users.entry(asked.user.clone()).or_default();
+        of_user.waiting -= 1;
+        self.awaited_users -= usize::from(of_user.acked == 0 && of_user.waiting == 0);
+        self.all.waiting -= 1;
+    }
+
+    /// Whether what is needed has come. Where nobody was there, it has not.
+    pub fn is_met(&self) -> bool {
+        match self.need {
+            Need::All => 0 < self.all.acked && self.all.acked == self.sockets.len(),
+            Need::Any => 0 < self.all.acked,
+            Need::OnePerUser => !self.users.is_empty() && self.answered_users == self.users.len(),
+        }
+    }
+
+    /// Whether there is nothing to wait for: what is needed has come, or nobody is left who could bring it.
+    pub fn is_over(&self) -> bool {
+        let is_anybody_awaited = match self.need {
+            Need::All | Need::Any => 0 < self.all.waiting,
+            Need::OnePerUser => 0 < self.awaited_users,
+        };
+        self.is_met() || !is_anybody_awaited
+    }
+
+    /// Nobody is waited for any more: either it is over, or the time is.
+    pub fn end(self) -> Outcome<A> {
+        let is_met = self.is_met();
+        let late = if self.is_over() { Why::Cancelled } else { Why::Timeout };
+        let (mut acks, mut missing) = (Vec::with_capacity(self.all.acked), Vec::new());
+        for (socket, Asked { user, state }) in self.sockets {
+            match state {
+                State::Acked(took, answer) => acks.push(Ack { user, socket, took, answer }),
+                State::Missing(why) => missing.push(Missing { user, socket, why }),
+                State::Waiting(_) => missing.push(Missing { user, socket, why: late }),
+            }
+        }
+        Outcome { is_met, acks, missing }
+    }
+}
+
+#[cfg(test)]
+mod tests;

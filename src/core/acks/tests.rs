@@ -1,0 +1,200 @@
+use super::{Acks, Need, Outcome, Why};
+use crate::types::{SocketId, Timestamp, UserId};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+fn socket(n: u8) -> SocketId {
+    SocketId::from_bytes([n; SocketId::BYTES])
+}
+
+/// Ann with two sockets, Bob with one, all asked at 100.
+fn three(need: Need) -> Acks<u8> {
+    let mut acks = Acks::new(need, [user("ann"), user("bob")], 1000);
+    for (n, name) in [(1, "ann"), (2, "ann"), (3, "bob")] {
+        acks.ask(socket(n), user(name), Timestamp(100));
+    }
+    acks
+}
+
+fn hear(acks: &mut Acks<u8>, n: u8, at: u64) {
+    acks.hear(socket(n), n, 1, Timestamp(at));
+}
+
+fn missing(outcome: &Outcome<u8>) -> Vec<(SocketId, Why)> {
+    outcome.missing.iter().map(|it| (it.socket, it.why)).collect()
+}
+
+#[test]
+fn all_needs_every_socket() {
+    let mut acks = three(Need::All);
+    hear(&mut acks, 1, 105);
+    hear(&mut acks, 3, 110);
+    assert!(!acks.is_over());
+    hear(&mut acks, 2, 120);
+    assert!(acks.is_over() && acks.is_met());
+
+    let outcome = acks.end();
+
+    let took: Vec<u128> = outcome.acks.iter().map(|it| it.took.as_millis()).collect();
+    assert_eq!(took, [5, 20, 10], "in the order in which they were asked");
+    assert!(outcome.missing.is_empty());
+}
+
+#[test]
+fn any_is_over_with_the_first() {
+    let mut acks = three(Need::Any);
+    assert!(!acks.is_over());
+    hear(&mut acks, 2, 101);
+    assert!(acks.is_over() && acks.is_met());
+
+    let outcome = acks.end();
+
+    assert_eq!(missing(&outcome), [(socket(1), Why::Cancelled), (socket(3), Why::Cancelled)]);
+}
+
+#[test]
+fn one_per_user_needs_one_device_of_each() {
+    let mut acks = three(Need::OnePerUser);
+    hear(&mut acks, 1, 101);
+    hear(&mut acks, 2, 101);
+    assert!(!acks.is_over(), "bob has not answered");
+    hear(&mut acks, 3, 102);
+    assert!(acks.is_over() && acks.is_met());
+}
+
+#[test]
+fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
+    let mut acks = three(Need::OnePerUser);
+    hear(&mut acks, 1, 101);
+    acks.lose(socket(3));
+    assert!(acks.is_over() && !acks.is_met());
+    assert_eq!(missing(&acks.end()), [(socket(2), Why::Cancelled), (socket(3), Why::Disconnected)]);
+
+    let mut absent: Acks<u8> = Acks::new(Need::OnePerUser, [user("ann"), user("cy")], 1000);
+    absent.ask(socket(1), user("ann"), Timestamp(0));
+    hear(&mut absent, 1, 1);
+    assert!(absent.is_over() && !absent.is_met(), "cy is not here");
+}
+
+#[test]
+fn nobody_is_not_enough() {
+    for need in [Need::All, Need::Any, Need::OnePerUser] {
+        let acks: Acks<u8> = Acks::new(need, [], 1000);
+        assert!(acks.is_over() && !acks.is_met(), "{need:?}");
+    }
+}
+
+#[test]
+fn who_is_late_gone_or_was_not_sent_it_is_told() {
+    let mut acks = three(Need::All);
+    acks.lose(socket(1));
+    acks.refuse(socket(4), user("cy"), Why::TooMany);
+    acks.refuse(socket(5), user("cy"), Why::NotSent);
+    hear(&mut acks, 3, 101);
+
+    let outcome = acks.end();
+
+    let expected = [
+        (socket(1), Why::Disconnected),
+        (socket(2), Why::Timeout),
+        (socket(4), Why::TooMany),
+        (socket(5), Why::NotSent),
+    ];
+    assert_eq!(missing(&outcome), expected);
+    assert!(!outcome.is_met);
+}
+
+#[test]
+fn only_the_first_answer_counts_and_only_of_those_who_were_asked() {
+    let mut acks = three(Need::All);
+    acks.hear(socket(1), 10, 1, Timestamp(101));
+    acks.hear(socket(1), 11, 1, Timestamp(102));
+    acks.hear(socket(9), 9, 1, Timestamp(102));
+    acks.lose(socket(1));
+    acks.lose(socket(2));
+    acks.hear(socket(2), 2, 1, Timestamp(103));
+
+    let outcome = acks.end();
+
+    let answers: Vec<_> = outcome.acks.iter().map(|it| (it.socket, it.answer)).collect();
+    assert_eq!(answers, [(socket(1), Some(10))]);
+}
+
+#[test]
+fn answers_beyond_the_bound_count_without_what_they_say() {
+    let mut acks = Acks::new(Need::All, [], 10);
+    for n in 1..=3 {
+        acks.ask(socket(n), user("ann"), Timestamp(0));
+    }
+    acks.hear(socket(1), "a", 8, Timestamp(1));
+    acks.hear(socket(2), "b", 3, Timestamp(1));
+    acks.hear(socket(3), "c", 2, Timestamp(1));
+
+    let outcome = acks.end();
+
+    let answers: Vec<_> = outcome.acks.iter().map(|it| it.answer).collect();
+    assert_eq!(answers, [Some("a"), None, Some("c")]);
+    assert!(outcome.is_met);
+}
+
+/// What happened to the sockets, thought out the slow way.
+fn model(need: Need, named: &BTreeSet<u8>, sockets: &[(u8, Fate)]) -> (bool, bool) {
+    let of = |name: u8, fate: Fate| sockets.iter().any(|(n, it)| n % 4 == name && *it == fate);
+    let users: BTreeSet<u8> = sockets.iter().map(|(n, _)| n % 4).chain(named.clone()).collect();
+    let is_met = match need {
+        Need::All => !sockets.is_empty() && sockets.iter().all(|(_, fate)| *fate == Fate::Acked),
+        Need::Any => sockets.iter().any(|(_, fate)| *fate == Fate::Acked),
+        Need::OnePerUser => !users.is_empty() && users.iter().all(|it| of(*it, Fate::Acked)),
+    };
+    let is_stuck = match need {
+        Need::All | Need::Any => sockets.iter().all(|(_, fate)| *fate != Fate::Waiting),
+        Need::OnePerUser => users.iter().all(|it| of(*it, Fate::Acked) || !of(*it, Fate::Waiting)),
+    };
+    (is_met, is_met || is_stuck)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Waiting,
+    Acked,
+    Lost,
+    Refused,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn it_agrees_with_the_model(
+        need in prop_oneof![Just(Need::All), Just(Need::Any), Just(Need::OnePerUser)],
+        named in prop::collection::btree_set(0_u8..4, 0..4),
+        fates in prop::collection::vec(
+            prop_oneof![Just(Fate::Waiting), Just(Fate::Acked), Just(Fate::Lost), Just(Fate::Refused)],
+            0..12,
+        ),
+    ) {
+        let sockets: Vec<(u8, Fate)> = (0_u8..).zip(fates).collect();
+        let named_users = named.iter().map(|it| user(&it.to_string()));
+        let mut acks: Acks<u8> = Acks::new(need, named_users, 1000);
+        for (n, fate) in &sockets {
+            let of = user(&(n % 4).to_string());
+            match fate {
+                Fate::Refused => acks.refuse(socket(*n), of, Why::NotSent),
+                Fate::Waiting | Fate::Acked | Fate::Lost => acks.ask(socket(*n), of, Timestamp(0)),
+            }
+        }
+        for (n, fate) in &sockets {
+            match fate {
+                Fate::Acked => hear(&mut acks, *n, 1),
+                Fate::Lost => acks.lose(socket(*n)),
+                Fate::Waiting | Fate::Refused => {}
+            }
+        }
+        prop_assert_eq!((acks.is_met(), acks.is_over()), model(need, &named, &sockets));
+        let outcome = acks.end();
+        prop_assert_eq!(outcome.acks.len() + outcome.missing.len(), sockets.len());
+    }
+}

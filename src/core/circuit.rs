@@ -1,0 +1,195 @@
+//! Whether an endpoint as a whole is well: stops sending when it is not, and comes back gently.
+//!
+//! ```text
+//!             5 strikes in a row                probe accepted
+//!   Closed ───────────────────────▶ Open ─────────────────────▶ Warming (1, 2, 4, … requests at once)
+//!      ▲                            │  ▲ probe failed: 5, 10,         │        │
+//!      │                            └──┘ 20, 30 s between probes      │        │
+//!      └───────────────────────────────────────────────────────────────┘        │
+//!                      as many at once as configured                            │
+//!                                      ▲ 5 strikes, or nobody answers           │
+//!                                      └────────────────────────────────────────┘
+//! ```
+//!
+//! A strike is a failed request. A user who has struck since the last accepted request does not strike again by an
+//! answer (only by silence): one user whose events the receiver cannot digest never stops the events of others.
+
+#[cfg(test)]
+mod tests;
+
+use super::backoff;
+use crate::types::{Timestamp, UserId};
+use std::time::Duration;
+
+/// Strikes in a row that open the circuit.
+const STRIKES: usize = 5;
+/// Pause before the first probe, and its bound as it doubles.
+const PAUSE_FIRST: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The circuit of one endpoint.
+#[derive(Debug, Clone)]
+pub struct Circuit {
+    state: State,
+    /// Who struck since the last accepted request, at most [`STRIKES`]; one may be there several times by silence.
+    strikes: Vec<UserId>,
+    /// Requests at once when all is well.
+    concurrency: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Closed,
+    Open { probe_at: Timestamp, pause: Duration, probing: bool },
+    Warming { at_once: usize, accepted: usize },
+}
+
+/// Whether one more request may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Send,
+    /// It may, as the only one: it finds out whether the endpoint is back.
+    Probe,
+    /// Not now.
+    Wait,
+}
+
+/// What a request was sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To deliver.
+    Deliver,
+    /// To find out whether the endpoint is back.
+    Probe,
+}
+
+/// How a request failed, as far as it tells about the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody answered.
+    Silence,
+    /// The answer was not 2xx; it may have asked for patience.
+    Answer {
+        /// `Retry-After`, if there was one.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Circuit {
+    /// A closed circuit for an endpoint that takes `concurrency` requests at once (at least 1).
+    pub fn new(concurrency: usize) -> Self {
+        Self { state: State::Closed, strikes: Vec::new(), concurrency: concurrency.max(1) }
+    }
+
+    /// Whether one more request may start while `in_flight` are under way.
+    pub fn admit(&self, in_flight: usize, now: Timestamp) -> Admission {
+        match self.state {
+            State::Open { probing: false, probe_at, .. } if probe_at <= now => Admission::Probe,
+            State::Closed if in_flight < self.concurrency => Admission::Send,
+            State::Warming { at_once, .. } if in_flight < at_once => Admission::Send,
+            State::Open { .. } | State::Closed | State::Warming { .. } => Admission::Wait,
+        }
+    }
+
+    /// When [`Circuit::admit`] may say yes without any news; `None` if only an answer can change its mind.
+    pub fn admits_at(&self, in_flight: usize, now: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            State::Open { probing, probe_at, .. } => (!probing).then_some(probe_at),
+            State::Closed | State::Warming { .. } => {
+                (self.admit(in_flight, now) == Admission::Send).then_some(now)
+            }
+        }
+    }
+
+    /// A request has started.
+    pub fn started(&mut self, purpose: Purpose) {
+        self.set_probing(purpose, true);
+    }
+
+    /// A request was given up before it was sent.
+    pub fn cancelled(&mut self, purpose: Purpose) {
+        self.set_probing(purpose, false);
+    }
+
+    /// A request was accepted; `true` if that ends an outage.
+    pub fn accepted(&mut self) -> bool {
+        self.strikes.clear();
+        match self.state {
+            State::Closed => false,
+            State::Open { .. } => {
+                self.state = State::Warming { at_once: 1, accepted: 0 };
+                true
+            }
+            State::Warming { at_once, accepted } => {
+                self.state = self.warmer(at_once, accepted + 1);
+                false
+            }
+        }
+    }
+
+    /// A request about events of `user` (the first one's, in a batch) failed.
+    pub fn failed(&mut self, user: &UserId, failure: Failure, purpose: Purpose, now: Timestamp) {
+        let asked = match failure {
+            Failure::Answer { retry_after: Some(asked) } => backoff::honoured(asked),
+            Failure::Answer { retry_after: None } | Failure::Silence => Duration::ZERO,
+        };
+        match (self.state, purpose) {
+            (State::Open { pause, .. }, Purpose::Probe) => {
+                self.open((pause * 2).min(PAUSE_MAX), asked, now);
+            }
+            // Sent before the circuit opened: tells nothing new.
+            (State::Open { .. }, Purpose::Deliver) => {}
+            (State::Closed | State::Warming { .. }, _) => {
+                let silence = failure == Failure::Silence;
+                if silence || !self.strikes.contains(user) {
+                    self.strikes.push(user.clone());
+                }
+                let relapse = silence && matches!(self.state, State::Warming { .. });
+                if relapse || STRIKES <= self.strikes.len() {
+                    self.open(PAUSE_FIRST, asked, now);
+                }
+            }
+        }
+    }
+
+    /// Lets a probe go out now, whatever the pause.
+    pub fn hurry(&mut self, now: Timestamp) {
+        if let State::Open { probe_at, .. } = &mut self.state {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
+    /// Whether all sending has stopped.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// Whether the last request was accepted, or none was made.
+    pub fn is_well(&self) -> bool {
+        self.strikes.is_empty() && !self.is_open()
+    }
+
+    fn open(&mut self, pause: Duration, asked: Duration, now: Timestamp) {
+        self.strikes.truncate(STRIKES);
+        self.state = State::Open { probe_at: now + pause.max(asked), pause, probing: false };
+    }
+
+    fn warmer(&self, at_once: usize, accepted: usize) -> State {
+        if accepted < at_once {
+            return State::Warming { at_once, accepted };
+        }
+        let doubled = at_once.saturating_mul(2);
+        if self.concurrency <= doubled {
+            State::Closed
+        } else {
+            State::Warming { at_once: doubled, accepted: 0 }
+        }
+    }
+
+    fn set_probing(&mut self, purpose: Purpose, value: bool) {
+        if let (State::Open { probing, .. }, Purpose::Probe) = (&mut self.state, purpose) {
+            *probing = value;
+        }
+    }
+}

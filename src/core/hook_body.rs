@@ -1,0 +1,83 @@
+//! What a presence change looks like on the wire: body and id of its hook.
+//!
+//! The body is rendered once, when the change is recorded, so every retry sends the same bytes.
+
+#[cfg(test)]
+mod tests;
+
+use crate::types::{Change, ChangeKind, Seq, UserId, WallMs};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Bytes of a hash that go into an id: 128 bits keep two users apart.
+const HASH_BYTES: usize = 16;
+/// The last millisecond that RFC 3339 can write: the end of the year 9999.
+const LAST_MS: u64 = 253_402_300_799_999;
+
+/// The JSON body of a change:
+/// `{"type":"user.offline","timestamp":"…","data":{"user","seq","session","reason","online_since","last_socket_closed_at"}}`.
+///
+/// Times are RFC 3339 in UTC with milliseconds; `seq` and `session` are numbers. `user.online` has no more in `data`
+/// than `user`, `seq` and `session`.
+pub fn render(change: &Change) -> String {
+    let (hook_type, at) = (change.hook_type(), rfc3339(change.at));
+    let (user, seq, session) = (quoted(change.user.as_str()), change.seq.0, change.session.0);
+    let more = match &change.kind {
+        ChangeKind::Online => String::new(),
+        ChangeKind::Offline { reason, online_since, last_socket_closed_at } => format!(
+            r#","reason":"{reason}","online_since":"{}","last_socket_closed_at":"{}""#,
+            rfc3339(*online_since),
+            rfc3339(*last_socket_closed_at),
+        ),
+    };
+    format!(
+        r#"{{"type":"{hook_type}","timestamp":"{at}","data":{{"user":{user},"seq":{seq},"session":{session}{more}}}}}"#
+    )
+}
+
+/// The body with `"coalesced":n` in its `data`: `replaced` older events of the user were never sent. Unchanged for 0.
+pub fn with_coalesced(body: &str, replaced: u64) -> String {
+    match body.strip_suffix("}}") {
+        Some(open) if 0 < replaced => format!(r#"{open},"coalesced":{replaced}}}}}"#),
+        Some(_) | None => body.to_owned(),
+    }
+}
+
+/// The body of a batch: a JSON array of the bodies.
+pub fn batch(bodies: &[String]) -> String {
+    format!("[{}]", bodies.join(","))
+}
+
+/// The `webhook-id` of a change: `pr_<hash of the user>_<seq>`, the same at every attempt and unlike any other.
+///
+/// The user is hashed because the id travels in a header and in logs, and holds no dot because the signature is
+/// computed over parts that are separated by dots.
+pub fn webhook_id(user: &UserId, seq: Seq) -> String {
+    format!("pr_{}_{}", hash(user.as_str().as_bytes()), seq.0)
+}
+
+/// The `webhook-id` of a batch: `ba_<hash of the ids in it>`.
+///
+/// It is made of all ids, not of the first: the events of a failed batch are sent again one by one, and a receiver
+/// that drops repeated ids must not take one of them for the batch.
+pub fn batch_id(ids: &[String]) -> String {
+    format!("ba_{}", hash(ids.join("\n").as_bytes()))
+}
+
+/// A point in time as RFC 3339 in UTC with milliseconds, such as `2026-08-01T09:41:00.000Z`.
+pub fn rfc3339(at: WallMs) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at.0.min(LAST_MS));
+    humantime::format_rfc3339_millis(at).to_string()
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let whole = digest(&SHA256, bytes);
+    let part = whole.as_ref().get(..HASH_BYTES).unwrap_or_default();
+    URL_SAFE_NO_PAD.encode(part)
+}

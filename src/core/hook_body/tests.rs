@@ -1,0 +1,103 @@
+//! The exact bytes that receivers rely on.
+
+use super::{batch, batch_id, render, rfc3339, webhook_id, with_coalesced};
+use crate::types::{Change, ChangeKind, Reason, Seq, UserId, WallMs};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+#[test]
+fn an_online_body_says_who_and_which_session() {
+    assert_eq!(
+        render(&online("ann", 7)),
+        r#"{"type":"user.online","timestamp":"2026-08-01T09:41:00.123Z","data":{"user":"ann","seq":7,"session":7}}"#
+    );
+}
+
+#[test]
+fn an_offline_body_says_why_and_since_when() {
+    let kind = ChangeKind::Offline {
+        reason: Reason::PingTimeout,
+        online_since: WallMs(0),
+        last_socket_closed_at: WallMs(1_001),
+    };
+
+    assert_eq!(
+        render(&Change { kind, ..online("ann", 9) }),
+        concat!(
+            r#"{"type":"user.offline","timestamp":"2026-08-01T09:41:00.123Z","data":{"user":"ann","seq":9,"session":9,"#,
+            r#""reason":"ping_timeout","online_since":"1970-01-01T00:00:00.000Z","#,
+            r#""last_socket_closed_at":"1970-01-01T00:00:01.001Z"}}"#
+        )
+    );
+}
+
+#[test]
+fn a_time_beyond_all_calendars_is_still_written() {
+    assert_eq!(rfc3339(WallMs(u64::MAX)), "9999-12-31T23:59:59.999Z");
+}
+
+#[test]
+fn a_coalesced_body_says_how_many_it_replaced() {
+    let body = render(&online("ann", 7));
+
+    let data = &parsed(&with_coalesced(&body, 3))["data"];
+    assert_eq!(data["coalesced"], 3);
+    assert_eq!(data["user"], "ann");
+    assert_eq!(with_coalesced(&body, 0), body);
+}
+
+#[test]
+fn ids_have_the_promised_shape() {
+    let id = webhook_id(&user("ann"), Seq(1_785_577_260_000_000));
+
+    assert_eq!(id, "pr_SZFeDX1LQC4wF9AQvBwOgw_1785577260000000");
+}
+
+#[test]
+fn the_id_of_a_batch_depends_on_all_ids_in_it() {
+    let ids = |list: &[&str]| batch_id(&list.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    let all = [ids(&["a"]), ids(&["a", "b"]), ids(&["b", "a"]), ids(&["ab"])];
+
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    assert!(all.iter().all(|id| id.starts_with("ba_") && !id.contains('.')));
+}
+
+#[test]
+fn a_batch_is_an_array_in_the_given_order() {
+    let bodies = [render(&online("ann", 1)), render(&online("bob", 2))];
+
+    let array = parsed(&batch(&bodies));
+    assert_eq!(array[0]["data"]["user"], "ann");
+    assert_eq!(array[1]["data"]["user"], "bob");
+}
+
+proptest! {
+    #[test]
+    fn any_user_survives_the_trip_through_json(name in "[^\\p{C}]{1,60}", seq: u64, n: u64) {
+        let change = online(&name, seq);
+
+        let body = parsed(&with_coalesced(&render(&change), n));
+
+        prop_assert_eq!(body["data"]["user"].as_str(), Some(name.as_str()));
+        prop_assert_eq!(body["data"]["seq"].as_u64(), Some(seq));
+        prop_assert!(!webhook_id(&change.user, change.seq).contains('.'));
+    }
+}
+
+fn online(name: &str, seq: u64) -> Change {
+    Change {
+        user: user(name),
+        seq: Seq(seq),
+        session: Seq(seq),
+        at: WallMs(1_785_577_260_123),
+        kind: ChangeKind::Online,
+    }
+}
+
+fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+fn parsed(body: &str) -> serde_json::Value {
+    serde_json::from_str(body).unwrap()
+}

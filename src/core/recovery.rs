@@ -1,0 +1,285 @@
+//! Connection state recovery: what a client missed while its connection was down.
+//!
+//! The stock client (4.6 and later) does its part without any code of the app: it keeps the `pid` of its session and,
+//! of every event, the last argument if that is a string: the *offset*. When it comes back it sends both, and if it
+//! is answered with the same `pid`, `socket.recovered` is true.
+//!
+//! ```text
+//!   append: number ─► log ─► live sockets      one lock around each of the two makes it exactly once:
+//!   attach: log from the offset ─► become live  what is at or below the head is replayed, all above comes by itself
+//! ```
+//!
+//! One [`Recovery`] serves one namespace. Sessions end when their window has passed, when the client says goodbye, or
+//! when it is kicked. A `pid` is a bearer secret: it counts only for the user it was given to, after authentication,
+//! and a recovered session that is detached is taken over, not shared.
+
+mod log;
+mod sessions;
+
+pub use log::{Entry, Offset};
+pub use sessions::{Detached, Pid};
+
+use crate::types::{Except, Room, SocketId, Target, Timestamp, UserId};
+use bytes::Bytes;
+use log::Log;
+use sessions::{Session, Sessions};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The recent events and the sessions of one namespace. `S` is whatever the shell needs to end a live session's old
+/// connection.
+#[derive(Debug)]
+pub struct Recovery<S> {
+    log: Log,
+    sessions: Sessions<S>,
+    limits: RecoveryLimits,
+}
+
+/// What the shell keeps of a live session: its connection.
+pub trait Live {
+    /// The number of the last logged event that was for this connection, whether it could take it or not; 0 if none
+    /// was.
+    fn addressed(&self) -> u64;
+}
+
+/// The bounds of recovery in one namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct RecoveryLimits {
+    /// How long a client may be away.
+    pub window: Duration,
+    /// Events that are kept.
+    pub events_max: usize,
+    /// Bytes of events that are kept.
+    pub bytes_max: usize,
+    /// Sessions that are kept of clients that are away.
+    pub sessions_max: usize,
+    /// Bytes that one client may have missed; more is not replayed, because it would overflow its connection.
+    pub replay_bytes_max: usize,
+}
+
+/// Who an event was for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Who got it.
+    pub target: Target,
+    /// Who of these did not.
+    pub except: Except,
+}
+
+/// As whom a socket is addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its user.
+    pub user: UserId,
+    /// The rooms it is in, besides its user's and its own.
+    pub rooms: Vec<Room>,
+    /// Its public ids: its own, and those of the connections it recovered.
+    pub ids: Vec<SocketId>,
+}
+
+/// A socket that comes with the name of an earlier session.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The session it says it had.
+    pub pid: &'a Pid,
+    /// The last offset it says it saw; a client that has seen no event has none.
+    pub offset: Option<&'a str>,
+}
+
+/// A socket that becomes live.
+#[derive(Debug)]
+pub struct Newcomer<S> {
+    /// Who it is now.
+    pub member: Member,
+    /// Names its session if none is recovered.
+    pub fresh: Pid,
+    /// What ends its connection.
+    pub socket: S,
+}
+
+/// What a socket gets when it becomes live.
+#[derive(Debug)]
+pub struct Attached<S> {
+    /// The name of its session: the claimed one if it was recovered.
+    pub pid: Pid,
+    /// Whether the earlier session goes on.
+    pub is_recovered: bool,
+    /// What it missed, in order, each with its offset.
+    pub missed: Vec<Bytes>,
+    /// The number of the last of these; 0 if it missed nothing. It counts as addressed.
+    pub last_missed: u64,
+    /// Where the log stands: the offset of whatever the socket is sent now.
+    pub head: Offset,
+    /// The connection that had the session, if it is still there: it must be closed.
+    pub replaced: Option<S>,
+}
+
+impl Member {
+    fn is_addressed(&self, audience: &Audience) -> bool {
+        let Audience { target, except } = audience;
+        self.is_named(&target.users, &target.rooms, &target.sockets, target.all)
+            && !self.is_named(&except.users, &except.rooms, &except.sockets, false)
+    }
+
+    fn is_named(&self, users: &[UserId], rooms: &[Room], ids: &[SocketId], all: bool) -> bool {
+        all || users.contains(&self.user)
+            || ids.iter().any(|id| self.ids.contains(id))
+            || rooms.iter().any(|room| self.is_in(room))
+    }
+
+    fn is_in(&self, room: &Room) -> bool {
+        self.rooms.contains(room)
+            || room.as_str().strip_prefix(Room::USER_PREFIX) == Some(self.user.as_str())
+            || self.ids.iter().any(|id| Room::of_socket(*id) == *room)
+    }
+}
+
+impl<S: Live> Recovery<S> {
+    /// Nothing has happened. `life` tells this log from those of other lives of the process.
+    pub fn new(limits: RecoveryLimits, life: u64) -> Self {
+        Self { log: Log::new(limits, life), sessions: Sessions::new(limits), limits }
+    }
+
+    /// An event that can be recovered. `encode` makes its frame, offset included.
+    pub fn append(
+        &mut self,
+        audience: Arc<Audience>,
+        now: Timestamp,
+        encode: impl FnOnce(&Offset) -> Bytes,
+    ) -> Bytes {
+        self.log.append(audience, now, encode)
+    }
+
+    /// Where the log stands: the offset of events that are sent now and cannot be recovered.
+    pub fn head(&self) -> Offset {
+        self.log.head()
+    }
+
+    /// A socket becomes live. Of what was missed it gets what its session was entitled to then and is still entitled
+    /// to.
+    pub fn attach(
+        &mut self,
+        newcomer: Newcomer<S>,
+        claim: Option<Claim<'_>>,
+        now: Timestamp,
+    ) -> Attached<S> {
+        let Newcomer { member, fresh, socket } = newcomer;
+        let head = self.log.head();
+        let earlier = claim.and_then(|claim| {
+            let earlier = self.sessions.take(claim.pid, &member.user, now)?;
+            Some((claim, earlier))
+        });
+        let Some((claim, earlier)) = earlier else {
+            self.sessions.insert(fresh.clone(), member, socket, self.log.position());
+            return Attached {
+                pid: fresh,
+                is_recovered: false,
+                missed: Vec::new(),
+                last_missed: 0,
+                head,
+                replaced: None,
+            };
+        };
+        let from = self.resume_after(&earlier, claim.offset);
+        let replaced = earlier.socket;
+        let entitled = Member {
+            user: member.user.clone(),
+            rooms: earlier
+                .member
+                .rooms
+                .iter()
+                .filter(|it| member.rooms.contains(it))
+                .cloned()
+                .collect(),
+            ids: earlier.member.ids,
+        };
+        let is_bearable = |(missed, _): &(Vec<Bytes>, u64)| {
+            missed.iter().map(Bytes::len).sum::<usize>() <= self.limits.replay_bytes_max
+        };
+        let missed = from.and_then(|from| self.log.since(from, &entitled)).filter(is_bearable);
+        let (pid, is_recovered) =
+            if missed.is_some() { (claim.pid.clone(), true) } else { (fresh, false) };
+        let mut ids = member.ids.clone();
+        if is_recovered {
+            ids.extend(entitled.ids);
+            ids.truncate(IDS_MAX);
+        }
+        let member = Member { ids, ..member };
+        let began_at = if is_recovered { earlier.began_at } else { self.log.position() };
+        self.sessions.insert(pid.clone(), member, socket, began_at);
+        let (missed, last_missed) = missed.unwrap_or_default();
+        Attached { pid, is_recovered, missed, last_missed, head, replaced }
+    }
+
+    /// The number of the last event that the client has, or that was not for it; `None` if it claims one that never
+    /// was.
+    fn resume_after(&self, earlier: &Session<S>, offset: Option<&str>) -> Option<u64> {
+        let Some(offset) = offset else { return Some(earlier.began_at) };
+        let claimed = self.log.locate(offset)?.max(earlier.began_at);
+        // Who has the last event that was for it has missed nothing until it was cut off, however far the log has moved
+        // on since with events for others.
+        let (addressed, cut_off_at) = earlier.addressed(self.log.position());
+        Some(if addressed <= claimed { claimed.max(cut_off_at) } else { claimed })
+    }
+
+    /// A socket is gone; its session is kept for the window. `id` is the socket's public id: news of a connection that
+    /// was replaced changes nothing.
+    ///
+    /// Call it under the same lock under which the socket stops being addressed.
+    pub fn detach(&mut self, pid: &Pid, id: SocketId, now: Timestamp) {
+        self.sessions.detach(pid, id, self.log.position(), now);
+    }
+
+    /// A session is over for good.
+    pub fn end(&mut self, pid: &Pid, id: SocketId) {
+        self.sessions.end(pid, id);
+    }
+
+    /// Forgets what is older than the window.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.log.expire(now);
+        self.sessions.expire(now);
+    }
+
+    /// Live and detached sessions.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What has to be kept over a graceful restart: the log and all sessions; by then every client is away.
+    pub fn dump(&self) -> Dump {
+        Dump {
+            life: self.log.life(),
+            last: self.log.position(),
+            entries: self.log.entries().cloned().collect(),
+            sessions: self.sessions.all(self.log.position()),
+        }
+    }
+
+    /// Takes up what [`Recovery::dump`] gave, as if it had just happened. A log with holes is not taken up.
+    pub fn restore(&mut self, dump: Dump, now: Timestamp) {
+        let Dump { life, last, entries, sessions } = dump;
+        if self.log.restore(life, last, entries, now) {
+            self.sessions.restore(sessions, now);
+        }
+    }
+}
+
+/// What survives a graceful restart.
+#[derive(Debug, Clone)]
+pub struct Dump {
+    /// Which log it is.
+    pub life: u64,
+    /// The number of the last event, also if that is not kept any more.
+    pub last: u64,
+    /// The events that are kept, contiguous up to the last one.
+    pub entries: Vec<Entry>,
+    /// All sessions.
+    pub sessions: Vec<(Pid, Detached)>,
+}
+
+/// Public ids of one session that events may still be addressed to.
+const IDS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests;

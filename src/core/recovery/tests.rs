@@ -1,0 +1,314 @@
+//! Exactly once, in order, over any history of emits, cuts and returns; and each refusal by itself.
+
+mod random;
+
+use super::{
+    Attached, Audience, Claim, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits,
+};
+use crate::types::{Except, Room, SocketId, Target, Timestamp, UserId};
+use bytes::Bytes;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+const LIMITS: RecoveryLimits = RecoveryLimits {
+    window: Duration::from_millis(100),
+    events_max: 50,
+    bytes_max: 1 << 20,
+    sessions_max: 10,
+    replay_bytes_max: 1000,
+};
+
+/// A connection: its number, and the last event that was for it.
+#[derive(Clone, Debug)]
+struct Wire(u8, Rc<Cell<u64>>);
+
+impl Live for Wire {
+    fn addressed(&self) -> u64 {
+        self.1.get()
+    }
+}
+
+fn wire(n: u8) -> Wire {
+    Wire(n, Rc::default())
+}
+
+fn user(n: u8) -> UserId {
+    UserId::parse(&format!("u{n}")).unwrap()
+}
+
+fn id(n: u8) -> SocketId {
+    SocketId::from_bytes([n; SocketId::BYTES])
+}
+
+fn member(u: u8, socket: u8) -> Member {
+    Member { user: user(u), rooms: vec![Room::parse("all").unwrap()], ids: vec![id(socket)] }
+}
+
+fn to_user(u: u8) -> Arc<Audience> {
+    let target = Target { users: vec![user(u)], ..Target::default() };
+    Arc::new(Audience { target, except: Except::default() })
+}
+
+fn emit(it: &mut Recovery<Wire>, audience: &Arc<Audience>, name: u32, now: u64) -> String {
+    let mut offset = None;
+    it.append(Arc::clone(audience), Timestamp(now), |at: &Offset| {
+        offset = Some(at.to_string());
+        Bytes::from(format!("{name}@{at}"))
+    });
+    offset.unwrap()
+}
+
+fn parse(frame: &Bytes) -> (u32, String) {
+    let (name, offset) = std::str::from_utf8(frame).unwrap().split_once('@').unwrap();
+    (name.parse().unwrap(), offset.to_owned())
+}
+
+fn names(frames: &[Bytes]) -> Vec<u32> {
+    frames.iter().map(|frame| parse(frame).0).collect()
+}
+
+/// Socket `socket` of user `u` becomes live.
+fn attach(
+    it: &mut Recovery<Wire>,
+    (member, socket): (Member, Wire),
+    claim: Option<Claim<'_>>,
+    fresh: &str,
+    now: u64,
+) -> Attached<Wire> {
+    it.attach(Newcomer { member, fresh: pid(fresh), socket }, claim, Timestamp(now))
+}
+
+fn pid(text: &str) -> Pid {
+    Pid::new(text)
+}
+
+/// A session `p` of user 1 with socket 1, detached at time 0, with events 1 and 2 behind it.
+fn away() -> (Recovery<Wire>, String) {
+    let mut it = Recovery::new(LIMITS, 7);
+    let one = wire(1);
+    attach(&mut it, (member(1, 1), one.clone()), None, "p", 0);
+    let seen = emit(&mut it, &to_user(1), 1, 0);
+    one.1.set(1);
+    it.detach(&pid("p"), id(1), Timestamp(0));
+    emit(&mut it, &to_user(1), 2, 0);
+    (it, seen)
+}
+
+fn come_back(
+    it: &mut Recovery<Wire>,
+    u: u8,
+    claimed: &str,
+    offset: Option<&str>,
+    now: u64,
+) -> (bool, Vec<u32>) {
+    let claimed = pid(claimed);
+    let claim = Claim { pid: &claimed, offset };
+    let two = wire(2);
+    let attached = attach(it, (member(u, 2), two.clone()), Some(claim), "fresh", now);
+    two.1.set(attached.last_missed);
+    assert_eq!(attached.pid == claimed, attached.is_recovered);
+    (attached.is_recovered, names(&attached.missed))
+}
+
+#[test]
+fn what_was_missed_is_replayed_once() {
+    let (mut it, seen) = away();
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 100), (true, vec![2]));
+}
+
+#[test]
+fn a_client_that_has_seen_nothing_gets_all_of_its_session() {
+    let (mut it, _) = away();
+
+    assert_eq!(come_back(&mut it, 1, "p", None, 50), (true, vec![1, 2]));
+}
+
+#[test]
+fn a_session_is_refused_to_others_too_late_and_for_unknown_offsets() {
+    let table: [(u8, &str, Option<&str>, u64); 5] = [
+        (2, "p", None, 50),
+        (1, "q", None, 50),
+        (1, "p", None, 101),
+        (1, "p", Some("a plain string"), 50),
+        (1, "p", Some("7.zzz"), 50),
+    ];
+    for (u, claimed, offset, now) in table {
+        let (mut it, _) = away();
+        let answer = come_back(&mut it, u, claimed, offset, now);
+        assert_eq!(answer, (false, vec![]), "{u} {claimed} {offset:?} {now}");
+    }
+}
+
+#[test]
+fn another_users_claim_leaves_the_session_alone() {
+    let (mut it, seen) = away();
+
+    come_back(&mut it, 2, "p", Some(&seen), 10);
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 20), (true, vec![2]));
+}
+
+#[test]
+fn a_live_session_is_taken_over_and_its_late_end_changes_nothing() {
+    let (mut it, seen) = away();
+    come_back(&mut it, 1, "p", Some(&seen), 10);
+    let claimed = pid("p");
+    let claim = Claim { pid: &claimed, offset: Some(&seen) };
+
+    let attached = attach(&mut it, (member(1, 3), wire(3)), Some(claim), "x", 20);
+    assert_eq!((attached.is_recovered, attached.replaced.map(|it| it.0)), (true, Some(2)));
+    it.detach(&claimed, id(2), Timestamp(30));
+    it.expire(Timestamp(1000));
+
+    assert_eq!(it.sessions(), 1, "the new connection still has it");
+}
+
+#[test]
+fn goodbye_is_for_good() {
+    let (mut it, seen) = away();
+    come_back(&mut it, 1, "p", Some(&seen), 10);
+    it.end(&pid("p"), id(2));
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 20), (false, vec![]));
+}
+
+#[test]
+fn more_events_than_are_kept_cannot_be_recovered() {
+    let (mut it, seen) = away();
+    for n in 0..50 {
+        emit(&mut it, &to_user(9), n, 1);
+    }
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 10), (false, vec![]));
+}
+
+#[test]
+fn more_bytes_than_a_connection_bears_are_not_replayed() {
+    let (mut it, seen) = away();
+    it.append(to_user(1), Timestamp(0), |_| Bytes::from(vec![b'x'; 1000]));
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 10), (false, vec![]));
+}
+
+#[test]
+fn a_client_that_has_missed_nothing_recovers_however_far_the_log_has_moved() {
+    let mut it = Recovery::new(LIMITS, 7);
+    let one = wire(1);
+    attach(&mut it, (member(1, 1), one.clone()), None, "p", 0);
+    let seen = emit(&mut it, &to_user(1), 1, 0);
+    one.1.set(1);
+    for n in 0..60 {
+        emit(&mut it, &to_user(9), 100 + n, 1);
+    }
+    it.detach(&pid("p"), id(1), Timestamp(1));
+    emit(&mut it, &to_user(1), 2, 2);
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 10), (true, vec![2]));
+}
+
+#[test]
+fn what_was_before_the_session_is_never_replayed() {
+    let mut it = Recovery::new(LIMITS, 7);
+    emit(&mut it, &to_user(1), 1, 0);
+    attach(&mut it, (member(1, 1), wire(1)), None, "p", 0);
+    it.detach(&pid("p"), id(1), Timestamp(0));
+    let before = "7.0".to_owned();
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&before), 10), (true, vec![]));
+}
+
+#[test]
+fn a_quiet_log_survives_a_graceful_restart_with_its_numbers() {
+    let (mut it, _) = away();
+    let seen = it.head().to_string();
+    it.expire(Timestamp(1000));
+    attach(&mut it, (member(1, 5), wire(5)), None, "q", 1000);
+    let mut next = Recovery::new(LIMITS, 8);
+    next.restore(it.dump(), Timestamp(0));
+    for n in 3..8 {
+        emit(&mut next, &to_user(1), n, 0);
+    }
+
+    assert_eq!(come_back(&mut next, 1, "q", Some(&seen), 10), (true, vec![3, 4, 5, 6, 7]));
+}
+
+#[test]
+fn a_file_with_holes_is_not_believed() {
+    let (it, seen) = away();
+    let mut dump = it.dump();
+    dump.entries.remove(0);
+    dump.last += 1;
+    let mut next = Recovery::new(LIMITS, 8);
+    next.restore(dump, Timestamp(0));
+
+    assert_eq!(come_back(&mut next, 1, "p", Some(&seen), 10), (false, vec![]));
+}
+
+#[test]
+fn rooms_that_were_taken_away_meanwhile_are_not_replayed() {
+    let (mut it, seen) = away();
+    let everywhere = Audience {
+        target: Target { rooms: vec![Room::parse("all").unwrap()], ..Target::default() },
+        except: Except::default(),
+    };
+    emit(&mut it, &Arc::new(everywhere), 3, 0);
+    let claimed = pid("p");
+    let claim = Claim { pid: &claimed, offset: Some(&seen) };
+    let now = Member { rooms: vec![], ..member(1, 2) };
+
+    let attached = attach(&mut it, (now, wire(2)), Some(claim), "x", 1);
+
+    assert_eq!(names(&attached.missed), [2]);
+}
+
+#[test]
+fn who_was_addressed_and_who_was_left_out() {
+    let room = |text: &str| Room::parse(text).unwrap();
+    let to = |target: Target, except: Except| Audience { target, except };
+    let all = || Target { all: true, ..Target::default() };
+    let rooms = |name: &str| Target { rooms: vec![room(name)], ..Target::default() };
+    let sockets = |n| Target { sockets: vec![id(n)], ..Target::default() };
+    let none = Except::default;
+    let table = [
+        (to(all(), none()), true),
+        (to(rooms("all"), none()), true),
+        (to(rooms("user:u1"), none()), true),
+        (to(rooms("user:u10"), none()), false),
+        (to(rooms(&id(1).to_string()), none()), true),
+        (to(sockets(1), none()), true),
+        (to(sockets(2), none()), false),
+        (to(Target::default(), none()), false),
+        (to(all(), Except { users: vec![user(1)], ..none() }), false),
+        (to(all(), Except { rooms: vec![room("all")], ..none() }), false),
+        (to(all(), Except { sockets: vec![id(1)], ..none() }), false),
+        (to(all(), Except { sockets: vec![id(2)], ..none() }), true),
+    ];
+    for (audience, expected) in table {
+        assert_eq!(member(1, 1).is_addressed(&audience), expected, "{audience:?}");
+    }
+}
+
+#[test]
+fn a_graceful_restart_loses_nothing() {
+    let (it, seen) = away();
+    let dump = it.dump();
+    let mut next = Recovery::new(LIMITS, 8);
+    next.restore(dump, Timestamp(0));
+    emit(&mut next, &to_user(1), 3, 0);
+
+    assert_eq!(come_back(&mut next, 1, "p", Some(&seen), 50), (true, vec![2, 3]));
+}
+
+#[test]
+fn sessions_that_were_live_at_the_end_survive_a_graceful_restart() {
+    let (mut it, seen) = away();
+    come_back(&mut it, 1, "p", Some(&seen), 10);
+    let dump = it.dump();
+    let mut next = Recovery::new(LIMITS, 8);
+    next.restore(dump, Timestamp(0));
+
+    assert_eq!(come_back(&mut next, 1, "p", Some(&seen), 50), (true, vec![2]));
+}
