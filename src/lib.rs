@@ -4,5 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod entropy;
+pub mod store;
 pub mod tasks;
 pub mod types;

@@ -1,0 +1,83 @@
+//! Why an operation of the store fails.
+
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why the store cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The folder or its lock file cannot be made or opened.
+    #[error("cannot use the data folder `{}`", dir.display())]
+    Folder {
+        /// `store.data_dir`
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("the data folder `{}` is used by another process: one folder, one userline", dir.display())]
+    InUse {
+        /// `store.data_dir`
+        dir: PathBuf,
+    },
+    /// A newer userline has written it.
+    #[error("the database has format {found}, this userline knows formats up to {known}")]
+    Newer {
+        /// Format of the file.
+        found: u32,
+        /// Newest format known.
+        known: u32,
+    },
+    /// It is not a database, damaged, or the disk fails.
+    #[error("cannot open the database")]
+    Database(#[from] rusqlite::Error),
+    /// It holds something that this program never writes.
+    #[error("the database holds a damaged row: {0}")]
+    Row(&'static str),
+    /// The system gives no thread.
+    #[error("cannot start the store's thread")]
+    Thread(#[source] io::Error),
+}
+
+/// The store was closed: this process is stopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the store is closed")]
+pub struct Closed;
+
+/// Why a query has no answer.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The database cannot be read.
+    #[error("cannot read the database")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Why a hook is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReplayError {
+    /// No such delivery, or not any more.
+    #[error("there is no such delivery")]
+    Unknown,
+    /// It was not sent yet.
+    #[error("the delivery is still to be sent")]
+    Pending,
+    /// A newer event of the user took its place.
+    #[error("a newer event has replaced the delivery")]
+    Replaced,
+    /// Its endpoint is no longer configured.
+    #[error("the endpoint of the delivery is not configured")]
+    Endpoint,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<Closed> for ReplayError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}

@@ -1,0 +1,62 @@
+//! The database file: where it is, who may use it, how its connections are set up.
+
+use super::OpenError;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+const DATABASE: &str = "userline.sqlite";
+const LOCK: &str = "lock";
+/// How long to wait for an operator's `sqlite3` that holds the file; after that it counts as a failing disk.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Takes the folder for this process until the file is dropped. What is missing is made, for its owner only.
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+    let folder = |source| OpenError::Folder { dir: dir.to_owned(), source };
+    let mut make = DirBuilder::new();
+    make.recursive(true).mode(0o700).create(dir).map_err(folder)?;
+    let file = open_private(&dir.join(LOCK)).map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // SQLite would let everybody read it. The files that it makes beside it get the same mode.
+            open_private(&dir.join(DATABASE)).map_err(folder)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(folder(source)),
+    }
+}
+
+/// Opens a file, made if missing, for its owner only.
+fn open_private(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// The writer's connection.
+pub(super) fn open(dir: &Path) -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open(dir.join(DATABASE))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    // Readers never wait for the writer; FULL syncs the log at every commit, so that a power cut loses none.
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+/// A reader's connection; the database is there already.
+pub(super) fn open_to_read(dir: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(dir.join(DATABASE), flags)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(db)
+}
+
+/// Writes the log into the database, so that the folder holds one file when nobody uses it.
+pub(super) fn close(db: Connection) -> Result<(), rusqlite::Error> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    db.close().map_err(|(_, error)| error)
+}

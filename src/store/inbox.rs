@@ -1,0 +1,241 @@
+//! The inboxes of the users: every call is one transaction per user, committed before it is answered.
+//!
+//! This is all that the rest of the program knows of how inboxes are kept; the rules are in [`crate::core::inbox`].
+
+mod expire;
+mod read;
+mod write;
+
+pub(super) use expire::Expiry;
+pub use read::{InboxPage, Item, PageQuery, Paging, Which};
+
+use super::shared::Shared;
+use super::writer::Command;
+use super::{Closed, ReadError, Store};
+use crate::core::inbox::InboxState;
+use crate::types::{CollapseKey, EventName, ItemId, ItemSeq, Namespace, Payload, UserId, WallMs};
+use rusqlite::Transaction;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Users served in one transaction, so that one emit to many does not hold up everybody else.
+const USERS_AT_ONCE: usize = 128;
+
+/// The inboxes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inboxes {
+    store: Store,
+}
+
+/// An event to be kept.
+#[derive(Debug, Clone)]
+pub struct NewItem {
+    /// Its name.
+    pub id: ItemId,
+    /// Where the name comes from.
+    pub naming: Naming,
+    /// The namespace it was emitted in.
+    pub namespace: Namespace,
+    /// The event.
+    pub event: EventName,
+    /// Its arguments.
+    pub payload: Payload,
+    /// Takes the place of unread items with the same key.
+    pub collapse_key: Option<CollapseKey>,
+    /// When it comes in.
+    pub at: WallMs,
+    /// When it goes.
+    pub expires: WallMs,
+    /// How long its name is remembered.
+    pub remembered_until: WallMs,
+    /// Items that an inbox may have, this one included.
+    pub count_max: u64,
+}
+
+/// Where the name of an item comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// The sender gave it: it is remembered, and the same again is a duplicate.
+    Given,
+    /// Made up here, never to come again.
+    Made,
+}
+
+/// What to do with a new item for one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Putting {
+    /// Store it, unless it is a duplicate.
+    Store,
+    /// Only find out whether it is one.
+    Check,
+}
+
+/// What became of a new item for one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    /// Its place.
+    pub seq: ItemSeq,
+    /// Whether it was there before; nothing was stored then.
+    pub is_duplicate: bool,
+    /// The inbox afterwards.
+    pub state: InboxState,
+}
+
+/// Items that their owner has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// All up to this one; numbers that were not given yet do not count.
+    Upto(ItemSeq),
+    /// Those with these names; unknown ones do not matter.
+    Ids(BTreeSet<ItemId>),
+}
+
+impl Store {
+    /// The inboxes.
+    pub fn inboxes(&self) -> Inboxes {
+        Inboxes { store: self.clone() }
+    }
+}
+
+impl Inboxes {
+    /// Puts an item into the inboxes of users. Answers in their order when all is committed; `None` for a user who
+    /// was only checked and does not have it.
+    pub async fn put(
+        &self,
+        item: NewItem,
+        users: &[(UserId, Putting)],
+    ) -> Result<Vec<Option<Put>>, Closed> {
+        let item = Arc::new(item);
+        let mut puts = Vec::with_capacity(users.len());
+        for users in users.chunks(USERS_AT_ONCE) {
+            let (item, users) = (Arc::clone(&item), users.to_vec());
+            let ask = |reply| Command::Inbox(Ask::Put { item, users, reply });
+            puts.append(&mut self.store.ask(ask).await?);
+        }
+        Ok(puts)
+    }
+
+    /// A page of what is in an inbox at `at`.
+    pub async fn page(
+        &self,
+        user: &UserId,
+        query: PageQuery,
+        at: WallMs,
+    ) -> Result<InboxPage, ReadError> {
+        let user = user.clone();
+        self.store.readers.read(move |db| read::page(db, &user, query, at)).await
+    }
+
+    /// Marks items as read; answers with the inbox afterwards.
+    pub async fn mark(&self, user: &UserId, seen: Seen, at: WallMs) -> Result<InboxState, Closed> {
+        let user = user.clone();
+        self.store.ask(|reply| Command::Inbox(Ask::Mark { user, seen, at, reply })).await
+    }
+
+    /// Takes an item out; answers with the inbox afterwards, `None` if there is no such item.
+    pub async fn delete(
+        &self,
+        user: &UserId,
+        seq: ItemSeq,
+        at: WallMs,
+    ) -> Result<Option<InboxState>, Closed> {
+        let user = user.clone();
+        self.store.ask(|reply| Command::Inbox(Ask::Delete { user, seq, at, reply })).await
+    }
+
+    /// Waits until items have expired that nobody had asked for, and takes the inboxes that this has changed.
+    pub async fn expired(&self) -> BTreeMap<UserId, InboxState> {
+        loop {
+            // Registered before the look, so that news in between is not missed.
+            let news = self.store.shared.expired.news.notified();
+            let taken = std::mem::take(&mut *self.store.shared.expired.states.lock());
+            if !taken.is_empty() {
+                return taken;
+            }
+            news.await;
+        }
+    }
+}
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Put {
+        item: Arc<NewItem>,
+        users: Vec<(UserId, Putting)>,
+        reply: oneshot::Sender<Vec<Option<Put>>>,
+    },
+    Mark {
+        user: UserId,
+        seen: Seen,
+        at: WallMs,
+        reply: oneshot::Sender<InboxState>,
+    },
+    Delete {
+        user: UserId,
+        seq: ItemSeq,
+        at: WallMs,
+        reply: oneshot::Sender<Option<InboxState>>,
+    },
+}
+
+/// What it answers.
+#[derive(Debug)]
+pub(super) enum Done {
+    Put(Vec<Option<Put>>),
+    Mark(InboxState),
+    Delete(Option<InboxState>),
+}
+
+impl Ask {
+    /// Does it, inside the transaction that will commit it.
+    pub(super) fn apply(&self, tx: &Transaction<'_>) -> rusqlite::Result<Done> {
+        match self {
+            Self::Put { item, users, .. } => {
+                let puts = users.iter().map(|(user, putting)| write::put(tx, user, *putting, item));
+                puts.collect::<rusqlite::Result<_>>().map(Done::Put)
+            }
+            Self::Mark { user, seen, at, .. } => write::mark(tx, user, seen, *at).map(Done::Mark),
+            Self::Delete { user, seq, at, .. } => {
+                write::delete(tx, user, *seq, *at).map(Done::Delete)
+            }
+        }
+    }
+
+    /// Answers. Whoever asked may have stopped waiting: what was asked for is done all the same.
+    pub(super) fn reply(self, done: Done) {
+        match (self, done) {
+            (Self::Put { reply, .. }, Done::Put(puts)) => drop(reply.send(puts)),
+            (Self::Mark { reply, .. }, Done::Mark(state)) => drop(reply.send(state)),
+            (Self::Delete { reply, .. }, Done::Delete(state)) => drop(reply.send(state)),
+            (_, Done::Put(_) | Done::Mark(_) | Done::Delete(_)) => {}
+        }
+    }
+}
+
+/// Inboxes that changed because items expired, for whoever tells their owners.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    states: parking_lot::Mutex<BTreeMap<UserId, InboxState>>,
+    news: tokio::sync::Notify,
+}
+
+/// Inboxes that may wait to be told of; the owners of more are told at the next change.
+const EXPIRED_MAX: usize = 10_000;
+
+impl Shared {
+    fn tell_expired(&self, changed: Vec<(UserId, InboxState)>) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut states = self.expired.states.lock();
+        for (user, state) in changed {
+            if states.len() < EXPIRED_MAX || states.contains_key(&user) {
+                states.insert(user, state);
+            }
+        }
+        drop(states);
+        self.expired.news.notify_one();
+    }
+}

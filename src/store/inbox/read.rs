@@ -1,0 +1,172 @@
+//! Reading an inbox, page by page.
+
+use super::write::{first_unread, load, numbered};
+use crate::core::inbox::{Inbox, InboxState};
+use crate::store::schema::{from_db, to_db};
+use crate::types::{ItemSeq, UserId, WallMs};
+use rusqlite::{Connection, Row, params};
+
+/// Items in one answer, at most.
+const LIMIT_MAX: u16 = 1000;
+/// Columns of an [`Item`].
+const COLUMNS: &str = "seq, id, namespace, event, args, created_ms, expires_ms, is_read, \
+                       collapse_key";
+
+/// One stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its place.
+    pub seq: ItemSeq,
+    /// Its name.
+    pub id: String,
+    /// The namespace it was emitted in.
+    pub namespace: String,
+    /// The event.
+    pub event: String,
+    /// Its arguments, a JSON array.
+    pub args: String,
+    /// When it came in.
+    pub created: WallMs,
+    /// When it goes.
+    pub expires: WallMs,
+    /// Whether its owner has seen it.
+    pub is_read: bool,
+    /// What a newer item needs to take its place while it is unread.
+    pub collapse_key: Option<String>,
+}
+
+/// Which page of an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageQuery {
+    /// From where, in which direction.
+    pub paging: Paging,
+    /// Which items.
+    pub which: Which,
+    /// Items, at most; more than 1000 never come.
+    pub limit: u16,
+    /// Bytes of the items, about; the first one comes whatever its size.
+    pub bytes_max: usize,
+}
+
+/// The direction of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// The newest ones first.
+    Newest,
+    /// The newest ones first, those below this one.
+    Before(ItemSeq),
+    /// The oldest ones first, those above this one.
+    After(ItemSeq),
+}
+
+/// Which items are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that their owner has not seen.
+    Unread,
+}
+
+/// A page of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxPage {
+    /// In the order that was asked for.
+    pub items: Vec<Item>,
+    /// Where the next page in the same direction begins; `None` on the last one.
+    pub next: Option<ItemSeq>,
+    /// The inbox at that moment.
+    pub state: InboxState,
+}
+
+/// Reads one page; what has expired by `at` is not there any more, whether or not it was deleted.
+pub(super) fn page(
+    db: &Connection,
+    user: &UserId,
+    query: PageQuery,
+    at: WallMs,
+) -> rusqlite::Result<InboxPage> {
+    // One transaction, so that the items and the numbers belong together.
+    let tx = db.unchecked_transaction()?;
+    let state = state(&tx, user, at)?;
+    let (items, has_more) = items(&tx, user, query, at)?;
+    let next = items.last().map(|it| it.seq).filter(|_| has_more);
+    Ok(InboxPage { items, next, state })
+}
+
+/// The numbers as they will be when what has expired is deleted.
+fn state(db: &Connection, user: &UserId, at: WallMs) -> rusqlite::Result<InboxState> {
+    let mut inbox: Inbox = load(db, user)?;
+    if !inbox.may_expire(at) {
+        return Ok(inbox.state);
+    }
+    let sql = "SELECT seq, is_read FROM inbox WHERE user = ?1 AND expires_ms <= ?2";
+    let mut query = db.prepare_cached(sql)?;
+    let expired = query.query_map(params![user.as_str(), to_db(at.0)], numbered)?;
+    let expired = expired.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (seq, mark) in &expired {
+        inbox.drop_item(*seq, *mark);
+    }
+    if !expired.is_empty() {
+        inbox.settle(first_unread(db, user, at)?);
+    }
+    Ok(inbox.state)
+}
+
+fn items(
+    db: &Connection,
+    user: &UserId,
+    query: PageQuery,
+    at: WallMs,
+) -> rusqlite::Result<(Vec<Item>, bool)> {
+    let (bound, range, order) = match query.paging {
+        Paging::Newest => (i64::MAX, "seq < ?2", "DESC"),
+        Paging::Before(seq) => (to_db(seq.0), "seq < ?2", "DESC"),
+        Paging::After(seq) => (to_db(seq.0), "?2 < seq", "ASC"),
+    };
+    let which = match query.which {
+        Which::All => "",
+        Which::Unread => "AND is_read = 0",
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM inbox WHERE user = ?1 AND {range} AND ?3 < expires_ms {which} \
+         ORDER BY seq {order} LIMIT ?4"
+    );
+    let limit = usize::from(query.limit.min(LIMIT_MAX));
+    let limit_sql = i64::from(query.limit.min(LIMIT_MAX)) + 1;
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![user.as_str(), bound, to_db(at.0), limit_sql])?;
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let item = item(row)?;
+        bytes += item.bytes();
+        if items.len() == limit || (query.bytes_max < bytes && !items.is_empty()) {
+            return Ok((items, true));
+        }
+        items.push(item);
+    }
+    Ok((items, false))
+}
+
+impl Item {
+    /// About as many as it needs in an answer.
+    pub fn bytes(&self) -> usize {
+        let key = self.collapse_key.as_ref().map_or(0, String::len);
+        256 + self.id.len() + self.namespace.len() + self.event.len() + self.args.len() + key
+    }
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+    Ok(Item {
+        seq: ItemSeq(from_db(row.get(0)?)),
+        id: row.get(1)?,
+        namespace: row.get(2)?,
+        event: row.get(3)?,
+        args: row.get(4)?,
+        created: WallMs(from_db(row.get(5)?)),
+        expires: WallMs(from_db(row.get(6)?)),
+        is_read: row.get(7)?,
+        collapse_key: row.get(8)?,
+    })
+}

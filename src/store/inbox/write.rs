@@ -1,0 +1,289 @@
+//! Changing one inbox, inside a transaction. The numbers follow the rules of the core; the items are rows.
+
+use super::{Naming, NewItem, Put, Putting, Seen};
+use crate::core::inbox::{Inbox, InboxState, ReadMark};
+use crate::store::schema::{from_db, to_db};
+use crate::types::{CollapseKey, ItemSeq, UserId, WallMs};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, params};
+
+/// Stores an item for one user, or finds out that it is a duplicate.
+pub(super) fn put(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    putting: Putting,
+    item: &NewItem,
+) -> rusqlite::Result<Option<Put>> {
+    if item.naming == Naming::Given
+        && let Some(seq) = known(tx, user, item)?
+    {
+        let state = load(tx, user)?.state;
+        return Ok(Some(Put { seq, is_duplicate: true, state }));
+    }
+    if putting == Putting::Check {
+        return Ok(None);
+    }
+    let mut inbox = load(tx, user)?;
+    expire(tx, user, &mut inbox, item.at)?;
+    collapse(tx, user, &mut inbox, item)?;
+    let seq = inbox.add(item.expires);
+    insert(tx, user, seq, item)?;
+    if item.naming == Naming::Given {
+        remember(tx, user, seq, item)?;
+    }
+    drop_excess(tx, user, &mut inbox, item.count_max)?;
+    save(tx, user, &mut inbox)?;
+    Ok(Some(Put { seq, is_duplicate: false, state: inbox.state }))
+}
+
+/// Marks items as read.
+pub(super) fn mark(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    seen: &Seen,
+    at: WallMs,
+) -> rusqlite::Result<InboxState> {
+    let mut inbox = load(tx, user)?;
+    let expired = expire(tx, user, &mut inbox, at)?;
+    let marked = match seen {
+        Seen::Upto(upto) => {
+            let sql = "UPDATE inbox SET is_read = 1 WHERE user = ?1 AND is_read = 0 AND seq <= ?2";
+            tx.prepare_cached(sql)?.execute(params![user.as_str(), to_db(upto.0)])?
+        }
+        Seen::Ids(ids) => {
+            let sql = "SELECT seq, id FROM inbox WHERE user = ?1 AND is_read = 0";
+            let mut query = tx.prepare_cached(sql)?;
+            let rows = query.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let unread = rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
+            let mut marked = 0;
+            for (seq, _) in unread.iter().filter(|(_, id)| ids.contains(id.as_str())) {
+                let sql = "UPDATE inbox SET is_read = 1 WHERE user = ?1 AND seq = ?2";
+                marked += tx.prepare_cached(sql)?.execute(params![user.as_str(), seq])?;
+            }
+            marked
+        }
+    };
+    if 0 < expired + marked {
+        inbox.read(u64::try_from(marked).unwrap_or(u64::MAX));
+        save(tx, user, &mut inbox)?;
+    }
+    Ok(inbox.state)
+}
+
+/// Takes an item out; `None` if there is none.
+pub(super) fn delete(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    seq: ItemSeq,
+    at: WallMs,
+) -> rusqlite::Result<Option<InboxState>> {
+    let mut inbox = load(tx, user)?;
+    let expired = expire(tx, user, &mut inbox, at)?;
+    let sql = "DELETE FROM inbox WHERE user = ?1 AND seq = ?2 RETURNING seq, is_read";
+    let gone = take(tx, sql, params![user.as_str(), to_db(seq.0)])?;
+    for (_, mark) in &gone {
+        inbox.remove(*mark);
+    }
+    if 0 < expired + gone.len() {
+        save(tx, user, &mut inbox)?;
+    }
+    Ok((!gone.is_empty()).then_some(inbox.state))
+}
+
+/// Lets everything go that has expired by now; returns what the inbox is like if that changed it.
+pub(super) fn expire_all(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    now: WallMs,
+) -> rusqlite::Result<Option<(InboxState, usize)>> {
+    let mut inbox = load(tx, user)?;
+    let gone = expire(tx, user, &mut inbox, now)?;
+    if gone == 0 {
+        // The earliest item was taken out before: what was noted of it is put right.
+        write_head(tx, user, &inbox)?;
+        return Ok(None);
+    }
+    save(tx, user, &mut inbox)?;
+    Ok(Some((inbox.state, gone)))
+}
+
+/// Reads what is written down beside the items.
+pub(super) fn load(db: &Connection, user: &UserId) -> rusqlite::Result<Inbox> {
+    let sql = "SELECT revision, head, unread, read_upto, min_seq, count, first_expiry_ms \
+               FROM inbox_head WHERE user = ?1";
+    let head = |row: &Row<'_>| {
+        let number = |index| row.get(index).map(from_db);
+        let first_expiry: Option<i64> = row.get(6)?;
+        Ok(Inbox {
+            state: InboxState {
+                revision: number(0)?,
+                head: ItemSeq(number(1)?),
+                unread: number(2)?,
+                read_upto: ItemSeq(number(3)?),
+                min_seq: ItemSeq(number(4)?),
+            },
+            count: number(5)?,
+            first_expiry: first_expiry.map(|ms| WallMs(from_db(ms))),
+        })
+    };
+    let found = db.prepare_cached(sql)?.query_row([user.as_str()], head).optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Reads `seq, is_read` of a row.
+pub(super) fn numbered(row: &Row<'_>) -> rusqlite::Result<(ItemSeq, ReadMark)> {
+    let mark = if row.get(1)? { ReadMark::Read } else { ReadMark::Unread };
+    Ok((ItemSeq(from_db(row.get(0)?)), mark))
+}
+
+/// The lowest unread item that is there at `now`.
+pub(super) fn first_unread(
+    db: &Connection,
+    user: &UserId,
+    now: WallMs,
+) -> rusqlite::Result<Option<ItemSeq>> {
+    let sql = "SELECT seq FROM inbox WHERE user = ?1 AND is_read = 0 AND ?2 < expires_ms \
+               ORDER BY seq LIMIT 1";
+    let bounds = params![user.as_str(), to_db(now.0)];
+    let first = db.prepare_cached(sql)?.query_row(bounds, |row| row.get(0)).optional()?;
+    Ok(first.map(|seq| ItemSeq(from_db(seq))))
+}
+
+/// Ends a change: the numbers follow the rows, and are written down.
+fn save(tx: &Transaction<'_>, user: &UserId, inbox: &mut Inbox) -> rusqlite::Result<()> {
+    inbox.settle(first_unread(tx, user, WallMs(0))?);
+    write_head(tx, user, inbox)
+}
+
+fn write_head(tx: &Transaction<'_>, user: &UserId, inbox: &Inbox) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO inbox_head (user, revision, head, unread, read_upto, min_seq, count, \
+               first_expiry_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET \
+               revision = ?2, head = ?3, unread = ?4, read_upto = ?5, min_seq = ?6, count = ?7, \
+               first_expiry_ms = ?8";
+    let Inbox { state, count, first_expiry } = inbox;
+    tx.prepare_cached(sql)?.execute(params![
+        user.as_str(),
+        to_db(state.revision),
+        to_db(state.head.0),
+        to_db(state.unread),
+        to_db(state.read_upto.0),
+        to_db(state.min_seq.0),
+        to_db(*count),
+        first_expiry.map(|at| to_db(at.0)),
+    ])?;
+    Ok(())
+}
+
+/// Lets expired items go; returns how many.
+fn expire(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    inbox: &mut Inbox,
+    now: WallMs,
+) -> rusqlite::Result<usize> {
+    if !inbox.may_expire(now) {
+        return Ok(0);
+    }
+    let sql = "DELETE FROM inbox WHERE user = ?1 AND expires_ms <= ?2 RETURNING seq, is_read";
+    let gone = take(tx, sql, params![user.as_str(), to_db(now.0)])?;
+    for (seq, mark) in &gone {
+        inbox.drop_item(*seq, *mark);
+    }
+    let first: Option<i64> = tx
+        .prepare_cached("SELECT min(expires_ms) FROM inbox WHERE user = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))?;
+    inbox.first_expiry = first.map(|ms| WallMs(from_db(ms)));
+    Ok(gone.len())
+}
+
+fn collapse(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    inbox: &mut Inbox,
+    item: &NewItem,
+) -> rusqlite::Result<()> {
+    let Some(key) = &item.collapse_key else { return Ok(()) };
+    let sql = "DELETE FROM inbox WHERE user = ?1 AND collapse_key = ?2 AND is_read = 0 \
+               RETURNING seq, is_read";
+    for (_, mark) in take(tx, sql, params![user.as_str(), key.as_str()])? {
+        inbox.remove(mark);
+    }
+    Ok(())
+}
+
+fn drop_excess(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    inbox: &mut Inbox,
+    max: u64,
+) -> rusqlite::Result<()> {
+    let excess = inbox.excess(max);
+    if excess == 0 {
+        return Ok(());
+    }
+    let sql = "DELETE FROM inbox WHERE user = ?1 AND seq IN \
+               (SELECT seq FROM inbox WHERE user = ?1 ORDER BY seq LIMIT ?2) RETURNING seq, is_read";
+    for (seq, mark) in take(tx, sql, params![user.as_str(), to_db(excess)])? {
+        inbox.drop_item(seq, mark);
+    }
+    Ok(())
+}
+
+/// Runs a statement that returns `seq, is_read` of each row it deletes.
+fn take(
+    tx: &Transaction<'_>,
+    sql: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<(ItemSeq, ReadMark)>> {
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map(params, numbered)?;
+    rows.collect()
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    seq: ItemSeq,
+    item: &NewItem,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO inbox (user, seq, id, namespace, event, args, created_ms, expires_ms, \
+               is_read, collapse_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)";
+    let args: Vec<&str> = item.payload.args().iter().map(|arg| arg.get()).collect();
+    tx.prepare_cached(sql)?.execute(params![
+        user.as_str(),
+        to_db(seq.0),
+        item.id.as_str(),
+        item.namespace.as_str(),
+        item.event.as_str(),
+        format!("[{}]", args.join(",")),
+        to_db(item.at.0),
+        to_db(item.expires.0),
+        item.collapse_key.as_ref().map(CollapseKey::as_str),
+    ])?;
+    Ok(())
+}
+
+/// Where an item of this name is or was.
+fn known(tx: &Transaction<'_>, user: &UserId, item: &NewItem) -> rusqlite::Result<Option<ItemSeq>> {
+    let sql = "SELECT seq FROM inbox_ids WHERE user = ?1 AND id = ?2 AND ?3 < expires_ms";
+    let bounds = params![user.as_str(), item.id.as_str(), to_db(item.at.0)];
+    let seq = tx.prepare_cached(sql)?.query_row(bounds, |row| row.get(0)).optional()?;
+    Ok(seq.map(|seq| ItemSeq(from_db(seq))))
+}
+
+/// Remembers the name of an item, and forgets those of items that would be too many by now.
+fn remember(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    seq: ItemSeq,
+    item: &NewItem,
+) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO inbox_ids (user, id, seq, expires_ms) VALUES (?1, ?2, ?3, ?4)";
+    let until = to_db(item.remembered_until.0);
+    let values = params![user.as_str(), item.id.as_str(), to_db(seq.0), until];
+    tx.prepare_cached(sql)?.execute(values)?;
+    let sql = "DELETE FROM inbox_ids WHERE user = ?1 AND seq <= ?2";
+    let too_old = to_db(seq.0.saturating_sub(item.count_max));
+    tx.prepare_cached(sql)?.execute(params![user.as_str(), too_old])?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Writing a presence change: presence, event and deliveries in one go.
+
+use super::schema::{set_meta, to_db};
+use super::shared::{EndpointId, Shared};
+use super::writer::Batch;
+use crate::config::{Coalesce, HooksConfig};
+use crate::core::hook_body;
+use crate::types::{Change, ChangeKind};
+use rusqlite::{Transaction, params};
+use std::sync::atomic::Ordering;
+
+/// Which endpoint gets what.
+#[derive(Debug)]
+pub(super) struct Rules {
+    endpoints: Vec<EndpointRules>,
+    backlog_max: u64,
+}
+
+#[derive(Debug)]
+struct EndpointRules {
+    id: EndpointId,
+    /// Types it wants.
+    events: Vec<String>,
+    coalesce: Coalesce,
+}
+
+impl Rules {
+    pub(super) fn new(hooks: &HooksConfig, shared: &Shared) -> Self {
+        let named = hooks.endpoints.iter().zip(&shared.endpoints);
+        let endpoints = named.map(|(config, endpoint)| EndpointRules {
+            id: endpoint.id,
+            events: config.events.clone(),
+            coalesce: hooks.coalesce,
+        });
+        Self { endpoints: endpoints.collect(), backlog_max: hooks.backlog_max }
+    }
+
+    /// Whether older undelivered hooks of a user give way to a new one. A backlog at its bound forces it: then it
+    /// grows only by users who had nothing waiting, and says so.
+    fn coalesces(&self, endpoint: &EndpointRules, shared: &Shared, batch: &mut Batch) -> bool {
+        if endpoint.coalesce == Coalesce::Latest {
+            return true;
+        }
+        let committed = shared.endpoint(endpoint.id).map(|it| it.pending.load(Ordering::Relaxed));
+        let waiting = batch.pending_of(endpoint.id).saturating_add_unsigned(committed.unwrap_or(0));
+        let is_full = to_db(self.backlog_max) <= waiting;
+        if is_full {
+            batch.overflowed.insert(endpoint.id);
+        }
+        is_full
+    }
+
+    /// Whether a backlog is so far below its bound that reaching it again is news.
+    pub(super) fn is_well_below(&self, backlog: u64) -> bool {
+        backlog < self.backlog_max - self.backlog_max / 10
+    }
+
+    /// Writes one change.
+    pub(super) fn record(
+        &self,
+        tx: &Transaction<'_>,
+        change: &Change,
+        shared: &Shared,
+        batch: &mut Batch,
+    ) -> rusqlite::Result<()> {
+        if !insert_event(tx, change)? {
+            return Ok(());
+        }
+        let event = tx.last_insert_rowid();
+        batch.events += 1;
+        batch.last_seq = batch.last_seq.max(change.seq.0);
+        set_presence(tx, change)?;
+        let hook_type = change.hook_type();
+        for endpoint in self.endpoints.iter().filter(|it| it.events.iter().any(|e| e == hook_type))
+        {
+            let replaced = if self.coalesces(endpoint, shared, batch) {
+                replace_older(tx, endpoint.id, change, batch)?
+            } else {
+                0
+            };
+            let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms, coalesced) \
+                       VALUES (?1, ?2, ?3, 'pending', ?4, ?5)";
+            tx.prepare_cached(sql)?.execute(params![
+                endpoint.id.0,
+                event,
+                change.user.as_str(),
+                to_db(change.at.0),
+                replaced
+            ])?;
+            batch.add_pending(endpoint.id, 1);
+        }
+        Ok(())
+    }
+}
+
+/// `false` if the change was recorded before.
+fn insert_event(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<bool> {
+    let closed = match change.kind {
+        ChangeKind::Online => None,
+        ChangeKind::Offline { last_socket_closed_at, .. } => Some(to_db(last_socket_closed_at.0)),
+    };
+    let sql = "INSERT INTO events (user, seq, session, type, body, created_ms, closed_ms) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user, seq) DO NOTHING";
+    let inserted = tx.prepare_cached(sql)?.execute(params![
+        change.user.as_str(),
+        to_db(change.seq.0),
+        to_db(change.session.0),
+        change.hook_type(),
+        hook_body::render(change),
+        to_db(change.at.0),
+        closed,
+    ])?;
+    Ok(inserted == 1)
+}
+
+fn set_presence(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
+    let user = change.user.as_str();
+    match change.kind {
+        ChangeKind::Online => {
+            let sql = "INSERT INTO presence VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE \
+                       SET session = excluded.session, since_ms = excluded.since_ms";
+            let (session, since) = (to_db(change.session.0), to_db(change.at.0));
+            tx.prepare_cached(sql)?.execute(params![user, session, since])?;
+        }
+        ChangeKind::Offline { .. } => {
+            tx.prepare_cached("DELETE FROM presence WHERE user = ?1")?.execute([user])?;
+        }
+    }
+    Ok(())
+}
+
+/// How many events the new one stands for beside itself.
+fn replace_older(
+    tx: &Transaction<'_>,
+    endpoint: EndpointId,
+    change: &Change,
+    batch: &mut Batch,
+) -> rusqlite::Result<i64> {
+    let sql = "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?3 \
+               WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' RETURNING coalesced + 1";
+    let mut update = tx.prepare_cached(sql)?;
+    let at = to_db(change.at.0);
+    let counts = update.query_map(params![endpoint.0, change.user.as_str(), at], |r| r.get(0))?;
+    let mut replaced = 0;
+    for count in counts {
+        let count: i64 = count?;
+        replaced += count;
+        batch.add_pending(endpoint, -1);
+        batch.add_coalesced(endpoint);
+    }
+    Ok(replaced)
+}
+
+/// Writes down the highest sequence number of a batch.
+pub(super) fn note_seq(tx: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    if batch.last_seq == 0 {
+        return Ok(());
+    }
+    let known = super::schema::meta(tx, "last_seq")?.unwrap_or(0);
+    set_meta(tx, "last_seq", known.max(batch.last_seq))
+}
