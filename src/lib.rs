@@ -1,5 +1,6 @@
 //! userline: a ready Socket.IO server that addresses users, not sockets.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod core;

@@ -1,0 +1,125 @@
+//! Finds out who a socket is: credentials in, an identity or a refusal with a stable code out.
+
+mod claims;
+mod jwt;
+mod mint;
+mod object;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+pub use jwt::KeyError;
+pub use mint::{Grant, MintError, mint};
+pub use refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+
+use crate::config::{AuthConfig, AuthMode};
+use crate::types::{Identity, WallMs};
+use jwt::Verifier;
+use object::Object;
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// What a client brought along to say who it is.
+#[derive(Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// The `auth` value of its CONNECT packet, as it was written. Its size is bounded by the caller.
+    pub auth: Option<&'a RawValue>,
+    /// The `Authorization` header of its handshake.
+    pub authorization: Option<&'a str>,
+}
+
+/// Says what there is, not what it is.
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("auth", &self.auth.map(|_| HIDDEN))
+            .field("authorization", &self.authorization.map(|_| HIDDEN))
+            .finish()
+    }
+}
+
+const HIDDEN: &str = "[hidden]";
+
+/// Decides who is who. Cheap to share: nothing in it changes.
+#[derive(Debug)]
+pub struct Authenticator {
+    mode: Mode,
+    /// How long each answer takes, for tests of who leaves meanwhile.
+    #[cfg(test)]
+    delay: std::time::Duration,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Jwt(Verifier),
+    Trust,
+}
+
+impl Authenticator {
+    /// Fails if the key cannot be read, is too weak, or is of another kind than the algorithms.
+    pub fn new(config: AuthConfig) -> Result<Self, KeyError> {
+        let mode = match config.mode {
+            AuthMode::Jwt(config) => Mode::Jwt(Verifier::new(config)?),
+            AuthMode::Trust => Mode::Trust,
+        };
+        Ok(Self {
+            mode,
+            #[cfg(test)]
+            delay: std::time::Duration::ZERO,
+        })
+    }
+
+    /// The same, with so much time for each answer, as if a server was asked.
+    #[cfg(test)]
+    pub(crate) fn delayed(self, delay: std::time::Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Who brought these credentials, at the time `now`.
+    ///
+    /// With tokens: `auth.token` counts before `Authorization: Bearer`; a token is good until its `exp` plus the
+    /// leeway, so [`Identity::expires_at`] (`exp` itself) may be a little in the past. Rooms come without
+    /// repetition; how many a socket may have is the caller's rule.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_async, reason = "other ways to authenticate ask a server")
+    )]
+    pub async fn authenticate(
+        &self,
+        credentials: Credentials<'_>,
+        now: WallMs,
+    ) -> Result<Identity, Refusal> {
+        #[cfg(test)]
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        let auth = match credentials.auth {
+            Some(raw) if raw.get() != "null" => {
+                Object::parse(raw.get()).ok_or(Refusal::AuthInvalid)?
+            }
+            Some(_) | None => Object::default(),
+        };
+        match &self.mode {
+            Mode::Jwt(verifier) => {
+                let token = find_token(&auth, credentials.authorization)?;
+                verifier.verify(&token, now)
+            }
+            Mode::Trust => trust::identity(&auth),
+        }
+    }
+}
+
+fn find_token(auth: &Object<'_>, authorization: Option<&str>) -> Result<String, Refusal> {
+    let token = match auth.get("token") {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| Refusal::AuthInvalid)?,
+        None => authorization.and_then(bearer).unwrap_or_default().to_owned(),
+    };
+    if token.is_empty() { Err(Refusal::TokenMissing) } else { Ok(token) }
+}
+
+/// The token behind `Bearer`, in any case (RFC 9110 §11.1); none for other schemes.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,44 @@
+//! What tokens and `auth.user` have in common: a user, rooms, data.
+
+use super::object::Object;
+use super::refusal::{Refusal, RoomFlaw, UserFlaw};
+use crate::types::{Room, UserId};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// The user under `key`: a text, or an integer as its decimal digits.
+pub(super) fn user(object: &Object<'_>, key: &str) -> Result<UserId, Refusal> {
+    let raw = object.get(key).ok_or(UserFlaw::Missing)?.get();
+    let text = if raw.starts_with('"') {
+        serde_json::from_str(raw).ok()
+    } else if raw.starts_with('-') {
+        serde_json::from_str(raw).ok().map(|number: i64| number.to_string())
+    } else {
+        serde_json::from_str(raw).ok().map(|number: u64| number.to_string())
+    };
+    let text: String = text.ok_or(UserFlaw::Type)?;
+    Ok(UserId::parse(&text).map_err(UserFlaw::Text)?)
+}
+
+/// The rooms under `key`, each once; none if it is missing.
+pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Vec<Room>, Refusal> {
+    let Some(raw) = object.get(key) else { return Ok(Vec::new()) };
+    let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
+    let mut seen = BTreeSet::new();
+    let mut rooms = Vec::new();
+    for name in names {
+        if name.starts_with(Room::USER_PREFIX) {
+            return Err(RoomFlaw::OfUser.into());
+        }
+        let room = Room::parse(&name).map_err(RoomFlaw::Text)?;
+        if seen.insert(room.clone()) {
+            rooms.push(room);
+        }
+    }
+    Ok(rooms)
+}
+
+/// The value under `data`, as it was written.
+pub(super) fn data(object: &Object<'_>) -> Option<Box<RawValue>> {
+    object.get("data").map(ToOwned::to_owned)
+}

@@ -1,0 +1,110 @@
+//! Why somebody was not let in: stable codes for programs, messages for people.
+
+use crate::types::{RoomError, UserIdError};
+use thiserror::Error;
+
+/// Why credentials were refused. No message repeats what the client sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// `auth_invalid`
+    #[error("`auth` must be an object with distinct keys, and `auth.token` a text")]
+    AuthInvalid,
+    /// `token_missing`
+    #[error("a token is needed, in `auth.token` or as `Authorization: Bearer`")]
+    TokenMissing,
+    /// `token_invalid`
+    #[error("the token {0}")]
+    TokenInvalid(#[from] TokenFlaw),
+    /// `token_expired`: a fresh one would be taken.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// `token_not_yet_valid`
+    #[error("the token is not valid yet: its `nbf` is in the future")]
+    TokenNotYetValid,
+    /// `user_invalid`
+    #[error("{0}")]
+    UserInvalid(#[from] UserFlaw),
+    /// `room_invalid`
+    #[error("{0}")]
+    RoomInvalid(#[from] RoomFlaw),
+}
+
+impl Refusal {
+    /// The stable code for `err.data.code` and for metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AuthInvalid => "auth_invalid",
+            Self::TokenMissing => "token_missing",
+            Self::TokenInvalid(_) => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::UserInvalid(_) => "user_invalid",
+            Self::RoomInvalid(_) => "room_invalid",
+        }
+    }
+
+    /// The sentence for people.
+    pub fn message(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// What is wrong with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenFlaw {
+    /// Longer than any sensible token.
+    #[error("is longer than {} bytes", super::jwt::TOKEN_BYTES_MAX)]
+    TooLong,
+    /// Not `header.claims.signature`, or not JSON inside.
+    #[error("is not a JSON Web Token: three parts of base64 with dots between, without `Bearer`")]
+    Malformed,
+    /// Its `alg` is not one of the configured ones.
+    #[error("is signed with an algorithm that is not accepted here")]
+    Algorithm,
+    /// It says that extensions must be understood; none are.
+    #[error("has critical extensions (`crit`), which are not understood here")]
+    Critical,
+    /// Signed with another key, or changed on its way.
+    #[error("has a signature of another key")]
+    Signature,
+    /// Tokens without an end are not accepted.
+    #[error("has no `exp`: it must say when it ends")]
+    NoExpiry,
+    /// `exp` or `nbf` is not a time.
+    #[error("has a time (`exp`, `nbf`) that is not in seconds since 1970")]
+    Time,
+    /// `iss` is missing or another one.
+    #[error("is of another issuer (`iss`)")]
+    Issuer,
+    /// `aud` is missing or does not name this audience.
+    #[error("is for another audience (`aud`)")]
+    Audience,
+}
+
+/// What is wrong with the user named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UserFlaw {
+    /// No user is named.
+    #[error("no user is named: the claim (`sub`), or in development `auth.user`, is missing")]
+    Missing,
+    /// Neither a text nor an integer of at most 64 bits.
+    #[error("a user id must be a text or an integer of at most 64 bits")]
+    Type,
+    /// A text that is no user id.
+    #[error("{0}")]
+    Text(#[from] UserIdError),
+}
+
+/// What is wrong with the rooms listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RoomFlaw {
+    /// Not an array of texts.
+    #[error("rooms must be an array of texts")]
+    Type,
+    /// A text that is no room name.
+    #[error("{0}")]
+    Text(#[from] RoomError),
+    /// A user's own room.
+    #[error("rooms that begin with `user:` are joined by the server only")]
+    OfUser,
+}

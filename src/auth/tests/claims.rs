@@ -1,0 +1,126 @@
+//! Times, parties, users, rooms and data of well-signed tokens.
+
+use super::*;
+
+#[test]
+fn a_token_ends_at_its_exp_plus_the_leeway() {
+    let leeway = 10;
+    let at = |exp: Value| verdict(&json!({"sub": "42", "exp": exp}));
+
+    assert_eq!(at(json!(NOW - leeway)), "token_expired");
+    assert_eq!(at(json!(NOW - leeway + 1)), "ok");
+    assert_eq!(at(json!(0)), "token_expired");
+}
+
+#[test]
+fn a_token_begins_at_its_nbf_less_the_leeway() {
+    let at = |nbf: u64| verdict(&json!({"sub": "42", "exp": NOW + 60, "nbf": nbf}));
+
+    assert_eq!(at(NOW), "ok");
+    assert_eq!(at(NOW + 10), "ok");
+    assert_eq!(at(NOW + 11), "token_not_yet_valid");
+}
+
+#[test]
+fn a_token_says_when_it_ends_in_seconds() {
+    let with_exp = |exp: &str| {
+        let claims = format!(r#"{{"sub":"42","exp":{exp}}}"#);
+        with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, &claims))
+    };
+
+    assert_eq!(verdict(&json!({"sub": "42"})), "token_invalid");
+    assert_eq!(with_exp("null").unwrap_err(), TokenFlaw::NoExpiry.into());
+    for exp in ["1767225600000", "1e400", "1e300", "-1", "\"1767225700\"", "[]", "true"] {
+        assert_eq!(with_exp(exp).unwrap_err(), TokenFlaw::Time.into(), "{exp}");
+    }
+    for exp in ["1767225700", "1.7672257e9", "1767225700.5", "253402300799"] {
+        assert!(with_exp(exp).is_ok(), "{exp}");
+    }
+    let identity = with_exp("1767225700.25").unwrap();
+    assert_eq!(identity.expires_at, Some(WallMs(1_767_225_700_250)));
+}
+
+#[test]
+fn issuer_and_audience_must_be_the_configured_ones() {
+    let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+    config.issuer = Some("me".to_owned());
+    config.audience = Some("here".to_owned());
+    let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Jwt(config) }).unwrap();
+    let verdict = |iss: Value, aud: Value| {
+        let claims = json!({"sub": "42", "exp": NOW + 60, "iss": iss, "aud": aud});
+        with_token(&authenticator, &hs256(&claims)).err()
+    };
+
+    assert_eq!(verdict(json!("me"), json!("here")), None);
+    assert_eq!(verdict(json!("me"), json!(["there", "here"])), None);
+    for iss in [json!("you"), json!(null), json!(["me"]), json!(1)] {
+        assert_eq!(verdict(iss, json!("here")), Some(TokenFlaw::Issuer.into()));
+    }
+    for aud in [json!("there"), json!([]), json!(null), json!({"here": 1}), json!([["here"]])] {
+        assert_eq!(verdict(json!("me"), aud), Some(TokenFlaw::Audience.into()));
+    }
+}
+
+#[test]
+fn a_user_is_a_text_or_an_integer() {
+    let user = |sub: &str| {
+        let claims = format!(r#"{{"exp":1767225700,"sub":{sub}}}"#);
+        with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, &claims))
+            .map(|identity| identity.user.to_string())
+    };
+
+    assert_eq!(user("\"ann\"").unwrap(), "ann");
+    assert_eq!(user("42").unwrap(), "42");
+    assert_eq!(user("-42").unwrap(), "-42");
+    assert_eq!(user("18446744073709551615").unwrap(), "18446744073709551615");
+    assert_eq!(user("\"\\u00e4\"").unwrap(), "ä");
+    assert_eq!(user("null").unwrap_err(), UserFlaw::Missing.into());
+    let wrong =
+        ["18446744073709551616", "4.2", "1e3", "-0", "true", "[\"ann\"]", "{}", "\"\\ud800\""];
+    for sub in wrong {
+        assert_eq!(user(sub).unwrap_err(), UserFlaw::Type.into(), "{sub}");
+    }
+    for sub in ["\"\"", "\"a\\u0000b\"", &format!("\"{}\"", "x".repeat(257))] {
+        assert_eq!(user(sub).unwrap_err().code(), "user_invalid", "{sub}");
+    }
+}
+
+#[test]
+fn rooms_are_texts_that_are_nobodys_own() {
+    let rooms = |rooms: Value| {
+        let claims = json!({"sub": "42", "exp": NOW + 60, "rooms": rooms});
+        with_token(&standard(), &hs256(&claims)).map(|identity| {
+            identity.rooms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        })
+    };
+
+    assert_eq!(rooms(json!(["org:7", "role:admin", "org:7"])).unwrap(), "org:7,role:admin");
+    assert_eq!(rooms(json!([])).unwrap(), "");
+    assert_eq!(rooms(json!(null)).unwrap(), "");
+    for wrong in [json!("org:7"), json!([7]), json!({"a": 1}), json!([null])] {
+        assert_eq!(rooms(wrong).unwrap_err(), RoomFlaw::Type.into());
+    }
+    for own in ["user:7", "user:42", "user:"] {
+        assert_eq!(rooms(json!(["a", own])).unwrap_err(), RoomFlaw::OfUser.into());
+    }
+    assert_eq!(rooms(json!([""])).unwrap_err().code(), "room_invalid");
+}
+
+#[test]
+fn data_stays_as_it_was_written() {
+    let claims = r#"{"sub":"42","exp":1767225700,"data":{"b":1.0,"a":12345678901234567890123}}"#;
+
+    let identity =
+        with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, claims)).expect("a good token");
+
+    assert_eq!(identity.data.unwrap().get(), r#"{"b":1.0,"a":12345678901234567890123}"#);
+}
+
+#[test]
+fn a_claim_that_is_there_twice_is_refused() {
+    let claims = r#"{"sub":"42","exp":1767225700,"sub":"43"}"#;
+
+    let refusal = with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, claims));
+
+    assert_eq!(refusal.unwrap_err(), TokenFlaw::Malformed.into());
+}
