@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod entropy;
+pub mod hooks;
 pub mod store;
 pub mod tasks;
 pub mod types;

@@ -1,0 +1,49 @@
+//! What can be seen of an endpoint from outside.
+
+use crate::core::dispatch::Health;
+use crate::types::WallMs;
+
+/// How one endpoint is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it is, without user, password and query.
+    pub url: String,
+    /// In one word.
+    pub health: Health,
+    /// Undelivered hooks.
+    pub backlog: u64,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// When the oldest undelivered event happened.
+    pub oldest_pending: Option<WallMs>,
+    /// What the last failed attempt met, since the start of this process.
+    pub last_error: Option<LastError>,
+    /// When the next attempt is made if nothing new happens.
+    pub next_attempt: Option<WallMs>,
+}
+
+/// What the task tells about itself.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub(super) health: Health,
+    pub(super) in_flight: usize,
+    pub(super) last_error: Option<LastError>,
+    pub(super) next_attempt: Option<WallMs>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { health: Health::Ok, in_flight: 0, last_error: None, next_attempt: None }
+    }
+}
+
+/// What the last failed attempt at an endpoint met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// When.
+    pub at: WallMs,
+    /// For people; holds no secrets and no payload.
+    pub text: String,
+}

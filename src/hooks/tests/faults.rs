@@ -1,0 +1,248 @@
+//! Receivers that misbehave, each in its own way.
+
+use super::{PATIENCE, Receiver, Reply, Server, config, until, until_async};
+use crate::config::HooksConfig;
+use crate::core::dispatch::Health;
+use crate::store::{DeadRange, DeliveryState};
+use crate::tasks::Tasks;
+use crate::types::WallMs;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn a_rejected_hook_is_a_dead_letter_that_can_be_replayed_and_holds_up_nobody() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        let is_bad = hook.user() == "bad" && hook.json()["type"] == "user.online";
+        if is_bad && hook.repeats < 2 { Reply::Status(422) } else { Reply::Status(200) }
+    })
+    .await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+
+    server.online("bad").await;
+    server.online("good").await;
+    server.offline("bad").await;
+    until(|| receiver.accepted().iter().any(|it| it.user() == "good")).await;
+    until_async(async || server.count(DeliveryState::Dead).await == 1).await;
+    until(|| receiver.received().iter().any(|it| it.json()["type"] == "user.offline")).await;
+
+    let dead = server.store.deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
+    assert_eq!((dead[0].attempts, dead[0].error.as_deref()), (2, Some("status 422")));
+    server.store.replay(dead[0].id, server.clock.wall()).await.unwrap();
+    until(|| receiver.accepted().iter().any(|it| it.header("webhook-id") == dead[0].webhook_id))
+        .await;
+    until_async(async || server.count(DeliveryState::Dead).await == 0).await;
+}
+
+#[tokio::test]
+async fn a_range_of_dead_letters_is_sent_again() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        if hook.repeats < 2 { Reply::Status(400) } else { Reply::Status(200) }
+    })
+    .await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+    for user in ["a", "b", "c"] {
+        server.online(user).await;
+    }
+    until_async(async || server.count(DeliveryState::Dead).await == 3).await;
+
+    let endpoint = server.store.endpoint("main").unwrap();
+    let range = DeadRange { endpoint, from: WallMs(0), to: WallMs(u64::MAX) };
+    let replayed = server.store.replay_dead(range, server.clock.wall()).await.unwrap();
+
+    assert_eq!(replayed.count, 3);
+    until(|| receiver.accepted().len() == 3).await;
+}
+
+#[tokio::test]
+async fn gone_stops_the_endpoint_and_a_wake_up_starts_it_again() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let shows = |value: u8| {
+        let line = format!("userline_hook_endpoint_disabled{{endpoint=\"main\"}} {value}\n");
+        recorder.handle().render().contains(&line)
+    };
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        if hook.repeats == 0 { Reply::Status(410) } else { Reply::Status(200) }
+    })
+    .await;
+    let server = Server::start(&HooksConfig { concurrency: 1, ..config(&receiver.url()) }, &tasks);
+
+    server.online("ann").await;
+    server.online("bob").await;
+    until_async(async || server.status().await.health == Health::Disabled).await;
+
+    let status = server.status().await;
+    assert_eq!(
+        (status.backlog, receiver.received().len()),
+        (2, 1),
+        "rows are kept, nothing is sent"
+    );
+    assert_eq!(status.next_attempt, None);
+    assert_eq!(status.last_error.unwrap().text, "status 410");
+    assert!(status.oldest_pending.is_some());
+    assert!(shows(1), "{}", recorder.handle().render());
+
+    // The other one is answered 410 too, at its first attempt.
+    let wake_until_both_arrive = async || {
+        server.hooks.wake().await;
+        receiver.accepted().len() == 2
+    };
+    until_async(wake_until_both_arrive).await;
+    assert_eq!(receiver.received().len(), 4, "each once refused, once accepted");
+    until(|| shows(0)).await;
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        if hook.repeats == 0 { Reply::Redirect } else { Reply::Status(200) }
+    })
+    .await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+
+    server.online("ann").await;
+    until(|| receiver.received().len() == 2).await;
+
+    let error = server.status().await.last_error.unwrap().text;
+    assert_eq!(error, "status 302: redirects are not followed");
+    let ids: Vec<_> =
+        receiver.received().iter().map(|it| it.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids[0], ids[1], "the second request is the retry");
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_costs_one_timeout() {
+    let tasks = Tasks::new();
+    let receiver =
+        Receiver::start(
+            &tasks,
+            |hook| {
+                if hook.repeats == 0 { Reply::Hang } else { Reply::Status(200) }
+            },
+        )
+        .await;
+    let timeout = Duration::from_millis(200);
+    let server = Server::start(&HooksConfig { timeout, ..config(&receiver.url()) }, &tasks);
+
+    server.online("ann").await;
+    until(|| receiver.accepted().len() == 1).await;
+
+    let error = server.status().await.last_error.unwrap().text;
+    assert!(error.starts_with("no answer in time"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_is_tried_again() {
+    let tasks = Tasks::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::start(&config(&format!("http://{address}/")), &tasks);
+    server.online("ann").await;
+
+    for _ in 0..2 {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        // What is unread makes the close a reset.
+        drop(stream);
+    }
+    drop(listener);
+    let receiver = Receiver::start_at(&tasks, address, |_| Reply::Status(200)).await;
+
+    until(|| receiver.received().len() == 1).await;
+    assert!(server.status().await.last_error.is_some());
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        if hook.repeats == 0 { Reply::RetryAfter(429, 3) } else { Reply::Status(200) }
+    })
+    .await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+    server.online("ann").await;
+    until_async(async || server.count(DeliveryState::Failing).await == 1).await;
+
+    let status = server.status().await;
+    let asked = status.next_attempt.unwrap().0 - status.last_error.unwrap().at.0;
+    assert!((2_900..=3_100).contains(&asked), "{asked}");
+    let sent_at = server.clock.now();
+    until(|| receiver.accepted().len() == 1).await;
+    assert!(Duration::from_millis(2_500) <= server.clock.now().since(sent_at));
+}
+
+#[tokio::test]
+async fn addresses_of_this_machine_are_refused_unless_allowed() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |_| Reply::Status(200)).await;
+    let port = receiver.address.port();
+
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f.1"] {
+        let mut strict = config(&format!("http://{host}:{port}/"));
+        strict.allow_private = false;
+        let server = Server::start(&strict, &tasks);
+        server.online("ann").await;
+        until_async(async || server.status().await.last_error.is_some()).await;
+        let error = server.status().await.last_error.unwrap().text;
+        assert!(error.contains("hooks.allow_private"), "{host}: {error}");
+        assert_eq!(server.status().await.backlog, 1, "it is a failure like any other");
+    }
+
+    assert_eq!(receiver.received().len(), 0);
+}
+
+#[tokio::test]
+async fn an_outage_opens_the_circuit_and_its_end_brings_everything_in_order() {
+    let tasks = Tasks::new();
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        free.local_addr().unwrap()
+    };
+    let server = Server::start(&config(&format!("http://{address}/?key=hidden")), &tasks);
+    // More users than heads are held in memory.
+    for _ in 0..2 {
+        for user in 0..1500 {
+            server.online(&format!("u{user}")).await;
+        }
+    }
+    until_async(async || server.status().await.health == Health::Open).await;
+    server.store.flush().await.unwrap();
+    let status = server.status().await;
+    assert_eq!((status.backlog, status.in_flight), (3000, 0));
+    assert!(status.next_attempt.is_some());
+    assert!(!status.url.contains("hidden"), "{}", status.url);
+    assert!(!status.last_error.unwrap().text.contains("hidden"));
+
+    let receiver = Receiver::start_at(&tasks, address, |_| Reply::Status(200)).await;
+    until_async(async || server.status().await.backlog == 0).await;
+
+    assert_eq!(receiver.received().len(), 3000, "none twice");
+    let mut last = std::collections::BTreeMap::new();
+    for hook in receiver.received() {
+        assert!(last.insert(hook.user(), hook.seq()) < Some(hook.seq()));
+    }
+    assert_eq!(server.status().await.health, Health::Ok);
+    tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn news_that_comes_while_many_hooks_are_read_stops_nothing() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |_| Reply::Status(200)).await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+
+    for wave in 0..30 {
+        for user in 0..64 {
+            server.online(&format!("u{wave}-{user}")).await;
+        }
+        server.store.flush().await.unwrap();
+    }
+
+    until(|| receiver.accepted().len() == 30 * 64).await;
+}
