@@ -9,3 +9,4 @@ pub mod hooks;
 pub mod store;
 pub mod tasks;
 pub mod types;
+pub mod wire;

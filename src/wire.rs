@@ -1,0 +1,390 @@
+//! The accepted connections, owned under the engine.
+//!
+//! Every client connection, by WebSocket or long-polling, is a [`Wire`]; the engine gets its other end, a
+//! [`WireIo`], and believes it speaks to a WebSocket. So there is one place that orders, bounds and closes what goes
+//! out, that mends the handshake on its way, and that knows whether a connection is alive; whatever a client does,
+//! the engine is never blocked by it.
+//!
+//! ```text
+//!   client ◄──WebSocket──► ┌──────┐              ┌────────┐
+//!   client ◄──GET / POST─► │ Wire │ ◄──WireIo──► │ engine │
+//!                          └──────┘              └────────┘
+//!                              ▲ events, already encoded
+//! ```
+
+mod acks;
+mod address;
+mod connections;
+mod door;
+mod facts;
+mod handshake;
+mod io;
+mod origin;
+mod outgoing;
+mod polling;
+mod upgrade;
+mod vitals;
+mod websocket;
+
+pub use acks::{AwaitedAck, TooManyAcks};
+pub use connections::Connections;
+pub use door::{Door, DoorConfig};
+pub use facts::{ClientAddress, Facts};
+pub use io::WireIo;
+pub use vitals::Vitals;
+
+use crate::core::lane::{Admission, Lane};
+use crate::tasks::Tasks;
+use crate::types::{Ending, Namespace, Reason, Timestamp};
+use bytes::{Bytes, BytesMut};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+use socket2::SockRef;
+use std::fmt;
+use std::net::Shutdown;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use vitals::Traffic;
+
+/// A WebSocket close frame with code 1000.
+const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
+
+/// One connection of a client.
+pub struct Wire {
+    /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
+    sid: Box<str>,
+    facts: Facts,
+    limits: WireLimits,
+    tasks: Tasks,
+    connections: Connections,
+    traffic: Traffic,
+    /// The sending half of the WebSocket, once there is one.
+    stream: OnceLock<OwnedWriteHalf>,
+    /// Wakes a waiting poll.
+    poll: Notify,
+    /// Says that the engine has read all that a poll posted.
+    read: Notify,
+    state: Mutex<State>,
+}
+
+/// Without `sid`, which is a secret, nor what waits for the client, which may hold it.
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// The bounds of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct WireLimits {
+    /// Bytes that may wait for the client.
+    pub buffer_bytes: usize,
+    /// How long the client may take none of them.
+    pub stall: Duration,
+}
+
+/// How a connection reaches its client at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP long-polling.
+    Polling,
+    /// WebSocket.
+    WebSocket,
+}
+
+impl Transport {
+    /// The name in the protocol and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Handed to the kernel, or waiting its turn within the bound.
+    Yes,
+    /// Volatile, and the client was busy: dropped, as its sender wished.
+    Dropped,
+    /// The connection is closed, or was closed now because too much was waiting.
+    Closed,
+}
+
+#[derive(Debug)]
+struct State {
+    lane: Lane,
+    transport: Transport,
+    phase: Phase,
+    accepts: SmallVec<[Accept; 1]>,
+    /// Acks that are awaited, at most 128.
+    acks: Vec<acks::Awaited>,
+    /// The peer ended the stream by itself.
+    peer_ended: bool,
+    /// Somebody is bound to write what is pending.
+    flushing: bool,
+    /// It began by polling.
+    is_upgraded: bool,
+    /// How it ends, once that is known.
+    ending: Option<Ending>,
+    /// The code of the client's close frame.
+    close_code: Option<u16>,
+    /// When it was closed.
+    closed_at: Option<Timestamp>,
+    /// Bytes that waited for the client when it was closed.
+    unsent: usize,
+    polling: Polling,
+}
+
+/// What to do when the engine accepts a CONNECT.
+struct Accept {
+    namespace: Namespace,
+    answer: Answer,
+}
+
+type Answer = Box<dyn FnOnce(&Arc<Wire>) + Send>;
+
+impl fmt::Debug for Accept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// What a connection needs only as long as it polls.
+#[derive(Debug, Default)]
+struct Polling {
+    /// Frames that were posted and that the engine has not read.
+    inbox: BytesMut,
+    /// The engine, waiting for something to read.
+    reader: Option<Waker>,
+    /// A poll is waiting.
+    is_polled: bool,
+    /// A post is being read by the engine.
+    is_posted: bool,
+    upgrade: Upgrade,
+}
+
+/// How far a WebSocket is with taking over.
+#[derive(Debug, Default)]
+enum Upgrade {
+    /// None is trying.
+    #[default]
+    None,
+    /// One has connected.
+    Connected,
+    /// It works in both directions: the client is about to stop polling.
+    Probed,
+    /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the engine.
+    Done(OwnedReadHalf, Bytes),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Nothing more is taken; what is pending may leave, then the connection closes.
+    Finishing(Option<Reason>),
+    Closed(Option<Reason>),
+}
+
+impl Wire {
+    /// The secret name of the connection.
+    fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// What the handshake told of the client.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// How the connection reaches its client at the moment.
+    pub fn transport(&self) -> Transport {
+        self.lock().transport
+    }
+
+    /// Why this side closed the connection, or that the peer ended it; `None` if the engine knows better.
+    pub fn end_reason(&self) -> Option<Reason> {
+        let state = self.lock();
+        match state.phase {
+            Phase::Finishing(Some(reason)) | Phase::Closed(Some(reason)) => Some(reason),
+            Phase::Open | Phase::Finishing(None) | Phase::Closed(None) => {
+                state.peer_ended.then_some(Reason::TransportClose)
+            }
+        }
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().phase != Phase::Open
+    }
+
+    /// Whether the transport is down: the engine knows it, or is about to.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.lock().phase, Phase::Closed(_))
+    }
+
+    /// Bytes that wait for the client.
+    pub fn queued(&self) -> usize {
+        self.lock().lane.queued()
+    }
+
+    /// Says what to do when the engine accepts the CONNECT of `namespace`: `answer` must send the reply, by
+    /// [`Wire::answer_connect`], before it makes the socket known to anybody. It is called at most once, on the
+    /// engine's writing task, and must not wait. Dropped at once if the connection is closed already: the engine will
+    /// accept nothing, and whatever `answer` holds would stay held for ever.
+    pub fn prepare_accept(
+        &self,
+        namespace: &Namespace,
+        answer: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
+        let mut state = self.lock();
+        // Nobody would ever ask for it, and it keeps this very connection alive.
+        if !matches!(state.phase, Phase::Closed(_)) {
+            // In order, not one per namespace: a client may leave and come again before it has the first answer.
+            state.accepts.push(Accept { namespace: namespace.clone(), answer: Box::new(answer) });
+        }
+    }
+
+    /// Sends the reply to a CONNECT, and what must follow it directly, in place of the engine's.
+    pub fn answer_connect(self: &Arc<Self>, frames: &Bytes) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open && state.lane.push(frames.clone()).is_err() {
+            self.overflow(&mut state);
+        }
+    }
+
+    /// Says what the client gets when the engine refuses the CONNECT of `namespace`.
+    pub fn prepare_refusal(&self, namespace: &Namespace, refusal: Bytes) {
+        self.lock().lane.prepare_refusal(namespace.clone(), refusal);
+    }
+
+    /// Sends an event: one or more whole frames that belong together.
+    pub fn send(self: &Arc<Self>, event: &Bytes) -> Sent {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Sent::Closed;
+        }
+        match state.lane.admit(event) {
+            Admission::Go => self.transmit(&mut state, event),
+            Admission::Held => Sent::Yes,
+            Admission::Full => self.overflow(&mut state),
+        }
+    }
+
+    /// Sends an event if that is possible without waiting.
+    pub fn send_volatile(self: &Arc<Self>, event: &Bytes) -> Sent {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Sent::Closed;
+        }
+        if !state.lane.is_idle() {
+            return Sent::Dropped;
+        }
+        self.transmit(&mut state, event)
+    }
+
+    /// Takes an event like [`Wire::send`] or [`Wire::send_volatile`], but leaves the writing to [`Wire::flush_queued`]:
+    /// short enough to be called while others wait.
+    pub fn queue(&self, event: &Bytes, is_volatile: bool) -> Sent {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Sent::Closed;
+        }
+        if is_volatile && !state.lane.is_idle() {
+            return Sent::Dropped;
+        }
+        match state.lane.admit(event) {
+            Admission::Go if state.lane.push(event.clone()).is_ok() => Sent::Yes,
+            Admission::Held => Sent::Yes,
+            Admission::Go | Admission::Full => self.overflow(&mut state),
+        }
+    }
+
+    /// Writes what was queued, as far as the client takes it now.
+    pub fn flush_queued(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if !state.flushing && !self.flush_some(&mut state) {
+            self.flush_soon(&mut state);
+        }
+    }
+
+    /// Closes the connection at once, from anywhere. A stock client comes back by itself.
+    pub fn close(&self, reason: Reason) {
+        self.close_locked(&mut self.lock(), Some(reason));
+    }
+
+    /// Takes nothing more, lets what is pending leave within the stall limit, then closes.
+    pub fn finish(self: &Arc<Self>, reason: Reason) {
+        self.finish_for(Some(reason));
+    }
+
+    fn finish_for(self: &Arc<Self>, reason: Option<Reason>) {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        state.phase = Phase::Finishing(reason);
+        match state.transport {
+            Transport::WebSocket => {
+                if self.transmit(&mut state, &Bytes::from_static(&CLOSE_FRAME)) != Sent::Yes {
+                    return;
+                }
+                if state.lane.is_clear() {
+                    return self.close_locked(&mut state, reason);
+                }
+            }
+            // The goodbye is the answer to the next poll: in one body with messages a stock client would take it
+            // first, and them never.
+            Transport::Polling => self.poll.notify_one(),
+        }
+        drop(state);
+        let wire = Arc::clone(self);
+        self.tasks.spawn("wire.finish", async move {
+            tokio::time::sleep(wire.limits.stall).await;
+            let mut state = wire.lock();
+            state.note(Ending::Stalled);
+            wire.close_locked(&mut state, reason);
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    fn close_locked(&self, state: &mut State, reason: Option<Reason>) {
+        if matches!(state.phase, Phase::Closed(_)) {
+            return;
+        }
+        let reason = match state.phase {
+            Phase::Finishing(earlier) => earlier.or(reason),
+            Phase::Open | Phase::Closed(_) => reason,
+        };
+        state.phase = Phase::Closed(reason);
+        state.closed_at = Some(self.now());
+        state.unsent = state.lane.queued();
+        state.lane.clear();
+        state.accepts = SmallVec::new();
+        state.acks = Vec::new(); // tells those who wait
+        state.polling.inbox = BytesMut::new();
+        if let Some(reader) = state.polling.reader.take() {
+            reader.wake();
+        }
+        self.poll.notify_one();
+        self.read.notify_one();
+        if let Some(stream) = self.stream.get() {
+            let tcp: &TcpStream = stream.as_ref();
+            // Both ways: the engine's reader and ours wake up. An error means that it is down already.
+            SockRef::from(tcp).shutdown(Shutdown::Both).ok();
+        }
+        self.connections.remove(&self.sid);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Acks that are awaited on one connection.
+
+use super::{Phase, Wire};
+use crate::core::ack_reader::HeardAck;
+use crate::types::Namespace;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// Acks awaited on one connection at once.
+const AWAITED_MAX: usize = 128;
+
+/// An ack that somebody waits for.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    namespace: Namespace,
+    id: u64,
+    heard: oneshot::Sender<HeardAck>,
+}
+
+/// Waits for an ack of one client. Whoever drops it does not wait any more.
+#[derive(Debug)]
+pub struct AwaitedAck {
+    wire: Arc<Wire>,
+    id: u64,
+    heard: oneshot::Receiver<HeardAck>,
+}
+
+/// As many acks are awaited on the connection as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{AWAITED_MAX} acks are awaited on this connection already")]
+pub struct TooManyAcks;
+
+impl Wire {
+    /// Waits for the ack with this id in `namespace`; to be said before the event is sent. No two may have the same id.
+    pub fn await_ack(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        id: u64,
+    ) -> Result<AwaitedAck, TooManyAcks> {
+        let (hear, heard) = oneshot::channel();
+        let mut state = self.lock();
+        if AWAITED_MAX <= state.acks.len() {
+            return Err(TooManyAcks);
+        }
+        // On a closed connection nothing is heard any more, and the event is not sent either.
+        if !matches!(state.phase, Phase::Closed(_)) {
+            state.acks.push(Awaited { namespace: namespace.clone(), id, heard: hear });
+        }
+        drop(state);
+        Ok(AwaitedAck { wire: Arc::clone(self), id, heard })
+    }
+
+    /// The client has left the namespace: its acks there do not come any more.
+    pub fn forget_acks(&self, namespace: &Namespace) {
+        let mut state = self.lock();
+        state.acks.retain(|it| it.namespace != *namespace);
+        if state.acks.is_empty() {
+            state.acks = Vec::new(); // gives the memory back
+        }
+    }
+
+    /// The client sent an ack; one that nobody waits for, or that comes again, is counted and passed over.
+    pub(super) fn hear_ack(&self, ack: HeardAck) {
+        let mut state = self.lock();
+        let is_it = |it: &Awaited| it.id == ack.id && it.namespace.as_str() == ack.namespace;
+        let index = state.acks.iter().position(is_it);
+        let awaited = index.map(|index| state.acks.swap_remove(index));
+        drop(state);
+        let taken = awaited.map(|it| it.heard.send(ack));
+        if !matches!(taken, Some(Ok(()))) {
+            metrics::counter!("userline_acks_ignored_total").increment(1);
+        }
+    }
+}
+
+impl AwaitedAck {
+    /// The ack; `None` when the client is gone.
+    pub async fn heard(mut self) -> Option<HeardAck> {
+        (&mut self.heard).await.ok()
+    }
+}
+
+impl Drop for AwaitedAck {
+    fn drop(&mut self) {
+        let mut state = self.wire.lock();
+        state.acks.retain(|it| it.id != self.id);
+        if state.acks.is_empty() {
+            state.acks = Vec::new(); // gives the memory back
+        }
+    }
+}

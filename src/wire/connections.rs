@@ -1,0 +1,109 @@
+//! All connections, by their secret names.
+
+use super::Wire;
+use dashmap::DashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use thiserror::Error;
+
+/// All open connections, at most as many as the limit. Cheap to clone.
+#[derive(Clone)]
+pub struct Connections {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    by_sid: DashMap<Box<str>, Arc<Wire>>,
+    count: AtomicUsize,
+    max: usize,
+    is_draining: AtomicBool,
+}
+
+/// Without the names, which are secrets.
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why no connection is taken now; clients that come back later may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum Refused {
+    /// The limit is reached.
+    #[error("too many connections")]
+    Full,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Draining,
+}
+
+impl Connections {
+    /// Room for `max` connections.
+    pub fn new(max: usize) -> Self {
+        let shared = Shared {
+            by_sid: DashMap::new(),
+            count: AtomicUsize::new(0),
+            max,
+            is_draining: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Open connections.
+    pub fn len(&self) -> usize {
+        self.shared.count.load(Ordering::Relaxed)
+    }
+
+    /// No connection is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// From now on no new connection is taken.
+    pub fn start_draining(&self) {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Connections::start_draining`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// The connections that are open now.
+    pub fn snapshot(&self) -> Vec<Arc<Wire>> {
+        self.shared.by_sid.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Whether a connection would be taken now.
+    pub(super) fn admits(&self) -> Result<(), Refused> {
+        if self.is_draining() {
+            return Err(Refused::Draining);
+        }
+        if self.shared.max <= self.len() { Err(Refused::Full) } else { Ok(()) }
+    }
+
+    pub(super) fn get(&self, sid: &str) -> Option<Arc<Wire>> {
+        self.shared.by_sid.get(sid).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// Takes a connection in. Counts it in the same step as it looks at the limit: many may come at once.
+    pub(super) fn insert(&self, wire: &Arc<Wire>) -> Result<(), Refused> {
+        if self.is_draining() {
+            return Err(Refused::Draining);
+        }
+        let more = |count: usize| (count < self.shared.max).then_some(count + 1);
+        let count = &self.shared.count;
+        count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| Refused::Full)?;
+        self.shared.by_sid.insert(wire.sid().into(), Arc::clone(wire));
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, sid: &str) {
+        if self.shared.by_sid.remove(sid).is_some() {
+            self.shared.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The door: every request to the Socket.IO path comes in here, and leaves as part of a connection or with a refusal.
+
+use super::connections::Refused;
+use super::handshake::{Handshake, Refusal};
+use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
+use super::vitals::Traffic;
+use super::{Connections, Facts, Phase, Polling, State, Transport, Wire, WireIo, WireLimits};
+use super::{polling, websocket};
+use crate::clock::Clock;
+use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
+use crate::core::frame;
+use crate::core::lane::Lane;
+use crate::entropy;
+use crate::tasks::Tasks;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Body;
+use ipnet::IpNet;
+use parking_lot::Mutex;
+use serde_json::json;
+use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+/// What the door needs to know.
+#[derive(Debug, Clone)]
+pub struct DoorConfig {
+    /// Pages that may connect.
+    pub origins: Origins,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bounds.
+    pub limits: LimitsConfig,
+    /// Ping times and transports.
+    pub socketio: SocketIoConfig,
+}
+
+impl DoorConfig {
+    /// The parts of the configuration that concern the door.
+    pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
+        let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
+        Self { origins, trusted_proxies, limits, socketio: socketio.clone() }
+    }
+}
+
+/// Opens connections and lends them to the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: DoorConfig,
+    connections: Connections,
+    tasks: Tasks,
+    clock: Clock,
+    engine: Box<dyn Fn(WireIo) + Send + Sync>,
+    refused_origins: Mutex<RefusedOrigins>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// A door to `engine`, which is given its end of each new connection.
+    pub fn new(
+        config: DoorConfig,
+        connections: Connections,
+        tasks: Tasks,
+        clock: Clock,
+        engine: impl Fn(WireIo) + Send + Sync + 'static,
+    ) -> Self {
+        let refused_origins = Mutex::default();
+        let engine = Box::new(engine);
+        Self {
+            inner: Arc::new(Inner { config, connections, tasks, clock, engine, refused_origins }),
+        }
+    }
+
+    /// Answers one request to the Socket.IO path.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let headers = request.headers();
+        let (verdict, origin) = match origin::judge(headers, &self.inner.config.origins) {
+            Verdict::Absent => (Ok(()), None),
+            Verdict::Allowed(origin) => (Ok(()), Some(origin.clone())),
+            Verdict::Forbidden(origin) => {
+                self.inner.log_origin(origin);
+                (Err(Refusal::Origin), None)
+            }
+        };
+        let is_preflight = request.method() == Method::OPTIONS;
+        let asked = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        let answer = match verdict {
+            Err(refusal) => Err(refusal),
+            Ok(()) if is_preflight => Ok(preflight(asked)),
+            Ok(()) => self.admit(request).await,
+        };
+        let mut response = answer.unwrap_or_else(|refusal| refuse(&refusal));
+        if let Some(origin) = origin {
+            origin::allow(response.headers_mut(), &origin);
+        }
+        response
+    }
+
+    async fn admit<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let handshake = Handshake::parse(&parts)?;
+        self.check_transport(handshake.transport)?;
+        let wire = match handshake.sid {
+            None => None,
+            Some(sid) => Some(self.inner.connections.get(&sid).ok_or(Refusal::Sid)?),
+        };
+        match (handshake.transport, wire) {
+            (Transport::Polling, None) => {
+                let wire = self.open(&parts, Transport::Polling, None)?;
+                self.lend(WireIo::polling(Arc::clone(&wire)));
+                polling::poll(wire).await
+            }
+            (Transport::Polling, Some(wire)) if parts.method == Method::GET => {
+                polling::poll(wire).await
+            }
+            (Transport::Polling, Some(wire)) if parts.method == Method::POST => {
+                polling::post(wire, body, &self.inner.config.limits).await
+            }
+            (Transport::Polling, Some(_)) => Err(Refusal::Method),
+            (Transport::WebSocket, None) => {
+                self.admits()?;
+                Ok(websocket::accept(self.clone(), parts))
+            }
+            (Transport::WebSocket, Some(wire)) => websocket::accept_upgrade(self, &wire, parts),
+        }
+    }
+
+    fn check_transport(&self, transport: Transport) -> Result<(), Refusal> {
+        let socketio = &self.inner.config.socketio;
+        let is_offered = match transport {
+            Transport::Polling => socketio.polling,
+            Transport::WebSocket => socketio.websocket,
+        };
+        if is_offered { Ok(()) } else { Err(Refusal::Transport) }
+    }
+
+    fn admits(&self) -> Result<(), Refusal> {
+        Ok(self.inner.connections.admits()?)
+    }
+
+    /// A new connection, known from now on.
+    pub(super) fn open(
+        &self,
+        parts: &http::request::Parts,
+        transport: Transport,
+        stream: Option<OwnedWriteHalf>,
+    ) -> Result<Arc<Wire>, Refusal> {
+        let Inner { config, connections, tasks, clock, .. } = &*self.inner;
+        let sid = entropy::token().into_boxed_str();
+        let open = self.open_packet(&sid, transport);
+        let state = State {
+            lane: Lane::new(open, config.limits.buffer_bytes),
+            transport,
+            phase: Phase::Open,
+            accepts: SmallVec::new(),
+            acks: Vec::new(),
+            peer_ended: false,
+            flushing: false,
+            is_upgraded: false,
+            ending: None,
+            close_code: None,
+            closed_at: None,
+            unsent: 0,
+            polling: Polling::default(),
+        };
+        let limits =
+            WireLimits { buffer_bytes: config.limits.buffer_bytes, stall: config.limits.stall };
+        let wire = Arc::new(Wire {
+            sid,
+            facts: Facts::of(parts, &config.trusted_proxies),
+            limits,
+            tasks: tasks.clone(),
+            connections: connections.clone(),
+            traffic: Traffic::new(clock.clone()),
+            stream: stream.map_or_else(OnceLock::new, OnceLock::from),
+            poll: Notify::new(),
+            read: Notify::new(),
+            state: Mutex::new(state),
+        });
+        connections.insert(&wire)?;
+        Ok(wire)
+    }
+
+    /// Lends a connection to the engine.
+    pub(super) fn lend(&self, io: WireIo) {
+        (self.inner.engine)(io);
+    }
+
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    pub(super) fn upgrade_timeout(&self) -> Duration {
+        self.inner.config.socketio.upgrade_timeout
+    }
+
+    /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.
+    fn open_packet(&self, sid: &str, transport: Transport) -> Bytes {
+        let DoorConfig { limits, socketio, .. } = &self.inner.config;
+        let upgrades: &[&str] = match transport {
+            Transport::Polling if socketio.websocket => &["websocket"],
+            Transport::Polling | Transport::WebSocket => &[],
+        };
+        let open = json!({
+            "sid": sid,
+            "upgrades": upgrades,
+            "pingInterval": u64::try_from(socketio.ping_interval.as_millis()).unwrap_or(u64::MAX),
+            "pingTimeout": u64::try_from(socketio.ping_timeout.as_millis()).unwrap_or(u64::MAX),
+            "maxPayload": limits.payload_bytes,
+        });
+        frame::text(&[b"0", open.to_string().as_bytes()])
+    }
+}
+
+impl Inner {
+    fn log_origin(&self, origin: &HeaderValue) {
+        metrics::counter!("userline_origins_refused_total").increment(1);
+        let noted = self.refused_origins.lock().note(origin);
+        let Some(NewOrigin { text: origin, is_last }) = noted else { return };
+        tracing::warn!(%origin, "refused a page: to allow it, add \"{origin}\" to listen.origins");
+        if is_last {
+            tracing::warn!(
+                "many pages were refused: further ones are not logged, only counted in \
+                 userline_origins_refused_total"
+            );
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Unavailable("limits.connections is reached"),
+            Refused::Draining => Self::Unavailable("the server is stopping"),
+        }
+    }
+}
+
+/// The answer to CORS's question whether a request may be sent.
+fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_static("GET, POST, OPTIONS");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if let Some(asked) = asked {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+    }
+    response
+}
+
+fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(refusal.body()));
+    *response.status_mut() = refusal.status();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if matches!(refusal, Refusal::Unavailable(_)) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,52 @@
+//! What a handshake tells of the client: copied, because headers would pin the whole read buffer.
+
+use super::address;
+use crate::types::Secret;
+use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
+use http::request::Parts;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Bytes of a user agent that are kept.
+const USER_AGENT_MAX: usize = 256;
+/// Bytes of an `Authorization` header that are kept; longer ones are no token of ours.
+const AUTHORIZATION_MAX: usize = 16 * 1024;
+
+/// The address of a TCP peer, put into the extensions of each request by the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub SocketAddr);
+
+/// What the handshake told of the client.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Its address, behind trusted proxies.
+    pub address: IpAddr,
+    /// Its `User-Agent`, cut to 256 bytes; anybody can write anything there.
+    pub user_agent: Option<Arc<str>>,
+    /// Its `Authorization` header.
+    pub authorization: Option<Secret>,
+}
+
+impl Facts {
+    pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> Self {
+        let peer = parts.extensions.get::<ClientAddress>();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |it| it.0.ip());
+        let forwarded_for = HeaderName::from_static("x-forwarded-for");
+        let lines: Vec<&str> =
+            parts.headers.get_all(forwarded_for).iter().filter_map(|it| it.to_str().ok()).collect();
+        let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
+        Self {
+            address: address::of_client(peer, lines.into_iter(), trusted),
+            user_agent: text(USER_AGENT).map(|it| cut(it, USER_AGENT_MAX).into()),
+            authorization: text(AUTHORIZATION)
+                .filter(|it| it.len() <= AUTHORIZATION_MAX)
+                .map(|it| Secret::new(it.as_bytes())),
+        }
+    }
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}

@@ -1,0 +1,200 @@
+//! The engine's end of a connection.
+
+use super::vitals::ending_of;
+use super::{Phase, State, Upgrade, Wire};
+use crate::core::ack_reader::AckReader;
+use crate::core::goodbye::Goodbyes;
+use crate::types::Ending;
+use bytes::{Buf as _, Bytes, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::tcp::OwnedReadHalf;
+
+/// What the engine reads a client's frames from and writes its own to. Writing never waits.
+#[derive(Debug)]
+pub struct WireIo {
+    wire: Arc<Wire>,
+    source: Source,
+    /// Hears the acks that the engine knows nothing of.
+    acks: AckReader,
+}
+
+/// Where the client's frames come from.
+#[derive(Debug)]
+enum Source {
+    /// Polls, until an upgrade.
+    Posts,
+    /// A WebSocket.
+    Stream(Stream),
+}
+
+#[derive(Debug)]
+struct Stream {
+    read: OwnedReadHalf,
+    /// What was read beyond the handshake: it comes first.
+    early: Bytes,
+    goodbyes: Goodbyes,
+}
+
+impl Stream {
+    fn new(read: OwnedReadHalf, early: Bytes) -> Self {
+        Self { read, early, goodbyes: Goodbyes::default() }
+    }
+}
+
+impl WireIo {
+    /// The end of a polling connection.
+    pub(super) fn polling(wire: Arc<Wire>) -> Self {
+        Self::new(wire, Source::Posts)
+    }
+
+    /// The end of a WebSocket; `early` is what was read beyond the handshake.
+    pub(super) fn websocket(wire: Arc<Wire>, stream: OwnedReadHalf, early: Bytes) -> Self {
+        wire.traffic.came(early.len());
+        Self::new(wire, Source::Stream(Stream::new(stream, early)))
+    }
+
+    fn new(wire: Arc<Wire>, source: Source) -> Self {
+        let acks = AckReader::new(wire.limits.buffer_bytes);
+        Self { wire, source, acks }
+    }
+
+    /// The connection.
+    pub fn wire(&self) -> &Arc<Wire> {
+        &self.wire
+    }
+
+    /// Reads what was posted; `None` after an upgrade.
+    fn poll_posts(
+        &mut self,
+        cx: &Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        let mut state = self.wire.lock();
+        let is_closed = matches!(state.phase, Phase::Closed(_));
+        let polling = &mut state.polling;
+        if !polling.inbox.is_empty() {
+            let n = polling.inbox.len().min(buf.remaining());
+            buf.put_slice(&polling.inbox.split_to(n));
+            if polling.inbox.is_empty() {
+                polling.inbox = BytesMut::new(); // gives the memory back
+                self.wire.read.notify_one();
+            }
+            return Some(Poll::Ready(Ok(())));
+        }
+        match std::mem::take(&mut polling.upgrade) {
+            Upgrade::Done(stream, early) => {
+                self.source = Source::Stream(Stream::new(stream, early));
+                return None;
+            }
+            under_way @ (Upgrade::None | Upgrade::Connected | Upgrade::Probed) => {
+                polling.upgrade = under_way;
+            }
+        }
+        if is_closed {
+            return Some(Poll::Ready(Ok(()))); // end of stream
+        }
+        polling.reader = Some(cx.waker().clone());
+        Some(Poll::Pending)
+    }
+
+    /// Reads what comes next, wherever it comes from.
+    fn poll_source(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.source, Source::Posts)
+            && let Some(result) = self.poll_posts(cx, buf)
+        {
+            return result;
+        }
+        let Self { wire, source, .. } = self;
+        let Source::Stream(stream) = source else { return Poll::Ready(Ok(())) };
+        let before = buf.filled().len();
+        if !stream.early.is_empty() {
+            let n = stream.early.len().min(buf.remaining());
+            buf.put_slice(stream.early.get(..n).unwrap_or_default());
+            stream.early.advance(n);
+            wire.follow(&mut stream.goodbyes, buf.filled().get(before..).unwrap_or_default());
+            return Poll::Ready(Ok(()));
+        }
+        let result = std::task::ready!(Pin::new(&mut stream.read).poll_read(cx, buf));
+        let came = buf.filled().get(before..).unwrap_or_default();
+        match &result {
+            Ok(()) if came.is_empty() => wire.lock().peer_ended(),
+            Ok(()) => {
+                wire.traffic.came(came.len());
+                wire.follow(&mut stream.goodbyes, came);
+            }
+            Err(error) => wire.lock().note(ending_of(error)),
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncRead for WireIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = self.poll_source(cx, buf);
+        let Self { wire, acks, .. } = &mut *self;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        acks.read(read, &mut |ack| wire.hear_ack(ack));
+        result
+    }
+}
+
+impl Wire {
+    /// The engine read `came`.
+    fn follow(&self, goodbyes: &mut Goodbyes, came: &[u8]) {
+        if let Some(code) = goodbyes.see(came) {
+            self.lock().said_goodbye(Some(code));
+        }
+    }
+}
+
+impl State {
+    /// The stream has ended. If this side closed it, that says nothing of the peer.
+    fn peer_ended(&mut self) {
+        self.peer_ended |= !matches!(self.phase, Phase::Closed(_));
+        self.note(Ending::EndOfStream);
+    }
+
+    /// The client said goodbye; with a code if by WebSocket.
+    pub(super) fn said_goodbye(&mut self, code: Option<u16>) {
+        self.note(Ending::Goodbye);
+        self.close_code = self.close_code.or(code);
+    }
+}
+
+impl AsyncWrite for WireIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.wire.engine_wrote(buf).map(|()| buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.finish_for(None);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for WireIo {
+    /// The engine is done with the connection; what is pending may still leave.
+    fn drop(&mut self) {
+        self.wire.finish_for(None);
+        // Nobody reads any more: a post that waits for its reader is answered.
+        self.wire.lock().polling.inbox = BytesMut::new();
+        self.wire.read.notify_one();
+    }
+}

@@ -1,0 +1,163 @@
+//! What goes out: written at once where nothing is pending, else as the client takes it, within the bounds.
+
+use super::vitals::ending_of;
+use super::{Phase, Sent, State, Transport, Wire};
+use crate::core::lane::{Full, Step};
+use crate::types::{Ending, Reason};
+use bytes::Bytes;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use tokio::net::tcp::OwnedWriteHalf;
+
+/// Buffers handed to the kernel in one write.
+const SLICES_MAX: usize = 64;
+
+impl Wire {
+    /// Too much is waiting for a client that takes too little.
+    pub(super) fn overflow(&self, state: &mut State) -> Sent {
+        tracing::info!(queued_bytes = state.lane.queued(), "closing a slow consumer: buffer full");
+        metrics::counter!("userline_slow_consumers_total").increment(1);
+        state.note(Ending::BufferFull);
+        self.close_locked(state, Some(Reason::SlowConsumer));
+        Sent::Closed
+    }
+
+    /// Writing to the stream failed.
+    fn write_failed(&self, state: &mut State, error: &io::Error) {
+        let ending = ending_of(error);
+        state.note(ending);
+        let is_orderly = ending == Ending::EndOfStream;
+        let reason = if is_orderly { Reason::TransportClose } else { Reason::TransportError };
+        self.close_locked(state, Some(reason));
+    }
+
+    /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it.
+    pub(super) fn transmit(self: &Arc<Self>, state: &mut State, bytes: &Bytes) -> Sent {
+        let mut done = 0;
+        if let (Some(stream), true) = (self.open_stream(state), state.lane.is_clear()) {
+            match stream.try_write(bytes) {
+                Ok(n) => done = n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.write_failed(state, &error);
+                    return Sent::Closed;
+                }
+            }
+        }
+        self.traffic.went(done);
+        if done == bytes.len() {
+            return Sent::Yes;
+        }
+        match state.lane.push(bytes.slice(done..)) {
+            Ok(()) => {
+                self.flush_soon(state);
+                Sent::Yes
+            }
+            Err(Full) => self.overflow(state),
+        }
+    }
+
+    /// The engine wrote `piece`.
+    pub(super) fn engine_wrote(self: &Arc<Self>, piece: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Open => {}
+            // Nothing may follow the goodbye.
+            Phase::Finishing(_) => return Ok(()),
+            Phase::Closed(_) => return Err(io::ErrorKind::BrokenPipe.into()),
+        }
+        let mut step = state.lane.engine(piece);
+        while let Ok(Step::Connect(namespace)) = step {
+            let index = state.accepts.iter().position(|it| it.namespace.as_str() == namespace);
+            let accept = index.map(|index| state.accepts.remove(index));
+            // The answer takes locks that are held by others who wait for this one.
+            drop(state);
+            if let Some(accept) = accept {
+                (accept.answer)(self);
+            } else {
+                tracing::error!("the engine accepted a client that was not authenticated");
+                self.close(Reason::TransportError);
+            }
+            state = self.lock();
+            step = state.lane.resume();
+        }
+        if step.is_err() {
+            self.overflow(&mut state);
+        }
+        if !state.flushing && !self.flush_some(&mut state) {
+            self.flush_soon(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what is pending leaves: by the next poll, or by a task that waits for the kernel.
+    pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
+        match state.transport {
+            Transport::Polling => self.poll.notify_one(),
+            Transport::WebSocket if state.flushing => {}
+            Transport::WebSocket => {
+                state.flushing = true;
+                self.tasks.spawn("wire.flush", Arc::clone(self).flush());
+            }
+        }
+    }
+
+    /// Writes what is pending as the kernel takes it; closes when it takes nothing for too long.
+    async fn flush(self: Arc<Self>) {
+        let Some(stream) = self.stream.get() else { return };
+        loop {
+            match tokio::time::timeout(self.limits.stall, stream.writable()).await {
+                Ok(Ok(())) => {
+                    if self.flush_some(&mut self.lock()) {
+                        return;
+                    }
+                }
+                Ok(Err(error)) => return self.write_failed(&mut self.lock(), &error),
+                Err(_) => {
+                    tracing::info!(
+                        "closing a slow consumer: it took nothing within the stall limit"
+                    );
+                    metrics::counter!("userline_slow_consumers_total").increment(1);
+                    let mut state = self.lock();
+                    state.note(Ending::Stalled);
+                    return self.close_locked(&mut state, Some(Reason::SlowConsumer));
+                }
+            }
+        }
+    }
+
+    /// Writes what the kernel takes. True if nothing is left to write.
+    pub(super) fn flush_some(&self, state: &mut State) -> bool {
+        let Some(stream) = self.open_stream(state) else {
+            if !state.lane.is_clear() {
+                self.poll.notify_one();
+            }
+            return true;
+        };
+        while !state.lane.is_clear() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = state.lane.pending_slices(&mut slices);
+            let written = stream.try_write_vectored(slices.get(..filled).unwrap_or_default());
+            match written {
+                Ok(n) => {
+                    self.traffic.went(n);
+                    state.lane.wrote(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => self.write_failed(state, &error),
+            }
+        }
+        state.flushing = false;
+        if let Phase::Finishing(reason) = state.phase {
+            self.close_locked(state, reason);
+        }
+        true
+    }
+
+    /// The stream to write to, if the transport is a WebSocket that is not closed.
+    fn open_stream(&self, state: &State) -> Option<&OwnedWriteHalf> {
+        let is_open =
+            state.transport == Transport::WebSocket && !matches!(state.phase, Phase::Closed(_));
+        self.stream.get().filter(|_| is_open)
+    }
+}

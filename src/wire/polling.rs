@@ -1,0 +1,178 @@
+//! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
+
+use super::handshake::Refusal;
+use super::{Phase, Transport, Upgrade, Wire};
+use crate::config::LimitsConfig;
+use crate::core::polling;
+use crate::types::{Ending, Reason};
+use bytes::Bytes;
+use http::Response;
+use http::header::{self, HeaderValue};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use std::sync::Arc;
+
+/// The packet that ends a connection.
+const CLOSE: &[u8] = b"1";
+/// Bodies' worth of packets that may wait for the engine.
+const INBOX_BODIES_MAX: usize = 2;
+
+/// Answers a poll with what is pending, waiting until there is something.
+pub(super) async fn poll(wire: Arc<Wire>) -> Result<Response<Full<Bytes>>, Refusal> {
+    begin_poll(&wire)?;
+    let turn = PollTurn { wire: &wire, is_answered: false };
+    loop {
+        if let Some(body) = take(&wire) {
+            wire.traffic.went(body.len());
+            turn.answered();
+            return Ok(text(body));
+        }
+        wire.poll.notified().await;
+    }
+}
+
+fn begin_poll(wire: &Wire) -> Result<(), Refusal> {
+    let mut state = wire.lock();
+    if state.transport != Transport::Polling {
+        return Err(Refusal::Request("this connection speaks WebSocket by now"));
+    }
+    if state.polling.is_polled {
+        state.note(Ending::PollsOverlap);
+        wire.close_locked(&mut state, Some(Reason::TransportError));
+        return Err(Refusal::Request("two polls of one connection at the same time"));
+    }
+    state.polling.is_polled = true;
+    Ok(())
+}
+
+/// What the poll is answered with now, if anything.
+fn take(wire: &Wire) -> Option<Vec<u8>> {
+    let mut state = wire.lock();
+    if matches!(state.phase, Phase::Closed(_)) {
+        return Some(CLOSE.to_vec());
+    }
+    if state.transport != Transport::Polling {
+        return Some(polling::NOOP.to_vec());
+    }
+    let frames = state.lane.take_frames(wire.limits.buffer_bytes);
+    if !frames.is_empty() {
+        let body = polling::encode(&frames);
+        return Some(if body.is_empty() { polling::NOOP.to_vec() } else { body });
+    }
+    if matches!(state.polling.upgrade, Upgrade::Probed) {
+        return Some(polling::NOOP.to_vec());
+    }
+    let Phase::Finishing(reason) = state.phase else { return None };
+    wire.close_locked(&mut state, reason);
+    Some(CLOSE.to_vec())
+}
+
+/// One poll's turn. A client that goes away while it waits has ended the connection.
+struct PollTurn<'a> {
+    wire: &'a Wire,
+    is_answered: bool,
+}
+
+impl PollTurn<'_> {
+    fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for PollTurn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.wire.lock();
+        state.polling.is_polled = false;
+        let is_moving = state.transport != Transport::Polling
+            || matches!(state.polling.upgrade, Upgrade::Probed);
+        if !self.is_answered && !is_moving {
+            state.note(Ending::PollAbandoned);
+            self.wire.close_locked(&mut state, Some(Reason::TransportClose));
+        }
+    }
+}
+
+/// Hands the packets of a POST to the engine; answers when the engine has read them.
+pub(super) async fn post<B>(
+    wire: Arc<Wire>,
+    body: B,
+    limits: &LimitsConfig,
+) -> Result<Response<Full<Bytes>>, Refusal>
+where
+    B: Body + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = read(body, limits).await?;
+    wire.traffic.came(body.len());
+    let frames = polling::decode(&body).map_err(|error| {
+        tracing::debug!(%error, "a client posted nonsense");
+        let mut state = wire.lock();
+        state.note(Ending::MalformedBody);
+        wire.close_locked(&mut state, Some(Reason::TransportError));
+        Refusal::Request("the body is not a list of Engine.IO packets")
+    })?;
+    if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
+        wire.lock().said_goodbye(None);
+    }
+    begin_post(&wire, &frames, limits)?;
+    let turn = PostTurn { wire: &wire };
+    while !wire.lock().polling.inbox.is_empty() {
+        wire.read.notified().await;
+    }
+    drop(turn);
+    Ok(text(b"ok".to_vec()))
+}
+
+fn begin_post(wire: &Wire, frames: &[u8], limits: &LimitsConfig) -> Result<(), Refusal> {
+    let mut state = wire.lock();
+    if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
+        return Err(Refusal::Sid);
+    }
+    // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
+    let is_much = INBOX_BODIES_MAX * limits.payload_bytes < state.polling.inbox.len();
+    if state.polling.is_posted || is_much {
+        state.note(Ending::PostsOverlap);
+        wire.close_locked(&mut state, Some(Reason::TransportError));
+        return Err(Refusal::Request("two posts of one connection at the same time"));
+    }
+    state.polling.is_posted = true;
+    state.polling.inbox.extend_from_slice(frames);
+    if let Some(reader) = state.polling.reader.take() {
+        reader.wake();
+    }
+    Ok(())
+}
+
+/// One post's turn, until the engine has read it or the client has given up.
+struct PostTurn<'a> {
+    wire: &'a Wire,
+}
+
+impl Drop for PostTurn<'_> {
+    fn drop(&mut self) {
+        self.wire.lock().polling.is_posted = false;
+    }
+}
+
+async fn read<B>(body: B, limits: &LimitsConfig) -> Result<Bytes, Refusal>
+where
+    B: Body + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = Limited::new(body, limits.payload_bytes).collect();
+    match tokio::time::timeout(limits.body_timeout, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::Payload),
+        Ok(Err(_)) => Err(Refusal::Request("the body ended early")),
+        Err(_) => Err(Refusal::Request("the body took longer than limits.body_timeout")),
+    }
+}
+
+fn text(body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+    headers.insert(header::CONTENT_TYPE, text);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,8 @@
+//! Connections over real TCP, with an engine that a test plays.
+
+mod closing;
+mod fixture;
+mod polling;
+mod slow;
+mod upgrade;
+mod vitals;

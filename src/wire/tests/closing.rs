@@ -1,0 +1,237 @@
+//! Ends of connections: from anywhere, at once or after what is pending, and what is let in at all.
+
+use super::fixture::{Server, WebSocket, answer, client_frame, get, header, limits, until};
+use crate::config::LimitsConfig;
+use crate::core::frame;
+use crate::types::Reason;
+use crate::wire::{Sent, Transport};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn event(text: &str) -> Bytes {
+    frame::text(&[text.as_bytes()])
+}
+
+#[tokio::test]
+async fn close_wakes_the_reader_of_a_websocket_and_ends_its_client() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+    let wire = Arc::clone(&engine.wire);
+    let reading = engine.read();
+    let closing = async {
+        tokio::task::yield_now().await;
+        wire.close(Reason::Kicked);
+        // The first reason counts.
+        wire.close(Reason::ServerShutdown);
+    };
+
+    let (read, ()) = tokio::join!(reading, closing);
+
+    assert_eq!(read, None);
+    assert_eq!(wire.end_reason(), Some(Reason::Kicked));
+    assert_eq!(wire.send(&event("42[1]")), Sent::Closed);
+    assert_eq!(wire.send_volatile(&event("42[1]")), Sent::Closed);
+    assert_eq!(wire.queue(&event("42[1]"), false), Sent::Closed);
+    assert_eq!(client.next().await, None);
+    assert!(server.connections.is_empty());
+}
+
+#[tokio::test]
+async fn close_wakes_a_waiting_poll_and_the_reader() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut poll = client.begin_poll().await;
+    until("the poll waits", || engine.wire.lock().polling.is_polled.then_some(())).await;
+
+    engine.wire.close(Reason::ServerShutdown);
+
+    assert_eq!(answer(&mut poll).await.packets(), [b"1"]);
+    assert_eq!(engine.read().await, None);
+    assert_eq!(client.poll().await.status, 400, "the connection is unknown by now");
+}
+
+#[tokio::test]
+async fn close_wakes_a_post_that_the_engine_does_not_read() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    let mut post = client.begin_post(b"42[1]").await;
+    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+
+    engine.wire.close(Reason::ServerShutdown);
+
+    assert_eq!(answer(&mut post).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_post_is_answered_when_the_engine_lets_the_connection_go() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    let mut post = client.begin_post(b"42[1]").await;
+    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+
+    drop(engine);
+
+    assert_eq!(answer(&mut post).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_pending_leaves_before_a_finished_websocket_closes() {
+    let server = Server::start().await;
+    let (mut client, engine) = server.websocket().await;
+    let mut sent = 0;
+    while engine.wire.queued() < 50_000 {
+        assert_eq!(engine.wire.send(&event(&format!("42[{sent:01000}]"))), Sent::Yes);
+        sent += 1;
+    }
+
+    engine.wire.finish(Reason::Kicked);
+    assert_eq!(engine.wire.send(&event("42[\"late\"]")), Sent::Closed);
+    assert!(!engine.wire.is_gone(), "it waits for the client");
+
+    for n in 0..sent {
+        assert_eq!(client.next().await.unwrap(), format!("42[{n:01000}]").as_bytes());
+    }
+    // A close frame, then the end.
+    assert_eq!(client.next().await, None);
+    until("it is closed", || engine.wire.is_gone().then_some(())).await;
+    assert_eq!(engine.wire.end_reason(), Some(Reason::Kicked));
+    assert_eq!(engine.wire.vitals().pending_bytes, 0);
+}
+
+#[tokio::test]
+async fn what_is_pending_leaves_with_a_poll_before_a_finished_connection_closes() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    engine.wire.send(&event("42[1]"));
+    engine.wire.send(&event("42[2]"));
+
+    engine.wire.finish(Reason::Kicked);
+    assert!(!engine.wire.is_gone(), "it waits for the client");
+
+    // Not in one body: a stock client would take the end first, and the messages never.
+    assert_eq!(client.poll().await.packets(), [b"42[1]".as_slice(), b"42[2]"]);
+    assert_eq!(client.poll().await.packets(), [b"1".as_slice()]);
+    assert!(engine.wire.is_gone());
+    assert!(server.connections.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_connection_does_not_wait_for_ever() {
+    let server = Server::start().await;
+    let (_client, engine) = server.poller().await;
+    engine.wire.send(&event("42[1]"));
+    engine.wire.finish(Reason::Kicked);
+
+    // limits.stall is 20 s.
+    tokio::time::sleep(Duration::from_secs(19)).await;
+    assert!(!engine.wire.is_gone());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    assert!(engine.wire.is_gone());
+    assert_eq!(engine.wire.end_reason(), Some(Reason::Kicked), "not slow: told to go");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_engines_stream() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.websocket().await;
+
+    drop(client);
+
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportClose));
+    drop(engine);
+    until("it is forgotten", || server.connections.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_connection_has_not_closed_it_in_an_orderly_way() {
+    let server = Server::start().await;
+    let (client, engine) = server.websocket().await;
+    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+
+    drop(client);
+
+    // Noticed by writing, because nobody reads.
+    until("it is noticed", || (engine.wire.send(&event("42[1]")) == Sent::Closed).then_some(()))
+        .await;
+    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
+}
+
+#[tokio::test]
+async fn bytes_that_come_with_the_handshake_are_not_lost() {
+    let server = Server::start().await;
+    let early = [client_frame(0x81, b"40"), client_frame(0x81, b"42[\"early\"]")].concat();
+    let connecting = WebSocket::connect_with(server.address, "", &early);
+    let (mut client, mut engine) = tokio::join!(connecting, server.engine());
+
+    client.send(b"42[\"later\"]").await;
+
+    assert_eq!(engine.read().await.unwrap(), b"40");
+    assert_eq!(engine.read().await.unwrap(), b"42[\"early\"]");
+    assert_eq!(engine.read().await.unwrap(), b"42[\"later\"]");
+    assert_eq!(engine.wire.transport(), Transport::WebSocket);
+}
+
+#[tokio::test]
+async fn at_the_limit_of_connections_clients_are_told_to_come_back() {
+    let server = Server::with(LimitsConfig { connections: 2, ..limits() }).await;
+    let (_first, _engine) = server.websocket().await;
+    let (second, engine) = server.poller().await;
+
+    let refused = get(server.address, "").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(header(&refused.head, "retry-after"), Some("1"));
+    let refused = WebSocket::connect(server.address, "").await;
+    assert_eq!((refused.status, header(&refused.head, "retry-after")), (503, Some("1")));
+
+    engine.wire.close(Reason::Kicked);
+    assert_eq!(second.poll().await.status, 400);
+    let _third = server.websocket().await;
+    assert_eq!(server.connections.len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_takes_nobody_in_and_serves_those_who_are_there() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+
+    server.connections.start_draining();
+
+    assert_eq!(get(server.address, "").await.status, 503);
+    assert_eq!(WebSocket::connect(server.address, "").await.status, 503);
+    engine.wire.send(&event("42[1]"));
+    assert_eq!(client.poll().await.packets(), [b"42[1]"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_handshakes_at_once_do_not_get_past_the_limit() {
+    let server = Server::with(LimitsConfig { connections: 5, ..limits() }).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(WebSocket::connect(server.address, ""));
+    }
+
+    let clients = futures_util::future::join_all(clients).await;
+
+    // Those that were promised a place that was gone by then are closed without a word.
+    let promised: Vec<_> = clients.iter().filter(|it| it.status == 101).collect();
+    let is_closed = |client: &&&WebSocket| matches!(client.stream.try_read(&mut [0; 1]), Ok(0));
+    until("the others are closed", || {
+        (promised.iter().filter(is_closed).count() == promised.len() - 5).then_some(())
+    })
+    .await;
+    assert_eq!(server.connections.len(), 5);
+}
+
+#[tokio::test]
+async fn no_debug_form_names_a_connection_by_its_secret() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+
+    let shown = format!("{:?} {:?}", engine.wire, server.connections);
+
+    assert!(shown.contains("127.0.0.1"), "{shown}");
+    assert!(16 <= client.sid.len() && !shown.contains(&client.sid), "{shown}");
+}

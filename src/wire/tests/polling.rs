@@ -1,0 +1,155 @@
+//! Long-polling: what clients may not do, and what happens to those who do.
+
+use super::fixture::{Poller, Server, answer, client_frame, get, until};
+use crate::core::frame;
+use crate::types::{Ending, Reason};
+use crate::wire::Wire;
+use tokio::net::TcpStream;
+
+async fn waiting_poll(client: &Poller, wire: &Wire) -> TcpStream {
+    let poll = client.begin_poll().await;
+    until("the poll waits", || wire.lock().polling.is_polled.then_some(())).await;
+    poll
+}
+
+#[tokio::test]
+async fn packets_go_both_ways() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut poll = waiting_poll(&client, &engine.wire).await;
+
+    engine.write(b"2");
+    let (posted, read) = tokio::join!(client.post(b"3\x1e42[1]"), async {
+        [engine.read().await.unwrap(), engine.read().await.unwrap()]
+    });
+
+    assert_eq!(answer(&mut poll).await.packets(), [b"2"]);
+    assert_eq!((posted.status, &posted.body[..]), (200, b"ok".as_slice()));
+    assert_eq!(read, [b"3".as_slice(), b"42[1]"]);
+}
+
+#[tokio::test]
+async fn a_poll_gets_what_was_sent_before_it_came() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    engine.wire.send(&frame::text(&[b"42[1]"]));
+    engine.wire.queue(&frame::text(&[b"42[2]"]), false);
+
+    assert_eq!(client.poll().await.packets(), [b"42[1]".as_slice(), b"42[2]"]);
+}
+
+#[tokio::test]
+async fn two_polls_at_once_close_the_connection() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut first = waiting_poll(&client, &engine.wire).await;
+
+    let second = client.poll().await;
+
+    assert_eq!(second.status, 400);
+    assert_eq!(answer(&mut first).await.packets(), [b"1"]);
+    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::PollsOverlap));
+    assert_eq!(engine.read().await, None);
+}
+
+#[tokio::test]
+async fn two_posts_at_once_close_the_connection() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    let mut first = client.begin_post(b"42[1]").await;
+    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+
+    let second = client.post(b"42[2]").await;
+
+    assert_eq!(second.status, 400);
+    assert_eq!(answer(&mut first).await.status, 200);
+    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::PostsOverlap));
+}
+
+#[tokio::test]
+async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    let body = [b"42".as_slice(), &vec![b'x'; 90_000]].concat();
+
+    for n in 0..10 {
+        if engine.wire.is_closed() {
+            assert!((2..=4).contains(&n), "closed after {n} posts");
+            return;
+        }
+        let before = engine.wire.lock().polling.inbox.len();
+        drop(client.begin_post(&body).await);
+        until("the post is over", || {
+            let state = engine.wire.lock();
+            let is_over = before < state.polling.inbox.len() && !state.polling.is_posted;
+            (is_over || engine.wire.connections.is_empty()).then_some(())
+        })
+        .await;
+    }
+    panic!("it is never closed");
+}
+
+#[tokio::test]
+async fn a_client_that_abandons_a_poll_has_closed_the_connection() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+
+    drop(waiting_poll(&client, &engine.wire).await);
+
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportClose));
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::PollAbandoned));
+}
+
+#[tokio::test]
+async fn nonsense_in_a_post_closes_the_connection() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+
+    let refused = client.post(b"hello").await;
+
+    assert_eq!(refused.status, 400);
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::MalformedBody));
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_the_connection_goes_on() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+
+    let refused = client.post(&vec![b'4'; 100_001]).await;
+
+    assert_eq!(refused.status, 413);
+    let (posted, read) = tokio::join!(client.post(b"42[1]"), engine.read());
+    assert_eq!((posted.status, read.unwrap()), (200, b"42[1]".to_vec()));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_has_heard_of_is_refused() {
+    let server = Server::start().await;
+
+    let refused = get(server.address, "&sid=AAAAAAAAAAAAAAAAAAAA").await;
+
+    assert_eq!(refused.status, 400);
+    assert!(String::from_utf8_lossy(&refused.body).contains("Session ID unknown"));
+}
+
+#[tokio::test]
+async fn a_websocket_does_not_poll() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut socket = client.upgrade(&client_frame(0x81, b"2probe")).await;
+    assert_eq!(socket.next().await.unwrap(), b"3probe");
+    socket.send(b"5").await;
+    socket.send(b"42[1]").await;
+    assert_eq!(engine.read().await.unwrap(), b"42[1]");
+
+    assert_eq!(client.poll().await.status, 400);
+    assert_eq!(client.post(b"42[2]").await.status, 400);
+
+    socket.send(b"42[3]").await;
+    assert_eq!(engine.read().await.unwrap(), b"42[3]", "and goes on undisturbed");
+}

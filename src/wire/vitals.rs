@@ -1,0 +1,109 @@
+//! What is measured of a connection, for those who ask what it is doing and why it ended.
+
+use super::{Phase, State, Transport, Wire};
+use crate::clock::Clock;
+use crate::types::{Ending, Timestamp};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What is measured of a connection, at one moment. Sockets of several namespaces may share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vitals {
+    /// How it reaches its client, or did at the end.
+    pub transport: Transport,
+    /// It began by polling and went over to WebSocket.
+    pub is_upgraded: bool,
+    /// Bytes of the client's WebSocket frames and of the bodies it posted.
+    pub bytes_in: u64,
+    /// Bytes of WebSocket frames that the kernel took, and of the bodies that polls were answered with.
+    pub bytes_out: u64,
+    /// Bytes that wait for the client; after the end, that waited when it came. What the kernel took does not wait.
+    pub pending_bytes: usize,
+    /// Time since the client last sent anything, or else since it connected.
+    pub silent: Duration,
+    /// How it ended, if more is known than the reason.
+    pub ending: Option<Ending>,
+    /// The code of the client's WebSocket close frame; 1005 if it said none.
+    pub close_code: Option<u16>,
+}
+
+/// Counts what comes and goes. Relaxed: nothing is decided by these numbers.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    clock: Clock,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    heard_at: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn new(clock: Clock) -> Self {
+        let heard_at = AtomicU64::new(clock.now().0);
+        Self { clock, bytes_in: AtomicU64::new(0), bytes_out: AtomicU64::new(0), heard_at }
+    }
+
+    /// The client sent `n` bytes.
+    pub(super) fn came(&self, n: usize) {
+        self.bytes_in.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.heard_at.store(self.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// The client was sent `n` bytes.
+    pub(super) fn went(&self, n: usize) {
+        self.bytes_out.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Wire {
+    /// What is measured of the connection now.
+    pub fn vitals(&self) -> Vitals {
+        let Traffic { clock, bytes_in, bytes_out, heard_at } = &self.traffic;
+        let state = self.lock();
+        let pending_bytes = match state.phase {
+            Phase::Closed(_) => state.unsent,
+            Phase::Open | Phase::Finishing(_) => state.lane.queued(),
+        };
+        let heard_at = Timestamp(heard_at.load(Ordering::Relaxed));
+        Vitals {
+            transport: state.transport,
+            is_upgraded: state.is_upgraded,
+            bytes_in: bytes_in.load(Ordering::Relaxed),
+            bytes_out: bytes_out.load(Ordering::Relaxed),
+            pending_bytes,
+            silent: state.closed_at.unwrap_or_else(|| clock.now()).since(heard_at),
+            ending: state.ending,
+            close_code: state.close_code,
+        }
+    }
+
+    /// The time, for the end of the connection.
+    pub(super) fn now(&self) -> Timestamp {
+        self.traffic.clock.now()
+    }
+}
+
+impl State {
+    /// Writes down how the connection ends; what was seen first is the cause of what follows.
+    pub(super) fn note(&mut self, ending: Ending) {
+        if !matches!(self.phase, Phase::Closed(_)) {
+            self.ending.get_or_insert(ending);
+        }
+    }
+}
+
+/// How a stream ended that fails with `error`.
+pub(super) fn ending_of(error: &io::Error) -> Ending {
+    use io::ErrorKind as Kind;
+    const TABLE: [(Kind, Ending); 6] = [
+        // The peer had ended its half before it refused what came after.
+        (Kind::BrokenPipe, Ending::EndOfStream),
+        (Kind::ConnectionReset, Ending::Reset),
+        (Kind::ConnectionAborted, Ending::Reset),
+        (Kind::TimedOut, Ending::Unreachable),
+        (Kind::HostUnreachable, Ending::Unreachable),
+        (Kind::NetworkUnreachable, Ending::Unreachable),
+    ];
+    let known = TABLE.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or(Ending::Broken, |(_, ending)| *ending)
+}

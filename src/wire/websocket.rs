@@ -1,0 +1,89 @@
+//! WebSocket handshakes, answered by us so that the stream is ours afterwards.
+
+use super::door::Door;
+use super::handshake::Refusal;
+use super::{Transport, Wire, WireIo, upgrade};
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tungstenite::handshake::derive_accept_key;
+
+/// How long the switch of protocols may take after it was promised.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers the handshake of a new connection.
+pub(super) fn accept(door: Door, mut parts: Parts) -> Response<Full<Bytes>> {
+    let response = switching(&parts);
+    let on_upgrade = on_upgrade(&mut parts);
+    let tasks = door.tasks().clone();
+    tasks.spawn("wire.accept", async move {
+        let Some((stream, early)) = take_stream(on_upgrade).await else { return };
+        let (read, write) = stream.into_split();
+        // The limit may have been reached since the handshake was checked: the client tries again.
+        if let Ok(wire) = door.open(&parts, Transport::WebSocket, Some(write)) {
+            drop(parts);
+            door.lend(WireIo::websocket(wire, read, early));
+        }
+    });
+    response
+}
+
+/// Answers the handshake of a WebSocket that wants to take over a polling connection.
+pub(super) fn accept_upgrade(
+    door: &Door,
+    wire: &Arc<Wire>,
+    mut parts: Parts,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    if wire.transport() != Transport::Polling {
+        return Err(Refusal::Request("this connection speaks WebSocket already"));
+    }
+    let response = switching(&parts);
+    let on_upgrade = on_upgrade(&mut parts);
+    let (wire, limit) = (Arc::clone(wire), door.upgrade_timeout());
+    door.tasks().spawn("wire.upgrade", async move {
+        let Some((stream, early)) = take_stream(on_upgrade).await else { return };
+        let (read, write) = stream.into_split();
+        upgrade::run(&wire, read, write, early, limit).await;
+    });
+    Ok(response)
+}
+
+fn on_upgrade(parts: &mut Parts) -> OnUpgrade {
+    let mut request = Request::new(());
+    *request.extensions_mut() = std::mem::take(&mut parts.extensions);
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    parts.extensions = request.into_parts().0.extensions;
+    on_upgrade
+}
+
+/// Takes the stream back from hyper, with the bytes it has read beyond the request. Those are copied: they would pin
+/// hyper's whole read buffer for the life of the connection.
+async fn take_stream(on_upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
+    let upgraded = tokio::time::timeout(SWITCH_TIMEOUT, on_upgrade).await.ok()?.ok()?;
+    // The type must be the one the listener gave to hyper; a test of the real listener holds this.
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        tracing::error!("an upgraded connection is not a TCP stream");
+        return None;
+    };
+    Some((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
+}
+
+fn switching(parts: &Parts) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&[][..], HeaderValue::as_bytes);
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key)) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
