@@ -1,0 +1,220 @@
+//! What survives a graceful restart: `recovery.json` in the data folder.
+//!
+//! One JSON object: `version` (1), `saved_at` (milliseconds since the Unix epoch), `namespaces`: of each its `name`,
+//! the `life`, the `last` number and the `entries` of its log (`number`, `frame` in base64, `to`, `except`), and its
+//! `sessions` (`pid`, `user`, `rooms`, `ids`, `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
+//! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
+//! name and renamed when it is whole.
+
+use crate::core::recovery::{Audience, Detached, Dump, Entry, Member, Pid};
+use crate::types::{Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::fs::OpenOptions;
+use std::io::{self, BufReader, BufWriter};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+const NAME: &str = "recovery.json";
+/// The file while it is being written.
+const NEW: &str = "recovery.json.new";
+const VERSION: u32 = 1;
+
+/// What was written down.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) saved_at: WallMs,
+    pub(super) dumps: Vec<(Namespace, Dump)>,
+}
+
+/// Why the file could not be written or read. Clients then come back without recovery.
+#[derive(Debug, Error)]
+#[error("{path}: {source}")]
+pub struct RecoveryFileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileJson {
+    version: u32,
+    saved_at: u64,
+    namespaces: Vec<NamespaceJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamespaceJson {
+    name: String,
+    life: u64,
+    last: u64,
+    entries: Vec<EntryJson>,
+    sessions: Vec<SessionJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryJson {
+    number: u64,
+    frame: String,
+    to: NamesJson,
+    except: NamesJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamesJson {
+    users: Vec<String>,
+    rooms: Vec<String>,
+    sockets: Vec<String>,
+    all: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SessionJson {
+    pid: String,
+    user: String,
+    rooms: Vec<String>,
+    ids: Vec<String>,
+    began_at: u64,
+    addressed: u64,
+    cut_off_at: u64,
+}
+
+pub(super) fn save<'a>(
+    data_dir: &Path,
+    dumps: impl Iterator<Item = (&'a Namespace, Dump)>,
+    saved_at: WallMs,
+) -> Result<(), RecoveryFileError> {
+    let path = data_dir.join(NAME);
+    let namespaces = dumps.map(|(name, dump)| namespace_json(name, dump)).collect();
+    let json = FileJson { version: VERSION, saved_at: saved_at.0, namespaces };
+    let write = || -> io::Result<()> {
+        let new = data_dir.join(NEW);
+        remove_if_there(&new)?;
+        // Whatever stands there is not ours, so its mode, or where it links to, is not trusted.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let mut file = BufWriter::new(file);
+        serde_json::to_writer(&mut file, &json)?;
+        file.into_inner()?.sync_all()?;
+        fs::rename(&new, &path)?;
+        fs::File::open(data_dir)?.sync_all()
+    };
+    write().map_err(|source| RecoveryFileError { path: path.clone(), source })
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Reads the file and removes it; `None` if there is none.
+pub(super) fn take(data_dir: &Path) -> Result<Option<Saved>, RecoveryFileError> {
+    let path = data_dir.join(NAME);
+    let read = || -> io::Result<Option<FileJson>> {
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        fs::remove_file(&path)?;
+        Ok(Some(serde_json::from_reader(BufReader::new(file))?))
+    };
+    let json = read().map_err(|source| RecoveryFileError { path: path.clone(), source })?;
+    Ok(json.filter(|json| json.version == VERSION).map(|json| Saved {
+        saved_at: WallMs(json.saved_at),
+        dumps: json.namespaces.into_iter().filter_map(namespace).collect(),
+    }))
+}
+
+fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
+    let Dump { life, last, entries, sessions } = dump;
+    let entry = |entry: Entry| EntryJson {
+        number: entry.number,
+        frame: STANDARD.encode(&entry.frame),
+        to: names_json(&entry.audience.target),
+        except: {
+            let Except { users, rooms, sockets } = entry.audience.except.clone();
+            names_json(&Target { users, rooms, sockets, all: false })
+        },
+    };
+    let session = |(pid, session): (Pid, Detached)| SessionJson {
+        pid: pid.as_str().to_owned(),
+        user: session.member.user.to_string(),
+        rooms: texts(&session.member.rooms),
+        ids: texts(&session.member.ids),
+        began_at: session.began_at,
+        addressed: session.addressed,
+        cut_off_at: session.cut_off_at,
+    };
+    NamespaceJson {
+        name: name.to_string(),
+        life,
+        last,
+        entries: entries.into_iter().map(entry).collect(),
+        sessions: sessions.into_iter().map(session).collect(),
+    }
+}
+
+fn names_json(target: &Target) -> NamesJson {
+    NamesJson {
+        users: texts(&target.users),
+        rooms: texts(&target.rooms),
+        sockets: texts(&target.sockets),
+        all: target.all,
+    }
+}
+
+fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+/// What cannot be understood is left out: a client that needs it is told that it was not recovered.
+fn namespace(json: NamespaceJson) -> Option<(Namespace, Dump)> {
+    let name = Namespace::parse(&json.name).ok()?;
+    let entries: Option<Vec<Entry>> = json.entries.into_iter().map(entry).collect();
+    let sessions = json.sessions.into_iter().filter_map(session).collect();
+    let NamespaceJson { life, last, .. } = json;
+    Some((name, Dump { life, last, entries: entries?, sessions }))
+}
+
+fn entry(json: EntryJson) -> Option<Entry> {
+    let Target { users, rooms, sockets, .. } = target(&json.except)?;
+    let audience = Audience { target: target(&json.to)?, except: Except { users, rooms, sockets } };
+    let frame = STANDARD.decode(json.frame).ok()?.into();
+    let at = Timestamp::default();
+    Some(Entry { number: json.number, at, audience: Arc::new(audience), frame })
+}
+
+fn target(json: &NamesJson) -> Option<Target> {
+    Some(Target {
+        users: json.users.iter().map(|it| UserId::parse(it).ok()).collect::<Option<_>>()?,
+        rooms: rooms(&json.rooms)?,
+        sockets: ids(&json.sockets)?,
+        all: json.all,
+    })
+}
+
+fn session(json: SessionJson) -> Option<(Pid, Detached)> {
+    let member = Member {
+        user: UserId::parse(&json.user).ok()?,
+        rooms: rooms(&json.rooms)?,
+        ids: ids(&json.ids)?,
+    };
+    let SessionJson { began_at, addressed, cut_off_at, .. } = json;
+    Some((Pid::new(json.pid), Detached { member, began_at, addressed, cut_off_at }))
+}
+
+fn rooms(texts: &[String]) -> Option<Vec<Room>> {
+    texts.iter().map(|it| Room::parse(it).ok()).collect()
+}
+
+fn ids(texts: &[String]) -> Option<Vec<SocketId>> {
+    texts.iter().map(|it| it.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;
