@@ -7,6 +7,7 @@ pub mod core;
 pub mod entropy;
 pub mod hooks;
 pub mod recovery;
+pub mod registry;
 pub mod store;
 pub mod tasks;
 pub mod types;

@@ -1,0 +1,188 @@
+//! One client in one namespace, authenticated.
+
+use crate::core::inbox::InboxState;
+use crate::core::lifecycle::Lifecycle;
+use crate::core::recovery::{Live, Pid};
+use crate::types::{Namespace, Room, SocketId, UserId, WallMs};
+use crate::wire::Wire;
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+const NOT_KICKED: u8 = 0;
+const KICKED: u8 = 1;
+const KICKED_WITH_GRACE: u8 = 2;
+
+/// Whether a kicked user is offline at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grace {
+    /// Offline at once.
+    Skip,
+    /// The grace runs as usual.
+    Keep,
+}
+
+/// One client in one namespace, authenticated. It is never without a user.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its public id.
+    pub id: SocketId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it was authenticated.
+    pub connected_at: WallMs,
+    /// When its credentials end.
+    pub expires_at: Option<WallMs>,
+    /// What authentication said about it besides, for the API.
+    pub data: Option<Box<RawValue>>,
+    /// Rooms that authentication granted.
+    pub granted: Box<[Room]>,
+    /// Its connection, which sockets of other namespaces share.
+    pub wire: Arc<Wire>,
+    lifecycle: Mutex<Lifecycle>,
+    /// The rooms it is in; changed by [`super::rooms`] only.
+    rooms: Mutex<SmallVec<[Room; 3]>>,
+    kick: AtomicU8,
+    /// The number of the last logged event that was for it.
+    addressed: AtomicU64,
+    /// The name of its recovery session, once it is connected, where there is recovery.
+    pid: OnceLock<Pid>,
+    /// What it was told last of its user's inbox.
+    inbox: Mutex<Option<Box<InboxState>>>,
+}
+
+/// What a socket is made of.
+#[derive(Debug)]
+pub struct SocketParts {
+    /// See [`Socket::id`].
+    pub id: SocketId,
+    /// See [`Socket::namespace`].
+    pub namespace: Namespace,
+    /// See [`Socket::user`].
+    pub user: UserId,
+    /// See [`Socket::connected_at`].
+    pub connected_at: WallMs,
+    /// See [`Socket::expires_at`].
+    pub expires_at: Option<WallMs>,
+    /// See [`Socket::data`].
+    pub data: Option<Box<RawValue>>,
+    /// See [`Socket::granted`].
+    pub granted: Vec<Room>,
+    /// See [`Socket::wire`].
+    pub wire: Arc<Wire>,
+}
+
+impl Live for Arc<Socket> {
+    fn addressed(&self) -> u64 {
+        self.addressed.load(Ordering::Relaxed)
+    }
+}
+
+impl Socket {
+    /// A socket that is not in the registry yet.
+    pub fn new(parts: SocketParts) -> Self {
+        let SocketParts { id, namespace, user, connected_at, expires_at, data, granted, wire } =
+            parts;
+        Self {
+            id,
+            namespace,
+            user,
+            connected_at,
+            expires_at,
+            data,
+            granted: granted.into_boxed_slice(),
+            wire,
+            lifecycle: Mutex::default(),
+            rooms: Mutex::default(),
+            kick: AtomicU8::new(NOT_KICKED),
+            addressed: AtomicU64::new(0),
+            pid: OnceLock::new(),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// The rooms it is in, sorted, without those that every socket has.
+    pub fn rooms(&self) -> Vec<Room> {
+        let own = [Room::everyone(), Room::of_socket(self.id)];
+        let mut rooms: Vec<Room> =
+            self.rooms.lock().iter().filter(|it| !own.contains(it)).cloned().collect();
+        rooms.sort();
+        rooms
+    }
+
+    /// Whether it is in `room`.
+    pub fn is_in(&self, room: &Room) -> bool {
+        self.rooms.lock().contains(room)
+    }
+
+    /// It is being kicked: whatever ends its connection, it was that.
+    pub fn kick(&self, grace: Grace) {
+        let kick = match grace {
+            Grace::Skip => KICKED,
+            Grace::Keep => KICKED_WITH_GRACE,
+        };
+        self.kick.store(kick, Ordering::Relaxed);
+    }
+
+    /// Whether it was kicked, and what that means for its user's grace.
+    pub fn kicked(&self) -> Option<Grace> {
+        match self.kick.load(Ordering::Relaxed) {
+            KICKED => Some(Grace::Skip),
+            KICKED_WITH_GRACE => Some(Grace::Keep),
+            _ => None,
+        }
+    }
+
+    /// A logged event with this number is for it.
+    pub fn address(&self, number: u64) {
+        self.addressed.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Gives it the name of its recovery session; only the first counts.
+    pub fn set_pid(&self, pid: Pid) {
+        self.pid.get_or_init(|| pid);
+    }
+
+    /// The name of its recovery session.
+    pub fn pid(&self) -> Option<&Pid> {
+        self.pid.get()
+    }
+
+    /// Calls `tell` if `state` is newer than what the socket was told last of its user's inbox. Tellers take turns, so
+    /// that what is told last is the newest.
+    pub fn tell_inbox(&self, state: InboxState, tell: impl FnOnce()) {
+        let mut told = self.inbox.lock();
+        if told.as_ref().is_none_or(|last| last.revision < state.revision) {
+            *told = Some(Box::new(state));
+            tell();
+        }
+    }
+
+    /// Calls `tell` with the newer of `state` and what the socket was told last, in turn with other tellers.
+    pub fn tell_newest_inbox<T>(&self, state: InboxState, tell: impl FnOnce(InboxState) -> T) -> T {
+        let mut told = self.inbox.lock();
+        let last = told.as_deref().copied().filter(|last| state.revision < last.revision);
+        let newest = last.unwrap_or(state);
+        *told = Some(Box::new(newest));
+        tell(newest)
+    }
+
+    pub(super) fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock()
+    }
+
+    pub(super) fn note_joined(&self, room: &Room) {
+        let mut rooms = self.rooms.lock();
+        if !rooms.contains(room) {
+            rooms.push(room.clone());
+        }
+    }
+
+    pub(super) fn take_rooms(&self) -> SmallVec<[Room; 3]> {
+        std::mem::take(&mut *self.rooms.lock())
+    }
+}

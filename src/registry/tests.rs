@@ -1,0 +1,7 @@
+//! Presence as it is recorded, over a real store and with time that the tests own.
+
+mod fixture;
+mod graces;
+mod rooms;
+mod sweep;
+mod threads;

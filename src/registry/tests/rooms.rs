@@ -1,0 +1,109 @@
+//! The index of rooms, and what each socket knows of its own: always the same.
+
+use super::fixture::{Fixture, GRACE, MOMENT, user_id};
+use crate::registry::{Counts, Socket};
+use crate::types::{Namespace, Reason, Room};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+type Members = BTreeMap<(String, String), BTreeSet<String>>;
+
+/// Small numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap() % n
+    }
+}
+
+/// What the sockets that are here say of themselves.
+fn expected(sockets: &[Arc<Socket>]) -> Members {
+    let mut members = Members::new();
+    for socket in sockets {
+        let own = [Room::everyone(), Room::of_socket(socket.id), Room::of_user(&socket.user)];
+        for room in socket.granted.iter().chain(&own) {
+            let key = (socket.namespace.to_string(), room.as_str().to_owned());
+            members.entry(key).or_default().insert(socket.id.to_string());
+            assert!(socket.is_in(room), "{room}");
+        }
+    }
+    members
+}
+
+/// What the index says.
+fn indexed(it: &Fixture, rooms: impl Iterator<Item = (String, String)>) -> Members {
+    let mut members = Members::new();
+    for (namespace, room) in rooms {
+        let room_id = if room.is_empty() { Room::everyone() } else { Room::parse(&room).unwrap() };
+        let found = it.registry.room(&Namespace::parse(&namespace).unwrap(), &room_id);
+        members.insert((namespace, room), found.iter().map(|it| it.id.to_string()).collect());
+    }
+    members
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::new(&folder).await;
+    let names = ["org:1", "org:2", "a", "user:ann", "user:bob", "ünïcode"];
+
+    for seed in 1..=20 {
+        let mut dice = Dice(seed * 0x9e37_79b9);
+        let mut here: Vec<Arc<Socket>> = Vec::new();
+        for step in 0..150 {
+            if dice.below(5) < 3 || here.is_empty() {
+                // Some twice.
+                let count = dice.below(5);
+                let granted: Vec<&str> =
+                    (0..count).map(|_| names[dice.below(names.len())]).collect();
+                let user = ["ann", "bob", "eve"][dice.below(3)];
+                let namespace = ["/", "/chat"][dice.below(2)];
+                let socket = it.socket_on(&it.wire, user, namespace, &granted);
+                it.register(&socket).unwrap();
+                here.push(socket);
+            } else {
+                let gone = here.swap_remove(dice.below(here.len()));
+                it.registry.disconnect(&gone, Reason::TransportClose);
+                assert_eq!(gone.rooms(), [], "it is in no room any more");
+            }
+            let expected = expected(&here);
+            assert_eq!(indexed(&it, expected.keys().cloned()), expected, "seed {seed} step {step}");
+            assert_eq!(it.registry.counts().rooms, expected.len(), "seed {seed} step {step}");
+        }
+        for user in ["ann", "bob", "eve"] {
+            let (_, sockets) = it.registry.user(&user_id(user));
+            let listed: Vec<_> = sockets.iter().map(|it| it.id).collect();
+            let mut own: Vec<_> = here.iter().filter(|it| it.user == user_id(user)).collect();
+            own.sort_by_key(|it| it.id);
+            assert_eq!(listed, own.iter().map(|it| it.id).collect::<Vec<_>>(), "as they came");
+        }
+        for socket in here.drain(..) {
+            it.registry.disconnect(&socket, Reason::TransportClose);
+        }
+        assert_eq!(it.registry.counts().rooms, 0, "seed {seed}");
+    }
+    tokio::time::sleep(GRACE + MOMENT).await;
+    assert_eq!(it.registry.counts(), Counts::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_found_by_its_id_as_long_as_it_is_here() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::new(&folder).await;
+    let socket = it.socket_on(&it.wire, "ann", "/chat", &[]);
+    it.register(&socket).unwrap();
+    let namespaces = [Namespace::root(), Namespace::parse("/chat").unwrap()];
+
+    let found = it.registry.socket(socket.id, &namespaces).map(|it| it.id);
+    assert_eq!(found, Some(socket.id));
+    assert!(it.registry.socket(socket.id, &namespaces[..1]).is_none());
+    it.registry.disconnect(&socket, Reason::TransportClose);
+
+    assert!(it.registry.socket(socket.id, &namespaces).is_none());
+    assert!(it.registry.everyone(&namespaces[1]).is_empty());
+}

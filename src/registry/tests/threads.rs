@@ -1,0 +1,173 @@
+//! Many threads at the same few users: whatever comes first, what is recorded makes sense.
+
+use super::fixture::{Fixture, user_id};
+use crate::config::PresenceConfig;
+use crate::core::presence::Status;
+use crate::registry::{Counts, Socket};
+use crate::store::Event;
+use crate::types::{Reason, Seq};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+const THREADS: u64 = 8;
+const STEPS: usize = 1500;
+/// How often a user returns in a race with the end of the grace.
+const RETURNS: usize = 4000;
+const USERS: [&str; 4] = ["ann", "bob", "eve", "joe"];
+
+/// Small numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap() % n
+    }
+}
+
+/// One thread's part: sockets come and go, graces end, deadlines pass.
+fn work(it: &Fixture, mut dice: Dice, runtime: &Handle) {
+    let permit = || runtime.block_on(it.registry.reserve()).unwrap();
+    // One socket at most, so that users are often without any.
+    let mut here: Vec<Arc<Socket>> = Vec::new();
+    for _ in 0..STEPS {
+        let user = USERS[dice.below(USERS.len())];
+        match dice.below(8) {
+            0..3 if here.is_empty() => {
+                let socket = it.socket(user, &["org:7"]);
+                assert!(it.registry.connect(&socket, permit()).is_some());
+                here.push(socket);
+            }
+            3..6 if !here.is_empty() => {
+                let socket = here.swap_remove(0);
+                let reason = [Reason::Kicked, Reason::TransportClose][dice.below(2)];
+                assert!(it.registry.disconnect(&socket, reason));
+                assert!(!it.registry.disconnect(&socket, reason));
+            }
+            6 => drop(it.registry.end_grace(&user_id(user), Reason::Kicked)),
+            _ => it.registry.expire(user_id(user), permit()),
+        }
+    }
+    for socket in here {
+        it.registry.disconnect(&socket, Reason::TransportClose);
+    }
+}
+
+/// Each user's changes alternate and grow in the order of the log, and belong to the session that is open.
+fn check(events: &[Event]) {
+    let mut last: BTreeMap<&str, (Seq, Option<Seq>)> = BTreeMap::new();
+    for event in events {
+        let (seq, open) = last.get(event.user.as_str()).copied().unwrap_or((Seq(0), None));
+        assert!(seq < event.seq, "not in order: {event:?} after {seq:?}");
+        let is_online = event.hook_type == "user.online";
+        match open {
+            None => assert!(is_online && event.session == event.seq, "{event:?}"),
+            Some(session) => assert!(!is_online && event.session == session, "{event:?}"),
+        }
+        last.insert(event.user.as_str(), (event.seq, is_online.then_some(event.seq)));
+    }
+    for (user, (_, open)) in last {
+        assert_eq!(open, None, "{user} is online for ever");
+    }
+}
+
+/// No grace for those who are kicked, and not much for others.
+fn short() -> PresenceConfig {
+    PresenceConfig {
+        // So short that it often ends while somebody connects.
+        grace: Duration::from_millis(1),
+        startup_grace: Duration::ZERO,
+        sweep_interval: Duration::from_secs(10),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_threads_do_changes_alternate_and_nothing_remains() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::with(&folder, short()).await;
+    let runtime = Handle::current();
+
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            for seed in 1..=THREADS {
+                let (it, runtime) = (&it, &runtime);
+                let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                scope.spawn(move || work(it, dice, runtime));
+            }
+        });
+    });
+    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+
+    let events = it.events().await;
+    assert!(500 < events.len(), "too little happened to prove anything: {}", events.len());
+    check(&events);
+    for user in USERS {
+        assert_eq!(it.registry.user(&user_id(user)).0, Status::Offline);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_returns_in_the_very_moment_the_grace_ends_has_changes_in_order() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::with(&folder, short()).await;
+    let (runtime, both) = (Handle::current(), Barrier::new(2));
+    let permit = || runtime.block_on(it.registry.reserve()).unwrap();
+
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let expire_thrice = || {
+                let permits = [permit(), permit(), permit()];
+                both.wait();
+                let expire = |permit| it.registry.expire(user_id("ann"), permit);
+                permits.into_iter().for_each(expire);
+            };
+            scope.spawn(move || (0..RETURNS).for_each(|_| expire_thrice()));
+            let mut socket = it.connect("ann");
+            for _ in 0..RETURNS {
+                let (next, permit) = (it.socket("ann", &[]), permit());
+                both.wait();
+                it.registry.disconnect(&socket, Reason::Kicked);
+                it.registry.connect(&next, permit);
+                socket = next;
+            }
+            it.registry.disconnect(&socket, Reason::Kicked);
+        });
+    });
+    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+
+    let events = it.events().await;
+    assert!(100 < events.len(), "too little happened to prove anything: {}", events.len());
+    check(&events);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_comes_and_goes_in_the_same_moment_leaves_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::with(&folder, short()).await;
+    let sockets: Vec<_> = (0..3000).map(|_| it.socket("ann", &["org:7", "org:8"])).collect();
+    let (runtime, both) = (Handle::current(), Barrier::new(2));
+
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let connect = |socket| {
+                let permit = runtime.block_on(it.registry.reserve()).unwrap();
+                both.wait();
+                it.registry.connect(socket, permit);
+            };
+            let all = &sockets;
+            scope.spawn(move || all.iter().for_each(connect));
+            for socket in &sockets {
+                both.wait();
+                it.registry.disconnect(socket, Reason::TransportClose);
+            }
+        });
+    });
+
+    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+    check(&it.events().await);
+}
