@@ -6,6 +6,7 @@ pub mod config;
 pub mod core;
 pub mod entropy;
 pub mod hooks;
+pub mod realtime;
 pub mod recovery;
 pub mod registry;
 pub mod store;

@@ -1,0 +1,108 @@
+//! What can be done: one verb per file, each checks, lets the core decide, and performs what it decided.
+//!
+//! [`connect`]: a client authenticates, comes and goes · [`emit`]: an event for users, rooms, sockets ·
+//! [`inbox`]: events that wait for their user · [`kick`]: a user has to go · [`query`]: who is here ·
+//! [`history`]: who was · [`sweep`]: nobody is forgotten here.
+
+pub mod connect;
+pub mod emit;
+pub mod history;
+pub mod inbox;
+pub mod kick;
+pub mod query;
+mod sweep;
+
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::{HistoryConfig, InboxConfig, LimitsConfig};
+use crate::core::history::{History, HistoryLimits};
+use crate::recovery::Recoveries;
+use crate::registry::{Registry, Socket};
+use crate::store::Inboxes;
+use crate::tasks::Tasks;
+use crate::types::Namespace;
+use crate::wire::Connections;
+use history::Visit;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// What the verbs work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Realtime {
+    registry: Registry,
+    connections: Connections,
+    recoveries: Recoveries<Arc<Socket>>,
+    authenticator: Arc<Authenticator>,
+    clock: Clock,
+    limits: LimitsConfig,
+    namespaces: Arc<[Namespace]>,
+    history: Arc<Mutex<History<Visit>>>,
+    /// The id of the last emit that asked for acks.
+    asked: Arc<AtomicU64>,
+    inbox: Arc<InboxParts>,
+}
+
+impl Realtime {
+    /// Puts the parts together.
+    pub fn new(
+        registry: Registry,
+        connections: Connections,
+        recoveries: Recoveries<Arc<Socket>>,
+        authenticator: Authenticator,
+        bounds: Bounds,
+    ) -> Self {
+        let authenticator = Arc::new(authenticator);
+        let Bounds { limits, history, namespaces, clock, inbox } = bounds;
+        let HistoryConfig { per_user, total, keep } = history;
+        let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
+        Self {
+            registry,
+            connections,
+            recoveries,
+            authenticator,
+            clock,
+            limits,
+            namespaces: namespaces.into(),
+            history,
+            asked: Arc::default(),
+            inbox: Arc::new(inbox),
+        }
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The namespaces that exist.
+    pub fn namespaces(&self) -> &[Namespace] {
+        &self.namespaces
+    }
+}
+
+/// What the verbs of the inbox work with besides.
+#[derive(Debug)]
+pub struct InboxParts {
+    /// The inboxes.
+    pub inboxes: Inboxes,
+    /// How long and how much they keep.
+    pub config: InboxConfig,
+    /// Clients that connect get what they missed from here.
+    pub tasks: Tasks,
+}
+
+/// What bounds the verbs.
+#[derive(Debug)]
+pub struct Bounds {
+    /// Sizes.
+    pub limits: LimitsConfig,
+    /// What is remembered of sockets that are gone.
+    pub history: HistoryConfig,
+    /// The namespaces that exist.
+    pub namespaces: Vec<Namespace>,
+    /// The time.
+    pub clock: Clock,
+    /// The inboxes.
+    pub inbox: InboxParts,
+}

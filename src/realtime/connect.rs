@@ -1,0 +1,299 @@
+//! A client authenticates, comes and goes.
+
+use super::{Realtime, inbox};
+use crate::auth::{Credentials, Refusal};
+use crate::core::packet;
+use crate::core::presence::Session;
+use crate::core::recovery::{Claim, Member, Newcomer, Offset, Pid, Recovery};
+use crate::entropy;
+use crate::registry::{Socket, SocketParts};
+use crate::store::Permit;
+use crate::types::{Identity, ItemSeq, Namespace, Payload, Reason, SocketId};
+use crate::wire::Wire;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a client may wait for the store to have room for its news.
+const STORE_WAIT: Duration = Duration::from_secs(10);
+
+/// Why a client was refused; its `err.data.code` is [`ConnectError::code`].
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Authentication said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// `auth` is larger than `limits.auth_bytes`.
+    #[error("auth has {len} bytes, more than {max}")]
+    AuthTooLarge {
+        /// Bytes sent.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The store takes nothing for a while; the connection is closed, so the client does not see this.
+    #[error("the server cannot take connections now")]
+    Unavailable,
+    /// `auth.inbox_after` is not the number of an item.
+    #[error(
+        "auth.inbox_after must be a whole number: the `seq` of the last item that the client knows"
+    )]
+    InboxAfter,
+    /// More rooms than `limits.rooms_per_socket`.
+    #[error("{len} rooms were granted, more than {max}")]
+    TooManyRooms {
+        /// Rooms granted.
+        len: usize,
+        /// Rooms allowed.
+        max: usize,
+    },
+}
+
+impl ConnectError {
+    /// The stable name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::AuthTooLarge { .. } => "auth_too_large",
+            Self::Unavailable => "unavailable",
+            Self::InboxAfter => "inbox_after_invalid",
+            Self::TooManyRooms { .. } => "too_many_rooms",
+        }
+    }
+}
+
+impl Realtime {
+    /// Finds out who wants to connect to `namespace`, and prepares what happens when the engine says so: the client
+    /// is answered, the socket is taken in. `auth` is what the client sent along, as JSON.
+    pub async fn authenticate(
+        &self,
+        wire: &Arc<Wire>,
+        namespace: &Namespace,
+        auth: Option<&RawValue>,
+    ) -> Result<Arc<Socket>, ConnectError> {
+        match self.admit(wire, auth).await {
+            Ok((identity, permit, inbox_after)) => {
+                let socket = Arc::new(self.make_socket(wire, namespace, identity));
+                let (realtime, joining) = (self.clone(), Arc::clone(&socket));
+                let claim = RecoveryClaim::of(auth);
+                wire.prepare_accept(namespace, move |_| {
+                    realtime.join(&joining, permit, &claim);
+                    if let Some(after) = inbox_after {
+                        realtime.replay_inbox(joining, after);
+                    }
+                });
+                Ok(socket)
+            }
+            Err(error) => {
+                metrics::counter!("userline_connects_refused_total", "code" => error.code())
+                    .increment(1);
+                tracing::debug!(code = error.code(), %error, "refused a client");
+                let message = error.to_string();
+                let data = json!({"code": error.code(), "message": message});
+                let reply = json!({"message": message, "data": data}).to_string();
+                wire.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that may go wrong before the client is accepted.
+    async fn admit(
+        &self,
+        wire: &Wire,
+        auth: Option<&RawValue>,
+    ) -> Result<(Identity, Permit, Option<ItemSeq>), ConnectError> {
+        let identity = self.identify(wire, auth).await?;
+        let inbox_after = inbox::claimed(auth)?;
+        Ok((identity, self.reserve(wire).await?, inbox_after))
+    }
+
+    /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
+    /// comes back by itself after that, and not after a refusal.
+    pub(crate) async fn reserve(&self, wire: &Wire) -> Result<Permit, ConnectError> {
+        if let Ok(Ok(permit)) = tokio::time::timeout(STORE_WAIT, self.registry.reserve()).await {
+            return Ok(permit);
+        }
+        tracing::warn!("closed a connection: the store takes nothing");
+        wire.close(Reason::ServerShutdown);
+        Err(ConnectError::Unavailable)
+    }
+
+    async fn identify(
+        &self,
+        wire: &Wire,
+        auth: Option<&RawValue>,
+    ) -> Result<Identity, ConnectError> {
+        let (len, max) = (auth.map_or(0, |it| it.get().len()), self.limits.auth_bytes);
+        if max < len {
+            return Err(ConnectError::AuthTooLarge { len, max });
+        }
+        let authorization = wire.facts().authorization.as_ref();
+        let authorization = authorization.and_then(|it| std::str::from_utf8(it.expose()).ok());
+        let credentials = Credentials { auth, authorization };
+        let identity = self.authenticator.authenticate(credentials, self.clock.wall()).await?;
+        let (len, max) = (identity.rooms.len(), self.limits.rooms_per_socket);
+        if max < len {
+            return Err(ConnectError::TooManyRooms { len, max });
+        }
+        Ok(identity)
+    }
+
+    fn make_socket(&self, wire: &Arc<Wire>, namespace: &Namespace, identity: Identity) -> Socket {
+        let Identity { user, rooms, data, expires_at } = identity;
+        Socket::new(SocketParts {
+            id: SocketId::from_bytes(entropy::bytes()),
+            namespace: namespace.clone(),
+            user,
+            connected_at: self.clock.wall(),
+            expires_at,
+            data,
+            granted: rooms,
+            wire: Arc::clone(wire),
+        })
+    }
+
+    /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
+    /// already, nothing happens.
+    pub(crate) fn join(&self, socket: &Arc<Socket>, permit: Permit, claim: &RecoveryClaim) {
+        if socket.wire.is_closed() {
+            return; // kicked in another namespace, for example: nobody came
+        }
+        if let Some(recovery) = self.recoveries.of(&socket.namespace) {
+            return self.join_recovering(socket, permit, claim, recovery);
+        }
+        socket.wire.answer_connect(&connect_reply(socket, None));
+        if let Some(session) = self.registry.connect(socket, permit) {
+            greet(socket, session, None);
+        }
+    }
+
+    /// The same where there is recovery. Under one lock with those who emit: what is logged so far is replayed in the
+    /// bytes that follow the reply, what is logged later finds the socket in the registry.
+    fn join_recovering(
+        &self,
+        socket: &Arc<Socket>,
+        permit: Permit,
+        claim: &RecoveryClaim,
+        recovery: &Mutex<Recovery<Arc<Socket>>>,
+    ) {
+        let (user, rooms) = (socket.user.clone(), socket.granted.to_vec());
+        let newcomer = Newcomer {
+            member: Member { user, rooms, ids: vec![socket.id] },
+            fresh: Pid::new(entropy::token()),
+            socket: Arc::clone(socket),
+        };
+        let mut locked = recovery.lock();
+        let now = self.clock.now();
+        let attached = locked.attach(newcomer, claim.get(), now);
+        socket.set_pid(attached.pid.clone());
+        socket.address(attached.last_missed);
+        let reply = connect_reply(socket, Some(&attached.pid));
+        let frames = [&[reply][..], &attached.missed].concat();
+        socket.wire.answer_connect(&Bytes::from(frames.concat()));
+        if let Some(session) = self.registry.connect(socket, permit) {
+            greet(socket, session, Some(&attached.head));
+        } else {
+            locked.detach(&attached.pid, socket.id, now);
+        }
+        drop(locked);
+        if claim.pid.is_some() {
+            let outcome = if attached.is_recovered { "recovered" } else { "lost" };
+            metrics::counter!("userline_recoveries_total", "outcome" => outcome).increment(1);
+        }
+        // Last, so that the user is never without a socket.
+        let replaced = attached.replaced.filter(|old| !Arc::ptr_eq(&old.wire, &socket.wire));
+        if let Some(old) = replaced {
+            old.wire.close(Reason::Replaced);
+        }
+    }
+
+    /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.
+    pub fn leave(&self, socket: &Socket, reason: Reason) {
+        let reason = match (socket.kicked(), reason) {
+            (Some(_), _) => Reason::Kicked,
+            // Another socket of the connection was.
+            (None, Reason::Kicked) => Reason::TransportClose,
+            (None, reason) => reason,
+        };
+        // One lock around both: what is logged from here on was not handed to this socket.
+        let recovery = self.recoveries.of(&socket.namespace);
+        let recovery = socket.pid().zip(recovery).map(|(pid, recovery)| (pid, recovery.lock()));
+        let was_here = self.registry.disconnect(socket, reason);
+        socket.wire.forget_acks(&socket.namespace);
+        if let Some((pid, mut recovery)) = recovery {
+            if matches!(reason, Reason::ClientDisconnect | Reason::Kicked) {
+                recovery.end(pid, socket.id);
+            } else {
+                recovery.detach(pid, socket.id, self.clock.now());
+            }
+        }
+        if was_here {
+            self.remember(socket, reason);
+            let (user, id) = (&socket.user, socket.id);
+            tracing::debug!(user.id = %user, socket.id = %id, %reason, "socket disconnected");
+            metrics::counter!("userline_disconnects_total", "reason" => reason.as_str())
+                .increment(1);
+        }
+    }
+}
+
+/// What a stock client sends along to have its session back.
+#[derive(Debug, Default)]
+pub(crate) struct RecoveryClaim {
+    pid: Option<Pid>,
+    offset: Option<String>,
+}
+
+impl RecoveryClaim {
+    /// Whatever does not look like a claim is none.
+    fn of(auth: Option<&RawValue>) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Claimed {
+            pid: Option<String>,
+            offset: Option<String>,
+        }
+        let claimed: Claimed =
+            auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default();
+        let pid = claimed.pid.filter(|pid| pid.len() <= Pid::BYTES_MAX).map(Pid::new);
+        Self { pid, offset: claimed.offset }
+    }
+
+    fn get(&self) -> Option<Claim<'_>> {
+        let offset = self.offset.as_deref();
+        self.pid.as_ref().map(|pid| Claim { pid, offset })
+    }
+}
+
+/// The reply to a CONNECT, with the public id and, where there is recovery, the name of the session.
+fn connect_reply(socket: &Socket, pid: Option<&Pid>) -> Bytes {
+    let mut reply = json!({"sid": socket.id.to_string()});
+    if let (Some(object), Some(pid)) = (reply.as_object_mut(), pid) {
+        object.insert("pid".to_owned(), pid.as_str().into());
+    }
+    packet::connect(&socket.namespace, &reply.to_string())
+}
+
+/// Tells the client who it is. The event's offset lets even a client recover that gets no other event.
+fn greet(socket: &Socket, session: Session, head: Option<&Offset>) {
+    let (user, id) = (&socket.user, socket.id);
+    tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
+    let greeting = json!({
+        "user": user.as_str(),
+        "socket": id.to_string(),
+        "session": session.id.0,
+        "expires_at": socket.expires_at.map(|at| at.0),
+    });
+    let payload = to_raw_value(&greeting).ok().and_then(|it| Payload::try_new(vec![it]).ok());
+    if let Some(payload) = payload {
+        let offset = head.map(ToString::to_string);
+        let (name, offset) = ("\"userline:session\"", offset.as_deref());
+        // Queued, because whoever called this is about to write anyway.
+        socket.wire.queue(&packet::event(&socket.namespace, name, &payload, offset), false);
+    }
+}

@@ -1,0 +1,183 @@
+//! An event for users, rooms or sockets: encoded once, handed to every connection it is for.
+
+mod ask;
+mod run;
+
+pub use ask::{Ask, AskError, Asking};
+
+use super::Realtime;
+use crate::core::packet;
+use crate::core::presence::Status;
+use crate::core::recovery::{Audience, Recovery};
+use crate::entropy;
+use crate::registry::Socket;
+use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
+use crate::wire::Wire;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use run::{Handing, Run, Tally};
+use std::sync::Arc;
+
+/// Sockets served between two yields, so that one large room does not hold up everybody else.
+const SLICE: usize = 128;
+
+/// An event and who it is for.
+#[derive(Debug, Clone)]
+pub struct Emit {
+    /// The namespace of the sockets.
+    pub namespace: Namespace,
+    /// Who gets it.
+    pub target: Target,
+    /// Who of these does not.
+    pub except: Except,
+    /// Its name.
+    pub event: EventName,
+    /// Its arguments.
+    pub payload: Payload,
+    /// Whether it may be dropped for a client that is busy.
+    pub volatile: bool,
+}
+
+/// What became of an emit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// Names the emit, for logs.
+    pub id: String,
+    /// Sockets it was for.
+    pub matched: usize,
+    /// Sockets whose connection took it.
+    pub sent: usize,
+    /// The same for each user that was named, in the order they were named.
+    pub users: Vec<(UserId, UserEmitted)>,
+}
+
+/// What became of an emit for one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserEmitted {
+    /// The user's status at that moment.
+    pub status: Status,
+    /// Sockets of the user it was for.
+    pub matched: usize,
+    /// Sockets of the user whose connection took it.
+    pub sent: usize,
+}
+
+type Users = Vec<(UserId, UserEmitted)>;
+
+/// The sockets of one name of the target, and the user if that is one.
+struct Named {
+    sockets: Vec<Arc<Socket>>,
+    user: Option<(UserId, Status)>,
+}
+
+impl Realtime {
+    /// Emits; an offline user is an answer, not an error. Events emitted one after the other, each after the answer
+    /// to the one before, arrive at each socket in that order.
+    pub async fn emit(&self, emit: &Emit) -> Emitted {
+        self.emit_as(fresh_id(), emit).await
+    }
+
+    /// The same, under an id that was made before.
+    pub(super) async fn emit_as(&self, id: String, emit: &Emit) -> Emitted {
+        let name = serde_json::Value::from(emit.event.as_str()).to_string();
+        let (tally, users) = if let Some(recovery) = self.recoveries.of(&emit.namespace) {
+            let (tally, users, wires) = self.hand_over(emit, &name, recovery);
+            flush(&wires).await;
+            (tally, users)
+        } else {
+            let event = packet::event(&emit.namespace, &name, &emit.payload, None);
+            self.write(emit, &event).await
+        };
+        tally.count();
+        Emitted { id, matched: tally.matched, sent: tally.sent, users }
+    }
+
+    /// Where there is no recovery: writes to one connection after the other.
+    async fn write(&self, emit: &Emit, event: &Bytes) -> (Tally, Users) {
+        let mut run = Run::new(emit);
+        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut since_yield = 0;
+        for Named { sockets, user } in self.named(emit) {
+            let before = run.tally();
+            for socket in &sockets {
+                run.hand_to(socket, event, Handing::Write);
+                since_yield += 1;
+                if since_yield == SLICE {
+                    since_yield = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
+        }
+        (run.tally(), users)
+    }
+
+    /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect. The
+    /// writing is left to the caller.
+    fn hand_over(
+        &self,
+        emit: &Emit,
+        name: &str,
+        recovery: &Mutex<Recovery<Arc<Socket>>>,
+    ) -> (Tally, Users, Vec<Arc<Wire>>) {
+        let mut run = Run::new(emit);
+        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut wires = Vec::new();
+        let encode =
+            |offset: &str| packet::event(&emit.namespace, name, &emit.payload, Some(offset));
+        let mut recovery = recovery.lock();
+        let event = if emit.volatile {
+            encode(&recovery.head().to_string())
+        } else {
+            let (target, except) = (emit.target.clone(), emit.except.clone());
+            let audience = Arc::new(Audience { target, except });
+            recovery.append(audience, self.clock.now(), |offset| encode(&offset.to_string()))
+        };
+        let number = recovery.head().number();
+        for Named { sockets, user } in self.named(emit) {
+            let before = run.tally();
+            for socket in &sockets {
+                if run.hand_to(socket, &event, Handing::Queue(number)) {
+                    wires.push(Arc::clone(&socket.wire));
+                }
+            }
+            users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
+        }
+        (run.tally(), users, wires)
+    }
+
+    /// The sockets of the target, name by name; one socket may come several times.
+    fn named<'a>(&'a self, emit: &'a Emit) -> impl Iterator<Item = Named> + 'a {
+        let namespace = &emit.namespace;
+        let nobody = |sockets| Named { sockets, user: None };
+        let all = emit.target.all.then(|| nobody(self.registry.everyone(namespace)));
+        let users = emit.target.users.iter().map(|user| {
+            let (status, sockets) = self.registry.user(user);
+            let sockets = sockets.into_iter().filter(|it| it.namespace == *namespace).collect();
+            Named { sockets, user: Some((user.clone(), status)) }
+        });
+        let rooms = emit.target.rooms.iter();
+        let rooms = rooms.map(move |room| nobody(self.registry.room(namespace, room)));
+        let sockets = emit.target.sockets.iter().map(move |socket| {
+            nobody(self.registry.socket_in(namespace, *socket).into_iter().collect())
+        });
+        all.into_iter().chain(users).chain(rooms).chain(sockets)
+    }
+}
+
+/// Names an emit.
+pub(super) fn fresh_id() -> String {
+    let mut id = entropy::token();
+    id.insert_str(0, "msg_");
+    id
+}
+
+/// Writes what was queued, in slices.
+async fn flush(wires: &[Arc<Wire>]) {
+    for (index, slice) in wires.chunks(SLICE).enumerate() {
+        if 0 < index {
+            tokio::task::yield_now().await;
+        }
+        slice.iter().for_each(Wire::flush_queued);
+    }
+}

@@ -1,0 +1,158 @@
+//! An emit whose sender wants to know who got it: the clients are asked for acks.
+//!
+//! One frame with one id serves all sockets, so an ack costs no more than an event. It goes out in the order of all
+//! events; it is not logged for recovery, because a client that was away could not answer in time.
+//!
+//! The seam for several nodes: [`Asking`] waits for futures of `(socket, answer)`, and does not care who makes them.
+
+use super::run::{Handing, Run};
+use super::{Emit, Emitted, Named, SLICE};
+use crate::clock::Clock;
+use crate::core::ack_reader::HeardAck;
+use crate::core::acks::{Acks, Need, Outcome, Why};
+use crate::core::packet;
+use crate::realtime::Realtime;
+use crate::registry::Socket;
+use crate::types::{SocketId, Timestamp};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Sockets that one emit may ask for acks.
+const SOCKETS_MAX: usize = 10_000;
+/// Bytes of acks that are kept for one emit.
+const ACK_BYTES_MAX: usize = 8_000_000;
+
+/// What the sender wants to know, and how long it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// Which acks are needed.
+    pub need: Need,
+    /// How long they may take.
+    pub timeout: Duration,
+}
+
+/// Why nobody was sent the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AskError {
+    /// It is for more sockets than can be asked.
+    #[error("an emit that asks for acks can be for at most {max} sockets, not {matched}")]
+    TooMany {
+        /// Sockets it is for.
+        matched: usize,
+        /// Sockets that may be asked.
+        max: usize,
+    },
+}
+
+/// Acks that are on their way. Whoever drops it does not wait any more.
+pub struct Asking {
+    acks: Acks<HeardAck>,
+    answers: FuturesUnordered<BoxFuture<'static, Answer>>,
+    until: Timestamp,
+    clock: Clock,
+}
+
+/// What a socket said; nothing if it is gone.
+type Answer = (SocketId, Option<HeardAck>);
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asking").field("acks", &self.acks).finish_non_exhaustive()
+    }
+}
+
+impl Realtime {
+    /// Emits like [`Realtime::emit`] and asks every socket for an ack; [`Asking::end`] waits for these.
+    pub async fn ask(&self, emit: &Emit, ask: Ask) -> Result<(Emitted, Asking), AskError> {
+        let mut run = Run::new(emit);
+        let mut named = Vec::with_capacity(emit.target.users.len());
+        for Named { mut sockets, user } in self.named(emit) {
+            sockets.retain(|socket| run.matches(socket));
+            named.push(Named { sockets, user });
+        }
+        let (matched, max) = (run.tally().matched, SOCKETS_MAX);
+        if max < matched {
+            return Err(AskError::TooMany { matched, max });
+        }
+        let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = serde_json::Value::from(emit.event.as_str()).to_string();
+        let mut asking = Asking {
+            acks: Acks::new(ask.need, emit.target.users.iter().cloned(), ACK_BYTES_MAX),
+            answers: FuturesUnordered::new(),
+            until: self.clock.now() + ask.timeout,
+            clock: self.clock.clone(),
+        };
+        let event = packet::event_asking(&emit.namespace, id, &name, &emit.payload);
+        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut since_yield = 0;
+        for Named { sockets, user } in named {
+            let before = run.tally();
+            for socket in &sockets {
+                asking.ask(&mut run, socket, id, &event);
+                since_yield += 1;
+                if since_yield == SLICE {
+                    since_yield = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            let now_matched = sockets.len();
+            users.extend(user.map(|(user, status)| {
+                let counts = run.tally().since(&before, status);
+                (user, super::UserEmitted { matched: now_matched, ..counts })
+            }));
+        }
+        let tally = run.tally();
+        tally.count();
+        let id = super::fresh_id();
+        Ok((Emitted { id, matched, sent: tally.sent, users }, asking))
+    }
+}
+
+impl Asking {
+    fn ask(&mut self, run: &mut Run<'_>, socket: &Arc<Socket>, id: u64, event: &Bytes) {
+        let user = socket.user.clone();
+        let Ok(awaited) = socket.wire.await_ack(&socket.namespace, id) else {
+            run.refuse();
+            return self.acks.refuse(socket.id, user, Why::TooMany);
+        };
+        if !run.give(socket, event, Handing::Write) {
+            return self.acks.refuse(socket.id, user, Why::NotSent);
+        }
+        self.acks.ask(socket.id, user, self.clock.now());
+        let socket = socket.id;
+        self.answers.push(Box::pin(async move { (socket, awaited.heard().await) }));
+    }
+
+    /// Waits until what is needed has come, cannot come any more, or the time has passed.
+    pub async fn end(mut self) -> Outcome<HeardAck> {
+        let timeout = self.clock.clone();
+        let timeout = timeout.sleep_until(self.until);
+        tokio::pin!(timeout);
+        while !self.acks.is_over() {
+            let answer = tokio::select! {
+                biased;
+                answer = self.answers.next() => answer,
+                () = &mut timeout => break,
+            };
+            match answer {
+                Some((socket, Some(ack))) => {
+                    let len =
+                        ack.args.get().len() + ack.buffers.iter().map(Bytes::len).sum::<usize>();
+                    self.acks.hear(socket, ack, len, self.clock.now());
+                }
+                Some((socket, None)) => self.acks.lose(socket),
+                None => break,
+            }
+        }
+        let outcome = self.acks.end();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        metrics::counter!("userline_acks_total").increment(count(outcome.acks.len()));
+        metrics::counter!("userline_acks_missing_total").increment(count(outcome.missing.len()));
+        outcome
+    }
+}

@@ -1,0 +1,116 @@
+//! One emit under way: who is left out, who has had it, how many it reached.
+
+use super::{Emit, UserEmitted};
+use crate::core::presence::Status;
+use crate::registry::Socket;
+use crate::types::{Room, SocketId, UserId};
+use crate::wire::Sent;
+use bytes::Bytes;
+use std::collections::HashSet;
+
+/// How an event is given to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handing {
+    /// Written at once.
+    Write,
+    /// Queued; somebody flushes later. It is the logged event of this number, unless it is volatile.
+    Queue(u64),
+}
+
+/// One emit under way.
+pub(super) struct Run<'a> {
+    is_volatile: bool,
+    except_users: HashSet<&'a UserId>,
+    except_sockets: HashSet<SocketId>,
+    except_rooms: &'a [Room],
+    /// Sockets that have had their turn, if several names may mean the same.
+    seen: Option<HashSet<SocketId>>,
+    tally: Tally,
+}
+
+/// How many sockets an emit was for, and what became of it there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) matched: usize,
+    pub(super) sent: usize,
+    dropped: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(emit: &'a Emit) -> Self {
+        let Emit { target, except, .. } = emit;
+        let lists = [target.users.len(), target.rooms.len(), target.sockets.len()];
+        let names = lists.iter().sum::<usize>() + usize::from(target.all);
+        Self {
+            is_volatile: emit.volatile,
+            except_users: except.users.iter().collect(),
+            except_sockets: except.sockets.iter().copied().collect(),
+            except_rooms: &except.rooms,
+            seen: (1 < names).then(HashSet::new),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Gives the event to a socket, unless it is left out or has had it. Returns whether it was taken.
+    pub(super) fn hand_to(&mut self, socket: &Socket, event: &Bytes, handing: Handing) -> bool {
+        self.matches(socket) && self.give(socket, event, handing)
+    }
+
+    /// Whether the event is for a socket, which is counted then: it is not left out, and has not had its turn.
+    pub(super) fn matches(&mut self, socket: &Socket) -> bool {
+        let is_new = !self.leaves_out(socket)
+            && self.seen.as_mut().is_none_or(|seen| seen.insert(socket.id));
+        self.tally.matched += usize::from(is_new);
+        is_new
+    }
+
+    /// Gives the event to a socket that it is for. Returns whether it was taken.
+    pub(super) fn give(&mut self, socket: &Socket, event: &Bytes, handing: Handing) -> bool {
+        let sent = match (handing, self.is_volatile) {
+            (Handing::Queue(_), true) => socket.wire.queue(event, true),
+            (Handing::Queue(number), false) => {
+                socket.address(number);
+                socket.wire.queue(event, false)
+            }
+            (Handing::Write, true) => socket.wire.send_volatile(event),
+            (Handing::Write, false) => socket.wire.send(event),
+        };
+        match sent {
+            Sent::Yes => self.tally.sent += 1,
+            Sent::Dropped | Sent::Closed => self.tally.dropped += 1,
+        }
+        sent == Sent::Yes
+    }
+
+    /// A socket that the event is for does not get it.
+    pub(super) fn refuse(&mut self) {
+        self.tally.dropped += 1;
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn leaves_out(&self, socket: &Socket) -> bool {
+        self.except_sockets.contains(&socket.id)
+            || self.except_users.contains(&socket.user)
+            || self.except_rooms.iter().any(|room| socket.is_in(room))
+    }
+}
+
+impl Tally {
+    /// What has come since `before`, for a user of this status.
+    pub(super) fn since(&self, before: &Self, status: Status) -> UserEmitted {
+        let (matched, sent) = (self.matched - before.matched, self.sent - before.sent);
+        UserEmitted { status, matched, sent }
+    }
+
+    /// Tells the metrics.
+    pub(super) fn count(&self) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        metrics::counter!("userline_emits_total").increment(1);
+        metrics::counter!("userline_events_matched_total").increment(count(self.matched));
+        metrics::counter!("userline_events_sent_total").increment(count(self.sent));
+        metrics::counter!("userline_events_dropped_total").increment(count(self.dropped));
+    }
+}

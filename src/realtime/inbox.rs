@@ -1,0 +1,135 @@
+//! The inbox: events that are kept for their user until they are read, too old or too many.
+//!
+//! Whatever changes an inbox is committed first; then all sockets of the user hear `userline:inbox` with the new
+//! numbers, so that every tab shows the same.
+
+mod keep;
+mod replay;
+mod view;
+
+pub use keep::{KeptEmit, StoreOptions, Stored};
+pub use view::{page_view, state_view};
+
+pub(super) use replay::claimed;
+
+use super::Realtime;
+use crate::core::inbox::InboxState;
+use crate::core::packet;
+use crate::registry::Socket;
+use crate::store::{Closed, InboxPage, PageQuery, ReadError, Seen};
+use crate::types::{ItemSeq, Payload, UserId};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use std::future::Future;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long somebody may wait for the store.
+pub const STORE_WAIT: Duration = Duration::from_secs(10);
+
+/// Why an inbox cannot be read or changed.
+#[derive(Debug, Error)]
+pub enum InboxError {
+    /// The disk takes nothing for the moment. What was asked for may still be done.
+    #[error("the server's disk takes nothing for the moment")]
+    Waiting,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed,
+    /// The database cannot be read.
+    #[error("the server failed; its log says more")]
+    Database(#[source] rusqlite::Error),
+}
+
+impl InboxError {
+    /// The stable name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Closed => "unavailable",
+            Self::Database(_) => "internal",
+        }
+    }
+}
+
+impl From<Closed> for InboxError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<ReadError> for InboxError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::Closed,
+            ReadError::Database(source) => Self::Database(source),
+        }
+    }
+}
+
+impl Realtime {
+    /// A page of a user's inbox.
+    pub async fn inbox(&self, user: &UserId, query: PageQuery) -> Result<InboxPage, InboxError> {
+        let page = self.inbox.inboxes.page(user, query, self.clock.wall());
+        in_time(page).await
+    }
+
+    /// Marks items of a user as read, for all of the user's sockets; answers with the inbox afterwards.
+    pub async fn mark_read(&self, user: &UserId, seen: Seen) -> Result<InboxState, InboxError> {
+        let state = in_time(self.inbox.inboxes.mark(user, seen, self.clock.wall())).await?;
+        self.tell_inbox(user, state);
+        Ok(state)
+    }
+
+    /// Takes an item out of a user's inbox; answers with the inbox afterwards, `None` if there is no such item.
+    pub async fn delete_item(
+        &self,
+        user: &UserId,
+        seq: ItemSeq,
+    ) -> Result<Option<InboxState>, InboxError> {
+        let state = in_time(self.inbox.inboxes.delete(user, seq, self.clock.wall())).await?;
+        if let Some(state) = state {
+            self.tell_inbox(user, state);
+        }
+        Ok(state)
+    }
+
+    /// Bytes that may wait for one client.
+    pub fn client_buffer_bytes(&self) -> usize {
+        self.limits.buffer_bytes
+    }
+
+    /// Tells the sockets of users whose items have expired, as long as it runs.
+    pub async fn run_inbox_expiry(self) {
+        loop {
+            for (user, state) in self.inbox.inboxes.expired().await {
+                self.tell_inbox(&user, state);
+            }
+        }
+    }
+
+    /// Tells all sockets of a user, in all namespaces, what the inbox is like, unless they know already.
+    fn tell_inbox(&self, user: &UserId, state: InboxState) {
+        let (_, sockets) = self.registry.user(user);
+        for socket in &sockets {
+            socket.tell_inbox(state, || send_own(socket, "\"userline:inbox\"", &state_view(state)));
+        }
+    }
+}
+
+/// Sends one of the server's own events; `name` is a JSON string, quotes included.
+fn send_own(socket: &Socket, name: &str, argument: &impl Serialize) {
+    let payload = to_raw_value(argument).ok().and_then(|it| Payload::try_new(vec![it]).ok());
+    if let Some(payload) = payload {
+        socket.wire.send(&packet::event(&socket.namespace, name, &payload, None));
+    }
+}
+
+async fn in_time<T, E: Into<InboxError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, InboxError> {
+    let done = tokio::time::timeout(STORE_WAIT, work).await;
+    match done {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(InboxError::Waiting),
+    }
+}

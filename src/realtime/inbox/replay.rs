@@ -1,0 +1,72 @@
+//! What a client gets at once that says how far it knows the inbox.
+
+use super::{InboxError, send_own, state_view};
+use crate::realtime::Realtime;
+use crate::realtime::connect::ConnectError;
+use crate::realtime::inbox::view::item_view;
+use crate::registry::Socket;
+use crate::store::{PageQuery, Paging, Which};
+use crate::types::ItemSeq;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// Items replayed at once; the client asks for more.
+const ITEMS_MAX: u16 = 100;
+/// The part of the client's buffer that a replay may fill: recovery and live events need the rest.
+const BUFFER_PART: usize = 4;
+
+/// Reads `auth.inbox_after`: absent or `null` is none.
+pub(in crate::realtime) fn claimed(
+    auth: Option<&RawValue>,
+) -> Result<Option<ItemSeq>, ConnectError> {
+    #[derive(Deserialize)]
+    struct Claimed<'a> {
+        #[serde(borrow)]
+        inbox_after: Option<&'a RawValue>,
+    }
+    // Whatever else is wrong with `auth` was found by authentication.
+    let claimed = auth.and_then(|auth| serde_json::from_str::<Claimed<'_>>(auth.get()).ok());
+    let Some(after) = claimed.and_then(|it| it.inbox_after) else { return Ok(None) };
+    let after = serde_json::from_str::<Option<u64>>(after.get());
+    after.map(|after| after.map(ItemSeq)).map_err(|_| ConnectError::InboxAfter)
+}
+
+impl Realtime {
+    /// Sends a socket the items after `after`, oldest first, each as `userline:inbox:item`, and then
+    /// `userline:inbox` with `has_more`.
+    pub(crate) fn replay_inbox(&self, socket: Arc<Socket>, after: ItemSeq) {
+        let realtime = self.clone();
+        self.inbox.tasks.spawn("inbox.replay", async move {
+            if let Err(error) = realtime.replay(&socket, after).await {
+                tracing::warn!(socket.id = %socket.id, %error, "cannot replay an inbox");
+                let error = json!({"code": error.code(), "message": error.to_string()});
+                send_own(&socket, "\"userline:inbox:error\"", &json!({"error": error}));
+            }
+        });
+    }
+
+    async fn replay(&self, socket: &Socket, after: ItemSeq) -> Result<(), InboxError> {
+        let query = PageQuery {
+            paging: Paging::After(after),
+            which: Which::All,
+            limit: ITEMS_MAX,
+            bytes_max: self.limits.buffer_bytes / BUFFER_PART,
+        };
+        let page = self.inbox(&socket.user, query).await?;
+        for item in &page.items {
+            match item_view(item) {
+                Ok(view) => send_own(socket, "\"userline:inbox:item\"", &view),
+                Err(error) => {
+                    tracing::error!(seq = item.seq.0, %error, "an item of an inbox is damaged");
+                }
+            }
+        }
+        let has_more = page.next.is_some();
+        socket.tell_newest_inbox(page.state, |newest| {
+            send_own(socket, "\"userline:inbox\"", &state_view(newest).after_replay(has_more));
+        });
+        Ok(())
+    }
+}
