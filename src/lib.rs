@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod realtime;
 pub mod recovery;
 pub mod registry;
+pub mod socket;
 pub mod store;
 pub mod tasks;
 pub mod types;

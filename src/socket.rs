@@ -1,0 +1,103 @@
+//! The edge to the clients: the public listener's routes, and the engine behind them. Only this module knows
+//! socketioxide.
+//!
+//! * `{path}` — Engine.IO, by polling or WebSocket ([`crate::wire::Door`])
+//! * `{path}socket.io.js` and the like — the stock client's bundle ([`client_files`])
+
+mod client_files;
+mod events;
+mod handlers;
+mod inbox;
+#[cfg(test)]
+mod tests;
+
+pub use client_files::{ClientFiles, ClientFilesError};
+
+use crate::config::{LimitsConfig, SocketIoConfig};
+use crate::realtime::Realtime;
+use crate::tasks::Tasks;
+use crate::wire::{Connections, Door, DoorConfig, WireIo};
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use http::Uri;
+use socketioxide::service::SocketIoService;
+use socketioxide::{ParserConfig, SocketIo};
+use std::sync::Arc;
+use tower_service::Service as _;
+
+/// What the engine reads of a WebSocket at once, in bytes; small, because every connection holds it.
+const READ_BUFFER: usize = 1024;
+/// Binary attachments of one packet.
+const ATTACHMENTS_MAX: usize = 64;
+/// The request the engine believes to answer; what matters of the real one is in the connection's facts.
+const ENGINE_URI: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// What the edge needs.
+#[derive(Debug)]
+pub struct SocketEdge {
+    /// The verbs.
+    pub realtime: Realtime,
+    /// Where connections are kept.
+    pub connections: Connections,
+    /// Who runs the tasks of connections.
+    pub tasks: Tasks,
+    /// Who may connect, and how.
+    pub door: DoorConfig,
+    /// Path of Socket.IO; begins and ends with `/`.
+    pub path: String,
+    /// The stock client's bundle.
+    pub client_files: ClientFiles,
+}
+
+impl SocketEdge {
+    /// The routes of the public listener.
+    pub fn router(self) -> Router {
+        let Self { realtime, connections, tasks, door, path, client_files } = self;
+        let engine = engine(&realtime, &door.socketio, door.limits);
+        let clock = realtime.clock().clone();
+        let lend = move |io| lend(engine.clone(), io);
+        let door = Door::new(door, connections, tasks, clock, lend);
+        let answer = any(async move |request: Request| door.answer(request).await);
+        let without_slash = path.trim_end_matches('/').to_owned();
+        let mut router = Router::new().route(&path, answer.clone());
+        if !without_slash.is_empty() {
+            router = router.route(&without_slash, answer);
+        }
+        router.merge(client_files.router(&path))
+    }
+}
+
+type Engine = SocketIoService<Router>;
+
+fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) -> Engine {
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(ATTACHMENTS_MAX)
+        .max_incoming_binary_buf_size(limits.payload_bytes)
+        .packet_completion_timeout(limits.body_timeout);
+    let (engine, io) = SocketIo::builder()
+        .with_parser(parser)
+        .ping_interval(socketio.ping_interval)
+        .ping_timeout(socketio.ping_timeout)
+        .connect_timeout(socketio.connect_timeout)
+        .max_payload(u64::try_from(limits.payload_bytes).unwrap_or(u64::MAX))
+        .ws_max_message_size(limits.payload_bytes)
+        .ws_max_frame_size(limits.payload_bytes)
+        .ws_read_buffer_size(READ_BUFFER)
+        .build_with_inner_svc(Router::new());
+    for namespace in realtime.namespaces() {
+        handlers::register(&io, realtime, namespace);
+    }
+    engine
+}
+
+/// Gives a connection to the engine, with a request that pins nothing.
+fn lend(mut engine: Engine, io: WireIo) {
+    let mut request = http::Request::new(());
+    *request.uri_mut() = Uri::from_static(ENGINE_URI);
+    request.extensions_mut().insert(Arc::clone(io.wire()));
+    // The future is ready at once, and the request is one the engine understands.
+    if let Err(error) = engine.call((io, request)).into_inner() {
+        tracing::error!(?error, "the engine refused a connection");
+    }
+}

@@ -1,0 +1,95 @@
+//! What the engine calls: translated, and handed to the verbs.
+//!
+//! The engine runs the connect handler in a task of its own, so a connection may be gone before it runs, and a
+//! disconnect handler registered there would then never run. So nothing happens there: the disconnect handler is
+//! registered in the middleware, and the socket is taken in when the engine's reply to its CONNECT comes by
+//! ([`Wire::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
+//! nothing that can fail and does nothing that can panic: the engine would keep the socket for ever.
+
+use super::events::{self, Answers};
+use crate::realtime::Realtime;
+use crate::realtime::connect::ConnectError;
+use crate::types::{Namespace, Reason};
+use crate::wire::Wire;
+use serde_json::value::RawValue;
+use socketioxide::SocketIo;
+use socketioxide::adapter::Adapter;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::{ConnectHandler as _, DisconnectHandler};
+use socketioxide::socket::{DisconnectReason, Socket as EngineSocket};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a CONNECT was refused. The engine sends its text, which is replaced on the way out.
+#[derive(Debug, Error)]
+enum Refused {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("this connection did not come through the door")]
+    NoWire,
+}
+
+/// Serves `namespace`.
+pub(super) fn register(io: &SocketIo, realtime: &Realtime, namespace: &Namespace) {
+    let (realtime, name) = (realtime.clone(), namespace.clone());
+    let authenticate = async move |socket: SocketRef, auth: TryData<Box<RawValue>>| {
+        authenticate(&realtime, &name, socket, auth).await
+    };
+    let connected = async || {};
+    io.ns(namespace.as_str().to_owned(), connected.with(authenticate));
+}
+
+async fn authenticate(
+    realtime: &Realtime,
+    namespace: &Namespace,
+    engine_socket: SocketRef,
+    TryData(auth): TryData<Box<RawValue>>,
+) -> Result<(), Refused> {
+    let wire = engine_socket.req_parts().extensions.get::<Arc<Wire>>();
+    let wire = Arc::clone(wire.ok_or(Refused::NoWire)?);
+    let socket = realtime.authenticate(&wire, namespace, auth.ok().as_deref()).await?;
+    let answers = Arc::new(Answers::new(realtime.clone(), socket));
+    events::register(&engine_socket, &answers);
+    engine_socket.on_disconnect(Leave { answers });
+    Ok(())
+}
+
+/// Lets a socket go, at once. An async handler would run in a task of its own, and the engine would remove the socket
+/// only after it: a client that leaves a namespace and comes again in one breath would be ignored, or be removed in
+/// place of the socket that left.
+struct Leave {
+    answers: Arc<Answers>,
+}
+
+/// Tells the engine's own blanket implementation from this one.
+struct AtOnce;
+
+impl<A: Adapter> DisconnectHandler<A, AtOnce> for Leave {
+    fn call_with_defer(
+        &self,
+        engine_socket: Arc<EngineSocket<A>>,
+        reason: DisconnectReason,
+        remove: fn(Arc<EngineSocket<A>>),
+    ) {
+        let socket = self.answers.socket();
+        self.answers.realtime().leave(socket, translate(reason, &socket.wire));
+        remove(engine_socket);
+    }
+}
+
+/// What the engine knows, unless the connection knows better.
+fn translate(reason: DisconnectReason, wire: &Wire) -> Reason {
+    if reason == DisconnectReason::ClientNSDisconnect {
+        return Reason::ClientDisconnect;
+    }
+    wire.end_reason().unwrap_or(match reason {
+        DisconnectReason::TransportClose => Reason::TransportClose,
+        DisconnectReason::TransportError
+        | DisconnectReason::MultipleHttpPollingError
+        | DisconnectReason::PacketParsingError => Reason::TransportError,
+        DisconnectReason::HeartbeatTimeout => Reason::PingTimeout,
+        DisconnectReason::ClientNSDisconnect => Reason::ClientDisconnect,
+        DisconnectReason::ServerNSDisconnect => Reason::Kicked,
+        DisconnectReason::ClosingServer => Reason::ServerShutdown,
+    })
+}

@@ -1,0 +1,351 @@
+//! The real engine behind the real door on a real listener: thousands of clients that come and go while they are
+//! being authenticated, and nothing of them that stays.
+
+use super::{ClientFiles, SocketEdge};
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::{
+    AuthConfig, AuthMode, Coalesce, HistoryConfig, HooksConfig, InboxConfig, LimitsConfig, Origins,
+    PresenceConfig, RecoveryConfig, SocketIoConfig, StoreConfig,
+};
+use crate::realtime::{Bounds, InboxParts, Realtime};
+use crate::recovery::Recoveries;
+use crate::registry::{Counts, Registry};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::types::{Namespace, Seq};
+use crate::wire::{ClientAddress, Connections, DoorConfig};
+use axum::Router;
+use axum::body::Body;
+use futures_util::future::join_all;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tower_service::Service as _;
+
+/// How long each authentication takes: long enough to leave before it, during it and after it.
+const AUTH_DELAY: Duration = Duration::from_millis(2);
+/// How long something that must happen may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Clients at once, each for a user of its own.
+const CLIENTS: usize = 40;
+const CYCLES: usize = 75;
+
+struct Server {
+    address: SocketAddr,
+    registry: Registry,
+    connections: Connections,
+    store: Store,
+    tasks: Tasks,
+    _folder: TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let (tasks, clock, folder) = (Tasks::new(), Clock::start(Seq(0)), TempDir::new().unwrap());
+        let data_dir = folder.path().to_owned();
+        let kept = StoreConfig { data_dir, keep_events: Duration::from_hours(1) };
+        let (store, _) = Store::open(&kept, &no_hooks()).unwrap();
+        let registry = Registry::new(presence(), store.clone(), clock.clone());
+        tasks.spawn("test.deadlines", registry.clone().run_deadlines());
+        let connections = Connections::new(limits().connections);
+        let bounds = Bounds {
+            limits: limits(),
+            history: HistoryConfig { per_user: 1, total: 10, keep: Duration::from_hours(1) },
+            namespaces: socketio().namespaces,
+            clock: clock.clone(),
+            inbox: InboxParts {
+                inboxes: store.inboxes(),
+                config: InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 },
+                tasks: tasks.clone(),
+            },
+        };
+        let recoveries =
+            Recoveries::new(&recovery(), &bounds.namespaces, limits().buffer_bytes / 2, clock);
+        let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
+        let authenticator = authenticator.delayed(AUTH_DELAY);
+        let (entries, known) = (registry.clone(), connections.clone());
+        let edge = SocketEdge {
+            realtime: Realtime::new(entries, known, recoveries, authenticator, bounds),
+            connections: connections.clone(),
+            tasks: tasks.clone(),
+            door: DoorConfig {
+                origins: Origins::Any,
+                trusted_proxies: Vec::new(),
+                limits: limits(),
+                socketio: socketio(),
+            },
+            path: "/socket.io/".to_owned(),
+            client_files: ClientFiles::load(None).unwrap(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (router, spawner) = (edge.router(), tasks.clone());
+        tasks.spawn("test.listener", async move {
+            while let Ok((stream, peer)) = listener.accept().await {
+                spawner.spawn("test.http", serve(router.clone(), stream, peer));
+            }
+        });
+        Self { address, registry, connections, store, tasks, _folder: folder }
+    }
+
+    /// Waits until nothing is left of anybody.
+    async fn empties(&self) {
+        let is_empty = async {
+            while self.registry.counts() != Counts::default() || !self.connections.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, is_empty).await;
+        let (counts, connections) = (self.registry.counts(), self.connections.len());
+        assert!(waited.is_ok(), "left behind: {counts:?}, {connections} connections");
+    }
+
+    /// How often each user came online, after having gone offline as often.
+    async fn sessions(&self) -> BTreeMap<String, usize> {
+        self.store.flush().await.unwrap();
+        let mut sessions = BTreeMap::new();
+        let mut online = BTreeMap::new();
+        let mut after = 0;
+        loop {
+            let page = self.store.events(after, 1000).await.unwrap();
+            if page.items.is_empty() {
+                break;
+            }
+            after = page.next;
+            for event in page.items {
+                let (user, comes) = (event.user.to_string(), event.hook_type == "user.online");
+                let was_online = online.insert(user.clone(), comes).unwrap_or(false);
+                assert_ne!(was_online, comes, "{user} came or went twice: {}", event.body);
+                *sessions.entry(user).or_default() += usize::from(comes);
+            }
+        }
+        assert!(online.values().all(|is_online| !is_online), "somebody stays online: {online:?}");
+        sessions
+    }
+}
+
+async fn serve(router: Router, stream: TcpStream, peer: SocketAddr) {
+    stream.set_nodelay(true).unwrap();
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ClientAddress(peer));
+        router.clone().call(request.map(Body::new))
+    });
+    let connection =
+        http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
+    connection.await.ok();
+}
+
+/// A client that speaks WebSocket.
+struct Client(TcpStream);
+
+impl Client {
+    /// Asks for a WebSocket and waits for no answer.
+    async fn ask(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\n\
+                       connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Self(stream)
+    }
+
+    /// Opens a connection, greeted.
+    async fn open(address: SocketAddr) -> Self {
+        let mut client = Self::ask(address).await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.0.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        assert!(client.next().await.starts_with("0{"));
+        client
+    }
+
+    /// Sends a packet; the server may have closed already.
+    async fn send(&mut self, packet: &str) {
+        let len = u8::try_from(packet.len()).unwrap();
+        assert!(len < 126, "a longer frame has another head");
+        // The mask of zeros leaves the packet as it is.
+        let frame = [&[0x81, 0x80 | len, 0, 0, 0, 0], packet.as_bytes()].concat();
+        self.0.write_all(&frame).await.ok();
+    }
+
+    /// The next packet.
+    async fn next(&mut self) -> String {
+        let opcode = self.0.read_u8().await.unwrap();
+        assert_eq!(opcode, 0x81, "a text is expected");
+        let len = match self.0.read_u8().await.unwrap() {
+            126 => usize::from(self.0.read_u16().await.unwrap()),
+            short => usize::from(short),
+        };
+        let mut text = vec![0; len];
+        self.0.read_exact(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Joins the namespace, and is answered.
+    async fn join(&mut self, user: &str) {
+        self.send(&connect(user)).await;
+        loop {
+            let packet = self.next().await;
+            if packet.starts_with("40{") {
+                break;
+            }
+            assert!(!packet.starts_with("44"), "refused: {packet}");
+        }
+    }
+
+    /// Ends the connection: in an orderly way or with a reset.
+    fn close(self, is_reset: bool) {
+        if is_reset {
+            self.0.set_zero_linger().unwrap();
+        }
+    }
+}
+
+fn connect(user: &str) -> String {
+    format!(r#"40{{"user":"{user}"}}"#)
+}
+
+/// One client that comes and goes; the cycle says in which way and how soon.
+async fn come_and_go(address: SocketAddr, user: &str, cycle: usize) {
+    // From 0 to 5 ms, in steps of a third: authentication is under way, is done, or has not begun.
+    let pause = AUTH_DELAY * u32::try_from(cycle % 16).unwrap() / 6;
+    let is_reset = cycle.is_multiple_of(3);
+    match cycle % 5 {
+        // Gone before it is a connection.
+        0 => {
+            let client = Client::ask(address).await;
+            tokio::time::sleep(pause).await;
+            client.close(is_reset);
+        }
+        // CONNECT and close.
+        1 => {
+            let mut client = Client::open(address).await;
+            client.send(&connect(user)).await;
+            tokio::time::sleep(pause).await;
+            client.close(is_reset);
+        }
+        // CONNECT and leave, without waiting for the answer.
+        2 => {
+            let mut client = Client::open(address).await;
+            client.send(&connect(user)).await;
+            tokio::time::sleep(pause).await;
+            client.send("41").await;
+            tokio::time::sleep(pause).await;
+            client.close(is_reset);
+        }
+        // CONNECT, answer, leave, and CONNECT once more over the same connection. The engine ignores that in silence
+        // when it comes before it is quite done with the first, so nobody waits for its answer.
+        3 => {
+            let mut client = Client::open(address).await;
+            client.join(user).await;
+            client.send("41").await;
+            client.send(&connect(user)).await;
+            tokio::time::sleep(pause).await;
+            client.close(is_reset);
+        }
+        // CONNECT, answer and close.
+        _ => {
+            let mut client = Client::open(address).await;
+            client.join(user).await;
+            client.close(is_reset);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_and_goes_while_being_authenticated_leaves_nothing_behind() {
+    let server = Server::start().await;
+    let address = server.address;
+    let clients = (0..CLIENTS).map(async |number| {
+        let user = format!("u{number}");
+        for cycle in 0..CYCLES {
+            let way = number + cycle;
+            let going = tokio::time::timeout(PATIENCE, come_and_go(address, &user, way));
+            going
+                .await
+                .unwrap_or_else(|_| panic!("{user} hangs in cycle {cycle}, way {}", way % 5));
+        }
+    });
+
+    join_all(clients).await;
+    server.empties().await;
+
+    let sessions = server.sessions().await;
+    assert_eq!(sessions.len(), CLIENTS, "everybody was online");
+    let total: usize = sessions.values().sum();
+    assert!(CLIENTS * CYCLES / 5 < total, "hardly anybody was ever online: {total}");
+    assert!(server.tasks.stop(PATIENCE).await, "a task goes on");
+}
+
+fn limits() -> LimitsConfig {
+    LimitsConfig {
+        payload_bytes: 100_000,
+        buffer_bytes: 1_000_000,
+        stall: Duration::from_secs(20),
+        connections: 10_000,
+        header_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(20),
+        rooms_per_socket: 64,
+        auth_bytes: 16_000,
+    }
+}
+
+/// Without a grace, so that every end of a user's last socket is news.
+fn presence() -> PresenceConfig {
+    PresenceConfig {
+        grace: Duration::ZERO,
+        startup_grace: Duration::ZERO,
+        // Nobody sweeps here: nothing may need it.
+        sweep_interval: Duration::from_hours(1),
+    }
+}
+
+fn recovery() -> RecoveryConfig {
+    RecoveryConfig {
+        window: Duration::from_secs(1),
+        events_max: 100,
+        bytes_max: 100_000,
+        sessions_max: 100,
+        except: Vec::new(),
+    }
+}
+
+/// With timeouts so long that only the end of a connection can end its sockets.
+fn socketio() -> SocketIoConfig {
+    SocketIoConfig {
+        ping_interval: Duration::from_mins(5),
+        ping_timeout: Duration::from_mins(5),
+        connect_timeout: Duration::from_mins(5),
+        upgrade_timeout: Duration::from_mins(5),
+        polling: true,
+        websocket: true,
+        namespaces: vec![Namespace::root()],
+        client_dir: None,
+    }
+}
+
+fn no_hooks() -> HooksConfig {
+    HooksConfig {
+        endpoints: Vec::new(),
+        timeout: Duration::from_secs(1),
+        retry_for: Duration::ZERO,
+        concurrency: 1,
+        reject_after: 1,
+        allow_private: false,
+        coalesce: Coalesce::None,
+        backlog_max: 1000,
+        batch_max: 1,
+    }
+}
