@@ -1,0 +1,202 @@
+//! The admin API: HTTP for backends and operators, on a listener of its own. It translates and decides nothing.
+//!
+//! ```text
+//! POST    /v1/emit                       emit     an event for users, rooms, sockets, everybody
+//! POST    /v1/emit/batch                 emit     up to 1000 of these
+//! GET     /v1/users                      read     who is here
+//! GET     /v1/users/{user}               read     one user with every socket
+//! GET     /v1/users/{user}/history       read     why was it disconnected
+//! GET     /v1/users/{user}/inbox         read     what was stored for a user
+//! POST    /v1/users/{user}/inbox/read    emit     the user has seen it
+//! DELETE  /v1/users/{user}/inbox/{seq}   emit     take one item back
+//! POST    /v1/users/{user}/disconnect    control  every device of a user
+//! POST    /v1/presence                   read     the state of up to 1000 users
+//! GET     /v1/rooms                      read     which rooms there are
+//! GET     /v1/rooms/{room}               read     who is in one
+//! GET     /v1/sockets/{id}               read     one socket
+//! DELETE  /v1/sockets/{id}               control  disconnect it
+//! GET     /v1/events                     read     what changed, for those who would rather pull than be told
+//! GET     /v1/hooks/deliveries           read     which hooks wait, fail, are dead
+//! GET     /v1/hooks/deliveries/{id}      read     one of them, with its body
+//! POST    /v1/hooks/deliveries/{id}/replay  control  send it again
+//! POST    /v1/hooks/replay               control  send dead letters again
+//! GET     /v1/hooks/endpoints            read     how each receiver is doing
+//! GET     /v1/stats                      read     counts
+//! GET     /v1/openapi.json               -        this list, for machines
+//! GET     /healthz                       -        the process lives
+//! GET     /readyz                        -        the server takes clients
+//! GET     /metrics                       -        for Prometheus
+//!
+//! GET     /                              dev      the page of `userline dev`: /console/app.js, style.css, config.js
+//! POST    /dev/hooks                     dev      takes the server's own hooks
+//! GET     /dev/hooks                     dev      streams them to the page
+//! ```
+//!
+//! The third column is the scope that a key needs; the routes without one are why the listener stays private.
+
+mod console;
+mod cursor;
+mod deliveries;
+mod emit;
+mod error;
+mod events;
+mod extract;
+mod health;
+mod history;
+mod hooks;
+mod idempotency;
+mod inbox;
+mod json;
+mod keys;
+mod openapi;
+mod request;
+mod rooms;
+mod sockets;
+mod time;
+mod users;
+
+pub use console::DevConsole;
+pub use health::Ready;
+
+use crate::clock::Clock;
+use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
+use crate::hooks::Hooks;
+use crate::metrics::Metrics;
+use crate::realtime::Realtime;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use axum::{Router, middleware};
+use idempotency::Requests;
+use keys::Keys;
+use std::ops::Deref;
+use std::sync::Arc;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the admin API works with.
+#[derive(Debug)]
+pub struct AdminState {
+    /// The verbs.
+    pub realtime: Realtime,
+    /// What is recorded: events, hooks, when somebody was last seen.
+    pub store: Store,
+    /// How the receivers of hooks are doing.
+    pub hooks: Hooks,
+    /// Who may call.
+    pub keys: AdminConfig,
+    /// `payload_bytes` bounds bodies, `body_timeout` the wait for them.
+    pub limits: LimitsConfig,
+    /// `keep` bounds the `ttl` of stored events.
+    pub inbox: InboxConfig,
+    /// Whether the server takes clients.
+    pub ready: Ready,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// Tells how long a request took.
+    pub clock: Clock,
+    /// Emits run here, to their end.
+    pub tasks: Tasks,
+    /// The page of `userline dev`; `None` in production.
+    pub dev: Option<DevConsole>,
+}
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+struct Api(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    realtime: Realtime,
+    store: Store,
+    hooks: Hooks,
+    keys: Keys,
+    limits: LimitsConfig,
+    inbox: InboxConfig,
+    ready: Ready,
+    metrics: Metrics,
+    clock: Clock,
+    tasks: Tasks,
+    requests: Requests,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Everything the admin listener answers.
+pub fn router(state: AdminState) -> Router {
+    let AdminState {
+        realtime,
+        store,
+        hooks,
+        keys,
+        limits,
+        inbox,
+        ready,
+        metrics,
+        clock,
+        tasks,
+        dev,
+    } = state;
+    let requests = Requests::new(keys.idempotency, clock.clone());
+    let keys = Keys::new(&keys);
+    let api = Api(Arc::new(Shared {
+        realtime,
+        store,
+        hooks,
+        keys,
+        limits,
+        inbox,
+        ready,
+        metrics,
+        clock,
+        tasks,
+        requests,
+    }));
+    let (mut router, _) = routes().split_for_parts();
+    if let Some(dev) = dev {
+        router = router.merge(console::router(dev));
+    }
+    router
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(middleware::from_fn_with_state(api.clone(), request::answer))
+        .with_state(api)
+}
+
+/// The routes of the API, with their documentation.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(emit::emit))
+        .routes(routes!(emit::batch::batch))
+        .routes(routes!(users::list))
+        .routes(routes!(users::get))
+        .routes(routes!(history::get))
+        .routes(routes!(users::disconnect))
+        .routes(routes!(users::presence))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::read))
+        .routes(routes!(inbox::delete))
+        .routes(routes!(rooms::list))
+        .routes(routes!(rooms::get))
+        .routes(routes!(sockets::get, sockets::disconnect))
+        .routes(routes!(events::list))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::replay))
+        .routes(routes!(hooks::replay))
+        .routes(routes!(hooks::endpoints))
+        .routes(routes!(health::stats))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Deliveries of hooks: which wait, which fail, which are dead, and sending one again.
+
+use super::Api;
+use super::cursor::{self, CursorError};
+use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
+use super::events::stored_json;
+use super::extract::{Parameters, Segment};
+use super::keys::{Control, May, Read};
+use super::time::Time;
+use crate::core::delivery::DeliveryId;
+use crate::store::{Delivery, DeliveryState, ReplayError};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::convert::Infallible;
+use utoipa::ToSchema;
+
+/// A page of deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeliveryList {
+    /// In ascending order of their ids.
+    deliveries: Vec<DeliveryView>,
+    /// The `cursor` of the next page; `null` on the last one.
+    #[schema(required, example = "MTA0Mg")]
+    next: Option<String>,
+}
+
+/// One hook to one endpoint.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeliveryView {
+    /// Its id.
+    #[schema(example = 1042)]
+    id: u64,
+    /// The name of the endpoint, which may no longer be configured.
+    #[schema(example = "default")]
+    endpoint: String,
+    /// The `webhook-id` it is sent with.
+    #[schema(example = "pr_Rb1HkW0jQZq9xQ2mB4dY5w_1785577260000000")]
+    webhook_id: String,
+    /// Whose event.
+    #[schema(example = "42")]
+    user: String,
+    /// The event's place among the user's changes.
+    #[schema(example = 1_785_577_260_000_000_u64)]
+    seq: u64,
+    /// `user.online` or `user.offline`.
+    #[serde(rename = "type")]
+    #[schema(example = "user.offline")]
+    hook_type: String,
+    /// `pending` (not tried yet), `failing` (tried, and will be again), `dead` (given up; can be sent again),
+    /// `delivered`, or `replaced` (a newer event of the user took its place).
+    #[schema(example = "dead")]
+    state: &'static str,
+    /// Attempts so far.
+    #[schema(example = 12)]
+    attempts: u32,
+    /// Older events of the user that it stands for.
+    #[schema(example = 0)]
+    coalesced: u64,
+    /// When the event happened.
+    created_at: Time,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_attempt_at: Option<Time>,
+    /// When it was delivered, given up or replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ended_at: Option<Time>,
+    /// What the last failed attempt met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "answered 500")]
+    error: Option<String>,
+    /// The JSON that is sent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
+    body: Option<Box<RawValue>>,
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(it: Delivery) -> Self {
+        Self {
+            id: it.id.0,
+            endpoint: it.endpoint,
+            webhook_id: it.webhook_id,
+            user: it.user.as_str().to_owned(),
+            seq: it.seq.0,
+            hook_type: it.hook_type,
+            state: it.state.as_str(),
+            attempts: it.attempts,
+            coalesced: it.coalesced,
+            created_at: Time(it.created),
+            next_attempt_at: it.next_attempt.map(Time),
+            ended_at: it.ended.map(Time),
+            error: it.error,
+            body: None,
+        }
+    }
+}
+
+/// List deliveries
+///
+/// Hooks in one state, page by page. Without `state`: everything that is still to be sent.
+#[utoipa::path(
+    get, path = "/v1/hooks/deliveries", tag = "hooks", operation_id = "list_deliveries",
+    params(
+        ("state" = Option<String>, Query, description = "`pending` (the default; includes the failing ones), `failing`, `dead`, `delivered` or `replaced`"),
+        ("endpoint" = Option<String>, Query, description = "Only of the endpoint of this name"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u16>, Query, description = "Deliveries per page, 100 if absent", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "A page of deliveries", body = DeliveryList),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<Read>,
+    State(api): State<Api>,
+    mut query: Parameters,
+) -> Result<Json<DeliveryList>, ApiError> {
+    let state = query.take("state", |text| {
+        DeliveryState::parse(text)
+            .ok_or("must be `pending`, `failing`, `dead`, `delivered` or `replaced`")
+    })?;
+    let endpoint = query.take("endpoint", |text| Ok::<_, Infallible>(text.to_owned()))?;
+    let after = query.take("cursor", |text| {
+        let key = cursor::key(text)?;
+        key.parse().map(DeliveryId).map_err(|_| CursorError)
+    })?;
+    let limit = query.limit()?;
+    query.end()?;
+    let state = state.unwrap_or(DeliveryState::Pending);
+    let page = api.store.deliveries(endpoint, state, after, limit.into()).await?;
+    let next = page.next.map(|it| cursor::after(&it.to_string()));
+    let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
+    Ok(Json(DeliveryList { deliveries, next }))
+}
+
+/// Look at a delivery
+#[utoipa::path(
+    get, path = "/v1/hooks/deliveries/{id}", tag = "hooks", operation_id = "get_delivery",
+    params(("id" = u64, Path, description = "The delivery's id")),
+    responses(
+        (status = 200, description = "The delivery, with the body that is or was sent", body = DeliveryView),
+        (status = 404, description = "`not_found`: no such delivery, or not any more", body = ErrorBody),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn get(
+    _: May<Read>,
+    State(api): State<Api>,
+    id: Segment,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let id = id.parse("id", parse_id)?;
+    let Some((delivery, body)) = api.store.delivery(id).await? else {
+        return Err(ApiError::new(Code::NotFound, ReplayError::Unknown));
+    };
+    let body = Some(stored_json(body)?);
+    Ok(Json(DeliveryView { body, ..delivery.into() }))
+}
+
+/// A delivery that is sent again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReplayReply {
+    /// Its id.
+    #[schema(example = 1042)]
+    id: u64,
+    /// `pending`
+    #[schema(example = "pending")]
+    state: &'static str,
+}
+
+/// Replay a delivery
+///
+/// Sends a dead letter, or a delivered hook, once more: with its old `webhook-id`, and tried for as long as a new one.
+#[utoipa::path(
+    post, path = "/v1/hooks/deliveries/{id}/replay", tag = "hooks", operation_id = "replay_delivery",
+    params(("id" = u64, Path, description = "The delivery's id")),
+    responses(
+        (status = 200, description = "It is sent again", body = ReplayReply),
+        (status = 404, description = "`not_found`: no such delivery, or not any more", body = ErrorBody),
+        (status = 409, description = "`conflict`: it is still to be sent, was replaced, or its endpoint is gone", body = ErrorBody),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn replay(
+    _: May<Control>,
+    State(api): State<Api>,
+    id: Segment,
+) -> Result<Json<ReplayReply>, ApiError> {
+    let id = id.parse("id", parse_id)?;
+    api.store.replay(id, api.clock.wall()).await.map_err(|error| match error {
+        ReplayError::Unknown => ApiError::new(Code::NotFound, error),
+        ReplayError::Pending | ReplayError::Replaced | ReplayError::Endpoint => {
+            ApiError::new(Code::Conflict, error)
+        }
+        ReplayError::Closed => ApiError::stopping(),
+    })?;
+    tracing::info!(delivery.id = %id, "a delivery is sent again");
+    Ok(Json(ReplayReply { id: id.0, state: DeliveryState::Pending.as_str() }))
+}
+
+fn parse_id(text: &str) -> Result<DeliveryId, &'static str> {
+    text.parse().map(DeliveryId).map_err(|_| "must be a whole number")
+}

@@ -1,0 +1,369 @@
+//! Emitting: what is written in the body, parsed into what the verb takes.
+
+mod ack;
+pub(super) mod batch;
+mod begin;
+mod storing;
+
+use super::Api;
+use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
+use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, Keyed};
+use super::json::{Object, present};
+use super::keys::{self, May};
+use super::users::State;
+use crate::core::binary;
+use crate::realtime::emit::{Emit, Emitted};
+use crate::types::{EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId};
+use axum::extract;
+use axum::response::Response;
+use begin::{Begun, Extra, Parsed};
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::hash::Hash;
+use storing::{StoreWhen, StoredReply, Storing};
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+/// Names in one list.
+pub(super) const NAMES_MAX: usize = 1000;
+
+/// An event and who it is for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"to": {"users": ["42"]}, "event": "order:paid", "data": {"id": 7}}))]
+pub(super) struct EmitRequest {
+    /// The namespace of the sockets; `/` if absent.
+    #[serde(default)]
+    namespace: Option<String>,
+    /// Who gets it; at least one name, or `all`.
+    #[schema(value_type = To)]
+    to: Object<To>,
+    /// Who of these does not get it.
+    #[serde(default)]
+    #[schema(value_type = Left)]
+    except: Object<Left>,
+    /// The name of the event: 1 to 128 bytes, neither one of Socket.IO's own nor beginning with `userline:`.
+    event: String,
+    /// The one argument of the event: any JSON value, `null` included, forwarded as it is written. Not with `args`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = serde_json::Value)]
+    data: Option<Box<RawValue>>,
+    /// The arguments of the event, at most 64, forwarded as they are written. Neither this nor `data`: none.
+    #[serde(default)]
+    #[schema(value_type = Vec<serde_json::Value>, max_items = 64)]
+    args: Option<Vec<Box<RawValue>>>,
+    /// May be dropped for clients that are busy.
+    #[serde(default)]
+    volatile: bool,
+    /// `{"$binary": "<base64>"}` anywhere in `data` or `args` becomes a buffer; at most 64.
+    #[serde(default)]
+    binary: bool,
+    /// Ask every socket for an ack, and wait for these before answering.
+    #[serde(default)]
+    #[schema(value_type = ack::AckRequest)]
+    ack: Option<Object<ack::AckRequest>>,
+    /// Whether the event is kept in the inboxes of `to.users`; only with `to.users` alone.
+    #[serde(default)]
+    store: StoreWhen,
+    /// How long it is kept, such as `7d`: 1s to `inbox.keep`, which it is if absent. Only with `store`.
+    #[serde(default)]
+    #[schema(example = "7d")]
+    ttl: Option<String>,
+    /// It takes the place of unread ones with the same key, 1 to 128 bytes. Only with `store`.
+    #[serde(default)]
+    #[schema(example = "order:7")]
+    collapse_key: Option<String>,
+    /// Your name for it, 1 to 128 bytes: what a user's inbox has or had under it is neither stored nor sent again. Only
+    /// with `store`.
+    #[serde(default)]
+    #[schema(example = "order-7-paid")]
+    id: Option<String>,
+}
+
+/// Who gets an event: the union of the lists, each socket once.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct To {
+    /// All sockets of these users.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    users: Vec<String>,
+    /// All sockets in these rooms.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    rooms: Vec<String>,
+    /// The sockets with these ids.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    sockets: Vec<String>,
+    /// Every socket of the namespace; not together with the lists.
+    #[serde(default)]
+    all: bool,
+}
+
+/// Who does not get an event. Names that nobody has, and socket ids that are none, are no error.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Left {
+    /// All sockets of these users.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    users: Vec<String>,
+    /// All sockets in these rooms.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    rooms: Vec<String>,
+    /// The sockets with these ids.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    sockets: Vec<String>,
+}
+
+/// What became of an emit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EmitReply {
+    /// In a batch only: 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 200)]
+    status: Option<u16>,
+    /// Names the emit, for logs.
+    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    id: String,
+    /// Sockets it was for.
+    #[schema(example = 3)]
+    matched: usize,
+    /// Sockets whose connection took it.
+    #[schema(example = 3)]
+    sent: usize,
+    /// The same for each user in `to.users`.
+    #[schema(value_type = BTreeMap<String, UserReply>)]
+    users: BTreeMap<String, UserReply>,
+    /// With `ack` only: sockets that acked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 2)]
+    acked: Option<usize>,
+    /// With `ack` only: whether what was needed came. Where the event was for nobody, it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
+    met: Option<bool>,
+    /// With `ack` only: who acked, and what they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ack::AckReply>, nullable = false)]
+    acks: Option<Vec<ack::AckReply>>,
+    /// With `ack` only: who did not, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ack::MissingReply>, nullable = false)]
+    missing: Option<Vec<ack::MissingReply>>,
+}
+
+/// What became of an emit for one user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UserReply {
+    /// The user's state at that moment.
+    state: State,
+    /// Sockets of the user it was for.
+    #[schema(example = 2)]
+    matched: usize,
+    /// Sockets of the user whose connection took it.
+    #[schema(example = 2)]
+    sent: usize,
+    /// Where it is in the user's inbox, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    inbox: Option<StoredReply>,
+}
+
+/// Emit an event
+///
+/// Sends an event to users (every tab, every device), rooms, sockets or everybody. A user who is offline is an
+/// answer (`matched: 0`), not an error. Once begun, an emit is finished even if the caller hangs up; the wait for acks
+/// ends then, unless the request has an `Idempotency-Key`. With `store` it is on disk, in the inboxes of the users,
+/// before anybody hears of it.
+#[utoipa::path(
+    post, path = "/v1/emit", tag = "events", operation_id = "emit",
+    params(IdempotencyKey),
+    request_body = EmitRequest,
+    responses(
+        (status = 200, description = "Emitted; for how many, the numbers say", body = EmitReply),
+        (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
+        (status = 422, description = "`reserved_event`: the event may not be emitted", body = ErrorBody),
+        (status = 503, description = "`unavailable`: with `store`, the disk takes nothing: repeat it with the same `id`; or too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
+        BodyFailures, KeyFailures, IdempotencyFailures,
+    ),
+    security(("bearer" = ["emit"])),
+)]
+pub(super) async fn emit(
+    _: May<keys::Emit>,
+    extract::State(api): extract::State<Api>,
+    Keyed { request, key }: Keyed<EmitRequest>,
+) -> Result<Response, ApiError> {
+    let work = run(api.clone(), request);
+    idempotency::once(&api, key, work).await
+}
+
+async fn run(api: Api, request: EmitRequest) -> Result<EmitReply, ApiError> {
+    let parsed = request.parse(&api)?;
+    let (done, begun) = oneshot::channel();
+    let sending = api.clone();
+    // In a task of its own: a caller who hangs up would leave one half of a large room without the event.
+    api.tasks.spawn_to_end("admin.emit", async move {
+        // Nobody waits for the numbers any more: that is fine.
+        drop(done.send(Begun::begin(&sending, parsed).await));
+    });
+    let begun = begun.await.map_err(|_| ApiError::internal("an emit ended before its end"))?;
+    Ok(begun?.end().await)
+}
+
+impl EmitRequest {
+    fn parse(self, api: &Api) -> Result<Parsed, ApiError> {
+        let Self {
+            namespace,
+            to,
+            except,
+            event,
+            data,
+            args,
+            volatile,
+            binary,
+            ack,
+            store,
+            ttl,
+            collapse_key,
+            id,
+        } = self;
+        let namespaces = api.realtime.namespaces();
+        let (Object(to), Object(except)) = (to, except);
+        let namespace = match namespace {
+            None => Namespace::root(),
+            Some(text) => parse_namespace("namespace", &text, namespaces)?,
+        };
+        let event = EventName::parse(&event).map_err(|error| match error {
+            EventNameError::Text(_) => ApiError::field("event", error),
+            EventNameError::Reserved(..) => {
+                ApiError { code: Code::ReservedEvent, ..ApiError::field("event", error) }
+            }
+        })?;
+        let args = match (data, args) {
+            (None, None) => Vec::new(),
+            (Some(data), None) => vec![data],
+            (None, Some(args)) => args,
+            (Some(_), Some(_)) => {
+                return Err(ApiError::field("args", "give `data` or `args`, not both"));
+            }
+        };
+        let payload = parse_payload(args, binary)?;
+        let ask = ack.map(|Object(ack)| ack.parse()).transpose()?;
+        let (target, except) = (to.parse()?, except.parse()?);
+        let emit = Emit { namespace, target, except, event, payload, volatile };
+        let options = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep)?;
+        let extra = match (options, ask) {
+            (None, None) => Extra::None,
+            (None, Some(ask)) => Extra::Ask(ask),
+            (Some(options), None) if !binary => Extra::Store(options),
+            (Some(_), ask) => {
+                let field = if ask.is_some() { "ack" } else { "binary" };
+                return Err(ApiError::field(field, "cannot be combined with `store` yet"));
+            }
+        };
+        Ok(Parsed { emit, extra })
+    }
+}
+
+/// The arguments, with their buffers taken out if they have `binary` ones.
+fn parse_payload(args: Vec<Box<RawValue>>, binary: bool) -> Result<Payload, ApiError> {
+    let mut buffers = Vec::new();
+    let args = if binary {
+        let taken = args.iter().map(|arg| binary::take_out(arg, &mut buffers));
+        taken.collect::<Result<_, _>>().map_err(|why| ApiError::field("args", why))?
+    } else {
+        args
+    };
+    let payload = Payload::try_new(args).map_err(|why| ApiError::field("args", why))?;
+    Ok(payload.with_buffers(buffers))
+}
+
+impl To {
+    fn parse(&self) -> Result<Target, ApiError> {
+        let Self { users, rooms, sockets, all } = self;
+        let is_empty = users.is_empty() && rooms.is_empty() && sockets.is_empty();
+        if is_empty && !all {
+            let why = "name somebody in `users`, `rooms` or `sockets`, or say `all: true`";
+            return Err(ApiError::field("to", why));
+        }
+        if *all && !is_empty {
+            return Err(ApiError::field("to.all", "stands alone: with it the lists mean nothing"));
+        }
+        Ok(Target {
+            users: names("to.users", users, UserId::parse)?,
+            rooms: names("to.rooms", rooms, Room::parse)?,
+            sockets: names("to.sockets", sockets, str::parse)?,
+            all: *all,
+        })
+    }
+}
+
+impl Left {
+    fn parse(&self) -> Result<Except, ApiError> {
+        let Self { users, rooms, sockets } = self;
+        check_count("except.sockets", sockets)?;
+        Ok(Except {
+            users: names("except.users", users, UserId::parse)?,
+            rooms: names("except.rooms", rooms, Room::parse)?,
+            sockets: sockets.iter().filter_map(|it| it.parse().ok()).collect(),
+        })
+    }
+}
+
+/// Reads a list of names, each once.
+pub(super) fn names<T: Eq + Hash, E: Display>(
+    field: &'static str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, ApiError> {
+    check_count(field, texts)?;
+    let mut names = IndexSet::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let name = parse(text).map_err(|why| ApiError::field(format!("{field}[{index}]"), why))?;
+        names.insert(name);
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn check_count(field: &'static str, texts: &[String]) -> Result<(), ApiError> {
+    if texts.len() <= NAMES_MAX {
+        return Ok(());
+    }
+    let why = format!("at most {NAMES_MAX} names, not {}", texts.len());
+    Err(ApiError::field(field, why))
+}
+
+/// Reads the name of a namespace that must exist.
+pub(super) fn parse_namespace(
+    field: &'static str,
+    text: &str,
+    namespaces: &[Namespace],
+) -> Result<Namespace, ApiError> {
+    let namespace = Namespace::parse(text).map_err(|why| ApiError::field(field, why))?;
+    if namespaces.contains(&namespace) {
+        return Ok(namespace);
+    }
+    let why = format!("no namespace `{namespace}`; see `socketio.namespaces`");
+    Err(ApiError { code: Code::NotFound, ..ApiError::field(field, why) })
+}
+
+impl From<Emitted> for EmitReply {
+    fn from(emitted: Emitted) -> Self {
+        let Emitted { id, matched, sent, users } = emitted;
+        let reply = |(user, it): (UserId, crate::realtime::emit::UserEmitted)| {
+            let (state, _) = State::of(it.status);
+            let reply = UserReply { state, matched: it.matched, sent: it.sent, inbox: None };
+            (user.as_str().to_owned(), reply)
+        };
+        let users = users.into_iter().map(reply).collect();
+        let (acked, met, acks, missing) = (None, None, None, None);
+        Self { status: None, id, matched, sent, users, acked, met, acks, missing }
+    }
+}

@@ -1,0 +1,161 @@
+//! Many emits in one request: sent one after the other, answered in order.
+
+use super::begin::{Begun, Extra};
+use super::{EmitReply, EmitRequest};
+use crate::admin::Api;
+use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
+use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, Keyed};
+use crate::admin::json;
+use crate::admin::keys::{self, May};
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+/// Emits in one batch.
+const EMITS_MAX: usize = 1000;
+
+/// Many emits.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin) struct BatchRequest {
+    /// The emits, 1 to 1000, in the order in which they are sent.
+    #[schema(value_type = Vec<EmitRequest>, max_items = 1000)]
+    emits: Vec<Box<RawValue>>,
+}
+
+/// What became of many emits.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::admin) struct BatchReply {
+    /// What became of each, in the order of the request.
+    results: Vec<BatchResult>,
+}
+
+/// What became of one emit of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum BatchResult {
+    /// It was sent.
+    Done(Box<EmitReply>),
+    /// It was refused; the others do not care.
+    Refused(BatchRefused),
+}
+
+/// An emit of a batch that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchRefused {
+    /// The status that the emit alone would have been answered with.
+    #[schema(example = 422)]
+    status: u16,
+    /// Why.
+    error: BatchError,
+}
+
+/// Why an emit of a batch was refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchError {
+    /// The stable name of the error: branch on this.
+    #[schema(example = "reserved_event")]
+    code: String,
+    /// The same for people; the words may change.
+    #[schema(example = "event: `connect` is reserved: Socket.IO clients fire it themselves")]
+    message: String,
+    /// The path of the field of the emit that is wrong, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "event")]
+    field: Option<String>,
+}
+
+/// Emit many events
+///
+/// Sent one after the other in the order of the list, so each socket gets its events in that order. Each has a result of
+/// its own; one that is refused does not keep the others from being sent. Acks are waited for at the same time, after
+/// everything was sent. With an `Idempotency-Key` the batch is one request: its answer is remembered with the errors in
+/// it. If the disk does not take an emit with `store`, its result is 503, and so are those of the emits with `store`
+/// after it, which are not tried.
+#[utoipa::path(
+    post, path = "/v1/emit/batch", tag = "events", operation_id = "emit_batch",
+    params(IdempotencyKey),
+    request_body = BatchRequest,
+    responses(
+        (status = 200, description = "Done; for each emit, its result says what became of it", body = BatchReply),
+        (status = 503, description = "`unavailable`: too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
+        BodyFailures, KeyFailures, IdempotencyFailures,
+    ),
+    security(("bearer" = ["emit"])),
+)]
+pub(in crate::admin) async fn batch(
+    _: May<keys::Emit>,
+    State(api): State<Api>,
+    Keyed { request, key }: Keyed<BatchRequest>,
+) -> Result<Response, ApiError> {
+    let work = run(api.clone(), request);
+    idempotency::once(&api, key, work).await
+}
+
+async fn run(api: Api, request: BatchRequest) -> Result<BatchReply, ApiError> {
+    let BatchRequest { emits } = request;
+    if emits.is_empty() || EMITS_MAX < emits.len() {
+        let why = format!("1 to {EMITS_MAX} emits, not {}", emits.len());
+        return Err(ApiError::field("emits", why));
+    }
+    let (done, begun) = oneshot::channel();
+    let sending = api.clone();
+    // To its end, even if the caller hangs up: half a batch is hard to make good.
+    api.tasks.spawn_to_end("admin.emit_batch", async move {
+        // Nobody waits for the results any more: that is fine.
+        drop(done.send(begin_all(&sending, &emits).await));
+    });
+    let begun = begun.await.map_err(|_| ApiError::internal("a batch ended before its end"))?;
+    let results = join_all(begun.into_iter().map(end)).await;
+    Ok(BatchReply { results })
+}
+
+async fn begin_all(api: &Api, emits: &[Box<RawValue>]) -> Vec<Result<Begun, ApiError>> {
+    let mut all = Vec::with_capacity(emits.len());
+    let mut disk = Disk::Takes;
+    for emit in emits {
+        let begun = begin(api, emit, disk).await;
+        if begun.as_ref().is_err_and(|error| error.code == Code::Unavailable) {
+            disk = Disk::TakesNothing;
+        }
+        all.push(begun);
+    }
+    all
+}
+
+/// Whether the disk took the emits of the batch so far: each waits for it for seconds, and a thousand shall not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Takes,
+    TakesNothing,
+}
+
+async fn begin(api: &Api, emit: &RawValue, disk: Disk) -> Result<Begun, ApiError> {
+    let request: EmitRequest = json::parse(emit.get().as_bytes())?;
+    let parsed = request.parse(api)?;
+    if disk == Disk::TakesNothing && matches!(parsed.extra, Extra::Store(_)) {
+        let message = "not tried: the disk did not take an emit before this one";
+        return Err(ApiError::new(Code::Unavailable, message));
+    }
+    Begun::begin(api, parsed).await
+}
+
+async fn end(begun: Result<Begun, ApiError>) -> BatchResult {
+    match begun {
+        Ok(begun) => {
+            let reply = EmitReply { status: Some(200), ..begun.end().await };
+            BatchResult::Done(Box::new(reply))
+        }
+        Err(ApiError { code, message, field, cause }) => {
+            if let Some(cause) = cause {
+                tracing::error!(cause, "an emit of a batch failed");
+            }
+            let error = BatchError { code: code.as_str().to_owned(), message, field };
+            BatchResult::Refused(BatchRefused { status: code.status().as_u16(), error })
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The part of an emit that is about the inbox.
+
+use super::{EmitReply, NAMES_MAX};
+use crate::admin::Api;
+use crate::admin::error::{ApiError, Code};
+use crate::core::inbox::Keep;
+use crate::realtime::emit::Emit;
+use crate::realtime::inbox::{KeptEmit, STORE_WAIT, StoreOptions};
+use crate::types::{CollapseKey, ItemId, Target};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+/// Bytes of the arguments of a stored event: it is written once for each user.
+const ARGS_BYTES_MAX: usize = 65_536;
+/// Shortest `ttl`.
+const TTL_MIN: Duration = Duration::from_secs(1);
+
+/// For whom an event is kept.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", try_from = "String")]
+pub(super) enum StoreWhen {
+    /// For nobody.
+    #[default]
+    Never,
+    /// For users of whom no connection in the namespace takes it.
+    IfOffline,
+    /// For every user.
+    Always,
+}
+
+impl TryFrom<String> for StoreWhen {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "never" => Ok(Self::Never),
+            "if_offline" => Ok(Self::IfOffline),
+            "always" => Ok(Self::Always),
+            _ => Err("must be `never`, `if_offline` or `always`"),
+        }
+    }
+}
+
+/// Where an event is in an inbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoredReply {
+    /// Its place: 1, 2, 3 and so on for each user.
+    #[schema(example = 7)]
+    seq: u64,
+    /// Its name: the one given, or that of the emit.
+    #[schema(example = "order-7-paid")]
+    id: String,
+    /// It was there before: nothing was stored or sent.
+    duplicate: bool,
+}
+
+/// What the body says about it.
+pub(super) struct Storing {
+    pub(super) store: StoreWhen,
+    pub(super) ttl: Option<String>,
+    pub(super) collapse_key: Option<String>,
+    pub(super) id: Option<String>,
+}
+
+impl Storing {
+    /// `None`: the event is not kept.
+    pub(super) fn parse(
+        self,
+        emit: &Emit,
+        keep: Duration,
+    ) -> Result<Option<StoreOptions>, ApiError> {
+        let Self { store, ttl, collapse_key, id } = self;
+        let when = match store {
+            StoreWhen::Always => Keep::Always,
+            StoreWhen::IfOffline => Keep::IfOffline,
+            StoreWhen::Never => {
+                let given = [("ttl", &ttl), ("collapse_key", &collapse_key), ("id", &id)];
+                return match given.into_iter().find(|(_, value)| value.is_some()) {
+                    Some((field, _)) => {
+                        Err(ApiError::field(field, "means nothing without `store`"))
+                    }
+                    None => Ok(None),
+                };
+            }
+        };
+        check_target(&emit.target)?;
+        let bytes: usize = emit.payload.args().iter().map(|arg| arg.get().len()).sum();
+        if ARGS_BYTES_MAX < bytes {
+            let why = format!("a stored event has at most {ARGS_BYTES_MAX} bytes, not {bytes}");
+            return Err(ApiError::field("data", why));
+        }
+        let ttl = ttl.map(|text| parse_ttl(&text, TTL_MIN..=keep)).transpose()?;
+        let collapse_key = collapse_key.as_deref().map(CollapseKey::parse).transpose();
+        let id = id.as_deref().map(ItemId::parse).transpose();
+        Ok(Some(StoreOptions {
+            keep: when,
+            ttl,
+            collapse_key: collapse_key.map_err(|why| ApiError::field("collapse_key", why))?,
+            id: id.map_err(|why| ApiError::field("id", why))?,
+        }))
+    }
+}
+
+fn check_target(target: &Target) -> Result<(), ApiError> {
+    let others = [
+        ("to.rooms", !target.rooms.is_empty()),
+        ("to.sockets", !target.sockets.is_empty()),
+        ("to.all", target.all),
+    ];
+    match others.into_iter().find(|(_, is_named)| *is_named) {
+        Some((field, _)) => {
+            let why = format!(
+                "only users have an inbox: `store` goes with `to.users` alone, up to {NAMES_MAX} of them"
+            );
+            Err(ApiError::field(field, why))
+        }
+        None => Ok(()),
+    }
+}
+
+fn parse_ttl(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, ApiError> {
+    let ttl = humantime::parse_duration(text).ok().filter(|ttl| range.contains(ttl));
+    ttl.ok_or_else(|| {
+        let (min, max) = (range.start(), range.end());
+        let [min, max] = [min, max].map(|it| humantime::format_duration(*it));
+        let why = format!("must be a duration such as \"7d\", from {min} to {max} (`inbox.keep`)");
+        ApiError::field("ttl", why)
+    })
+}
+
+/// Stores and emits, to the end even if the caller hangs up.
+pub(super) async fn emit(
+    api: &Api,
+    emit: Emit,
+    options: StoreOptions,
+) -> Result<EmitReply, ApiError> {
+    let (done, kept) = oneshot::channel();
+    let realtime = api.realtime.clone();
+    api.tasks.spawn_to_end("admin.emit", async move {
+        // Nobody waits for the numbers any more: that is fine.
+        drop(done.send(realtime.emit_kept(&emit, options).await));
+    });
+    match tokio::time::timeout(STORE_WAIT, kept).await {
+        Ok(Ok(Ok(kept))) => Ok(kept.into()),
+        Ok(Ok(Err(_))) => Err(ApiError::stopping()),
+        Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
+        Err(_) => {
+            let message = "the disk takes nothing for the moment; the event waits for it, and may \
+                           still go out: repeat it with the same `id`";
+            Err(ApiError::new(Code::Unavailable, message))
+        }
+    }
+}
+
+impl From<KeptEmit> for EmitReply {
+    fn from(kept: KeptEmit) -> Self {
+        let KeptEmit { emitted, stored } = kept;
+        let mut reply = Self::from(emitted);
+        for (user, it) in stored {
+            if let Some(user) = reply.users.get_mut(user.as_str()) {
+                let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);
+                user.inbox = Some(StoredReply { seq, id, duplicate });
+            }
+        }
+        reply
+    }
+}

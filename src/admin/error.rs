@@ -1,0 +1,267 @@
+//! What can go wrong with a request, and how it is said: one place for codes, statuses and the shape of the body.
+//!
+//! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
+
+use crate::store::ReadError;
+use axum::http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::fmt::Display;
+use utoipa::{IntoResponses, ToSchema};
+
+/// The stable name of an error, with its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The request makes no sense; `field` says where, if it is about one.
+    InvalidArgument,
+    /// No key, or none of the configured ones.
+    Unauthenticated,
+    /// The key lacks a scope.
+    Forbidden,
+    /// No such route, room, socket, namespace.
+    NotFound,
+    /// The route exists, with other methods.
+    MethodNotAllowed,
+    /// The thing is not in a state in which this can be done.
+    Conflict,
+    /// The `Idempotency-Key` belongs to another request.
+    IdempotencyMismatch,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// The body is larger than `limits.payload`.
+    PayloadTooLarge,
+    /// The body is neither JSON nor what curl calls its own.
+    UnsupportedMediaType,
+    /// Nobody but the server, or the client library, may send this event.
+    ReservedEvent,
+    /// A bug.
+    Internal,
+    /// Not now.
+    Unavailable,
+}
+
+impl Code {
+    /// The name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::RequestTimeout => "request_timeout",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::ReservedEvent => "reserved_event",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The HTTP status.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidArgument => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict | Self::IdempotencyMismatch => StatusCode::CONFLICT,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ReservedEvent => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The header that belongs to the error.
+    fn header(self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Unauthenticated => Some((WWW_AUTHENTICATE, "Bearer realm=\"userline\"")),
+            Self::Unavailable => Some((RETRY_AFTER, "1")),
+            // The rest of the body would be taken for the next request.
+            Self::RequestTimeout | Self::PayloadTooLarge => Some((CONNECTION, "close")),
+            Self::InvalidArgument
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Conflict
+            | Self::IdempotencyMismatch
+            | Self::UnsupportedMediaType
+            | Self::ReservedEvent
+            | Self::Internal => None,
+        }
+    }
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    /// What went wrong.
+    pub(super) code: Code,
+    /// The same for people.
+    pub(super) message: String,
+    /// The path of the field that is wrong, such as `to.users[3]`.
+    pub(super) field: Option<String>,
+    /// What the log says of an internal error and the answer does not.
+    pub(super) cause: Option<String>,
+}
+
+impl ApiError {
+    /// An error that is about no field.
+    pub(super) fn new(code: Code, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), field: None, cause: None }
+    }
+
+    /// A field that is wrong.
+    pub(super) fn field(field: impl Into<String>, why: impl Display) -> Self {
+        let field = field.into();
+        let message = format!("{field}: {why}");
+        Self { code: Code::InvalidArgument, message, field: Some(field), cause: None }
+    }
+
+    /// An error that must not happen. What it is stands in the log only.
+    pub(super) fn internal(cause: impl Display) -> Self {
+        let message = "the server failed; its log says more";
+        Self { cause: Some(cause.to_string()), ..Self::new(Code::Internal, message) }
+    }
+
+    /// The store takes no more questions.
+    pub(super) fn stopping() -> Self {
+        Self::new(Code::Unavailable, "the server is stopping")
+    }
+
+    /// The body.
+    pub(super) fn body(&self, request_id: &str) -> ErrorBody {
+        let Self { code, message, field, cause: _ } = self.clone();
+        let request_id = request_id.to_owned();
+        let code = code.as_str().to_owned();
+        ErrorBody { error: ErrorDetail { code, message, field, request_id } }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::stopping(),
+            ReadError::Database(source) => {
+                Self::internal(format_args!("cannot read the database: {source}"))
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        if let Some((name, value)) = self.code.header() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// An error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// What went wrong.
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorDetail {
+    /// The stable name of the error: branch on this.
+    #[schema(example = "invalid_argument")]
+    code: String,
+    /// The same for people; the words may change.
+    #[schema(example = "to.users[3]: a user id must not be empty")]
+    message: String,
+    /// The path of the field that is wrong, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "to.users[3]")]
+    field: Option<String>,
+    /// Also in the header `x-request-id`, and in the server's log.
+    #[schema(example = "req_5CRuc0V5Zd2iUXpNQvHk")]
+    request_id: String,
+}
+
+/// What every request may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum Failures {
+    /// `internal`: a bug; the server's log says more under the request's id.
+    #[response(status = 500)]
+    Internal(ErrorBody),
+}
+
+/// What every request that needs a key may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum KeyFailures {
+    /// `unauthenticated`: no key, or none of the configured ones.
+    #[response(status = 401)]
+    Unauthenticated(ErrorBody),
+    /// `forbidden`: the key lacks the scope.
+    #[response(status = 403)]
+    Forbidden(ErrorBody),
+    /// `internal`: a bug; the server's log says more under the request's id.
+    #[response(status = 500)]
+    Internal(ErrorBody),
+}
+
+/// What every request that reads the store may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum StoreFailures {
+    /// `unavailable`: the server is stopping, or its disk takes nothing for the moment.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
+}
+
+/// What every request with parameters may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum ArgumentFailures {
+    /// `invalid_argument`: a field or parameter is wrong; `field` says which.
+    #[response(status = 400)]
+    InvalidArgument(ErrorBody),
+}
+
+/// What every request with a body may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum BodyFailures {
+    /// `invalid_argument`: malformed JSON, or a field is wrong; `field` says which.
+    #[response(status = 400)]
+    InvalidArgument(ErrorBody),
+    /// `request_timeout`: the body did not come within `limits.body_timeout`.
+    #[response(status = 408)]
+    RequestTimeout(ErrorBody),
+    /// `payload_too_large`: the body is larger than `limits.payload`.
+    #[response(status = 413)]
+    PayloadTooLarge(ErrorBody),
+    /// `unsupported_media_type`: the body says it is something other than JSON.
+    #[response(status = 415)]
+    UnsupportedMediaType(ErrorBody),
+}
+
+/// Answers requests for which there is no route.
+pub(super) async fn no_route(uri: Uri) -> ApiError {
+    let path = uri.path();
+    ApiError::new(Code::NotFound, format_args!("no route `{path}`; see /v1/openapi.json"))
+}
+
+/// Answers requests whose route has other methods.
+pub(super) async fn no_method(method: Method, uri: Uri) -> ApiError {
+    let path = uri.path();
+    let message =
+        format!("`{path}` does not take {method}; the header `{ALLOW}` says what it takes");
+    ApiError::new(Code::MethodNotAllowed, message)
+}

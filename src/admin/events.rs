@@ -1,0 +1,85 @@
+//! Pulling presence: the same events as the hooks, in the order in which they were recorded.
+
+use super::Api;
+use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
+use super::extract::Parameters;
+use super::keys::{May, Read};
+use crate::core::hook_body;
+use crate::store::Event;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// A page of the event log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventList {
+    /// In ascending order of their ids; empty at the end of the log.
+    events: Vec<EventItem>,
+    /// The `after` of the next page; at the end of the log, of the next question.
+    #[schema(example = 1043)]
+    next: u64,
+    /// Events between `after` and the first one here are no longer kept, or `after` lies behind the end of the log
+    /// (which began anew, because the data folder was lost): take a fresh `GET /v1/users`.
+    gap: bool,
+}
+
+/// One presence change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventItem {
+    /// Its place in the log.
+    #[schema(example = 1043)]
+    id: u64,
+    /// The `webhook-id` that the hook of the same change has.
+    #[schema(example = "pr_Rb1HkW0jQZq9xQ2mB4dY5w_1785577260000000")]
+    webhook_id: String,
+    /// The body that the hook of the same change has: `type`, `timestamp`, `data`.
+    #[schema(value_type = serde_json::Value)]
+    body: Box<RawValue>,
+}
+
+impl TryFrom<Event> for EventItem {
+    type Error = ApiError;
+
+    fn try_from(event: Event) -> Result<Self, ApiError> {
+        let Event { id, user, seq, body, .. } = event;
+        let webhook_id = hook_body::webhook_id(&user, seq);
+        Ok(Self { id, webhook_id, body: stored_json(body)? })
+    }
+}
+
+/// JSON that this server wrote itself.
+pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
+    let damaged = |error| ApiError::internal(format_args!("the database is damaged: {error}"));
+    RawValue::from_string(text).map_err(damaged)
+}
+
+/// Pull events
+///
+/// `user.online` and `user.offline` after a place in the log, the same as the hooks tell. Remember `next` and ask
+/// again; `seq` in `data` orders the changes of one user.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "hooks", operation_id = "list_events",
+    params(
+        ("after" = Option<u64>, Query, description = "`next` of the answer before, or `events_after` of a list of users; the beginning of the log if absent"),
+        ("limit" = Option<u16>, Query, description = "Events per page, 100 if absent", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "A page of the log", body = EventList),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<Read>,
+    State(api): State<Api>,
+    mut query: Parameters,
+) -> Result<Json<EventList>, ApiError> {
+    let after = query.take("after", |text| text.parse().map_err(|_| "must be a whole number"))?;
+    let limit = query.limit()?;
+    query.end()?;
+    let page = api.store.events(after.unwrap_or(0), limit.into()).await?;
+    let events = page.items.into_iter().map(EventItem::try_from).collect::<Result<_, _>>()?;
+    Ok(Json(EventList { events, next: page.next, gap: page.gap }))
+}

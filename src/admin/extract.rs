@@ -1,0 +1,198 @@
+//! The parts of a request, read strictly: whatever does not fit is refused with the name of what is wrong.
+
+use super::Api;
+use super::error::{ApiError, Code};
+use super::json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A body that must be there: a JSON object without unknown fields.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        Ok(Self(json::parse(&read_present(request, api).await?)?))
+    }
+}
+
+/// The bytes of a body that must be there.
+pub(super) async fn read_present(request: Request, api: &Api) -> Result<Bytes, ApiError> {
+    let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
+    if body.is_empty() {
+        let message = "the body is empty; a JSON object is expected";
+        return Err(ApiError::new(Code::InvalidArgument, message));
+    }
+    Ok(body)
+}
+
+/// The same, but no body at all, or `null`, means `{}`.
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
+        let is_absent = matches!(body.trim_ascii(), b"" | b"null");
+        Ok(Self(if is_absent { T::default() } else { json::parse(&body)? }))
+    }
+}
+
+/// Reads a JSON body of at most `max` bytes that is there within `timeout`.
+pub(super) async fn read(
+    request: Request,
+    max: usize,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
+    check_type(request.headers())?;
+    let too_large = || {
+        let message = format!("the body is larger than {max} bytes");
+        ApiError::new(Code::PayloadTooLarge, message)
+    };
+    if max < length(request.headers()) {
+        return Err(too_large());
+    }
+    let body = Limited::new(request.into_body(), max).collect();
+    match tokio::time::timeout(timeout, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::new(Code::InvalidArgument, "the body ended early")),
+        Err(_) => {
+            let message = format!("the body did not come within {timeout:?}");
+            Err(ApiError::new(Code::RequestTimeout, message))
+        }
+    }
+}
+
+fn length(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    length.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
+/// JSON, also under the names that `curl -d` and `fetch` with a text give to everything, or nameless.
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        let message = "the body must not be compressed";
+        return Err(ApiError::new(Code::UnsupportedMediaType, message));
+    }
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let given = String::from_utf8_lossy(given.as_bytes());
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "application/x-www-form-urlencoded" | "text/plain" => Ok(()),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
+        other => {
+            let message = format!("`{other}` is not taken; send application/json");
+            Err(ApiError::new(Code::UnsupportedMediaType, message))
+        }
+    }
+}
+
+/// The one parameter of a path, percent-decoded.
+pub(super) struct Segment(String);
+
+impl Segment {
+    /// Reads it; `name` is what the documentation calls it.
+    pub(super) fn parse<T, E: Display>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, ApiError> {
+        parse(&self.0).map_err(|why| ApiError::field(name, why))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) =
+            path.map_err(|why| ApiError::new(Code::InvalidArgument, why.body_text()))?;
+        Ok(Self(text))
+    }
+}
+
+/// The two parameters of a path, percent-decoded.
+pub(super) struct Segments(pub(super) Segment, pub(super) Segment);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) =
+            path.map_err(|why| ApiError::new(Code::InvalidArgument, why.body_text()))?;
+        Ok(Self(Segment(first), Segment(second)))
+    }
+}
+
+/// The parameters of a query. Whoever reads them takes them one by one, and ends with [`Parameters::end`].
+pub(super) struct Parameters {
+    given: BTreeMap<String, String>,
+    known: Vec<&'static str>,
+}
+
+/// Entries of one page if the caller does not say.
+const LIMIT_DEFAULT: u16 = 100;
+/// Entries that a caller may ask for.
+const LIMITS: RangeInclusive<u16> = 1..=1000;
+
+impl Parameters {
+    /// Reads the parameter `name`, if it is there.
+    pub(super) fn take<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ApiError> {
+        self.known.push(name);
+        let text = self.given.remove(name);
+        text.map(|it| parse(&it).map_err(|why| ApiError::field(name, why))).transpose()
+    }
+
+    /// Reads `limit`: how many entries a page may have.
+    pub(super) fn limit(&mut self) -> Result<u16, ApiError> {
+        let limit = self.take("limit", |text| {
+            let limit = text.parse().ok().filter(|it| LIMITS.contains(it));
+            limit.ok_or("must be a number from 1 to 1000")
+        })?;
+        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+    }
+
+    /// There must be no more.
+    pub(super) fn end(self) -> Result<(), ApiError> {
+        let Some(unknown) = self.given.into_keys().next() else { return Ok(()) };
+        let known: Vec<_> = self.known.iter().map(|it| format!("`{it}`")).collect();
+        let why = format!("unknown parameter, expected one of {}", known.join(", "));
+        Err(ApiError::field(unknown, why))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let Query(pairs) =
+            pairs.map_err(|why| ApiError::new(Code::InvalidArgument, why.body_text()))?;
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            if given.insert(name.clone(), value).is_some() {
+                return Err(ApiError::field(name, "given twice"));
+            }
+        }
+        Ok(Self { given, known: Vec::new() })
+    }
+}

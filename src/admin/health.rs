@@ -1,0 +1,142 @@
+//! How the server is: numbers, and whether it lives and is ready.
+
+use super::Api;
+use super::error::{ApiError, Code, ErrorBody, Failures, KeyFailures};
+use super::keys::{May, Read};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Says whether the server takes clients, or why not. Asked at each `/readyz`, so it must be cheap.
+#[derive(Clone)]
+pub struct Ready(Arc<dyn Fn() -> Result<(), String> + Send + Sync>);
+
+impl Ready {
+    /// Asks `check`; its error is shown to whoever asks, so it must hold no secret.
+    pub fn new(check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").finish_non_exhaustive()
+    }
+}
+
+/// How many are here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatsView {
+    /// Users online, lingering ones included.
+    #[schema(example = 40)]
+    users: usize,
+    /// Of these, lingering.
+    #[schema(example = 2)]
+    lingering: usize,
+    /// Sockets: clients, once per namespace.
+    #[schema(example = 61)]
+    sockets: usize,
+    /// Rooms with a socket in them, with those that every socket has.
+    #[schema(example = 163)]
+    rooms: usize,
+    /// Open connections, also those without a socket.
+    #[schema(example = 60)]
+    connections: usize,
+    /// Graces that may run out.
+    #[schema(example = 2)]
+    deadlines: usize,
+}
+
+impl Api {
+    fn counts(&self) -> StatsView {
+        let stats = self.realtime.stats();
+        let (counts, connections) = (stats.counts, stats.connections);
+        StatsView {
+            users: counts.users,
+            lingering: counts.lingering,
+            sockets: counts.sockets,
+            rooms: counts.rooms,
+            connections,
+            deadlines: counts.deadlines,
+        }
+    }
+}
+
+/// Count what is here
+#[utoipa::path(
+    get, path = "/v1/stats", tag = "server", operation_id = "stats",
+    responses((status = 200, description = "The counts", body = StatsView), KeyFailures),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn stats(_: May<Read>, State(api): State<Api>) -> Json<StatsView> {
+    Json(api.counts())
+}
+
+/// All is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Well {
+    /// `ok`
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Ask whether the process lives
+///
+/// Restart it if this fails; `/readyz` says whether to send it clients. Needs no key.
+#[utoipa::path(
+    get, path = "/healthz", tag = "server", operation_id = "healthz",
+    responses((status = 200, description = "It lives", body = Well), Failures),
+    security(()),
+)]
+pub(super) async fn healthz() -> Json<Well> {
+    Json(Well { status: "ok" })
+}
+
+/// Ask whether the server takes clients
+///
+/// Needs no key.
+#[utoipa::path(
+    get, path = "/readyz", tag = "server", operation_id = "readyz",
+    responses(
+        (status = 200, description = "It does", body = Well),
+        (status = 503, description = "`unavailable`: not now, and why", body = ErrorBody),
+        Failures,
+    ),
+    security(()),
+)]
+pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Well>, ApiError> {
+    let Ready(check) = &api.ready;
+    let drained = if api.realtime.is_draining() { Err("the server is stopping") } else { Ok(()) };
+    match drained.map_err(str::to_owned).and_then(|()| check()) {
+        Ok(()) => Ok(Json(Well { status: "ok" })),
+        Err(why) => Err(ApiError::new(Code::Unavailable, why)),
+    }
+}
+
+/// Scrape metrics
+///
+/// In the text format of Prometheus. Needs no key.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server", operation_id = "metrics",
+    responses(
+        (status = 200, description = "Every metric", body = String, content_type = "text/plain"),
+        Failures,
+    ),
+    security(()),
+)]
+pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    let counts = api.counts();
+    let text = api.metrics.render(&[
+        ("userline_users", counts.users),
+        ("userline_users_lingering", counts.lingering),
+        ("userline_sockets", counts.sockets),
+        ("userline_connections", counts.connections),
+        ("userline_rooms", counts.rooms),
+    ]);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}

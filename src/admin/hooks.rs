@@ -1,0 +1,175 @@
+//! Endpoints of hooks: how they are doing, and sending their dead letters again.
+
+use super::Api;
+use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures, StoreFailures};
+use super::extract::Body;
+use super::keys::{Control, May, Read};
+use super::time::{self, Time};
+use crate::hooks::{EndpointStatus, LastError};
+use crate::store::DeadRange;
+use crate::types::WallMs;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Which hooks to send again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayRangeRequest {
+    /// The name of the endpoint.
+    #[schema(example = "default")]
+    endpoint: String,
+    /// `dead`: there is no other choice.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    state: Option<Replayable>,
+    /// Only events that happened at this time or later.
+    #[serde(default)]
+    #[schema(format = DateTime, example = "2026-08-01T00:00:00Z")]
+    from: Option<String>,
+    /// Only events that happened before this time.
+    #[serde(default)]
+    #[schema(format = DateTime, example = "2026-08-02T00:00:00Z")]
+    to: Option<String>,
+}
+
+/// State of hooks that can be sent again by the thousand.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Replayable {
+    /// Dead letters.
+    Dead,
+}
+
+/// What a replay did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReplayRangeReply {
+    /// Hooks that are sent again, at most 10,000.
+    #[schema(example = 12)]
+    replayed: usize,
+    /// There are more: make the same call again.
+    more: bool,
+}
+
+/// Replay dead letters
+///
+/// Sends the dead letters of an endpoint again, the oldest first, at most 10,000 per call. Whatever waits for another
+/// attempt, at any endpoint, is tried at once, also where nothing is sent since an answer of 410.
+#[utoipa::path(
+    post, path = "/v1/hooks/replay", tag = "hooks", operation_id = "replay_dead",
+    request_body = ReplayRangeRequest,
+    responses(
+        (status = 200, description = "They are sent again; how many, the number says", body = ReplayRangeReply),
+        (status = 404, description = "`not_found`: no such endpoint", body = ErrorBody),
+        BodyFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn replay(
+    _: May<Control>,
+    State(api): State<Api>,
+    Body(request): Body<ReplayRangeRequest>,
+) -> Result<Json<ReplayRangeReply>, ApiError> {
+    let ReplayRangeRequest { endpoint: name, state: None | Some(Replayable::Dead), from, to } =
+        request;
+    let from = moment("from", from.as_deref())?.unwrap_or_default();
+    let to = moment("to", to.as_deref())?.unwrap_or(WallMs(u64::MAX));
+    let endpoint = api.store.endpoint(&name).ok_or_else(|| {
+        let why = format!("no endpoint `{name}`; see `hooks.endpoints`");
+        ApiError { code: Code::NotFound, ..ApiError::field("endpoint", why) }
+    })?;
+    let range = DeadRange { endpoint, from, to };
+    let done = api.store.replay_dead(range, api.clock.wall()).await;
+    let done = done.map_err(|_| ApiError::stopping())?;
+    api.hooks.wake().await;
+    tracing::info!(endpoint = name, count = done.count, "dead letters are sent again");
+    Ok(Json(ReplayRangeReply { replayed: done.count, more: done.more }))
+}
+
+fn moment(field: &'static str, text: Option<&str>) -> Result<Option<WallMs>, ApiError> {
+    text.map(|text| time::parse(text).map_err(|why| ApiError::field(field, why))).transpose()
+}
+
+/// The receivers of hooks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointList {
+    /// In the order of the configuration.
+    endpoints: Vec<EndpointView>,
+}
+
+/// How one receiver is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointView {
+    /// Its name in the configuration.
+    #[schema(example = "default")]
+    name: String,
+    /// Where it is, without user, password and query.
+    #[schema(example = "https://app.example.com/hooks")]
+    url: String,
+    /// `ok`, `failing` (some hooks are being retried), `open` (it fails: nothing is sent but probes) or `disabled`
+    /// (it answered 410: nothing is sent until a restart or a replay).
+    #[schema(example = "ok")]
+    state: &'static str,
+    /// Undelivered hooks.
+    #[schema(example = 0)]
+    backlog: u64,
+    /// Requests under way.
+    #[schema(example = 1)]
+    in_flight: usize,
+    /// When the oldest undelivered event happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    oldest_pending_at: Option<Time>,
+    /// When the next attempt is made if nothing new happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_attempt_at: Option<Time>,
+    /// What the last failed attempt met, since the server started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    last_error: Option<EndpointError>,
+}
+
+/// What a failed attempt met.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointError {
+    /// When.
+    at: Time,
+    /// For people.
+    #[schema(example = "answered 500")]
+    message: String,
+}
+
+impl From<EndpointStatus> for EndpointView {
+    fn from(status: EndpointStatus) -> Self {
+        let error = |LastError { at, text }| EndpointError { at: Time(at), message: text };
+        Self {
+            name: status.name,
+            url: status.url,
+            state: status.health.as_str(),
+            backlog: status.backlog,
+            in_flight: status.in_flight,
+            oldest_pending_at: status.oldest_pending.map(Time),
+            next_attempt_at: status.next_attempt.map(Time),
+            last_error: status.last_error.map(error),
+        }
+    }
+}
+
+/// Look at the receivers of hooks
+#[utoipa::path(
+    get, path = "/v1/hooks/endpoints", tag = "hooks", operation_id = "list_endpoints",
+    responses(
+        (status = 200, description = "How each is doing", body = EndpointList),
+        KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn endpoints(
+    _: May<Read>,
+    State(api): State<Api>,
+) -> Result<Json<EndpointList>, ApiError> {
+    let endpoints = api.hooks.status().await?.into_iter().map(EndpointView::from).collect();
+    Ok(Json(EndpointList { endpoints }))
+}

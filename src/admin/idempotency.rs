@@ -1,0 +1,211 @@
+//! `Idempotency-Key`: the same request sent again is answered with the same answer, and done once.
+//!
+//! Only answers with status 200 are remembered. A refusal has done nothing, so the same request may be made again; an
+//! emit with `store` that the disk does not take in time may still be done, and has its `id` against that.
+
+use super::Api;
+use super::error::{ApiError, Code, ErrorBody};
+use super::extract;
+use super::json;
+use super::keys::Caller;
+use crate::clock::Clock;
+use crate::config::IdempotencyConfig;
+use crate::core::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
+use aws_lc_rs::digest::{Context, SHA256};
+use axum::extract::{FromRequest, MatchedPath, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+use utoipa::{IntoParams, IntoResponses};
+
+const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+/// The header, for the documentation.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) struct IdempotencyKey {
+    /// 1 to 255 printable characters, fresh for each request: a request that comes again with the same API key, the same
+    /// `Idempotency-Key` and the same body is answered as the first time (with `idempotent-replayed: true`) and not done
+    /// again, also while the first is under way. Answers with status 200 are remembered for `admin.idempotency_keep`, in
+    /// memory: a restart forgets them.
+    #[param(rename = "Idempotency-Key", required = false)]
+    idempotency_key: String,
+}
+
+/// What a request with an `Idempotency-Key` may be answered with besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(super) enum IdempotencyFailures {
+    /// `idempotency_mismatch`: this `Idempotency-Key` belongs to a request with another body or route.
+    #[response(status = 409)]
+    Mismatch(ErrorBody),
+}
+
+/// A body that must be there, like [`extract::Body`], and the name of the request if it has one.
+pub(super) struct Keyed<T> {
+    pub(super) request: T,
+    pub(super) key: Option<Key>,
+}
+
+/// The name of a request, and what it asks for.
+pub(super) struct Key {
+    /// The caller's name and the header's value.
+    name: String,
+    fingerprint: Fingerprint,
+}
+
+impl<T: DeserializeOwned> FromRequest<Api> for Keyed<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let given = read_key(request.headers())?;
+        let caller =
+            request.extensions().get::<Caller>().and_then(Caller::name).unwrap_or_default();
+        let name = given.map(|given| format!("{caller}\0{given}"));
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let body = extract::read_present(request, api).await?;
+        let key = name.map(|name| {
+            let route = route.as_ref().map_or("", MatchedPath::as_str);
+            Key { name, fingerprint: fingerprint(route, &body) }
+        });
+        Ok(Self { request: json::parse(&body)?, key })
+    }
+}
+
+fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut given = headers.get_all(HEADER).iter();
+    let Some(key) = given.next() else { return Ok(None) };
+    let bytes = key.as_bytes();
+    let is_good = (1..=KEY_BYTES_MAX).contains(&bytes.len())
+        && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+        && given.next().is_none();
+    if !is_good {
+        let why = format!("must be one header of 1 to {KEY_BYTES_MAX} printable ASCII characters");
+        return Err(ApiError::field("Idempotency-Key", why));
+    }
+    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+fn fingerprint(route: &str, body: &[u8]) -> Fingerprint {
+    let mut digest = Context::new(&SHA256);
+    digest.update(route.as_bytes());
+    digest.update(&[0]);
+    digest.update(body);
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.iter_mut().zip(digest.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    fingerprint
+}
+
+/// The requests with a name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Requests {
+    known: Arc<Mutex<Idempotency<Bytes, watch::Receiver<()>>>>,
+    clock: Clock,
+}
+
+impl Requests {
+    pub(super) fn new(config: IdempotencyConfig, clock: Clock) -> Self {
+        let IdempotencyConfig { keep, entries_max, bytes_max } = config;
+        let limits = IdempotencyLimits { keep, entries_max, bytes_max };
+        Self { known: Arc::new(Mutex::new(Idempotency::new(limits))), clock }
+    }
+
+    /// The turn to make a request, or its answer, waiting for one that is under way.
+    async fn begin(&self, key: Key) -> Result<Result<Turn, Bytes>, ApiError> {
+        let Key { name, fingerprint } = key;
+        loop {
+            let (ended, wait) = watch::channel(());
+            let begun = self.known.lock().begin(&name, fingerprint, wait, self.clock.now());
+            match begun {
+                Begin::First => {
+                    return Ok(Ok(Turn { requests: self.clone(), name, _ended: ended }));
+                }
+                // Ends when the other turn does, one way or another.
+                Begin::UnderWay(mut wait) => while wait.changed().await.is_ok() {},
+                Begin::Answered(answer) => return Ok(Err(answer)),
+                Begin::Mismatch => {
+                    let message = "this Idempotency-Key belongs to a request with another body";
+                    return Err(ApiError::new(Code::IdempotencyMismatch, message));
+                }
+                Begin::Full => {
+                    let message = "too many requests with an Idempotency-Key are under way";
+                    return Err(ApiError::new(Code::Unavailable, message));
+                }
+            }
+        }
+    }
+}
+
+/// The turn to make a request. Dropped without an answer, it is another's turn.
+struct Turn {
+    requests: Requests,
+    name: String,
+    /// Tells those who wait, when it is dropped.
+    _ended: watch::Sender<()>,
+}
+
+impl Turn {
+    fn answer(self, answer: &Bytes) {
+        let now = self.requests.clock.now();
+        self.requests.known.lock().finish(&self.name, answer.clone(), answer.len(), now);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.requests.known.lock().abandon(&self.name);
+    }
+}
+
+/// Answers a request by `work`, or as it was answered before. With a key, `work` runs to its end even if the caller
+/// hangs up: the caller will ask again.
+pub(super) async fn once<R: Serialize + Send + 'static>(
+    api: &Api,
+    key: Option<Key>,
+    work: impl Future<Output = Result<R, ApiError>> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let Some(key) = key else { return Ok(response(write(&work.await?)?, false)) };
+    let turn = match api.requests.begin(key).await? {
+        Ok(turn) => turn,
+        Err(answer) => {
+            metrics::counter!("userline_idempotent_replays_total").increment(1);
+            return Ok(response(answer, true));
+        }
+    };
+    let (done, answer) = oneshot::channel();
+    api.tasks.spawn_to_end("admin.keyed_request", async move {
+        let answer = work.await.and_then(|reply| write(&reply));
+        match &answer {
+            Ok(answer) => turn.answer(answer),
+            Err(_) => drop(turn),
+        }
+        // Nobody waits any more: the answer is kept for whoever asks again.
+        drop(done.send(answer));
+    });
+    let answer = answer.await.map_err(|_| ApiError::internal("a request ended before its end"))?;
+    Ok(response(answer?, false))
+}
+
+fn write(reply: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(reply).map(Bytes::from).map_err(ApiError::internal)
+}
+
+fn response(answer: Bytes, is_replayed: bool) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let mut response = ([(CONTENT_TYPE, json)], answer).into_response();
+    if is_replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}

@@ -1,0 +1,278 @@
+//! Inboxes: what waits for a user, page by page; what the user has seen; taking items back.
+
+use super::Api;
+use super::error::{ApiError, ArgumentFailures, BodyFailures, Code, KeyFailures, StoreFailures};
+use super::events::stored_json;
+use super::extract::{Body, Parameters, Segment, Segments};
+use super::keys::{Emit, May, Read};
+use super::time::Time;
+use crate::admin::error::ErrorBody;
+use crate::core::inbox::InboxState;
+use crate::realtime::inbox::InboxError;
+use crate::store::{Item, PageQuery, Paging, Seen, Which};
+use crate::types::{ItemId, ItemSeq, UserId};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+
+/// Bytes of items in one answer, about.
+const PAGE_BYTES: usize = 4_000_000;
+/// Ids in one request.
+const IDS_MAX: usize = 1000;
+
+/// A page of an inbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InboxReply {
+    /// The newest first; with `after` the oldest first.
+    items: Vec<InboxItem>,
+    /// The `before`, or `after`, of the next page; `null` on the last one. A page may be shorter than `limit`.
+    #[schema(required, example = 4)]
+    next: Option<u64>,
+    /// The newest item ever; 0 if there never was one.
+    #[schema(example = 7)]
+    head: u64,
+    /// Items that the user has not seen.
+    #[schema(example = 2)]
+    unread: u64,
+    /// All items up to this one are read or gone.
+    #[schema(example = 5)]
+    read_upto: u64,
+    /// Below this one items may be missing because of their age or number.
+    #[schema(example = 1)]
+    min_seq: u64,
+}
+
+/// The numbers of an inbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InboxNumbers {
+    /// The newest item ever; 0 if there never was one.
+    #[schema(example = 7)]
+    head: u64,
+    /// Items that the user has not seen.
+    #[schema(example = 0)]
+    unread: u64,
+    /// All items up to this one are read or gone.
+    #[schema(example = 7)]
+    read_upto: u64,
+    /// Below this one items may be missing because of their age or number.
+    #[schema(example = 1)]
+    min_seq: u64,
+}
+
+/// A stored event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InboxItem {
+    /// Its place: 1, 2, 3 and so on; items that are gone leave holes.
+    #[schema(example = 7)]
+    seq: u64,
+    /// Its name.
+    #[schema(example = "order-7-paid")]
+    id: String,
+    /// The namespace it was emitted in.
+    #[schema(example = "/")]
+    namespace: String,
+    /// The event.
+    #[schema(example = "order:paid")]
+    event: String,
+    /// Its arguments, as they were written.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    args: Box<RawValue>,
+    /// When it came in.
+    created_at: Time,
+    /// When it goes.
+    expires_at: Time,
+    /// Whether the user has seen it.
+    read: bool,
+    /// A newer event with this key takes its place while it is unread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "order:7")]
+    collapse_key: Option<String>,
+}
+
+impl TryFrom<Item> for InboxItem {
+    type Error = ApiError;
+
+    fn try_from(item: Item) -> Result<Self, ApiError> {
+        Ok(Self {
+            seq: item.seq.0,
+            id: item.id,
+            namespace: item.namespace,
+            event: item.event,
+            args: stored_json(item.args)?,
+            created_at: Time(item.created),
+            expires_at: Time(item.expires),
+            read: item.is_read,
+            collapse_key: item.collapse_key,
+        })
+    }
+}
+
+impl From<InboxState> for InboxNumbers {
+    fn from(state: InboxState) -> Self {
+        let InboxState { revision: _, head, unread, read_upto, min_seq } = state;
+        Self { head: head.0, unread, read_upto: read_upto.0, min_seq: min_seq.0 }
+    }
+}
+
+impl From<InboxError> for ApiError {
+    fn from(error: InboxError) -> Self {
+        match error {
+            InboxError::Closed => Self::stopping(),
+            InboxError::Waiting => Self::new(Code::Unavailable, error),
+            InboxError::Database(source) => {
+                Self::internal(format_args!("cannot read the database: {source}"))
+            }
+        }
+    }
+}
+
+/// List an inbox
+///
+/// What was emitted to a user with `store`, page by page: the newest first, to scroll through; or with `after` the
+/// oldest first, to catch up. A user who never got anything has an empty inbox.
+#[utoipa::path(
+    get, path = "/v1/users/{user}/inbox", tag = "inbox", operation_id = "list_inbox",
+    params(
+        ("user" = String, Path, description = "The user's id, percent-encoded"),
+        ("before" = Option<u64>, Query, description = "`next` of the page before: items below it, the newest first"),
+        ("after" = Option<u64>, Query, description = "Items above it, the oldest first; not with `before`"),
+        ("limit" = Option<u16>, Query, description = "Items per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("unread" = Option<bool>, Query, description = "Only items that the user has not seen"),
+    ),
+    responses(
+        (status = 200, description = "A page of the inbox", body = InboxReply),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<Read>,
+    State(api): State<Api>,
+    user: Segment,
+    mut query: Parameters,
+) -> Result<Json<InboxReply>, ApiError> {
+    let user = user.parse("user", UserId::parse)?;
+    let seq = |text: &str| text.parse().map(ItemSeq).map_err(|_| "must be a whole number");
+    let (before, after) = (query.take("before", seq)?, query.take("after", seq)?);
+    let paging = match (before, after) {
+        (None, None) => Paging::Newest,
+        (Some(before), None) => Paging::Before(before),
+        (None, Some(after)) => Paging::After(after),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::field("after", "give `before` or `after`, not both"));
+        }
+    };
+    let limit = query.limit()?;
+    let which = query.take("unread", parse_unread)?.unwrap_or(Which::All);
+    query.end()?;
+    let query = PageQuery { paging, which, limit, bytes_max: PAGE_BYTES };
+    let page = api.realtime.inbox(&user, query).await?;
+    let items = page.items.into_iter().map(InboxItem::try_from).collect::<Result<_, _>>()?;
+    let InboxNumbers { head, unread, read_upto, min_seq } = page.state.into();
+    let next = page.next.map(|seq| seq.0);
+    Ok(Json(InboxReply { items, next, head, unread, read_upto, min_seq }))
+}
+
+fn parse_unread(text: &str) -> Result<Which, &'static str> {
+    match text {
+        "true" | "1" => Ok(Which::Unread),
+        "false" | "0" => Ok(Which::All),
+        _ => Err("must be `true` or `false`"),
+    }
+}
+
+/// What a user has seen: either `upto` or `ids`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"upto": 7}))]
+pub(super) struct ReadRequest {
+    /// All items up to this one; numbers that were not given yet do not count.
+    #[serde(default)]
+    upto: Option<u64>,
+    /// The items with these ids; those that are not there do not matter.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    ids: Option<Vec<String>>,
+}
+
+/// Mark as read
+///
+/// All tabs of the user hear the new numbers at once. Marking again what is read changes nothing.
+#[utoipa::path(
+    post, path = "/v1/users/{user}/inbox/read", tag = "inbox", operation_id = "read_inbox",
+    params(("user" = String, Path, description = "The user's id, percent-encoded")),
+    request_body = ReadRequest,
+    responses(
+        (status = 200, description = "The inbox afterwards", body = InboxNumbers),
+        BodyFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["emit"])),
+)]
+pub(super) async fn read(
+    _: May<Emit>,
+    State(api): State<Api>,
+    user: Segment,
+    Body(request): Body<ReadRequest>,
+) -> Result<Json<InboxNumbers>, ApiError> {
+    let user = user.parse("user", UserId::parse)?;
+    let seen = request.parse()?;
+    Ok(Json(api.realtime.mark_read(&user, seen).await?.into()))
+}
+
+impl ReadRequest {
+    fn parse(self) -> Result<Seen, ApiError> {
+        match (self.upto, self.ids) {
+            (Some(upto), None) => Ok(Seen::Upto(ItemSeq(upto))),
+            (None, Some(ids)) if ids.len() <= IDS_MAX => {
+                let mut parsed = BTreeSet::new();
+                for (index, id) in ids.iter().enumerate() {
+                    let id = ItemId::parse(id);
+                    parsed.insert(id.map_err(|why| ApiError::field(format!("ids[{index}]"), why))?);
+                }
+                Ok(Seen::Ids(parsed))
+            }
+            (None, Some(ids)) => {
+                let why = format!("at most {IDS_MAX} ids, not {}", ids.len());
+                Err(ApiError::field("ids", why))
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                Err(ApiError::field("upto", "give either `upto` or `ids`"))
+            }
+        }
+    }
+}
+
+/// Delete an item
+///
+/// Takes an event back that is no longer true. Its number is not given again; what was shown stays shown until the
+/// app hears `userline:inbox` and asks.
+#[utoipa::path(
+    delete, path = "/v1/users/{user}/inbox/{seq}", tag = "inbox", operation_id = "delete_inbox_item",
+    params(
+        ("user" = String, Path, description = "The user's id, percent-encoded"),
+        ("seq" = u64, Path, description = "The item"),
+    ),
+    responses(
+        (status = 200, description = "The inbox afterwards", body = InboxNumbers),
+        (status = 404, description = "`not_found`: no such item, or not any more", body = ErrorBody),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["emit"])),
+)]
+pub(super) async fn delete(
+    _: May<Emit>,
+    State(api): State<Api>,
+    Segments(user, seq): Segments,
+) -> Result<Json<InboxNumbers>, ApiError> {
+    let user = user.parse("user", UserId::parse)?;
+    let seq = seq.parse("seq", |text| {
+        text.parse().map(ItemSeq).map_err(|_| "must be the number of an item")
+    })?;
+    match api.realtime.delete_item(&user, seq).await? {
+        Some(state) => Ok(Json(state.into())),
+        None => Err(ApiError::new(Code::NotFound, "no such item, or not any more")),
+    }
+}

@@ -1,0 +1,65 @@
+//! The OpenAPI document, generated from the handlers that answer.
+
+use super::error::Failures;
+use super::routes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use std::sync::LazyLock;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// What the document says besides the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "userline admin API",
+        description = "Sends events to users, says who is here, disconnects. JSON in, JSON out; errors carry a stable \
+                       `code`, and every answer the header `x-request-id`.",
+    ),
+    modifiers(&Bearer),
+    tags(
+        (name = "events", description = "What clients are sent"),
+        (name = "users", description = "Who is here: a user has one or more sockets"),
+        (name = "inbox", description = "What waits for a user"),
+        (name = "sockets", description = "One client in one namespace"),
+        (name = "rooms", description = "Groups of sockets"),
+        (name = "hooks", description = "What the backend is told, or pulls"),
+        (name = "server", description = "How the server is"),
+    ),
+)]
+pub(super) struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let description = "One of `admin.keys`; the names beside it in each operation are the \
+                           scopes of which the key needs one.";
+        let scheme =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    }
+}
+
+/// The same for as long as the process lives.
+static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    // A document that cannot be written fails the tests, all of which walk through it.
+    routes().into_openapi().to_json().map(Bytes::from).unwrap_or_default()
+});
+
+/// Get this document
+///
+/// OpenAPI 3.1. Needs no key.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "server", operation_id = "openapi",
+    responses(
+        (status = 200, description = "The document", body = Object, content_type = "application/json"),
+        Failures,
+    ),
+    security(()),
+)]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], JSON.clone())
+}

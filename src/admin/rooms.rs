@@ -1,0 +1,162 @@
+//! Rooms: which there are, and who is in one.
+
+use super::Api;
+use super::cursor::{self, CursorError};
+use super::emit::parse_namespace;
+use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures};
+use super::extract::{Parameters, Segment};
+use super::keys::{May, Read};
+use super::sockets::SocketView;
+use crate::registry::RoomEntry;
+use crate::types::{Namespace, Room, SocketId};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use std::convert::Infallible;
+use utoipa::ToSchema;
+
+/// Stands between namespace and room in a cursor: neither may contain it.
+const SEPARATOR: char = '\n';
+
+/// A page of rooms.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RoomList {
+    /// In ascending order of namespace and name.
+    rooms: Vec<RoomItem>,
+    /// The `cursor` of the next page; `null` on the last one.
+    #[schema(required, example = "LwpvcmcANw")]
+    next: Option<String>,
+}
+
+/// A room in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RoomItem {
+    /// Its name.
+    #[schema(example = "org:7")]
+    room: String,
+    /// Its namespace.
+    #[schema(example = "/")]
+    namespace: String,
+    /// Sockets in it.
+    #[schema(example = 12)]
+    sockets: usize,
+}
+
+impl From<RoomEntry> for RoomItem {
+    fn from(entry: RoomEntry) -> Self {
+        let RoomEntry { namespace, room, sockets } = entry;
+        let (room, namespace) = (room.as_str().to_owned(), namespace.as_str().to_owned());
+        Self { room, namespace, sockets }
+    }
+}
+
+/// List rooms
+///
+/// The rooms that somebody is in, of all namespaces, without those that every socket and user has, page by page.
+#[utoipa::path(
+    get, path = "/v1/rooms", tag = "rooms", operation_id = "list_rooms",
+    params(
+        ("prefix" = Option<String>, Query, description = "Only rooms whose name begins with this"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u16>, Query, description = "Rooms per page, 100 if absent", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "A page of rooms", body = RoomList),
+        ArgumentFailures, KeyFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<Read>,
+    State(api): State<Api>,
+    mut query: Parameters,
+) -> Result<Json<RoomList>, ApiError> {
+    let prefix = query.take("prefix", |text| Ok::<_, Infallible>(text.to_owned()))?;
+    let after = query.take("cursor", parse_cursor)?;
+    let limit = query.limit()?;
+    query.end()?;
+    let page =
+        api.realtime.rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into());
+    let last = page.items.last().filter(|_| page.has_more);
+    let next = last.map(|it| cursor::after(&format!("{}{SEPARATOR}{}", it.namespace, it.room)));
+    Ok(Json(RoomList { rooms: page.items.into_iter().map(RoomItem::from).collect(), next }))
+}
+
+fn parse_cursor(text: &str) -> Result<(Namespace, Room), CursorError> {
+    let key = cursor::key(text)?;
+    let (namespace, room) = key.split_once(SEPARATOR).ok_or(CursorError)?;
+    let namespace = Namespace::parse(namespace).map_err(|_| CursorError)?;
+    Ok((namespace, Room::parse(room).map_err(|_| CursorError)?))
+}
+
+/// A room and who is in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RoomView {
+    /// Its name.
+    #[schema(example = "org:7")]
+    room: String,
+    /// Its namespace.
+    #[schema(example = "/")]
+    namespace: String,
+    /// How many sockets are in it.
+    #[schema(example = 1)]
+    sockets_total: usize,
+    /// A page of the sockets, in ascending order of their ids.
+    sockets: Vec<SocketView>,
+    /// The `cursor` of the next page; `null` on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Look at a room
+///
+/// A room is there while somebody is in it; `user:{id}` is the room of all sockets of a user.
+#[utoipa::path(
+    get, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "get_room",
+    params(
+        ("room" = String, Path, description = "The name of the room, percent-encoded"),
+        ("namespace" = Option<String>, Query, description = "Its namespace, `/` if absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u16>, Query, description = "Sockets per page, 100 if absent", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "The room", body = RoomView),
+        (status = 404, description = "`not_found`: nobody is in such a room, or no such namespace", body = ErrorBody),
+        ArgumentFailures, KeyFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn get(
+    _: May<Read>,
+    State(api): State<Api>,
+    room: Segment,
+    mut query: Parameters,
+) -> Result<Json<RoomView>, ApiError> {
+    let room = room.parse("room", Room::parse)?;
+    let namespace = query.take("namespace", |text| Ok::<_, Infallible>(text.to_owned()))?;
+    let after: Option<SocketId> =
+        query.take("cursor", |text| cursor::key(text)?.parse().map_err(|_| CursorError))?;
+    let limit = query.limit()?;
+    query.end()?;
+    let namespace = match namespace {
+        None => Namespace::root(),
+        Some(text) => parse_namespace("namespace", &text, api.realtime.namespaces())?,
+    };
+    let mut sockets = api.realtime.room(&namespace, &room);
+    let sockets_total = sockets.len();
+    if sockets_total == 0 {
+        return Err(ApiError::new(Code::NotFound, "nobody is in such a room"));
+    }
+    sockets.retain(|it| after.is_none_or(|after| after < it.id));
+    sockets.sort_unstable_by_key(|it| it.id);
+    let has_more = usize::from(limit) < sockets.len();
+    sockets.truncate(limit.into());
+    let last = sockets.last().filter(|_| has_more);
+    Ok(Json(RoomView {
+        room: room.as_str().to_owned(),
+        namespace: namespace.as_str().to_owned(),
+        sockets_total,
+        next: last.map(|it| cursor::after(&it.id.to_string())),
+        sockets: sockets.iter().map(|it| SocketView::of(it)).collect(),
+    }))
+}

@@ -1,0 +1,14 @@
+mod acks;
+mod bad_input;
+mod batch;
+mod console;
+mod document;
+mod emit;
+mod fixture;
+mod history;
+mod hooks;
+mod idempotency;
+mod inbox;
+mod people;
+mod requests;
+mod schema;

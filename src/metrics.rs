@@ -1,0 +1,183 @@
+//! Every metric, in one table, and the text that Prometheus reads.
+//!
+//! Metrics are counted where things happen, with the macros of the `metrics` crate; a test sees to it that each name
+//! stands here. Labels are closed lists: never a user, a socket, a room or an address.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, with its unit where it has one.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// What it counts, and what to make of it.
+    pub help: &'static str,
+}
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the process lives. Those without labels are there from the start, as 0.
+    Counter,
+    /// A counter with the named labels: each value is there after it was counted once.
+    LabelledCounter,
+    /// How many there are.
+    Gauge,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, help }
+}
+
+const fn labelled(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::LabelledCounter, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, help }
+}
+
+/// All of them, by name.
+pub const TABLE: &[Metric] = &[
+    counter(
+        "userline_acks_ignored_total",
+        "Acks of clients that nobody waited for, or not any more.",
+    ),
+    counter(
+        "userline_acks_missing_total",
+        "Sockets that were asked for an ack and gave none in time.",
+    ),
+    counter("userline_acks_total", "Acks that emits asked for and got."),
+    labelled("userline_admin_requests_total", "Admin requests answered, by route and status."),
+    counter(
+        "userline_audit_removals_total",
+        "Sockets found registered without a connection. Must stay 0; anything else is a bug.",
+    ),
+    labelled("userline_client_events_refused_total", "Client events acked with an error, by code."),
+    gauge("userline_connections", "Open connections, also those without a socket."),
+    labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
+    labelled("userline_disconnects_total", "Sockets that are gone, by reason."),
+    counter("userline_emits_total", "Emits, whoever they were for."),
+    counter(
+        "userline_events_dropped_total",
+        "Events not sent: volatile to a busy client, or the connection was closing.",
+    ),
+    counter("userline_events_matched_total", "Events, counted once for each socket they were for."),
+    counter("userline_events_sent_total", "Events that a connection took."),
+    labelled(
+        "userline_hook_attempts_total",
+        "Requests made to receivers of hooks, by endpoint and outcome.",
+    ),
+    gauge("userline_hook_backlog", "Undelivered hooks, by endpoint."),
+    gauge(
+        "userline_hook_endpoint_disabled",
+        "1 while nothing is sent to an endpoint because it answered 410, else 0, by endpoint.",
+    ),
+    labelled(
+        "userline_hooks_coalesced_total",
+        "Hooks that a newer one of the same user replaced before they were sent, by endpoint.",
+    ),
+    labelled(
+        "userline_hooks_dead_total",
+        "Hooks given up, by endpoint: look at them in /v1/hooks/deliveries, and replay them.",
+    ),
+    counter(
+        "userline_http_connections_refused_total",
+        "HTTP connections closed at once: public ones over `limits.connections`, admin ones over 1024.",
+    ),
+    labelled(
+        "userline_inbox_items_total",
+        "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
+    ),
+    counter(
+        "userline_idempotent_replays_total",
+        "Requests with an `Idempotency-Key` that were answered as before and not done again.",
+    ),
+    counter(
+        "userline_origins_refused_total",
+        "Requests of pages that are not in `listen.origins`.",
+    ),
+    labelled(
+        "userline_recoveries_total",
+        "Clients that came back with an earlier session, by outcome: recovered or lost.",
+    ),
+    gauge("userline_rooms", "Rooms with a socket in them, with those that every socket has."),
+    counter(
+        "userline_slow_consumers_total",
+        "Connections closed because their client took too little of what was sent.",
+    ),
+    gauge("userline_sockets", "Sockets: clients, once per namespace."),
+    gauge("userline_users", "Users online, lingering ones included."),
+    gauge("userline_users_lingering", "Users without a socket whose grace is still running."),
+];
+
+/// Collects metrics and renders them. Cheap to clone; clones share their numbers.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+}
+
+/// The process collects its metrics elsewhere already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("metrics are collected elsewhere already: they can be installed once per process")]
+pub struct InstallError;
+
+impl Metrics {
+    /// Numbers of its own, all described and zero; nothing is counted before [`Metrics::install`].
+    pub fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, describe);
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle }
+    }
+
+    /// Makes this the place where the whole process counts. Once per process.
+    pub fn install(&self) -> Result<(), InstallError> {
+        metrics::set_global_recorder(Arc::clone(&self.recorder)).map_err(|_| InstallError)
+    }
+
+    /// Everything as text, after setting `gauges` to what is there now.
+    pub fn render(&self, gauges: &[(&'static str, usize)]) -> String {
+        metrics::with_local_recorder(&*self.recorder, || {
+            for &(name, value) in gauges {
+                metrics::gauge!(name).set(u32::try_from(value).unwrap_or(u32::MAX));
+            }
+        });
+        self.handle.render()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Tells the recorder in charge what there is.
+fn describe() {
+    for &Metric { name, kind, help } in TABLE {
+        match kind {
+            Kind::Counter => {
+                metrics::describe_counter!(name, help);
+                metrics::counter!(name).absolute(0);
+            }
+            Kind::LabelledCounter => metrics::describe_counter!(name, help),
+            Kind::Gauge => metrics::describe_gauge!(name, help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
