@@ -1,18 +1,30 @@
-//! userline: a ready Socket.IO server that addresses users, not sockets.
+#![doc = include_str!("ARCHITECTURE.md")]
 
-pub mod admin;
-pub mod auth;
+pub mod types;
+
+pub mod core;
+
 pub mod clock;
 pub mod config;
-pub mod core;
 pub mod entropy;
-pub mod hooks;
 pub mod metrics;
-pub mod realtime;
-pub mod recovery;
-pub mod registry;
-pub mod socket;
-pub mod store;
 pub mod tasks;
-pub mod types;
+
+pub mod store;
+
+pub mod auth;
+pub mod hooks;
+pub mod recovery;
 pub mod wire;
+
+pub mod registry;
+
+pub mod realtime;
+
+pub mod admin;
+pub mod socket;
+
+pub mod app;
+pub mod telemetry;
+
+pub mod cli;

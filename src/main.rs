@@ -1,3 +1,7 @@
 //! The `userline` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    userline::cli::main()
+}

@@ -9,4 +9,11 @@
     reason = "a test may fail by panicking"
 )]
 
+mod chaos;
+mod cli;
+mod config;
+mod faults;
+mod inbox_cut;
+mod power_cut;
+mod rig;
 mod tidy;

@@ -1,0 +1,230 @@
+// Runs the servers interleaved, pinned to one core with the generator on another, and compares their medians.
+// Started by `run`, which builds and installs what is needed. Ends by itself, and ends what it started.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+
+const root = new URL("../..", import.meta.url).pathname;
+const here = new URL(".", import.meta.url).pathname;
+const userline = join(root, "target/release/userline");
+const [SERVER_CORE, GENERATOR_CORE] = ["0", "1"];
+const START_MS = 20_000;
+const END_MS = 5_000;
+
+const { values: knobs } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "5" },
+    sockets: { type: "string", default: "5000" },
+    only: { type: "string" },
+    servers: { type: "string" },
+  },
+});
+const number = (name, max) => {
+  const value = Number(knobs[name]);
+  if (!Number.isInteger(value) || value < 1 || max < value) {
+    console.error(`--${name} must be a number from 1 to ${max}`);
+    process.exit(2);
+  }
+  return value;
+};
+const [rounds, seconds, sockets] = [number("rounds", 50), number("seconds", 120), number("sockets", 25_000)];
+const time = ["--duration", `${seconds}s`, "--warmup", "1s"];
+const perMillion = (it) => it.cpu_seconds_per_million;
+const perThousand = (it) => it.cpu_seconds_per_million / 1000;
+
+/** The rows of the table: what is run, and the figure that counts; less is better. */
+const rows = [
+  { name: "fanout", unit: "CPU s per million deliveries", figure: perMillion, publishes: true,
+    args: ["fanout", "--mode", "steady", "--sockets", sockets, ...time] },
+  { name: "burst", unit: "CPU s per million deliveries", figure: perMillion, publishes: true,
+    args: ["fanout", "--mode", "burst", "--sockets", sockets, ...time] },
+  { name: "flood", unit: "CPU s per million deliveries", figure: perMillion, publishes: true,
+    args: ["fanout", "--mode", "flood", "--publishers", 256, "--sockets", Math.min(200, sockets), ...time] },
+  { name: "target", unit: "CPU s per million events", figure: perMillion, publishes: true,
+    args: ["target", "--publishers", 16, "--sockets", sockets, ...time] },
+  { name: "echo", unit: "CPU s per million round trips", figure: perMillion,
+    args: ["echo", "--sockets", Math.ceil(sockets / 5), ...time] },
+  { name: "connect", unit: "CPU s per 1,000 connections", figure: perThousand,
+    args: ["connect", "--sockets", sockets] },
+  { name: "churn", unit: "CPU s per 1,000 connections", figure: perThousand,
+    args: ["churn", "--sockets", sockets, "--duration", `${seconds}s`] },
+  { name: "idle", unit: "resident KiB per connection", figure: (it) => it.rss_kib_per_connection,
+    args: ["idle", "--sockets", Math.ceil(sockets * 1.6), "--browser-headers", "--duration", `${seconds}s`] },
+];
+
+const bun = ["bun-linux-x64", "bun-linux-x64-musl", "bun-linux-aarch64"]
+  .map((name) => join(here, "bun/node_modules/@oven", name, "bin/bun"))
+  .find((path) => existsSync(path));
+const bare = join(root, "target/compare-bare/release/userline-compare-bare");
+const servers = [
+  { name: "userline", command: userline },
+  { name: "bare", command: existsSync(bare) && bare, args: [] },
+  { name: "node", command: existsSync(join(here, "node/node_modules/socket.io")) && process.execPath,
+    args: [join(here, "node/server.mjs")] },
+  { name: "bun", command: bun, args: [join(here, "bun/server.mjs")] },
+];
+
+const results = join(root, "target/compare");
+mkdirSync(results, { recursive: true });
+const log = openSync(join(results, "servers.log"), "w");
+const started = new Set();
+const folders = new Set();
+const wait = (ms) => new Promise((done) => setTimeout(done, ms).unref());
+const exits = (child) => new Promise((done) => child.once("exit", done));
+const canPin = 1 < availableParallelism() && existsSync("/usr/bin/taskset");
+
+function start(core, command, args, stdio) {
+  const [program, ...rest] = canPin ? ["/usr/bin/taskset", "-c", core, command, ...args] : [command, ...args];
+  const child = spawn(program, rest.map(String), { stdio });
+  child.over = exits(child);
+  started.add(child);
+  child.over.then(() => started.delete(child));
+  return child;
+}
+
+async function stop(child) {
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
+  await child.over;
+  clearTimeout(timer);
+}
+
+function stopAll() {
+  for (const child of started) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+process.on("exit", stopAll);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
+
+/** What the server says about itself in lines `name value`, until all `names` were said. */
+async function listen(child, names) {
+  const said = {};
+  const lines = createInterface({ input: child.stdout });
+  const heard = (async () => {
+    for await (const line of lines) {
+      const [name, value] = line.trim().split(/\s+/);
+      if (names.includes(name)) said[name] = value;
+      if (names.every((it) => it in said)) return said;
+    }
+    throw new Error("the server ended before it listened");
+  })();
+  const late = wait(START_MS).then(() => Promise.reject(new Error("the server did not listen in time")));
+  late.catch(() => {});
+  try {
+    return await Promise.race([heard, late]);
+  } finally {
+    lines.close();
+    child.stdout.resume();
+  }
+}
+
+/** Starts a server; returns its process and how to load and publish. userline runs with all its features on. */
+async function serve(server, hookUrl) {
+  if (server.name !== "userline") {
+    const child = start(SERVER_CORE, server.command, server.args, ["ignore", "pipe", log]);
+    const said = await listen(child, ["public"]);
+    return { child, url: said.public, publish: `${said.public}/v1/emit`, key: "none" };
+  }
+  const folder = mkdtempSync(join(tmpdir(), "userline-compare-"));
+  folders.add(folder);
+  const args = ["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", folder, "--hook-url", hookUrl];
+  const child = start(SERVER_CORE, server.command, [...args, "--set", "listen.drain=0s"], ["ignore", "pipe", log]);
+  const said = await listen(child, ["public", "console", "key"]);
+  return { child, url: said.public, publish: `${said.console}v1/emit`, key: said.key, folder };
+}
+
+async function measure(server, row, hookUrl) {
+  const { child, url, publish, key, folder } = await serve(server, hookUrl);
+  try {
+    const [kind, ...rest] = row.args;
+    const args = ["bench", kind, url, "--pid", child.pid, "--json", ...rest];
+    if (row.publishes) args.push("--preset", "userline", "--key", key, "--publish-url", publish);
+    const bench = start(GENERATOR_CORE, userline, args, ["ignore", "pipe", log]);
+    let text = "";
+    bench.stdout.on("data", (chunk) => (text += chunk));
+    const code = await bench.over;
+    if (code !== 0) throw new Error(`the generator ended with ${code}, see ${join(results, "servers.log")}`);
+    return JSON.parse(text);
+  } finally {
+    await stop(child);
+    if (folder) rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
+  }
+}
+
+const median = (numbers) => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+const short = (value) => (value === undefined || Number.isNaN(value) ? "-" : value.toPrecision(3));
+const faults = (it) => it.lost + it.duplicates + it.reordered + it.misdirected + it.failed + it.refused + it.disconnected;
+
+const chosen = (list, names) => (names ? list.filter((it) => names.split(",").includes(it.name)) : list);
+const present = chosen(servers, knobs.servers).filter((server) => {
+  if (!server.command) console.error(`\n!!! ${server.name} IS NOT INSTALLED HERE: it is missing from the comparison\n`);
+  return server.command;
+});
+const wanted = chosen(rows, knobs.only);
+if (present.length === 0 || wanted.length === 0) {
+  console.error(`nothing to compare; servers: ${servers.map((it) => it.name)}; rows: ${rows.map((it) => it.name)}`);
+  process.exit(2);
+}
+if (!canPin) console.error("!!! no second core or no taskset: server and generator share, figures are rough");
+
+// Where userline's hooks go; it shares the generator's core.
+const sink = createServer((request, response) => {
+  request.resume();
+  request.on("end", () => response.writeHead(204).end());
+});
+await new Promise((done) => sink.listen(0, "127.0.0.1", done));
+const hookUrl = `http://127.0.0.1:${sink.address().port}/hook`;
+
+const found = wanted.map((row) => ({ row: row.name, unit: row.unit, args: row.args.join(" "), servers: {} }));
+for (let round = 0; round < rounds; round++) {
+  for (const [index, row] of wanted.entries()) {
+    // Another one begins each time: what warms or tires the machine meets all alike.
+    const order = present.map((_, at) => present[(at + round + index) % present.length]);
+    for (const server of order) {
+      const runs = (found[index].servers[server.name] ??= []);
+      try {
+        const report = await measure(server, row, hookUrl);
+        runs.push(report);
+        console.error(`${round + 1}/${rounds} ${row.name} ${server.name}: ${short(row.figure(report))}  faults ${faults(report)}`);
+      } catch (error) {
+        console.error(`${round + 1}/${rounds} ${row.name} ${server.name}: !!! ${error.message}`);
+      }
+    }
+  }
+}
+sink.close();
+sink.closeAllConnections();
+
+const names = present.map((it) => it.name);
+const lines = [];
+const print = (cells) => lines.push(`| ${cells.join(" | ")} |`);
+print(["", "unit", ...names, ...names.filter((it) => it !== "userline").map((it) => `userline : ${it}`)]);
+print(Array(2 + 2 * names.length - (names.includes("userline") ? 1 : 0)).fill("---"));
+for (const [index, row] of wanted.entries()) {
+  const figures = {};
+  const cells = names.map((name) => {
+    const runs = found[index].servers[name];
+    if (runs.length === 0) return "-";
+    figures[name] = median(runs.map(row.figure));
+    const worst = Math.max(...runs.map((it) => (it.lost * 100) / Math.max(1, it.lost + it.delivered)));
+    const others = runs.some((it) => faults(it) - it.lost) ? " (!)" : "";
+    return short(figures[name]) + (worst ? ` (lost up to ${worst.toFixed(1)} %)` : "") + others;
+  });
+  const ratios = names.filter((it) => it !== "userline").map((name) => short(figures.userline / figures[name]));
+  print([row.name, row.unit, ...cells, ...ratios]);
+}
+const table = lines.join("\n");
+const file = join(results, `${new Date().toISOString().replaceAll(":", "")}.json`);
+const machine = { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version };
+writeFileSync(file, JSON.stringify({ machine, rounds, seconds, sockets, found }, null, 1));
+console.log(`${table}\n\n(!) repeated, out of order, refused or disconnected: see ${file}`);

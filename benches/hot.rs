@@ -1,0 +1,230 @@
+//! The pure parts that every connection, event and hook goes through, and what must not grow with the number of users.
+//! `cargo bench --bench hot`; figures are for comparing two versions on one quiet machine.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
+
+use bytes::Bytes;
+use criterion::{BatchSize, BenchmarkId, Criterion};
+use http::Request;
+use http_body_util::Empty;
+use parking_lot::Mutex;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+use userline::clock::Clock;
+use userline::config::{Config, Sources};
+use userline::core::lane::{Admission, Lane};
+use userline::core::presence::Presence;
+use userline::core::recovery::{Audience, Recovery, RecoveryLimits};
+use userline::core::{frame, packet, signature};
+use userline::registry::{Registry, Socket, SocketParts};
+use userline::store::Store;
+use userline::tasks::Tasks;
+use userline::types::{
+    Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Timestamp, UserId, WallMs,
+};
+use userline::wire::{Connections, Door, DoorConfig, Wire};
+
+const GRACE: Duration = Duration::from_secs(10);
+const QUEUE_BYTES: usize = 1_000_000;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    lane(&mut criterion);
+    packets(&mut criterion);
+    presence(&mut criterion);
+    recovery(&mut criterion);
+    signatures(&mut criterion);
+    registry(&mut criterion);
+    criterion.final_summary();
+}
+
+fn payload() -> Payload {
+    let data = format!("\"{}\"", "x".repeat(128));
+    Payload::try_new(vec![serde_json::value::RawValue::from_string(data).unwrap()]).unwrap()
+}
+
+fn lane(criterion: &mut Criterion) {
+    let event = packet::event(&Namespace::root(), "\"bench\"", &payload(), None);
+    let mut idle = Lane::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("lane: admit where nothing waits", |bencher| {
+        bencher.iter(|| assert_eq!(idle.admit(black_box(&event)), Admission::Go));
+    });
+    let mut busy = Lane::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("lane: push and write", |bencher| {
+        bencher.iter(|| {
+            busy.push(event.clone()).unwrap();
+            busy.wrote(event.len());
+        });
+    });
+    let ack = frame::text(&[b"437[1]"]);
+    let mut acks = Lane::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("lane: an ack of the engine", |bencher| {
+        bencher.iter(|| {
+            acks.issue();
+            acks.engine(black_box(&ack)).unwrap();
+            acks.wrote(ack.len());
+        });
+    });
+}
+
+fn packets(criterion: &mut Criterion) {
+    let (root, payload) = (Namespace::root(), payload());
+    criterion.bench_function("packet: encode an event of 128 bytes", |bencher| {
+        bencher.iter(|| packet::event(&root, "\"bench\"", black_box(&payload), Some("a.1")));
+    });
+    criterion.bench_function("packet: tell an ack", |bencher| {
+        bencher.iter(|| packet::passing(black_box(b"437[{\"a\":1}]")));
+    });
+}
+
+fn presence(criterion: &mut Criterion) {
+    let user = UserId::parse("u1").unwrap();
+    let moment = |seq: u64| Moment { now: Timestamp(seq), wall: WallMs(seq), seq: Seq(seq) };
+    let id = SocketId::from_bytes([7; SocketId::BYTES]);
+    criterion.bench_function("presence: online, offline", |bencher| {
+        bencher.iter(|| {
+            let mut presence = Presence::new(user.clone());
+            black_box(presence.connect(id, (), moment(1)));
+            black_box(presence.disconnect(id, Reason::TransportClose, GRACE, moment(2)));
+            presence.expire(moment(20_000))
+        });
+    });
+}
+
+fn recovery(criterion: &mut Criterion) {
+    let limits = RecoveryLimits {
+        window: Duration::from_mins(2),
+        events_max: 10_000,
+        bytes_max: 16_000_000,
+        sessions_max: 100_000,
+        replay_bytes_max: 500_000,
+    };
+    let (root, payload) = (Namespace::root(), payload());
+    let audience = Arc::new(Audience::default());
+    let mut recovery: Recovery<Arc<Socket>> = Recovery::new(limits, 1);
+    criterion.bench_function("recovery: number and keep an event", |bencher| {
+        bencher.iter(|| {
+            let encode = |offset: &_| {
+                let offset: &userline::core::recovery::Offset = offset;
+                packet::event(&root, "\"bench\"", &payload, Some(&offset.to_string()))
+            };
+            recovery.append(Arc::clone(&audience), Timestamp(1), encode)
+        });
+    });
+}
+
+fn signatures(criterion: &mut Criterion) {
+    let secrets = [Secret::new([7; 32])];
+    let body = vec![b'x'; 400];
+    criterion.bench_function("signature: a hook of 400 bytes", |bencher| {
+        bencher.iter(|| signature::sign(&secrets, "msg_1", 1_700_000_000, black_box(&body)));
+    });
+}
+
+/// Must be the same in every row: what is done for one user costs the same however many there are.
+fn registry(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut group = criterion.benchmark_group("registry");
+    for users in [1_000_u32, 18_000] {
+        let crowd = runtime.block_on(Crowd::gather(users));
+        let user = user(users / 2);
+        group.bench_with_input(BenchmarkId::new("find a user", users), &user, |bencher, user| {
+            bencher.iter(|| crowd.registry.user(black_box(user)));
+        });
+        let root = Namespace::root();
+        let room = Room::of_user(&user);
+        group.bench_with_input(BenchmarkId::new("find a room", users), &room, |bencher, room| {
+            bencher.iter(|| crowd.registry.room(&root, black_box(room)));
+        });
+        group.bench_function(BenchmarkId::new("connect and disconnect", users), |bencher| {
+            let setup = || {
+                let permit = runtime.block_on(crowd.registry.reserve()).unwrap();
+                (permit, crowd.socket(u32::MAX))
+            };
+            let come_and_go = |(permit, socket): (_, Arc<Socket>)| {
+                crowd.registry.connect(&socket, permit).unwrap();
+                crowd.registry.disconnect(&socket, Reason::TransportClose);
+                socket
+            };
+            bencher.iter_batched(setup, come_and_go, BatchSize::SmallInput);
+        });
+        runtime.block_on(crowd.store.close());
+    }
+    group.finish();
+}
+
+fn user(number: u32) -> UserId {
+    UserId::parse(&format!("u{number}")).unwrap()
+}
+
+/// So many users, online with a socket each; all sockets share one connection.
+struct Crowd {
+    registry: Registry,
+    store: Store,
+    wire: Arc<Wire>,
+    _folder: tempfile::TempDir,
+}
+
+impl Crowd {
+    async fn gather(users: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = [
+            ("auth.mode", "trust"),
+            ("listen.public", "127.0.0.1:0"),
+            ("store.data_dir", folder.path().to_str().unwrap()),
+        ];
+        let sources = Sources::new();
+        let sources = flags
+            .iter()
+            .fold(sources, |sources, (key, value)| sources.with_flag("bench", key, value));
+        let config = Config::load(&sources).unwrap();
+        let (store, _) = Store::open(&config.store, &config.hooks).unwrap();
+        let registry = Registry::new(config.presence, store.clone(), Clock::start(Seq(0)));
+        let wire = wire(&config).await;
+        let crowd = Self { registry, store, wire, _folder: folder };
+        for number in 0..users {
+            let permit = crowd.registry.reserve().await.unwrap();
+            crowd.registry.connect(&crowd.socket(number), permit).unwrap();
+        }
+        crowd.store.flush().await.unwrap();
+        crowd
+    }
+
+    fn socket(&self, number: u32) -> Arc<Socket> {
+        let mut id = [0; SocketId::BYTES];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        Arc::new(Socket::new(SocketParts {
+            id: SocketId::from_bytes(id),
+            namespace: Namespace::root(),
+            user: user(number),
+            connected_at: WallMs(0),
+            expires_at: None,
+            data: None,
+            granted: Vec::new(),
+            wire: Arc::clone(&self.wire),
+        }))
+    }
+}
+
+/// A connection without a client: by long-polling, because that needs no stream.
+async fn wire(config: &Config) -> Arc<Wire> {
+    let lent = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&lent);
+    let door = Door::new(
+        DoorConfig::new(&config.listen, config.limits, &config.socketio),
+        Connections::new(1),
+        Tasks::new(),
+        Clock::start(Seq(0)),
+        move |io| *place.lock() = Some(io),
+    );
+    let uri = "/socket.io/?EIO=4&transport=polling";
+    let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
+    // The answer waits for the engine, which there is none of.
+    drop(tokio::time::timeout(Duration::from_millis(10), door.answer(request)).await);
+    let io = lent.lock().take().unwrap();
+    let wire = Arc::clone(io.wire());
+    // Forgotten, because the engine's end closes the connection when it goes.
+    std::mem::forget(io);
+    wire
+}

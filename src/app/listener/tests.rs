@@ -1,0 +1,225 @@
+//! Clients that take their time, and clients that are too many, at a real listener.
+
+use super::Listener;
+use crate::clock::Clock;
+use crate::config::{LimitsConfig, Origins, SocketIoConfig};
+use crate::tasks::Tasks;
+use crate::types::{Namespace, Seq};
+use crate::wire::{Connections, Door, DoorConfig, WireIo};
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+const SECOND: Duration = Duration::from_secs(1);
+const OPEN: &[u8] = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: a\r\n\r\n";
+
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    lent: Arc<Mutex<Vec<WireIo>>>,
+    connections: Connections,
+    tasks: Tasks,
+}
+
+impl Server {
+    async fn start(connections_max: usize) -> Self {
+        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+        let connections = Connections::new(10);
+        let lent = Arc::new(Mutex::new(Vec::new()));
+        let engine = Arc::clone(&lent);
+        let clock = Clock::start(Seq(0));
+        let door = Door::new(door(), connections.clone(), tasks.clone(), clock, move |io| {
+            engine.lock().push(io);
+        });
+        let answer = any(async move |request: Request| door.answer(request).await);
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let listener = Listener {
+            name: "test",
+            tcp,
+            address,
+            router: Router::new().route("/socket.io/", answer),
+            header_timeout: HEADER_TIMEOUT,
+            stall: Duration::from_secs(20),
+            connections_max,
+        };
+        tasks.spawn("listen", listener.run(tasks.clone(), stop.clone()));
+        Self { address, stop, lent, connections, tasks }
+    }
+
+    /// A client that has sent `bytes`.
+    async fn client(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream
+    }
+
+    /// The id of an open polling connection.
+    async fn polling(&self) -> String {
+        let mut client = self.client(OPEN).await;
+        while self.lent.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut io = self.lent.lock().pop().unwrap();
+        // A text frame `0{}`, which the connection replaces by its own open packet.
+        io.write_all(b"\x81\x030{}").await.unwrap();
+        self.lent.lock().push(io);
+        let mut bytes = vec![0; 1024];
+        let n = client.read(&mut bytes).await.unwrap();
+        let answer = String::from_utf8_lossy(&bytes[..n]).into_owned();
+        answer.split_once("\"sid\":\"").unwrap().1.split_once('"').unwrap().0.to_owned()
+    }
+}
+
+/// How long it takes until the server closes `stream`, and what it says before.
+async fn closed_after(stream: &mut TcpStream) -> (Duration, String) {
+    let clock = Clock::start(Seq(0));
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.ok();
+    (clock.now().since(crate::types::Timestamp(0)), String::from_utf8(said).unwrap())
+}
+
+fn is_about(passed: Duration, expected: Duration) -> bool {
+    passed.abs_diff(expected) < SECOND
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_no_request_is_closed_in_time() {
+    let server = Server::start(10).await;
+    let beginnings: [&[u8]; 3] =
+        [b"", b"GET /socket.io/?EIO=4", b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: "];
+    for bytes in beginnings {
+        let (passed, _) = closed_after(&mut server.client(bytes).await).await;
+
+        assert!(is_about(passed, HEADER_TIMEOUT), "{passed:?} {bytes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_its_headers_byte_by_byte_wins_no_time() {
+    let server = Server::start(10).await;
+    let mut client = server.client(b"GET / HTTP/1.1\r\n").await;
+    let head = b"x-slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    let mut sent = 0;
+    for byte in head {
+        tokio::time::sleep(SECOND).await;
+        if client.write_all(&[*byte]).await.is_err() || client.try_read(&mut [0]).is_ok() {
+            break;
+        }
+        sent += 1;
+    }
+
+    assert!((8..=12).contains(&sent), "closed after {sent} seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_send_its_body_is_refused_in_time_and_its_connection_goes_on() {
+    let server = Server::start(10).await;
+    let sid = server.polling().await;
+    let head = format!(
+        "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: a\r\n\
+         content-length: 1000\r\n\r\n42["
+    );
+
+    let (passed, said) = closed_after(&mut server.client(head.as_bytes()).await).await;
+
+    assert!(said.starts_with("HTTP/1.1 400"), "{said}");
+    assert!(said.contains("limits.body_timeout"), "{said}");
+    assert!(is_about(passed, BODY_TIMEOUT), "{passed:?}");
+    assert_eq!(server.connections.len(), 1);
+}
+
+#[tokio::test]
+async fn a_websocket_gives_its_place_back_and_its_stream_to_the_engine() {
+    let server = Server::start(1).await;
+    let handshake = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: a\r\n\
+        connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x821111sq";
+    let mut client = server.client(handshake).await;
+    let mut head = [0; 12];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 101");
+    while server.lent.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    let mut io = server.lent.lock().pop().unwrap();
+    let mut came = [0; 8];
+    io.read_exact(&mut came).await.unwrap();
+    assert_eq!(&came, b"\x81\x821111sq", "what came with the handshake is not lost");
+    // The only place is free again.
+    let mut other = server.client(b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    other.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 404");
+}
+
+#[tokio::test]
+async fn more_connections_than_there_is_room_for_are_closed_at_once() {
+    let server = Server::start(2).await;
+    let _first = server.client(b"").await;
+    let second = server.client(b"").await;
+
+    let (_, said) = closed_after(&mut server.client(b"").await).await;
+    assert_eq!(said, "");
+    drop(second);
+
+    // A place is free as soon as the server has noticed.
+    tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            let mut client = server.client(b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            if 0 < client.read(&mut [0; 100]).await.unwrap_or(0) {
+                return;
+            }
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_listener_and_idle_connections() {
+    let server = Server::start(10).await;
+    let mut idle = server.client(b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(0 < idle.read(&mut [0; 1000]).await.unwrap());
+
+    server.stop.cancel();
+
+    let (_, said) = closed_after(&mut idle).await;
+    assert_eq!(said, "");
+    assert!(server.tasks.stop(Duration::from_secs(20)).await);
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+fn door() -> DoorConfig {
+    let limits = LimitsConfig {
+        payload_bytes: 100_000,
+        buffer_bytes: 200_000,
+        stall: Duration::from_mins(1),
+        connections: 10,
+        header_timeout: HEADER_TIMEOUT,
+        body_timeout: BODY_TIMEOUT,
+        rooms_per_socket: 64,
+        auth_bytes: 16_000,
+    };
+    let socketio = SocketIoConfig {
+        ping_interval: Duration::from_secs(20),
+        ping_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(20),
+        upgrade_timeout: Duration::from_secs(10),
+        polling: true,
+        websocket: true,
+        namespaces: vec![Namespace::root()],
+        client_dir: None,
+    };
+    DoorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
+}

@@ -1,0 +1,76 @@
+//! The stop, so that clients come back elsewhere one after the other and nothing that happened is forgotten.
+
+use super::Parts;
+use crate::types::Reason;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Longest time between two closes: a server with few clients does not use all of the drain time.
+const STEP_MAX: Duration = Duration::from_millis(20);
+/// How long what is under way at the end may take.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How long hooks may be sent at the end; what is left is sent in the next life.
+const HOOKS_LIMIT: Duration = Duration::from_millis(700);
+
+/// How long the store may take to commit and close.
+const STORE_LIMIT: Duration = Duration::from_secs(1);
+
+/// All that a stop concerns.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// Ends the public listener.
+    pub(super) no_clients: CancellationToken,
+    /// Ends the admin listener.
+    pub(super) no_backends: CancellationToken,
+    pub(super) parts: Parts,
+    pub(super) drain: Duration,
+    pub(super) data_dir: PathBuf,
+}
+
+impl Stop {
+    /// Stops. From the first step on nobody goes offline: whoever does not come back within the startup grace of the
+    /// next life is offline then.
+    pub(super) async fn run(self) {
+        let Parts { store, hooks, connections, recoveries, presence_tasks, tasks, .. } =
+            &self.parts;
+        tracing::info!(connections = connections.len(), "stopping");
+        presence_tasks.stop(LINGER).await;
+        connections.start_draining();
+        self.no_clients.cancel();
+        self.close_connections().await;
+        self.no_backends.cancel();
+        // A disk that takes nothing must not keep the process: what it could not keep is in the log.
+        if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {
+            hooks.drain(HOOKS_LIMIT).await;
+        }
+        if tokio::time::timeout(STORE_LIMIT, store.close()).await.is_err() {
+            tracing::error!("the store was not closed in time: the disk takes no writes");
+        }
+        if !tasks.stop(LINGER).await {
+            tracing::warn!("some tasks did not end in time");
+        }
+        // Last: an event that was answered until here is replayed in the next life.
+        if let Err(error) = recoveries.save(&self.data_dir) {
+            tracing::warn!(%error, "clients will not recover after the restart");
+        }
+    }
+
+    /// Closes the transports of all connections, evenly spread over the drain time at the most. Stock clients come
+    /// back by themselves, with new credentials.
+    async fn close_connections(&self) {
+        let wires = self.parts.connections.snapshot();
+        let count = u32::try_from(wires.len()).unwrap_or(u32::MAX).max(1);
+        let step = (self.drain / count).clamp(Duration::from_micros(1), STEP_MAX);
+        let mut ticks = tokio::time::interval(step);
+        for wire in wires {
+            ticks.tick().await;
+            wire.close(Reason::ServerShutdown);
+        }
+        // Connections that were being opened meanwhile.
+        for wire in self.parts.connections.snapshot() {
+            wire.close(Reason::ServerShutdown);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What all kinds of load are told on the command line.
+
+use super::endpoint::{AsBrowser, Endpoint};
+use super::http::Post;
+use super::marker;
+use super::plan::Plan;
+use super::report::Manner;
+use super::template::Template;
+use crate::cli::exit::Failure;
+use crate::cli::settings::Hidden;
+use clap::{Args, ValueEnum};
+use reqwest::Url;
+use std::time::Duration;
+
+const USERLINE_URL: &str = "http://127.0.0.1:4001/v1/emit";
+const DURATION_MIN: Duration = Duration::from_millis(100);
+const DURATION_MAX: Duration = Duration::from_mins(10);
+
+/// The sockets.
+#[derive(Debug, Args)]
+pub(super) struct SocketArgs {
+    /// Where clients connect: http://HOST:PORT or ws://HOST:PORT
+    url: Url,
+    /// Sockets, each on a connection of its own; 1 to 60000
+    #[arg(long, value_name = "N", default_value = "100", value_parser = number::<1, 60_000>)]
+    sockets: usize,
+    /// Handshakes under way at once; 1 to 10000
+    #[arg(long, value_name = "N", default_value = "64", value_parser = number::<1, 10_000>)]
+    concurrency: usize,
+    /// JSON that each socket sends as `auth`; {n} is its number, {user} its user
+    #[arg(long, value_name = "JSON", default_value = r#"{"user":"{user}"}"#)]
+    auth: Template,
+    /// Name of a user; {n} is the user's number
+    #[arg(long, value_name = "NAME", default_value = "u{n}")]
+    user: Template,
+    /// Users that the sockets are dealt out to [default: one for each socket]
+    #[arg(long, value_name = "N", value_parser = number::<1, 60_000>)]
+    users: Option<usize>,
+    /// Path of the server
+    #[arg(long, default_value = "/socket.io/")]
+    path: String,
+    /// Namespace to join
+    #[arg(long, default_value = "/")]
+    namespace: String,
+    /// Header of the handshake, as NAME: VALUE; may be repeated
+    #[arg(long = "header", value_name = "HEADER", value_parser = parse_header)]
+    headers: Vec<Header>,
+    /// Send the headers of a browser with the handshake, a session cookie included
+    #[arg(long)]
+    browser_headers: bool,
+    /// How long nothing may happen before what is missing counts as lost
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    patience: Duration,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// Process of the server, on this machine: tells its CPU time and memory
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// End with 1 if anything was lost, repeated, out of order, refused or disconnected
+    #[arg(long)]
+    strict: bool,
+}
+
+/// How long to measure.
+#[derive(Debug, Args)]
+pub(super) struct TimeArgs {
+    /// How long to measure; 100ms to 10m
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub(super) duration: Duration,
+}
+
+/// What events are like.
+#[derive(Debug, Args)]
+pub(super) struct LoadArgs {
+    #[command(flatten)]
+    pub(super) time: TimeArgs,
+    /// How long to do the same before it is measured; 0s to 10m
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_warmup)]
+    pub(super) warmup: Duration,
+    /// Bytes of the data of an event; 46 to 100000, because order and time are written into them
+    #[arg(long, value_name = "N", default_value = "128", value_parser = number::<{ marker::BYTES_MAX }, 100_000>)]
+    pub(super) bytes: usize,
+    /// At most so many a second, all together [default: as fast as it goes]
+    #[arg(long, value_name = "N", value_parser = number::<1, 10_000_000>)]
+    pub(super) rate: Option<usize>,
+}
+
+/// Who publishes, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Publishing")]
+pub(super) struct PublishArgs {
+    /// A server whose API is known; sets the three below
+    #[arg(long)]
+    preset: Option<Preset>,
+    /// Admin key for the preset; others can see arguments, so rather set the variable
+    #[arg(long, env = "USERLINE_KEY", hide_env_values = true)]
+    key: Option<Hidden>,
+    /// Where to POST
+    #[arg(long, value_name = "URL")]
+    publish_url: Option<Url>,
+    /// Header of the POST, as NAME: VALUE; may be repeated
+    #[arg(long = "publish-header", value_name = "HEADER", value_parser = parse_header)]
+    publish_headers: Vec<Header>,
+    /// Body of the POST; {payload} is the data (a JSON text without its quotes), {user} and {seq} are filled in, too
+    #[arg(long, value_name = "TEMPLATE")]
+    publish_body: Option<Template>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    /// POST /v1/emit with --key
+    Userline,
+}
+
+/// A header line, which may hold a secret.
+#[derive(Clone)]
+struct Header(String);
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[header]")
+    }
+}
+
+impl SocketArgs {
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.common.pid
+    }
+
+    pub(super) fn manner(&self) -> Manner {
+        Manner { is_json: self.common.json, is_strict: self.common.strict }
+    }
+
+    /// The plan of a run that only connects.
+    pub(super) fn plan(&self, duration: Duration) -> Result<Plan, Failure> {
+        let endpoint = Endpoint::resolve(&self.url)?;
+        let as_browser = if self.browser_headers { AsBrowser::Yes } else { AsBrowser::No };
+        let users = self.users.unwrap_or(self.sockets);
+        if self.sockets < users {
+            return Err(Failure::Usage("--users cannot be more than --sockets".to_owned()));
+        }
+        Ok(Plan {
+            upgrade: endpoint.upgrade(&self.path, &lines(&self.headers), as_browser),
+            endpoint,
+            prefix: match self.namespace.as_str() {
+                "/" => String::new(),
+                namespace => format!("{namespace},"),
+            },
+            auth: self.auth.clone(),
+            user: self.user.clone(),
+            sockets: self.sockets,
+            users,
+            concurrency: self.concurrency,
+            bytes: 0,
+            duration,
+            warmup: Duration::ZERO,
+            patience: self.patience,
+        })
+    }
+
+    /// The plan of a run that sends events.
+    pub(super) fn load_plan(&self, load: &LoadArgs) -> Result<Plan, Failure> {
+        let plan = self.plan(load.time.duration)?;
+        Ok(Plan { bytes: load.bytes, warmup: load.warmup, ..plan })
+    }
+}
+
+impl PublishArgs {
+    /// Where and what to POST; `body` is that of the preset.
+    pub(super) fn post(&self, body: &str) -> Result<(Endpoint, Post), Failure> {
+        let mut headers = lines(&self.publish_headers);
+        let (url, body) = match self.preset {
+            Some(Preset::Userline) => {
+                let Some(Hidden(key)) = &self.key else {
+                    let why = "--preset userline needs --key or USERLINE_KEY";
+                    return Err(Failure::Usage(why.to_owned()));
+                };
+                headers.push(format!("authorization: Bearer {key}"));
+                headers.push("content-type: application/json".to_owned());
+                let url = self.publish_url.clone().map_or_else(|| Url::parse(USERLINE_URL), Ok);
+                let body = self.publish_body.clone().unwrap_or_else(|| Template::from(body));
+                (url.map_err(Failure::internal)?, body)
+            }
+            None => {
+                let given = self.publish_url.clone().zip(self.publish_body.clone());
+                given.ok_or_else(|| {
+                    let why = "--preset, or --publish-url and --publish-body are needed";
+                    Failure::Usage(why.to_owned())
+                })?
+            }
+        };
+        let endpoint = Endpoint::resolve(&url)?;
+        let post = Post::new(&endpoint, &headers, body);
+        Ok((endpoint, post))
+    }
+}
+
+fn lines(headers: &[Header]) -> Vec<String> {
+    headers.iter().map(|Header(line)| line.clone()).collect()
+}
+
+fn parse_header(text: &str) -> Result<Header, String> {
+    let is_line = text.split_once(':').is_some_and(|(name, _)| !name.is_empty());
+    if is_line && !text.contains(['\r', '\n']) {
+        return Ok(Header(text.to_owned()));
+    }
+    Err("must be NAME: VALUE, on one line".to_owned())
+}
+
+pub(super) fn number<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if MIN <= number && number <= MAX => Ok(number),
+        Ok(_) | Err(_) => Err(format!("must be a number from {MIN} to {MAX}")),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration_from(DURATION_MIN, text)
+}
+
+fn parse_warmup(text: &str) -> Result<Duration, String> {
+    duration_from(Duration::ZERO, text)
+}
+
+fn duration_from(min: Duration, text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if min <= time && time <= DURATION_MAX => Ok(time),
+        Ok(_) | Err(_) => Err(format!(
+            "must be a time from {} to 10m, such as 5s",
+            humantime::format_duration(min)
+        )),
+    }
+}

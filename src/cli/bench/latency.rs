@@ -1,0 +1,53 @@
+//! How long things took: quantiles in constant memory.
+
+use crate::cli::exit::Failure;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Longest time that is told apart from longer ones.
+const MICROS_MAX: u64 = 600_000_000;
+/// Digits that are exact.
+const DIGITS: u8 = 3;
+
+/// Times between a microsecond and ten minutes, to three digits.
+#[derive(Debug)]
+pub(super) struct Latency {
+    times: Histogram<u64>,
+}
+
+/// Quantiles in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Quantiles {
+    pub(super) p50: u64,
+    pub(super) p99: u64,
+    pub(super) p999: u64,
+    pub(super) max: u64,
+}
+
+impl Latency {
+    /// Nothing measured yet.
+    pub(super) fn try_new() -> Result<Self, Failure> {
+        let times = Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).map_err(Failure::internal)?;
+        Ok(Self { times })
+    }
+
+    /// Takes down one time.
+    pub(super) fn record(&mut self, time: Duration) {
+        self.times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(MICROS_MAX));
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.times.clear();
+    }
+
+    /// The quantiles; `None` if nothing was measured.
+    pub(super) fn quantiles(&self) -> Option<Quantiles> {
+        if self.times.is_empty() {
+            return None;
+        }
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|it| self.times.value_at_quantile(it));
+        Some(Quantiles { p50, p99, p999, max: self.times.max() })
+    }
+}

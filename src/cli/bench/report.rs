@@ -1,0 +1,197 @@
+//! What a run found, for people and for programs.
+
+use super::arrivals::Arrivals;
+use super::latency::Quantiles;
+use super::meter::Cost;
+use crate::cli::exit::Failure;
+use crate::cli::output;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What was sent and what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Events published, requests made or connections begun while it was measured.
+    pub(super) sent: u64,
+    /// Events received, acks received or connections made while it was measured.
+    pub(super) delivered: u64,
+    /// Expected and never received, warm-up included; so are the four below.
+    pub(super) lost: u64,
+    /// Received again.
+    pub(super) duplicates: u64,
+    /// Received after one that was sent later.
+    pub(super) reordered: u64,
+    /// Received by somebody else.
+    pub(super) misdirected: u64,
+    /// Publishing was answered with something else than success.
+    pub(super) failed: u64,
+}
+
+/// What a run found: the keys of `--json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    command: &'static str,
+    /// Sockets that were asked for.
+    sockets: usize,
+    /// Sockets that were connected at the end (`connect` and `churn`: connections made).
+    connected: usize,
+    refused: usize,
+    disconnected: usize,
+    sent: u64,
+    delivered: u64,
+    lost: u64,
+    duplicates: u64,
+    reordered: u64,
+    misdirected: u64,
+    failed: u64,
+    seconds: f64,
+    per_second: f64,
+    latency_us: Option<Quantiles>,
+    server_cpu_seconds: Option<f64>,
+    /// Of `delivered`.
+    cpu_seconds_per_million: Option<f64>,
+    rss_kib: Option<u64>,
+    rss_kib_per_connection: Option<f64>,
+    generator_cpu_seconds: f64,
+    /// The first words about a socket that was refused or disconnected.
+    trouble: Option<String>,
+}
+
+/// What a report is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Findings<'a> {
+    pub(super) command: &'static str,
+    pub(super) sockets: usize,
+    pub(super) connected: usize,
+    pub(super) arrivals: &'a Arrivals,
+    pub(super) counts: Counts,
+    /// From the first event to the last delivery.
+    pub(super) took: Duration,
+    pub(super) latency: Option<Quantiles>,
+    pub(super) cost: Cost,
+}
+
+/// How a report is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manner {
+    pub(super) is_json: bool,
+    /// Whether anything that went wrong is a failure of the command.
+    pub(super) is_strict: bool,
+}
+
+impl Report {
+    pub(super) fn new(findings: Findings<'_>) -> Self {
+        let Findings { command, sockets, connected, arrivals, counts, took, latency, cost } =
+            findings;
+        let delivered = float(counts.delivered);
+        let seconds = took.as_secs_f64();
+        let server_cpu_seconds = cost.server_cpu.map(|cpu| cpu.as_secs_f64());
+        let connections = float(u64::try_from(connected).unwrap_or(u64::MAX));
+        let ratio = |part: f64, of: f64| if of == 0.0 { 0.0 } else { round(part / of) };
+        Self {
+            command,
+            sockets,
+            connected,
+            refused: arrivals.refused,
+            disconnected: arrivals.disconnected,
+            sent: counts.sent,
+            delivered: counts.delivered,
+            lost: counts.lost,
+            duplicates: counts.duplicates,
+            reordered: counts.reordered,
+            misdirected: counts.misdirected,
+            failed: counts.failed,
+            seconds: round(seconds),
+            per_second: ratio(delivered, seconds),
+            latency_us: latency,
+            server_cpu_seconds,
+            cpu_seconds_per_million: server_cpu_seconds
+                .filter(|_| 0 < counts.delivered)
+                .map(|cpu| ratio(cpu * 1e6, delivered)),
+            rss_kib: cost.rss_kib,
+            rss_kib_per_connection: cost
+                .rss_grown_kib
+                .filter(|_| 0 < connected)
+                .map(|grown| ratio(float(grown), connections)),
+            generator_cpu_seconds: cost.own_cpu.as_secs_f64(),
+            trouble: arrivals.trouble.clone(),
+        }
+    }
+
+    /// Prints it, and fails if it is to be strict and something went wrong.
+    pub(super) fn show(&self, manner: Manner) -> Result<(), Failure> {
+        let text = if manner.is_json {
+            serde_json::to_string(self).map_err(Failure::internal)?
+        } else {
+            self.text()
+        };
+        output::line(&text)?;
+        if manner.is_strict && !self.is_clean() {
+            let why = "not everything arrived once, in order and on a connection that held";
+            return Err(Failure::Refused(why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Nothing went wrong.
+    pub(super) fn is_clean(&self) -> bool {
+        let events = [self.lost, self.duplicates, self.reordered, self.misdirected, self.failed];
+        let sockets = [self.refused, self.disconnected];
+        events.iter().all(|it| *it == 0) && sockets.iter().all(|it| *it == 0)
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!(
+            "{}: {} of {} sockets connected, {} refused, {} disconnected\n\
+             sent {}, delivered {} in {} s: {} per second\n\
+             lost {}, duplicates {}, reordered {}, misdirected {}, failed {}",
+            self.command,
+            self.connected,
+            self.sockets,
+            self.refused,
+            self.disconnected,
+            self.sent,
+            self.delivered,
+            self.seconds,
+            self.per_second.round(),
+            self.lost,
+            self.duplicates,
+            self.reordered,
+            self.misdirected,
+            self.failed,
+        );
+        let mut line = |words: String| {
+            // Writing to memory does not fail.
+            write!(text, "\n{words}").ok();
+        };
+        if let Some(Quantiles { p50, p99, p999, max }) = self.latency_us {
+            line(format!("latency in µs: p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}"));
+        }
+        if let (Some(cpu), per_million) = (self.server_cpu_seconds, self.cpu_seconds_per_million) {
+            let per_million = per_million.map(|it| format!(", {it} s per million"));
+            line(format!("server: {cpu:.2} s of CPU{}", per_million.unwrap_or_default()));
+        }
+        if let Some(rss) = self.rss_kib {
+            let each = self.rss_kib_per_connection.map(|it| format!(", {it} per connection"));
+            line(format!("server: {rss} KiB resident{}", each.unwrap_or_default()));
+        }
+        line(format!("generator: {:.2} s of CPU", self.generator_cpu_seconds));
+        if let Some(trouble) = &self.trouble {
+            line(format!("trouble: {trouble}"));
+        }
+        text
+    }
+}
+
+/// To three digits behind the point: more is noise.
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// Exact up to 2⁵³.
+fn float(count: u64) -> f64 {
+    let half = |bits: u64| f64::from(u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(u32::MAX));
+    half(count >> 32) * 4_294_967_296.0 + half(count)
+}

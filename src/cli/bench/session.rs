@@ -1,0 +1,204 @@
+//! One Socket.IO client over WebSocket, from the handshake to the end: bytes in, bytes out. No compression, no
+//! polling, no attachments.
+//!
+//! ```text
+//!   Upgrading ──101──► Opening ──open packet──► Joining ──CONNECT reply──► Ready ──leave──► Leaving
+//! ```
+
+use crate::core::frame;
+use bytes::BytesMut;
+
+/// Longest head of an HTTP answer to a handshake.
+const HEAD_MAX: usize = 16_384;
+/// Characters of a server's words that are kept to explain a refusal.
+const WORDS_MAX: usize = 200;
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+/// Head of an empty pong and of an empty close frame, masked with zeros.
+const PONG_HEAD: u8 = 0x8a;
+const CLOSE_FRAME: [u8; 6] = [0x88, 0x80, 0, 0, 0, 0];
+const MASKED: u8 = 0x80;
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Session {
+    stage: Stage,
+    /// The beginning of what has come, but not whole.
+    rest: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Upgrading,
+    Opening,
+    Joining,
+    Ready,
+    Leaving,
+}
+
+/// What a client hears.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard<'a> {
+    /// The namespace is joined.
+    Ready,
+    /// A Socket.IO packet, as Engine.IO text: `42[…]`, `43…`.
+    Packet(&'a [u8]),
+}
+
+/// Why a client came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was not let in; the server's words.
+    Refused(String),
+    /// The server ended it, or the connection broke.
+    Closed(String),
+    /// It left by itself.
+    Left,
+}
+
+/// What a client says when it is asked who it is.
+pub(super) struct Connect<'a> {
+    /// Empty for `/`, else `/namespace,`.
+    pub(super) prefix: &'a str,
+    /// JSON of `auth`.
+    pub(super) auth: &'a [u8],
+}
+
+impl Session {
+    /// A client whose handshake is on its way out.
+    pub(super) fn new() -> Self {
+        Self { stage: Stage::Upgrading, rest: Vec::new() }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Copies what is not whole yet to the beginning of `buffer`, behind which the next bytes belong. Returns how
+    /// much; `None` if there is no room left.
+    pub(super) fn restore(&self, buffer: &mut [u8]) -> Option<usize> {
+        let len = self.rest.len();
+        let room = buffer.get_mut(..len)?;
+        room.copy_from_slice(&self.rest);
+        (len < buffer.len()).then_some(len)
+    }
+
+    /// Takes what has come: what [`Session::restore`] gave and what follows it. Answers go to `out`.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        connect: impl Fn(&mut BytesMut),
+        out: &mut BytesMut,
+        mut heard: impl FnMut(Heard<'_>),
+    ) -> Result<(), Ended> {
+        let mut rest = bytes;
+        if self.stage == Stage::Upgrading {
+            match after_head(rest)? {
+                Some(after) => rest = after,
+                None => return self.keep(rest),
+            }
+            self.stage = Stage::Opening;
+        }
+        while let Some((opcode, payload, after)) = frame::split(rest) {
+            rest = after;
+            match opcode {
+                TEXT => self.hear(payload, &connect, out, &mut heard)?,
+                PING => put_pong(out, payload),
+                CLOSE => return Err(self.over("the server closed the WebSocket")),
+                _ => {}
+            }
+        }
+        self.keep(rest)
+    }
+
+    /// Says goodbye as a client does that leaves by itself.
+    pub(super) fn leave(&mut self, prefix: &str, out: &mut BytesMut) {
+        self.stage = Stage::Leaving;
+        let mut packet = Vec::from(b"41");
+        packet.extend_from_slice(prefix.as_bytes());
+        frame::put_client_text(out, &packet);
+        out.extend_from_slice(&CLOSE_FRAME);
+    }
+
+    /// What the end of the connection means now.
+    pub(super) fn over(&self, why: &str) -> Ended {
+        match self.stage {
+            Stage::Upgrading | Stage::Opening | Stage::Joining => Ended::Refused(why.to_owned()),
+            Stage::Ready => Ended::Closed(why.to_owned()),
+            Stage::Leaving => Ended::Left,
+        }
+    }
+
+    fn keep(&mut self, rest: &[u8]) -> Result<(), Ended> {
+        if self.stage == Stage::Upgrading && HEAD_MAX < rest.len() {
+            return Err(Ended::Refused("the answer to the handshake has no end".to_owned()));
+        }
+        self.rest.clear();
+        self.rest.extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn hear(
+        &mut self,
+        packet: &[u8],
+        connect: &impl Fn(&mut BytesMut),
+        out: &mut BytesMut,
+        heard: &mut impl FnMut(Heard<'_>),
+    ) -> Result<(), Ended> {
+        match (self.stage, packet) {
+            (_, [b'2', ..]) => frame::put_client_text(out, b"3"),
+            (Stage::Opening, [b'0', ..]) => {
+                self.stage = Stage::Joining;
+                connect(out);
+            }
+            (Stage::Joining, [b'4', b'0', ..]) => {
+                self.stage = Stage::Ready;
+                heard(Heard::Ready);
+            }
+            (Stage::Joining, [b'4', b'4', rest @ ..]) => return Err(Ended::Refused(words(rest))),
+            (Stage::Ready, [b'4', b'1', ..]) => return Err(self.over("the server disconnected it")),
+            (_, [b'1', ..]) => return Err(self.over("the server closed the connection")),
+            (Stage::Ready, [b'4', ..]) => heard(Heard::Packet(packet)),
+            (
+                Stage::Upgrading | Stage::Opening | Stage::Joining | Stage::Ready | Stage::Leaving,
+                _,
+            ) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Connect<'_> {
+    /// Appends the frame of the CONNECT packet.
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        let mut packet = Vec::with_capacity(2 + self.prefix.len() + self.auth.len());
+        packet.extend_from_slice(b"40");
+        packet.extend_from_slice(self.prefix.as_bytes());
+        packet.extend_from_slice(self.auth);
+        frame::put_client_text(out, &packet);
+    }
+}
+
+/// What follows the head of the answer to the handshake, once it is whole.
+fn after_head(bytes: &[u8]) -> Result<Option<&[u8]>, Ended> {
+    let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") else { return Ok(None) };
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    if !line.starts_with(b"HTTP/1.1 101") {
+        let body = bytes.get(end + 4..).unwrap_or_default();
+        return Err(Ended::Refused(format!("{} {}", words(line), words(body)).trim().to_owned()));
+    }
+    Ok(bytes.get(end + 4..))
+}
+
+fn put_pong(out: &mut BytesMut, payload: &[u8]) {
+    let len = u8::try_from(payload.len()).ok().filter(|len| *len <= 125);
+    if let Some(len) = len {
+        out.extend_from_slice(&[PONG_HEAD, MASKED | len, 0, 0, 0, 0]);
+        out.extend_from_slice(payload);
+    }
+}
+
+fn words(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(WORDS_MAX).collect()
+}

@@ -1,0 +1,39 @@
+//! `userline bench target`: each event for one user.
+
+use super::args::{LoadArgs, PublishArgs, SocketArgs, number};
+use super::deliveries::Audience;
+use super::publishing::{self, Eagerness, Order};
+use crate::cli::exit::Failure;
+use clap::Args;
+
+const BODY: &str = r#"{"to":{"users":["{user}"]},"event":"bench","data":"{payload}"}"#;
+
+/// Publish events for one user after the other and check every delivery
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TargetArgs {
+    #[command(flatten)]
+    sockets: SocketArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// HTTP connections that publish, each for users of its own; 1 to 1024
+    #[arg(long, value_name = "N", default_value = "16", value_parser = number::<1, 1024>)]
+    publishers: usize,
+    #[command(flatten)]
+    publish: PublishArgs,
+}
+
+pub(super) fn run(args: &TargetArgs) -> Result<(), Failure> {
+    let plan = args.sockets.load_plan(&args.load)?;
+    if plan.users < args.publishers {
+        return Err(Failure::Usage("--publishers cannot be more than users".to_owned()));
+    }
+    let order = Order {
+        command: "target",
+        audience: Audience::OneUser,
+        eagerness: Eagerness::Answered,
+        publishers: args.publishers,
+        rate: args.load.rate,
+        body: BODY,
+    };
+    publishing::run(&args.sockets, &args.publish, plan, order)
+}

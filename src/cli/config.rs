@@ -1,0 +1,98 @@
+//! `userline config`: check, show, init.
+
+use super::exit::Failure;
+use super::output;
+use super::settings::Settings;
+use crate::auth::Authenticator;
+use crate::config::{self, Config, DEFAULTS};
+use crate::core::signature;
+use crate::entropy;
+use crate::types::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, Subcommand};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Check, show or start a configuration
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say everything that is wrong, with its place; exit code 78 if anything is
+    Check(Settings),
+    /// Print what counts as TOML, secrets hidden, with where each value comes from
+    Show(Settings),
+    Init(InitArgs),
+}
+
+/// Write a file with every setting explained and fresh secrets
+///
+/// The file is readable by its owner only. An existing file is never overwritten.
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Where to
+    #[arg(value_name = "FILE", default_value = "userline.toml")]
+    file: PathBuf,
+}
+
+pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Check(settings) => {
+            let config = Config::load(&settings.sources())?;
+            Authenticator::new(config.auth)
+                .map_err(|error| Failure::ConfigValue(error.to_string()))?;
+            output::line("the configuration is good")
+        }
+        ConfigCommand::Show(settings) => {
+            output::line(config::show(&settings.sources())?.trim_end())
+        }
+        ConfigCommand::Init(args) => init(&args.file),
+    }
+}
+
+fn init(path: &Path) -> Result<(), Failure> {
+    let text = fresh(DEFAULTS);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    let path = path.display();
+    written.map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            Failure::Usage(format!("{path} exists and is not overwritten"))
+        } else {
+            Failure::internal(anyhow::Error::new(error).context(path.to_string()))
+        }
+    })?;
+    output::line(&format!(
+        "{path} has fresh secrets and every setting explained. Next:\n\n  \
+         userline serve --config {path}\n  \
+         userline token --config {path} --user ann"
+    ))
+}
+
+/// The defaults with all values commented out, so that later defaults count, and the secrets filled in.
+pub(super) fn fresh(defaults: &str) -> String {
+    let random = || STANDARD.encode(entropy::bytes::<32>());
+    let hook_secret = signature::format_secret(&Secret::new(entropy::bytes::<32>()));
+    let mut section = "";
+    let mut text = String::new();
+    for line in defaults.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let line = match (section, line) {
+            ("[auth.jwt]", "# secret = \"…\"") => format!("secret = \"{}\"", random()),
+            ("[admin]", "keys = []") => format!(
+                "keys = [{{ name = \"backend\", key = \"{}\", scopes = [\"emit\", \"read\", \
+                 \"control\"] }}]",
+                random()
+            ),
+            ("[hooks]", "# secret = \"whsec_…\"") => format!("# secret = \"{hook_secret}\""),
+            (_, line) if line.is_empty() || line.starts_with(['#', '[']) => line.to_owned(),
+            (_, line) => format!("# {line}"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,176 @@
+//! `userline emit`: send an event.
+
+use super::api::{Api, ApiArgs};
+use super::exit::Failure;
+use super::output;
+use crate::config::Scope;
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Send an event to users, rooms, sockets or everybody
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("to").required(true).multiple(true))]
+pub(super) struct EmitArgs {
+    /// All sockets of a user; may be repeated
+    #[arg(long = "user", value_name = "USER", group = "to")]
+    users: Vec<String>,
+    /// All sockets in a room; may be repeated
+    #[arg(long = "room", value_name = "ROOM", group = "to")]
+    rooms: Vec<String>,
+    /// One socket by its id; may be repeated
+    #[arg(long = "socket", value_name = "ID", group = "to")]
+    sockets: Vec<String>,
+    /// Every socket of the namespace
+    #[arg(long, group = "to")]
+    all: bool,
+    /// Another namespace than /
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Not to this user; may be repeated
+    #[arg(long = "except-user", value_name = "USER")]
+    except_users: Vec<String>,
+    /// Not to this room; may be repeated
+    #[arg(long = "except-room", value_name = "ROOM")]
+    except_rooms: Vec<String>,
+    /// Not to this socket; may be repeated
+    #[arg(long = "except-socket", value_name = "ID")]
+    except_sockets: Vec<String>,
+    /// Drop it for clients that are not ready to take it at once
+    #[arg(long)]
+    volatile: bool,
+    /// {"$binary": "<base64>"} anywhere in the arguments becomes a buffer
+    #[arg(long)]
+    binary: bool,
+    /// Ask every socket for an ack, wait this long, and print who acked; such as 3s, at most 60s
+    #[arg(long, value_name = "TIME")]
+    ack: Option<String>,
+    /// Whose acks end the wait early
+    #[arg(long, value_name = "WHOSE", requires = "ack", value_parser = ["all", "any", "one_per_user"])]
+    need: Option<String>,
+    /// Name of the event
+    event: String,
+    /// Arguments of the event, each JSON; texts with their quotes: '"hello"'
+    #[arg(value_name = "JSON", value_parser = parse_json, allow_negative_numbers = true)]
+    args: Vec<Box<RawValue>>,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    to: To<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except: Option<Except<'a>>,
+    event: &'a str,
+    args: &'a [Box<RawValue>],
+    #[serde(skip_serializing_if = "is_false")]
+    volatile: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    binary: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<Ack<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ack<'a> {
+    timeout: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    need: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct To<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    users: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    rooms: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sockets: &'a [String],
+    #[serde(skip_serializing_if = "is_false")]
+    all: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Except<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    users: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    rooms: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sockets: &'a [String],
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+pub(super) async fn run(args: EmitArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.api, Scope::Emit)?;
+    let body = serde_json::to_string(&body(&args)).map_err(Failure::internal)?;
+    let answer = api.post(&["emit"], body).await?;
+    if args.api.json {
+        return output::line(answer.text());
+    }
+    let answer = answer.value()?;
+    let [matched, sent] = ["matched", "sent"].map(|name| output::field(&answer, name));
+    output::line(&format!("matched {matched}, sent {sent}"))?;
+    let users = answer.get("users").and_then(Value::as_object);
+    for (user, counts) in users.into_iter().flatten() {
+        let [state, matched, sent] =
+            ["state", "matched", "sent"].map(|name| output::field(counts, name));
+        output::line(&format!("  {user}: {state}, matched {matched}, sent {sent}"))?;
+    }
+    for (title, list) in [("acked", "acks"), ("missing", "missing")] {
+        print_acks(title, answer.get(list).and_then(Value::as_array))?;
+    }
+    Ok(())
+}
+
+/// Who acked and how, or who did not and why; nothing if nobody was asked.
+fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), Failure> {
+    let Some(list) = list else { return Ok(()) };
+    output::line(&format!("{title} {}", list.len()))?;
+    for one in list {
+        let [user, socket] = ["user", "socket"].map(|name| output::field(one, name));
+        let how = if one.get("why").is_some() {
+            output::field(one, "why")
+        } else {
+            let args = one.get("args").map(|args| format!(", {args}")).unwrap_or_default();
+            format!("{} ms{args}", output::field(one, "ms"))
+        };
+        output::line(&format!("  {user} {socket}: {how}"))?;
+    }
+    Ok(())
+}
+
+fn body(args: &EmitArgs) -> Body<'_> {
+    let except = Except {
+        users: &args.except_users,
+        rooms: &args.except_rooms,
+        sockets: &args.except_sockets,
+    };
+    let lists = [except.users, except.rooms, except.sockets];
+    let is_any = lists.iter().any(|list| !list.is_empty());
+    let need = args.need.as_deref();
+    let ack = args.ack.as_deref().map(|timeout| Ack { timeout, need });
+    Body {
+        namespace: args.namespace.as_deref(),
+        to: To { users: &args.users, rooms: &args.rooms, sockets: &args.sockets, all: args.all },
+        except: is_any.then_some(except),
+        event: &args.event,
+        args: &args.args,
+        volatile: args.volatile,
+        binary: args.binary,
+        ack,
+    }
+}
+
+fn parse_json(text: &str) -> Result<Box<RawValue>, String> {
+    serde_json::from_str(text)
+        .map_err(|error| format!("is not JSON ({error}); a text needs its quotes: '\"hello\"'"))
+}

@@ -1,0 +1,130 @@
+//! `userline serve`: the server, until a signal ends it.
+
+use super::exit::Failure;
+use super::output;
+use super::settings::Settings;
+use crate::app::{App, DevPage};
+use crate::config::Config;
+use crate::tasks::Tasks;
+use crate::telemetry;
+use clap::Args;
+use std::net::SocketAddr;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Open files that are no client connections: listeners, the store, hooks, the admin API.
+const FILES_RESERVED: u64 = 512;
+
+/// Run the server
+///
+/// SIGTERM or SIGINT ends it in an orderly way (listen.drain), a second one at once.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address for clients; as --set listen.public=ADDR
+    #[arg(long, value_name = "ADDR")]
+    listen_public: Option<String>,
+    /// Address of the admin API; as --set listen.admin=ADDR
+    #[arg(long, value_name = "ADDR")]
+    listen_admin: Option<String>,
+}
+
+pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let mut sources = args.settings.sources();
+    let shortcuts = [
+        ("--listen-public", "listen.public", args.listen_public),
+        ("--listen-admin", "listen.admin", args.listen_admin),
+    ];
+    for (flag, key, value) in shortcuts {
+        if let Some(value) = value {
+            sources = sources.with_flag(flag, key, &value);
+        }
+    }
+    let config = Config::load(&sources)?;
+    run_server(config, None, |bound| {
+        output::line(&format!("public http://{}", bound.public))?;
+        output::line(&format!("admin http://{}", bound.admin))
+    })
+    .await
+}
+
+/// Where the server listens, ports that were free included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    pub(super) public: SocketAddr,
+    pub(super) admin: SocketAddr,
+}
+
+/// Binds both ports, tells where, and serves until a signal comes.
+pub(super) async fn run_server(
+    config: Config,
+    page: Option<DevPage>,
+    tell: impl FnOnce(Bound) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    telemetry::init(&config.log).map_err(Failure::internal)?;
+    if config.admin.keys.is_empty() {
+        tracing::warn!("admin.keys is empty: the admin API refuses everybody");
+    }
+    raise_file_limit(config.limits.connections);
+    let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
+    // Before the ports are bound: whoever sees them open may send a signal.
+    let signals = Signals::new().map_err(Failure::internal)?;
+    tasks.spawn("signals", signals.obey(shutdown.clone()));
+    let app = App::build(config, page).await.map_err(Failure::internal)?;
+    let bound = Bound { public: app.public_addr(), admin: app.admin_addr() };
+    tracing::info!(public = %bound.public, admin = %bound.admin, "listening");
+    tell(bound)?;
+    app.run_until(shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Every connection needs an open file; most systems start with 1024 and allow more.
+fn raise_file_limit(connections_max: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => {
+            let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX);
+            let capacity = wanted.min(files.saturating_sub(FILES_RESERVED));
+            tracing::info!(files, capacity, "this process can hold `capacity` connections");
+            if capacity < wanted {
+                tracing::warn!(
+                    files,
+                    "limits.connections is {wanted}: raise the limit of open files (ulimit -n) to reach it"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn obey(mut self, shutdown: CancellationToken) {
+        let name = self.next().await;
+        tracing::info!(signal = name, "stopping; a second signal ends the process at once");
+        shutdown.cancel();
+        let name = self.next().await;
+        tracing::warn!(signal = name, "ended by a second signal");
+        // What a shell reports for a process that SIGINT ended.
+        std::process::exit(130);
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `userline token`: a token for trying things out.
+
+use super::exit::Failure;
+use super::output;
+use super::settings::Settings;
+use crate::auth::{self, Grant};
+use crate::clock::Clock;
+use crate::config::{AuthMode, Config};
+use crate::types::{Room, Seq, UserId};
+use clap::Args;
+use std::time::Duration;
+
+/// Make a token with the configured secret
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// Whose
+    #[arg(long, value_parser = parse_user)]
+    user: UserId,
+    /// Rooms to join, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = parse_room)]
+    rooms: Vec<Room>,
+    /// How long it is good for
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    ttl: Duration,
+    /// JSON shown beside the socket in the API
+    #[arg(long, value_name = "JSON", value_parser = parse_json)]
+    data: Option<serde_json::Value>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) fn run(args: TokenArgs) -> Result<(), Failure> {
+    let config = Config::load(&args.settings.sources())?;
+    let AuthMode::Jwt(jwt) = config.auth.mode else {
+        let why = "auth.mode is \"trust\": clients need no token, only `auth: {user: …}`";
+        return Err(Failure::Usage(why.to_owned()));
+    };
+    let grant = Grant { user: args.user, rooms: args.rooms, ttl: args.ttl, data: args.data };
+    let token = auth::mint(&jwt, grant, Clock::start(Seq(0)).wall())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    output::line(&token)
+}
+
+fn parse_user(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_room(text: &str) -> Result<Room, String> {
+    if text.starts_with(Room::USER_PREFIX) {
+        return Err("rooms that begin with `user:` are joined by the server only".to_owned());
+    }
+    Room::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))
+}

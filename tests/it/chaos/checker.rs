@@ -1,0 +1,195 @@
+//! Whether what the receiver was told fits what really was: the invariants of presence, for one node.
+
+use super::timeline::{Stretch, timeline};
+use crate::rig::receiver::Hook;
+use crate::rig::server::{GRACE, SILENCE, STARTUP_GRACE};
+use crate::rig::truth::{History, ServerMark, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How late a busy machine may make a server, or a client notice that it was cut off, in milliseconds.
+const SLACK: u64 = 3000;
+/// How far a client's and the server's knowledge of one moment may differ.
+const BLUR: u64 = 300;
+/// How long a client must have been connected for its user's `online` to be recorded, whatever happens then.
+const RECORDED: u64 = 2000;
+
+/// All that is known of a run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Evidence {
+    pub(crate) history: History,
+    /// As they arrived, repeats included.
+    pub(crate) hooks: Vec<Hook>,
+    /// The event log of the API, in its order.
+    pub(crate) events: Vec<Hook>,
+    /// When the run ended.
+    pub(crate) end: u64,
+}
+
+/// Everything that is wrong; nothing if all is well.
+pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let told = first_deliveries(&evidence.hooks, &mut wrong);
+    let pulled = by_user(&evidence.events);
+    let users: BTreeSet<&String> = told.keys().chain(pulled.keys()).copied().collect();
+    for user in users {
+        let (told, pulled) = (told.get(user), pulled.get(user));
+        let words =
+            |hooks: Option<&Vec<&Hook>>| hooks.map(|it| it.iter().copied().map(word).collect());
+        let (told, pulled): (Option<Vec<_>>, Option<Vec<_>>) = (words(told), words(pulled));
+        if told != pulled {
+            wrong.push(format!("{user}: hooks {told:?} are not the event log {pulled:?}"));
+        }
+    }
+    let none = Vec::new();
+    for (user, stretches) in timeline(&evidence.history.marks, evidence.end) {
+        let (told, before) = (told.get(&user).unwrap_or(&none), wrong.len());
+        no_false_offline(&user, &stretches, told, &mut wrong);
+        nothing_missed(&user, &stretches, told, &evidence.history.server, &mut wrong);
+        if before < wrong.len() {
+            let told: Vec<_> = told.iter().map(|it| (it.stamp, it.is_online, &it.reason)).collect();
+            let was: Vec<_> =
+                stretches.iter().map(|it| (it.from, it.state, it.ends_exactly)).collect();
+            wrong.push(format!("{user}: told {told:?}, was {was:?}"));
+        }
+    }
+    wrong
+}
+
+/// Who the receiver believes to be online.
+pub(crate) fn believed_online(hooks: &[Hook]) -> BTreeSet<String> {
+    let mut last = BTreeMap::new();
+    for hook in hooks.iter().filter(|it| it.acked.is_some()) {
+        let newest = last.entry(hook.user.clone()).or_insert(hook);
+        if newest.seq < hook.seq {
+            *newest = hook;
+        }
+    }
+    last.into_iter().filter(|(_, hook)| hook.is_online).map(|(user, _)| user).collect()
+}
+
+fn word(hook: &Hook) -> (u64, bool, u64) {
+    (hook.seq, hook.is_online, hook.session)
+}
+
+fn by_user(hooks: &[Hook]) -> BTreeMap<&String, Vec<&Hook>> {
+    let mut users: BTreeMap<&String, Vec<&Hook>> = BTreeMap::new();
+    for hook in hooks {
+        users.entry(&hook.user).or_default().push(hook);
+    }
+    users
+}
+
+/// The first delivery of each event, by user; checks order, repeats, sessions and identity on the way.
+fn first_deliveries<'a>(
+    hooks: &'a [Hook],
+    wrong: &mut Vec<String>,
+) -> BTreeMap<&'a String, Vec<&'a Hook>> {
+    let mut bodies = BTreeMap::new();
+    for hook in hooks {
+        if *bodies.entry(&hook.id).or_insert(&hook.body) != &hook.body {
+            wrong.push(format!("{}: {} came with two bodies", hook.user, hook.id));
+        }
+    }
+    let mut firsts = BTreeMap::new();
+    for (user, all) in by_user(hooks) {
+        let mut seen = BTreeSet::new();
+        let distinct: Vec<&Hook> = all.iter().filter(|it| seen.insert(&it.id)).copied().collect();
+        in_order(user, &distinct, &all, wrong);
+        one_story(user, &distinct, wrong);
+        firsts.insert(user, distinct);
+    }
+    firsts
+}
+
+/// Sequence numbers grow, and nothing is sent before everything older was accepted.
+fn in_order(user: &str, distinct: &[&Hook], all: &[&Hook], wrong: &mut Vec<String>) {
+    for pair in distinct.windows(2) {
+        let [older, newer] = pair else { continue };
+        if newer.seq <= older.seq {
+            wrong.push(format!("{user}: {} came after {}", newer.seq, older.seq));
+        }
+        let acked = all.iter().filter(|it| it.id == older.id).filter_map(|it| it.acked).min();
+        if acked.is_none_or(|acked| newer.place < acked) {
+            wrong.push(format!("{user}: {} was sent before {} was accepted", newer.seq, older.seq));
+        }
+    }
+}
+
+/// Online and offline by turns; each offline closes the session that the online before it opened, once.
+fn one_story(user: &str, distinct: &[&Hook], wrong: &mut Vec<String>) {
+    let mut open = None;
+    for hook in distinct {
+        let fits = match (open, hook.is_online) {
+            (None, true) => hook.session == hook.seq,
+            (Some(session), false) => hook.session == session,
+            (None, false) | (Some(_), true) => false,
+        };
+        if !fits {
+            let (seq, session) = (hook.seq, hook.session);
+            let is = if hook.is_online { "online" } else { "offline" };
+            wrong.push(format!("{user}: {is} {seq} of session {session} while {open:?} is open"));
+        }
+        open = hook.is_online.then_some(hook.session);
+    }
+}
+
+/// Nobody was called offline while connected, or within the grace after it.
+fn no_false_offline(user: &str, stretches: &[Stretch], told: &[&Hook], wrong: &mut Vec<String>) {
+    for hook in told.iter().filter(|it| !it.is_online) {
+        for up in stretches.iter().filter(|it| it.state == State::Up) {
+            let has_begun = up.from + BLUR <= hook.stamp;
+            let until =
+                if up.ends_exactly { up.to + GRACE - BLUR } else { up.to.saturating_sub(SLACK) };
+            if has_begun && hook.stamp < until {
+                let Stretch { from, to, .. } = up;
+                let stamp = hook.stamp;
+                wrong
+                    .push(format!("{user}: offline at {stamp}, but connected from {from} to {to}"));
+            }
+        }
+    }
+}
+
+/// Whoever was gone for longer than the bound was called offline; whoever was there for long was called online.
+fn nothing_missed(
+    user: &str,
+    stretches: &[Stretch],
+    told: &[&Hook],
+    server: &[(u64, ServerMark)],
+    wrong: &mut Vec<String>,
+) {
+    for stretch in stretches {
+        let Stretch { state, from, to, .. } = *stretch;
+        let due = match state {
+            State::Murky => continue,
+            State::Up => from + RECORDED,
+            State::Down => bound(from, server),
+        };
+        if to < due {
+            continue;
+        }
+        let last = told.iter().rev().find(|it| it.stamp <= due);
+        let is_online = last.is_some_and(|it| it.is_online);
+        if is_online != (state == State::Up) {
+            let believed = if is_online { "online" } else { "offline" };
+            wrong.push(format!("{user}: {state:?} from {from} to {to}, still {believed} at {due}"));
+        }
+    }
+}
+
+/// By when somebody who is gone at `from` must be offline.
+fn bound(from: u64, server: &[(u64, ServerMark)]) -> u64 {
+    let mut due = from + SILENCE + GRACE + SLACK;
+    for (at, mark) in server.iter().filter(|(at, _)| from <= *at) {
+        if due < *at {
+            break;
+        }
+        due = match mark {
+            ServerMark::Gone | ServerMark::Paused => u64::MAX,
+            ServerMark::Ready | ServerMark::Resumed => at + SILENCE + STARTUP_GRACE + SLACK,
+        };
+    }
+    due
+}
+
+mod tests;

@@ -1,0 +1,95 @@
+//! Tools for whoever writes a receiver: `hooks verify` and `hooks listen`.
+
+use super::{DEADLINE, end_of, userline};
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
+use userline::clock::Clock;
+use userline::core::signature::{parse_secret, sign};
+use userline::types::Seq;
+
+const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+const BODY: &str = r#"{"type":"user.offline","timestamp":"2026-01-01T00:00:00.000Z","data":{"user":"ann","seq":2,"reason":"transport_close"}}"#;
+
+fn signed(timestamp_s: u64) -> String {
+    sign(&[parse_secret(SECRET).unwrap()], "pr_1", timestamp_s, BODY.as_bytes())
+}
+
+fn now_s() -> u64 {
+    Clock::start(Seq(0)).wall().0 / 1000
+}
+
+#[tokio::test]
+async fn a_signature_is_checked_without_any_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let (body, changed) = (dir.path().join("body"), dir.path().join("changed"));
+    fs::write(&body, BODY).unwrap();
+    fs::write(&changed, format!("{BODY}\n")).unwrap();
+    let verify = async |file: &str, at: u64, more: &[&str]| {
+        let (timestamp, signature) = (at.to_string(), signed(at));
+        let mut command = userline(&["hooks", "verify", "--id", "pr_1", "--timestamp", &timestamp]);
+        command.args(["--signature", &signature]).args(more).arg(file);
+        command.env("USERLINE_HOOK_SECRET", SECRET);
+        end_of(command).await
+    };
+    let (body, changed) = (body.to_str().unwrap(), changed.to_str().unwrap());
+
+    let good = verify(body, now_s(), &[]).await;
+    let old = verify(body, now_s() - 3600, &[]).await;
+    let old_enough = verify(body, now_s() - 3600, &["--tolerance", "2h"]).await;
+    let other = verify(changed, now_s(), &[]).await;
+
+    assert_eq!((good.code, good.out.as_str()), (Some(0), "the signature is good\n"));
+    assert_eq!(old.code, Some(1), "{}", old.err);
+    assert_eq!(old_enough.code, Some(0), "{}", old_enough.err);
+    assert_eq!(other.code, Some(1), "{}", other.err);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_not_repeated() {
+    let mut command = userline(&["hooks", "listen", "--port", "0"]);
+    command.env("USERLINE_HOOK_SECRET", "hush-hush");
+
+    let ended = end_of(command).await;
+
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("must be `whsec_`") && !ended.err.contains("hush"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn hooks_are_printed_as_they_arrive_and_forged_ones_refused() {
+    let mut command = userline(&["hooks", "listen", "--port", "0"]);
+    command.env("USERLINE_HOOK_SECRET", SECRET).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the program is there");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = async || timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let first = next().await;
+    let url = first.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
+    let client = client.unwrap();
+    let post = async |timestamp_s: u64, signature: String| {
+        let request = client
+            .post(format!("{url}hook"))
+            .header("webhook-id", "pr_1")
+            .header("webhook-timestamp", timestamp_s.to_string())
+            .header("webhook-signature", signature)
+            .body(BODY);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let now = now_s();
+
+    let good = post(now, signed(now)).await;
+    let good_line = next().await;
+    let forged = post(now, "v1,AAAA".to_owned()).await;
+    let forged_line = next().await;
+
+    assert_eq!(good, 204);
+    let expected = "2026-01-01T00:00:00.000Z  user.offline  ann  seq 2  reason transport_close  \
+                    id pr_1  [verified]";
+    assert_eq!(good_line, expected);
+    assert_eq!(forged, 401);
+    assert!(forged_line.contains("[REFUSED: no `v1` signature"), "{forged_line}");
+    child.kill().await.unwrap();
+}

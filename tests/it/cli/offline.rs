@@ -1,0 +1,140 @@
+//! Commands that need no server: configuration and tokens.
+
+use super::{SECRET, end_of, run, text, userline};
+use serde_json::value::RawValue;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use userline::auth::{Authenticator, Credentials};
+use userline::clock::Clock;
+use userline::config::{Config, Sources};
+use userline::types::Seq;
+
+#[tokio::test]
+async fn a_fresh_configuration_is_private_good_and_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("userline.toml");
+
+    let first = run(&["config", "init", text(&path)]).await;
+    let written = fs::read_to_string(&path).unwrap();
+    let second = run(&["config", "init", text(&path)]).await;
+    let check = run(&["config", "check", "--config", text(&path)]).await;
+
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(second.code, Some(2));
+    assert!(second.err.contains("exists and is not overwritten"), "{}", second.err);
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
+    assert_eq!((check.code, check.out.as_str()), (Some(0), "the configuration is good\n"));
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_ends_with_78_and_all_its_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bad.toml");
+    fs::write(&path, "[listen]\npublic = \"x\"\n[limits]\npayloads = 1\n").unwrap();
+
+    for command in [&["config", "check"][..], &["config", "show"], &["serve"]] {
+        let ended = run(&[command, &["--config", text(&path)]].concat()).await;
+
+        assert_eq!(ended.code, Some(78), "{command:?}");
+        assert_eq!(ended.out, "", "{command:?}");
+        for part in [
+            "listen.public = \"x\": must be an address such as 0.0.0.0:4000",
+            "bad.toml:2)",
+            "limits.payloads: is not a setting: did you mean `limits.payload`?",
+            "auth.jwt.secret: is missing",
+        ] {
+            assert!(ended.err.contains(part), "{part}: {}", ended.err);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_go_with_its_algorithms_is_found_by_check() {
+    let ended = run(&[
+        "config",
+        "check",
+        "--set",
+        "auth.jwt.public_key_file=tests/it/keys/es256.pub.pem",
+        "--set",
+        "auth.jwt.algorithms=ES384",
+    ])
+    .await;
+
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.err.contains("ES384 does not go with this EC public key"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn what_counts_is_shown_with_its_origin_and_without_secrets() {
+    let mut command = userline(&["config", "show", "--set", "presence.grace=3s"]);
+    command.env("USERLINE__AUTH__JWT__SECRET", SECRET).env("USERLINE__LOG__LEVEL", "debug");
+
+    let ended = end_of(command).await;
+
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    for line in [
+        "grace = \"3s\"  # --set presence.grace",
+        "level = \"debug\"  # USERLINE__LOG__LEVEL",
+        "secret = \"[hidden]\"  # USERLINE__AUTH__JWT__SECRET",
+        "public = \"0.0.0.0:4000\"  # default",
+    ] {
+        assert!(ended.out.lines().any(|it| it == line), "{line}: {}", ended.out);
+    }
+    assert!(!ended.out.contains(SECRET) && !ended.err.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_minted_token_is_accepted_by_the_server() {
+    let mut command = userline(&["token", "--user", "42", "--rooms", "a,b", "--ttl", "2m"]);
+    command.args(["--data", "{\"x\":1}"]).env("USERLINE__AUTH__JWT__SECRET", SECRET);
+
+    let ended = end_of(command).await;
+
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let sources = Sources::new().with_flag("test", "auth.jwt.secret", SECRET);
+    let config = Config::load(&sources).unwrap();
+    let auth: Box<RawValue> =
+        serde_json::from_str(&format!("{{\"token\":\"{}\"}}", ended.out.trim_end())).unwrap();
+    let credentials = Credentials { auth: Some(&auth), authorization: None };
+    let now = Clock::start(Seq(0)).wall();
+    let authenticator = Authenticator::new(config.auth).unwrap();
+    let identity = authenticator.authenticate(credentials, now).await.unwrap();
+    assert_eq!((identity.user.as_str(), identity.rooms.len()), ("42", 2));
+    let left = identity.expires_at.unwrap().0 - now.0;
+    assert!((60_000..=120_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn no_token_is_made_from_a_public_key() {
+    let ended = run(&[
+        "token",
+        "--user",
+        "42",
+        "--set",
+        "auth.jwt.public_key_file=tests/it/keys/rsa.pub.pem",
+        "--set",
+        "auth.jwt.algorithms=RS256",
+    ])
+    .await;
+
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("public key only"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn wrong_arguments_end_with_2() {
+    let wrong: [&[&str]; 6] = [
+        &[],
+        &["emit", "--user", "1"],
+        &["emit", "--user", "1", "event", "no json"],
+        &["users", "--state", "away", "--key", "k"],
+        &["token", "--user", ""],
+        &["users"],
+    ];
+    for args in wrong {
+        let ended = run(args).await;
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(!ended.err.is_empty(), "{args:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The admin API, asked by a backend.
+
+use super::server::KEY;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// The admin API of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    pub(crate) fn new(admin: SocketAddr) -> Self {
+        Self { base: format!("http://{admin}"), http: reqwest::Client::new() }
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let asked = self.http.get(format!("{}{path}", self.base)).bearer_auth(KEY).send().await;
+        asked.unwrap().text().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.text(path).await).unwrap()
+    }
+
+    /// Tries every waiting hook now, as an operator would after an outage.
+    pub(crate) async fn hurry_hooks(&self) {
+        let url = format!("{}/v1/hooks/replay", self.base);
+        let body = r#"{"endpoint":"default"}"#;
+        let asked = self.http.post(url).bearer_auth(KEY).body(body).send().await.unwrap();
+        assert_eq!(asked.status().as_u16(), 200);
+    }
+
+    /// Everybody who is online or lingering, with the state and the number of sockets.
+    pub(crate) async fn users(&self) -> BTreeMap<String, (String, u64)> {
+        let mut all = BTreeMap::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/v1/users?limit=1000{cursor}")).await;
+            for user in page["users"].as_array().unwrap() {
+                let state = user["state"].as_str().unwrap().to_owned();
+                let id = user["user"].as_str().unwrap().to_owned();
+                all.insert(id, (state, user["sockets"].as_u64().unwrap()));
+            }
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    }
+
+    /// The whole event log: `webhook_id` and body of each event.
+    pub(crate) async fn events(&self) -> Vec<(String, Value)> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.get(&format!("/v1/events?limit=1000&after={after}")).await;
+            let events = page["events"].as_array().unwrap();
+            if events.is_empty() {
+                return all;
+            }
+            for event in events {
+                let id = event["webhook_id"].as_str().unwrap().to_owned();
+                all.push((id, event["body"].clone()));
+            }
+            after = page["next"].as_u64().unwrap();
+        }
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = self.text("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("it is there");
+        line.trim().parse().unwrap()
+    }
+}

@@ -1,0 +1,118 @@
+//! The real program, killed, paused and restarted at will.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+pub(crate) const KEY: &str = "a-key-for-the-tests";
+/// 32 bytes, base64.
+pub(crate) const HOOK_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// The times of the configuration below, in milliseconds.
+pub(crate) const GRACE: u64 = 1000;
+pub(crate) const STARTUP_GRACE: u64 = 2000;
+/// Until a silent client is noticed: ping interval and timeout.
+pub(crate) const SILENCE: u64 = 2000;
+
+/// How long anything of the program may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    dir: PathBuf,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Server {
+    /// Starts on free ports, with the data in `dir`; ready when this returns.
+    pub(crate) async fn start(dir: &Path, hook_url: &str) -> Self {
+        let config = dir.join("userline.toml");
+        fs::write(&config, configuration(dir, hook_url)).unwrap();
+        let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_userline"))
+            .args(["serve", "--config", config.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut says = async |name: &str| -> SocketAddr {
+            let line = timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
+            let line = line.unwrap().unwrap_or_else(|| panic!("it did not start: {}", logged(dir)));
+            line.strip_prefix(name).expect("it says where it listens").parse().unwrap()
+        };
+        let (public, admin) = (says("public http://").await, says("admin http://").await);
+        Self { child, dir: dir.to_owned(), public, admin }
+    }
+
+    /// SIGKILL; over when this returns.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM; over when this returns.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.signal("-TERM").await;
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("it did not end: {}", logged(&self.dir))).unwrap()
+    }
+
+    pub(crate) async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
+        assert!(sent.success());
+    }
+}
+
+/// The end of what the servers in `dir` have logged.
+pub(crate) fn logged(dir: &Path) -> String {
+    let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+fn configuration(dir: &Path, hook_url: &str) -> String {
+    let data = dir.join("data");
+    format!(
+        r#"
+[listen]
+public = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+drain = "1s"
+[admin]
+keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
+[auth]
+mode = "trust"
+[presence]
+grace = "1s"
+startup_grace = "2s"
+# A busy machine may take more than a second between the end of a connection and the news of it; a true leak stays.
+sweep_interval = "3s"
+[hooks]
+url = "{hook_url}"
+secret = "{HOOK_SECRET}"
+timeout = "1s"
+allow_private = true
+[store]
+data_dir = "{}"
+[limits]
+stall = "2s"
+[socketio]
+ping_interval = "1s"
+ping_timeout = "1s"
+[log]
+level = "info"
+"#,
+        data.display()
+    )
+}
