@@ -1,0 +1,151 @@
+// Did it arrive? Acks, buffers, order, and requests that come twice.
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { ways } from "./lib/client.mjs";
+import { Proxy } from "./lib/proxy.mjs";
+import { scenario } from "./lib/scenario.mjs";
+import { until } from "./lib/wait.mjs";
+
+const to = { users: ["ann"] };
+const none = { recovery: { window: "0s" } };
+const bytes = (...values) => Buffer.from(values);
+const marked = (buffer) => ({ $binary: buffer.toString("base64") });
+
+describe("messages", { concurrency: 2 }, () => {
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`each device's ack is told, and who is missing (${way})`, {}, async (w) => {
+      const phone = await w.connect("ann", { transports });
+      const laptop = await w.connect("ann");
+      const deaf = await w.connect("bob", { transports });
+      phone.on("ask", (data, ack) => ack({ got: data }, [1, "é"]));
+      laptop.on("ask", (data, ack) => setTimeout(ack, 50));
+      const answer = await w.server.emit({
+        to: { users: ["ann", "bob", "cy"] }, event: "ask", data: { n: 1 }, ack: { timeout: "600ms" },
+      });
+      assert.equal(answer.matched, 3, JSON.stringify(answer));
+      assert.equal(answer.acked, 2, JSON.stringify(answer));
+      assert.equal(answer.met, false);
+      const of = (socket) => answer.acks.find((it) => it.socket === socket.id);
+      assert.deepEqual(of(phone).args, [{ got: { n: 1 } }, [1, "é"]]);
+      assert.deepEqual(of(laptop).args, []);
+      assert.ok(of(laptop).ms >= 45 && of(laptop).ms < 600, JSON.stringify(of(laptop)));
+      assert.deepEqual(answer.missing, [{ user: "bob", socket: deaf.id, why: "timeout" }]);
+      assert.deepEqual(answer.users.cy, { state: "offline", matched: 0, sent: 0 });
+      for (const socket of [phone, laptop, deaf]) assert.deepEqual(socket.ends, []);
+    });
+
+    for (const [recovery, config] of Object.entries({ "with recovery": {}, "without recovery": none })) {
+      scenario(`buffers arrive where they were put, and come back in acks (${way}, ${recovery})`, config, async (w) => {
+        const socket = await w.connect("ann", { transports });
+        socket.on("ask", (...args) => args.at(-1)({ deep: [args[0].list[1]] }, bytes(255, 0)));
+        const data = { a: 1, list: [marked(bytes(1, 2, 3)), marked(bytes())], "é": { deep: { b: marked(bytes(0, 128, 255)) } } };
+        await w.server.emit({ to, event: "buffers", data, binary: true });
+        await w.server.emit({ to, event: "plain", data });
+        await until("both", () => socket.heard.length === 2);
+        const [[, arrived], [, plain]] = socket.heard;
+        assert.deepEqual(arrived, { a: 1, list: [bytes(1, 2, 3), bytes()], "é": { deep: { b: bytes(0, 128, 255) } } });
+        assert.deepEqual(plain, data, "without `binary` it is JSON");
+
+        const big = Buffer.alloc(200_000, 7);
+        const request = { to, event: "ask", data: { list: [0, marked(big)] }, binary: true, ack: { timeout: "5s" } };
+        const { acks } = await w.server.emit(request);
+        assert.deepEqual(acks[0].args, [{ deep: [marked(big)] }, marked(bytes(255, 0))]);
+      });
+    }
+
+    scenario(`events with and without ack arrive in the order of their answers (${way})`, {}, async (w) => {
+      const socket = await w.connect("ann", { transports });
+      socket.on("n", (n, ack) => typeof ack === "function" && ack(n));
+      for (let n = 0; n < 200; n += 1) {
+        const ack = n % 3 === 0 ? { timeout: "5s", need: "any" } : undefined;
+        const binary = n % 5 === 0;
+        const answer = await w.server.emit({ to, event: "n", args: binary ? [n, marked(bytes(n))] : [n], binary, ack: binary ? undefined : ack });
+        assert.equal(answer.sent, 1);
+        if (answer.acks) assert.deepEqual(answer.acks[0].args, [n]);
+      }
+      const emits = Array.from({ length: 300 }, (_, n) => ({ to, event: "n", data: 200 + n }));
+      const batch = await w.server.api("POST", "/v1/emit/batch", { emits });
+      assert.ok(batch.body.results.every((it) => it.status === 200 && it.sent === 1), JSON.stringify(batch.body).slice(0, 300));
+      await until("all", () => socket.heard.length >= 500);
+      assert.deepEqual(socket.heard.map(([, n]) => n), Array.from({ length: 500 }, (_, n) => n));
+    });
+
+    scenario(`10,000 messages to a client that is cut off again and again arrive once each, in order (${way})`, {}, async (w) => {
+      const proxy = await Proxy.start(new URL(w.server.publicUrl).port);
+      w.after(() => proxy.close());
+      const socket = await w.connect("ann", { transports, url: proxy.url, reconnectionDelay: 20, reconnectionDelayMax: 40 });
+      const recovered = [];
+      socket.on("connect", () => recovered.push(socket.recovered));
+      const count = 10_000;
+      const chunk = 100;
+      for (let first = 0; first < count; first += chunk) {
+        const emits = Array.from({ length: chunk }, (_, n) => ({ to, event: "n", data: first + n }));
+        const sending = w.server.api("POST", "/v1/emit/batch", { emits });
+        const before = socket.ends.length;
+        const cutting = first % 1000 === 500 && until("the cut", () => socket.ends.length > before || proxy.cut(), 5000, 5);
+        const { status, body } = await sending;
+        await cutting;
+        assert.equal(status, 200, JSON.stringify(body).slice(0, 300));
+        // Each cut is over before the next: what is missed stays within what is kept.
+        if (first % 1000 === 900) await until("the client to be back", () => socket.connected && socket.heard.length >= first);
+      }
+      await until("all of them", () => socket.heard.length >= count, 30_000);
+      assert.equal(socket.heard.findIndex(([, value], n) => value !== n), -1, "in order, once each, none missing");
+      assert.equal(socket.heard.length, count);
+      assert.ok(recovered.length >= 5 && recovered.every(Boolean), `recovered: ${recovered}`);
+    }, { timeout: 120_000 });
+  }
+
+  scenario("a client that is cut off does not ack, and the answer says so at once", {}, async (w) => {
+    const proxy = await Proxy.start(new URL(w.server.publicUrl).port);
+    w.after(() => proxy.close());
+    const socket = await w.connect("ann", { url: proxy.url, transports: ["websocket"] });
+    const id = socket.id;
+    socket.on("ask", () => proxy.cut());
+    const began = performance.now();
+    const answer = await w.server.emit({ to, event: "ask", ack: { timeout: "30s" } });
+    assert.deepEqual(answer.missing, [{ user: "ann", socket: id, why: "disconnected" }]);
+    assert.ok(performance.now() - began < 5000);
+  });
+
+  scenario("a client that disconnects from its namespace does not ack", {}, async (w) => {
+    const socket = await w.connect("ann");
+    socket.on("ask", () => socket.disconnect());
+    const answer = await w.server.emit({ to, event: "ask", ack: { timeout: "30s" } });
+    assert.equal(answer.missing[0].why, "disconnected");
+  });
+
+  scenario("the first device is enough when any is needed", {}, async (w) => {
+    const fast = await w.connect("ann");
+    await w.connect("ann");
+    fast.on("ask", (ack) => ack("me"));
+    const answer = await w.server.emit({ to, event: "ask", ack: { timeout: 30_000, need: "any" } });
+    assert.equal(answer.met, true);
+    assert.deepEqual(answer.acks.map((it) => [it.socket, it.args]), [[fast.id, ["me"]]]);
+    assert.deepEqual(answer.missing.map((it) => it.why), ["cancelled"]);
+  });
+
+  scenario("acks in another namespace, and from a hundred devices", { socketio: { namespaces: ["/", "/chat"] } }, async (w) => {
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => w.connect("ann", { namespace: "/chat", transports: ["websocket"] })));
+    for (const socket of sockets) socket.on("ask", (data, ack) => ack(socket.id));
+    const answer = await w.server.emit({ to, namespace: "/chat", event: "ask", data: 1, ack: { timeout: "10s" } });
+    assert.equal(answer.acked, 100, JSON.stringify(answer.missing));
+    for (const { socket, args } of answer.acks) assert.deepEqual(args, [socket]);
+  });
+
+  scenario("a request that is sent twenty times with one Idempotency-Key is done once", {}, async (w) => {
+    const socket = await w.connect("ann");
+    socket.on("ask", (ack) => setTimeout(() => ack("once"), 200));
+    const send = () => w.server.api("POST", "/v1/emit", { to, event: "ask", ack: { timeout: "5s" } }, { "idempotency-key": "order-7" });
+    const answers = await Promise.all(Array.from({ length: 20 }, send));
+    for (const answer of answers) assert.deepEqual(answer.body, answers[0].body);
+    assert.deepEqual(answers[0].body.acks[0].args, ["once"]);
+    assert.equal(answers.filter((it) => it.headers.get("idempotent-replayed") === "true").length, 19);
+    const other = await w.server.api("POST", "/v1/emit", { to, event: "other" }, { "idempotency-key": "order-7" });
+    assert.equal(other.status, 409);
+    assert.equal(other.body.error.code, "idempotency_mismatch");
+    await w.server.emit({ to, event: "end" });
+    await until("the end", () => socket.heard.some(([event]) => event === "end"));
+    assert.deepEqual(socket.heard.map(([event]) => event), ["ask", "end"]);
+  });
+});

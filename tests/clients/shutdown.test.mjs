@@ -1,0 +1,45 @@
+// SIGTERM: an orderly stop after which every stock client comes back to the next process, and nobody was offline.
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { ways } from "./lib/client.mjs";
+import { scenario } from "./lib/scenario.mjs";
+import { steadily, until } from "./lib/wait.mjs";
+
+const CLIENTS = 30;
+
+describe("graceful stop", { concurrency: 2 }, () => {
+  const config = { listen: { drain: "2s" }, presence: { grace: "10s", startup_grace: "8s" } };
+  scenario("clients come back to the restarted server and no hook is sent", config, async (w) => {
+    const kinds = Object.values(ways);
+    const tabs = await Promise.all(
+      Array.from({ length: CLIENTS }, (_, n) => w.connect(`user-${n}`, { transports: kinds[n % kinds.length] })),
+    );
+    await until("the online hooks", () => w.hooks.events.length === CLIENTS);
+
+    const start = performance.now();
+    const stop = w.server.term(4000);
+    const ready = await until("readiness to go", async () => {
+      const status = await fetch(`${w.server.adminUrl}/readyz`).then((it) => it.status, () => "gone");
+      return status !== 200 && { status };
+    }, 1000, 5);
+    assert.equal(ready.status, 503, "not ready, and says so before the listener is gone");
+    await stop;
+    assert.ok(performance.now() - start < 4000, "drain + 2 s");
+
+    await w.server.up();
+    await until("everybody to be back", () => tabs.every((it) => it.connected), 8000);
+    for (const tab of tabs) assert.ok(!tab.ends.includes("io server disconnect"), `${tab.ends}`);
+    await steadily("no further hook", () => w.hooks.events.length === CLIENTS, 9000);
+  });
+
+  scenario("a server without clients stops at once, and starts again on the same folder", {}, async (w) => {
+    const start = performance.now();
+    await w.server.term(3000);
+    assert.ok(performance.now() - start < 2000);
+    await w.server.up();
+    const tab = await w.connect("ann");
+    await w.hooks.wait("ann", "user.online");
+    tab.disconnect();
+    await w.hooks.wait("ann", "user.offline");
+  });
+});
