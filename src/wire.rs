@@ -332,7 +332,9 @@ impl Wire {
         state.phase = Phase::Finishing(reason);
         match state.transport {
             Transport::WebSocket => {
-                if self.transmit(&mut state, &Bytes::from_static(&CLOSE_FRAME)) != Sent::Yes {
+                let goodbye = Bytes::from_static(&CLOSE_FRAME);
+                let is_said = state.lane.said_goodbye();
+                if !is_said && self.transmit(&mut state, &goodbye) != Sent::Yes {
                     return;
                 }
                 if state.lane.is_clear() {

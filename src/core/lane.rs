@@ -48,6 +48,7 @@ pub struct Lane {
     /// Bytes in `held` and `pending`.
     queued: usize,
     queued_max: usize,
+    said_goodbye: bool,
 }
 
 /// What becomes of an event.
@@ -91,6 +92,7 @@ impl Lane {
             pending: VecDeque::new(),
             queued: 0,
             queued_max,
+            said_goodbye: false,
         }
     }
 
@@ -144,6 +146,11 @@ impl Lane {
         self.queued += bytes.len();
         self.pending.push_back(bytes);
         Ok(())
+    }
+
+    /// The engine's own close frame has gone by: a second one would break the protocol.
+    pub fn said_goodbye(&self) -> bool {
+        self.said_goodbye
     }
 
     /// Nothing is pending: the next frame may be written at once.
@@ -220,7 +227,8 @@ impl Lane {
                 self.attachments -= 1;
                 self.passed = self.passed.wrapping_add(u32::from(self.attachments == 0));
             }
-            Content::Binary(_) | Content::Close | Content::Other => {}
+            Content::Close => self.said_goodbye = true,
+            Content::Binary(_) | Content::Other => {}
         }
         Passed::Frame(frame)
     }

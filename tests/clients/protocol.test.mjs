@@ -119,6 +119,23 @@ describe("protocol", { concurrency: 3 }, () => {
     assert.ok(plain.status >= 400 && plain.status < 500, `${plain.status}`);
   });
 
+  scenario("a goodbye by WebSocket is answered with one close frame, and the connection ends", {}, async (w) => {
+    for (const farewell of [[], ["41"]]) {
+      const ws = new WebSocket(wsUrl(w.server));
+      const packets = [];
+      ws.on("message", (data) => packets.push(data.toString()));
+      await until("the handshake", () => packets.some((it) => it.startsWith("0")));
+      ws.send(`40${JSON.stringify({ token: w.server.token("ann") })}`);
+      await until("the first ping and the session", () => packets.includes("2") && packets.some((it) => it.includes("userline:session")));
+      const bytes = [];
+      ws._socket.on("data", (piece) => bytes.push(piece));
+      for (const packet of farewell) ws.send(packet);
+      ws.close();
+      await until("the end", () => ws.readyState === WebSocket.CLOSED);
+      assert.equal(Buffer.concat(bytes).toString("hex"), "8800");
+    }
+  });
+
   scenario("the admin API is not on the public listener", {}, async (w) => {
     for (const route of ["/v1/users", "/metrics", "/console/app.js", "/readyz"]) {
       const response = await fetch(w.server.publicUrl + route, { headers: { authorization: `Bearer ${w.server.key}` } });

@@ -111,6 +111,16 @@ fn attachments_stay_with_their_packet() {
 }
 
 #[test]
+fn the_engines_goodbye_is_noticed() {
+    let mut lane = connected();
+    assert!(!lane.said_goodbye());
+
+    assert_eq!(lane.engine(&[0x88, 0]), Ok(Step::Done));
+
+    assert!(lane.said_goodbye());
+}
+
+#[test]
 fn at_the_bound_nothing_more_is_taken() {
     let event = text("42[1]");
     let mut lane = Lane::new(text("0{}"), event.len() * 2);
