@@ -15,7 +15,7 @@ url=${USERLINE_URL:-http://127.0.0.1:4001}
 
 # Both are put into JSON between quotes; a name that could end its quotes could address somebody else.
 case $user$event in
-  *[\"\\]*) printf '%s\n' 'emit.sh: USER and EVENT must be without " and \' >&2; exit 2 ;;
+  *[\"\\]*) printf '%s\n' 'emit.sh: USER and EVENT must be without quotes and backslashes' >&2; exit 2 ;;
 esac
 
 # The key goes through a file descriptor: on the command line every user of this machine could read it.

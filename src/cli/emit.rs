@@ -40,7 +40,7 @@ pub(super) struct EmitArgs {
     /// Drop it for clients that are not ready to take it at once
     #[arg(long)]
     volatile: bool,
-    /// {"$binary": "<base64>"} anywhere in the arguments becomes a buffer
+    /// `{"$binary": "BASE64"}` anywhere in the arguments becomes a buffer
     #[arg(long)]
     binary: bool,
     /// Ask every socket for an ack, wait this long, and print who acked; such as 3s, at most 60s
