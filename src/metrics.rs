@@ -90,13 +90,13 @@ pub const TABLE: &[Metric] = &[
         "userline_http_connections_refused_total",
         "HTTP connections closed at once: public ones over `limits.connections`, admin ones over 1024.",
     ),
-    labelled(
-        "userline_inbox_items_total",
-        "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
-    ),
     counter(
         "userline_idempotent_replays_total",
         "Requests with an `Idempotency-Key` that were answered as before and not done again.",
+    ),
+    labelled(
+        "userline_inbox_items_total",
+        "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
     ),
     counter(
         "userline_origins_refused_total",

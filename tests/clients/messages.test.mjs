@@ -7,7 +7,7 @@ import { scenario } from "./lib/scenario.mjs";
 import { until } from "./lib/wait.mjs";
 
 const to = { users: ["ann"] };
-const none = { recovery: { window: "0s" } };
+const recovering = { recovery: { window: "2m" } };
 const bytes = (...values) => Buffer.from(values);
 const marked = (buffer) => ({ $binary: buffer.toString("base64") });
 
@@ -34,7 +34,7 @@ describe("messages", { concurrency: 2 }, () => {
       for (const socket of [phone, laptop, deaf]) assert.deepEqual(socket.ends, []);
     });
 
-    for (const [recovery, config] of Object.entries({ "with recovery": {}, "without recovery": none })) {
+    for (const [recovery, config] of Object.entries({ "with recovery": recovering, "without recovery": {} })) {
       scenario(`buffers arrive where they were put, and come back in acks (${way}, ${recovery})`, config, async (w) => {
         const socket = await w.connect("ann", { transports });
         socket.on("ask", (...args) => args.at(-1)({ deep: [args[0].list[1]] }, bytes(255, 0)));
@@ -70,7 +70,7 @@ describe("messages", { concurrency: 2 }, () => {
       assert.deepEqual(socket.heard.map(([, n]) => n), Array.from({ length: 500 }, (_, n) => n));
     });
 
-    scenario(`10,000 messages to a client that is cut off again and again arrive once each, in order (${way})`, {}, async (w) => {
+    scenario(`10,000 messages to a client that is cut off again and again arrive once each, in order (${way})`, recovering, async (w) => {
       const proxy = await Proxy.start(new URL(w.server.publicUrl).port);
       w.after(() => proxy.close());
       const socket = await w.connect("ann", { transports, url: proxy.url, reconnectionDelay: 20, reconnectionDelayMax: 40 });

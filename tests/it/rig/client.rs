@@ -2,6 +2,7 @@
 
 use super::Random;
 use super::proxy::{Flow, Proxy};
+use super::server::token;
 use super::truth::{State, Truth};
 use link::Link;
 use parking_lot::Mutex;
@@ -56,6 +57,7 @@ pub(crate) struct Tab {
 #[derive(Debug)]
 struct Inner {
     user: String,
+    token: String,
     index: usize,
     transport: Transport,
     proxy: Proxy,
@@ -79,6 +81,7 @@ impl Tab {
         let index = truth.add(user);
         let inner = Arc::new(Inner {
             user: user.to_owned(),
+            token: token(user),
             index,
             transport,
             proxy: proxy.clone(),
@@ -207,7 +210,7 @@ impl Inner {
     }
 
     fn auth(&self) -> Value {
-        let mut auth = json!({"user": self.user});
+        let mut auth = json!({"token": self.token});
         let (pid, offset) = self.session.lock().clone();
         if let Some(pid) = pid {
             auth["pid"] = pid.into();

@@ -1,5 +1,6 @@
 //! The real program, killed, paused and restarted at will.
 
+use jsonwebtoken::Algorithm;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,16 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use userline::auth::{Grant, mint};
+use userline::clock::Clock;
+use userline::config::{JwtConfig, JwtKey};
+use userline::types::{Secret, Seq, UserId};
 
 pub(crate) const KEY: &str = "a-key-for-the-tests";
 /// 32 bytes, base64.
 pub(crate) const HOOK_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+const JWT_SECRET: &str = "a-secret-for-the-tokens-of-the-tests";
 
 /// The times of the configuration below, in milliseconds.
 pub(crate) const GRACE: u64 = 1000;
@@ -74,6 +81,22 @@ impl Server {
     }
 }
 
+/// A token that makes its bearer `user`, for longer than any test runs.
+pub(crate) fn token(user: &str) -> String {
+    let config = JwtConfig {
+        key: JwtKey::Secret(Secret::new(JWT_SECRET.as_bytes().to_vec())),
+        algorithms: vec![Algorithm::HS256],
+        issuer: None,
+        audience: None,
+        user_claim: "sub".to_owned(),
+        rooms_claim: "rooms".to_owned(),
+        leeway: Duration::ZERO,
+    };
+    let user = UserId::parse(user).unwrap();
+    let grant = Grant { user, rooms: Vec::new(), ttl: Duration::from_hours(1), data: None };
+    mint(&config, grant, Clock::start(Seq(0)).wall()).unwrap()
+}
+
 /// The end of what the servers in `dir` have logged.
 pub(crate) fn logged(dir: &Path) -> String {
     let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
@@ -91,8 +114,8 @@ admin = "127.0.0.1:0"
 drain = "1s"
 [admin]
 keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth]
-mode = "trust"
+[auth.jwt]
+secret = "{JWT_SECRET}"
 [presence]
 grace = "1s"
 startup_grace = "2s"
@@ -103,6 +126,8 @@ url = "{hook_url}"
 secret = "{HOOK_SECRET}"
 timeout = "1s"
 allow_private = true
+[recovery]
+window = "2m"
 [store]
 data_dir = "{}"
 [limits]
