@@ -12,6 +12,7 @@
 //!                              ▲ events, already encoded
 //! ```
 
+mod accepted;
 mod acks;
 mod address;
 mod connections;
@@ -26,6 +27,7 @@ mod upgrade;
 mod vitals;
 mod websocket;
 
+pub use accepted::Accepted;
 pub use acks::{AwaitedAck, TooManyAcks};
 pub use connections::Connections;
 pub use door::{Door, DoorConfig};

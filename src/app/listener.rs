@@ -1,7 +1,7 @@
 //! Accepting connections: one loop for both listeners.
 
 use crate::tasks::Tasks;
-use crate::wire::ClientAddress;
+use crate::wire::{Accepted, ClientAddress};
 use axum::Router;
 use axum::body::Body;
 use http::Request;
@@ -92,7 +92,7 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

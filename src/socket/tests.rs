@@ -14,7 +14,7 @@ use crate::registry::{Counts, Registry};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
-use crate::wire::{ClientAddress, Connections, DoorConfig};
+use crate::wire::{Accepted, ClientAddress, Connections, DoorConfig};
 use axum::Router;
 use axum::body::Body;
 use futures_util::future::join_all;
@@ -139,8 +139,9 @@ async fn serve(router: Router, stream: TcpStream, peer: SocketAddr) {
         request.extensions_mut().insert(ClientAddress(peer));
         router.clone().call(request.map(Body::new))
     });
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
+        .with_upgrades();
     connection.await.ok();
 }
 

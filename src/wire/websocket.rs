@@ -2,7 +2,7 @@
 
 use super::door::Door;
 use super::handshake::Refusal;
-use super::{Transport, Wire, WireIo, upgrade};
+use super::{Accepted, Transport, Wire, WireIo, upgrade};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -68,11 +68,11 @@ fn on_upgrade(parts: &mut Parts) -> OnUpgrade {
 async fn take_stream(on_upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
     let upgraded = tokio::time::timeout(SWITCH_TIMEOUT, on_upgrade).await.ok()?.ok()?;
     // The type must be the one the listener gave to hyper; a test of the real listener holds this.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-        tracing::error!("an upgraded connection is not a TCP stream");
+    let Ok(parts) = upgraded.downcast::<TokioIo<Accepted>>() else {
+        tracing::error!("an upgraded connection is not the accepted one");
         return None;
     };
-    Some((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
+    Some((parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
 fn switching(parts: &Parts) -> Response<Full<Bytes>> {

@@ -140,6 +140,35 @@ async fn a_client_that_does_not_send_its_body_is_refused_in_time_and_its_connect
 }
 
 #[tokio::test]
+async fn an_answer_that_is_given_before_the_request_is_whole_arrives_all_the_same() {
+    let server = Server::start(10).await;
+    let body = vec![b'x'; 8_000_000];
+    let head = format!("POST /none HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut client = server.client(head.as_bytes()).await;
+
+    client.write_all(&body).await.unwrap();
+    let (_, said) = closed_after(&mut client).await;
+
+    assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_end_its_side_does_not_keep_its_place() {
+    let server = Server::start(1).await;
+    let request = b"GET /none HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let clock = Clock::start(Seq(0));
+    let mut client = server.client(request).await;
+    let (_, said) = closed_after(&mut client).await;
+    assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+
+    while server.client(request).await.read(&mut [0; 100]).await.unwrap_or(0) == 0 {
+        tokio::time::sleep(SECOND).await;
+    }
+    let passed = clock.now().since(crate::types::Timestamp(0));
+    assert!(is_about(passed, Duration::from_secs(5)), "{passed:?}");
+}
+
+#[tokio::test]
 async fn a_websocket_gives_its_place_back_and_its_stream_to_the_engine() {
     let server = Server::start(1).await;
     let handshake = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: a\r\n\

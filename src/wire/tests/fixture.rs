@@ -5,7 +5,7 @@ use crate::config::{LimitsConfig, Origins, SocketIoConfig};
 use crate::core::frame;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
-use crate::wire::{ClientAddress, Connections, Door, DoorConfig, Wire, WireIo};
+use crate::wire::{Accepted, ClientAddress, Connections, Door, DoorConfig, Wire, WireIo};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http_body_util::Full;
@@ -109,8 +109,9 @@ async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
         let door = door.clone();
         async move { Ok::<http::Response<Full<Bytes>>, io::Error>(door.answer(request).await) }
     });
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
+        .with_upgrades();
     connection.await.ok();
 }
 
