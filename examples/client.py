@@ -20,7 +20,9 @@ sio = socketio.Client(handle_sigint=False)
 
 
 def say(*what):
-    print(*what, flush=True)
+    """One line, whole: handlers run in threads of their own."""
+    sys.stdout.write(" ".join(map(str, what)) + "\n")
+    sys.stdout.flush()
 
 
 def credentials():

@@ -2,6 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { once as onceEvent } from "node:events";
 import http from "node:http";
+import { reset } from "./reset.mjs";
 import { until } from "./wait.mjs";
 
 export class HookReceiver {
@@ -51,7 +52,7 @@ export class HookReceiver {
       return;
     }
     if (this.mode === "reset") {
-      req.socket.resetAndDestroy();
+      reset(req.socket);
       return;
     }
     attempt.status = this.mode === "ok" ? 204 : this.mode;

@@ -1,6 +1,7 @@
 // A TCP proxy that can be cruel: cut, stall and half-open connections at the level of bytes.
 import { once } from "node:events";
 import net from "node:net";
+import { reset } from "./reset.mjs";
 
 export class Proxy {
   #pairs = new Set();
@@ -23,7 +24,7 @@ export class Proxy {
   }
 
   #join(front) {
-    if (this.refusing) return front.resetAndDestroy();
+    if (this.refusing) return reset(front);
     this.connections += 1;
     const back = net.connect({ port: this.target, host: "127.0.0.1", allowHalfOpen: true });
     const pair = { front, back, lost: false };
@@ -52,8 +53,8 @@ export class Proxy {
   /** Cuts every connection on both sides with RST. */
   cut() {
     for (const { front, back } of this.#pairs) {
-      front.resetAndDestroy();
-      back.resetAndDestroy();
+      reset(front);
+      reset(back);
     }
     this.#pairs.clear();
   }
@@ -62,7 +63,7 @@ export class Proxy {
   halfOpen() {
     for (const pair of this.#pairs) {
       pair.lost = true;
-      pair.front.resetAndDestroy();
+      reset(pair.front);
     }
   }
 
