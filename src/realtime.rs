@@ -21,7 +21,7 @@ use crate::registry::{Registry, Socket};
 use crate::store::Inboxes;
 use crate::tasks::Tasks;
 use crate::types::Namespace;
-use crate::wire::Connections;
+use crate::wire::{Connections, Pump};
 use history::Visit;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ use std::sync::atomic::AtomicU64;
 pub struct Realtime {
     registry: Registry,
     connections: Connections,
+    /// Writes to the many.
+    pump: Pump,
     recoveries: Recoveries<Arc<Socket>>,
     authenticator: Arc<Authenticator>,
     clock: Clock,
@@ -59,6 +61,7 @@ impl Realtime {
         Self {
             registry,
             connections,
+            pump: Pump::start(&inbox.tasks),
             recoveries,
             authenticator,
             clock,

@@ -32,6 +32,9 @@ use std::time::Duration;
 /// Sockets of one user; a second one is rare, a third rarer.
 pub type UserSockets = SmallVec<[Arc<Socket>; 2]>;
 
+/// Sockets of one room, at one moment.
+pub type Sockets = Arc<[Arc<Socket>]>;
+
 /// Who is here. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -160,19 +163,19 @@ impl Registry {
     }
 
     /// The sockets in a room, in no particular order.
-    pub fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
+    pub fn room(&self, namespace: &Namespace, room: &Room) -> Sockets {
         self.inner.rooms.members(namespace, room)
     }
 
     /// All sockets of a namespace, in no particular order.
-    pub fn everyone(&self, namespace: &Namespace) -> Vec<Arc<Socket>> {
+    pub fn everyone(&self, namespace: &Namespace) -> Sockets {
         self.inner.rooms.members(namespace, &Room::everyone())
     }
 
     /// The socket of `namespace` with this id. Somebody may have been granted a room that is named like it: being in
     /// there is not being it.
     pub fn socket_in(&self, namespace: &Namespace, id: SocketId) -> Option<Arc<Socket>> {
-        self.room(namespace, &Room::of_socket(id)).into_iter().find(|socket| socket.id == id)
+        self.room(namespace, &Room::of_socket(id)).iter().find(|socket| socket.id == id).cloned()
     }
 
     /// The socket with this id, in whichever of `namespaces` it is.

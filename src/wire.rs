@@ -23,6 +23,7 @@ mod io;
 mod origin;
 mod outgoing;
 mod polling;
+mod pump;
 mod upgrade;
 mod vitals;
 mod websocket;
@@ -33,12 +34,14 @@ pub use connections::Connections;
 pub use door::{Door, DoorConfig};
 pub use facts::{ClientAddress, Facts};
 pub use io::WireIo;
+pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
 use crate::core::lane::{Admission, Lane};
 use crate::tasks::Tasks;
 use crate::types::{Ending, Namespace, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};
+use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use socket2::SockRef;
@@ -129,8 +132,7 @@ struct State {
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
     peer_ended: bool,
-    /// Somebody is bound to write what is pending.
-    flushing: bool,
+    flushing: Flushing,
     /// It began by polling.
     is_upgraded: bool,
     /// How it ends, once that is known.
@@ -294,7 +296,10 @@ impl Wire {
     /// Takes an event like [`Wire::send`] or [`Wire::send_volatile`], but leaves the writing to [`Wire::flush_queued`]:
     /// short enough to be called while others wait.
     pub fn queue(&self, event: &Bytes, is_volatile: bool) -> Sent {
-        let mut state = self.lock();
+        self.queue_locked(&mut self.lock(), event, is_volatile)
+    }
+
+    fn queue_locked(&self, state: &mut State, event: &Bytes, is_volatile: bool) -> Sent {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
@@ -304,16 +309,17 @@ impl Wire {
         match state.lane.admit(event) {
             Admission::Go if state.lane.push(event.clone()).is_ok() => Sent::Yes,
             Admission::Held => Sent::Yes,
-            Admission::Go | Admission::Full => self.overflow(&mut state),
+            Admission::Go | Admission::Full => self.overflow(state),
         }
     }
 
     /// Writes what was queued, as far as the client takes it now.
     pub fn flush_queued(self: &Arc<Self>) {
         let mut state = self.lock();
-        if !state.flushing && !self.flush_some(&mut state) {
-            self.flush_soon(&mut state);
+        if state.flushing == Flushing::Queued {
+            state.flushing = Flushing::None;
         }
+        self.flush_now(&mut state);
     }
 
     /// Closes the connection at once, from anywhere. A stock client comes back by itself.

@@ -10,16 +10,19 @@ use crate::core::packet;
 use crate::core::presence::Status;
 use crate::core::recovery::{Audience, Recovery};
 use crate::entropy;
-use crate::registry::Socket;
+use crate::registry::{Socket, Sockets};
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
-use crate::wire::Wire;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use run::{Handing, Run, Tally};
 use std::sync::Arc;
 
-/// Sockets served between two yields, so that one large room does not hold up everybody else.
+/// Sockets written to between two yields, so that one large room does not hold up everybody else.
 const SLICE: usize = 128;
+/// The same for sockets whose event is only queued.
+const QUEUE_SLICE: usize = 4096;
+/// Sockets of one name that are written to at once: an emit to one user is no work for the pump.
+const FEW: usize = 16;
 
 /// An event and who it is for.
 #[derive(Debug, Clone)]
@@ -66,7 +69,7 @@ type Users = Vec<(UserId, UserEmitted)>;
 
 /// The sockets of one name of the target, and the user if that is one.
 struct Named {
-    sockets: Vec<Arc<Socket>>,
+    sockets: Sockets,
     user: Option<(UserId, Status)>,
 }
 
@@ -81,9 +84,7 @@ impl Realtime {
     pub(super) async fn emit_as(&self, id: String, emit: &Emit) -> Emitted {
         let name = serde_json::Value::from(emit.event.as_str()).to_string();
         let (tally, users) = if let Some(recovery) = self.recoveries.of(&emit.namespace) {
-            let (tally, users, wires) = self.hand_over(emit, &name, recovery);
-            flush(&wires).await;
-            (tally, users)
+            self.hand_over(emit, &name, recovery)
         } else {
             let event = packet::event(&emit.namespace, &name, &emit.payload, None);
             self.write(emit, &event).await
@@ -92,37 +93,51 @@ impl Realtime {
         Emitted { id, matched: tally.matched, sent: tally.sent, users }
     }
 
-    /// Where there is no recovery: writes to one connection after the other.
+    /// Where there is no recovery: writes to few, has the pump write to many.
     async fn write(&self, emit: &Emit, event: &Bytes) -> (Tally, Users) {
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
         let mut since_yield = 0;
         for Named { sockets, user } in self.named(emit) {
             let before = run.tally();
-            for socket in &sockets {
-                run.hand_to(socket, event, Handing::Write);
-                since_yield += 1;
-                if since_yield == SLICE {
+            if sockets.len() <= FEW {
+                sockets.iter().for_each(|it| run.hand_to(it, event, Handing::Write));
+                since_yield += sockets.len();
+                if SLICE <= since_yield {
                     since_yield = 0;
                     tokio::task::yield_now().await;
                 }
+            } else {
+                self.queue(&mut run, &sockets, event).await;
             }
             users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
         }
         (run.tally(), users)
     }
 
-    /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect. The
-    /// writing is left to the caller.
+    /// Queues for many; they are written to afterwards.
+    async fn queue(&self, run: &mut Run<'_>, sockets: &[Arc<Socket>], event: &Bytes) {
+        let mut batch = self.pump.batch();
+        for slice in sockets.chunks(QUEUE_SLICE) {
+            for socket in slice {
+                run.hand_to(socket, event, Handing::Queue(&mut batch));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
+    /// queued is written after.
     fn hand_over(
         &self,
         emit: &Emit,
         name: &str,
         recovery: &Mutex<Recovery<Arc<Socket>>>,
-    ) -> (Tally, Users, Vec<Arc<Wire>>) {
+    ) -> (Tally, Users) {
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
-        let mut wires = Vec::new();
+        // Writes when the lock is free again: it was declared before it.
+        let mut batch = self.pump.batch();
         let encode =
             |offset: &str| packet::event(&emit.namespace, name, &emit.payload, Some(offset));
         let mut recovery = recovery.lock();
@@ -136,14 +151,12 @@ impl Realtime {
         let number = recovery.head().number();
         for Named { sockets, user } in self.named(emit) {
             let before = run.tally();
-            for socket in &sockets {
-                if run.hand_to(socket, &event, Handing::Queue(number)) {
-                    wires.push(Arc::clone(&socket.wire));
-                }
+            for socket in &*sockets {
+                run.hand_to(socket, &event, Handing::Logged(&mut batch, number));
             }
             users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
         }
-        (run.tally(), users, wires)
+        (run.tally(), users)
     }
 
     /// The sockets of the target, name by name; one socket may come several times.
@@ -170,14 +183,4 @@ pub(super) fn fresh_id() -> String {
     let mut id = entropy::token();
     id.insert_str(0, "msg_");
     id
-}
-
-/// Writes what was queued, in slices.
-async fn flush(wires: &[Arc<Wire>]) {
-    for (index, slice) in wires.chunks(SLICE).enumerate() {
-        if 0 < index {
-            tokio::task::yield_now().await;
-        }
-        slice.iter().for_each(Wire::flush_queued);
-    }
 }

@@ -43,7 +43,7 @@ impl Realtime {
 
     /// The sockets in a room.
     pub fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
-        self.registry.room(namespace, room)
+        self.registry.room(namespace, room).to_vec()
     }
 
     /// The socket with this id.

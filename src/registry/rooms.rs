@@ -3,7 +3,7 @@
 //! The engine's own rooms are not used: events do not go through the engine, and a second index would have to agree
 //! with this one.
 
-use super::Socket;
+use super::{Socket, Sockets};
 use crate::types::{Namespace, Room, SocketId};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -21,6 +21,9 @@ pub(super) struct Rooms {
 struct Members {
     kind: Kind,
     sockets: IndexMap<SocketId, Arc<Socket>>,
+    /// The same as one piece, for emits; forgotten when somebody comes or goes. An emit to thousands would else touch
+    /// each of them once more, only to make a list.
+    list: Option<Sockets>,
 }
 
 /// How a room came to be.
@@ -36,10 +39,12 @@ impl Rooms {
     /// Puts a socket into a room; twice is once.
     pub(super) fn join(&self, socket: &Arc<Socket>, room: &Room, kind: Kind) {
         let key = (socket.namespace.clone(), room.clone());
-        let mut members = self
-            .by_name
-            .entry(key)
-            .or_insert_with(|| Members { kind, sockets: IndexMap::with_capacity(1) });
+        let mut members = self.by_name.entry(key).or_insert_with(|| Members {
+            kind,
+            sockets: IndexMap::with_capacity(1),
+            list: None,
+        });
+        members.list = None;
         members.sockets.insert(socket.id, Arc::clone(socket));
         socket.note_joined(room);
     }
@@ -49,6 +54,7 @@ impl Rooms {
         for room in socket.take_rooms() {
             let key = (socket.namespace.clone(), room);
             let Entry::Occupied(mut entry) = self.by_name.entry(key) else { continue };
+            entry.get_mut().list = None;
             entry.get_mut().sockets.swap_remove(&socket.id);
             if entry.get().sockets.is_empty() {
                 entry.remove();
@@ -57,10 +63,15 @@ impl Rooms {
     }
 
     /// The sockets in a room.
-    pub(super) fn members(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
+    pub(super) fn members(&self, namespace: &Namespace, room: &Room) -> Sockets {
         let key = (namespace.clone(), room.clone());
-        let members = self.by_name.get(&key);
-        members.map(|it| it.sockets.values().cloned().collect()).unwrap_or_default()
+        let known = self.by_name.get(&key).and_then(|it| it.list.clone());
+        known.unwrap_or_else(|| {
+            let Some(mut members) = self.by_name.get_mut(&key) else { return Sockets::default() };
+            let list: Sockets = members.sockets.values().cloned().collect();
+            members.list = (1 < list.len()).then(|| Arc::clone(&list));
+            list
+        })
     }
 
     /// Rooms, all kinds together.

@@ -3,6 +3,7 @@
 use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
 use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
+use super::outgoing::Flushing;
 use super::vitals::Traffic;
 use super::{Connections, Facts, Phase, Polling, State, Transport, Wire, WireIo, WireLimits};
 use super::{polling, websocket};
@@ -178,7 +179,7 @@ impl Door {
             accepts: SmallVec::new(),
             acks: Vec::new(),
             peer_ended: false,
-            flushing: false,
+            flushing: Flushing::None,
             is_upgraded: false,
             ending: None,
             close_code: None,

@@ -12,6 +12,18 @@ use tokio::net::tcp::OwnedWriteHalf;
 /// Buffers handed to the kernel in one write.
 const SLICES_MAX: usize = 64;
 
+/// Who is bound to write what is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Flushing {
+    /// Nobody.
+    #[default]
+    None,
+    /// The pump will come by; whoever has something to write before may write everything.
+    Queued,
+    /// A task waits for the kernel.
+    Blocked,
+}
+
 impl Wire {
     /// Too much is waiting for a client that takes too little.
     pub(super) fn overflow(&self, state: &mut State) -> Sent {
@@ -50,7 +62,10 @@ impl Wire {
         }
         match state.lane.push(bytes.slice(done..)) {
             Ok(()) => {
-                self.flush_soon(state);
+                match state.flushing {
+                    Flushing::Queued => self.flush_now(state),
+                    Flushing::None | Flushing::Blocked => self.flush_soon(state),
+                }
                 Sent::Yes
             }
             Err(Full) => self.overflow(state),
@@ -84,19 +99,24 @@ impl Wire {
         if step.is_err() {
             self.overflow(&mut state);
         }
-        if !state.flushing && !self.flush_some(&mut state) {
-            self.flush_soon(&mut state);
-        }
+        self.flush_now(&mut state);
         Ok(())
+    }
+
+    /// Writes what is pending, as far as the client takes it now; the rest follows by itself.
+    pub(super) fn flush_now(self: &Arc<Self>, state: &mut State) {
+        if state.flushing != Flushing::Blocked && !self.flush_some(state) {
+            self.flush_soon(state);
+        }
     }
 
     /// Sees to it that what is pending leaves: by the next poll, or by a task that waits for the kernel.
     pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
         match state.transport {
             Transport::Polling => self.poll.notify_one(),
-            Transport::WebSocket if state.flushing => {}
+            Transport::WebSocket if state.flushing == Flushing::Blocked => {}
             Transport::WebSocket => {
-                state.flushing = true;
+                state.flushing = Flushing::Blocked;
                 self.tasks.spawn("wire.flush", Arc::clone(self).flush());
             }
         }
@@ -147,7 +167,9 @@ impl Wire {
                 Err(error) => self.write_failed(state, &error),
             }
         }
-        state.flushing = false;
+        if state.flushing == Flushing::Blocked {
+            state.flushing = Flushing::None;
+        }
         if let Phase::Finishing(reason) = state.phase {
             self.close_locked(state, reason);
         }

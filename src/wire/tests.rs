@@ -3,6 +3,7 @@
 mod closing;
 mod fixture;
 mod polling;
+mod pump;
 mod slow;
 mod upgrade;
 mod vitals;

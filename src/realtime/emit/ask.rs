@@ -71,8 +71,8 @@ impl Realtime {
     pub async fn ask(&self, emit: &Emit, ask: Ask) -> Result<(Emitted, Asking), AskError> {
         let mut run = Run::new(emit);
         let mut named = Vec::with_capacity(emit.target.users.len());
-        for Named { mut sockets, user } in self.named(emit) {
-            sockets.retain(|socket| run.matches(socket));
+        for Named { sockets, user } in self.named(emit) {
+            let sockets = sockets.iter().filter(|it| run.matches(it)).cloned().collect();
             named.push(Named { sockets, user });
         }
         let (matched, max) = (run.tally().matched, SOCKETS_MAX);
@@ -92,7 +92,7 @@ impl Realtime {
         let mut since_yield = 0;
         for Named { sockets, user } in named {
             let before = run.tally();
-            for socket in &sockets {
+            for socket in &*sockets {
                 asking.ask(&mut run, socket, id, &event);
                 since_yield += 1;
                 if since_yield == SLICE {

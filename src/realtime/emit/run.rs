@@ -4,17 +4,19 @@ use super::{Emit, UserEmitted};
 use crate::core::presence::Status;
 use crate::registry::Socket;
 use crate::types::{Room, SocketId, UserId};
-use crate::wire::Sent;
+use crate::wire::{Batch, Sent};
 use bytes::Bytes;
 use std::collections::HashSet;
 
 /// How an event is given to a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Handing {
+#[derive(Debug)]
+pub(super) enum Handing<'a, 'pump> {
     /// Written at once.
     Write,
-    /// Queued; somebody flushes later. It is the logged event of this number, unless it is volatile.
-    Queue(u64),
+    /// Queued with those of many others.
+    Queue(&'a mut Batch<'pump>),
+    /// The same; it is the logged event of this number, unless it is volatile.
+    Logged(&'a mut Batch<'pump>, u64),
 }
 
 /// One emit under way.
@@ -51,9 +53,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Gives the event to a socket, unless it is left out or has had it. Returns whether it was taken.
-    pub(super) fn hand_to(&mut self, socket: &Socket, event: &Bytes, handing: Handing) -> bool {
-        self.matches(socket) && self.give(socket, event, handing)
+    /// Gives the event to a socket, unless it is left out or has had it.
+    pub(super) fn hand_to(&mut self, socket: &Socket, event: &Bytes, handing: Handing<'_, '_>) {
+        if self.matches(socket) {
+            self.give(socket, event, handing);
+        }
     }
 
     /// Whether the event is for a socket, which is counted then: it is not left out, and has not had its turn.
@@ -65,15 +69,22 @@ impl<'a> Run<'a> {
     }
 
     /// Gives the event to a socket that it is for. Returns whether it was taken.
-    pub(super) fn give(&mut self, socket: &Socket, event: &Bytes, handing: Handing) -> bool {
-        let sent = match (handing, self.is_volatile) {
-            (Handing::Queue(_), true) => socket.wire.queue(event, true),
-            (Handing::Queue(number), false) => {
-                socket.address(number);
-                socket.wire.queue(event, false)
+    pub(super) fn give(
+        &mut self,
+        socket: &Socket,
+        event: &Bytes,
+        handing: Handing<'_, '_>,
+    ) -> bool {
+        let sent = match handing {
+            Handing::Write if self.is_volatile => socket.wire.send_volatile(event),
+            Handing::Write => socket.wire.send(event),
+            Handing::Queue(batch) => batch.send(&socket.wire, event, self.is_volatile),
+            Handing::Logged(batch, number) => {
+                if !self.is_volatile {
+                    socket.address(number);
+                }
+                batch.send(&socket.wire, event, self.is_volatile)
             }
-            (Handing::Write, true) => socket.wire.send_volatile(event),
-            (Handing::Write, false) => socket.wire.send(event),
         };
         match sent {
             Sent::Yes => self.tally.sent += 1,

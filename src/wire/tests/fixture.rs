@@ -36,7 +36,7 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) connections: Connections,
     lent: Arc<Mutex<VecDeque<WireIo>>>,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
 }
 
 impl Server {

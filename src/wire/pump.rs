@@ -1,0 +1,129 @@
+//! Writes what is sent to many connections at once.
+//!
+//! Who sends to thousands only queues, which is quick; the pump comes round and writes. What more senders queue before
+//! it comes to a connection leaves in the same write, so the cost of a write is shared by all that wait.
+
+use super::outgoing::Flushing;
+use super::{Sent, Wire};
+use crate::tasks::Tasks;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::Notify;
+
+/// Connections that are written to between two yields.
+const SLICE: usize = 128;
+/// Connections that their sender writes to itself: too few to make them wait for the pump's round.
+const FEW: usize = 16;
+/// Bytes that may wait for the pump's round at one connection: what more comes is written by its sender, who is so
+/// kept from running ahead of the writing.
+const WAITING_BYTES_MAX: usize = 64 * 1024;
+
+/// Writes to connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pump {
+    /// One for each core: a connection always has the same.
+    rounds: Arc<[Round]>,
+}
+
+/// Connections with something to write, in the order in which they got it.
+#[derive(Default)]
+struct Round {
+    wires: Mutex<Vec<Arc<Wire>>>,
+    wake: Notify,
+}
+
+impl fmt::Debug for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Round").field("wires", &self.wires.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Pump {
+    /// Starts one that runs as long as `tasks`.
+    pub fn start(tasks: &Tasks) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let pump = Self { rounds: (0..cores).map(|_| Round::default()).collect() };
+        for index in 0..cores {
+            tasks.spawn("wire.pump", pump.clone().run(index));
+        }
+        pump
+    }
+
+    /// Begins to send to many connections.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { pump: self, wires: Vec::new() }
+    }
+
+    async fn run(self, index: usize) {
+        let Some(round) = self.rounds.get(index) else { return };
+        loop {
+            let wires = mem::take(&mut *round.wires.lock());
+            if wires.is_empty() {
+                round.wake.notified().await;
+            }
+            for slice in wires.chunks(SLICE) {
+                slice.iter().for_each(Wire::flush_queued);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn write_later(&self, wires: Vec<Arc<Wire>>) {
+        let mut rounds: Vec<Vec<Arc<Wire>>> = self.rounds.iter().map(|_| Vec::new()).collect();
+        let count = rounds.len();
+        for wire in wires {
+            // Where in memory it is, is as good as any number; the low bits are alike.
+            let place = Arc::as_ptr(&wire).addr() >> 6;
+            if let Some(round) = rounds.get_mut(place % count) {
+                round.push(wire);
+            }
+        }
+        for (round, wires) in self.rounds.iter().zip(rounds).filter(|(_, wires)| !wires.is_empty())
+        {
+            round.wires.lock().extend(wires);
+            round.wake.notify_one();
+        }
+    }
+}
+
+/// Sends to many connections; writes when it is dropped, or has the pump write.
+#[derive(Debug)]
+#[must_use = "what was sent is written when this is dropped"]
+pub struct Batch<'a> {
+    pump: &'a Pump,
+    /// Those that nobody else is bound to write to.
+    wires: Vec<Arc<Wire>>,
+}
+
+impl Batch<'_> {
+    /// Sends an event to one connection, if it is `volatile` only if nothing waits there.
+    pub fn send(&mut self, wire: &Arc<Wire>, event: &Bytes, is_volatile: bool) -> Sent {
+        let mut state = wire.lock();
+        let is_waiting = state.flushing == Flushing::Queued
+            && (is_volatile || WAITING_BYTES_MAX < state.lane.queued());
+        if is_waiting {
+            wire.flush_now(&mut state);
+        }
+        let sent = wire.queue_locked(&mut state, event, is_volatile);
+        if sent == Sent::Yes && state.flushing == Flushing::None {
+            state.flushing = Flushing::Queued;
+            self.wires.push(Arc::clone(wire));
+        }
+        sent
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let wires = mem::take(&mut self.wires);
+        if wires.len() <= FEW {
+            wires.iter().for_each(Wire::flush_queued);
+        } else {
+            self.pump.write_later(wires);
+        }
+    }
+}
