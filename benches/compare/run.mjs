@@ -1,6 +1,7 @@
 // Runs the servers interleaved, pinned to one core with the generator on another, and compares their medians.
 // Started by `run`, which builds and installs what is needed. Ends by itself, and ends what it started.
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { availableParallelism, cpus, tmpdir } from "node:os";
@@ -123,7 +124,32 @@ async function listen(child, names) {
   }
 }
 
-/** Starts a server; returns its process and how to load and publish. userline runs with all its features on. */
+/** How userline runs here: as in production, with signed tokens, presence on disk, hooks, metrics and limits. */
+function userlineConfig(folder, hookUrl) {
+  const [key, jwtSecret] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")];
+  const text = `
+[listen]
+public = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+drain = "0s"
+[admin]
+keys = [{ name = "bench", key = "${key}", scopes = ["emit", "read", "control"] }]
+[auth.jwt]
+secret = "${jwtSecret}"
+[hooks]
+url = "${hookUrl}"
+secret = "whsec_${randomBytes(32).toString("base64")}"
+allow_private = true
+batch_max = 100
+[store]
+data_dir = "${join(folder, "data")}"
+`;
+  const file = join(folder, "userline.toml");
+  writeFileSync(file, text);
+  return { file, key, jwtSecret };
+}
+
+/** Starts a server; returns its process and how to load and publish. */
 async function serve(server, hookUrl) {
   if (server.name !== "userline") {
     const child = start(SERVER_CORE, server.command, server.args, ["ignore", "pipe", log]);
@@ -132,17 +158,18 @@ async function serve(server, hookUrl) {
   }
   const folder = mkdtempSync(join(tmpdir(), "userline-compare-"));
   folders.add(folder);
-  const args = ["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", folder, "--hook-url", hookUrl];
-  const child = start(SERVER_CORE, server.command, [...args, "--set", "listen.drain=0s"], ["ignore", "pipe", log]);
-  const said = await listen(child, ["public", "console", "key"]);
-  return { child, url: said.public, publish: `${said.console}v1/emit`, key: said.key, folder };
+  const { file, key, jwtSecret } = userlineConfig(folder, hookUrl);
+  const child = start(SERVER_CORE, server.command, ["serve", "--config", file], ["ignore", "pipe", log]);
+  const said = await listen(child, ["public", "admin"]);
+  return { child, url: said.public, publish: `${said.admin}/v1/emit`, key, jwtSecret, folder };
 }
 
 async function measure(server, row, hookUrl) {
-  const { child, url, publish, key, folder } = await serve(server, hookUrl);
+  const { child, url, publish, key, jwtSecret, folder } = await serve(server, hookUrl);
   try {
     const [kind, ...rest] = row.args;
     const args = ["bench", kind, url, "--pid", child.pid, "--json", ...rest];
+    if (jwtSecret) args.push("--auth", '{"token":"{token}"}', "--jwt-secret", jwtSecret);
     if (row.publishes) args.push("--preset", "userline", "--key", key, "--publish-url", publish);
     const bench = start(GENERATOR_CORE, userline, args, ["ignore", "pipe", log]);
     let text = "";

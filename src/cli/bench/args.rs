@@ -3,7 +3,7 @@
 use super::endpoint::{AsBrowser, Endpoint};
 use super::http::Post;
 use super::marker;
-use super::plan::Plan;
+use super::plan::{Plan, Tokens};
 use super::report::Manner;
 use super::template::Template;
 use crate::cli::exit::Failure;
@@ -27,9 +27,12 @@ pub(super) struct SocketArgs {
     /// Handshakes under way at once; 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = number::<1, 10_000>)]
     concurrency: usize,
-    /// JSON that each socket sends as `auth`; {n} is its number, {user} its user
+    /// JSON that each socket sends as `auth`; {n} is its number, {user} its user, {token} a token of its user
     #[arg(long, value_name = "JSON", default_value = r#"{"user":"{user}"}"#)]
     auth: Template,
+    /// Secret that {token} is signed with (HS256); others can see arguments, so rather set the variable
+    #[arg(long, value_name = "SECRET", env = "USERLINE_JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<Hidden>,
     /// Name of a user; {n} is the user's number
     #[arg(long, value_name = "NAME", default_value = "u{n}")]
     user: Template,
@@ -155,6 +158,7 @@ impl SocketArgs {
             },
             auth: self.auth.clone(),
             user: self.user.clone(),
+            tokens: self.jwt_secret.as_ref().map(|Hidden(secret)| Tokens::new(secret)),
             sockets: self.sockets,
             users,
             concurrency: self.concurrency,

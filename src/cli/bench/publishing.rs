@@ -205,7 +205,8 @@ impl Run {
         let number = u32::try_from(stream).unwrap_or(u32::MAX);
         let marker = Marker { stream: number, seq, at: fleet.clock.elapsed() };
         marker.write(self.plan.bytes, &mut self.payload);
-        let values = Values { n: stream, user: &user, seq, payload: &self.payload };
+        let payload = &self.payload;
+        let values = Values { n: stream, user: &user, seq, payload, ..Values::default() };
         self.post.render(values, &mut self.body, &mut self.request);
         fleet.publish(publisher, &self.request, &mut self.watch);
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text with places `{n}`, `{user}`, `{seq}` and `{payload}`; other braces are text.
+/// A text with places `{n}`, `{user}`, `{token}`, `{seq}` and `{payload}`; other braces are text.
 #[derive(Clone)]
 pub(super) struct Template {
     pieces: Vec<Piece>,
@@ -15,6 +15,8 @@ pub(super) struct Values<'a> {
     pub(super) n: usize,
     /// Name of the user.
     pub(super) user: &'a str,
+    /// A token that says so.
+    pub(super) token: &'a str,
     /// Number of the event within its stream, from 0.
     pub(super) seq: u32,
     /// The generated data, of characters that need no escaping in JSON.
@@ -31,13 +33,15 @@ enum Piece {
 enum Field {
     Number,
     User,
+    Token,
     Seq,
     Payload,
 }
 
-const FIELDS: [(&str, Field); 4] = [
+const FIELDS: [(&str, Field); 5] = [
     ("{n}", Field::Number),
     ("{user}", Field::User),
+    ("{token}", Field::Token),
     ("{seq}", Field::Seq),
     ("{payload}", Field::Payload),
 ];
@@ -80,6 +84,7 @@ impl Template {
                     out.extend_from_slice(values.n.to_string().as_bytes());
                 }
                 Piece::Field(Field::User) => out.extend_from_slice(values.user.as_bytes()),
+                Piece::Field(Field::Token) => out.extend_from_slice(values.token.as_bytes()),
                 Piece::Field(Field::Seq) => {
                     out.extend_from_slice(values.seq.to_string().as_bytes());
                 }

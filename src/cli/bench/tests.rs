@@ -23,10 +23,10 @@ use std::time::Duration;
 #[test]
 fn places_are_filled_and_other_braces_stay() {
     let template =
-        Template::from(r#"{"u":"{user}","n":{n},"s":{seq},"d":"{payload}","x":{},"{user"}"#);
-    let values = Values { n: 7, user: "ann", seq: 3, payload: b"xyz" };
+        Template::from(r#"{"u":"{user}{token}","n":{n},"s":{seq},"d":"{payload}","x":{},"{user"}"#);
+    let values = Values { n: 7, user: "ann", token: ".t", seq: 3, payload: b"xyz" };
 
-    assert_eq!(template.text(values), r#"{"u":"ann","n":7,"s":3,"d":"xyz","x":{},"{user"}"#);
+    assert_eq!(template.text(values), r#"{"u":"ann.t","n":7,"s":3,"d":"xyz","x":{},"{user"}"#);
     assert_eq!(Template::from("").text(values), "");
 }
 
