@@ -96,6 +96,8 @@ fn lend(mut engine: Engine, io: WireIo) {
     let mut request = http::Request::new(());
     *request.uri_mut() = Uri::from_static(ENGINE_URI);
     request.extensions_mut().insert(Arc::clone(io.wire()));
+    // Boxed, because the engine's tasks hold it several times over, in each of their states.
+    let io = Box::new(io);
     // The future is ready at once, and the request is one the engine understands.
     if let Err(error) = engine.call((io, request)).into_inner() {
         tracing::error!(?error, "the engine refused a connection");
