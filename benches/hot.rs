@@ -198,6 +198,7 @@ impl Crowd {
             id: SocketId::from_bytes(id),
             namespace: Namespace::root(),
             user: user(number),
+            device: None,
             connected_at: WallMs(0),
             expires_at: None,
             data: None,

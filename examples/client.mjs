@@ -4,16 +4,20 @@
 //   node client.mjs http://127.0.0.1:4000 ann              against `userline dev`, which trusts the name
 //   TOKEN_COMMAND='userline token --user ann' node client.mjs https://rt.example.com
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { io } from "socket.io-client";
 
 const [url = "http://127.0.0.1:4000", user = "ann"] = process.argv.slice(2);
 const say = (what, ...more) => console.log(new Date().toISOString(), what, ...more);
 
+// Names this client as long as it runs: an emit with `except: {devices: [device]}` reaches the user's other clients only.
+const device = randomUUID();
+
 // A function, not an object: it runs again at every reconnect, so the token is always a fresh one.
 function credentials() {
   const command = process.env.TOKEN_COMMAND;
-  if (!command) return { user };
-  return { token: execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim() };
+  if (!command) return { user, device };
+  return { token: execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim(), device };
 }
 
 const socket = io(url, { auth: (give) => give(credentials()) });

@@ -1,6 +1,7 @@
 //! The words of the program: parsed values that every other module speaks in. Nothing here decides.
 
 mod change;
+mod device;
 mod ending;
 mod event;
 mod identity;
@@ -16,6 +17,7 @@ mod time;
 mod user;
 
 pub use change::{Change, ChangeKind};
+pub use device::{DeviceId, DeviceIdError};
 pub use ending::Ending;
 pub use event::{EventName, EventNameError, Payload, PayloadError};
 pub use identity::Identity;

@@ -13,7 +13,9 @@ use super::keys::{self, May};
 use super::users::State;
 use crate::core::binary;
 use crate::realtime::emit::{Emit, Emitted};
-use crate::types::{EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId};
+use crate::types::{
+    DeviceId, EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId,
+};
 use axum::extract;
 use axum::response::Response;
 use begin::{Begun, Extra, Parsed};
@@ -120,6 +122,10 @@ pub(super) struct Left {
     #[serde(default)]
     #[schema(max_items = 1000)]
     sockets: Vec<String>,
+    /// All sockets of clients that came with one of these in `auth.device`.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    devices: Vec<String>,
 }
 
 /// What became of an emit.
@@ -307,12 +313,13 @@ impl To {
 
 impl Left {
     fn parse(&self) -> Result<Except, ApiError> {
-        let Self { users, rooms, sockets } = self;
+        let Self { users, rooms, sockets, devices } = self;
         check_count("except.sockets", sockets)?;
         Ok(Except {
             users: names("except.users", users, UserId::parse)?,
             rooms: names("except.rooms", rooms, Room::parse)?,
             sockets: sockets.iter().filter_map(|it| it.parse().ok()).collect(),
+            devices: names("except.devices", devices, DeviceId::parse)?,
         })
     }
 }

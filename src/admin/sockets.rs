@@ -21,6 +21,10 @@ pub(super) struct SocketView {
     /// Whose it is.
     #[schema(example = "42")]
     user: String,
+    /// What its client calls the tab or device it runs in (`auth.device`), if it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "k3v9-tab")]
+    device: Option<String>,
     /// Its namespace.
     #[schema(example = "/")]
     namespace: String,
@@ -54,6 +58,7 @@ impl SocketView {
         Self {
             id: socket.id.to_string(),
             user: socket.user.as_str().to_owned(),
+            device: socket.device.as_ref().map(|it| it.as_str().to_owned()),
             namespace: socket.namespace.as_str().to_owned(),
             address: facts.address.to_string(),
             user_agent: facts.user_agent.as_deref().map(str::to_owned),

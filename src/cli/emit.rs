@@ -37,6 +37,9 @@ pub(super) struct EmitArgs {
     /// Not to this socket; may be repeated
     #[arg(long = "except-socket", value_name = "ID")]
     except_sockets: Vec<String>,
+    /// Not to clients with this `auth.device`; may be repeated
+    #[arg(long = "except-device", value_name = "DEVICE")]
+    except_devices: Vec<String>,
     /// Drop it for clients that are not ready to take it at once
     #[arg(long)]
     volatile: bool,
@@ -102,6 +105,8 @@ struct Except<'a> {
     rooms: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     sockets: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    devices: &'a [String],
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
@@ -153,8 +158,9 @@ fn body(args: &EmitArgs) -> Body<'_> {
         users: &args.except_users,
         rooms: &args.except_rooms,
         sockets: &args.except_sockets,
+        devices: &args.except_devices,
     };
-    let lists = [except.users, except.rooms, except.sockets];
+    let lists = [except.users, except.rooms, except.sockets, except.devices];
     let is_any = lists.iter().any(|list| !list.is_empty());
     let need = args.need.as_deref();
     let ack = args.ack.as_deref().map(|timeout| Ack { timeout, need });

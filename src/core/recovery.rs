@@ -19,7 +19,7 @@ mod sessions;
 pub use log::{Entry, Offset};
 pub use sessions::{Detached, Pid};
 
-use crate::types::{Except, Room, SocketId, Target, Timestamp, UserId};
+use crate::types::{DeviceId, Except, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use log::Log;
 use sessions::{Session, Sessions};
@@ -75,6 +75,8 @@ pub struct Member {
     pub rooms: Vec<Room>,
     /// Its public ids: its own, and those of the connections it recovered.
     pub ids: Vec<SocketId>,
+    /// What its client calls the tab or device it runs in.
+    pub device: Option<DeviceId>,
 }
 
 /// A socket that comes with the name of an earlier session.
@@ -119,6 +121,7 @@ impl Member {
         let Audience { target, except } = audience;
         self.is_named(&target.users, &target.rooms, &target.sockets, target.all)
             && !self.is_named(&except.users, &except.rooms, &except.sockets, false)
+            && !self.device.as_ref().is_some_and(|it| except.devices.contains(it))
     }
 
     fn is_named(&self, users: &[UserId], rooms: &[Room], ids: &[SocketId], all: bool) -> bool {
@@ -192,6 +195,7 @@ impl<S: Live> Recovery<S> {
                 .cloned()
                 .collect(),
             ids: earlier.member.ids,
+            device: member.device.clone().or(earlier.member.device),
         };
         let is_bearable = |(missed, _): &(Vec<Bytes>, u64)| {
             missed.iter().map(Bytes::len).sum::<usize>() <= self.limits.replay_bytes_max

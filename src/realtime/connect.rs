@@ -8,7 +8,7 @@ use crate::core::recovery::{Claim, Member, Newcomer, Offset, Pid, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Permit;
-use crate::types::{Identity, ItemSeq, Namespace, Payload, Reason, SocketId};
+use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, SocketId};
 use crate::wire::Wire;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -39,6 +39,12 @@ pub enum ConnectError {
     /// The store takes nothing for a while; the connection is closed, so the client does not see this.
     #[error("the server cannot take connections now")]
     Unavailable,
+    /// `auth.device` is not the name of a device.
+    #[error(
+        "auth.device must be a text of 1 to {} bytes without control characters",
+        DeviceId::BYTES_MAX
+    )]
+    Device,
     /// `auth.inbox_after` is not the number of an item.
     #[error(
         "auth.inbox_after must be a whole number: the `seq` of the last item that the client knows"
@@ -61,6 +67,7 @@ impl ConnectError {
             Self::Refused(refusal) => refusal.code(),
             Self::AuthTooLarge { .. } => "auth_too_large",
             Self::Unavailable => "unavailable",
+            Self::Device => "device_invalid",
             Self::InboxAfter => "inbox_after_invalid",
             Self::TooManyRooms { .. } => "too_many_rooms",
         }
@@ -77,8 +84,8 @@ impl Realtime {
         auth: Option<&RawValue>,
     ) -> Result<Arc<Socket>, ConnectError> {
         match self.admit(wire, auth).await {
-            Ok((identity, permit, inbox_after)) => {
-                let socket = Arc::new(self.make_socket(wire, namespace, identity));
+            Ok(Admitted { identity, device, inbox_after, permit }) => {
+                let socket = Arc::new(self.make_socket(wire, namespace, identity, device));
                 let (realtime, joining) = (self.clone(), Arc::clone(&socket));
                 let claim = RecoveryClaim::of(auth);
                 wire.prepare_accept(namespace, move |_| {
@@ -103,14 +110,12 @@ impl Realtime {
     }
 
     /// Everything that may go wrong before the client is accepted.
-    async fn admit(
-        &self,
-        wire: &Wire,
-        auth: Option<&RawValue>,
-    ) -> Result<(Identity, Permit, Option<ItemSeq>), ConnectError> {
+    async fn admit(&self, wire: &Wire, auth: Option<&RawValue>) -> Result<Admitted, ConnectError> {
         let identity = self.identify(wire, auth).await?;
+        let device = device(auth)?;
         let inbox_after = inbox::claimed(auth)?;
-        Ok((identity, self.reserve(wire).await?, inbox_after))
+        let permit = self.reserve(wire).await?;
+        Ok(Admitted { identity, device, inbox_after, permit })
     }
 
     /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
@@ -144,12 +149,19 @@ impl Realtime {
         Ok(identity)
     }
 
-    fn make_socket(&self, wire: &Arc<Wire>, namespace: &Namespace, identity: Identity) -> Socket {
+    fn make_socket(
+        &self,
+        wire: &Arc<Wire>,
+        namespace: &Namespace,
+        identity: Identity,
+        device: Option<DeviceId>,
+    ) -> Socket {
         let Identity { user, rooms, data, expires_at } = identity;
         Socket::new(SocketParts {
             id: SocketId::from_bytes(entropy::bytes()),
             namespace: namespace.clone(),
             user,
+            device,
             connected_at: self.clock.wall(),
             expires_at,
             data,
@@ -183,8 +195,9 @@ impl Realtime {
         recovery: &Mutex<Recovery<Arc<Socket>>>,
     ) {
         let (user, rooms) = (socket.user.clone(), socket.granted.to_vec());
+        let (ids, device) = (vec![socket.id], socket.device.clone());
         let newcomer = Newcomer {
-            member: Member { user, rooms, ids: vec![socket.id] },
+            member: Member { user, rooms, ids, device },
             fresh: Pid::new(entropy::token()),
             socket: Arc::clone(socket),
         };
@@ -241,6 +254,29 @@ impl Realtime {
                 .increment(1);
         }
     }
+}
+
+/// A client that may come in.
+struct Admitted {
+    identity: Identity,
+    device: Option<DeviceId>,
+    inbox_after: Option<ItemSeq>,
+    permit: Permit,
+}
+
+/// Reads `auth.device`: absent or `null` is none.
+fn device(auth: Option<&RawValue>) -> Result<Option<DeviceId>, ConnectError> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        device: Option<&'a RawValue>,
+    }
+    // Whatever else is wrong with `auth` was found by authentication.
+    let named = auth.and_then(|auth| serde_json::from_str::<Named<'_>>(auth.get()).ok());
+    let Some(device) = named.and_then(|it| it.device) else { return Ok(None) };
+    let device = serde_json::from_str::<Option<String>>(device.get());
+    let device = device.map_err(|_| ConnectError::Device)?;
+    device.map(|it| DeviceId::parse(&it)).transpose().map_err(|_| ConnectError::Device)
 }
 
 /// What a stock client sends along to have its session back.

@@ -2,12 +2,14 @@
 //!
 //! One JSON object: `version` (1), `saved_at` (milliseconds since the Unix epoch), `namespaces`: of each its `name`,
 //! the `life`, the `last` number and the `entries` of its log (`number`, `frame` in base64, `to`, `except`), and its
-//! `sessions` (`pid`, `user`, `rooms`, `ids`, `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
+//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
 
 use crate::core::recovery::{Audience, Detached, Dump, Entry, Member, Pid};
-use crate::types::{Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs};
+use crate::types::{
+    DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -68,6 +70,8 @@ struct NamesJson {
     users: Vec<String>,
     rooms: Vec<String>,
     sockets: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    devices: Vec<String>,
     all: bool,
 }
 
@@ -77,6 +81,8 @@ struct SessionJson {
     user: String,
     rooms: Vec<String>,
     ids: Vec<String>,
+    #[serde(default)]
+    device: Option<String>,
     began_at: u64,
     addressed: u64,
     cut_off_at: u64,
@@ -137,8 +143,9 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         frame: STANDARD.encode(&entry.frame),
         to: names_json(&entry.audience.target),
         except: {
-            let Except { users, rooms, sockets } = entry.audience.except.clone();
-            names_json(&Target { users, rooms, sockets, all: false })
+            let Except { users, rooms, sockets, devices } = entry.audience.except.clone();
+            let names = names_json(&Target { users, rooms, sockets, all: false });
+            NamesJson { devices: texts(&devices), ..names }
         },
     };
     let session = |(pid, session): (Pid, Detached)| SessionJson {
@@ -146,6 +153,7 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         user: session.member.user.to_string(),
         rooms: texts(&session.member.rooms),
         ids: texts(&session.member.ids),
+        device: session.member.device.as_ref().map(DeviceId::to_string),
         began_at: session.began_at,
         addressed: session.addressed,
         cut_off_at: session.cut_off_at,
@@ -164,6 +172,7 @@ fn names_json(target: &Target) -> NamesJson {
         users: texts(&target.users),
         rooms: texts(&target.rooms),
         sockets: texts(&target.sockets),
+        devices: Vec::new(),
         all: target.all,
     }
 }
@@ -183,7 +192,9 @@ fn namespace(json: NamespaceJson) -> Option<(Namespace, Dump)> {
 
 fn entry(json: EntryJson) -> Option<Entry> {
     let Target { users, rooms, sockets, .. } = target(&json.except)?;
-    let audience = Audience { target: target(&json.to)?, except: Except { users, rooms, sockets } };
+    let devices = json.except.devices.iter().map(|it| DeviceId::parse(it).ok());
+    let except = Except { users, rooms, sockets, devices: devices.collect::<Option<_>>()? };
+    let audience = Audience { target: target(&json.to)?, except };
     let frame = STANDARD.decode(json.frame).ok()?.into();
     let at = Timestamp::default();
     Some(Entry { number: json.number, at, audience: Arc::new(audience), frame })
@@ -203,6 +214,7 @@ fn session(json: SessionJson) -> Option<(Pid, Detached)> {
         user: UserId::parse(&json.user).ok()?,
         rooms: rooms(&json.rooms)?,
         ids: ids(&json.ids)?,
+        device: json.device.as_deref().map(DeviceId::parse).transpose().ok()?,
     };
     let SessionJson { began_at, addressed, cut_off_at, .. } = json;
     Some((Pid::new(json.pid), Detached { member, began_at, addressed, cut_off_at }))

@@ -3,7 +3,7 @@
 use crate::core::inbox::InboxState;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::recovery::{Live, Pid};
-use crate::types::{Namespace, Room, SocketId, UserId, WallMs};
+use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
 use crate::wire::Wire;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
@@ -33,6 +33,8 @@ pub struct Socket {
     pub namespace: Namespace,
     /// Whose it is.
     pub user: UserId,
+    /// What its client calls the tab or device it runs in.
+    pub device: Option<DeviceId>,
     /// When it was authenticated.
     pub connected_at: WallMs,
     /// When its credentials end.
@@ -64,6 +66,8 @@ pub struct SocketParts {
     pub namespace: Namespace,
     /// See [`Socket::user`].
     pub user: UserId,
+    /// See [`Socket::device`].
+    pub device: Option<DeviceId>,
     /// See [`Socket::connected_at`].
     pub connected_at: WallMs,
     /// See [`Socket::expires_at`].
@@ -85,12 +89,22 @@ impl Live for Arc<Socket> {
 impl Socket {
     /// A socket that is not in the registry yet.
     pub fn new(parts: SocketParts) -> Self {
-        let SocketParts { id, namespace, user, connected_at, expires_at, data, granted, wire } =
-            parts;
+        let SocketParts {
+            id,
+            namespace,
+            user,
+            device,
+            connected_at,
+            expires_at,
+            data,
+            granted,
+            wire,
+        } = parts;
         Self {
             id,
             namespace,
             user,
+            device,
             connected_at,
             expires_at,
             data,

@@ -1,6 +1,6 @@
 //! Who an emit is for.
 
-use super::{Room, SocketId, UserId};
+use super::{DeviceId, Room, SocketId, UserId};
 
 /// Who an emit is for: the union of the lists, each socket once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,4 +24,6 @@ pub struct Except {
     pub rooms: Vec<Room>,
     /// These sockets.
     pub sockets: Vec<SocketId>,
+    /// All sockets of clients that gave themselves one of these names.
+    pub devices: Vec<DeviceId>,
 }

@@ -82,6 +82,13 @@ const EMITS: &[Case] = &[
         "must not be empty",
     ),
     (
+        r#"{"to":{"all":true},"except":{"devices":["d1","a\u0000"]},"event":"x"}"#,
+        400,
+        "invalid_argument",
+        Some("except.devices[1]"),
+        "control characters",
+    ),
+    (
         r#"{"to":{"all":true},"event":"x","data":1,"args":[1]}"#,
         400,
         "invalid_argument",

@@ -17,7 +17,7 @@ const CALLS: &[(&str, &str, &str, u16)] = &[
     (
         "emit",
         "/v1/emit",
-        r#"{"namespace":"/","to":{"rooms":["org:7"],"sockets":["{socket}"]},"except":{"users":["b"]},"event":"x","args":[1,null],"volatile":true}"#,
+        r#"{"namespace":"/","to":{"rooms":["org:7"],"sockets":["{socket}"]},"except":{"users":["b"],"devices":["d"]},"event":"x","args":[1,null],"volatile":true}"#,
         200,
     ),
     (

@@ -91,6 +91,25 @@ async fn each_socket_gets_an_event_once_however_often_it_is_named() {
 }
 
 #[tokio::test]
+async fn a_device_that_is_left_out_is_left_out_under_whatever_id() {
+    let api = Fixture::new();
+    let _one = api.connect_from(Some("d1"), "ann", "/", &["org:7"]).await;
+    let _again = api.connect_from(Some("d1"), "ann", "/", &["org:7"]).await;
+    let _other = api.connect_from(Some("d2"), "ann", "/", &["org:7"]).await;
+    let _unnamed = api.connect("ann", "/", &["org:7"]).await;
+    let all = (0..1000).map(|n| format!("\"d{n}\"")).collect::<Vec<_>>().join(",");
+    let table =
+        [("", 4), (r#""d1""#, 2), (r#""d1","d2","d1""#, 1), (r#""nobody's""#, 4), (&*all, 1)];
+    for to in [r#"{"users":["ann"]}"#, r#"{"rooms":["org:7"]}"#, r#"{"all":true}"#] {
+        for (devices, matched) in table {
+            let body = format!(r#"{{"to":{to},"except":{{"devices":[{devices}]}},"event":"x"}}"#);
+            let answer = api.post("/v1/emit", &body).await;
+            assert_eq!(answer.json()["matched"], matched, "{body}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_user_named_twice_is_answered_once() {
     let api = Fixture::new();
     let _ann = api.connect("ann", "/", &[]).await;

@@ -18,7 +18,7 @@ use crate::recovery::Recoveries;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
+use crate::types::{DeviceId, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
 use crate::wire::{ClientAddress, Connections, Door, DoorConfig, WireIo};
 use axum::Router;
 use axum::body::Body;
@@ -186,6 +186,17 @@ impl Fixture {
 
     /// A client of `user` on a connection of its own.
     pub(super) async fn connect(&self, user: &str, namespace: &str, rooms: &[&str]) -> Client {
+        self.connect_from(None, user, namespace, rooms).await
+    }
+
+    /// The same, of a client that names its device.
+    pub(super) async fn connect_from(
+        &self,
+        device: Option<&str>,
+        user: &str,
+        namespace: &str,
+        rooms: &[&str],
+    ) -> Client {
         let opened = self.door.answer(handshake(None));
         let engine = async {
             let mut io = self.engine.lock().pop().expect("the connection was lent");
@@ -200,6 +211,7 @@ impl Fixture {
             id: SocketId::from_bytes(entropy::bytes()),
             namespace: Namespace::parse(namespace).unwrap(),
             user: UserId::parse(user).unwrap(),
+            device: device.map(|it| DeviceId::parse(it).unwrap()),
             connected_at: CONNECTED_AT,
             expires_at: None,
             data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 #[tokio::test]
 async fn a_user_is_shown_with_every_socket() {
     let api = Fixture::new();
-    let _ann = api.connect("ann@example.com", "/chat", &["org:7", "a"]).await;
+    let ann = "ann@example.com";
+    let _ann = api.connect_from(Some("d1"), ann, "/chat", &["org:7", "a"]).await;
 
     let answer = api.get("/v1/users/ann%40example.com").await;
 
@@ -27,6 +28,7 @@ async fn a_user_is_shown_with_every_socket() {
             "a": 2,
             "b": 1.0
           },
+          "device": "d1",
           "id": "[id]",
           "namespace": "/chat",
           "rooms": [

@@ -5,7 +5,7 @@ mod random;
 use super::{
     Attached, Audience, Claim, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits,
 };
-use crate::types::{Except, Room, SocketId, Target, Timestamp, UserId};
+use crate::types::{DeviceId, Except, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -42,8 +42,13 @@ fn id(n: u8) -> SocketId {
     SocketId::from_bytes([n; SocketId::BYTES])
 }
 
+fn device(text: &str) -> DeviceId {
+    DeviceId::parse(text).unwrap()
+}
+
 fn member(u: u8, socket: u8) -> Member {
-    Member { user: user(u), rooms: vec![Room::parse("all").unwrap()], ids: vec![id(socket)] }
+    let rooms = vec![Room::parse("all").unwrap()];
+    Member { user: user(u), rooms, ids: vec![id(socket)], device: Some(device("d1")) }
 }
 
 fn to_user(u: u8) -> Arc<Audience> {
@@ -285,6 +290,8 @@ fn who_was_addressed_and_who_was_left_out() {
         (to(all(), Except { rooms: vec![room("all")], ..none() }), false),
         (to(all(), Except { sockets: vec![id(1)], ..none() }), false),
         (to(all(), Except { sockets: vec![id(2)], ..none() }), true),
+        (to(all(), Except { devices: vec![device("d0"), device("d1")], ..none() }), false),
+        (to(all(), Except { devices: vec![device("d")], ..none() }), true),
     ];
     for (audience, expected) in table {
         assert_eq!(member(1, 1).is_addressed(&audience), expected, "{audience:?}");

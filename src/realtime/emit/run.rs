@@ -3,7 +3,7 @@
 use super::{Emit, UserEmitted};
 use crate::core::presence::Status;
 use crate::registry::Socket;
-use crate::types::{Room, SocketId, UserId};
+use crate::types::{DeviceId, Room, SocketId, UserId};
 use crate::wire::{Batch, Sent};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -24,6 +24,7 @@ pub(super) struct Run<'a> {
     is_volatile: bool,
     except_users: HashSet<&'a UserId>,
     except_sockets: HashSet<SocketId>,
+    except_devices: HashSet<&'a DeviceId>,
     except_rooms: &'a [Room],
     /// Sockets that have had their turn, if several names may mean the same.
     seen: Option<HashSet<SocketId>>,
@@ -47,6 +48,7 @@ impl<'a> Run<'a> {
             is_volatile: emit.volatile,
             except_users: except.users.iter().collect(),
             except_sockets: except.sockets.iter().copied().collect(),
+            except_devices: except.devices.iter().collect(),
             except_rooms: &except.rooms,
             seen: (1 < names).then(HashSet::new),
             tally: Tally::default(),
@@ -105,6 +107,7 @@ impl<'a> Run<'a> {
     fn leaves_out(&self, socket: &Socket) -> bool {
         self.except_sockets.contains(&socket.id)
             || self.except_users.contains(&socket.user)
+            || socket.device.as_ref().is_some_and(|it| self.except_devices.contains(it))
             || self.except_rooms.iter().any(|room| socket.is_in(room))
     }
 }

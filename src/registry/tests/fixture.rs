@@ -90,6 +90,7 @@ impl Fixture {
             id: SocketId::from_bytes(id),
             namespace: Namespace::parse(namespace).unwrap(),
             user: user_id(user),
+            device: None,
             connected_at: WallMs(0),
             expires_at: None,
             data: None,

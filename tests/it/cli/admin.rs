@@ -76,15 +76,16 @@ async fn emit_sends_what_was_typed_and_prints_what_came_of_it() {
     let data = r#"{"id":1.0,"big":12345678901234567890}"#;
     let people = admin.run(&["emit", "--user", "42", "order:paid", data]).await;
     let to = ["--room", "a", "--room", "b", "--socket", "s", "--except-user", "1"];
-    let how = ["--namespace", "/chat", "--volatile", "--json", "e", "-1", "null"];
-    let machines = admin.run(&[&["emit"][..], &to, &how].concat()).await;
+    let how = ["--except-device", "d", "--namespace", "/chat", "--volatile", "--json"];
+    let what = ["e", "-1", "null"];
+    let machines = admin.run(&[&["emit"][..], &to, &how, &what].concat()).await;
 
     assert_eq!(people.code, Some(0), "{}", people.err);
     assert_eq!(people.out, "matched 2, sent 1\n  42: online, matched 2, sent 1\n");
     assert_eq!(machines.out, format!("{reply}\n"));
     let bodies = [
         r#"{"to":{"users":["42"]},"event":"order:paid","args":[{"id":1.0,"big":12345678901234567890}]}"#,
-        r#"{"namespace":"/chat","to":{"rooms":["a","b"],"sockets":["s"]},"except":{"users":["1"]},"event":"e","args":[-1,null],"volatile":true}"#,
+        r#"{"namespace":"/chat","to":{"rooms":["a","b"],"sockets":["s"]},"except":{"users":["1"],"devices":["d"]},"event":"e","args":[-1,null],"volatile":true}"#,
     ];
     assert_eq!(admin.end().await, bodies.map(|body| asked("POST /v1/emit", body)));
 }
