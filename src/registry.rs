@@ -101,7 +101,9 @@ impl Registry {
         }
         let session = self.bring_online(socket, permit);
         self.inner.rooms.join(socket, &Room::everyone(), Kind::Automatic);
-        self.inner.rooms.join(socket, &Room::of_socket(socket.id), Kind::Automatic);
+        for id in socket.earlier_ids().iter().chain([&socket.id]) {
+            self.inner.rooms.join(socket, &Room::of_socket(*id), Kind::Automatic);
+        }
         self.inner.rooms.join(socket, &Room::of_user(&socket.user), Kind::Automatic);
         for room in &socket.granted {
             self.inner.rooms.join(socket, room, Kind::Granted);
@@ -172,10 +174,17 @@ impl Registry {
         self.inner.rooms.members(namespace, &Room::everyone())
     }
 
-    /// The socket of `namespace` with this id. Somebody may have been granted a room that is named like it: being in
-    /// there is not being it.
+    /// The socket of `namespace` with this id, or the one that has recovered its session: while both are there, the
+    /// older one is about to go. Somebody may have been granted a room that is named like it: being in there is not
+    /// being it.
     pub fn socket_in(&self, namespace: &Namespace, id: SocketId) -> Option<Arc<Socket>> {
-        self.room(namespace, &Room::of_socket(id)).iter().find(|socket| socket.id == id).cloned()
+        // How many recoveries ago a socket was called that; the more, the newer it is.
+        let age = |socket: &Arc<Socket>| {
+            let mut ids = [&socket.id].into_iter().chain(socket.earlier_ids());
+            ids.position(|it| *it == id)
+        };
+        let known = self.room(namespace, &Room::of_socket(id));
+        known.iter().filter(|it| age(it).is_some()).max_by_key(|it| age(it)).cloned()
     }
 
     /// The socket with this id, in whichever of `namespaces` it is.

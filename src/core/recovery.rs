@@ -73,7 +73,7 @@ pub struct Member {
     pub user: UserId,
     /// The rooms it is in, besides its user's and its own.
     pub rooms: Vec<Room>,
-    /// Its public ids: its own, and those of the connections it recovered.
+    /// Its public ids: its own, and those of the connections it recovered, the latest first.
     pub ids: Vec<SocketId>,
     /// What its client calls the tab or device it runs in.
     pub device: Option<DeviceId>,
@@ -106,6 +106,8 @@ pub struct Attached<S> {
     pub pid: Pid,
     /// Whether the earlier session goes on.
     pub is_recovered: bool,
+    /// The ids of the connections that had the session before, the latest first; events for these are for it.
+    pub earlier: Vec<SocketId>,
     /// What it missed, in order, each with its offset.
     pub missed: Vec<Bytes>,
     /// The number of the last of these; 0 if it missed nothing. It counts as addressed.
@@ -177,6 +179,7 @@ impl<S: Live> Recovery<S> {
             return Attached {
                 pid: fresh,
                 is_recovered: false,
+                earlier: Vec::new(),
                 missed: Vec::new(),
                 last_missed: 0,
                 head,
@@ -203,16 +206,18 @@ impl<S: Live> Recovery<S> {
         let missed = from.and_then(|from| self.log.since(from, &entitled)).filter(is_bearable);
         let (pid, is_recovered) =
             if missed.is_some() { (claim.pid.clone(), true) } else { (fresh, false) };
-        let mut ids = member.ids.clone();
+        let mut member = member;
+        let mut earlier_ids = Vec::new();
         if is_recovered {
-            ids.extend(entitled.ids);
-            ids.truncate(IDS_MAX);
+            earlier_ids = entitled.ids;
+            earlier_ids.truncate(IDS_MAX - 1);
+            member.ids.extend(&earlier_ids);
         }
-        let member = Member { ids, ..member };
         let began_at = if is_recovered { earlier.began_at } else { self.log.position() };
         self.sessions.insert(pid.clone(), member, socket, began_at);
         let (missed, last_missed) = missed.unwrap_or_default();
-        Attached { pid, is_recovered, missed, last_missed, head, replaced }
+        let earlier = earlier_ids;
+        Attached { pid, is_recovered, earlier, missed, last_missed, head, replaced }
     }
 
     /// The number of the last event that the client has, or that was not for it; `None` if it claims one that never

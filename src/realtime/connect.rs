@@ -205,6 +205,7 @@ impl Realtime {
         let now = self.clock.now();
         let attached = locked.attach(newcomer, claim.get(), now);
         socket.set_pid(attached.pid.clone());
+        socket.set_earlier_ids(attached.earlier);
         socket.address(attached.last_missed);
         let reply = connect_reply(socket, Some(&attached.pid));
         let frames = [&[reply][..], &attached.missed].concat();

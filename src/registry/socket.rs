@@ -53,6 +53,8 @@ pub struct Socket {
     addressed: AtomicU64,
     /// The name of its recovery session, once it is connected, where there is recovery.
     pid: OnceLock<Pid>,
+    /// The ids of the connections whose session it has recovered, the latest first.
+    earlier: OnceLock<Box<[SocketId]>>,
     /// What it was told last of its user's inbox.
     inbox: Mutex<Option<Box<InboxState>>>,
 }
@@ -115,13 +117,16 @@ impl Socket {
             kick: AtomicU8::new(NOT_KICKED),
             addressed: AtomicU64::new(0),
             pid: OnceLock::new(),
+            earlier: OnceLock::new(),
             inbox: Mutex::default(),
         }
     }
 
     /// The rooms it is in, sorted, without those that every socket has.
     pub fn rooms(&self) -> Vec<Room> {
-        let own = [Room::everyone(), Room::of_socket(self.id)];
+        let ids = self.earlier_ids().iter().chain([&self.id]);
+        let mut own: Vec<Room> = ids.map(|id| Room::of_socket(*id)).collect();
+        own.push(Room::everyone());
         let mut rooms: Vec<Room> =
             self.rooms.lock().iter().filter(|it| !own.contains(it)).cloned().collect();
         rooms.sort();
@@ -159,6 +164,18 @@ impl Socket {
     /// Gives it the name of its recovery session; only the first counts.
     pub fn set_pid(&self, pid: Pid) {
         self.pid.get_or_init(|| pid);
+    }
+
+    /// Gives it the ids of the connections whose session it has recovered, the latest first; only the first call
+    /// counts, and only before it is in the registry.
+    pub fn set_earlier_ids(&self, ids: Vec<SocketId>) {
+        self.earlier.get_or_init(|| ids.into_boxed_slice());
+    }
+
+    /// The ids of the connections whose session it has recovered, the latest first: whoever knows it by one of these
+    /// still means it.
+    pub fn earlier_ids(&self) -> &[SocketId] {
+        self.earlier.get().map(|ids| &**ids).unwrap_or_default()
     }
 
     /// The name of its recovery session.

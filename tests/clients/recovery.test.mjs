@@ -161,6 +161,39 @@ describe("recovery", { concurrency: 4 }, () => {
     await steadily("nothing that was sent meanwhile", () => socket.heard.length === 1, 500);
   });
 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`an id that was given out goes on with the session, live and in the replay (${way})`, config, async (w) => {
+      const proxy = await behindProxy(w);
+      const socket = await w.connect("ann", { url: proxy.url, transports });
+      const other = await w.connect("ann");
+      const ids = [socket.id];
+      for (const half of [false, true]) {
+        proxy.refusing = true;
+        if (half) proxy.halfOpen();
+        else proxy.cut();
+        await until("the client to notice", () => !socket.connected);
+        await w.server.emit({ to: { sockets: ids }, event: "away" });
+        await w.server.emit({ to: { users: ["ann"] }, except: { sockets: ids }, event: "others" });
+        proxy.refusing = false;
+        await until("the client to be back", () => socket.connected);
+        assert.equal(socket.recovered, true);
+        assert.ok(!ids.includes(socket.id), "each connection has an id of its own");
+        for (const id of [...ids, socket.id]) {
+          assert.equal((await w.server.emit({ to: { sockets: [id] }, event: "live" })).matched, 1, "one socket by any of its ids");
+          await w.server.emit({ to: { users: ["ann"] }, except: { sockets: [id] }, event: "others" });
+          assert.equal((await w.server.api("GET", `/v1/sockets/${id}`)).body.id, socket.id);
+        }
+        ids.push(socket.id);
+        assert.equal((await w.server.emit({ to: { sockets: ids }, event: "end" })).matched, 1, "once, however it is named");
+      }
+      await until("all", () => socket.heard.length >= 9);
+      const names = socket.heard.map(([event]) => event);
+      assert.deepEqual(names, ["away", "live", "live", "end", "away", "live", "live", "live", "end"]);
+      await until("the others", () => other.heard.length >= 7);
+      assert.ok(other.heard.every(([event]) => event === "others"));
+    });
+  }
+
   scenario("a session is of no use to another user", config, async (w) => {
     const ann = await rawClient(w.server, { token: w.server.token("ann") });
     await w.server.emit({ to: { users: ["ann"] }, event: "private", data: 1 });

@@ -172,6 +172,24 @@ fn a_live_session_is_taken_over_and_its_late_end_changes_nothing() {
 }
 
 #[test]
+fn the_ids_of_a_session_go_on_up_to_a_bound() {
+    let mut it = Recovery::new(LIMITS, 7);
+    let first = attach(&mut it, (member(1, 0), wire(0)), None, "p", 0);
+    assert_eq!(first.earlier, []);
+    let claimed = pid("p");
+    for n in 1..20 {
+        let claim = Claim { pid: &claimed, offset: None };
+        let attached = attach(&mut it, (member(1, n), wire(n)), Some(claim), "x", 0);
+        let expected: Vec<SocketId> = (0..n).rev().take(7).map(id).collect();
+        assert_eq!(attached.earlier, expected);
+    }
+
+    let claim = Claim { pid: &pid("unknown"), offset: None };
+    let anew = attach(&mut it, (member(1, 99), wire(99)), Some(claim), "y", 0);
+    assert_eq!(anew.earlier, [], "a session that begins anew has no past");
+}
+
+#[test]
 fn goodbye_is_for_good() {
     let (mut it, seen) = away();
     come_back(&mut it, 1, "p", Some(&seen), 10);

@@ -106,6 +106,7 @@ impl<'a> Run<'a> {
 
     fn leaves_out(&self, socket: &Socket) -> bool {
         self.except_sockets.contains(&socket.id)
+            || socket.earlier_ids().iter().any(|it| self.except_sockets.contains(it))
             || self.except_users.contains(&socket.user)
             || socket.device.as_ref().is_some_and(|it| self.except_devices.contains(it))
             || self.except_rooms.iter().any(|room| socket.is_in(room))

@@ -107,3 +107,34 @@ async fn a_socket_is_found_by_its_id_as_long_as_it_is_here() {
     assert!(it.registry.socket(socket.id, &namespaces).is_none());
     assert!(it.registry.everyone(&namespaces[1]).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::new(&folder).await;
+    let [one, two, three] = [(); 3].map(|()| it.socket_on(&it.wire, "ann", "/", &[]));
+    let named = one.id.to_string();
+    let stranger = it.socket_on(&it.wire, "eve", "/", &[&named]);
+    two.set_earlier_ids(vec![one.id]);
+    three.set_earlier_ids(vec![two.id, one.id]);
+    let find = |id| it.registry.socket_in(&Namespace::root(), id).map(|it| it.id);
+
+    it.register(&stranger).unwrap();
+    assert_eq!(find(one.id), None, "being in a room of that name is not being it");
+    for (newest, known) in [(&one, 1), (&two, 2), (&three, 3)] {
+        it.register(newest).unwrap();
+        // Those before it are still here: they are about to be closed.
+        for id in [one.id, two.id, three.id].into_iter().take(known) {
+            assert_eq!(find(id), Some(newest.id));
+        }
+    }
+    assert_eq!(three.rooms(), [Room::of_user(&three.user)], "a former id is no room to show");
+    for gone in [&one, &two] {
+        it.registry.disconnect(gone, Reason::Replaced);
+    }
+    assert_eq!((find(one.id), find(two.id)), (Some(three.id), Some(three.id)));
+    it.registry.disconnect(&three, Reason::TransportClose);
+    assert_eq!((find(one.id), find(three.id)), (None, None));
+    it.registry.disconnect(&stranger, Reason::TransportClose);
+    assert_eq!(it.registry.counts().rooms, 0);
+}
