@@ -89,9 +89,11 @@ impl Realtime {
                 let (realtime, joining) = (self.clone(), Arc::clone(&socket));
                 let claim = RecoveryClaim::of(auth);
                 wire.prepare_accept(namespace, move |_| {
-                    realtime.join(&joining, permit, &claim);
+                    let is_recovered = realtime.join(&joining, permit, &claim);
                     if let Some(after) = inbox_after {
                         realtime.replay_inbox(joining, after);
+                    } else if is_recovered {
+                        realtime.refresh_inbox(joining);
                     }
                 });
                 Ok(socket)
@@ -171,10 +173,10 @@ impl Realtime {
     }
 
     /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
-    /// already, nothing happens.
-    pub(crate) fn join(&self, socket: &Arc<Socket>, permit: Permit, claim: &RecoveryClaim) {
+    /// already, nothing happens. Returns whether it has recovered an earlier session.
+    pub(crate) fn join(&self, socket: &Arc<Socket>, permit: Permit, claim: &RecoveryClaim) -> bool {
         if socket.wire.is_closed() {
-            return; // kicked in another namespace, for example: nobody came
+            return false; // kicked in another namespace, for example: nobody came
         }
         if let Some(recovery) = self.recoveries.of(&socket.namespace) {
             return self.join_recovering(socket, permit, claim, recovery);
@@ -183,6 +185,7 @@ impl Realtime {
         if let Some(session) = self.registry.connect(socket, permit) {
             greet(socket, session, None);
         }
+        false
     }
 
     /// The same where there is recovery. Under one lock with those who emit: what is logged so far is replayed in the
@@ -193,7 +196,7 @@ impl Realtime {
         permit: Permit,
         claim: &RecoveryClaim,
         recovery: &Mutex<Recovery<Arc<Socket>>>,
-    ) {
+    ) -> bool {
         let (user, rooms) = (socket.user.clone(), socket.granted.to_vec());
         let (ids, device) = (vec![socket.id], socket.device.clone());
         let newcomer = Newcomer {
@@ -225,6 +228,7 @@ impl Realtime {
         if let Some(old) = replaced {
             old.wire.close(Reason::Replaced);
         }
+        attached.is_recovered
     }
 
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.

@@ -111,16 +111,53 @@ impl Realtime {
     fn tell_inbox(&self, user: &UserId, state: InboxState) {
         let (_, sockets) = self.registry.user(user);
         for socket in &sockets {
-            socket.tell_inbox(state, || send_own(socket, "\"userline:inbox\"", &state_view(state)));
+            self.tell_numbers(socket, state);
         }
+    }
+
+    /// Tells a socket what the inbox is like, unless it knows that or newer.
+    fn tell_numbers(&self, socket: &Socket, state: InboxState) {
+        socket.tell_inbox(state, || self.send_own(socket, Own::Numbers, &state_view(state)));
+    }
+
+    /// Sends one of the server's own events.
+    fn send_own(&self, socket: &Socket, own: Own, argument: &impl Serialize) {
+        let argument = to_raw_value(argument).ok();
+        let Some(payload) = argument.and_then(|it| Payload::try_new(vec![it]).ok()) else { return };
+        let event =
+            |offset: Option<&str>| packet::event(&socket.namespace, own.name(), &payload, offset);
+        let Some(recovery) = self.recoveries.of(&socket.namespace) else {
+            socket.wire.send(&event(None));
+            return;
+        };
+        let recovery = recovery.lock();
+        // Queued under the lock: after an event with a newer offset it would set the client back, and that event would
+        // come twice.
+        socket.wire.queue(&event(Some(&recovery.head().to_string())), false);
+        drop(recovery);
+        socket.wire.flush_queued();
     }
 }
 
-/// Sends one of the server's own events; `name` is a JSON string, quotes included.
-fn send_own(socket: &Socket, name: &str, argument: &impl Serialize) {
-    let payload = to_raw_value(argument).ok().and_then(|it| Payload::try_new(vec![it]).ok());
-    if let Some(payload) = payload {
-        socket.wire.send(&packet::event(&socket.namespace, name, &payload, None));
+/// The server's own events about the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// What the inbox is like.
+    Numbers,
+    /// One stored event.
+    Item,
+    /// It cannot be read.
+    Error,
+}
+
+impl Own {
+    /// The name of the event, as JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Numbers => "\"userline:inbox\"",
+            Self::Item => "\"userline:inbox:item\"",
+            Self::Error => "\"userline:inbox:error\"",
+        }
     }
 }
 

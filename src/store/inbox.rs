@@ -127,6 +127,12 @@ impl Inboxes {
         self.store.readers.read(move |db| read::page(db, &user, query, at)).await
     }
 
+    /// The numbers of an inbox at `at`.
+    pub async fn state(&self, user: &UserId, at: WallMs) -> Result<InboxState, ReadError> {
+        let user = user.clone();
+        self.store.readers.read(move |db| read::numbers(db, &user, at)).await
+    }
+
     /// Marks items as read; answers with the inbox afterwards.
     pub async fn mark(&self, user: &UserId, seen: Seen, at: WallMs) -> Result<InboxState, Closed> {
         let user = user.clone();

@@ -1,11 +1,14 @@
 // Stored events: they wait for their user, are counted, and every tab knows what is read.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { ways } from "./lib/client.mjs";
 import { Proxy } from "./lib/proxy.mjs";
+import { rawClient } from "./lib/raw.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { once, steadily, until } from "./lib/wait.mjs";
 
 const ann = { users: ["ann"] };
+const recovering = { recovery: { window: "2m" }, presence: { grace: "10s" } };
 
 /** The numbers that a client was told, oldest first. */
 const told = (socket) => socket.own.filter(([event]) => event === "userline:inbox").map(([, state]) => state);
@@ -89,6 +92,66 @@ describe("inbox", { concurrency: 4 }, () => {
     assert.equal(gone, 200);
     assert.deepEqual(seqs(await page(w)), [4, 3, 1]);
     assert.deepEqual([bob.heard, told(bob)], [[], []], "nobody else hears of it");
+  });
+
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`a client that has recovered has the badge of now, not of before (${way})`, recovering, async (w) => {
+      const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));
+      w.after(() => proxy.close());
+      const a = await w.connect("ann", { url: proxy.url, transports });
+      const b = await w.connect("ann");
+      await store(w, 1, 3);
+      await until("both to know", () => [a, b].every((it) => told(it).at(-1)?.unread === 3));
+      proxy.refusing = true;
+      proxy.cut();
+      await until("the cut", () => !a.connected);
+      await b.emitWithAck("userline:read", { upto: 3 });
+      await store(w, 4, 1);
+      const now = { head: 4, unread: 1, read_upto: 3, min_seq: 1 };
+      await until("B to know", () => told(b).at(-1)?.head === 4);
+      assert.deepEqual(told(b).at(-1), now);
+      proxy.refusing = false;
+      await until("A to be back", () => a.connected);
+      assert.equal(a.recovered, true);
+      await until("A to know", () => told(a).at(-1).head === 4);
+      assert.deepEqual(told(a).at(-1), now);
+      assert.equal(a.heard.length, 4);
+
+      // Nothing changed: what it had heard is still so, and it goes on hearing what changes.
+      proxy.refusing = true;
+      proxy.cut();
+      await until("the cut", () => a.ends.length === 2);
+      proxy.refusing = false;
+      await until("A to be back", () => a.connected);
+      await b.emitWithAck("userline:read", { upto: 4 });
+      await until("A to know", () => told(a).at(-1).unread === 0);
+      assert.equal(a.recovered, true);
+    });
+  }
+
+  scenario("a client without an inbox hears nothing of one when it recovers", recovering, async (w) => {
+    const socket = await w.connect("ann");
+    socket.io.engine.close();
+    await until("the client to be back", () => socket.ends.length === 1 && socket.connected);
+    assert.equal(socket.recovered, true);
+    await steadily("no numbers", () => told(socket).length === 0, 300);
+  });
+
+  scenario("the server's own events have their place in the log, too", recovering, async (w) => {
+    await store(w, 1, 2);
+    const raw = await rawClient(w.server, { token: w.server.token("ann"), inbox_after: 0 });
+    w.after(() => raw.close());
+    await until("the end of the replay", () => raw.packets.some((it) => it.startsWith('42["userline:inbox",')));
+    await store(w, 3, 1);
+    await until("the badge", () => raw.packets.filter((it) => it.startsWith('42["userline:inbox",')).length === 2);
+    const events = raw.packets.filter((it) => it.startsWith("42")).map((it) => JSON.parse(it.slice(2)));
+    assert.deepEqual(events.map(([name]) => name), [
+      "userline:session", "userline:inbox:item", "userline:inbox:item", "userline:inbox", "note", "userline:inbox",
+    ]);
+    const place = (offset) => offset.split(".").map((it) => Number.parseInt(it, 36))[1];
+    const places = events.map((it) => place(it.at(-1)));
+    const [before] = places;
+    assert.deepEqual(places, [before, before, before, before, before + 1, before + 1], "where the log stood");
   });
 
   scenario("the same id again is stored once, sent once, and answered with the same place", {}, async (w) => {

@@ -1,6 +1,8 @@
-//! What a client gets at once that says how far it knows the inbox.
+//! What a client hears of its inbox by itself when it comes: the items it says it lacks, or, when it has recovered, the
+//! numbers as they have become.
 
-use super::{InboxError, send_own, state_view};
+use super::{InboxError, Own, in_time, state_view};
+use crate::core::inbox::InboxState;
 use crate::realtime::Realtime;
 use crate::realtime::connect::ConnectError;
 use crate::realtime::inbox::view::item_view;
@@ -40,11 +42,29 @@ impl Realtime {
         let realtime = self.clone();
         self.inbox.tasks.spawn("inbox.replay", async move {
             if let Err(error) = realtime.replay(&socket, after).await {
-                tracing::warn!(socket.id = %socket.id, %error, "cannot replay an inbox");
-                let error = json!({"code": error.code(), "message": error.to_string()});
-                send_own(&socket, "\"userline:inbox:error\"", &json!({"error": error}));
+                realtime.tell_error(&socket, &error);
             }
         });
+    }
+
+    /// Tells a socket that has recovered what its inbox is like by now: the numbers are no part of what is replayed.
+    /// Nothing if the user never had an inbox.
+    pub(in crate::realtime) fn refresh_inbox(&self, socket: Arc<Socket>) {
+        let realtime = self.clone();
+        self.inbox.tasks.spawn("inbox.refresh", async move {
+            let now = realtime.clock.wall();
+            match in_time(realtime.inbox.inboxes.state(&socket.user, now)).await {
+                Ok(state) if state == InboxState::default() => {}
+                Ok(state) => realtime.tell_numbers(&socket, state),
+                Err(error) => realtime.tell_error(&socket, &error),
+            }
+        });
+    }
+
+    fn tell_error(&self, socket: &Socket, error: &InboxError) {
+        tracing::warn!(socket.id = %socket.id, %error, "cannot read the inbox of a client that came");
+        let error = json!({"code": error.code(), "message": error.to_string()});
+        self.send_own(socket, Own::Error, &json!({"error": error}));
     }
 
     async fn replay(&self, socket: &Socket, after: ItemSeq) -> Result<(), InboxError> {
@@ -57,7 +77,7 @@ impl Realtime {
         let page = self.inbox(&socket.user, query).await?;
         for item in &page.items {
             match item_view(item) {
-                Ok(view) => send_own(socket, "\"userline:inbox:item\"", &view),
+                Ok(view) => self.send_own(socket, Own::Item, &view),
                 Err(error) => {
                     tracing::error!(seq = item.seq.0, %error, "an item of an inbox is damaged");
                 }
@@ -65,7 +85,7 @@ impl Realtime {
         }
         let has_more = page.next.is_some();
         socket.tell_newest_inbox(page.state, |newest| {
-            send_own(socket, "\"userline:inbox\"", &state_view(newest).after_replay(has_more));
+            self.send_own(socket, Own::Numbers, &state_view(newest).after_replay(has_more));
         });
         Ok(())
     }

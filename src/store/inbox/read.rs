@@ -94,6 +94,12 @@ pub(super) fn page(
     Ok(InboxPage { items, next, state })
 }
 
+/// The numbers alone.
+pub(super) fn numbers(db: &Connection, user: &UserId, at: WallMs) -> rusqlite::Result<InboxState> {
+    let tx = db.unchecked_transaction()?;
+    state(&tx, user, at)
+}
+
 /// The numbers as they will be when what has expired is deleted.
 fn state(db: &Connection, user: &UserId, at: WallMs) -> rusqlite::Result<InboxState> {
     let mut inbox: Inbox = load(db, user)?;
