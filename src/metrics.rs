@@ -106,6 +106,10 @@ pub const TABLE: &[Metric] = &[
         "userline_recoveries_total",
         "Clients that came back with an earlier session, by outcome: recovered or lost.",
     ),
+    counter(
+        "userline_recovery_pushed_out_total",
+        "Events forgotten before `recovery.window` had passed, over `events_max` or `bytes_max`: raise these.",
+    ),
     gauge("userline_rooms", "Rooms with a socket in them, with those that every socket has."),
     counter(
         "userline_slow_consumers_total",

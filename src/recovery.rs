@@ -71,7 +71,11 @@ impl<S: Live> Recoveries<S> {
         loop {
             tokio::time::sleep(EXPIRE_INTERVAL).await;
             for recovery in self.by_namespace.values() {
-                recovery.lock().expire(self.clock.now());
+                let mut recovery = recovery.lock();
+                recovery.expire(self.clock.now());
+                let pushed_out = recovery.take_pushed_out();
+                drop(recovery);
+                metrics::counter!("userline_recovery_pushed_out_total").increment(pushed_out);
             }
         }
     }

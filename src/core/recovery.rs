@@ -13,6 +13,7 @@
 //! when it is kicked. A `pid` is a bearer secret: it counts only for the user it was given to, after authentication,
 //! and a recovered session that is detached is taken over, not shared.
 
+mod absent;
 mod log;
 mod sessions;
 
@@ -145,6 +146,12 @@ impl<S: Live> Recovery<S> {
         Self { log: Log::new(limits, life), sessions: Sessions::new(limits), limits }
     }
 
+    /// Whether somebody who is away may have to get an event for `target` later. One that is for nobody who is here
+    /// either need not be appended: nobody will ever ask for it, and it would push out what others need.
+    pub fn is_any_away_in(&self, target: &Target) -> bool {
+        self.sessions.is_any_away_in(target)
+    }
+
     /// An event that can be recovered. `encode` makes its frame, offset included.
     pub fn append(
         &mut self,
@@ -248,6 +255,11 @@ impl<S: Live> Recovery<S> {
     pub fn expire(&mut self, now: Timestamp) {
         self.log.expire(now);
         self.sessions.expire(now);
+    }
+
+    /// Events that were forgotten before the window had passed, because there were too many; since the last call.
+    pub fn take_pushed_out(&mut self) -> u64 {
+        self.log.take_pushed_out()
     }
 
     /// Live and detached sessions.

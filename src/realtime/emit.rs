@@ -127,7 +127,7 @@ impl Realtime {
     }
 
     /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
-    /// queued is written after.
+    /// queued is written after. What is for nobody, here or away, is not logged.
     fn hand_over(
         &self,
         emit: &Emit,
@@ -141,15 +141,18 @@ impl Realtime {
         let encode =
             |offset: &str| packet::event(&emit.namespace, name, &emit.payload, Some(offset));
         let mut recovery = recovery.lock();
-        let event = if emit.volatile {
-            encode(&recovery.head().to_string())
-        } else {
+        let named: Vec<Named> = self.named(emit).collect();
+        let is_for_somebody =
+            named.iter().any(|it| !it.sockets.is_empty()) || recovery.is_any_away_in(&emit.target);
+        let event = if is_for_somebody && !emit.volatile {
             let (target, except) = (emit.target.clone(), emit.except.clone());
             let audience = Arc::new(Audience { target, except });
             recovery.append(audience, self.clock.now(), |offset| encode(&offset.to_string()))
+        } else {
+            encode(&recovery.head().to_string())
         };
         let number = recovery.head().number();
-        for Named { sockets, user } in self.named(emit) {
+        for Named { sockets, user } in named {
             let before = run.tally();
             for socket in &*sockets {
                 run.hand_to(socket, &event, Handing::Logged(&mut batch, number));

@@ -129,6 +129,26 @@ describe("recovery", { concurrency: 4 }, () => {
     }
   });
 
+  scenario("events for people who are not there do not push out what a client has missed", { ...config, recovery: { window: "2m", events_max: 10 } }, async (w) => {
+    const proxy = await behindProxy(w);
+    const socket = await w.connect("ann", { url: proxy.url, claims: { rooms: ["org:7"] } });
+    await emit(w, 0, 1);
+    await until("the first event", () => socket.heard.length === 1);
+    proxy.refusing = true;
+    proxy.cut();
+    await until("the client to notice", () => !socket.connected);
+    await w.server.state("ann", "lingering");
+    await emit(w, 1, 3);
+    const nobody = [{ users: ["bob"] }, { rooms: ["org:8"] }, { sockets: ["AAAAAAAAAAAAAAAAAAAA"] }, { rooms: ["user:bob"] }];
+    for (let n = 0; n < 40; n += 1) await w.server.emit({ to: nobody[n % nobody.length], event: "n", data: "for nobody" });
+    await w.server.emit({ to: { rooms: ["org:7"] }, event: "n", data: 3 });
+    proxy.refusing = false;
+    await until("the client to be back", () => socket.connected);
+    assert.equal(socket.recovered, true);
+    await emit(w, 4, 5);
+    await whole(socket, 5);
+  });
+
   scenario("a client that had heard nothing yet recovers too", config, async (w) => {
     const proxy = await behindProxy(w);
     const socket = await w.connect("ann", { url: proxy.url });

@@ -34,12 +34,14 @@ pub(super) struct Log {
     last: u64,
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// Events that were forgotten before the window had passed, because there were too many.
+    pushed_out: u64,
     limits: RecoveryLimits,
 }
 
 impl Log {
     pub(super) fn new(limits: RecoveryLimits, life: u64) -> Self {
-        Self { life, last: 0, entries: VecDeque::new(), bytes: 0, limits }
+        Self { life, last: 0, entries: VecDeque::new(), bytes: 0, pushed_out: 0, limits }
     }
 
     pub(super) fn append(
@@ -53,11 +55,16 @@ impl Log {
         self.bytes += frame.len();
         let entry = Entry { number: self.last, at: now, audience, frame: frame.clone() };
         self.entries.push_back(entry);
+        self.expire(now);
         while self.limits.events_max < self.entries.len() || self.limits.bytes_max < self.bytes {
             self.drop_first();
+            self.pushed_out += 1;
         }
-        self.expire(now);
         frame
+    }
+
+    pub(super) fn take_pushed_out(&mut self) -> u64 {
+        std::mem::take(&mut self.pushed_out)
     }
 
     pub(super) fn head(&self) -> Offset {

@@ -1,7 +1,8 @@
 //! Sessions by their secret names, live ones and those whose client is away.
 
+use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
-use crate::types::{SocketId, Timestamp, UserId};
+use crate::types::{SocketId, Target, Timestamp, UserId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The secret name of a session: what the client gets as `pid`.
@@ -82,12 +83,15 @@ pub(super) struct Sessions<S> {
     by_pid: BTreeMap<Pid, Session<S>>,
     /// Sessions in the order in which they were detached; those that came back are skipped.
     detached: VecDeque<(Timestamp, Pid)>,
+    /// The members of those that are detached.
+    absent: Absent,
     limits: RecoveryLimits,
 }
 
 impl<S: Live> Sessions<S> {
     pub(super) fn new(limits: RecoveryLimits) -> Self {
-        Self { by_pid: BTreeMap::new(), detached: VecDeque::new(), limits }
+        let (by_pid, detached) = (BTreeMap::new(), VecDeque::new());
+        Self { by_pid, detached, absent: Absent::default(), limits }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -105,7 +109,12 @@ impl<S: Live> Sessions<S> {
         if self.by_pid.get(pid).is_none_or(|session| session.member.user != *user) {
             return None;
         }
-        self.by_pid.remove(pid)
+        self.remove(pid)
+    }
+
+    /// Whether an event for `target` may be for somebody who is away.
+    pub(super) fn is_any_away_in(&self, target: &Target) -> bool {
+        self.absent.is_any_in(target)
     }
 
     pub(super) fn detach(&mut self, pid: &Pid, id: SocketId, position: u64, now: Timestamp) {
@@ -116,6 +125,7 @@ impl<S: Live> Sessions<S> {
         let (addressed, cut_off_at) = session.addressed(position);
         session.socket = None;
         session.absence = Some(Absence { since: now, addressed, cut_off_at });
+        self.absent.add(&session.member);
         self.detached.push_back((now, pid.clone()));
         while self.limits.sessions_max < self.detached.len() {
             self.drop_first();
@@ -124,7 +134,7 @@ impl<S: Live> Sessions<S> {
 
     pub(super) fn end(&mut self, pid: &Pid, id: SocketId) {
         if self.by_pid.get(pid).is_some_and(|session| session.member.ids.first() == Some(&id)) {
-            self.by_pid.remove(pid);
+            self.remove(pid);
         }
     }
 
@@ -143,6 +153,7 @@ impl<S: Live> Sessions<S> {
     pub(super) fn restore(&mut self, sessions: Vec<(Pid, Detached)>, now: Timestamp) {
         for (pid, Detached { member, began_at, addressed, cut_off_at }) in sessions {
             let absence = Some(Absence { since: now, addressed, cut_off_at });
+            self.absent.add(&member);
             self.by_pid.insert(pid.clone(), Session { member, socket: None, began_at, absence });
             self.detached.push_back((now, pid));
         }
@@ -156,7 +167,15 @@ impl<S: Live> Sessions<S> {
             .get(&pid)
             .is_some_and(|it| it.absence.is_some_and(|absence| absence.since == at))
         {
-            self.by_pid.remove(&pid);
+            self.remove(&pid);
         }
+    }
+
+    fn remove(&mut self, pid: &Pid) -> Option<Session<S>> {
+        let session = self.by_pid.remove(pid)?;
+        if session.absence.is_some() {
+            self.absent.remove(&session.member);
+        }
+        Some(session)
     }
 }

@@ -209,6 +209,64 @@ fn more_events_than_are_kept_cannot_be_recovered() {
 }
 
 #[test]
+fn who_is_away_is_known_by_every_name_and_only_while_away() {
+    let room = |text: &str| Room::parse(text).unwrap();
+    let rooms = |name: &str| Target { rooms: vec![room(name)], ..Target::default() };
+    let sockets = |n| Target { sockets: vec![id(n)], ..Target::default() };
+    let users = |n| Target { users: vec![user(9), user(n)], ..Target::default() };
+    let of = [
+        Target { all: true, ..Target::default() },
+        rooms("all"),
+        rooms("user:u1"),
+        rooms(&id(1).to_string()),
+        sockets(1),
+        users(1),
+    ];
+    let others =
+        [Target::default(), rooms("a"), rooms("user:u"), rooms("user:"), sockets(9), users(2)];
+    let check = |it: &Recovery<Wire>, expected: bool| {
+        for target in &of {
+            assert_eq!(it.is_any_away_in(target), expected, "{target:?}");
+        }
+        assert!(others.iter().all(|target| !it.is_any_away_in(target)));
+    };
+    let (mut it, seen) = away();
+    check(&it, true);
+    let mut restarted = Recovery::new(LIMITS, 8);
+    restarted.restore(it.dump(), Timestamp(0));
+    check(&restarted, true);
+    restarted.expire(Timestamp(1000));
+    check(&restarted, false);
+
+    come_back(&mut it, 1, "p", Some(&seen), 10);
+    check(&it, false);
+    it.detach(&pid("p"), id(2), Timestamp(10));
+    check(&it, true);
+    it.end(&pid("p"), id(2));
+    check(&it, false);
+    for n in 20..40 {
+        attach(&mut it, (member(1, n), wire(n)), None, &n.to_string(), 20);
+        it.detach(&pid(&n.to_string()), id(n), Timestamp(20));
+    }
+    assert!(
+        !it.is_any_away_in(&sockets(29)),
+        "more than are kept: the longest absent is forgotten"
+    );
+    assert!(it.is_any_away_in(&sockets(30)) && it.is_any_away_in(&users(1)));
+}
+
+#[test]
+fn what_is_pushed_out_before_its_time_is_counted() {
+    let mut it: Recovery<Wire> = Recovery::new(LIMITS, 7);
+    for n in 0..53 {
+        emit(&mut it, &to_user(1), n, 0);
+    }
+    assert_eq!((it.take_pushed_out(), it.take_pushed_out()), (3, 0));
+    emit(&mut it, &to_user(1), 99, 1000);
+    assert_eq!(it.take_pushed_out(), 0, "those were old");
+}
+
+#[test]
 fn more_bytes_than_a_connection_bears_are_not_replayed() {
     let (mut it, seen) = away();
     it.append(to_user(1), Timestamp(0), |_| Bytes::from(vec![b'x'; 1000]));

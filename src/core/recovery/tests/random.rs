@@ -80,7 +80,14 @@ impl Client {
         match *op {
             Op::Emit(u) => {
                 self.next += 1;
-                let offset = emit(&mut self.it, &to_user(u), self.next, self.now);
+                let audience = to_user(u);
+                let is_here = u == 1 && self.is_live;
+                if !is_here && !self.it.is_any_away_in(&audience.target) {
+                    // As an emit does: nobody will ask for it.
+                    self.emitted.extend((u == 1).then_some(self.next));
+                    return;
+                }
+                let offset = emit(&mut self.it, &audience, self.next, self.now);
                 if u == 1 {
                     self.emitted.push(self.next);
                     if self.is_live {
