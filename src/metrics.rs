@@ -63,9 +63,10 @@ pub const TABLE: &[Metric] = &[
     labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
     labelled("userline_disconnects_total", "Sockets that are gone, by reason."),
     counter("userline_emits_total", "Emits, whoever they were for."),
-    counter(
+    labelled(
         "userline_events_dropped_total",
-        "Events not sent: volatile to a busy client, or the connection was closing.",
+        "Events not sent, by cause: volatile (to a busy client), closed (the connection was, or was closed now) or \
+         too_many_acks.",
     ),
     counter("userline_events_matched_total", "Events, counted once for each socket they were for."),
     counter("userline_events_sent_total", "Events that a connection took."),

@@ -74,6 +74,36 @@ describe("slow clients", { concurrency: 2 }, () => {
     assert.equal(offline.data.reason, "slow_consumer");
   });
 
+  for (const window of ["0s", "2m"]) {
+    const config = { limits: { buffer_bytes: "64MB", stall: "60s" }, recovery: { window } };
+    scenario(`to a busy client volatile events are dropped, and counted as such (recovery.window ${window})`, config, async (w) => {
+      const { Proxy } = await import("./lib/proxy.mjs");
+      const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));
+      w.after(() => proxy.close());
+      const socket = await w.connect("ann", { url: proxy.url, transports: ["websocket"] });
+      const to = { users: ["ann"] };
+      proxy.stall();
+      const taken = [];
+      let dropped = 0;
+      for (let n = 0; dropped < 5; n += 1) {
+        assert.ok(n < 500, "32 MB were taken for a client that reads nothing");
+        assert.equal((await w.server.emit({ to, event: "big", args: [n, KB64] })).sent, 1);
+        taken.push(["big", n]);
+        const { matched, sent } = await w.server.emit({ to, event: "volatile", args: [n], volatile: true });
+        assert.equal(matched, 1);
+        if (sent) taken.push(["volatile", n]);
+        else dropped += 1;
+      }
+      const metrics = await (await fetch(`${w.server.adminUrl}/metrics`)).text();
+      assert.match(metrics, /^userline_events_dropped_total\{cause="volatile"\} 5$/m);
+      assert.doesNotMatch(metrics, /^userline_events_dropped_total\{cause="closed"\}/m);
+      proxy.resume();
+      await until("all that was taken", () => socket.heard.length >= taken.length);
+      assert.deepEqual(socket.heard.map(([event, n]) => [event, n]), taken);
+      assert.deepEqual(socket.ends, []);
+    });
+  }
+
   scenario("a stock client closed as too slow comes back by itself", small, async (w) => {
     const { Proxy } = await import("./lib/proxy.mjs");
     const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));

@@ -36,7 +36,18 @@ pub(super) struct Run<'a> {
 pub(super) struct Tally {
     pub(super) matched: usize,
     pub(super) sent: usize,
-    dropped: usize,
+    dropped: Dropped,
+}
+
+/// How many did not get it, by cause.
+#[derive(Debug, Clone, Copy, Default)]
+struct Dropped {
+    /// It was volatile, and the connection busy.
+    volatile: usize,
+    /// The connection was closed, or closed now because too much was waiting.
+    closed: usize,
+    /// Too many acks are awaited there already.
+    too_many_acks: usize,
 }
 
 impl<'a> Run<'a> {
@@ -90,14 +101,15 @@ impl<'a> Run<'a> {
         };
         match sent {
             Sent::Yes => self.tally.sent += 1,
-            Sent::Dropped | Sent::Closed => self.tally.dropped += 1,
+            Sent::Dropped => self.tally.dropped.volatile += 1,
+            Sent::Closed => self.tally.dropped.closed += 1,
         }
         sent == Sent::Yes
     }
 
-    /// A socket that the event is for does not get it.
+    /// A socket that the event is for does not get it: it is to ack too many already.
     pub(super) fn refuse(&mut self) {
-        self.tally.dropped += 1;
+        self.tally.dropped.too_many_acks += 1;
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -126,6 +138,40 @@ impl Tally {
         metrics::counter!("userline_emits_total").increment(1);
         metrics::counter!("userline_events_matched_total").increment(count(self.matched));
         metrics::counter!("userline_events_sent_total").increment(count(self.sent));
-        metrics::counter!("userline_events_dropped_total").increment(count(self.dropped));
+        let Dropped { volatile, closed, too_many_acks } = self.dropped;
+        let causes = [("volatile", volatile), ("closed", closed), ("too_many_acks", too_many_acks)];
+        for (cause, n) in causes.into_iter().filter(|(_, n)| 0 < *n) {
+            metrics::counter!("userline_events_dropped_total", "cause" => cause)
+                .increment(count(n));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dropped, Tally};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    #[test]
+    fn what_was_not_sent_is_counted_by_cause() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let dropped = Dropped { volatile: 2, closed: 3, too_many_acks: 4 };
+        let tally = Tally { matched: 10, sent: 1, dropped };
+        metrics::with_local_recorder(&recorder, || {
+            tally.count();
+            Tally::default().count();
+        });
+
+        let text = recorder.handle().render();
+        for line in [
+            "userline_emits_total 2",
+            "userline_events_matched_total 10",
+            "userline_events_sent_total 1",
+            "userline_events_dropped_total{cause=\"volatile\"} 2",
+            "userline_events_dropped_total{cause=\"closed\"} 3",
+            "userline_events_dropped_total{cause=\"too_many_acks\"} 4",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
     }
 }
