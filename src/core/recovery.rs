@@ -11,7 +11,7 @@
 //!
 //! One [`Recovery`] serves one namespace. Sessions end when their window has passed, when the client says goodbye, or
 //! when it is kicked. A `pid` is a bearer secret: it counts only for the user it was given to, after authentication,
-//! and a recovered session that is detached is taken over, not shared.
+//! and a session has one connection at a time: who claims it last has it, and the connection before is closed.
 
 mod absent;
 mod log;
@@ -106,7 +106,7 @@ pub struct Attached<S> {
     /// The name of its session: the claimed one if it was recovered.
     pub pid: Pid,
     /// Whether the earlier session goes on.
-    pub is_recovered: bool,
+    pub outcome: Outcome,
     /// The ids of the connections that had the session before, the latest first; events for these are for it.
     pub earlier: Vec<SocketId>,
     /// What it missed, in order, each with its offset.
@@ -117,6 +117,53 @@ pub struct Attached<S> {
     pub head: Offset,
     /// The connection that had the session, if it is still there: it must be closed.
     pub replaced: Option<S>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was none.
+    New,
+    /// The session goes on.
+    Recovered,
+    /// It does not; a new one has begun.
+    Lost(Lost),
+}
+
+/// Why a session does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// No such session, nor a place in this log: it is of an earlier life of the process, or of another user.
+    Unknown,
+    /// No such session any more: away for longer than the window, forgotten as the longest absent of too many, or
+    /// ended by a goodbye or a kick.
+    Over,
+    /// The place is none of this log.
+    BadOffset,
+    /// What came after the place is not kept any more.
+    Truncated,
+    /// It missed more bytes than its connection would bear.
+    TooMuch,
+}
+
+impl Outcome {
+    /// Whether the earlier session goes on.
+    pub fn is_recovered(self) -> bool {
+        self == Self::Recovered
+    }
+}
+
+impl Lost {
+    /// The stable name, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Over => "over",
+            Self::BadOffset => "bad_offset",
+            Self::Truncated => "truncated",
+            Self::TooMuch => "too_much",
+        }
+    }
 }
 
 impl Member {
@@ -168,74 +215,80 @@ impl<S: Live> Recovery<S> {
     }
 
     /// A socket becomes live. Of what was missed it gets what its session was entitled to then and is still entitled
-    /// to.
+    /// to. A claim that does not know its place leaves the session to whoever has it.
     pub fn attach(
         &mut self,
         newcomer: Newcomer<S>,
         claim: Option<Claim<'_>>,
         now: Timestamp,
     ) -> Attached<S> {
-        let Newcomer { member, fresh, socket } = newcomer;
-        let head = self.log.head();
-        let earlier = claim.and_then(|claim| {
-            let earlier = self.sessions.take(claim.pid, &member.user, now)?;
-            Some((claim, earlier))
-        });
-        let Some((claim, earlier)) = earlier else {
-            self.sessions.insert(fresh.clone(), member, socket, self.log.position());
-            return Attached {
-                pid: fresh,
-                is_recovered: false,
-                earlier: Vec::new(),
-                missed: Vec::new(),
-                last_missed: 0,
-                head,
-                replaced: None,
-            };
+        let Some(claim) = claim else { return self.begin(newcomer, Outcome::New, None) };
+        let from = match self.resume_after(claim, &newcomer.member.user, now) {
+            Ok(from) => from,
+            Err(lost) => return self.begin(newcomer, Outcome::Lost(lost), None),
         };
-        let from = self.resume_after(&earlier, claim.offset);
-        let replaced = earlier.socket;
-        let entitled = Member {
-            user: member.user.clone(),
-            rooms: earlier
-                .member
-                .rooms
-                .iter()
-                .filter(|it| member.rooms.contains(it))
-                .cloned()
-                .collect(),
-            ids: earlier.member.ids,
-            device: member.device.clone().or(earlier.member.device),
+        let Some(earlier) = self.sessions.remove(claim.pid) else {
+            return self.begin(newcomer, Outcome::Lost(Lost::Unknown), None);
         };
-        let is_bearable = |(missed, _): &(Vec<Bytes>, u64)| {
-            missed.iter().map(Bytes::len).sum::<usize>() <= self.limits.replay_bytes_max
+        let Session { member: had, socket: replaced, began_at, .. } = earlier;
+        let mut member = newcomer.member.clone();
+        let rooms = had.rooms.into_iter().filter(|it| member.rooms.contains(it)).collect();
+        let device = member.device.clone().or(had.device);
+        let entitled = Member { user: had.user, rooms, ids: had.ids, device };
+        let (missed, last_missed) = match self.missed(from, &entitled) {
+            Ok(missed) => missed,
+            Err(lost) => return self.begin(newcomer, Outcome::Lost(lost), replaced),
         };
-        let missed = from.and_then(|from| self.log.since(from, &entitled)).filter(is_bearable);
-        let (pid, is_recovered) =
-            if missed.is_some() { (claim.pid.clone(), true) } else { (fresh, false) };
-        let mut member = member;
-        let mut earlier_ids = Vec::new();
-        if is_recovered {
-            earlier_ids = entitled.ids;
-            earlier_ids.truncate(IDS_MAX - 1);
-            member.ids.extend(&earlier_ids);
-        }
-        let began_at = if is_recovered { earlier.began_at } else { self.log.position() };
-        self.sessions.insert(pid.clone(), member, socket, began_at);
-        let (missed, last_missed) = missed.unwrap_or_default();
-        let earlier = earlier_ids;
-        Attached { pid, is_recovered, earlier, missed, last_missed, head, replaced }
+        let mut earlier = entitled.ids;
+        earlier.truncate(IDS_MAX - 1);
+        member.ids.extend(&earlier);
+        let (pid, head) = (claim.pid.clone(), self.log.head());
+        self.sessions.insert(pid.clone(), member, newcomer.socket, began_at);
+        let outcome = Outcome::Recovered;
+        Attached { pid, outcome, earlier, missed, last_missed, head, replaced }
     }
 
-    /// The number of the last event that the client has, or that was not for it; `None` if it claims one that never
-    /// was.
-    fn resume_after(&self, earlier: &Session<S>, offset: Option<&str>) -> Option<u64> {
-        let Some(offset) = offset else { return Some(earlier.began_at) };
-        let claimed = self.log.locate(offset)?.max(earlier.began_at);
+    /// A session of its own for a socket that has recovered none.
+    fn begin(
+        &mut self,
+        newcomer: Newcomer<S>,
+        outcome: Outcome,
+        replaced: Option<S>,
+    ) -> Attached<S> {
+        let Newcomer { member, fresh: pid, socket } = newcomer;
+        self.sessions.insert(pid.clone(), member, socket, self.log.position());
+        let (earlier, missed, head) = (Vec::new(), Vec::new(), self.log.head());
+        Attached { pid, outcome, earlier, missed, last_missed: 0, head, replaced }
+    }
+
+    /// The number of the last event that the client has, or that was not for it.
+    fn resume_after(
+        &mut self,
+        claim: Claim<'_>,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<u64, Lost> {
+        let claimed = claim.offset.map(|offset| self.log.locate(offset));
+        let Some(session) = self.sessions.find(claim.pid, user, now) else {
+            let is_of_this_log = matches!(claimed, Some(Some(_)));
+            return Err(if is_of_this_log { Lost::Over } else { Lost::Unknown });
+        };
+        let claimed = match claimed {
+            None => return Ok(session.began_at),
+            Some(None) => return Err(Lost::BadOffset),
+            Some(Some(number)) => number.max(session.began_at),
+        };
         // Who has the last event that was for it has missed nothing until it was cut off, however far the log has moved
         // on since with events for others.
-        let (addressed, cut_off_at) = earlier.addressed(self.log.position());
-        Some(if addressed <= claimed { claimed.max(cut_off_at) } else { claimed })
+        let (addressed, cut_off_at) = session.addressed(self.log.position());
+        Ok(if addressed <= claimed { claimed.max(cut_off_at) } else { claimed })
+    }
+
+    /// What came for `member` after this number, and the number of the last of it.
+    fn missed(&self, from: u64, member: &Member) -> Result<(Vec<Bytes>, u64), Lost> {
+        let missed = self.log.since(from, member).ok_or(Lost::Truncated)?;
+        let bytes: usize = missed.0.iter().map(Bytes::len).sum();
+        if self.limits.replay_bytes_max < bytes { Err(Lost::TooMuch) } else { Ok(missed) }
     }
 
     /// A socket is gone; its session is kept for the window. `id` is the socket's public id: news of a connection that

@@ -4,7 +4,7 @@ use super::{Realtime, inbox};
 use crate::auth::{Credentials, Refusal};
 use crate::core::packet;
 use crate::core::presence::Session;
-use crate::core::recovery::{Claim, Member, Newcomer, Offset, Pid, Recovery};
+use crate::core::recovery::{Claim, Member, Newcomer, Offset, Outcome, Pid, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Permit;
@@ -219,16 +219,13 @@ impl Realtime {
             locked.detach(&attached.pid, socket.id, now);
         }
         drop(locked);
-        if claim.pid.is_some() {
-            let outcome = if attached.is_recovered { "recovered" } else { "lost" };
-            metrics::counter!("userline_recoveries_total", "outcome" => outcome).increment(1);
-        }
+        count(attached.outcome);
         // Last, so that the user is never without a socket.
         let replaced = attached.replaced.filter(|old| !Arc::ptr_eq(&old.wire, &socket.wire));
         if let Some(old) = replaced {
             old.wire.close(Reason::Replaced);
         }
-        attached.is_recovered
+        attached.outcome.is_recovered()
     }
 
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.
@@ -259,6 +256,17 @@ impl Realtime {
                 .increment(1);
         }
     }
+}
+
+/// Tells the metrics what became of a claim.
+fn count(outcome: Outcome) {
+    let (outcome, cause) = match outcome {
+        Outcome::New => return,
+        Outcome::Recovered => ("recovered", "none"),
+        Outcome::Lost(lost) => ("lost", lost.as_str()),
+    };
+    metrics::counter!("userline_recoveries_total", "outcome" => outcome, "cause" => cause)
+        .increment(1);
 }
 
 /// A client that may come in.

@@ -29,6 +29,23 @@ async function whole(socket, count) {
   assert.deepEqual(socket.heard.map((it) => it[1]), Array.from({ length: count }, (_, n) => n));
 }
 
+/** What a raw client would come back with: the name of its session and its place in the log. */
+function claim(raw) {
+  const offset = JSON.parse(raw.packets.findLast((it) => it.startsWith("42")).slice(2)).at(-1);
+  return { pid: pidOf(raw), offset };
+}
+
+const pidOf = (raw) => JSON.parse(raw.packets.find((it) => it.startsWith("40")).slice(2)).pid;
+
+const numbers = (raw) => raw.packets.filter((it) => it.startsWith('42["n",')).map((it) => JSON.parse(it.slice(2))[1]);
+
+/** How many clients were not recovered for this cause. */
+async function lost(w, cause) {
+  const text = await (await fetch(`${w.server.adminUrl}/metrics`)).text();
+  const line = text.split("\n").find((it) => it.startsWith("userline_recoveries_total{") && it.includes(`cause="${cause}"`));
+  return Number(line?.split(" ").at(-1) ?? 0);
+}
+
 /** Keeps every `recovered` seen at a connect. */
 function recoveries(socket) {
   const seen = [];
@@ -230,6 +247,78 @@ describe("recovery", { concurrency: 4 }, () => {
     assert.notEqual(answer.sid, sid);
     await sleep(300); // nothing to wait for: it must not come
     assert.ok(!mallory.packets.some((it) => it.includes("private")), mallory.packets.join("\n"));
+  });
+
+  scenario("of two that claim a session at once one has it, and nothing comes twice", config, async (w) => {
+    const first = await rawClient(w.server, { token: w.server.token("ann") });
+    await emit(w, 0, 1);
+    await until("the event", () => numbers(first).length === 1);
+    const claimed = claim(first);
+    first.close();
+    await w.server.state("ann", "lingering");
+    await emit(w, 1, 3);
+    // One may be closed before it was even answered.
+    const twins = await Promise.all([0, 1].map(() => rawClient(w.server, { token: w.server.token("ann"), ...claimed })));
+    w.after(() => twins.forEach((it) => it.close()));
+    await until("one to be closed", () => twins.filter((it) => it.closed !== undefined).length === 1);
+    await until("one socket", async () => (await w.server.user("ann")).sockets.length === 1);
+    await emit(w, 3, 5);
+    const kept = twins.find((it) => it.closed === undefined);
+    const other = twins.find((it) => it !== kept);
+    await until("the last event", () => numbers(kept).includes(4));
+    assert.equal(pidOf(kept), claimed.pid);
+    assert.deepEqual(numbers(kept), [1, 2, 3, 4]);
+    assert.deepEqual(numbers(other), [1, 2].slice(0, numbers(other).length), "nothing that came after");
+  });
+
+  scenario("a claim with a wrong place ends nobody's connection", config, async (w) => {
+    const ann = await rawClient(w.server, { token: w.server.token("ann") });
+    await emit(w, 0, 1);
+    await until("the event", () => numbers(ann).length === 1);
+    const claimed = claim(ann);
+    for (const offset of ["zzz", "", "1.1", `${claimed.offset}z`]) {
+      const other = await rawClient(w.server, { token: w.server.token("ann"), ...claimed, offset });
+      assert.notEqual(pidOf(other), claimed.pid, offset);
+      other.close();
+    }
+    assert.equal(await lost(w, "bad_offset"), 4);
+    await emit(w, 1, 2);
+    await until("the next event", () => numbers(ann).length === 2);
+    assert.equal(ann.closed, undefined);
+    ann.close();
+    await until("the end", async () => (await w.server.user("ann")).sockets.length === 0);
+    await emit(w, 2, 3);
+    const back = await rawClient(w.server, { token: w.server.token("ann"), ...claimed });
+    w.after(() => back.close());
+    await until("what it missed", () => numbers(back).length === 2);
+    assert.deepEqual([pidOf(back), numbers(back)], [claimed.pid, [1, 2]]);
+  });
+
+  scenario("who missed more than is kept, or than fits, is told so, and why is counted", { ...config, recovery: { window: "2m", events_max: 20 } }, async (w) => {
+    const proxy = await behindProxy(w);
+    const socket = await w.connect("ann", { url: proxy.url });
+    let round = 0;
+    const away = async (count, pad, cause) => {
+      round += 1;
+      proxy.refusing = true;
+      proxy.cut();
+      await until("the client to notice", () => socket.ends.length === round);
+      for (let n = 0; n < count; n += 1) await w.server.emit({ to: { users: ["ann"] }, event: "n", args: [n, pad] });
+      proxy.refusing = false;
+      await until("the client to be back", () => socket.connected);
+      assert.equal(socket.recovered, !cause);
+      if (cause) assert.equal(await lost(w, cause), 1);
+    };
+    await away(21, "", "truncated");
+    await away(7, "x".repeat(64 * 1024));
+    await until("what was missed", () => socket.heard.length === 7);
+    await away(8, "x".repeat(64 * 1024), "too_much");
+    await w.server.kill9();
+    await w.server.up();
+    await until("the client to be back", () => socket.connected && socket.ends.length === round + 1);
+    assert.equal(socket.recovered, false);
+    assert.equal(await lost(w, "unknown"), 1);
+    assert.equal(socket.heard.length, 7);
   });
 
   scenario("switched off, handlers see their own arguments only", { ...config, recovery: { window: "0s" } }, async (w) => {

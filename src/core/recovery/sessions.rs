@@ -103,13 +103,10 @@ impl<S: Live> Sessions<S> {
         self.by_pid.insert(pid, session);
     }
 
-    /// Takes the session of this user out, if it is live or its window has not passed.
-    pub(super) fn take(&mut self, pid: &Pid, user: &UserId, now: Timestamp) -> Option<Session<S>> {
+    /// The session of this user, if it is live or its window has not passed.
+    pub(super) fn find(&mut self, pid: &Pid, user: &UserId, now: Timestamp) -> Option<&Session<S>> {
         self.expire(now);
-        if self.by_pid.get(pid).is_none_or(|session| session.member.user != *user) {
-            return None;
-        }
-        self.remove(pid)
+        self.by_pid.get(pid).filter(|session| session.member.user == *user)
     }
 
     /// Whether an event for `target` may be for somebody who is away.
@@ -171,7 +168,8 @@ impl<S: Live> Sessions<S> {
         }
     }
 
-    fn remove(&mut self, pid: &Pid) -> Option<Session<S>> {
+    /// Takes a session out.
+    pub(super) fn remove(&mut self, pid: &Pid) -> Option<Session<S>> {
         let session = self.by_pid.remove(pid)?;
         if session.absence.is_some() {
             self.absent.remove(&session.member);

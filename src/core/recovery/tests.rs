@@ -1,5 +1,6 @@
 //! Exactly once, in order, over any history of emits, cuts and returns; and each refusal by itself.
 
+mod claims;
 mod random;
 
 use super::{
@@ -113,8 +114,8 @@ fn come_back(
     let two = wire(2);
     let attached = attach(it, (member(u, 2), two.clone()), Some(claim), "fresh", now);
     two.1.set(attached.last_missed);
-    assert_eq!(attached.pid == claimed, attached.is_recovered);
-    (attached.is_recovered, names(&attached.missed))
+    assert_eq!(attached.pid == claimed, attached.outcome.is_recovered());
+    (attached.outcome.is_recovered(), names(&attached.missed))
 }
 
 #[test]
@@ -132,31 +133,6 @@ fn a_client_that_has_seen_nothing_gets_all_of_its_session() {
 }
 
 #[test]
-fn a_session_is_refused_to_others_too_late_and_for_unknown_offsets() {
-    let table: [(u8, &str, Option<&str>, u64); 5] = [
-        (2, "p", None, 50),
-        (1, "q", None, 50),
-        (1, "p", None, 101),
-        (1, "p", Some("a plain string"), 50),
-        (1, "p", Some("7.zzz"), 50),
-    ];
-    for (u, claimed, offset, now) in table {
-        let (mut it, _) = away();
-        let answer = come_back(&mut it, u, claimed, offset, now);
-        assert_eq!(answer, (false, vec![]), "{u} {claimed} {offset:?} {now}");
-    }
-}
-
-#[test]
-fn another_users_claim_leaves_the_session_alone() {
-    let (mut it, seen) = away();
-
-    come_back(&mut it, 2, "p", Some(&seen), 10);
-
-    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 20), (true, vec![2]));
-}
-
-#[test]
 fn a_live_session_is_taken_over_and_its_late_end_changes_nothing() {
     let (mut it, seen) = away();
     come_back(&mut it, 1, "p", Some(&seen), 10);
@@ -164,29 +140,14 @@ fn a_live_session_is_taken_over_and_its_late_end_changes_nothing() {
     let claim = Claim { pid: &claimed, offset: Some(&seen) };
 
     let attached = attach(&mut it, (member(1, 3), wire(3)), Some(claim), "x", 20);
-    assert_eq!((attached.is_recovered, attached.replaced.map(|it| it.0)), (true, Some(2)));
+    assert_eq!(
+        (attached.outcome.is_recovered(), attached.replaced.map(|it| it.0)),
+        (true, Some(2))
+    );
     it.detach(&claimed, id(2), Timestamp(30));
     it.expire(Timestamp(1000));
 
     assert_eq!(it.sessions(), 1, "the new connection still has it");
-}
-
-#[test]
-fn the_ids_of_a_session_go_on_up_to_a_bound() {
-    let mut it = Recovery::new(LIMITS, 7);
-    let first = attach(&mut it, (member(1, 0), wire(0)), None, "p", 0);
-    assert_eq!(first.earlier, []);
-    let claimed = pid("p");
-    for n in 1..20 {
-        let claim = Claim { pid: &claimed, offset: None };
-        let attached = attach(&mut it, (member(1, n), wire(n)), Some(claim), "x", 0);
-        let expected: Vec<SocketId> = (0..n).rev().take(7).map(id).collect();
-        assert_eq!(attached.earlier, expected);
-    }
-
-    let claim = Claim { pid: &pid("unknown"), offset: None };
-    let anew = attach(&mut it, (member(1, 99), wire(99)), Some(claim), "y", 0);
-    assert_eq!(anew.earlier, [], "a session that begins anew has no past");
 }
 
 #[test]

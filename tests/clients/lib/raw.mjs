@@ -7,12 +7,12 @@ export function wsUrl(server, query = "EIO=4&transport=websocket") {
   return `${server.publicUrl.replace("http", "ws")}/socket.io/?${query}`;
 }
 
-/** A raw client in namespace `/`; `packets` keeps every text frame; pings are answered. */
+/** A raw client in namespace `/`, answered or `closed`; `packets` keeps every text frame; pings are answered. */
 export async function rawClient(server, auth) {
   const raw = new RawClient(wsUrl(server));
   await until("the Engine.IO handshake", () => raw.packets.some((it) => it.startsWith("0")));
   raw.send(`40${JSON.stringify(auth)}`);
-  await until("the CONNECT reply", () => raw.packets.some((it) => it.startsWith("40")));
+  await until("the CONNECT reply", () => raw.closed !== undefined || raw.packets.some((it) => it.startsWith("40")));
   return raw;
 }
 

@@ -65,7 +65,7 @@ impl Client {
         self.addressed = Rc::default();
         let newcomer = (member(1, self.socket), Wire(self.socket, Rc::clone(&self.addressed)));
         let attached = attach(&mut self.it, newcomer, claim, &fresh, self.now);
-        if !attached.is_recovered {
+        if !attached.outcome.is_recovered() {
             (self.received, self.emitted, self.offset) = (vec![], vec![], None);
         }
         self.addressed.set(attached.last_missed);
