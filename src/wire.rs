@@ -24,6 +24,7 @@ mod origin;
 mod outgoing;
 mod polling;
 mod pump;
+mod untaken;
 mod upgrade;
 mod vitals;
 mod websocket;
@@ -53,6 +54,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
+use untaken::Untaken;
 use vitals::Traffic;
 
 /// A WebSocket close frame with code 1000.
@@ -133,6 +135,7 @@ struct State {
     /// The peer ended the stream by itself.
     peer_ended: bool,
     flushing: Flushing,
+    untaken: Untaken,
     /// It began by polling.
     is_upgraded: bool,
     /// How it ends, once that is known.

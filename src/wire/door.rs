@@ -4,6 +4,7 @@ use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
 use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
 use super::outgoing::Flushing;
+use super::untaken::{self, Untaken};
 use super::vitals::Traffic;
 use super::{Connections, Facts, Phase, Polling, State, Transport, Wire, WireIo, WireLimits};
 use super::{polling, websocket};
@@ -80,6 +81,7 @@ impl Door {
     ) -> Self {
         let refused_origins = Mutex::default();
         let engine = Box::new(engine);
+        tasks.spawn("wire.watch", untaken::watch(connections.clone(), config.limits.stall));
         Self {
             inner: Arc::new(Inner { config, connections, tasks, clock, engine, refused_origins }),
         }
@@ -180,6 +182,7 @@ impl Door {
             acks: Vec::new(),
             peer_ended: false,
             flushing: Flushing::None,
+            untaken: Untaken::default(),
             is_upgraded: false,
             ending: None,
             close_code: None,

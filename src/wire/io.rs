@@ -1,6 +1,5 @@
 //! The engine's end of a connection.
 
-use super::vitals::ending_of;
 use super::{Phase, State, Upgrade, Wire};
 use crate::core::ack_reader::AckReader;
 use crate::core::goodbye::Goodbyes;
@@ -126,7 +125,9 @@ impl WireIo {
                 wire.traffic.came(came.len());
                 wire.follow(&mut stream.goodbyes, came);
             }
-            Err(error) => wire.lock().note(ending_of(error)),
+            Err(error) => {
+                wire.stream_failed(&mut wire.lock(), error);
+            }
         }
         Poll::Ready(result)
     }

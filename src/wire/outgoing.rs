@@ -24,21 +24,52 @@ pub(super) enum Flushing {
     Blocked,
 }
 
+/// In which way a client takes too little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slow {
+    /// More is waiting than may.
+    Overflow,
+    /// It took nothing within the stall limit.
+    Stalled,
+}
+
 impl Wire {
     /// Too much is waiting for a client that takes too little.
     pub(super) fn overflow(&self, state: &mut State) -> Sent {
-        tracing::info!(queued_bytes = state.lane.queued(), "closing a slow consumer: buffer full");
-        metrics::counter!("userline_slow_consumers_total").increment(1);
-        state.note(Ending::BufferFull);
-        self.close_locked(state, Some(Reason::SlowConsumer));
+        self.close_slow(state, Slow::Overflow);
         Sent::Closed
+    }
+
+    /// Closes the connection of a client that takes too little, and counts it, once.
+    pub(super) fn close_slow(&self, state: &mut State, slow: Slow) {
+        if matches!(state.phase, Phase::Closed(_)) {
+            return;
+        }
+        let queued_bytes = state.lane.queued();
+        let ending = match slow {
+            Slow::Overflow => {
+                tracing::info!(queued_bytes, "closing a slow consumer: buffer full");
+                Ending::BufferFull
+            }
+            Slow::Stalled => {
+                tracing::info!(
+                    queued_bytes,
+                    "closing a slow consumer: it took nothing within the stall limit"
+                );
+                Ending::Stalled
+            }
+        };
+        metrics::counter!("userline_slow_consumers_total").increment(1);
+        state.note(ending);
+        self.close_locked(state, Some(Reason::SlowConsumer));
     }
 
     /// Writing to the stream failed.
     fn write_failed(&self, state: &mut State, error: &io::Error) {
-        let ending = ending_of(error);
-        state.note(ending);
-        let is_orderly = ending == Ending::EndOfStream;
+        if self.stream_failed(state, error) {
+            return;
+        }
+        let is_orderly = ending_of(error) == Ending::EndOfStream;
         let reason = if is_orderly { Reason::TransportClose } else { Reason::TransportError };
         self.close_locked(state, Some(reason));
     }
@@ -133,15 +164,7 @@ impl Wire {
                     }
                 }
                 Ok(Err(error)) => return self.write_failed(&mut self.lock(), &error),
-                Err(_) => {
-                    tracing::info!(
-                        "closing a slow consumer: it took nothing within the stall limit"
-                    );
-                    metrics::counter!("userline_slow_consumers_total").increment(1);
-                    let mut state = self.lock();
-                    state.note(Ending::Stalled);
-                    return self.close_locked(&mut state, Some(Reason::SlowConsumer));
-                }
+                Err(_) => return self.close_slow(&mut self.lock(), Slow::Stalled),
             }
         }
     }

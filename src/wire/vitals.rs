@@ -49,6 +49,11 @@ impl Traffic {
         self.heard_at.store(self.clock.now().0, Ordering::Relaxed);
     }
 
+    /// Bytes that the client was sent.
+    pub(super) fn bytes_out(&self) -> u64 {
+        self.bytes_out.load(Ordering::Relaxed)
+    }
+
     /// The client was sent `n` bytes.
     pub(super) fn went(&self, n: usize) {
         self.bytes_out.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, Cursor};
 use std::net::SocketAddr;
@@ -63,6 +64,8 @@ impl Server {
         let spawner = tasks.clone();
         tasks.spawn("test.listener", async move {
             while let Ok((stream, peer)) = listener.accept().await {
+                // As the listener does it.
+                SockRef::from(&stream).set_tcp_user_timeout(Some(limits.stall)).unwrap();
                 spawner.spawn("test.http", serve(door.clone(), stream, peer));
             }
         });

@@ -1,10 +1,12 @@
 //! Clients that take too little of what they are sent: closed at the bound, and nobody waits for them.
 
 use super::fixture::{Engine, Server, limits, until};
+use crate::config::LimitsConfig;
 use crate::core::frame;
 use crate::types::{Ending, Reason};
 use crate::wire::Sent;
 use bytes::Bytes;
+use std::io;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
@@ -94,6 +96,35 @@ async fn a_client_that_takes_nothing_is_closed_at_the_stall_deadline_and_not_bef
     assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
     assert_eq!(engine.wire.vitals().ending, Some(Ending::Stalled));
     assert_eq!(engine.read().await, None);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_what_the_kernel_has_for_it_is_slow_too() {
+    let server = Server::with(LimitsConfig { stall: Duration::from_secs(1), ..limits() }).await;
+    let (_client, mut engine) = server.websocket().await;
+    for _ in 0..100 {
+        assert_eq!(engine.wire.send(&event(1000)), Sent::Yes);
+    }
+    assert_eq!(engine.wire.queued(), 0, "all is in the kernel");
+
+    assert_eq!(engine.read().await, None);
+
+    assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::Stalled));
+    assert!(engine.wire.is_gone());
+}
+
+#[tokio::test]
+async fn a_client_that_the_network_has_lost_is_not_slow() {
+    let server = Server::start().await;
+    let (_client, engine) = server.websocket().await;
+    assert_eq!(engine.wire.send(&event(1000)), Sent::Yes);
+
+    let error = io::ErrorKind::TimedOut.into();
+    assert!(!engine.wire.stream_failed(&mut engine.wire.lock(), &error));
+
+    assert_eq!(engine.wire.vitals().ending, Some(Ending::Unreachable));
+    assert_eq!(engine.wire.end_reason(), None);
 }
 
 #[tokio::test(start_paused = true)]

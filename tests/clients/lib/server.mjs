@@ -135,6 +135,14 @@ export class Server {
     return body;
   }
 
+  /** What `/metrics` says of a metric without labels. */
+  async metric(name) {
+    const text = await (await fetch(`${this.adminUrl}/metrics`)).text();
+    const line = text.match(new RegExp(`^${name} (\\S+)$`, "m"));
+    assert.ok(line, `${name} is not in /metrics`);
+    return Number(line[1]);
+  }
+
   /** What the server knows of a user. */
   async user(id) {
     return (await this.api("GET", `/v1/users/${encodeURIComponent(id)}`)).body;

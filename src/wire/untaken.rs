@@ -1,0 +1,84 @@
+//! Clients that take nothing of what the kernel has for them.
+//!
+//! What fits into the kernel's buffer is written at once and waits there, out of sight. The kernel itself knows best
+//! whether the client still takes of it, and ends a connection on which nothing moved for `limits.stall`
+//! (`TCP_USER_TIMEOUT`, set by the listener). But it has one word, `ETIMEDOUT`, for a client that does not read and for
+//! a network that has lost its client. What tells them apart is whether bytes were left unsent because the client's
+//! window was full: so that is looked at regularly, on connections that were written to.
+
+use super::outgoing::Slow;
+use super::vitals::ending_of;
+use super::{Connections, Phase, State, Wire};
+use crate::types::Ending;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Looks at each connection per `limits.stall`.
+const LOOKS: u32 = 4;
+/// Connections that are looked at between two yields.
+const SLICE: usize = 128;
+
+/// What is known of the bytes that the kernel has for a client.
+#[derive(Debug, Default)]
+pub(super) struct Untaken {
+    /// The connection's `bytes_out` when all of it was on its way.
+    settled: u64,
+    /// At the last look bytes were waiting for the client's window.
+    is_waiting: bool,
+}
+
+/// Looks at all connections, again and again.
+pub(super) async fn watch(connections: Connections, stall: Duration) {
+    loop {
+        tokio::time::sleep(stall / LOOKS).await;
+        for slice in connections.snapshot().chunks(SLICE) {
+            for wire in slice {
+                wire.look();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Wire {
+    /// Looks whether bytes wait for the client's window.
+    fn look(&self) {
+        let Some(stream) = self.stream.get() else { return };
+        // Nobody writes meanwhile.
+        let mut state = self.lock();
+        let written = self.traffic.bytes_out();
+        if matches!(state.phase, Phase::Closed(_)) || state.untaken.settled == written {
+            return;
+        }
+        state.untaken.is_waiting = has_unsent(stream.as_ref()).unwrap_or(false);
+        if !state.untaken.is_waiting {
+            state.untaken.settled = written;
+        }
+    }
+
+    /// The stream has failed. True if that was because the client took nothing; the connection is closed then.
+    pub(super) fn stream_failed(&self, state: &mut State, error: &io::Error) -> bool {
+        let ending = ending_of(error);
+        let is_waiting = state.untaken.is_waiting || !state.lane.is_clear();
+        if ending == Ending::Unreachable && error.kind() == io::ErrorKind::TimedOut && is_waiting {
+            self.close_slow(state, Slow::Stalled);
+            return true;
+        }
+        state.note(ending);
+        false
+    }
+}
+
+/// Whether the kernel holds bytes of the stream that it has not sent. There is no direct question for that without
+/// unsafe code, but a stream can be told to be writable only while it has none, and asked whether it is writable.
+fn has_unsent(stream: &TcpStream) -> io::Result<bool> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(1)?;
+    let mut asked = [PollFd::new(stream, PollFlags::OUT)];
+    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    socket.set_tcp_notsent_lowat(0)?; // the system's own
+    Ok(ready? == 0)
+}
