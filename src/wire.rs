@@ -352,6 +352,10 @@ impl Wire {
                     return self.close_locked(&mut state, reason);
                 }
             }
+            // There is no next poll of a client that has said goodbye.
+            Transport::Polling if state.ending == Some(Ending::Goodbye) => {
+                return self.close_locked(&mut state, reason);
+            }
             // The goodbye is the answer to the next poll: in one body with messages a stock client would take it
             // first, and them never.
             Transport::Polling => self.poll.notify_one(),

@@ -112,7 +112,13 @@ where
         Refusal::Request("the body is not a list of Engine.IO packets")
     })?;
     if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
-        wire.lock().said_goodbye(None);
+        let mut state = wire.lock();
+        state.said_goodbye(None);
+        if let Phase::Finishing(reason) = state.phase {
+            // The poll that it waits for does not come any more, and the engine may be gone already.
+            wire.close_locked(&mut state, reason);
+            return Ok(text(b"ok".to_vec()));
+        }
     }
     begin_post(&wire, &frames, limits)?;
     let turn = PostTurn { wire: &wire };

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { WebSocket } from "ws";
+import { ways } from "./lib/client.mjs";
 import { rawClient, wsUrl } from "./lib/raw.mjs";
 import { scenario } from "./lib/scenario.mjs";
-import { until } from "./lib/wait.mjs";
+import { once, until } from "./lib/wait.mjs";
 
 const poll = (server, query, init) => fetch(`${server.publicUrl}/socket.io/?${query}`, init);
 
@@ -135,6 +136,21 @@ describe("protocol", { concurrency: 3 }, () => {
       assert.equal(Buffer.concat(bytes).toString("hex"), "8800");
     }
   });
+
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`whoever closes is gone at once, admitted or refused (${way})`, {}, async (w) => {
+      const connections = async (n) => (await w.server.api("GET", "/v1/stats")).body.connections === n;
+      const socket = await w.connect("ann", { transports });
+      await until("the connection", () => connections(1));
+      socket.close();
+      await until("the closed connection to be gone", () => connections(0), 2000);
+
+      const refused = w.client("ann", { transports, auth: { token: "no token" } });
+      await once(refused, "connect_error");
+      refused.close();
+      await until("the refused connection to be gone", () => connections(0), 2000);
+    });
+  }
 
   scenario("the admin API is not on the public listener", {}, async (w) => {
     for (const route of ["/v1/users", "/metrics", "/console/app.js", "/readyz"]) {

@@ -116,6 +116,39 @@ async fn what_is_pending_leaves_with_a_poll_before_a_finished_connection_closes(
     assert!(server.connections.is_empty());
 }
 
+#[tokio::test]
+async fn nobody_waits_for_another_poll_of_a_client_that_has_said_goodbye() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    engine.wire.send(&event("42[1]"));
+    let (post, read) = tokio::join!(client.post(b"1"), engine.read());
+    assert_eq!((post.status, read.as_deref()), (200, Some(b"1".as_slice())));
+
+    // The engine lets a connection go when it reads that.
+    let wire = Arc::clone(&engine.wire);
+    drop(engine);
+
+    assert!(wire.is_gone());
+    assert_eq!(wire.end_reason(), None, "the engine knows why");
+    assert!(server.connections.is_empty());
+}
+
+#[tokio::test]
+async fn a_goodbye_ends_a_finished_connection_also_when_the_engine_is_gone() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    engine.wire.send(&event("42[1]"));
+    let wire = Arc::clone(&engine.wire);
+    wire.finish(Reason::Kicked);
+    drop(engine);
+
+    assert_eq!(client.post(b"1").await.status, 200);
+
+    assert!(wire.is_gone());
+    assert_eq!(wire.end_reason(), Some(Reason::Kicked));
+    assert!(server.connections.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_finished_connection_does_not_wait_for_ever() {
     let server = Server::start().await;
