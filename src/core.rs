@@ -16,6 +16,8 @@ pub mod idempotency;
 pub mod inbox;
 pub mod lane;
 pub mod lifecycle;
+pub mod mend;
+pub mod msgpack;
 pub mod packet;
 pub mod polling;
 pub mod presence;

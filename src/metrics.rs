@@ -70,6 +70,10 @@ pub const TABLE: &[Metric] = &[
     ),
     counter("userline_events_matched_total", "Events, counted once for each socket they were for."),
     counter("userline_events_sent_total", "Events that a connection took."),
+    counter(
+        "userline_foreign_parsers_total",
+        "Connections refused because their client uses another parser than JSON, such as msgpack.",
+    ),
     labelled(
         "userline_hook_attempts_total",
         "Requests made to receivers of hooks, by endpoint and outcome.",

@@ -62,9 +62,37 @@ fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
 
 fn put_client(to: &mut BytesMut, first: u8, payload: &[u8]) {
     to.reserve(payload.len() + HEAD_MAX + 4);
-    put_head(to, first, MASKED, payload.len());
-    to.put_u32(0); // the mask: x XOR 0 = x
+    put_client_head(to, first, Some([0; 4]), payload.len()); // x XOR 0 = x
     to.put_slice(payload);
+}
+
+/// Appends the head of a client's frame; a client without a mask breaks the protocol, which is for others to say.
+pub fn put_client_head(to: &mut BytesMut, first: u8, mask: Option<[u8; 4]>, len: usize) {
+    put_head(to, first, if mask.is_some() { MASKED } else { 0 }, len);
+    to.put_slice(mask.as_ref().map_or(&[], |mask| mask));
+}
+
+/// The head of a client's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientHead {
+    /// FIN and the opcode.
+    pub first: u8,
+    /// Bytes of the payload.
+    pub len: u64,
+    /// What the payload is masked with.
+    pub mask: Option<[u8; 4]>,
+}
+
+/// Reads the head that stands at the beginning of `bytes`, once it is complete.
+pub fn client_head(bytes: &[u8]) -> Option<ClientHead> {
+    let [first, second, rest @ ..] = bytes else { return None };
+    let (len, rest) = match second & !MASKED {
+        LEN_16 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), rest.get(2..)?),
+        LEN_64 => (u64::from_be_bytes(*rest.first_chunk()?), rest.get(8..)?),
+        len => (u64::from(len), rest),
+    };
+    let mask = if second & MASKED == 0 { None } else { Some(*rest.first_chunk()?) };
+    Some(ClientHead { first: *first, len, mask })
 }
 
 fn put_head(to: &mut BytesMut, first: u8, mask: u8, len: usize) {

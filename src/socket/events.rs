@@ -2,6 +2,7 @@
 //! swallowed.
 
 use super::inbox;
+use crate::core::mend::MARK;
 use crate::core::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
@@ -114,6 +115,11 @@ impl Answers {
 
     async fn try_answer(&self, incoming: &Incoming) -> Result<(), Refused> {
         let parts: Vec<&RawValue> = serde_json::from_str(&incoming.text).unwrap_or_default();
+        // A name that the engine could not have read stands behind the mark.
+        let parts = match parts.split_first() {
+            Some((mark, rest)) if serde_json::from_str(mark.get()).ok() == Some(MARK) => rest,
+            _ => &parts,
+        };
         let (name, args) = match parts.split_first() {
             Some((name, args)) => (serde_json::from_str(name.get()).unwrap_or_default(), args),
             None => (String::new(), &[][..]),

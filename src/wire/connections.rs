@@ -18,6 +18,7 @@ struct Shared {
     count: AtomicUsize,
     max: usize,
     is_draining: AtomicBool,
+    has_foreign_parser: AtomicBool,
 }
 
 /// Without the names, which are secrets.
@@ -46,6 +47,7 @@ impl Connections {
             count: AtomicUsize::new(0),
             max,
             is_draining: AtomicBool::new(false),
+            has_foreign_parser: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -73,6 +75,11 @@ impl Connections {
     /// The connections that are open now.
     pub fn snapshot(&self) -> Vec<Arc<Wire>> {
         self.shared.by_sid.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// A client uses another parser; whether it is the first one, which is worth a line in the log.
+    pub(super) fn is_first_foreign_parser(&self) -> bool {
+        !self.shared.has_foreign_parser.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a connection would be taken now.

@@ -2,8 +2,11 @@
 
 use super::{Phase, State, Upgrade, Wire};
 use crate::core::ack_reader::AckReader;
+use crate::core::frame;
 use crate::core::goodbye::Goodbyes;
-use crate::types::Ending;
+use crate::core::mend::Mender;
+use crate::core::msgpack;
+use crate::types::{Ending, Reason};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -12,6 +15,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 
+/// What a client with another parser is told.
+const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load socket.io.js, not socket.io.msgpack.min.js, and set no `parser`";
+
 /// What the engine reads a client's frames from and writes its own to. Writing never waits.
 #[derive(Debug)]
 pub struct WireIo {
@@ -19,6 +25,10 @@ pub struct WireIo {
     source: Source,
     /// Hears the acks that the engine knows nothing of.
     acks: AckReader,
+    /// Lets nothing through at which the engine would end the connection for no fault of the client's.
+    mender: Mender,
+    /// What the engine may read before anything else.
+    mended: BytesMut,
 }
 
 /// Where the client's frames come from.
@@ -58,7 +68,7 @@ impl WireIo {
 
     fn new(wire: Arc<Wire>, source: Source) -> Self {
         let acks = AckReader::new(wire.limits.buffer_bytes);
-        Self { wire, source, acks }
+        Self { wire, source, acks, mender: Mender::default(), mended: BytesMut::new() }
     }
 
     /// The connection.
@@ -139,12 +149,35 @@ impl AsyncRead for WireIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = self.poll_source(cx, buf);
-        let Self { wire, acks, .. } = &mut *self;
-        let read = buf.filled().get(before..).unwrap_or_default();
-        acks.read(read, &mut |ack| wire.hear_ack(ack));
-        result
+        loop {
+            if !self.mended.is_empty() {
+                let n = self.mended.len().min(buf.remaining());
+                buf.put_slice(&self.mended.split_to(n));
+                if self.mended.is_empty() {
+                    self.mended = BytesMut::new(); // gives the memory back
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let before = buf.filled().len();
+            std::task::ready!(self.poll_source(cx, buf))?;
+            let Self { wire, acks, mender, mended, .. } = &mut *self;
+            let read = buf.filled().get(before..).unwrap_or_default();
+            if read.is_empty() {
+                return Poll::Ready(Ok(())); // the end
+            }
+            acks.read(read, &mut |ack| wire.hear_ack(ack));
+            if let Err(foreign) = mender.read(read, mended) {
+                buf.set_filled(before);
+                *mended = BytesMut::new();
+                wire.refuse_parser(&foreign.namespace);
+                return Poll::Ready(Ok(())); // the engine has nothing more to read
+            }
+            if mended == read {
+                *mended = BytesMut::new();
+                return Poll::Ready(Ok(()));
+            }
+            buf.set_filled(before);
+        }
     }
 }
 
@@ -154,6 +187,21 @@ impl Wire {
         if let Some(code) = goodbyes.see(came) {
             self.lock().said_goodbye(Some(code));
         }
+    }
+
+    /// The client uses another parser: it is told so in its own words, at which a stock client does not try again.
+    fn refuse_parser(self: &Arc<Self>, namespace: &str) {
+        metrics::counter!("userline_foreign_parsers_total").increment(1);
+        if self.connections.is_first_foreign_parser() {
+            tracing::warn!(
+                "refused a client with another parser than JSON: it must load socket.io.js, not \
+                 socket.io.msgpack.min.js, and set no `parser`; further ones are only counted in \
+                 userline_foreign_parsers_total"
+            );
+        }
+        let refusal = msgpack::connect_error(namespace, "parser_unsupported", PARSER_UNSUPPORTED);
+        self.send(&frame::binary(&refusal));
+        self.finish(Reason::TransportError);
     }
 }
 

@@ -166,6 +166,9 @@ data_dir = "{folder.name}/data"
             until("the event", lambda: device.heard)
             self.assertEqual(device.heard, [{"id": 7}])
         self.assertEqual(phone.call("userline:ping", {"n": 1}, timeout=5), {"n": 1})
+        # This client writes the name with escapes.
+        self.assertEqual(phone.call("größe", 1, timeout=5)["error"]["code"], "unknown_event")
+        self.assertTrue(phone.connected)
         until("user.online", lambda: self.receiver.of("42", "user.online"))
 
         phone.disconnect()
