@@ -4,7 +4,7 @@ use super::Api;
 use super::cursor::{self, CursorError};
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
 use super::events::stored_json;
-use super::extract::{Parameters, Segment};
+use super::extract::{NoParameters, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::time::Time;
 use crate::core::delivery::DeliveryId;
@@ -152,6 +152,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn get(
     _: May<Read>,
+    _: NoParameters,
     State(api): State<Api>,
     id: Segment,
 ) -> Result<Json<DeliveryView>, ApiError> {
@@ -190,6 +191,7 @@ pub(super) struct ReplayReply {
 )]
 pub(super) async fn replay(
     _: May<Control>,
+    _: NoParameters,
     State(api): State<Api>,
     id: Segment,
 ) -> Result<Json<ReplayReply>, ApiError> {

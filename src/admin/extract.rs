@@ -5,7 +5,7 @@ use super::error::{ApiError, Code};
 use super::json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -25,8 +25,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     }
 }
 
-/// The bytes of a body that must be there.
+/// The bytes of a body that must be there. Where there is a body, the query has nothing to say.
 pub(super) async fn read_present(request: Request, api: &Api) -> Result<Bytes, ApiError> {
+    no_parameters(request.uri())?;
     let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
     if body.is_empty() {
         let message = "the body is empty; a JSON object is expected";
@@ -42,6 +43,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        no_parameters(request.uri())?;
         let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
         let is_absent = matches!(body.trim_ascii(), b"" | b"null");
         Ok(Self(if is_absent { T::default() } else { json::parse(&body)? }))
@@ -184,15 +186,39 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let Query(pairs) =
-            pairs.map_err(|why| ApiError::new(Code::InvalidArgument, why.body_text()))?;
         let mut given = BTreeMap::new();
-        for (name, value) in pairs {
+        for (name, value) in pairs(&parts.uri)? {
             if given.insert(name.clone(), value).is_some() {
                 return Err(ApiError::field(name, "given twice"));
             }
         }
         Ok(Self { given, known: Vec::new() })
     }
+}
+
+/// There is no query: `?now=false` on a route that does not know it would else be believed to count.
+pub(super) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        no_parameters(&parts.uri)?;
+        Ok(Self)
+    }
+}
+
+fn no_parameters(uri: &Uri) -> Result<(), ApiError> {
+    match pairs(uri)?.into_iter().next() {
+        Some((name, _)) => Err(ApiError::field(name, "unknown parameter: there are none here")),
+        None => Ok(()),
+    }
+}
+
+/// The parameters of a query, in their order.
+fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let Query(pairs) =
+        pairs.map_err(|why| ApiError::new(Code::InvalidArgument, why.body_text()))?;
+    Ok(pairs)
 }

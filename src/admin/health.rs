@@ -1,7 +1,8 @@
 //! How the server is: numbers, and whether it lives and is ready.
 
 use super::Api;
-use super::error::{ApiError, Code, ErrorBody, Failures, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, Failures, KeyFailures};
+use super::extract::NoParameters;
 use super::keys::{May, Read};
 use axum::Json;
 use axum::extract::State;
@@ -70,10 +71,17 @@ impl Api {
 /// Count what is here
 #[utoipa::path(
     get, path = "/v1/stats", tag = "server", operation_id = "stats",
-    responses((status = 200, description = "The counts", body = StatsView), KeyFailures),
+    responses(
+        (status = 200, description = "The counts", body = StatsView),
+        ArgumentFailures, KeyFailures,
+    ),
     security(("bearer" = ["read"])),
 )]
-pub(super) async fn stats(_: May<Read>, State(api): State<Api>) -> Json<StatsView> {
+pub(super) async fn stats(
+    _: May<Read>,
+    _: NoParameters,
+    State(api): State<Api>,
+) -> Json<StatsView> {
     Json(api.counts())
 }
 

@@ -2,7 +2,7 @@
 
 use super::Api;
 use super::error::{ApiError, ArgumentFailures, KeyFailures};
-use super::extract::Segment;
+use super::extract::{NoParameters, Segment};
 use super::keys::{May, Read};
 use super::time::Time;
 use crate::realtime::history::Visit;
@@ -168,6 +168,7 @@ fn names(names: &[&'static str], description: &str) -> RefOr<Schema> {
 )]
 pub(super) async fn get(
     _: May<Read>,
+    _: NoParameters,
     State(api): State<Api>,
     user: Segment,
 ) -> Result<Json<HistoryView>, ApiError> {

@@ -1,8 +1,10 @@
 //! Endpoints of hooks: how they are doing, and sending their dead letters again.
 
 use super::Api;
-use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures, StoreFailures};
-use super::extract::Body;
+use super::error::{
+    ApiError, ArgumentFailures, BodyFailures, Code, ErrorBody, KeyFailures, StoreFailures,
+};
+use super::extract::{Body, NoParameters};
 use super::keys::{Control, May, Read};
 use super::time::{self, Time};
 use crate::hooks::{EndpointStatus, LastError};
@@ -162,12 +164,13 @@ impl From<EndpointStatus> for EndpointView {
     get, path = "/v1/hooks/endpoints", tag = "hooks", operation_id = "list_endpoints",
     responses(
         (status = 200, description = "How each is doing", body = EndpointList),
-        KeyFailures, StoreFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn endpoints(
     _: May<Read>,
+    _: NoParameters,
     State(api): State<Api>,
 ) -> Result<Json<EndpointList>, ApiError> {
     let endpoints = api.hooks.status().await?.into_iter().map(EndpointView::from).collect();

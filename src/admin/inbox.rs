@@ -3,7 +3,7 @@
 use super::Api;
 use super::error::{ApiError, ArgumentFailures, BodyFailures, Code, KeyFailures, StoreFailures};
 use super::events::stored_json;
-use super::extract::{Body, Parameters, Segment, Segments};
+use super::extract::{Body, NoParameters, Parameters, Segment, Segments};
 use super::keys::{Emit, May, Read};
 use super::time::Time;
 use crate::admin::error::ErrorBody;
@@ -264,6 +264,7 @@ impl ReadRequest {
 )]
 pub(super) async fn delete(
     _: May<Emit>,
+    _: NoParameters,
     State(api): State<Api>,
     Segments(user, seq): Segments,
 ) -> Result<Json<InboxNumbers>, ApiError> {

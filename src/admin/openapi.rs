@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers that answer.
 
-use super::error::Failures;
+use super::error::{ArgumentFailures, Failures};
+use super::extract::NoParameters;
 use super::routes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -56,10 +57,10 @@ static JSON: LazyLock<Bytes> = LazyLock::new(|| {
     get, path = "/v1/openapi.json", tag = "server", operation_id = "openapi",
     responses(
         (status = 200, description = "The document", body = Object, content_type = "application/json"),
-        Failures,
+        ArgumentFailures, Failures,
     ),
     security(()),
 )]
-pub(super) async fn openapi() -> impl IntoResponse {
+pub(super) async fn openapi(_: NoParameters) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], JSON.clone())
 }

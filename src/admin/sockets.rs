@@ -2,7 +2,7 @@
 
 use super::Api;
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures};
-use super::extract::Segment;
+use super::extract::{NoParameters, Segment};
 use super::keys::{Control, May, Read};
 use super::time::Time;
 use crate::registry::Socket;
@@ -95,6 +95,7 @@ pub(super) struct SocketGone {
 )]
 pub(super) async fn get(
     _: May<Read>,
+    _: NoParameters,
     State(api): State<Api>,
     id: Segment,
 ) -> Result<Json<SocketView>, ApiError> {
@@ -120,6 +121,7 @@ pub(super) async fn get(
 )]
 pub(super) async fn disconnect(
     _: May<Control>,
+    _: NoParameters,
     State(api): State<Api>,
     id: Segment,
 ) -> Result<Json<SocketGone>, ApiError> {

@@ -4,7 +4,7 @@ use super::Api;
 use super::cursor::{self, CursorError};
 use super::emit::names;
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
-use super::extract::{Body, OptionalBody, Parameters, Segment};
+use super::extract::{Body, NoParameters, OptionalBody, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::sockets::SocketView;
 use super::time::Time;
@@ -173,6 +173,7 @@ pub(super) struct UserView {
 )]
 pub(super) async fn get(
     _: May<Read>,
+    _: NoParameters,
     extract::State(api): extract::State<Api>,
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {

@@ -1,6 +1,6 @@
 //! Everything a request may get wrong, with what it is told.
 
-use super::fixture::Fixture;
+use super::fixture::{ALL, Fixture, request};
 use axum::http::StatusCode;
 
 /// Body of an emit, and the error: status, code, field, a part of the message.
@@ -212,5 +212,46 @@ async fn paths_and_queries_are_read_as_strictly_as_bodies() {
         let answer = api.get(path).await;
         assert_eq!(answer.status.as_u16(), status, "{path}: {answer:?}");
         assert_eq!(answer.error().1.as_deref(), field, "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_route_does_not_know_is_refused_and_nothing_is_done() {
+    let api = Fixture::new();
+    let client = api.connect("ann", "/", &[]).await;
+    let socket = format!("/v1/sockets/{}", client.socket.id);
+    let emit = r#"{"to":{"all":true},"event":"x"}"#;
+    let batch = r#"{"emits":[{"to":{"all":true},"event":"x"}]}"#;
+    let table = [
+        ("POST", "/v1/users/ann/disconnect", ""),
+        ("POST", "/v1/users/ann/disconnect", r#"{"reason":"r"}"#),
+        ("DELETE", socket.as_str(), ""),
+        ("POST", "/v1/emit", emit),
+        ("POST", "/v1/emit/batch", batch),
+        ("GET", "/v1/users/ann", ""),
+        ("GET", "/v1/users/ann/history", ""),
+        ("POST", "/v1/presence", r#"{"users":["ann"]}"#),
+        ("POST", "/v1/users/ann/inbox/read", r#"{"upto":1}"#),
+        ("DELETE", "/v1/users/ann/inbox/1", ""),
+        ("GET", socket.as_str(), ""),
+        ("GET", "/v1/hooks/deliveries/1", ""),
+        ("POST", "/v1/hooks/deliveries/1/replay", ""),
+        ("POST", "/v1/hooks/replay", r#"{"endpoint":"default"}"#),
+        ("GET", "/v1/hooks/endpoints", ""),
+        ("GET", "/v1/stats", ""),
+        ("GET", "/v1/openapi.json", ""),
+    ];
+    for (method, path, body) in table {
+        let path = format!("{path}?now=false");
+        let answer = api.send(request(method.parse().unwrap(), &path, ALL, body)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{method} {path}: {answer:?}");
+        let (code, field, message) = answer.error();
+        assert_eq!((code.as_str(), field.as_deref()), ("invalid_argument", Some("now")), "{path}");
+        assert!(message.contains("unknown parameter"), "{path}: {message}");
+    }
+    assert!(!client.socket.wire.is_closed(), "ann was not thrown out");
+    // Probes and scrapers add what they like.
+    for path in ["/healthz?t=1", "/readyz?t=1", "/metrics?t=1"] {
+        assert_eq!(api.get(path).await.status, StatusCode::OK, "{path}");
     }
 }

@@ -250,7 +250,7 @@ async fn the_log_names_route_and_key_and_neither_users_nor_secrets() {
     let log = String::from_utf8(written.0.lock().clone()).unwrap();
     let lines: Vec<_> = log.lines().filter(|it| it.contains("answered")).collect();
     assert_eq!(lines.len(), 2, "{log}");
-    for part in ["method=GET", "path=\"/v1/users/{user}\"", "status=200", "key=\"all\"", "req_"] {
+    for part in ["method=GET", "path=\"/v1/users/{user}\"", "status=400", "key=\"all\"", "req_"] {
         assert!(lines[0].contains(part), "no {part} in {}", lines[0]);
     }
     assert!(lines[1].contains("path=\"(none)\" status=404"), "{}", lines[1]);
