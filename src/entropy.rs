@@ -14,7 +14,35 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A name nobody can guess: 120 bits as 20 characters of URL-safe base64.
+/// Any number, for what is no secret; `None` if the operating system gives none.
+pub fn number() -> Option<u32> {
+    getrandom::u32().ok()
+}
+
+/// A name that is told to others, and that nobody can guess: 120 bits as 20 characters of URL-safe base64.
 pub fn token() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<15>())
+}
+
+/// A name that is a secret: whoever knows it speaks for a client. 144 bits as 24 characters of URL-safe base64.
+pub fn secret() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<18>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{secret, token};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_long_enough_safe_in_a_url_and_never_the_same() {
+        let (tokens, secrets) =
+            (BTreeSet::from([token(), token()]), BTreeSet::from([secret(), secret()]));
+        assert_eq!((tokens.len(), secrets.len()), (2, 2));
+        assert!(tokens.iter().all(|it| it.len() == 20));
+        // Six bits each: at least 128.
+        assert!(secrets.iter().all(|it| it.len() == 24));
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        assert!(tokens.iter().chain(&secrets).all(|it| it.chars().all(is_safe)));
+    }
 }

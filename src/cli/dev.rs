@@ -43,7 +43,7 @@ const HOOK_URL_HELP: &str =
     "Receiver of hooks, such as http://127.0.0.1:9000/hook; may be repeated";
 
 pub(super) async fn run(args: DevArgs) -> Result<(), Failure> {
-    let key = entropy::token();
+    let key = entropy::secret();
     let secret = Secret::new(entropy::bytes::<32>());
     let hook_secret = signature::format_secret(&secret);
     let page = DevPage { key: Secret::new(key.as_bytes()), hook_secret: secret };

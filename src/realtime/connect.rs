@@ -201,7 +201,7 @@ impl Realtime {
         let (ids, device) = (vec![socket.id], socket.device.clone());
         let newcomer = Newcomer {
             member: Member { user, rooms, ids, device },
-            fresh: Pid::new(entropy::token()),
+            fresh: Pid::new(entropy::secret()),
             socket: Arc::clone(socket),
         };
         let mut locked = recovery.lock();

@@ -172,7 +172,7 @@ impl Door {
         stream: Option<OwnedWriteHalf>,
     ) -> Result<Arc<Wire>, Refusal> {
         let Inner { config, connections, tasks, clock, .. } = &*self.inner;
-        let sid = entropy::token().into_boxed_str();
+        let sid = entropy::secret().into_boxed_str();
         let open = self.open_packet(&sid, transport);
         let state = State {
             lane: Lane::new(open, config.limits.buffer_bytes),
