@@ -28,7 +28,7 @@ mod tests;
 mod writer;
 
 pub use deliveries::{Deliveries, Delivery, DeliveryState, Payload};
-pub use error::{Closed, OpenError, ReadError, ReplayError};
+pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use events::{Event, Events};
 pub use inbox::{
     InboxPage, Inboxes, Item, Naming, NewItem, PageQuery, Paging, Put, Putting, Seen, Which,

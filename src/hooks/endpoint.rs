@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::HooksConfig;
 use crate::core::delivery::{Decision, DeliveryId, Head, Verdict};
 use crate::core::dispatch::{Dispatch, Health, Offer, Settings};
+use crate::entropy;
 use crate::store::{Closed, EndpointId, Next, ReadError, Settlement, Store};
 use crate::types::{Timestamp, WallMs};
 use futures_util::StreamExt as _;
@@ -250,7 +251,7 @@ impl Endpoint {
         let now = self.clock.now();
         let mut decisions = self.dispatch.vanished(request.id, &gone);
         // Without randomness from the system the longest back-off is the safe one.
-        let mut random = || getrandom::u32().unwrap_or(u32::MAX);
+        let mut random = || entropy::number().unwrap_or(u32::MAX);
         decisions.extend(self.dispatch.answer(request.id, answer.outcome, now, &mut random));
         if let Some(text) = &answer.error {
             self.last_error = Some(LastError { at: self.clock.wall(), text: text.clone() });

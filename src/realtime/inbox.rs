@@ -16,7 +16,7 @@ use super::Realtime;
 use crate::core::inbox::InboxState;
 use crate::core::packet;
 use crate::registry::Socket;
-use crate::store::{Closed, InboxPage, PageQuery, ReadError, Seen};
+use crate::store::{Closed, DatabaseError, InboxPage, PageQuery, ReadError, Seen};
 use crate::types::{ItemSeq, Payload, UserId};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -38,7 +38,7 @@ pub enum InboxError {
     Closed,
     /// The database cannot be read.
     #[error("the server failed; its log says more")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] DatabaseError),
 }
 
 impl InboxError {

@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
+/// What the database says when it fails.
+pub type DatabaseError = rusqlite::Error;
+
 /// Why the store cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {

@@ -18,6 +18,32 @@ const FLOORS: &[&[&str]] = &[
     &["app", "telemetry"],
     &["cli"],
 ];
+/// Crates that belong to one edge, and the modules that know them; tests may use what they like.
+const OWNERS: &[(&str, &[&str])] = &[
+    ("anyhow", &["cli"]),
+    ("axum", &["admin", "app", "socket"]),
+    ("clap", &["cli"]),
+    ("dashmap", &["registry", "wire"]),
+    ("getrandom", &["entropy"]),
+    ("hdrhistogram", &["cli"]),
+    ("httparse", &["cli"]),
+    ("hyper", &["app", "cli", "wire"]),
+    ("hyper_util", &["app", "cli", "wire"]),
+    ("jsonwebtoken", &["auth", "config"]),
+    ("metrics_exporter_prometheus", &["metrics"]),
+    ("mio", &["cli"]),
+    ("reqwest", &["cli", "config", "hooks"]),
+    ("rlimit", &["cli"]),
+    ("rusqlite", &["store"]),
+    ("rustix", &["wire"]),
+    ("socket2", &["app", "wire"]),
+    ("socketioxide", &["socket"]),
+    ("toml", &["config"]),
+    ("tracing_subscriber", &["config", "telemetry"]),
+    ("tungstenite", &["wire"]),
+    ("utoipa", &["admin"]),
+    ("utoipa_axum", &["admin"]),
+];
 const MAX_LINES: usize = 400;
 
 #[test]
@@ -31,6 +57,10 @@ fn modules_use_only_lower_floors() {
         for hidden in ["crate::{", "super::super"] {
             assert!(!text.contains(hidden), "{}: `{hidden}` hides what is used", file.display());
         }
+        // There, `super` is the root of the crate: what is used would not be seen.
+        let is_at_the_top = file.parent() == Some(Path::new("src"));
+        let hides = is_at_the_top && without_tests(&file, &text).contains("super::");
+        assert!(!hides, "{}: `super::` hides what is used, write `crate::`", file.display());
         for used in crate_uses(&text) {
             seen += 1;
             if used != own && floor_of(&used).is_some_and(|floor| own_floor <= floor) {
@@ -40,6 +70,24 @@ fn modules_use_only_lower_floors() {
     }
     assert!(0 < seen, "found no `crate::` path at all: the check itself is broken");
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn crates_are_used_only_where_they_belong() {
+    let mut used: BTreeSet<(&str, String)> = BTreeSet::new();
+    for file in rust_files("src") {
+        let text = fs::read_to_string(&file).unwrap();
+        let text = without_tests(&file, &text);
+        let named = OWNERS.iter().filter(|(name, _)| names_crate(text, name));
+        used.extend(named.map(|(name, _)| (*name, module(&file))));
+    }
+    let owned =
+        OWNERS.iter().flat_map(|(name, owners)| owners.iter().map(|it| (*name, (*it).to_owned())));
+    let owned: BTreeSet<(&str, String)> = owned.collect();
+    let strange: Vec<_> = used.difference(&owned).collect();
+    assert!(strange.is_empty(), "a crate in a module that it does not belong to: {strange:?}");
+    let idle: Vec<_> = owned.difference(&used).collect();
+    assert!(idle.is_empty(), "not used there any more, take it out of OWNERS: {idle:?}");
 }
 
 #[test]
@@ -72,6 +120,24 @@ fn module(file: &Path) -> String {
     let inside = file.strip_prefix("src").unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
+}
+
+/// What of a file is no test.
+fn without_tests<'a>(file: &Path, text: &'a str) -> &'a str {
+    let inside = file.strip_prefix("src").unwrap();
+    if inside.iter().any(|it| it == "tests" || it == "tests.rs") {
+        return "";
+    }
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
+/// Whether a path in `text` begins with the crate `name`.
+fn names_crate(text: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    text.match_indices(&path).any(|(place, _)| {
+        let before = text[..place].chars().next_back();
+        before.is_none_or(|it| !it.is_alphanumeric() && it != '_' && it != ':')
+    })
 }
 
 fn crate_uses(source: &str) -> BTreeSet<String> {
