@@ -111,3 +111,6 @@ impl File {
         (common, [(header::CONTENT_TYPE, kind)], self.bytes.clone()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests;

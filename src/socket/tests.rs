@@ -37,7 +37,7 @@ const AUTH_DELAY: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Clients at once, each for a user of its own.
 const CLIENTS: usize = 40;
-const CYCLES: usize = 75;
+const CYCLES: usize = 200;
 
 struct Server {
     address: SocketAddr,
