@@ -15,7 +15,8 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY config config
 COPY src src
-# Cargo.toml names the test target, so its file has to exist; its content does not matter here.
+# Cargo.toml names a test and a benchmark, so their files have to exist; their content does not matter here.
+COPY benches/hot.rs benches/hot.rs
 COPY tests/it/main.rs tests/it/main.rs
 RUN cargo build --release --locked --bin userline && mkdir /data
 
