@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { ways } from "./lib/client.mjs";
 import { scenario } from "./lib/scenario.mjs";
-import { steadily, until } from "./lib/wait.mjs";
+import { once, steadily, until } from "./lib/wait.mjs";
 
 const CLIENTS = 30;
+// Between two closes, unless so many are connected that the drain time asks for less.
+const STEP_MS = 20;
 
 describe("graceful stop", { concurrency: 2 }, () => {
   const config = { listen: { drain: "2s" }, presence: { grace: "10s", startup_grace: "8s" } };
@@ -31,6 +33,20 @@ describe("graceful stop", { concurrency: 2 }, () => {
     for (const tab of tabs) assert.ok(!tab.ends.includes("io server disconnect"), `${tab.ends}`);
     await steadily("no further hook", () => w.hooks.events.length === CLIENTS, 9000);
   });
+
+  for (const [name, count, drainMs] of [["few, 20 ms apart", 75, 10_000], ["many, evenly over the drain time", 150, 1500]]) {
+    scenario(`connections are closed one by one: ${name}`, { listen: { drain: `${drainMs}ms` } }, async (w) => {
+      const connect = (_, n) => w.connect(`user-${n}`, { transports: ["websocket"], reconnection: false });
+      const tabs = await Promise.all(Array.from({ length: count }, connect));
+      const ends = tabs.map((tab) => once(tab, "disconnect", 20_000).then(() => performance.now()));
+      await w.server.term(drainMs + 2000);
+      const times = (await Promise.all(ends)).sort((a, b) => a - b);
+      const spread = Math.min(drainMs, count * STEP_MS);
+      assert.equal(spread, 1500);
+      // A third of it, because a busy machine may see many closes at once, long after they happened.
+      assert.ok(times.at(-1) - times[0] > spread / 3, `all were closed within ${times.at(-1) - times[0]} ms`);
+    });
+  }
 
   scenario("a server without clients stops at once, and starts again on the same folder", {}, async (w) => {
     const start = performance.now();
