@@ -111,6 +111,10 @@ impl App {
         let parts = Parts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config)?;
         parts.presence_tasks.spawn("inbox.expiry", realtime.clone().run_inbox_expiry());
+        if config.socketio.polling && config.socketio.websocket {
+            let watch = realtime.clone().watch_upgrades(config.socketio.upgrade_timeout);
+            parts.presence_tasks.spawn("upgrades.watch", watch);
+        }
         let edge = parts.public_edge(&config, realtime.clone())?;
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));

@@ -24,3 +24,4 @@ pub mod presence;
 pub mod pulse;
 pub mod recovery;
 pub mod signature;
+pub mod upgrades;

@@ -123,9 +123,16 @@ pub const TABLE: &[Metric] = &[
         "Connections closed because their client took too little of what was sent.",
     ),
     gauge("userline_sockets", "Sockets: clients, once per namespace."),
+    gauge(
+        "userline_transports",
+        "Open connections by transport: polling or websocket. Without any websocket a proxy may not forward Upgrade.",
+    ),
     gauge("userline_users", "Users online, lingering ones included."),
     gauge("userline_users_lingering", "Users without a socket whose grace is still running."),
 ];
+
+/// What is there now: the name of a gauge, its labels, how many.
+pub type Reading = (&'static str, &'static [(&'static str, &'static str)], usize);
 
 /// Collects metrics and renders them. Cheap to clone; clones share their numbers.
 #[derive(Clone)]
@@ -154,10 +161,10 @@ impl Metrics {
     }
 
     /// Everything as text, after setting `gauges` to what is there now.
-    pub fn render(&self, gauges: &[(&'static str, usize)]) -> String {
+    pub fn render(&self, gauges: &[Reading]) -> String {
         metrics::with_local_recorder(&*self.recorder, || {
-            for &(name, value) in gauges {
-                metrics::gauge!(name).set(u32::try_from(value).unwrap_or(u32::MAX));
+            for &(name, labels, value) in gauges {
+                metrics::gauge!(name, labels).set(u32::try_from(value).unwrap_or(u32::MAX));
             }
         });
         self.handle.render()

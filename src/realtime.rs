@@ -2,7 +2,7 @@
 //!
 //! [`connect`]: a client authenticates, comes and goes · [`emit`]: an event for users, rooms, sockets ·
 //! [`inbox`]: events that wait for their user · [`kick`]: a user has to go · [`query`]: who is here ·
-//! [`history`]: who was · [`sweep`]: nobody is forgotten here.
+//! [`history`]: who was · [`sweep`]: nobody is forgotten here · [`transports`]: how clients are reached.
 
 pub mod connect;
 pub mod emit;
@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod kick;
 pub mod query;
 mod sweep;
+mod transports;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;

@@ -31,7 +31,7 @@ mod websocket;
 
 pub use accepted::Accepted;
 pub use acks::{AwaitedAck, TooManyAcks};
-pub use connections::Connections;
+pub use connections::{Connections, Transports};
 pub use door::{Door, DoorConfig};
 pub use facts::{ClientAddress, Facts};
 pub use io::WireIo;
@@ -399,7 +399,7 @@ impl Wire {
             // Both ways: the engine's reader and ours wake up. An error means that it is down already.
             SockRef::from(tcp).shutdown(Shutdown::Both).ok();
         }
-        self.connections.remove(&self.sid);
+        self.connections.remove(&self.sid, state.transport);
     }
 }
 

@@ -48,6 +48,12 @@ pub(super) struct StatsView {
     /// Open connections, also those without a socket.
     #[schema(example = 60)]
     connections: usize,
+    /// Of these, by long-polling.
+    #[schema(example = 3)]
+    polling: usize,
+    /// Of these, by WebSocket. If this stays 0, a proxy may not forward `Upgrade`.
+    #[schema(example = 57)]
+    websocket: usize,
     /// Graces that may run out.
     #[schema(example = 2)]
     deadlines: usize,
@@ -56,13 +62,15 @@ pub(super) struct StatsView {
 impl Api {
     fn counts(&self) -> StatsView {
         let stats = self.realtime.stats();
-        let (counts, connections) = (stats.counts, stats.connections);
+        let (counts, transports) = (stats.counts, stats.transports);
         StatsView {
             users: counts.users,
             lingering: counts.lingering,
             sockets: counts.sockets,
             rooms: counts.rooms,
-            connections,
+            connections: stats.connections,
+            polling: transports.polling,
+            websocket: transports.websocket,
             deadlines: counts.deadlines,
         }
     }
@@ -140,11 +148,13 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Well>, ApiErro
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     let counts = api.counts();
     let text = api.metrics.render(&[
-        ("userline_users", counts.users),
-        ("userline_users_lingering", counts.lingering),
-        ("userline_sockets", counts.sockets),
-        ("userline_connections", counts.connections),
-        ("userline_rooms", counts.rooms),
+        ("userline_users", &[], counts.users),
+        ("userline_users_lingering", &[], counts.lingering),
+        ("userline_sockets", &[], counts.sockets),
+        ("userline_connections", &[], counts.connections),
+        ("userline_transports", &[("transport", "polling")], counts.polling),
+        ("userline_transports", &[("transport", "websocket")], counts.websocket),
+        ("userline_rooms", &[], counts.rooms),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

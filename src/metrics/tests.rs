@@ -58,7 +58,7 @@ fn the_table_is_in_order_and_each_line_says_something() {
 
 #[test]
 fn counters_are_there_as_zero_before_anything_was_counted() {
-    let text = Metrics::new().render(&[("userline_users", 3)]);
+    let text = Metrics::new().render(&[("userline_users", &[], 3)]);
 
     assert!(text.contains("\nuserline_audit_removals_total 0\n"), "{text}");
     assert!(text.contains("# TYPE userline_emits_total counter\n"), "{text}");

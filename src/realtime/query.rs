@@ -4,6 +4,7 @@ use super::Realtime;
 use crate::core::presence::Status;
 use crate::registry::{Counts, Page, RoomEntry, Socket, StateFilter, UserEntry, UserSockets};
 use crate::types::{Namespace, Room, SocketId, UserId};
+use crate::wire::Transports;
 use std::sync::Arc;
 
 /// How many are here, with connections.
@@ -13,6 +14,8 @@ pub struct Stats {
     pub counts: Counts,
     /// Connections, also those without a socket.
     pub connections: usize,
+    /// How these reach their clients.
+    pub transports: Transports,
 }
 
 impl Realtime {
@@ -53,7 +56,12 @@ impl Realtime {
 
     /// How many are here.
     pub fn stats(&self) -> Stats {
-        Stats { counts: self.registry.counts(), connections: self.connections.len() }
+        let connections = &self.connections;
+        Stats {
+            counts: self.registry.counts(),
+            connections: connections.len(),
+            transports: connections.transports(),
+        }
     }
 
     /// Whether the server is stopping.

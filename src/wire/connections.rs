@@ -1,6 +1,6 @@
 //! All connections, by their secret names.
 
-use super::Wire;
+use super::{Transport, Wire};
 use dashmap::DashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,10 @@ pub struct Connections {
 struct Shared {
     by_sid: DashMap<Box<str>, Arc<Wire>>,
     count: AtomicUsize,
+    /// Of these, by WebSocket.
+    websockets: AtomicUsize,
+    /// There was one since the start.
+    was_websocket: AtomicBool,
     max: usize,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
@@ -26,6 +30,17 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// How the open connections reach their clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transports {
+    /// By HTTP long-polling.
+    pub polling: usize,
+    /// By WebSocket.
+    pub websocket: usize,
+    /// There was a WebSocket since the start.
+    pub was_websocket: bool,
 }
 
 /// Why no connection is taken now; clients that come back later may be.
@@ -45,6 +60,8 @@ impl Connections {
         let shared = Shared {
             by_sid: DashMap::new(),
             count: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
+            was_websocket: AtomicBool::new(false),
             max,
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
@@ -55,6 +72,13 @@ impl Connections {
     /// Open connections.
     pub fn len(&self) -> usize {
         self.shared.count.load(Ordering::Relaxed)
+    }
+
+    /// How the open connections reach their clients.
+    pub fn transports(&self) -> Transports {
+        let websocket = self.shared.websockets.load(Ordering::Relaxed);
+        let was_websocket = self.shared.was_websocket.load(Ordering::Relaxed);
+        Transports { polling: self.len().saturating_sub(websocket), websocket, was_websocket }
     }
 
     /// No connection is open.
@@ -104,13 +128,26 @@ impl Connections {
         count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .map_err(|_| Refused::Full)?;
+        if wire.transport() == Transport::WebSocket {
+            self.note_websocket();
+        }
         self.shared.by_sid.insert(wire.sid().into(), Arc::clone(wire));
         Ok(())
     }
 
-    pub(super) fn remove(&self, sid: &str) {
+    /// One more has a WebSocket.
+    pub(super) fn note_websocket(&self) {
+        self.shared.websockets.fetch_add(1, Ordering::Relaxed);
+        self.shared.was_websocket.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes one out that has `transport` at its end.
+    pub(super) fn remove(&self, sid: &str, transport: Transport) {
         if self.shared.by_sid.remove(sid).is_some() {
             self.shared.count.fetch_sub(1, Ordering::Relaxed);
+            if transport == Transport::WebSocket {
+                self.shared.websockets.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -112,6 +112,7 @@ fn take_over(wire: &Arc<Wire>, probe: Probe, write: OwnedWriteHalf) {
         return;
     }
     state.transport = Transport::WebSocket;
+    wire.connections.note_websocket();
     state.is_upgraded = true;
     state.polling.upgrade = Upgrade::Done(probe.read, probe.bytes.freeze());
     if let Some(reader) = state.polling.reader.take() {

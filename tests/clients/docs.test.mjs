@@ -1,34 +1,17 @@
 // What the documentation shows is what there is: links, commands, the configuration, the nginx snippet.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { nginx } from "./lib/nginx.mjs";
+import { block, readme } from "./lib/readme.mjs";
 import { binary, root } from "./lib/server.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { until } from "./lib/wait.mjs";
 
-const readme = readFileSync(path.join(root, "README.md"), "utf8");
-
-/** The first fenced block of a language in the README that contains `text`. */
-function block(language, text) {
-  const found = [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map((it) => it[1]);
-  const one = found.find((it) => it.includes(text));
-  assert.ok(one, `README has no ${language} block with ${text}`);
-  return one;
-}
-
 const run = (...args) => execFileSync(binary, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await until("a port", () => server.listening);
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 describe("documentation", () => {
   test("every link to a file of the repository leads somewhere", () => {
@@ -78,26 +61,7 @@ describe("documentation", () => {
   scenario("behind nginx, set up as the README says, clients upgrade and keep their address", {
     listen: { trusted_proxies: ["127.0.0.1/32"], origins: ["https://app.example.com"] },
   }, async (w) => {
-    const dir = mkdtempSync(path.join(tmpdir(), "userline-nginx-"));
-    mkdirSync(path.join(dir, "temp"));
-    const port = await freePort();
-    const [map, location] = block("nginx", "proxy_pass").split(/\n\n/);
-    const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((it) => `${it}_temp_path ${dir}/temp/${it};`).join("\n");
-    writeFileSync(
-      path.join(dir, "nginx.conf"),
-      `daemon off; pid ${dir}/pid; error_log stderr; events {}\nhttp {\naccess_log off;\n${temp}\n${map}\n` +
-        `server { listen 127.0.0.1:${port};\n${location.replace("http://127.0.0.1:4000", w.server.publicUrl)}\n}\n}\n`,
-    );
-    const nginx = spawn("nginx", ["-p", dir, "-c", path.join(dir, "nginx.conf"), "-e", "stderr"], { stdio: "inherit" });
-    const ended = new Promise((done) => nginx.once("close", done));
-    w.after(async () => {
-      nginx.kill("SIGTERM");
-      await ended;
-      rmSync(dir, { recursive: true });
-    });
-    const url = `http://127.0.0.1:${port}`;
-    await until("nginx", async () => (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).ok);
-
+    const url = await nginx(w);
     const extraHeaders = { "x-forwarded-for": "203.0.113.7", origin: "https://app.example.com" };
     const upgraded = await w.connect("ann", { url, transports: ["polling", "websocket"], extraHeaders });
     const direct = await w.connect("ann", { url, transports: ["websocket"], extraHeaders });

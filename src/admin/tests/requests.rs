@@ -203,13 +203,21 @@ async fn metrics_and_stats_count_what_is_here() {
       "connections": 2,
       "deadlines": 1,
       "lingering": 1,
+      "polling": 2,
       "rooms": 4,
       "sockets": 1,
-      "users": 2
+      "users": 2,
+      "websocket": 0
     }
     "#);
     let text = api.get("/metrics").await.text;
-    for line in ["userline_users 2", "userline_users_lingering 1", "userline_connections 2"] {
+    for line in [
+        "userline_users 2",
+        "userline_users_lingering 1",
+        "userline_connections 2",
+        "userline_transports{transport=\"polling\"} 2",
+        "userline_transports{transport=\"websocket\"} 0",
+    ] {
         assert!(text.lines().any(|it| it == line), "no {line} in {text}");
     }
 }

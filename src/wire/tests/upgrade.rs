@@ -46,6 +46,29 @@ async fn a_waiting_poll_is_answered_so_that_the_client_can_move() {
 }
 
 #[tokio::test]
+async fn connections_are_counted_by_the_transport_they_have_now() {
+    let server = Server::start().await;
+    let counts = || {
+        let it = server.connections.transports();
+        (it.polling, it.websocket, it.was_websocket)
+    };
+    assert_eq!(counts(), (0, 0, false));
+    let (client, engine) = server.poller().await;
+    let (_other, other) = server.poller().await;
+    assert_eq!(counts(), (2, 0, false));
+    let mut socket = probe(&client).await;
+    socket.send(b"5").await;
+    until("it has moved", || (counts() == (1, 1, true)).then_some(())).await;
+    let (_direct, direct) = server.websocket().await;
+    assert_eq!(counts(), (1, 2, true));
+    for wire in [engine.wire, other.wire, direct.wire] {
+        wire.close(Reason::Kicked);
+        wire.close(Reason::Kicked);
+    }
+    assert_eq!(counts(), (0, 0, true));
+}
+
+#[tokio::test]
 async fn a_poll_that_is_given_up_while_the_client_moves_closes_nothing() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
