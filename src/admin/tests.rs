@@ -10,5 +10,6 @@ mod hooks;
 mod idempotency;
 mod inbox;
 mod people;
+mod readme;
 mod requests;
 mod schema;

@@ -1,0 +1,105 @@
+//! The tables of codes in the README are whole: a code that is new in the source and missing there fails here.
+
+use crate::admin::error::Code;
+use crate::auth::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+use crate::core::packet;
+use crate::realtime::connect::ConnectError;
+use std::collections::BTreeSet;
+use std::iter::successors;
+
+const README: &str = include_str!("../../../README.md");
+
+/// The first and second cell of each row of the table whose head begins with `head`.
+fn rows(head: &str) -> Vec<(&'static str, &'static str)> {
+    let mut lines = README.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+    let mut rows = Vec::new();
+    while let Some(row) = lines.next().and_then(|line| line.strip_prefix("| ")) {
+        let mut cells = row.split(" | ");
+        rows.push((cells.next().unwrap(), cells.next().unwrap()));
+    }
+    assert!(5 < rows.len(), "no table {head} any more: {rows:?}");
+    rows
+}
+
+/// The texts between backticks.
+fn ticked(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// Each code and the next; the compiler sees to it that a new one is not forgotten.
+fn next_code(code: Code) -> Option<Code> {
+    Some(match code {
+        Code::InvalidArgument => Code::Unauthenticated,
+        Code::Unauthenticated => Code::Forbidden,
+        Code::Forbidden => Code::NotFound,
+        Code::NotFound => Code::MethodNotAllowed,
+        Code::MethodNotAllowed => Code::RequestTimeout,
+        Code::RequestTimeout => Code::Conflict,
+        Code::Conflict => Code::IdempotencyMismatch,
+        Code::IdempotencyMismatch => Code::PayloadTooLarge,
+        Code::PayloadTooLarge => Code::UnsupportedMediaType,
+        Code::UnsupportedMediaType => Code::ReservedEvent,
+        Code::ReservedEvent => Code::Internal,
+        Code::Internal => Code::Unavailable,
+        Code::Unavailable => return None,
+    })
+}
+
+/// The same for what a client is refused with.
+fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
+    Some(match refusal {
+        Refusal::AuthInvalid => Refusal::TokenMissing,
+        Refusal::TokenMissing => Refusal::TokenInvalid(TokenFlaw::Signature),
+        Refusal::TokenInvalid(_) => Refusal::TokenExpired,
+        Refusal::TokenExpired => Refusal::TokenNotYetValid,
+        Refusal::TokenNotYetValid => Refusal::UserInvalid(UserFlaw::Type),
+        Refusal::UserInvalid(_) => Refusal::RoomInvalid(RoomFlaw::Type),
+        Refusal::RoomInvalid(_) => return None,
+    })
+}
+
+fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
+    Some(match error {
+        ConnectError::Refused(refusal) => match next_refusal(refusal) {
+            Some(refusal) => ConnectError::Refused(refusal),
+            None => ConnectError::AuthTooLarge { len: 2, max: 1 },
+        },
+        ConnectError::AuthTooLarge { .. } => ConnectError::InboxAfter,
+        ConnectError::InboxAfter => ConnectError::TooManyRooms { len: 2, max: 1 },
+        ConnectError::TooManyRooms { .. } => ConnectError::Unavailable,
+        // The last one: the connection is closed instead, so no client ever sees this code.
+        ConnectError::Unavailable => return None,
+    })
+}
+
+#[test]
+fn every_code_of_the_admin_api_is_in_the_readme_with_its_status() {
+    let all = successors(Some(Code::InvalidArgument), |code| next_code(*code));
+    let source: BTreeSet<(String, String)> =
+        all.map(|it| (it.status().as_str().to_owned(), it.as_str().to_owned())).collect();
+
+    let table: BTreeSet<(String, String)> = rows("| status | `code` |")
+        .into_iter()
+        .flat_map(|(status, codes)| ticked(codes).map(|code| (status.to_owned(), code)))
+        .collect();
+
+    assert_eq!(table, source);
+}
+
+#[test]
+fn every_code_that_a_client_may_be_refused_with_is_in_the_readme() {
+    let first = ConnectError::Refused(Refusal::AuthInvalid);
+    let mut source: BTreeSet<String> = successors(Some(first), next_connect_error)
+        .filter(|it| !matches!(it, ConnectError::Unavailable))
+        .map(|it| it.code().to_owned())
+        .collect();
+    // The only one that is decided before anybody is asked to authenticate.
+    let unknown = String::from_utf8_lossy(&packet::invalid_namespace("/nowhere")).into_owned();
+    assert!(unknown.contains("\"code\":\"invalid_namespace\""), "{unknown}");
+    source.insert("invalid_namespace".to_owned());
+
+    let table: BTreeSet<String> =
+        rows("| `err.data.code` |").into_iter().flat_map(|(codes, _)| ticked(codes)).collect();
+
+    assert_eq!(table, source);
+}
