@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Clients say who they are with `auth: {user: "ann"}`. The admin key is made for this run and printed. Pages may
 /// connect if this machine serves them (`http://localhost:5173`, any port), not those opened as files; with
-/// `--set listen.origins=*` every page you visit may.
+/// `--set listen.origins=*` every page you visit may. Reads no file and no `USERLINE__…` variable: `--set` is the way
+/// to change a setting.
 #[derive(Debug, Args)]
 pub(super) struct DevArgs {
     /// Folder with the stock client (node_modules/socket.io-client/dist), served as socket.io.js

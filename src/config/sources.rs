@@ -96,7 +96,7 @@ impl Sources {
         self
     }
 
-    /// Adds the `USERLINE__SECTION__KEY` variables among these.
+    /// Adds the `USERLINE__SECTION__KEY` variables among these, and those that miss an underscore, to be refused.
     #[must_use]
     pub fn with_environment(
         mut self,
@@ -104,8 +104,9 @@ impl Sources {
     ) -> Self {
         let ours =
             vars.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        self.environment
-            .extend(ours.filter(|(name, _)| name.starts_with(Self::ENVIRONMENT_PREFIX)));
+        self.environment.extend(ours.filter(|(name, _)| {
+            name.starts_with(Self::ENVIRONMENT_PREFIX) || meant_variable(name).is_some()
+        }));
         self.environment.sort();
         self
     }
@@ -158,6 +159,13 @@ impl Sources {
     }
 }
 
+/// The variable that was meant by one such as `USERLINE_PRESENCE__GRACE`, which would else change nothing and say
+/// nothing. Those without any `__` are of the commands (`USERLINE_URL`), or of an orchestrator (`USERLINE_PORT`).
+pub(super) fn meant_variable(name: &str) -> Option<String> {
+    let rest = name.strip_prefix("USERLINE_").filter(|rest| !rest.starts_with('_'))?;
+    rest.contains("__").then(|| format!("{}{rest}", Sources::ENVIRONMENT_PREFIX))
+}
+
 impl Layers {
     fn add(&mut self, key: &str, value: Value, origin: Origin) {
         self.settings.insert(key.to_owned(), Setting { value, origin });
@@ -203,11 +211,10 @@ impl Layers {
     }
 
     fn add_variable(&mut self, name: &str, value: &OsString) {
-        let key = name
-            .strip_prefix(Sources::ENVIRONMENT_PREFIX)
-            .unwrap_or(name)
-            .to_ascii_lowercase()
-            .replace("__", ".");
+        // One that misses an underscore keeps its name, which is no key: it is refused with all the others.
+        let key = name.strip_prefix(Sources::ENVIRONMENT_PREFIX);
+        let key =
+            key.map_or_else(|| name.to_owned(), |it| it.to_ascii_lowercase().replace("__", "."));
         let origin = Origin::Environment(name.to_owned());
         match value.to_str() {
             Some(value) => self.add(&key, Value::String(value.to_owned()), origin),

@@ -112,6 +112,22 @@ fn flags_win_over_variables_and_variables_over_the_file() {
 }
 
 #[test]
+fn a_variable_that_misses_an_underscore_is_refused_with_its_right_name() {
+    let vars = [
+        ("USERLINE_PRESENCE__GRACE", "1s"),
+        ("USERLINE_PORT_4000_TCP_ADDR", "of an orchestrator"),
+        ("USERLINE_URL", "of the commands"),
+    ];
+
+    let errors =
+        Config::load(&with_secret().with_environment(environment(&vars))).unwrap_err().to_string();
+
+    let said = "USERLINE_PRESENCE__GRACE: is not a setting: did you mean `USERLINE__PRESENCE__GRACE`? \
+                (USERLINE_PRESENCE__GRACE)";
+    assert_eq!(errors, said);
+}
+
+#[test]
 fn a_variable_means_what_its_key_makes_of_it() {
     let keys = format!(r#"[{{name="ops", key="{SECRET}", scopes=["read"]}}]"#);
     let vars = [

@@ -1,7 +1,7 @@
 //! Keys that nobody asked for, and what may have been meant.
 
 use crate::config::error::ConfigError;
-use crate::config::sources::Setting;
+use crate::config::sources::{Setting, meant_variable};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
@@ -33,6 +33,9 @@ fn is_empty_table(value: &Value) -> bool {
 }
 
 fn hint(key: &str, known: &BTreeSet<String>) -> String {
+    if let Some(variable) = meant_variable(key) {
+        return format!(": did you mean `{variable}`?");
+    }
     if is_section(key, known) {
         return format!(": it is a section, [{key}]");
     }

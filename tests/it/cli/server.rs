@@ -75,6 +75,8 @@ async fn serve_says_where_it_listens_and_ends_in_order() {
 async fn dev_needs_nothing_says_what_to_try_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = userline(&["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    // What is meant for `serve` is of no concern here, as the help says.
+    command.env("USERLINE__LISTEN__PUBLIC", "nowhere").env("USERLINE_LISTEN__ADMIN", "nowhere");
     let mut server = Server::start(command.env("TMPDIR", temporary.path()));
 
     let public = server.says("public").await;
@@ -93,6 +95,9 @@ async fn dev_needs_nothing_says_what_to_try_and_leaves_nothing() {
     assert!(!said.contains("whsec_"), "no hooks, no secret: {said}");
     assert_eq!(server.signal("-INT").await.code(), Some(0));
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+    let help = run(&["dev", "--help"]).await.out;
+    let words: Vec<&str> = help.split_whitespace().collect();
+    assert!(words.join(" ").contains("no file and no `USERLINE__…` variable"), "{help}");
 }
 
 #[tokio::test]
