@@ -1,11 +1,14 @@
-// Connections that hardly begin: whatever the moment at which a client leaves, nothing of it stays behind.
+// Connections that hardly begin: whatever the moment and the way in which a client leaves, nothing of it stays behind.
 import assert from "node:assert/strict";
+import http from "node:http";
 import { WebSocket } from "ws";
 import { wsUrl } from "./lib/raw.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { once, until } from "./lib/wait.mjs";
 
 const CYCLES = 8000;
+/** One in so many polls: that costs several requests. */
+const POLLING = 8;
 const AT_ONCE = 40;
 const USERS = 200;
 
@@ -48,19 +51,111 @@ const leaves = {
   },
 };
 
+/** The same for clients that poll: connections end with a POST, with a poll that is given up, or by silence. */
+const pollingLeaves = {
+  /** Opens, says CONNECT, and is never heard again: only the ping timeout can tell. */
+  async "connect, then silence"(poll, auth) {
+    await poll.open();
+    await poll.post(`40${auth}`);
+  },
+  /** CONNECT and Engine.IO's close in one body. */
+  async "connect and close in one body"(poll, auth) {
+    await poll.open();
+    await poll.post(`40${auth}\x1e1`);
+  },
+  /** The answer arrives, then DISCONNECT, then close. */
+  async "connected, leave, close"(poll, auth) {
+    await poll.open();
+    await poll.post(`40${auth}`);
+    for (let seen = ""; !/40\{/.test(seen); ) seen = await poll.get();
+    await poll.post("41");
+    await poll.post("1");
+  },
+  /** The poll hangs up while it waits, in the middle of everything. */
+  async "connected, then a poll that is given up"(poll, auth) {
+    await poll.open();
+    await poll.post(`40${auth}`);
+    for (let seen = ""; !/userline:session/.test(seen); ) seen = await poll.get();
+    await poll.giveUp();
+  },
+};
+
+/** Long-polling by hand. */
+class Poll {
+  #agent = new http.Agent({ keepAlive: true, maxSockets: 2 });
+
+  constructor(server) {
+    this.url = `${server.publicUrl}/socket.io/?EIO=4&transport=polling`;
+  }
+
+  async open() {
+    const [open] = (await this.get()).split("\x1e"); // a ping may follow on a busy machine
+    this.url += `&sid=${JSON.parse(open.slice(1)).sid}`;
+  }
+
+  get() {
+    return this.#ask("GET");
+  }
+
+  post(body) {
+    return this.#ask("POST", body);
+  }
+
+  /** Begins a poll and hangs up once it is on its way. */
+  giveUp() {
+    return new Promise((done) => {
+      const request = http.get(this.url, { agent: this.#agent });
+      request.on("error", () => {}); // hanging up is the point
+      request.once("close", done);
+      request.once("finish", () => request.destroy());
+    });
+  }
+
+  #ask(method, body) {
+    return new Promise((done, fail) => {
+      const request = http.request(this.url, { method, agent: this.#agent, timeout: 20_000 }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (part) => (text += part));
+        response.once("error", fail);
+        response.once("end", () => (response.statusCode === 200 ? done(text) : fail(new Error(`${method}: ${response.statusCode} ${text}`))));
+      });
+      request.once("error", fail);
+      request.once("timeout", () => request.destroy(new Error(`${method}: no answer`)));
+      request.end(body);
+    });
+  }
+
+  close() {
+    this.#agent.destroy();
+  }
+}
+
 async function opened(ws) {
   ws.on("error", () => {}); // terminate() before the close handshake is the point
   await once(ws, "open", 20_000);
 }
 
-scenario(`${CYCLES} hasty connections leave nothing behind`, { presence: { grace: "500ms" } }, async (w) => {
+// A silent polling client is given up after a ping timeout and kept for `stall`, to be told when it polls.
+const config = {
+  presence: { grace: "500ms" },
+  socketio: { ping_interval: "5s", ping_timeout: "5s" },
+  limits: { stall: "5s" },
+};
+scenario(`${CYCLES} hasty connections leave nothing behind`, config, async (w) => {
   const kinds = Object.values(leaves);
+  const pollingKinds = Object.values(pollingLeaves);
   let next = 0;
   const worker = async () => {
     while (next < CYCLES) {
       const n = next++;
       const auth = JSON.stringify({ token: w.server.token(`user-${n % USERS}`, { rooms: [`room-${n % 7}`] }) });
-      await kinds[n % kinds.length](new WebSocket(wsUrl(w.server), { perMessageDeflate: false }), auth);
+      if (n % POLLING === 0) {
+        const poll = new Poll(w.server);
+        await pollingKinds[(n / POLLING) % pollingKinds.length](poll, auth);
+        poll.close();
+      } else {
+        await kinds[n % kinds.length](new WebSocket(wsUrl(w.server), { perMessageDeflate: false }), auth);
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -72,11 +167,11 @@ scenario(`${CYCLES} hasty connections leave nothing behind`, { presence: { grace
     "every count to be zero",
     async () => {
       const counts = await get("/v1/stats");
-      assert.ok(["users", "lingering", "sockets", "rooms", "connections"].every((name) => name in counts), JSON.stringify(counts));
+      assert.ok(["users", "lingering", "sockets", "rooms", "connections", "polling", "websocket"].every((name) => name in counts), JSON.stringify(counts));
       if (Object.values(counts).some((count) => count !== 0)) throw new Error(JSON.stringify(counts));
       return true;
     },
-    10_000,
+    30_000,
   );
 
   // What the backend heard agrees: per user online and offline by turns, the last one offline.
