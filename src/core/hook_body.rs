@@ -45,9 +45,16 @@ pub fn with_coalesced(body: &str, replaced: u64) -> String {
     }
 }
 
-/// The body of a batch: a JSON array of the bodies.
-pub fn batch(bodies: &[String]) -> String {
-    format!("[{}]", bodies.join(","))
+/// The body of a batch: a JSON array of the bodies, each with its own `webhook-id` as its `id`.
+///
+/// A failed batch is sent again in other batches, under other ids; by its own id a receiver knows an event again.
+pub fn batch(events: &[(String, String)]) -> String {
+    let element = |(id, body): &(String, String)| match body.strip_prefix('{') {
+        // Our ids hold nothing that JSON would escape.
+        Some(rest) => format!(r#"{{"id":"{id}",{rest}"#),
+        None => body.clone(),
+    };
+    format!("[{}]", events.iter().map(element).collect::<Vec<_>>().join(","))
 }
 
 /// The `webhook-id` of a change: `pr_<hash of the user>_<seq>`, the same at every attempt and unlike any other.
@@ -62,7 +69,8 @@ pub fn webhook_id(user: &UserId, seq: Seq) -> String {
 ///
 /// It is made of all ids, not of the first: the events of a failed batch are sent again one by one, and a receiver
 /// that drops repeated ids must not take one of them for the batch.
-pub fn batch_id(ids: &[String]) -> String {
+pub fn batch_id(events: &[(String, String)]) -> String {
+    let ids: Vec<&str> = events.iter().map(|(id, _)| id.as_str()).collect();
     format!("ba_{}", hash(ids.join("\n").as_bytes()))
 }
 

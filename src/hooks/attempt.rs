@@ -45,9 +45,9 @@ fn message(mut payloads: Vec<Payload>, is_batching: bool) -> Option<(String, Str
     if !is_batching {
         return payloads.pop().map(|payload| (payload.webhook_id, payload.body));
     }
-    let (ids, bodies): (Vec<_>, Vec<_>) =
-        payloads.into_iter().map(|payload| (payload.webhook_id, payload.body)).unzip();
-    (!ids.is_empty()).then(|| (hook_body::batch_id(&ids), hook_body::batch(&bodies)))
+    let events: Vec<_> =
+        payloads.into_iter().map(|payload| (payload.webhook_id, payload.body)).collect();
+    (!events.is_empty()).then(|| (hook_body::batch_id(&events), hook_body::batch(&events)))
 }
 
 /// Counts the end of one request.

@@ -172,6 +172,8 @@ fn text_lines(id: &str, body: &[u8], note: &str) -> String {
     let lines = events.iter().map(|event| {
         let data = event.get("data").cloned().unwrap_or_default();
         let [at, kind] = ["timestamp", "type"].map(|name| output::field(event, name));
+        // Of a batch, each event has its own.
+        let id = event.get("id").map_or_else(|| id.to_owned(), |_| output::field(event, "id"));
         let [user, seq, reason] = ["user", "seq", "reason"].map(|name| output::field(&data, name));
         format!("{at}  {kind:<12}  {user}  seq {seq}  reason {reason}  id {id}  [{note}]")
     });

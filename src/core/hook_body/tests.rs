@@ -55,7 +55,8 @@ fn ids_have_the_promised_shape() {
 
 #[test]
 fn the_id_of_a_batch_depends_on_all_ids_in_it() {
-    let ids = |list: &[&str]| batch_id(&list.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    let event = |id: &&str| ((*id).to_owned(), "{}".to_owned());
+    let ids = |list: &[&str]| batch_id(&list.iter().map(event).collect::<Vec<_>>());
     let all = [ids(&["a"]), ids(&["a", "b"]), ids(&["b", "a"]), ids(&["ab"])];
 
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
@@ -63,12 +64,20 @@ fn the_id_of_a_batch_depends_on_all_ids_in_it() {
 }
 
 #[test]
-fn a_batch_is_an_array_in_the_given_order() {
-    let bodies = [render(&online("ann", 1)), render(&online("bob", 2))];
+fn a_batch_is_an_array_in_the_given_order_and_each_event_in_it_has_its_id() {
+    let event = |name, seq| {
+        let change = online(name, seq);
+        (webhook_id(&change.user, change.seq), render(&change))
+    };
+    let events = [event("ann", 1), event("bob", 2)];
 
-    let array = parsed(&batch(&bodies));
-    assert_eq!(array[0]["data"]["user"], "ann");
-    assert_eq!(array[1]["data"]["user"], "bob");
+    let array = parsed(&batch(&events));
+    for (element, (id, body)) in array.as_array().unwrap().iter().zip(&events) {
+        let mut element = element.clone();
+        assert_eq!(element.as_object_mut().unwrap().remove("id").unwrap(), id.as_str());
+        assert_eq!(element, parsed(body));
+    }
+    assert_eq!(array.as_array().unwrap().len(), 2);
 }
 
 proptest! {
