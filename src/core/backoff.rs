@@ -10,6 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 const STEPS_S: [u64; 5] = [1, 2, 5, 10, 30];
 /// Longest wait after all further failures, in seconds.
 const CAP_S: u64 = 60;
+/// The same as a time: no back-off is longer.
+pub const DELAY_MAX: Duration = Duration::from_secs(CAP_S);
 /// Longest `Retry-After` that is honoured: a receiver's mistake must not silence it for days.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 

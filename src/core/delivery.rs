@@ -25,6 +25,8 @@ pub struct Head {
     pub attempts: u32,
     /// When the event happened; its time to be retried counts from here.
     pub created: WallMs,
+    /// When it was to be tried again, if it has failed in an earlier life of the process.
+    pub next_attempt: Option<WallMs>,
 }
 
 /// How one request ended.

@@ -30,17 +30,19 @@ pub struct Next {
 }
 
 /// Columns that [`head`] reads.
-pub(super) const HEAD: &str = "id, user, attempts, since_ms";
+pub(super) const HEAD: &str = "id, user, attempts, since_ms, next_ms";
 
 /// Reads a head from a row with the columns of [`HEAD`]; `None` for a user id that this program never wrote.
 pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Option<Head>> {
     let user = UserId::parse(row.get_ref(1)?.as_str()?).ok();
     let (id, attempts, since) = (row.get(0)?, row.get(2)?, row.get(3)?);
+    let next: Option<i64> = row.get(4)?;
     Ok(user.map(|user| Head {
         id: DeliveryId(from_db(id)),
         user,
         attempts,
         created: WallMs(from_db(since)),
+        next_attempt: next.map(|ms| WallMs(from_db(ms))),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! The lanes of one endpoint: one per user with something to deliver, each with its head, in the order of their turns.
 
+use crate::core::backoff;
 use crate::core::delivery::{Decision, DeliveryId, Head, Verdict};
 use crate::types::{Moment, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,12 +85,13 @@ impl Lanes {
 
     /// Opens a lane, or puts the next head into it; `failures` in a row came before.
     pub(super) fn place(&mut self, head: Head, failures: u32, at: Moment, retry_for: Duration) {
-        let turn = Turn { due: at.now, id: head.id, user: head.user.clone() };
+        let (due, wait) = first_turn(&head, at);
+        let turn = Turn { due, id: head.id, user: head.user.clone() };
         let queue = if head.attempts == 0 { &mut self.fresh } else { &mut self.retries };
         queue.insert(turn);
         let age = Duration::from_millis(at.wall.0.saturating_sub(head.created.0));
         let expires = at.now + retry_for.saturating_sub(age);
-        let (user, step) = (head.user.clone(), Step::Waiting(Wait::Turn));
+        let (user, step) = (head.user.clone(), Step::Waiting(wait));
         let lane = Lane { head, step, failures, rejections: 0, expires, look_again: false };
         self.by_user.insert(user, lane);
     }
@@ -221,5 +223,21 @@ impl Lanes {
         };
         let turns: BTreeSet<Turn> = turns.into_iter().map(early).collect();
         self.retries = turns;
+    }
+}
+
+/// When a head that comes from the store is due: at once, unless an earlier life of the process has set a time that is
+/// still to come. The wall clock may have been set since, so no such time is believed beyond the longest wait.
+fn first_turn(head: &Head, at: Moment) -> (Timestamp, Wait) {
+    let wait_ms = head.next_attempt.map_or(0, |next| next.0.saturating_sub(at.wall.0));
+    let wait = Duration::from_millis(wait_ms).min(backoff::RETRY_AFTER_MAX);
+    let due = at.now + wait;
+    if wait.is_zero() {
+        (due, Wait::Turn)
+    } else if wait <= backoff::DELAY_MAX {
+        (due, Wait::Backoff)
+    } else {
+        // No back-off is that long: the receiver has named the time.
+        (due, Wait::Asked)
     }
 }

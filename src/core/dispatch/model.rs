@@ -230,6 +230,7 @@ fn head(id: u64, row: &Row) -> Head {
         user: UserId::parse(&row.user.to_string()).unwrap(),
         attempts: row.attempts,
         created: WallMs(EPOCH_MS + row.created),
+        next_attempt: None,
     }
 }
 

@@ -323,7 +323,13 @@ fn verdicts(decided: &[Decision]) -> Vec<Verdict> {
 }
 
 fn head(id: u64, name: &str) -> Head {
-    Head { id: DeliveryId(id), user: user(name), attempts: 0, created: at(0).wall }
+    Head {
+        id: DeliveryId(id),
+        user: user(name),
+        attempts: 0,
+        created: at(0).wall,
+        next_attempt: None,
+    }
 }
 
 fn user(name: &str) -> UserId {
