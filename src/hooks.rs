@@ -21,7 +21,7 @@ pub use status::{EndpointStatus, LastError};
 
 use crate::clock::Clock;
 use crate::config::{HooksConfig, shown_url};
-use crate::store::{ReadError, Store};
+use crate::store::{EndpointId, ReadError, Store};
 use crate::tasks::Tasks;
 use endpoint::{Endpoint, Order};
 use futures_util::future::join_all;
@@ -104,7 +104,7 @@ pub struct Hooks {
 
 #[derive(Debug)]
 struct Handle {
-    id: crate::store::EndpointId,
+    id: EndpointId,
     name: String,
     url: String,
     orders: mpsc::Sender<Order>,
@@ -122,6 +122,7 @@ impl Hooks {
                 url: endpoint.url.clone(),
                 health: report.health,
                 backlog: self.store.backlog(endpoint.id),
+                dead_letters: self.store.dead_letters(endpoint.id).await?,
                 in_flight: report.in_flight,
                 oldest_pending: self.store.oldest_pending(endpoint.id).await?,
                 last_error: report.last_error,
@@ -131,9 +132,9 @@ impl Hooks {
         Ok(all)
     }
 
-    /// Tries now what waits for the end of a back-off, at every endpoint, even one that answered 410.
-    pub async fn wake(&self) {
-        for endpoint in &*self.endpoints {
+    /// Tries now what waits for the end of a back-off at one endpoint, even if it answered 410.
+    pub async fn wake(&self, endpoint: EndpointId) {
+        for endpoint in self.endpoints.iter().filter(|it| it.id == endpoint) {
             // Fails only if the task has ended, and then nothing can be tried.
             let _ended = endpoint.orders.send(Order::Hurry).await;
         }

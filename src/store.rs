@@ -27,7 +27,7 @@ mod shared;
 mod tests;
 mod writer;
 
-pub use deliveries::{Deliveries, Delivery, DeliveryState, Payload};
+pub use deliveries::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Payload};
 pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use events::{Event, Events};
 pub use inbox::{

@@ -57,7 +57,8 @@ pub(super) struct ReplayRangeReply {
 /// Replay dead letters
 ///
 /// Sends the dead letters of an endpoint again, the oldest first, at most 10,000 per call. Whatever waits for another
-/// attempt, at any endpoint, is tried at once, also where nothing is sent since an answer of 410.
+/// attempt at this endpoint is tried at once, also if nothing is sent to it since it answered 410; only the time that
+/// its `Retry-After` named is waited for.
 #[utoipa::path(
     post, path = "/v1/hooks/replay", tag = "hooks", operation_id = "replay_dead",
     request_body = ReplayRangeRequest,
@@ -84,7 +85,7 @@ pub(super) async fn replay(
     let range = DeadRange { endpoint, from, to };
     let done = api.store.replay_dead(range, api.clock.wall()).await;
     let done = done.map_err(|_| ApiError::stopping())?;
-    api.hooks.wake().await;
+    api.hooks.wake(endpoint).await;
     tracing::info!(endpoint = name, count = done.count, "dead letters are sent again");
     Ok(Json(ReplayRangeReply { replayed: done.count, more: done.more }))
 }
@@ -116,6 +117,9 @@ pub(super) struct EndpointView {
     /// Undelivered hooks.
     #[schema(example = 0)]
     backlog: u64,
+    /// Hooks given up: they wait for a replay. Counted up to 100,000.
+    #[schema(example = 0)]
+    dead_letters: u64,
     /// Requests under way.
     #[schema(example = 1)]
     in_flight: usize,
@@ -151,6 +155,7 @@ impl From<EndpointStatus> for EndpointView {
             url: status.url,
             state: status.health.as_str(),
             backlog: status.backlog,
+            dead_letters: status.dead_letters,
             in_flight: status.in_flight,
             oldest_pending_at: status.oldest_pending.map(Time),
             next_attempt_at: status.next_attempt.map(Time),

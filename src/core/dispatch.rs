@@ -91,7 +91,7 @@ pub enum Offer {
 /// How the endpoint is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing is failing.
+    /// Nothing is failing, or nothing is left that could.
     Ok,
     /// Some deliveries are being retried.
     Failing,
@@ -243,7 +243,7 @@ impl Dispatch {
             Health::Disabled
         } else if self.circuit.is_open() {
             Health::Open
-        } else if self.circuit.is_well() && !self.lanes.is_retrying() {
+        } else if self.lanes.is_empty() || self.circuit.is_well() && !self.lanes.is_retrying() {
             Health::Ok
         } else {
             Health::Failing

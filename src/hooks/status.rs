@@ -14,6 +14,8 @@ pub struct EndpointStatus {
     pub health: Health,
     /// Undelivered hooks.
     pub backlog: u64,
+    /// Hooks given up, which wait for a replay; counted up to 100,000.
+    pub dead_letters: u64,
     /// Requests under way.
     pub in_flight: usize,
     /// When the oldest undelivered event happened.

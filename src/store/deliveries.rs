@@ -12,6 +12,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 /// Deliveries in one answer, at most.
 const LIMIT_MAX: u32 = 1000;
 
+/// Dead letters that are counted, at most: a count takes time.
+const DEAD_MAX: u32 = 100_000;
+
 /// Columns of a [`Delivery`].
 const COLUMNS: &str = "d.id, p.name, e.user, e.seq, e.type, d.state, d.attempts, d.coalesced, \
     e.created_ms, d.next_ms, d.ended_ms, d.error, e.body";
@@ -98,6 +101,15 @@ impl DeliveryState {
     }
 }
 
+/// Which of a user's deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only to this endpoint.
+    pub endpoint: Option<String>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+}
+
 /// A page of deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deliveries {
@@ -130,6 +142,30 @@ impl Store {
         let after = to_db(after.map_or(0, |id| id.0));
         let limit = limit.clamp(1, LIMIT_MAX);
         self.readers.read(move |db| list(db, endpoint.as_deref(), state, after, limit)).await
+    }
+
+    /// Deliveries of one user's events with an id over `after`, at most `limit` (and 1000).
+    pub async fn deliveries_of_user(
+        &self,
+        user: UserId,
+        filter: DeliveryFilter,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Deliveries, ReadError> {
+        let after = to_db(after.map_or(0, |id| id.0));
+        let limit = limit.clamp(1, LIMIT_MAX);
+        self.readers.read(move |db| list_of_user(db, &user, &filter, after, limit)).await
+    }
+
+    /// Dead letters of one endpoint, counted up to 100,000.
+    pub async fn dead_letters(&self, endpoint: EndpointId) -> Result<u64, ReadError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_by_state \
+                   WHERE state = 'dead' AND endpoint = ?1 LIMIT ?2)";
+        let query = move |db: &Connection| {
+            let mut query = db.prepare_cached(sql)?;
+            query.query_row(params![endpoint.0, DEAD_MAX], |row| row.get(0))
+        };
+        self.readers.read(query).await.map(from_db)
     }
 
     /// One delivery, and the body that is or was sent.
@@ -197,6 +233,35 @@ fn list(
     );
     let mut query = db.prepare_cached(&sql)?;
     let rows = query.query_map(params![after, endpoint, limit + 1], delivery)?;
+    page(rows, limit)
+}
+
+/// By way of the user's events, which are few, whatever waits for others.
+fn list_of_user(
+    db: &Connection,
+    user: &UserId,
+    filter: &DeliveryFilter,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Deliveries> {
+    let condition = filter.state.map_or("true", |state| state.rows().1);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM events e CROSS JOIN deliveries d ON d.event = e.id \
+         CROSS JOIN endpoints p ON p.id = d.endpoint \
+         WHERE e.user = ?1 AND {condition} AND ?2 < d.id AND (?3 IS NULL OR p.name = ?3) \
+         ORDER BY d.id LIMIT ?4"
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let rows =
+        query.query_map(params![user.as_str(), after, filter.endpoint, limit + 1], delivery)?;
+    page(rows, limit)
+}
+
+/// A page of `limit`, made of one row more if there is one.
+fn page(
+    rows: impl Iterator<Item = rusqlite::Result<Option<Delivery>>>,
+    limit: u32,
+) -> rusqlite::Result<Deliveries> {
     let mut items = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<_>>>()?;
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = page < items.len();

@@ -168,6 +168,7 @@ async fn a_receiver_shows_how_it_is_doing() {
       "endpoints": [
         {
           "backlog": 0,
+          "dead_letters": 1,
           "in_flight": 0,
           "last_error": {
             "at": "[time]",

@@ -96,6 +96,11 @@ impl Lanes {
         self.by_user.insert(user, lane);
     }
 
+    /// Whether nothing is to be delivered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_user.is_empty()
+    }
+
     /// Whose turn is next.
     pub(super) fn first(&self) -> Option<&Turn> {
         self.fresh.first().into_iter().chain(self.retries.first()).min()

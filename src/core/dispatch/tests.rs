@@ -290,6 +290,52 @@ fn what_failed_before_a_restart_goes_on_counting() {
     assert_eq!(decided[0].verdict, Verdict::Retry { at: ms(60_000) });
 }
 
+#[test]
+fn a_wait_that_was_set_before_a_restart_is_waited_out_after_it() {
+    let mut dispatch = Dispatch::new(SETTINGS);
+    dispatch.offer(waiting("asked", 1, 3_000_000), at(0));
+    dispatch.offer(waiting("backing-off", 2, 20_000), at(0));
+    dispatch.offer(waiting("late", 3, 0), at(0));
+
+    assert_eq!(dispatch.next_request(ms(0)).unwrap().deliveries, [DeliveryId(3)]);
+    assert_eq!(dispatch.next_request(ms(19_999)), None);
+    assert_eq!(dispatch.wake_at(ms(0)), Some(ms(20_000)));
+    dispatch.hurry(ms(0));
+    assert_eq!(dispatch.next_request(ms(0)).unwrap().deliveries, [DeliveryId(2)], "a back-off");
+    assert_eq!(dispatch.next_request(ms(2_999_999)), None, "the receiver has asked for that");
+    assert_eq!(dispatch.next_request(ms(3_000_000)).unwrap().deliveries, [DeliveryId(1)]);
+}
+
+#[test]
+fn a_wait_that_a_clock_set_back_has_made_longer_is_bounded() {
+    let mut dispatch = Dispatch::new(SETTINGS);
+    dispatch.offer(waiting("ann", 1, u64::MAX / 2), at(0));
+
+    assert_eq!(dispatch.wake_at(ms(0)), Some(ms(3_600_000)));
+}
+
+#[test]
+fn an_endpoint_whose_last_hook_has_died_is_not_failing_any_more() {
+    let mut dispatch = with(SETTINGS, &["bad"]);
+    let mut now = 0;
+    for _ in 1..=5 {
+        fail_first(&mut dispatch, now, Outcome::Rejected);
+        now += 60_000;
+    }
+    dispatch.advance(&user("bad"), None, at(now));
+
+    assert_eq!(dispatch.health(), Health::Ok);
+    dispatch.offer(head(2, "bad"), at(now));
+    fail_first(&mut dispatch, now, FAILED);
+    assert_eq!(dispatch.health(), Health::Failing);
+}
+
+/// A head that failed before a restart and was to wait for so long.
+fn waiting(name: &str, id: u64, wait_ms: u64) -> Head {
+    let next_attempt = Some(WallMs(at(0).wall.0.saturating_add(wait_ms)));
+    Head { attempts: 1, next_attempt, ..head(id, name) }
+}
+
 fn with(settings: Settings, users: &[&str]) -> Dispatch {
     let mut dispatch = Dispatch::new(settings);
     for (id, name) in (1..).zip(users) {

@@ -89,7 +89,7 @@ async fn gone_stops_the_endpoint_and_a_wake_up_starts_it_again() {
 
     // The other one is answered 410 too, at its first attempt.
     let wake_until_both_arrive = async || {
-        server.hooks.wake().await;
+        server.hooks.wake(server.store.endpoint("main").unwrap()).await;
         receiver.accepted().len() == 2
     };
     until_async(wake_until_both_arrive).await;
