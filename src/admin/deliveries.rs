@@ -8,7 +8,8 @@ use super::extract::{NoParameters, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::time::Time;
 use crate::core::delivery::DeliveryId;
-use crate::store::{Delivery, DeliveryState, ReplayError};
+use crate::store::{Delivery, DeliveryFilter, DeliveryState, ReplayError};
+use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -101,12 +102,13 @@ impl From<Delivery> for DeliveryView {
 
 /// List deliveries
 ///
-/// Hooks in one state, page by page. Without `state`: everything that is still to be sent.
+/// Hooks, page by page. Without `state`: everything that is still to be sent; with a `user`, all hooks about this user.
 #[utoipa::path(
     get, path = "/v1/hooks/deliveries", tag = "hooks", operation_id = "list_deliveries",
     params(
-        ("state" = Option<String>, Query, description = "`pending` (the default; includes the failing ones), `failing`, `dead`, `delivered` or `replaced`"),
+        ("state" = Option<String>, Query, description = "`pending` (the default unless there is a `user`; includes the failing ones), `failing`, `dead`, `delivered` or `replaced`"),
         ("endpoint" = Option<String>, Query, description = "Only of the endpoint of this name"),
+        ("user" = Option<String>, Query, description = "Only about this user; in every state unless `state` names one"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u16>, Query, description = "Deliveries per page, 100 if absent", minimum = 1, maximum = 1000),
     ),
@@ -126,14 +128,20 @@ pub(super) async fn list(
             .ok_or("must be `pending`, `failing`, `dead`, `delivered` or `replaced`")
     })?;
     let endpoint = query.take("endpoint", |text| Ok::<_, Infallible>(text.to_owned()))?;
+    let user = query.take("user", UserId::parse)?;
     let after = query.take("cursor", |text| {
         let key = cursor::key(text)?;
         key.parse().map(DeliveryId).map_err(|_| CursorError)
     })?;
     let limit = query.limit()?;
     query.end()?;
-    let state = state.unwrap_or(DeliveryState::Pending);
-    let page = api.store.deliveries(endpoint, state, after, limit.into()).await?;
+    let limit = limit.into();
+    let page = if let Some(user) = user {
+        api.store.deliveries_of_user(user, DeliveryFilter { endpoint, state }, after, limit).await?
+    } else {
+        let state = state.unwrap_or(DeliveryState::Pending);
+        api.store.deliveries(endpoint, state, after, limit).await?
+    };
     let next = page.next.map(|it| cursor::after(&it.to_string()));
     let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(DeliveryList { deliveries, next }))

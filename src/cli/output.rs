@@ -1,4 +1,4 @@
-//! What commands print on stdout.
+//! What commands print.
 
 use super::exit::Failure;
 use serde_json::Value;
@@ -8,6 +8,12 @@ use std::io::{self, Write as _};
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+/// Prints a text and a line end on stderr: about the output, not part of it.
+pub(super) fn note(text: &str) {
+    // A program whose stderr is closed still does what it was asked for.
+    writeln!(io::stderr(), "{text}").ok();
 }
 
 /// Columns under their heads, as wide as they must be; at most so many rows as were asked for.

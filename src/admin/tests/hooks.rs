@@ -147,9 +147,26 @@ async fn what_cannot_be_sent_again_is_refused_with_the_reason() {
         let (its_code, its_field, _) = answer.error();
         assert_eq!((its_code.as_str(), its_field.as_deref()), (code, field), "{path} {body}");
     }
-    for path in ["/v1/hooks/deliveries?state=lost", "/v1/hooks/deliveries?cursor=YQ"] {
+    for query in ["state=lost", "cursor=YQ", "user="] {
+        let path = &format!("/v1/hooks/deliveries?{query}");
         assert_eq!(api.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_hooks_about_one_user_are_listed_whatever_became_of_them() {
+    let api = Fixture::new();
+    for user in ["ann", "bob"] {
+        drop(api.connect(user, "/", &[]).await);
+    }
+    api.wait_for(DEAD, has(2)).await;
+
+    let all = api.get("/v1/hooks/deliveries?user=ann").await.json();
+    assert_eq!(all["deliveries"].as_array().unwrap().len(), 1, "{all}");
+    assert_eq!(all["deliveries"][0]["user"], "ann");
+    assert_eq!(all["deliveries"][0]["state"], "dead");
+    let waiting = api.get("/v1/hooks/deliveries?user=ann&state=pending").await.json();
+    assert_eq!(waiting["deliveries"], json!([]), "{waiting}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::config::Scope;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-/// List deliveries, those that are not done unless a state is given
+/// List deliveries, those that are not done unless a state or a user is given
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DeliveriesArgs {
     /// Only those in this state; dead: given up, waiting for a replay; replaced: a newer event of the user took its place
@@ -16,6 +16,9 @@ pub(in crate::cli) struct DeliveriesArgs {
     /// Only those to this endpoint
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
+    /// Only those about this user, in every state unless one is given
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// Most deliveries shown
     #[arg(long, default_value = "100", value_parser = api::parse_limit)]
     limit: usize,
@@ -62,12 +65,12 @@ pub(super) async fn list(args: DeliveriesArgs) -> Result<(), Failure> {
         State::Delivered => "delivered".to_owned(),
         State::Replaced => "replaced".to_owned(),
     });
-    let filters = [("state", state), ("endpoint", args.endpoint)];
+    let filters = [("state", state), ("endpoint", args.endpoint), ("user", args.user)];
     let list = api.list(&["hooks", "deliveries"], "deliveries", &filters, args.limit).await?;
     if args.api.json {
         return output::line(&list.json("deliveries"));
     }
-    let names = ["id", "endpoint", "state", "type", "user", "attempts", "next_attempt", "error"];
+    let names = ["id", "endpoint", "state", "type", "user", "attempts", "next_attempt_at", "error"];
     let heads = ["ID", "ENDPOINT", "STATE", "TYPE", "USER", "ATTEMPTS", "NEXT", "ERROR"];
     let rows: Vec<Vec<String>> =
         list.values()?.iter().map(|delivery| output::row(delivery, &names)).collect();

@@ -64,8 +64,11 @@ pub(super) async fn run(args: ListenArgs) -> Result<(), Failure> {
         .map_err(Failure::Internal)?;
     let address = listener.local_addr().map_err(Failure::internal)?;
     let form = if args.json { Form::Json } else { Form::Text };
-    if let Form::Text = form {
-        output::line(&format!("listening on http://{address}/ (any path); Ctrl-C ends it"))?;
+    let greeting = format!("listening on http://{address}/ (any path); Ctrl-C ends it");
+    match form {
+        Form::Text => output::line(&greeting)?,
+        // Whoever reads the output expects nothing but hooks there.
+        Form::Json => output::note(&greeting),
     }
     let clock = Clock::start(Seq(0));
     let receiver = Arc::new(Receiver { secret: args.secret.parsed()?, clock, form });

@@ -175,7 +175,7 @@ async fn one_user_is_shown_with_its_sockets() {
 
 #[tokio::test]
 async fn rooms_and_deliveries_are_filtered_by_the_server() {
-    let delivery = r#"{"id":"9","endpoint":"default","state":"dead","attempts":5}"#;
+    let delivery = r#"{"id":9,"endpoint":"default","state":"dead","attempts":5}"#;
     let deliveries = format!(r#"{{"deliveries":[{delivery}],"next":null}}"#);
     let admin = Admin::start(&[
         (200, r#"{"rooms":[{"room":"org:7","namespace":"/","sockets":3}],"next":null}"#),
@@ -186,7 +186,7 @@ async fn rooms_and_deliveries_are_filtered_by_the_server() {
 
     let rooms = admin.run(&["rooms", "--prefix", "org:"]).await;
     let list = ["hooks", "deliveries", "--state", "dead", "--endpoint", "default"];
-    let deliveries = admin.run(&list).await;
+    let deliveries = admin.run(&[&list[..], &["--user", "a b"]].concat()).await;
     let replay = admin.run(&["hooks", "replay", "9"]).await;
 
     assert_eq!(rooms.out, "ROOM   NAMESPACE  SOCKETS\norg:7  /          3\n");
@@ -195,7 +195,7 @@ async fn rooms_and_deliveries_are_filtered_by_the_server() {
     assert_eq!(replay.out, "will be sent again\n");
     let expected = [
         asked("GET /v1/rooms?limit=100&prefix=org%3A", ""),
-        asked("GET /v1/hooks/deliveries?limit=100&state=dead&endpoint=default", ""),
+        asked("GET /v1/hooks/deliveries?limit=100&state=dead&endpoint=default&user=a+b", ""),
         asked("POST /v1/hooks/deliveries/9/replay", "{}"),
     ];
     assert_eq!(admin.end().await, expected);

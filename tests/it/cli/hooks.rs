@@ -1,6 +1,10 @@
 //! Tools for whoever writes a receiver: `hooks verify` and `hooks listen`.
 
 use super::{DEADLINE, end_of, userline};
+use crate::rig::eventually;
+use crate::rig::receiver::Manner;
+use crate::rig::server::KEY;
+use crate::rig::stage::Stage;
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,6 +49,59 @@ async fn a_signature_is_checked_without_any_server() {
     assert_eq!(old.code, Some(1), "{}", old.err);
     assert_eq!(old_enough.code, Some(0), "{}", old_enough.err);
     assert_eq!(other.code, Some(1), "{}", other.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_of_a_real_server_are_shown_with_the_time_of_the_next_attempt() {
+    let stage = Stage::start().await;
+    stage.receiver.behave(Manner::Status(500));
+    let ann = stage.tab("ann", crate::rig::client::Transport::WebSocket);
+    ann.come();
+    let api = stage.api();
+    let run = async |more: &[&str]| {
+        let mut command = userline(&["hooks", "deliveries", "--url", api.url()]);
+        command.args(more).env("USERLINE_KEY", KEY);
+        let ended = end_of(command).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        ended.out
+    };
+
+    let mut shown = String::new();
+    eventually("it fails", DEADLINE, async || {
+        shown = run(&["--state", "failing", "--user", "ann"]).await;
+        shown.lines().count() == 2
+    })
+    .await;
+
+    let row: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+    let [_, endpoint, state, kind, user, attempts, next, error, status] = row[..] else {
+        panic!("{shown}");
+    };
+    assert_eq!([endpoint, state, kind, user], ["default", "failing", "user.online", "ann"]);
+    assert!(1 <= attempts.parse::<u32>().unwrap(), "{shown}");
+    assert!(humantime::parse_rfc3339(next).is_ok(), "{shown}");
+    assert_eq!([error, status], ["status", "500"]);
+    assert_eq!(run(&["--user", "bob"]).await.lines().count(), 1, "only the heads");
+}
+
+#[tokio::test]
+async fn json_output_is_hooks_only_and_the_address_is_told_beside_it() {
+    let mut command = userline(&["hooks", "listen", "--port", "0", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program is there");
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = timeout(DEADLINE, notes.next_line()).await.unwrap().unwrap().unwrap();
+    let url = told.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+
+    client.post(url).header("webhook-id", "pr_1").body(BODY).send().await.unwrap();
+
+    let first = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(first["headers"]["webhook-id"], "pr_1");
+    assert_eq!(first["body"]["data"]["user"], "ann");
+    child.kill().await.unwrap();
 }
 
 #[tokio::test]

@@ -17,6 +17,11 @@ impl Api {
         Self { base: format!("http://{admin}"), http: reqwest::Client::new() }
     }
 
+    /// Where it is, for commands.
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
     pub(crate) async fn text(&self, path: &str) -> String {
         let asked = self.http.get(format!("{}{path}", self.base)).bearer_auth(KEY).send().await;
         asked.unwrap().text().await.unwrap()

@@ -63,6 +63,9 @@ struct Inner {
     hooks: Vec<Hook>,
     places: usize,
     forged: Vec<String>,
+    /// Requests under way about each user, and who ever had two at once.
+    open: BTreeMap<String, usize>,
+    crowded: BTreeSet<String>,
 }
 
 impl Receiver {
@@ -75,6 +78,8 @@ impl Receiver {
             hooks: Vec::new(),
             places: 0,
             forged: Vec::new(),
+            open: BTreeMap::new(),
+            crowded: BTreeSet::new(),
         };
         let it = Self { address, watch: watch.clone(), inner: Arc::new(Mutex::new(inner)) };
         let (receiver, connections) = (it.clone(), tasks.clone());
@@ -125,6 +130,11 @@ impl Receiver {
         self.inner.lock().forged.clone()
     }
 
+    /// Users about whom two requests were under way at once.
+    pub(crate) fn crowded(&self) -> BTreeSet<String> {
+        self.inner.lock().crowded.clone()
+    }
+
     async fn serve(self, mut stream: TcpStream) {
         let mut rest = Vec::new();
         while let Ok(message) = http::read(&mut stream, &mut rest).await {
@@ -132,16 +142,22 @@ impl Receiver {
             let (status, header) = match manner {
                 Manner::Status(status) => (status, ""),
                 Manner::TooMany => (429, "retry-after: 1\r\n"),
-                Manner::Hang => return std::future::pending().await,
+                Manner::Hang => {
+                    // The server gives it up, which is not seen from here.
+                    self.close(index);
+                    return std::future::pending().await;
+                }
                 Manner::Slow(ms) => {
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     (200, "")
                 }
                 Manner::Reset => {
+                    self.close(index);
                     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok();
                     return;
                 }
             };
+            self.close(index);
             if status == 200 {
                 let mut inner = self.inner.lock();
                 inner.places += 1;
@@ -152,6 +168,13 @@ impl Receiver {
                 return;
             }
         }
+    }
+
+    /// A request is over, as far as the receiver is concerned.
+    fn close(&self, index: usize) {
+        let mut inner = self.inner.lock();
+        let user = inner.hooks[index].user.clone();
+        *inner.open.get_mut(&user).unwrap() -= 1;
     }
 
     /// Writes a request down, and says where, and how to answer it.
@@ -171,6 +194,11 @@ impl Receiver {
         }
         inner.places += 1;
         hook.place = inner.places;
+        let open = inner.open.entry(hook.user.clone()).or_default();
+        *open += 1;
+        if 1 < *open {
+            inner.crowded.insert(hook.user.clone());
+        }
         let manner = inner.manner_for.get(&hook.user).copied().unwrap_or(inner.manner);
         inner.hooks.push(hook);
         (inner.hooks.len() - 1, manner)
