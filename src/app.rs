@@ -313,7 +313,7 @@ fn ghost(open: OpenSession) -> Ghost {
 
 async fn say_alive(store: Store, clock: Clock) {
     loop {
-        store.alive(clock.wall());
+        store.alive(clock.wall(), clock.now());
         tokio::time::sleep(ALIVE_INTERVAL).await;
     }
 }

@@ -25,7 +25,7 @@ impl Clock {
 
     /// The same with a wall clock of the caller's own, in microseconds since the Unix epoch.
     #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
-    fn start_with(after: Seq, wall: fn() -> u64) -> Self {
+    pub(crate) fn start_with(after: Seq, wall: fn() -> u64) -> Self {
         Self { started: Instant::now(), last_seq: Arc::new(AtomicU64::new(after.0)), wall }
     }
 

@@ -24,4 +24,5 @@ pub mod presence;
 pub mod pulse;
 pub mod recovery;
 pub mod signature;
+pub mod steady;
 pub mod upgrades;

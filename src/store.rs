@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod file;
 mod inbox;
+mod orphans;
 mod prune;
 mod readers;
 mod record;
@@ -37,10 +38,9 @@ pub use replay::{DeadRange, Replayed};
 pub use settle::{Next, Settlement};
 pub use shared::EndpointId;
 
-use crate::clock::Clock;
 use crate::config::{HooksConfig, StoreConfig};
 use crate::core::delivery::DeliveryId;
-use crate::types::{Change, Seq, UserId, WallMs};
+use crate::types::{Change, Seq, Timestamp, UserId, WallMs};
 use readers::Readers;
 use shared::Shared;
 use std::sync::Arc;
@@ -99,17 +99,18 @@ impl Permit {
 impl Store {
     /// Opens the database in `data_dir`, made if missing, brings it up to date and takes it for this process alone.
     ///
-    /// Blocks; call it before anything is served. Hooks that wait for an endpoint that is no longer configured
-    /// become dead letters.
+    /// Blocks; call it before anything is served. Hooks that wait for an endpoint that is no longer configured wait on,
+    /// and become dead letters when they would have been given up.
     pub fn open(config: &StoreConfig, hooks: &HooksConfig) -> Result<(Self, Recovered), OpenError> {
         let lock = file::lock(&config.data_dir)?;
         let mut db = file::open(&config.data_dir)?;
-        let now = Clock::start(Seq(0)).wall();
-        let (shared, recovered) = schema::recover(&mut db, hooks, now)?;
+        let (shared, recovered) = schema::recover(&mut db, hooks)?;
         let shared = Arc::new(shared);
         let (commands, queue) = mpsc::channel(QUEUE);
         let rules = record::Rules::new(hooks, &shared);
-        let writer = writer::Writer::new(db, lock, rules, Arc::clone(&shared), config.keep_events);
+        let shared_too = Arc::clone(&shared);
+        let tidying = writer::Tidying::new(config.keep_events, hooks.retry_for, &shared);
+        let writer = writer::Writer::new(db, lock, rules, shared_too, tidying);
         writer.start(queue).map_err(OpenError::Thread)?;
         let readers = Arc::new(Readers::new(&config.data_dir));
         Ok((Self { commands, readers, shared }, recovered))
@@ -120,12 +121,13 @@ impl Store {
         self.commands.clone().reserve_owned().await.map(Permit).map_err(|_| Closed)
     }
 
-    /// Notes that the process runs at `at`; written down every few seconds, for [`Recovered::alive_at`].
-    pub fn alive(&self, at: WallMs) {
+    /// Notes that the process runs at `at`, which is `now` by the monotonic clock; written down every few seconds, for
+    /// [`Recovered::alive_at`]. What is too old is deleted then.
+    pub fn alive(&self, at: WallMs, now: Timestamp) {
         let noted = self.shared.alive_at.load(Ordering::Relaxed);
         if ALIVE_EVERY_MS <= at.0.abs_diff(noted)
             // A full queue means that the writer is busy: the next call will do.
-            && self.commands.try_send(Command::Alive(at)).is_ok()
+            && self.commands.try_send(Command::Alive(at, now)).is_ok()
         {
             self.shared.alive_at.store(at.0, Ordering::Relaxed);
         }

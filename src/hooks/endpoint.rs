@@ -7,9 +7,10 @@ use crate::clock::Clock;
 use crate::config::HooksConfig;
 use crate::core::delivery::{Decision, DeliveryId, Head, Verdict};
 use crate::core::dispatch::{Dispatch, Health, Offer, Settings};
+use crate::core::steady::Steady;
 use crate::entropy;
 use crate::store::{Closed, EndpointId, Next, ReadError, Settlement, Store};
-use crate::types::{Timestamp, WallMs};
+use crate::types::{Moment, Timestamp, WallMs};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -46,6 +47,7 @@ pub(super) struct Endpoint {
     sender: Arc<Sender>,
     store: Store,
     clock: Clock,
+    steady: Steady,
     dispatch: Dispatch,
     /// Whether requests hold arrays.
     is_batching: bool,
@@ -96,6 +98,7 @@ impl Endpoint {
             sender: Arc::new(parts.sender),
             store,
             clock,
+            steady: Steady::new(config.retry_for),
             dispatch,
             is_batching: 1 < config.batch_max,
             cursor: DeliveryId(0),
@@ -203,7 +206,7 @@ impl Endpoint {
         };
         self.read_again = None;
         self.is_behind = u32::try_from(heads.len()).is_ok_and(|n| n == SLICE);
-        let at = self.clock.moment();
+        let at = self.moment();
         for head in heads {
             let id = head.id;
             match self.dispatch.offer(head, at) {
@@ -311,12 +314,18 @@ impl Endpoint {
 
     fn take_next(&mut self, next: Vec<Next>) {
         self.settling = None;
-        let at = self.clock.moment();
+        let at = self.moment();
         for Next { user, head } in next {
             if let Some(decision) = self.dispatch.advance(&user, head, at) {
                 self.record(decision, None);
             }
         }
+    }
+
+    /// Now, for the age of hooks: a wall clock that is set forward makes none of them too old.
+    fn moment(&mut self) -> Moment {
+        let moment = self.clock.moment();
+        Moment { wall: self.steady.tell(moment.wall, moment.now).at, ..moment }
     }
 
     fn wake_at(&self) -> Option<Timestamp> {

@@ -262,8 +262,11 @@ impl Server {
     }
 
     fn start_in(dir: TempDir, config: &HooksConfig, tasks: &Tasks) -> Self {
+        Self::start_with(dir, config, tasks, Clock::start(crate::types::Seq(0)))
+    }
+
+    fn start_with(dir: TempDir, config: &HooksConfig, tasks: &Tasks, clock: Clock) -> Self {
         let store = open(&dir, config);
-        let clock = Clock::start(crate::types::Seq(0));
         let hooks = Dispatcher::start(config, &store, &clock, tasks).unwrap();
         Self { dir, store, hooks, clock }
     }

@@ -104,13 +104,12 @@ pub(super) fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<u64>> 
 pub(super) fn recover(
     db: &mut Connection,
     hooks: &HooksConfig,
-    now: WallMs,
 ) -> Result<(Shared, Recovered), OpenError> {
     let tx = db.transaction()?;
     migrate(&tx)?;
     let endpoints = name_endpoints(&tx, hooks)?;
-    bury_orphans(&tx, &endpoints, now)?;
-    let shared = Shared::new(count_pending(&tx, endpoints)?);
+    let orphans = find_orphans(&tx, &endpoints)?;
+    let shared = Shared::new(count_pending(&tx, endpoints)?, orphans);
     let alive_at = meta(&tx, "alive_at")?;
     let recovered = Recovered {
         sessions: open_sessions(&tx)?,
@@ -149,31 +148,27 @@ fn name_endpoints(
     Ok(named)
 }
 
-/// Hooks for an endpoint that is gone wait for nobody: they would keep their events for ever.
-fn bury_orphans(
+/// Endpoints that are no longer configured and for which hooks wait: says so, once per endpoint.
+fn find_orphans(
     tx: &Transaction<'_>,
     endpoints: &[(EndpointId, String)],
-    now: WallMs,
-) -> rusqlite::Result<()> {
-    let mut all = tx.prepare("SELECT id, name FROM endpoints")?;
-    let all = all.query_map([], |row| Ok((EndpointId(row.get(0)?), row.get(1)?)))?;
-    for endpoint in all.collect::<rusqlite::Result<Vec<(EndpointId, String)>>>()? {
-        if endpoints.contains(&endpoint) {
-            continue;
-        }
-        let sql = "UPDATE deliveries SET state = 'dead', next_ms = NULL, ended_ms = ?2, \
-                   error = 'its endpoint is no longer configured' \
-                   WHERE endpoint = ?1 AND state = 'pending'";
-        let buried = tx.execute(sql, params![endpoint.0.0, to_db(now.0)])?;
-        if 0 < buried {
-            let name = endpoint.1;
+) -> rusqlite::Result<Vec<(EndpointId, String)>> {
+    let mut query = tx.prepare("SELECT id, name FROM endpoints")?;
+    let all = query.query_map([], |row| Ok((EndpointId(row.get(0)?), row.get(1)?)))?;
+    let mut gone = all.collect::<rusqlite::Result<Vec<(EndpointId, String)>>>()?;
+    gone.retain(|it| !endpoints.contains(it));
+    let mut orphans = Vec::new();
+    for (id, name, count) in count_pending(tx, gone)? {
+        if 0 < count {
             tracing::warn!(
-                endpoint = %name, count = buried,
-                "{buried} hooks for `{name}`, which is no longer configured, are dead letters"
+                endpoint = %name, count,
+                "{count} hooks wait for `{name}`, which is not configured: they are sent if it is configured \
+                 again, and are dead letters when `hooks.retry_for` is over"
             );
+            orphans.push((id, name));
         }
     }
-    Ok(())
+    Ok(orphans)
 }
 
 fn count_pending(

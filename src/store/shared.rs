@@ -16,6 +16,8 @@ pub struct EndpointId(pub(super) i64);
 pub(super) struct Shared {
     /// The configured endpoints, in the order of the configuration.
     pub(super) endpoints: Vec<Endpoint>,
+    /// Endpoints that are not configured, and for which hooks wait.
+    pub(super) orphans: Vec<(EndpointId, String)>,
     /// Events committed in this life.
     pub(super) committed: watch::Sender<u64>,
     /// Whether the last write succeeded.
@@ -42,11 +44,15 @@ pub(super) struct Endpoint {
 }
 
 impl Shared {
-    pub(super) fn new(endpoints: Vec<(EndpointId, String, u64)>) -> Self {
+    pub(super) fn new(
+        endpoints: Vec<(EndpointId, String, u64)>,
+        orphans: Vec<(EndpointId, String)>,
+    ) -> Self {
         let endpoint =
             |(id, name, pending)| Endpoint { id, name, pending: AtomicU64::new(pending) };
         Self {
             endpoints: endpoints.into_iter().map(endpoint).collect(),
+            orphans,
             committed: watch::Sender::new(0),
             healthy: AtomicBool::new(true),
             alive_at: AtomicU64::new(0),

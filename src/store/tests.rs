@@ -5,7 +5,7 @@ mod inbox;
 
 use super::{Closed, DeliveryState, OpenError, OpenSession, Recovered, Settlement, Store};
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
-use crate::types::{Change, ChangeKind, Reason, Secret, Seq, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Reason, Secret, Seq, Timestamp, UserId, WallMs};
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,7 +25,7 @@ async fn who_is_online_survives_a_restart() {
     record(&store, online("bob", 1)).await;
     record(&store, online("ann", 2)).await;
     record(&store, offline("bob", 3, 1)).await;
-    store.alive(WallMs(NOW + 5));
+    store.alive(WallMs(NOW + 5), Timestamp(0));
     store.close().await;
 
     let (_, second) = open(&dir, &hooks(&[]));
@@ -133,7 +133,7 @@ async fn old_events_go_but_not_those_that_somebody_waits_for() {
     let ids = store.pending(a, crate::core::delivery::DeliveryId(600), 1000).await.unwrap();
     store.settle(a, ids.iter().map(hooks::delivered).collect()).await.unwrap();
 
-    store.alive(WallMs(NOW + 60_000));
+    store.alive(WallMs(NOW + 60_000), Timestamp(60_000));
     until(async || store.events(0, 1000).await.unwrap().items.len() == 600).await;
 
     let left = store.events(0, 1000).await.unwrap();
@@ -161,13 +161,39 @@ async fn a_dead_letter_is_kept_from_when_it_died_however_old_its_event_is() {
     end(0, 0).await;
     end(1, 60_000).await;
 
-    store.alive(WallMs(NOW + 65_000));
+    store.alive(WallMs(NOW + 65_000), Timestamp(0));
     until(async || store.events(0, 10).await.unwrap().items.len() < 2).await;
     let dead = store.deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
     assert_eq!(dead.iter().map(|it| it.id).collect::<Vec<_>>(), [heads[1].id]);
 
-    store.alive(WallMs(NOW + 75_000));
+    store.alive(WallMs(NOW + 75_000), Timestamp(0));
     until(async || store.events(0, 10).await.unwrap().items.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_forward_deletes_nothing_at_once() {
+    const MONTH: u64 = 30 * 24 * 60 * 60 * 1000;
+    let dir = TempDir::new().unwrap();
+    let keep = Duration::from_mins(10);
+    let (store, _) = Store::open(&config(&dir, keep), &hooks(&["a"])).unwrap();
+    record(&store, Change { at: WallMs(NOW), ..online("ann", 1) }).await;
+    store.flush().await.unwrap();
+    let a = store.endpoint("a").unwrap();
+    let heads = store.pending(a, crate::core::delivery::DeliveryId(0), 10).await.unwrap();
+    store.settle(a, vec![hooks::dead(&heads[0])]).await.unwrap();
+
+    for (wall, now) in [(10_000, 10_000), (MONTH + 15_000, 15_000), (MONTH + 300_000, 300_000)] {
+        store.alive(WallMs(NOW + wall), Timestamp(now));
+        // The first one waits until the time is told, the second one for what it brings about.
+        store.flush().await.unwrap();
+        store.flush().await.unwrap();
+    }
+    assert_eq!(store.events(0, 10).await.unwrap().items.len(), 1);
+    assert_eq!(store.dead_letters(a).await.unwrap(), 1);
+
+    store.alive(WallMs(NOW + MONTH + 700_000), Timestamp(700_000));
+    until(async || store.events(0, 10).await.unwrap().items.is_empty()).await;
+    assert_eq!(store.dead_letters(a).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -260,7 +286,7 @@ async fn a_closed_store_refuses_everything_and_closes_twice() {
 
     assert_eq!(store.reserve().await.err(), Some(Closed));
     assert_eq!(store.flush().await, Err(Closed));
-    store.alive(WallMs(NOW));
+    store.alive(WallMs(NOW), Timestamp(0));
     assert!(store.events(0, 1).await.is_err());
     let (_, again) = open(&dir, &hooks(&[]));
     assert_eq!(again.sessions.len(), 1, "what was queued before is kept");

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what waits, commits it together, answers.
 
 use super::inbox::{Ask, Done, Expiry};
+use super::orphans::Orphans;
 use super::prune::Prune;
 use super::record::{self, Rules};
 use super::replay::{self, DeadRange, Replayed};
@@ -9,7 +10,8 @@ use super::settle::{self, Next, Settlement};
 use super::shared::{EndpointId, Shared};
 use super::{ReplayError, file};
 use crate::core::delivery::DeliveryId;
-use crate::types::{Change, WallMs};
+use crate::core::steady::Steady;
+use crate::types::{Change, Timestamp, WallMs};
 use rusqlite::{Connection, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -35,7 +37,7 @@ pub(super) enum Command {
     Replay { id: DeliveryId, at: WallMs, reply: oneshot::Sender<Result<(), ReplayError>> },
     ReplayDead { range: DeadRange, at: WallMs, reply: oneshot::Sender<Replayed> },
     Inbox(Ask),
-    Alive(WallMs),
+    Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
 }
@@ -80,8 +82,7 @@ pub(super) struct Writer {
     lock: File,
     rules: Rules,
     shared: Arc<Shared>,
-    prune: Prune,
-    expiry: Expiry,
+    tidying: Tidying,
     /// Endpoints whose full backlog was logged.
     full: BTreeSet<EndpointId>,
 }
@@ -92,10 +93,9 @@ impl Writer {
         lock: File,
         rules: Rules,
         shared: Arc<Shared>,
-        keep_events: Duration,
+        tidying: Tidying,
     ) -> Self {
-        let (prune, expiry) = (Prune::new(keep_events), Expiry::default());
-        Self { db, lock, rules, shared, prune, expiry, full: BTreeSet::new() }
+        Self { db, lock, rules, shared, tidying, full: BTreeSet::new() }
     }
 
     /// Starts the thread, which ends when the queue is closed.
@@ -110,10 +110,9 @@ impl Writer {
         let end = End(Arc::clone(&self.shared));
         let mut commands = Vec::with_capacity(BATCH_MAX);
         loop {
-            if self.is_tidying() {
-                self.prune.slice(&mut self.db);
-                self.expiry.slice(&mut self.db, &self.shared);
-                if queue.is_empty() && !queue.is_closed() && self.is_tidying() {
+            if self.tidying.is_busy() {
+                self.tidying.slice(&mut self.db, &self.shared);
+                if queue.is_empty() && !queue.is_closed() && self.tidying.is_busy() {
                     continue;
                 }
             }
@@ -133,11 +132,6 @@ impl Writer {
         }
         drop(self.lock);
         drop(end);
-    }
-
-    /// Whether something old is still to be deleted.
-    fn is_tidying(&self) -> bool {
-        self.prune.is_busy() || self.expiry.is_busy()
     }
 
     /// Commits the commands together, however long the disk fails; `false` if it has to give up because the store is
@@ -239,10 +233,7 @@ impl Writer {
             (Command::ReplayDead { reply, .. }, Answer::ReplayDead(done)) => drop(reply.send(done)),
             (Command::Flush(reply), Answer::None) => drop(reply.send(())),
             (Command::Inbox(ask), Answer::Inbox(done)) => ask.reply(done),
-            (Command::Alive(at), Answer::None) => {
-                self.prune.tick(at);
-                self.expiry.tick(at);
-            }
+            (Command::Alive(at, now), Answer::None) => self.tidying.tick(at, now),
             (
                 _,
                 Answer::None
@@ -252,6 +243,52 @@ impl Writer {
                 | Answer::Inbox(_),
             ) => {}
         }
+    }
+}
+
+/// What is done about old things between commits, a slice at a time.
+#[derive(Debug)]
+pub(super) struct Tidying {
+    steady: Steady,
+    prune: Prune,
+    orphans: Orphans,
+    expiry: Expiry,
+}
+
+impl Tidying {
+    pub(super) fn new(keep_events: Duration, retry_for: Duration, shared: &Shared) -> Self {
+        Self {
+            steady: Steady::new(keep_events.max(retry_for)),
+            prune: Prune::new(keep_events),
+            orphans: Orphans::new(retry_for, shared.orphans.clone()),
+            expiry: Expiry::default(),
+        }
+    }
+
+    /// Begins what it is time for.
+    fn tick(&mut self, wall: WallMs, now: Timestamp) {
+        let believed = self.steady.tell(wall, now);
+        if let Some(step) = believed.step {
+            let by = humantime::format_duration(Duration::from_secs(step.as_secs()));
+            tracing::warn!(
+                "the wall clock is {by} ahead all at once: it was set, or the machine slept; that makes no event old, so \
+                 old ones are deleted later"
+            );
+        }
+        self.prune.tick(believed.at);
+        self.orphans.tick(believed.at);
+        self.expiry.tick(wall);
+    }
+
+    /// Whether something old is still to be dealt with.
+    fn is_busy(&self) -> bool {
+        self.prune.is_busy() || self.orphans.is_busy() || self.expiry.is_busy()
+    }
+
+    fn slice(&mut self, db: &mut Connection, shared: &Shared) {
+        self.prune.slice(db);
+        self.orphans.slice(db);
+        self.expiry.slice(db, shared);
     }
 }
 
@@ -276,7 +313,7 @@ fn apply(
 ) -> rusqlite::Result<Answer> {
     match command {
         Command::Record(change) => rules.record(tx, change, shared, batch)?,
-        Command::Alive(at) => set_meta(tx, "alive_at", at.0)?,
+        Command::Alive(at, _) => set_meta(tx, "alive_at", at.0)?,
         Command::Settle { endpoint, settlements, .. } => {
             let next = settlements.iter().map(|it| settle::settle(tx, *endpoint, it, batch));
             let next = next.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?;

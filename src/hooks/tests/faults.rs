@@ -1,12 +1,14 @@
 //! Receivers that misbehave, each in its own way.
 
 use super::{PATIENCE, Receiver, Reply, Server, config, until, until_async};
+use crate::clock::Clock;
 use crate::config::HooksConfig;
 use crate::core::dispatch::Health;
 use crate::store::{DeadRange, DeliveryState};
 use crate::tasks::Tasks;
-use crate::types::WallMs;
+use crate::types::{Seq, WallMs};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -95,6 +97,138 @@ async fn gone_stops_the_endpoint_and_a_wake_up_starts_it_again() {
     until_async(wake_until_both_arrive).await;
     assert_eq!(receiver.received().len(), 4, "each once refused, once accepted");
     until(|| shows(0)).await;
+}
+
+#[tokio::test]
+async fn waking_one_endpoint_leaves_another_that_is_switched_off_alone() {
+    let tasks = Tasks::new();
+    let a = Receiver::start(&tasks, |hook| {
+        if hook.repeats == 0 { Reply::Status(410) } else { Reply::Status(200) }
+    })
+    .await;
+    let b = Receiver::start(&tasks, |_| Reply::Status(410)).await;
+    let mut config = config(&a.url());
+    let mut second = config.endpoints[0].clone();
+    (second.name, second.url) = ("other".to_owned(), b.url());
+    config.endpoints.push(second);
+    let server = Server::start(&config, &tasks);
+    server.online("ann").await;
+    let healths = async || {
+        let all = server.hooks.status().await.unwrap();
+        all.iter().map(|it| it.health).collect::<Vec<_>>()
+    };
+    until_async(async || healths().await == [Health::Disabled; 2]).await;
+
+    server.hooks.wake(server.store.endpoint("main").unwrap()).await;
+    until_async(async || healths().await == [Health::Ok, Health::Disabled]).await;
+
+    assert_eq!((a.received().len(), b.received().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_nothing_left_but_dead_letters_is_well_and_shows_them() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |_| Reply::Status(422)).await;
+    let server = Server::start(&config(&receiver.url()), &tasks);
+
+    server.online("ann").await;
+    server.online("bob").await;
+    until_async(async || server.status().await.dead_letters == 2).await;
+
+    until_async(async || server.status().await.health == Health::Ok).await;
+    assert_eq!(server.status().await.backlog, 0);
+}
+
+#[tokio::test]
+async fn what_the_receiver_asked_to_wait_for_is_waited_for_over_a_restart() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let (first, second) = (Tasks::new(), Tasks::new());
+    let busy = Receiver::start(&first, |_| Reply::RetryAfter(503, 3600)).await;
+    let server = Server::start_in(dir, &config(&busy.url()), &first);
+    server.online("ann").await;
+    until_async(async || server.count(DeliveryState::Failing).await == 1).await;
+    let promised = server.status().await.next_attempt.unwrap();
+    let Server { dir, store, hooks, .. } = server;
+    hooks.drain(Duration::from_secs(1)).await;
+    store.close().await;
+    first.stop(PATIENCE).await;
+
+    let up = Receiver::start(&second, |_| Reply::Status(200)).await;
+    let server = Server::start_in(dir, &config(&up.url()), &second);
+    server.online("bob").await;
+    until(|| up.accepted().len() == 1).await;
+    server.hooks.wake(server.store.endpoint("main").unwrap()).await;
+    until_async(async || server.status().await.backlog == 1).await;
+
+    let shown = server.status().await.next_attempt.unwrap();
+    assert!(shown.0.abs_diff(promised.0) < 5_000, "{shown:?}, not {promised:?}");
+    assert_eq!(up.received()[0].user(), "bob");
+    assert_eq!(up.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_forward_makes_no_waiting_hook_too_old() {
+    // A wall clock that is set by hand; one test uses it.
+    static WALL: AtomicU64 = AtomicU64::new(1_785_577_260_000_000);
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| match (hook.kind().as_str(), hook.repeats) {
+        ("user.online", _) => Reply::Slow(300),
+        (_, 0) => Reply::Status(500),
+        _ => Reply::Status(200),
+    })
+    .await;
+    let clock = Clock::start_with(Seq(0), || WALL.load(Ordering::Relaxed));
+    let dir = tempfile::TempDir::new().unwrap();
+    let server = Server::start_with(dir, &config(&receiver.url()), &tasks, clock);
+    server.online("ann").await;
+    server.offline("ann").await;
+    until(|| !receiver.received().is_empty()).await;
+
+    WALL.fetch_add(30 * 24 * 3600 * 1_000_000, Ordering::Relaxed);
+
+    until_async(async || server.count(DeliveryState::Delivered).await == 2).await;
+    assert_eq!(
+        receiver.received().len(),
+        3,
+        "the second one failed once, when its age was 30 days"
+    );
+}
+
+#[tokio::test]
+async fn an_event_of_a_failed_batch_keeps_its_id_and_its_bytes() {
+    let tasks = Tasks::new();
+    let receiver = Receiver::start(&tasks, |hook| {
+        match hook.json().as_array().unwrap()[0]["data"]["user"].as_str() {
+            Some("first") => Reply::Slow(300),
+            _ if hook.json().as_array().unwrap().len() == 1 => Reply::Status(200),
+            _ => Reply::Status(500),
+        }
+    })
+    .await;
+    let batching = HooksConfig { concurrency: 1, batch_max: 10, ..config(&receiver.url()) };
+    let server = Server::start(&batching, &tasks);
+    server.online("first").await;
+    until(|| receiver.received().len() == 1).await;
+    for user in ["ann", "bob"] {
+        server.online(user).await;
+    }
+    until_async(async || server.count(DeliveryState::Delivered).await == 3).await;
+
+    let sizes: Vec<usize> =
+        receiver.received().iter().map(|it| it.json().as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [1, 2, 1, 1], "what failed together is sent again one by one");
+    let listed = server.store.deliveries(None, DeliveryState::Delivered, None, 10).await.unwrap();
+    let mut bytes = std::collections::BTreeMap::new();
+    for request in receiver.received() {
+        for element in request.json().as_array().unwrap() {
+            let id = element["id"].as_str().unwrap().to_owned();
+            let seen = bytes.entry(id).or_insert_with(|| element.to_string());
+            assert_eq!(*seen, element.to_string());
+        }
+    }
+    let ids: std::collections::BTreeSet<_> =
+        listed.items.iter().map(|it| it.webhook_id.clone()).collect();
+    assert_eq!(bytes.into_keys().collect::<std::collections::BTreeSet<_>>(), ids);
 }
 
 #[tokio::test]

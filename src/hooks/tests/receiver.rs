@@ -66,6 +66,10 @@ impl Received {
         self.json()["data"]["user"].as_str().unwrap_or_default().to_owned()
     }
 
+    pub(super) fn kind(&self) -> String {
+        self.json()["type"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn seq(&self) -> u64 {
         self.json()["data"]["seq"].as_u64().unwrap_or_default()
     }
