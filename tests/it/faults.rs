@@ -1,5 +1,6 @@
 //! The fault table of one node (docs/presence.md), row by row: what is promised, and by when.
 
+mod history;
 mod receiver;
 mod server;
 

@@ -22,6 +22,14 @@ impl Api {
         &self.base
     }
 
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.base);
+        let asked = self.http.post(url).bearer_auth(KEY).body(body.to_string()).send().await;
+        let answer = asked.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
     pub(crate) async fn text(&self, path: &str) -> String {
         let asked = self.http.get(format!("{}{path}", self.base)).bearer_auth(KEY).send().await;
         asked.unwrap().text().await.unwrap()
