@@ -19,6 +19,8 @@ pub(super) struct World {
     /// Ids of the pending rows of each user: the naive truth about order.
     pending: BTreeMap<u32, BTreeSet<u64>>,
     pub(super) in_flight: Vec<Request>,
+    /// Whose hooks are in flight.
+    busy: BTreeSet<u32>,
     /// Ends that are recorded, and heads that were read then, but not handed over yet.
     replies: Vec<(UserId, Option<Head>)>,
     decided: Vec<Decision>,
@@ -52,6 +54,7 @@ impl World {
             rows: BTreeMap::new(),
             pending: BTreeMap::new(),
             in_flight: Vec::new(),
+            busy: BTreeSet::new(),
             replies: Vec::new(),
             decided: Vec::new(),
             cursor: 0,
@@ -110,11 +113,7 @@ impl World {
         for id in &request.deliveries {
             let row = &self.rows[&id.0];
             assert!(users.insert(row.user), "two hooks of one user in one request");
-            assert!(
-                !self.users_in_flight().contains(&row.user),
-                "two at once for user {}",
-                row.user
-            );
+            assert!(!self.busy.contains(&row.user), "two at once for user {}", row.user);
             match row.state {
                 State::Pending => self.check_order(*id, row),
                 State::Replaced => gone.push(*id),
@@ -124,6 +123,7 @@ impl World {
         let left: Vec<_> =
             request.deliveries.iter().copied().filter(|id| !gone.contains(id)).collect();
         self.decided.extend(self.dispatch.vanished(request.id, &gone));
+        self.busy.extend(left.iter().map(|id| self.rows[&id.0].user));
         if !left.is_empty() {
             self.in_flight.push(Request { deliveries: left, ..request });
         }
@@ -136,6 +136,9 @@ impl World {
             return;
         }
         let request = self.in_flight.remove(pick % self.in_flight.len());
+        for id in &request.deliveries {
+            self.busy.remove(&self.rows[&id.0].user);
+        }
         let random = &mut self.random;
         let mut draw = || {
             *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -171,6 +174,11 @@ impl World {
             let next = next.map(|id| head(id, &self.rows[&id]));
             self.replies.push((decision.user, next));
         }
+    }
+
+    /// Whether something waits to be recorded.
+    pub(super) fn has_decided(&self) -> bool {
+        !self.decided.is_empty()
     }
 
     /// Hands over the heads that were read.
@@ -212,11 +220,6 @@ impl World {
         // A replay may put an older one before the head that is on its way.
         let overtaken = first < id.0 && self.rows[&first].created >= row.created;
         assert!(first == id.0 || overtaken, "{id} is sent before {first} of the same user");
-    }
-
-    fn users_in_flight(&self) -> BTreeSet<u32> {
-        let ids = self.in_flight.iter().flat_map(|request| &request.deliveries);
-        ids.map(|id| self.rows[&id.0].user).collect()
     }
 
     fn moment(&self) -> Moment {
