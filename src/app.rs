@@ -329,3 +329,6 @@ async fn bind(
     };
     bind.await.map_err(|source| BuildError::Bind { key, address, source })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What only the wiring can get wrong.
+
+use super::App;
+use crate::clock::Clock;
+use crate::config::{Config, Sources};
+use crate::core::frame;
+use crate::registry::{Registry, Socket, SocketParts};
+use crate::tasks::Tasks;
+use crate::types::{Namespace, Reason, Seq, SocketId, UserId, WallMs};
+use crate::wire::{Connections, Door, DoorConfig, Wire, WireIo};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn the_sweep_runs_as_long_as_the_program_does() {
+    let (folder, tasks) = (TempDir::new().unwrap(), Tasks::new());
+    let config = config(folder.path());
+    let app = App::build(config.clone(), None).await.unwrap();
+    let (registry, clock) = (app.parts.registry.clone(), app.parts.clock.clone());
+    let shutdown = CancellationToken::new();
+    tasks.spawn_to_end("test.app", app.run_until(shutdown.clone()));
+
+    // Twice, because a sweep that runs once is none. The engine never says that they are gone.
+    for n in [1, 2] {
+        let wire = wire(&config, &clock, &tasks).await;
+        register(&registry, &wire, n).await;
+        assert_eq!(registry.counts().sockets, 1);
+        wire.close(Reason::TransportError);
+
+        let swept = async {
+            while registry.counts().sockets != 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let swept = tokio::time::timeout(Duration::from_secs(30), swept).await;
+        assert!(swept.is_ok(), "a socket without a connection stays");
+    }
+
+    shutdown.cancel();
+    assert!(tasks.stop(Duration::from_secs(20)).await);
+}
+
+fn config(folder: &Path) -> Config {
+    let settings = [
+        ("listen.public", "127.0.0.1:0"),
+        ("listen.admin", "127.0.0.1:0"),
+        ("auth.jwt.secret", "a-secret-for-the-tokens-of-the-tests"),
+        ("presence.sweep_interval", "1s"),
+        ("store.data_dir", folder.to_str().unwrap()),
+    ];
+    let sources = settings
+        .iter()
+        .fold(Sources::new(), |sources, (key, value)| sources.with_flag("--set", key, value));
+    Config::load(&sources).unwrap()
+}
+
+/// A connection whose engine is this test.
+async fn wire(config: &Config, clock: &Clock, tasks: &Tasks) -> Arc<Wire> {
+    let lent: Arc<Mutex<Vec<WireIo>>> = Arc::default();
+    let engine = Arc::clone(&lent);
+    let rules = DoorConfig::new(&config.listen, config.limits, &config.socketio);
+    let door = Door::new(rules, Connections::new(1), tasks.clone(), clock.clone(), move |io| {
+        engine.lock().push(io);
+    });
+    let request = Request::builder().uri("/socket.io/?EIO=4&transport=polling");
+    let request: Request<Full<Bytes>> = request.body(Full::default()).unwrap();
+    let greeting = async {
+        let mut io = lent.lock().pop().expect("the connection was lent");
+        io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
+        io
+    };
+    let (response, io) = tokio::join!(door.answer(request), greeting);
+    assert_eq!(response.status(), 200);
+    Arc::clone(io.wire())
+}
+
+async fn register(registry: &Registry, wire: &Arc<Wire>, n: u8) {
+    let socket = Arc::new(Socket::new(SocketParts {
+        id: SocketId::from_bytes([n; SocketId::BYTES]),
+        namespace: Namespace::root(),
+        user: UserId::parse("ann").unwrap(),
+        connected_at: WallMs(0),
+        expires_at: None,
+        data: None,
+        granted: Vec::new(),
+        wire: Arc::clone(wire),
+    }));
+    let permit = registry.reserve().await.unwrap();
+    assert!(registry.connect(&socket, permit).is_some_and(|session| Seq(0) < session.id));
+}
