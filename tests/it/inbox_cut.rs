@@ -3,6 +3,7 @@
 //! A child (this test binary again) stores, marks and deletes as fast as it can and prints what was answered; the
 //! parent kills it with SIGKILL at a random point, opens the file, and compares.
 
+use crate::rig::{Random, seed};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -26,11 +27,10 @@ const FOREVER: WallMs = WallMs(1 << 50);
 async fn an_inbox_keeps_what_it_answered_through_thirty_kills() {
     let dir = TempDir::new().unwrap();
     let mut answered = 0;
-    let mut random = u64::from(std::process::id());
+    let mut random = Random::new(seed("INBOX_CUT_SEED"));
 
-    for run in 0..RUNS {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(run);
-        answered = answered.max(kill_at_random(&dir, random >> 33));
+    for _ in 0..RUNS {
+        answered = answered.max(kill_at_random(&dir, random.next()));
 
         let store = open_again(dir.path()).await;
         check(&store.inboxes(), answered).await;

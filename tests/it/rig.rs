@@ -60,6 +60,17 @@ pub(crate) async fn eventually(what: &str, limit: Duration, mut is_so: impl Asyn
     }
 }
 
+/// What a test of random points begins with: `name` from the environment, else a fresh one. Printed, so that a failure
+/// can be had again.
+#[expect(clippy::disallowed_methods, reason = "how a person replays a failure")]
+#[expect(clippy::print_stderr, reason = "shown with a failure only")]
+pub(crate) fn seed(name: &str) -> u64 {
+    let given = std::env::var(name).ok().map(|text| text.parse().unwrap());
+    let seed = given.unwrap_or_else(|| getrandom::u64().unwrap() >> 16);
+    eprintln!("{name}={seed}");
+    seed
+}
+
 /// Numbers that look random and are the same for the same seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
