@@ -7,7 +7,7 @@ mod server;
 use crate::rig::client::{Goodbye, Tab, Transport};
 use crate::rig::proxy::Flow;
 use crate::rig::receiver::Hook;
-use crate::rig::server::{GRACE, SILENCE};
+use crate::rig::server::{GRACE, SILENCE, Setup};
 use crate::rig::stage::Stage;
 use crate::rig::{Random, eventually};
 use std::time::Duration;
@@ -26,6 +26,13 @@ fn assert_offline(hook: &Hook, reason: &str, not_before: u64, not_after: u64) {
 
 fn last(stage: &Stage, user: &str) -> Hook {
     stage.receiver.accepted(user).pop().unwrap()
+}
+
+/// How the user's sockets ended.
+async fn ends(stage: &Stage, user: &str) -> Vec<String> {
+    let history = stage.api().get(&format!("/v1/users/{user}/history")).await;
+    let sockets = history["sockets"].as_array().unwrap();
+    sockets.iter().filter_map(|it| it["reason"].as_str()).map(str::to_owned).collect()
 }
 
 async fn is_up(tab: &Tab) {
@@ -58,6 +65,36 @@ async fn closing_the_last_tab_means_offline_once_after_the_grace() {
         }
     }
     stage.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_grace_runs_twice() {
+    // So long that twice of it is late, whatever a busy machine adds.
+    const SETUP: Setup = Setup { grace: 6000, startup_grace: 8000, recovery: "2m" };
+    const { assert!(SILENCE + SLACK < SETUP.grace && SLACK < SETUP.startup_grace) };
+    let mut stage = Stage::with(SETUP).await;
+    let polite = stage.arrive("polite").await;
+    let silent = stage.arrive("silent").await;
+    let crashed = stage.arrive("crashed").await;
+
+    let left = stage.watch.now();
+    polite.go(Goodbye::Polite);
+    silent.suffer(Flow::HalfOpen);
+    silent.go(Goodbye::Polite);
+    for (user, reason, noticed) in
+        [("polite", "client_disconnect", 0), ("silent", "ping_timeout", SILENCE)]
+    {
+        stage.hears(user, &["on", "off"]).await;
+        let not_before = left + SETUP.grace;
+        assert_offline(&last(&stage, user), reason, not_before, not_before + noticed + SLACK);
+    }
+
+    stage.kill().await;
+    crashed.go(Goodbye::Abrupt);
+    stage.run().await;
+    let due = stage.watch.now() + SETUP.startup_grace;
+    stage.hears("crashed", &["on", "off"]).await;
+    assert_offline(&last(&stage, "crashed"), "server_restart", due - SLACK, due + SLACK);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +164,11 @@ async fn a_half_open_connection_is_offline_after_ping_timeout_and_grace() {
         // The client wants to stay away, and its goodbye never arrives.
         tab.suffer(Flow::HalfOpen);
         tab.go(Goodbye::Polite);
-        assert_eq!(stage.state(user).await, ("online".to_owned(), 1), "nobody has told the server");
+        let state = stage.state(user).await;
+        // A ping that was on its way is missed after its timeout, and a busy machine may take that long to ask.
+        if stage.watch.now() < broke + SILENCE / 2 {
+            assert_eq!(state, ("online".to_owned(), 1), "nobody has told the server");
+        }
         stage.hears(user, &["on", "off"]).await;
 
         let hook = last(&stage, user);
@@ -147,6 +188,27 @@ async fn a_client_that_is_back_before_its_old_connection_is_noticed_takes_its_pl
         // It named its session, so the old connection goes at once, not with the ping timeout.
         assert_eq!(stage.state("ann").await, ("online".to_owned(), 1));
     }
+    assert!(ends(&stage, "ann").await.contains(&"replaced".to_owned()));
+    assert_eq!(stage.receiver.story("ann"), ["on"]);
+
+    ann.go(Goodbye::Polite);
+    stage.hears("ann", &["on", "off"]).await;
+    stage.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_recovery_the_old_connection_of_a_client_that_is_back_ends_with_the_ping_timeout() {
+    let stage = Stage::with(Setup { recovery: "0s", ..Setup::default() }).await;
+    let ann = stage.arrive("ann").await;
+
+    ann.suffer(Flow::HalfOpen);
+    is_up(&ann).await;
+    eventually("the old socket dies by itself", PATIENCE, async || {
+        let is_dead = ends(&stage, "ann").await.contains(&"ping_timeout".to_owned());
+        is_dead && stage.state("ann").await == ("online".to_owned(), 1)
+    })
+    .await;
+    assert!(!ends(&stage, "ann").await.contains(&"replaced".to_owned()));
     assert_eq!(stage.receiver.story("ann"), ["on"]);
 
     ann.go(Goodbye::Polite);

@@ -22,8 +22,8 @@ pub(crate) enum Trouble {
     Leave(Goodbye, u64, Vec<usize>),
 }
 
-/// Something that happens to the server or to the receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that happens to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disaster {
     /// SIGKILL; it starts again so many milliseconds later.
     Kill(u64),
@@ -31,17 +31,30 @@ pub(crate) enum Disaster {
     Restart,
     /// SIGSTOP; it goes on so many milliseconds later.
     Pause(u64),
-    /// The receiver misbehaves for so many milliseconds.
-    Receiver(Manner, u64),
 }
 
-/// What happens when, in milliseconds after the beginning.
+/// The receiver misbehaves for so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) manner: Manner,
+    pub(crate) ms: u64,
+}
+
+/// What happens when, in milliseconds after the beginning. The three lists happen at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) troubles: Vec<(u64, Trouble)>,
     /// One after the other; none begins before the one before is over.
     pub(crate) disasters: Vec<(u64, Disaster)>,
+    /// One after the other too, but whatever the server is doing.
+    pub(crate) outages: Vec<(u64, Outage)>,
+    /// When everything else is over.
+    pub(crate) last_outage: Outage,
 }
+
+/// Disasters in a run at least, and milliseconds for one.
+const DISASTERS_MIN: u64 = 6;
+const DISASTER_MS: u64 = 2500;
 
 impl Plan {
     /// The plan of `seed`, for so many clients and milliseconds. The same seed makes the same plan.
@@ -53,21 +66,63 @@ impl Plan {
             troubles.push((at, trouble(&mut random, tabs)));
             at += random.of(150..700);
         }
-        let mut disasters = Vec::new();
-        let mut at = random.of(0..1500);
-        // Every kind comes, in any order, and then again.
-        let mut left = Vec::new();
-        while at < ms {
-            if left.is_empty() {
-                left = (0..9).collect();
-            }
-            let len = u64::try_from(left.len()).unwrap();
-            let kind = left.remove(usize::try_from(random.of(0..len)).unwrap());
-            disasters.push((at, disaster(&mut random, kind)));
-            at += random.of(1500..3500);
-        }
-        Self { troubles, disasters }
+        let disasters = disasters(&mut random, ms);
+        let outages = outages(&mut random, &disasters, ms);
+        let last_outage = Outage { ms: random.of(1500..3500), ..outage(&mut random) };
+        Self { troubles, disasters, outages, last_outage }
     }
+}
+
+/// Every kind comes, in any order, and then again: three kills in the shortest run.
+fn disasters(random: &mut Random, ms: u64) -> Vec<(u64, Disaster)> {
+    let count = (ms / DISASTER_MS).max(DISASTERS_MIN);
+    let slot = ms / count;
+    let mut left = Vec::new();
+    let mut all = Vec::new();
+    for n in 0..count {
+        if left.is_empty() {
+            let kill = Disaster::Kill;
+            let kills = [random.of(0..1500), random.of(0..1500), 0].map(kill);
+            left.extend(kills);
+            left.extend([Disaster::Restart, Disaster::Pause(300), Disaster::Pause(3000)]);
+        }
+        let len = u64::try_from(left.len()).unwrap();
+        let disaster = left.remove(usize::try_from(random.of(0..len)).unwrap());
+        all.push((n * slot + random.of(0..slot / 2 + 1), disaster));
+    }
+    all
+}
+
+/// The receiver is out when every second kill comes, and at other times.
+fn outages(random: &mut Random, disasters: &[(u64, Disaster)], ms: u64) -> Vec<(u64, Outage)> {
+    let mut all = Vec::new();
+    let mut kills = 0;
+    for (at, disaster) in disasters {
+        let is_kill = matches!(disaster, Disaster::Kill(_));
+        kills += u32::from(is_kill);
+        let meets = if is_kill { kills % 2 == 1 } else { random.of(0..2) == 0 };
+        let (at, outage) = if meets {
+            let before = random.of(100..600);
+            let outage = outage(random);
+            (at.saturating_sub(before), Outage { ms: outage.ms + before, ..outage })
+        } else {
+            (random.of(0..ms.max(1)), outage(random))
+        };
+        all.push((at, outage));
+    }
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+fn outage(random: &mut Random) -> Outage {
+    let manner = match random.of(0..5) {
+        0 => Manner::Status(500),
+        1 => Manner::Hang,
+        2 => Manner::Slow(400),
+        3 => Manner::Reset,
+        _ => Manner::TooMany,
+    };
+    Outage { manner, ms: random.of(300..2000) }
 }
 
 fn trouble(random: &mut Random, tabs: usize) -> Trouble {
@@ -85,21 +140,6 @@ fn trouble(random: &mut Random, tabs: usize) -> Trouble {
     }
 }
 
-fn disaster(random: &mut Random, kind: u64) -> Disaster {
-    let ms = random.of(500..3000);
-    match kind {
-        0 => Disaster::Kill(random.of(0..2500)),
-        1 => Disaster::Restart,
-        2 => Disaster::Pause(300),
-        3 => Disaster::Pause(3000),
-        4 => Disaster::Receiver(Manner::Status(500), ms),
-        5 => Disaster::Receiver(Manner::Hang, ms),
-        6 => Disaster::Receiver(Manner::Slow(400), ms),
-        7 => Disaster::Receiver(Manner::Reset, ms),
-        _ => Disaster::Receiver(Manner::TooMany, ms),
-    }
-}
-
 /// Lets the plan happen; the server runs and the receiver is well when this returns.
 pub(crate) async fn unleash(plan: &Plan, stage: &mut Stage, tabs: &Arc<[Tab]>) {
     let watch = stage.watch.clone();
@@ -113,9 +153,18 @@ pub(crate) async fn unleash(plan: &Plan, stage: &mut Stage, tabs: &Arc<[Tab]>) {
             befall(&trouble, &tabs, &ends);
         }
     });
+    let (outages, waits, receiver) = (plan.outages.clone(), watch.clone(), stage.receiver.clone());
+    running.spawn_to_end("outages", async move {
+        for (at, Outage { manner, ms }) in outages {
+            waits.sleep_until(began + at).await;
+            receiver.behave(manner);
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            receiver.behave(Manner::Status(200));
+        }
+    });
     for (at, disaster) in &plan.disasters {
         watch.sleep_until(began + at).await;
-        strike(disaster, stage).await;
+        strike(*disaster, stage).await;
     }
     // The ends of troubles too: nobody comes back later than this.
     assert!(running.stop(Duration::from_mins(1)).await);
@@ -150,23 +199,18 @@ fn befall(trouble: &Trouble, tabs: &Arc<[Tab]>, tasks: &Tasks) {
     }
 }
 
-async fn strike(disaster: &Disaster, stage: &mut Stage) {
+async fn strike(disaster: Disaster, stage: &mut Stage) {
     match disaster {
         Disaster::Kill(ms) => {
             stage.kill().await;
-            tokio::time::sleep(Duration::from_millis(*ms)).await;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
             stage.run().await;
         }
         Disaster::Restart => {
             assert_eq!(stage.terminate().await.code(), Some(0), "{}", stage.log());
             stage.run().await;
         }
-        Disaster::Pause(ms) => stage.pause(*ms).await,
-        Disaster::Receiver(manner, ms) => {
-            stage.receiver.behave(*manner);
-            tokio::time::sleep(Duration::from_millis(*ms)).await;
-            stage.receiver.behave(Manner::Status(200));
-        }
+        Disaster::Pause(ms) => stage.pause(ms).await,
     }
 }
 
@@ -176,4 +220,26 @@ fn the_same_seed_makes_the_same_plan_and_another_one_another() {
     assert_eq!(plan, Plan::of(7, 300, 30_000));
     assert_ne!(plan, Plan::of(8, 300, 30_000));
     assert!(8 < plan.disasters.len() && 40 < plan.troubles.len(), "{plan:?}");
+}
+
+#[test]
+fn every_plan_kills_three_times_and_once_while_the_receiver_is_out() {
+    for seed in 0..300 {
+        for ms in [8_000, 20_000] {
+            let plan = Plan::of(seed, 300, ms);
+            let kills: Vec<u64> = plan
+                .disasters
+                .iter()
+                .filter(|(_, it)| matches!(it, Disaster::Kill(_)))
+                .map(|(at, _)| *at)
+                .collect();
+            assert!(3 <= kills.len(), "{plan:?}");
+            let is_out =
+                |kill: &u64| plan.outages.iter().any(|(at, it)| at <= kill && *kill <= at + it.ms);
+            assert!(kills.iter().any(is_out), "{plan:?}");
+            for other in [Disaster::Restart, Disaster::Pause(300), Disaster::Pause(3000)] {
+                assert!(plan.disasters.iter().any(|(_, it)| *it == other), "{plan:?}");
+            }
+        }
+    }
 }

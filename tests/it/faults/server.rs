@@ -181,3 +181,33 @@ async fn a_client_that_leaves_while_the_server_is_paused_is_offline_after_it() {
     assert_offline(&last(&stage, "ann"), &reason, from, to);
     stage.is_empty().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_disk_takes_no_writes_nothing_is_told_and_nothing_is_lost() {
+    let stage = Stage::start().await;
+    let (ann, bob) = (stage.arrive("ann").await, stage.arrive("bob").await);
+    let cleo = stage.tab("cleo", Transport::WebSocket);
+
+    let blocked = stage.block_disk();
+    let left = stage.watch.now();
+    bob.go(Goodbye::Polite);
+    let attempts = ann.attempts();
+    ann.refresh();
+    eventually("the new page is in", PATIENCE, async || attempts < ann.attempts() && ann.is_up())
+        .await;
+    cleo.come();
+    is_up(&cleo).await;
+    eventually("the API knows", PATIENCE, async || stage.state("bob").await.0 == "offline").await;
+    tokio::time::sleep(Duration::from_millis(GRACE)).await;
+    assert_eq!(stage.api().events().await.len(), 2, "only what is on disk is an event");
+    assert_eq!(stage.receiver.story("cleo"), Vec::<&str>::new());
+    assert_eq!(stage.receiver.story("bob"), ["on"]);
+    drop(blocked);
+
+    stage.hears("cleo", &["on"]).await;
+    stage.hears("bob", &["on", "off"]).await;
+    assert_offline(&last(&stage, "bob"), "client_disconnect", left + GRACE, left + GRACE + SLACK);
+    assert_eq!(stage.receiver.story("ann"), ["on"]);
+    all_go(&[ann, cleo], Goodbye::Polite);
+    stage.is_empty().await;
+}

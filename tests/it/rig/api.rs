@@ -39,14 +39,6 @@ impl Api {
         serde_json::from_str(&self.text(path).await).unwrap()
     }
 
-    /// Tries every waiting hook now, as an operator would after an outage.
-    pub(crate) async fn hurry_hooks(&self) {
-        let url = format!("{}/v1/hooks/replay", self.base);
-        let body = r#"{"endpoint":"default"}"#;
-        let asked = self.http.post(url).bearer_auth(KEY).body(body).send().await.unwrap();
-        assert_eq!(asked.status().as_u16(), 200);
-    }
-
     /// Everybody who is online or lingering, with the state and the number of sockets.
     pub(crate) async fn users(&self) -> BTreeMap<String, (String, u64)> {
         let mut all = BTreeMap::new();

@@ -205,7 +205,10 @@ impl Inner {
             }
             return Ok(());
         }
-        assert!(!packet.starts_with("44"), "{} was refused: {packet}", self.user);
+        if packet.starts_with("44") {
+            self.truth.is_refused(&self.user, packet);
+            return Err(lost());
+        }
         if packet.starts_with("41") || packet == "1" { Err(lost()) } else { Ok(()) }
     }
 

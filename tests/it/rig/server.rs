@@ -20,11 +20,28 @@ pub(crate) const HOOK_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlh
 
 const JWT_SECRET: &str = "a-secret-for-the-tokens-of-the-tests";
 
-/// The times of the configuration below, in milliseconds.
+/// The times of the configuration below, if the setup does not say otherwise, in milliseconds.
 pub(crate) const GRACE: u64 = 1000;
 pub(crate) const STARTUP_GRACE: u64 = 2000;
 /// Until a silent client is noticed: ping interval and timeout.
 pub(crate) const SILENCE: u64 = 2000;
+
+/// What may differ between the servers of two tests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    /// The grace in milliseconds.
+    pub(crate) grace: u64,
+    /// The same after a start.
+    pub(crate) startup_grace: u64,
+    /// `recovery.window`.
+    pub(crate) recovery: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { grace: GRACE, startup_grace: STARTUP_GRACE, recovery: "2m" }
+    }
+}
 
 /// How long anything of the program may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,9 +57,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts on free ports, with the data in `dir`; ready when this returns.
-    pub(crate) async fn start(dir: &Path, hook_url: &str) -> Self {
+    pub(crate) async fn start(dir: &Path, hook_url: &str, setup: Setup) -> Self {
         let config = dir.join("userline.toml");
-        fs::write(&config, configuration(dir, hook_url)).unwrap();
+        fs::write(&config, configuration(dir, hook_url, setup)).unwrap();
         let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_userline"))
             .args(["serve", "--config", config.to_str().unwrap()])
@@ -104,8 +121,9 @@ pub(crate) fn logged(dir: &Path) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
-fn configuration(dir: &Path, hook_url: &str) -> String {
+fn configuration(dir: &Path, hook_url: &str, setup: Setup) -> String {
     let data = dir.join("data");
+    let Setup { grace, startup_grace, recovery } = setup;
     format!(
         r#"
 [listen]
@@ -117,8 +135,8 @@ keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}
 [auth.jwt]
 secret = "{JWT_SECRET}"
 [presence]
-grace = "1s"
-startup_grace = "2s"
+grace = "{grace}ms"
+startup_grace = "{startup_grace}ms"
 # A busy machine may take more than a second between the end of a connection and the news of it; a true leak stays.
 sweep_interval = "3s"
 [hooks]
@@ -127,7 +145,7 @@ secret = "{HOOK_SECRET}"
 timeout = "1s"
 allow_private = true
 [recovery]
-window = "2m"
+window = "{recovery}"
 [store]
 data_dir = "{}"
 [limits]

@@ -4,9 +4,11 @@ use super::api::Api;
 use super::client::{Tab, Transport};
 use super::proxy::Proxy;
 use super::receiver::Receiver;
-use super::server::{Server, logged};
+use super::server::{Server, Setup, logged};
 use super::truth::{ServerMark, Truth};
 use super::{Watch, eventually};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -16,6 +18,7 @@ use userline::tasks::Tasks;
 #[derive(Debug)]
 pub(crate) struct Stage {
     dir: TempDir,
+    setup: Setup,
     pub(crate) tasks: Tasks,
     pub(crate) watch: Watch,
     pub(crate) truth: Truth,
@@ -27,9 +30,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// A server that runs, with nobody there.
     pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// The same with times of its own.
+    pub(crate) async fn with(setup: Setup) -> Self {
         let (tasks, watch) = (Tasks::new(), Watch::start());
         let mut it = Self {
             dir: tempfile::tempdir().unwrap(),
+            setup,
             truth: Truth::new(&watch),
             proxy: Proxy::start(&tasks).await,
             receiver: Receiver::start(&tasks, &watch).await,
@@ -44,7 +53,7 @@ impl Stage {
     /// Starts the server again, after [`Stage::kill`] or [`Stage::terminate`].
     pub(crate) async fn run(&mut self) {
         assert!(self.server.is_none());
-        let server = Server::start(self.dir.path(), &self.receiver.url()).await;
+        let server = Server::start(self.dir.path(), &self.receiver.url(), self.setup).await;
         self.proxy.lead_to(server.public);
         self.truth.server(ServerMark::Ready);
         self.server = Some(server);
@@ -52,6 +61,7 @@ impl Stage {
 
     /// SIGKILL.
     pub(crate) async fn kill(&mut self) {
+        self.swept_nothing().await;
         self.truth.server(ServerMark::Gone);
         self.server.take().unwrap().kill().await;
         self.truth.server(ServerMark::Gone);
@@ -59,6 +69,7 @@ impl Stage {
 
     /// SIGTERM, until the server has ended.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.swept_nothing().await;
         self.truth.server(ServerMark::Paused);
         let status = self.server.take().unwrap().terminate().await;
         self.truth.server(ServerMark::Gone);
@@ -110,21 +121,60 @@ impl Stage {
         users.get(user).cloned().unwrap_or_else(|| ("offline".to_owned(), 0))
     }
 
-    /// Nothing is left of anybody.
+    /// No write succeeds until what this returns is dropped.
+    pub(crate) fn block_disk(&self) -> Connection {
+        let db = self.database(OpenFlags::SQLITE_OPEN_READ_WRITE);
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        db
+    }
+
+    fn database(&self, flags: OpenFlags) -> Connection {
+        let path = self.dir.path().join("data/userline.sqlite");
+        let db = Connection::open_with_flags(path, flags).unwrap();
+        db.busy_timeout(Duration::from_secs(10)).unwrap();
+        db
+    }
+
+    /// Who is online by the file, which is read beside the running server.
+    pub(crate) fn recorded_online(&self) -> BTreeSet<String> {
+        let db = self.database(OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let mut query = db.prepare("SELECT user FROM presence").unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Nothing is left of anybody: not in memory, not in the file, not on the way to the receiver.
     pub(crate) async fn is_empty(&self) {
         let api = self.api();
         let keys = ["users", "sockets", "rooms", "deadlines", "connections", "lingering"];
         let end = self.watch.now() + 20_000;
         loop {
             let stats = api.get("/v1/stats").await;
-            if keys.iter().all(|key| stats[key] == 0) {
+            let endpoints = api.get("/v1/hooks/endpoints").await;
+            let hooks = endpoints["endpoints"].as_array().unwrap();
+            assert!(!hooks.is_empty(), "{endpoints}");
+            let online = self.recorded_online();
+            if keys.iter().all(|key| stats[key] == 0)
+                && hooks.iter().all(|it| it["backlog"] == 0)
+                && online.is_empty()
+            {
                 break;
             }
-            assert!(self.watch.now() < end, "left of nobody: {stats}\n{}", self.log());
+            let left = format!("{stats}, in the file {online:?}, of hooks {endpoints}");
+            assert!(self.watch.now() < end, "left of nobody: {left}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!(api.metric("userline_audit_removals_total").await, 0);
+        let dead = api.get("/v1/hooks/deliveries?state=dead").await;
+        assert_eq!(dead["deliveries"], serde_json::json!([]), "dead letters");
+        self.swept_nothing().await;
         assert_eq!(self.receiver.forged(), Vec::<String>::new());
+        assert_eq!(self.truth.refusals(), Vec::<String>::new());
+    }
+
+    /// The sweep has found nothing to do in this life of the server. Whoever ends a life asks before: the count ends
+    /// with it.
+    async fn swept_nothing(&self) {
+        let removals = self.api().metric("userline_audit_removals_total").await;
+        assert_eq!(removals, 0, "the sweep had to remove sockets\n{}", self.log());
     }
 
     /// The end of the server's log.

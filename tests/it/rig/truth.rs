@@ -54,6 +54,7 @@ pub(crate) struct Truth {
 struct Inner {
     tabs: Vec<Tab>,
     history: History,
+    refusals: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -86,6 +87,15 @@ impl Truth {
             pings: 0,
         });
         inner.tabs.len() - 1
+    }
+
+    /// A client was told that it may not come in, which is wrong in every test.
+    pub(crate) fn is_refused(&self, user: &str, packet: &str) {
+        self.inner.lock().refusals.push(format!("{user} was refused: {packet}"));
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.inner.lock().refusals.clone()
     }
 
     pub(crate) fn history(&self) -> History {
