@@ -112,6 +112,37 @@ fn files_are_short_and_say_what_they_are_for() {
     }
 }
 
+/// `docs/presence.md` says which test holds each row of its fault table: each row has one, and it is there.
+#[test]
+fn every_row_of_the_fault_table_names_tests_that_exist() {
+    let page = fs::read_to_string("docs/presence.md").unwrap();
+    let rows = |heading: &str| -> Vec<(String, String)> {
+        let section = page.split("\n## ").find(|it| it.starts_with(heading)).expect(heading);
+        let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
+        let cells = lines.map(|line| line.split('|').map(str::trim).skip(1).collect::<Vec<_>>());
+        cells.map(|cells| (cells[0].to_owned(), cells[1].to_owned())).collect()
+    };
+    let (promised, tested) = (rows("Fault, outcome, bound"), rows("Which test holds which row"));
+    let faults = |rows: &[(String, String)]| -> Vec<String> {
+        rows.iter().map(|(fault, _)| fault.clone()).collect()
+    };
+    assert!(!promised.is_empty());
+    assert_eq!(faults(&promised), faults(&tested));
+
+    let mut sources = fs::read_to_string("tests/clients/slow.test.mjs").unwrap();
+    for file in rust_files("src").into_iter().chain(rust_files("tests/it")) {
+        sources += &fs::read_to_string(file).unwrap();
+    }
+    for (fault, tests) in tested {
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{fault}: no test");
+        for name in names {
+            let declared = [format!("fn {name}("), format!("scenario(\"{name}\"")];
+            assert!(declared.iter().any(|it| sources.contains(it)), "{fault}: no test `{name}`");
+        }
+    }
+}
+
 fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
 }
