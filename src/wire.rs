@@ -52,9 +52,10 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 use untaken::Untaken;
+use upgrade::Upgrade;
 use vitals::Traffic;
 
 /// A WebSocket close frame with code 1000.
@@ -175,20 +176,6 @@ struct Polling {
     /// A post is being read by the engine.
     is_posted: bool,
     upgrade: Upgrade,
-}
-
-/// How far a WebSocket is with taking over.
-#[derive(Debug, Default)]
-enum Upgrade {
-    /// None is trying.
-    #[default]
-    None,
-    /// One has connected.
-    Connected,
-    /// It works in both directions: the client is about to stop polling.
-    Probed,
-    /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the engine.
-    Done(OwnedReadHalf, Bytes),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

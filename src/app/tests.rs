@@ -90,6 +90,7 @@ async fn register(registry: &Registry, wire: &Arc<Wire>, n: u8) {
         connected_at: WallMs(0),
         expires_at: None,
         data: None,
+        device: None,
         granted: Vec::new(),
         wire: Arc::clone(wire),
     }));

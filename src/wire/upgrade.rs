@@ -8,7 +8,7 @@
 //! ```
 //! Until the `5` the polling connection is untouched: a failed attempt costs nothing.
 
-use super::{Phase, Transport, Upgrade, Wire};
+use super::{Phase, Transport, Wire};
 use crate::core::frame;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io::Cursor;
@@ -21,6 +21,20 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// The probe's packets are a few bytes; nothing longer is read here.
 const FRAME_MAX: u64 = 64;
+
+/// How far a WebSocket is with taking over.
+#[derive(Debug, Default)]
+pub(super) enum Upgrade {
+    /// None is trying.
+    #[default]
+    None,
+    /// One has connected.
+    Connected,
+    /// It works in both directions: the client is about to stop polling.
+    Probed,
+    /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the engine.
+    Done(OwnedReadHalf, Bytes),
+}
 
 /// Runs the take-over; gives up after `limit`.
 pub(super) async fn run(

@@ -8,7 +8,6 @@ use crate::clock::Clock;
 use crate::config::{JwtConfig, JwtKey};
 use crate::types::{Secret, Seq, UserId, WallMs};
 use bytes::BytesMut;
-use jsonwebtoken::Algorithm;
 use std::time::Duration;
 
 /// Longer than any run.
@@ -51,7 +50,7 @@ impl Tokens {
     pub(super) fn new(secret: &str) -> Self {
         let config = JwtConfig {
             key: JwtKey::Secret(Secret::new(secret.as_bytes())),
-            algorithms: vec![Algorithm::HS256],
+            algorithms: "HS256".parse().into_iter().collect(),
             issuer: None,
             audience: None,
             user_claim: "sub".to_owned(),

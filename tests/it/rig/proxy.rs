@@ -93,6 +93,8 @@ async fn link(mut client: TcpStream, mut server: TcpStream, mut flow: watch::Rec
         }
         let passes = now == Flow::Pass;
         tokio::select! {
+            // What happens to the connection comes before what is sent after it.
+            biased;
             changed = flow.changed() => if changed.is_err() { return },
             read = client.read(&mut from_client), if passes => {
                 let n = read.unwrap_or(0);
