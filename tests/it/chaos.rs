@@ -10,6 +10,7 @@ mod timeline;
 
 use crate::rig::client::{Goodbye, Tab, Transport};
 use crate::rig::receiver::{Manner, hook};
+use crate::rig::server::GRACE;
 use crate::rig::stage::Stage;
 use crate::rig::{Watch, eventually};
 use checker::{Evidence, believed_online, check};
@@ -111,13 +112,12 @@ async fn story(plan: &Plan, stage: &mut Option<Stage>) -> Vec<String> {
     eventually("everybody is in", IN, async || tabs.iter().all(Tab::is_up)).await;
     unleash(plan, stage, &tabs).await;
 
-    // Who stays and who is gone at the end is half of them each; second clients of a user stay. The receiver is out
-    // once more meanwhile: the last life of the server has to get over that, without a restart to help.
+    // The receiver is out once more: the last life of the server has to get over that, without a restart to help. All
+    // go, and half of the users come back, so that two hooks of each of them wait; the second clients of a user too.
     stage.receiver.behave(plan.last_outage.manner);
-    for tab in tabs.iter() {
-        let stays = tab.index % 2 == 0 || USERS <= tab.index;
-        if stays { tab.come() } else { tab.go(Goodbye::Abrupt) }
-    }
+    tabs.iter().for_each(|tab| tab.go(Goodbye::Abrupt));
+    tokio::time::sleep(Duration::from_millis(GRACE + 500)).await;
+    tabs.iter().filter(|tab| tab.index % 2 == 0 || USERS <= tab.index).for_each(Tab::come);
     tokio::time::sleep(Duration::from_millis(plan.last_outage.ms)).await;
     stage.receiver.behave(Manner::Status(200));
     let mut wrong = heal(stage, &tabs).await;

@@ -68,7 +68,7 @@ impl Plan {
         }
         let disasters = disasters(&mut random, ms);
         let outages = outages(&mut random, &disasters, ms);
-        let last_outage = Outage { ms: random.of(1500..3500), ..outage(&mut random) };
+        let last_outage = Outage { ms: random.of(500..2000), ..outage(&mut random) };
         Self { troubles, disasters, outages, last_outage }
     }
 }
