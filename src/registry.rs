@@ -192,14 +192,20 @@ impl Registry {
         namespaces.iter().find_map(|namespace| self.socket_in(namespace, id))
     }
 
-    /// Makes those offline whose grace has run out, as long as it runs. After a standstill of the process it waits for
-    /// those who knocked meanwhile.
+    /// Makes those offline whose grace has run out, as long as it runs. After a standstill, of the process or of the
+    /// store, it waits for those who knocked meanwhile.
     pub async fn run_deadlines(self) {
         let Inner { clock, config, .. } = &*self.inner;
         let mut pulse = Pulse::new(clock.now(), config.grace);
         loop {
             let user = self.inner.deadlines.next(clock, &mut pulse).await;
             let Ok(permit) = self.inner.store.reserve().await else { return };
+            // While the store had no room, nobody who knocked could be let in either.
+            let now = clock.now();
+            if now < pulse.beat(now) {
+                self.inner.deadlines.add(now, user);
+                continue;
+            }
             self.expire(user, permit);
         }
     }

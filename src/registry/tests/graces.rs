@@ -8,6 +8,7 @@ use crate::core::presence::{Session, Status};
 use crate::registry::{Counts, Ghost, Grace};
 use crate::store::{OpenSession, Recovered};
 use crate::types::{Reason, WallMs};
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -84,6 +85,35 @@ async fn back_within_the_grace_nothing_has_happened() {
     assert_eq!(status(&it, "ann"), Status::Online(session));
     assert_eq!(it.recorded().await, ["user.online ann"]);
     assert_eq!(it.registry.counts().deadlines, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knocks_while_the_store_takes_nothing_is_no_news_and_who_does_not_is_offline_after_it()
+{
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::new(&folder).await;
+    let (ann, bob) = (it.connect("ann"), it.connect("bob"));
+    it.events().await;
+    let mut room = Vec::new();
+    let reserve = || tokio::task::coop::unconstrained(it.registry.reserve()).now_or_never();
+    while let Some(permit) = reserve() {
+        room.push(permit.unwrap());
+    }
+
+    for socket in [&ann, &bob] {
+        it.registry.disconnect(socket, Reason::TransportClose);
+    }
+    tokio::time::sleep(3 * GRACE).await;
+    drop(room);
+    it.settle().await;
+    it.connect("ann");
+    tokio::time::sleep(ALMOST_GRACE).await;
+    assert_eq!(it.recorded().await, ["user.online ann", "user.online bob"]);
+    tokio::time::sleep(2 * MOMENT).await;
+
+    let offline = "user.offline bob transport_close";
+    assert_eq!(it.recorded().await, ["user.online ann", "user.online bob", offline]);
+    assert!(matches!(status(&it, "ann"), Status::Online(_)));
 }
 
 #[tokio::test(start_paused = true)]
