@@ -10,7 +10,7 @@ use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::core::presence::Session;
 use crate::hooks::{Dispatcher, Hooks, StartError};
 use crate::metrics::Metrics;
-use crate::realtime::{Bounds, InboxParts, Realtime};
+use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
 use crate::registry::{Ghost, Registry, Socket};
 use crate::socket::{ClientFiles, ClientFilesError, SocketEdge};
@@ -69,6 +69,8 @@ struct Parts {
     recoveries: Recoveries<Arc<Socket>>,
     /// End first at a stop: from then on nobody goes offline.
     presence_tasks: Tasks,
+    /// Those that wait for acks: their end is written down before the store closes.
+    ack_tasks: Tasks,
     tasks: Tasks,
 }
 
@@ -194,6 +196,7 @@ impl Parts {
             store,
             clock,
             presence_tasks: Tasks::new(),
+            ack_tasks: Tasks::new(),
             tasks,
         })
     }
@@ -210,6 +213,7 @@ impl Parts {
                 config: config.inbox,
                 tasks: self.presence_tasks.clone(),
             },
+            messages: MessageParts { config: config.messages, tasks: self.ack_tasks.clone() },
         };
         let (registry, connections) = (self.registry.clone(), self.connections.clone());
         let recoveries = self.recoveries.clone();

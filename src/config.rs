@@ -10,6 +10,7 @@ mod inbox;
 mod limits;
 mod listen;
 mod log;
+mod messages;
 mod presence;
 mod reader;
 mod recovery;
@@ -31,6 +32,7 @@ pub use inbox::InboxConfig;
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};
 pub use log::{LogConfig, LogFormat};
+pub use messages::MessagesConfig;
 pub use presence::PresenceConfig;
 pub use recovery::RecoveryConfig;
 pub use shown_url::shown_url;
@@ -61,6 +63,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[inbox]`
     pub inbox: InboxConfig,
+    /// `[messages]`
+    pub messages: MessagesConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[socketio]`
@@ -102,6 +106,7 @@ fn read_sections(reader: &mut Reader) -> Read<Config> {
     let history = HistoryConfig::read(reader);
     let store = StoreConfig::read(reader);
     let inbox = InboxConfig::read(reader);
+    let messages = MessagesConfig::read(reader);
     let limits = LimitsConfig::read(reader);
     let socketio = SocketIoConfig::read(reader);
     let log = LogConfig::read(reader);
@@ -117,6 +122,7 @@ fn read_sections(reader: &mut Reader) -> Read<Config> {
         history: history?,
         store: store?,
         inbox: inbox?,
+        messages: messages?,
         limits: limits?,
         socketio: socketio?,
         log: log?,

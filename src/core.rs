@@ -8,6 +8,7 @@ pub mod binary;
 pub mod circuit;
 pub mod delivery;
 pub mod dispatch;
+pub mod fates;
 pub mod frame;
 pub mod goodbye;
 pub mod history;

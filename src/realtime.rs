@@ -1,21 +1,24 @@
 //! What can be done: one verb per file, each checks, lets the core decide, and performs what it decided.
 //!
 //! [`connect`]: a client authenticates, comes and goes · [`emit`]: an event for users, rooms, sockets ·
-//! [`inbox`]: events that wait for their user · [`kick`]: a user has to go · [`query`]: who is here ·
-//! [`history`]: who was · [`sweep`]: nobody is forgotten here · [`transports`]: how clients are reached.
+//! [`post`]: the same with all that its sender may want besides · [`inbox`]: events that wait for their user ·
+//! [`kick`]: a user has to go · [`query`]: who is here · [`history`]: who was · [`sweep`]: nobody is forgotten here ·
+//! [`transports`]: how clients are reached.
 
 pub mod connect;
 pub mod emit;
 pub mod history;
 pub mod inbox;
 pub mod kick;
+pub mod post;
 pub mod query;
 mod sweep;
 mod transports;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;
-use crate::config::{HistoryConfig, InboxConfig, LimitsConfig};
+use crate::config::{HistoryConfig, InboxConfig, LimitsConfig, MessagesConfig};
+use crate::core::fates::{FateLimits, Fates};
 use crate::core::history::{History, HistoryLimits};
 use crate::recovery::Recoveries;
 use crate::registry::{Registry, Socket};
@@ -25,6 +28,7 @@ use crate::types::Namespace;
 use crate::wire::{Connections, Pump};
 use history::Visit;
 use parking_lot::Mutex;
+use post::AskedMessage;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -44,6 +48,14 @@ pub struct Realtime {
     /// The id of the last emit that asked for acks.
     asked: Arc<AtomicU64>,
     inbox: Arc<InboxParts>,
+    messages: Arc<Messages>,
+}
+
+/// The messages that asked for acks.
+#[derive(Debug)]
+struct Messages {
+    known: Mutex<Fates<AskedMessage>>,
+    tasks: Tasks,
 }
 
 impl Realtime {
@@ -56,9 +68,12 @@ impl Realtime {
         bounds: Bounds,
     ) -> Self {
         let authenticator = Arc::new(authenticator);
-        let Bounds { limits, history, namespaces, clock, inbox } = bounds;
+        let Bounds { limits, history, namespaces, clock, inbox, messages } = bounds;
         let HistoryConfig { per_user, total, keep } = history;
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
+        let MessageParts { config: MessagesConfig { keep, entries_max, bytes_max }, tasks } =
+            messages;
+        let known = Mutex::new(Fates::new(FateLimits { keep, entries_max, bytes_max }));
         Self {
             registry,
             connections,
@@ -71,6 +86,7 @@ impl Realtime {
             history,
             asked: Arc::default(),
             inbox: Arc::new(inbox),
+            messages: Arc::new(Messages { known, tasks }),
         }
     }
 
@@ -109,4 +125,15 @@ pub struct Bounds {
     pub clock: Clock,
     /// The inboxes.
     pub inbox: InboxParts,
+    /// The messages.
+    pub messages: MessageParts,
+}
+
+/// What the verb that sends messages works with besides.
+#[derive(Debug)]
+pub struct MessageParts {
+    /// What is remembered of them.
+    pub config: MessagesConfig,
+    /// Acks are waited for here.
+    pub tasks: Tasks,
 }

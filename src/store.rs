@@ -32,7 +32,8 @@ pub use deliveries::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Payloa
 pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use events::{Event, Events};
 pub use inbox::{
-    InboxPage, Inboxes, Item, Naming, NewItem, PageQuery, Paging, Put, Putting, Seen, Which,
+    Gone, InboxPage, Inboxes, Item, Naming, NewItem, PageQuery, Paging, Placed, PlacedState, Put,
+    Putting, Seen, Which,
 };
 pub use replay::{DeadRange, Replayed};
 pub use settle::{Next, Settlement};

@@ -1,8 +1,9 @@
 //! Emitting: what is written in the body, parsed into what the verb takes.
 
-mod ack;
+pub(super) mod ack;
 pub(super) mod batch;
 mod begin;
+mod reply;
 mod storing;
 
 use super::Api;
@@ -10,22 +11,22 @@ use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
 use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, Keyed};
 use super::json::{Object, present};
 use super::keys::{self, May};
-use super::users::State;
 use crate::core::binary;
-use crate::realtime::emit::{Emit, Emitted};
+use crate::realtime::emit::Emit;
+use crate::realtime::post::Message;
 use crate::types::{
     DeviceId, EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId,
 };
 use axum::extract;
 use axum::response::Response;
-use begin::{Begun, Extra, Parsed};
+use begin::Begun;
 use indexmap::IndexSet;
-use serde::{Deserialize, Serialize};
+use reply::EmitReply;
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::hash::Hash;
-use storing::{StoreWhen, StoredReply, Storing};
+use storing::{StoreWhen, Storing};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
@@ -128,65 +129,11 @@ pub(super) struct Left {
     devices: Vec<String>,
 }
 
-/// What became of an emit.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EmitReply {
-    /// In a batch only: 200.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = 200)]
-    status: Option<u16>,
-    /// Names the emit, for logs.
-    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
-    id: String,
-    /// Sockets it was for.
-    #[schema(example = 3)]
-    matched: usize,
-    /// Sockets whose connection took it.
-    #[schema(example = 3)]
-    sent: usize,
-    /// The same for each user in `to.users`.
-    #[schema(value_type = BTreeMap<String, UserReply>)]
-    users: BTreeMap<String, UserReply>,
-    /// With `ack` only: sockets that acked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = 2)]
-    acked: Option<usize>,
-    /// With `ack` only: whether what was needed came. Where the event was for nobody, it did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = true)]
-    met: Option<bool>,
-    /// With `ack` only: who acked, and what they said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<ack::AckReply>, nullable = false)]
-    acks: Option<Vec<ack::AckReply>>,
-    /// With `ack` only: who did not, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<ack::MissingReply>, nullable = false)]
-    missing: Option<Vec<ack::MissingReply>>,
-}
-
-/// What became of an emit for one user.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UserReply {
-    /// The user's state at that moment.
-    state: State,
-    /// Sockets of the user it was for.
-    #[schema(example = 2)]
-    matched: usize,
-    /// Sockets of the user whose connection took it.
-    #[schema(example = 2)]
-    sent: usize,
-    /// Where it is in the user's inbox, if it is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    inbox: Option<StoredReply>,
-}
-
 /// Emit an event
 ///
 /// Sends an event to users (every tab, every device), rooms, sockets or everybody. A user who is offline is an
-/// answer (`matched: 0`), not an error. Once begun, an emit is finished even if the caller hangs up; the wait for acks
-/// ends then, unless the request has an `Idempotency-Key`. With `store` it is on disk, in the inboxes of the users,
+/// answer (`matched: 0`), not an error. Once begun, an emit is finished even if the caller hangs up, and acks
+/// are waited for; `GET /v1/messages/{id}` tells what came of it. With `store` it is on disk, in the inboxes of the users,
 /// before anybody hears of it.
 #[utoipa::path(
     post, path = "/v1/emit", tag = "events", operation_id = "emit",
@@ -220,11 +167,11 @@ async fn run(api: Api, request: EmitRequest) -> Result<EmitReply, ApiError> {
         drop(done.send(Begun::begin(&sending, parsed).await));
     });
     let begun = begun.await.map_err(|_| ApiError::internal("an emit ended before its end"))?;
-    Ok(begun?.end().await)
+    begun?.end().await
 }
 
 impl EmitRequest {
-    fn parse(self, api: &Api) -> Result<Parsed, ApiError> {
+    fn parse(self, api: &Api) -> Result<Message, ApiError> {
         let Self {
             namespace,
             to,
@@ -264,17 +211,12 @@ impl EmitRequest {
         let ask = ack.map(|Object(ack)| ack.parse()).transpose()?;
         let (target, except) = (to.parse()?, except.parse()?);
         let emit = Emit { namespace, target, except, event, payload, volatile };
-        let options = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep)?;
-        let extra = match (options, ask) {
-            (None, None) => Extra::None,
-            (None, Some(ask)) => Extra::Ask(ask),
-            (Some(options), None) if !binary => Extra::Store(options),
-            (Some(_), ask) => {
-                let field = if ask.is_some() { "ack" } else { "binary" };
-                return Err(ApiError::field(field, "cannot be combined with `store` yet"));
-            }
-        };
-        Ok(Parsed { emit, extra })
+        let store = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep)?;
+        if store.is_some() && (ask.is_some() || binary) {
+            let field = if ask.is_some() { "ack" } else { "binary" };
+            return Err(ApiError::field(field, "cannot be combined with `store` yet"));
+        }
+        Ok(Message { emit, store, ask })
     }
 }
 
@@ -359,18 +301,4 @@ pub(super) fn parse_namespace(
     }
     let why = format!("no namespace `{namespace}`; see `socketio.namespaces`");
     Err(ApiError { code: Code::NotFound, ..ApiError::field(field, why) })
-}
-
-impl From<Emitted> for EmitReply {
-    fn from(emitted: Emitted) -> Self {
-        let Emitted { id, matched, sent, users } = emitted;
-        let reply = |(user, it): (UserId, crate::realtime::emit::UserEmitted)| {
-            let (state, _) = State::of(it.status);
-            let reply = UserReply { state, matched: it.matched, sent: it.sent, inbox: None };
-            (user.as_str().to_owned(), reply)
-        };
-        let users = users.into_iter().map(reply).collect();
-        let (acked, met, acks, missing) = (None, None, None, None);
-        Self { status: None, id, matched, sent, users, acked, met, acks, missing }
-    }
 }

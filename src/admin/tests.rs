@@ -9,6 +9,7 @@ mod history;
 mod hooks;
 mod idempotency;
 mod inbox;
+mod messages;
 mod people;
 mod readme;
 mod requests;

@@ -33,13 +33,16 @@ impl Stop {
     /// Stops. From the first step on nobody goes offline: whoever does not come back within the startup grace of the
     /// next life is offline then.
     pub(super) async fn run(self) {
-        let Parts { store, hooks, connections, recoveries, presence_tasks, tasks, .. } =
-            &self.parts;
+        let Parts {
+            store, hooks, connections, recoveries, presence_tasks, ack_tasks, tasks, ..
+        } = &self.parts;
         tracing::info!(connections = connections.len(), "stopping");
         presence_tasks.stop(LINGER).await;
         connections.start_draining();
         self.no_clients.cancel();
         self.close_connections().await;
+        // With nobody left who could ack, they are over.
+        ack_tasks.stop(LINGER).await;
         self.no_backends.cancel();
         // A disk that takes nothing must not keep the process: what it could not keep is in the log.
         if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {

@@ -44,7 +44,7 @@ pub struct Emit {
 /// What became of an emit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emitted {
-    /// Names the emit, for logs.
+    /// Names the emit, for logs and for whoever asks later what became of it.
     pub id: String,
     /// Sockets it was for.
     pub matched: usize,

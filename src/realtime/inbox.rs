@@ -161,7 +161,7 @@ impl Own {
     }
 }
 
-async fn in_time<T, E: Into<InboxError>>(
+pub(super) async fn in_time<T, E: Into<InboxError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, InboxError> {
     let done = tokio::time::timeout(STORE_WAIT, work).await;

@@ -5,10 +5,10 @@ use super::{ClientFiles, SocketEdge};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{
-    AuthConfig, AuthMode, Coalesce, HistoryConfig, HooksConfig, InboxConfig, LimitsConfig, Origins,
-    PresenceConfig, RecoveryConfig, SocketIoConfig, StoreConfig,
+    AuthConfig, AuthMode, Coalesce, HistoryConfig, HooksConfig, InboxConfig, LimitsConfig,
+    MessagesConfig, Origins, PresenceConfig, RecoveryConfig, SocketIoConfig, StoreConfig,
 };
-use crate::realtime::{Bounds, InboxParts, Realtime};
+use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
 use crate::registry::{Counts, Registry};
 use crate::store::Store;
@@ -65,6 +65,14 @@ impl Server {
             inbox: InboxParts {
                 inboxes: store.inboxes(),
                 config: InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 },
+                tasks: tasks.clone(),
+            },
+            messages: MessageParts {
+                config: MessagesConfig {
+                    keep: Duration::from_hours(1),
+                    entries_max: 10,
+                    bytes_max: 10_000,
+                },
                 tasks: tasks.clone(),
             },
         };

@@ -3,10 +3,12 @@
 //! This is all that the rest of the program knows of how inboxes are kept; the rules are in [`crate::core::inbox`].
 
 mod expire;
+mod fate;
 mod read;
 mod write;
 
 pub(super) use expire::Expiry;
+pub use fate::{Gone, Placed, PlacedState};
 pub use read::{InboxPage, Item, PageQuery, Paging, Which};
 
 use super::shared::Shared;
@@ -35,6 +37,8 @@ pub struct NewItem {
     pub id: ItemId,
     /// Where the name comes from.
     pub naming: Naming,
+    /// The emit it comes from.
+    pub message: String,
     /// The namespace it was emitted in.
     pub namespace: Namespace,
     /// The event.
@@ -131,6 +135,13 @@ impl Inboxes {
     pub async fn state(&self, user: &UserId, at: WallMs) -> Result<InboxState, ReadError> {
         let user = user.clone();
         self.store.readers.read(move |db| read::numbers(db, &user, at)).await
+    }
+
+    /// Where the events of one emit are or were, by user, at most 1000 of them; `id` names the emit, or is the name
+    /// that its sender gave.
+    pub async fn fate(&self, id: &str, at: WallMs) -> Result<Vec<Placed>, ReadError> {
+        let id = id.to_owned();
+        self.store.readers.read(move |db| fate::placed(db, &id, at)).await
     }
 
     /// Marks items as read; answers with the inbox afterwards.

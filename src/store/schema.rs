@@ -9,7 +9,7 @@
 //! | `deliveries` | each event for each endpoint that wants it; `state` is pending, delivered, dead or replaced; `since_ms` is where its time to be retried begins |
 //! | `inbox_head` | the numbers of each user's inbox; stays when the inbox is empty, because numbers are never given twice |
 //! | `inbox` | stored events; `args` is a JSON array |
-//! | `inbox_ids` | names that senders gave to stored events, also of events that are gone, against duplicates |
+//! | `inbox_ids` | where stored events are or were: by their names, against duplicates, and by the emit (`message`); `gone` is why an event is not there any more |
 //!
 //! A row of `deliveries` that is pending, or ended less than `keep_events` ago, keeps its event.
 
@@ -74,6 +74,18 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
     CREATE INDEX inbox_ids_by_seq ON inbox_ids (user, seq);
     CREATE INDEX inbox_ids_by_expiry ON inbox_ids (expires_ms);
+",
+    "
+    ALTER TABLE inbox_ids ADD COLUMN message TEXT NOT NULL DEFAULT '';
+    ALTER TABLE inbox_ids ADD COLUMN gone TEXT;
+    ALTER TABLE inbox_ids ADD COLUMN was_read INTEGER NOT NULL DEFAULT 0;
+    UPDATE inbox_ids SET gone = 'unknown' WHERE NOT EXISTS
+        (SELECT 1 FROM inbox WHERE inbox.user = inbox_ids.user AND inbox.seq = inbox_ids.seq);
+    INSERT OR IGNORE INTO inbox_ids (user, id, seq, expires_ms, message)
+        SELECT user, id, seq, expires_ms, id FROM inbox;
+    CREATE INDEX inbox_ids_by_message ON inbox_ids (message);
+    CREATE INDEX inbox_ids_by_name ON inbox_ids (id) WHERE id <> message;
+    CREATE INDEX inbox_ids_gone ON inbox_ids (user, seq) WHERE gone IS NOT NULL;
 ",
 ];
 

@@ -1,5 +1,6 @@
 //! The store on real files: what is kept, what is refused, what happens when the disk fails.
 
+mod fates;
 mod hooks;
 mod inbox;
 
@@ -56,7 +57,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 2 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 3 }));
 }
 
 #[tokio::test]

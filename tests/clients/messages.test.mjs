@@ -96,6 +96,29 @@ describe("messages", { concurrency: 2 }, () => {
     }, { timeout: 120_000 });
   }
 
+  scenario("what became of a message can be asked afterwards, of a stored one also after a restart", {}, async (w) => {
+    const socket = await w.connect("ann");
+    socket.on("ask", (data, ack) => ack(data + 1));
+    const fate = async (id) => (await w.server.api("GET", `/v1/messages/${id}`)).body;
+    const acked = await w.server.emit({ to, event: "ask", data: 1, ack: { timeout: "5s" } });
+    const { ack, inbox } = await fate(acked.id);
+    assert.deepEqual([ack.state, ack.met, ack.acks, inbox], ["ended", true, acked.acks, {}]);
+
+    const users = { users: ["ann", "bob"] };
+    const stored = await w.server.emit({ to: users, event: "news", store: "always", id: "news-1" });
+    await until("the event", () => socket.heard.some(([event]) => event === "news"));
+    await socket.emitWithAck("userline:read", { ids: ["news-1"] });
+    for (const id of [stored.id, "news-1"]) {
+      const { ann, bob } = (await fate(id)).inbox;
+      assert.deepEqual([ann.state, bob.state, bob.message], ["read", "unread", stored.id], id);
+    }
+    await w.server.kill9();
+    await w.server.up();
+    const { ann, bob } = (await fate("news-1")).inbox;
+    assert.deepEqual([ann.state, bob.state], ["read", "unread"]);
+    assert.equal((await w.server.api("GET", `/v1/messages/${acked.id}`)).status, 404, "acks are in memory");
+  });
+
   scenario("a client that is cut off does not ack, and the answer says so at once", {}, async (w) => {
     const proxy = await Proxy.start(new URL(w.server.publicUrl).port);
     w.after(() => proxy.close());

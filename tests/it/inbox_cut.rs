@@ -96,6 +96,7 @@ fn item(seq: u64) -> NewItem {
     NewItem {
         id: ItemId::parse(&seq.to_string()).unwrap(),
         naming: Naming::Given,
+        message: format!("msg_{seq}"),
         namespace: Namespace::root(),
         event: EventName::parse("hello").unwrap(),
         payload: Payload::default(),

@@ -48,7 +48,7 @@ enum NeedName {
 
 /// A socket that acked.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AckReply {
+pub(in crate::admin) struct AckReply {
     /// Whose socket it is.
     #[schema(example = "42")]
     user: String,
@@ -67,7 +67,7 @@ pub(super) struct AckReply {
 
 /// A socket that did not ack.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MissingReply {
+pub(in crate::admin) struct MissingReply {
     /// Whose socket it is.
     #[schema(example = "42")]
     user: String,
@@ -113,14 +113,14 @@ impl AckRequest {
 }
 
 /// Both lists, as they are written.
-pub(super) fn write(outcome: Outcome<HeardAck>) -> (Vec<AckReply>, Vec<MissingReply>) {
-    let acks = outcome.acks.into_iter().map(|Ack { user, socket, took, answer }| AckReply {
+pub(in crate::admin) fn write(outcome: &Outcome<HeardAck>) -> (Vec<AckReply>, Vec<MissingReply>) {
+    let acks = outcome.acks.iter().map(|Ack { user, socket, took, answer }| AckReply {
         user: user.as_str().to_owned(),
         socket: socket.to_string(),
         ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        args: answer.and_then(write_args),
+        args: answer.as_ref().and_then(write_args),
     });
-    let missing = outcome.missing.into_iter().map(|Missing { user, socket, why }| MissingReply {
+    let missing = outcome.missing.iter().map(|Missing { user, socket, why }| MissingReply {
         user: user.as_str().to_owned(),
         socket: socket.to_string(),
         why: match why {
@@ -134,9 +134,9 @@ pub(super) fn write(outcome: Outcome<HeardAck>) -> (Vec<AckReply>, Vec<MissingRe
     (acks.collect(), missing.collect())
 }
 
-fn write_args(answer: HeardAck) -> Option<Box<RawValue>> {
+fn write_args(answer: &HeardAck) -> Option<Box<RawValue>> {
     if answer.buffers.is_empty() {
-        return Some(answer.args);
+        return Some(answer.args.clone());
     }
     // Fails only where the client nested deeper than anybody reads: the ack counts all the same.
     binary::put_back(&answer.args, &answer.buffers).ok()

@@ -1,6 +1,6 @@
 //! Many emits in one request: sent one after the other, answered in order.
 
-use super::begin::{Begun, Extra};
+use super::begin::{self, Begun};
 use super::{EmitReply, EmitRequest};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
@@ -136,20 +136,21 @@ enum Disk {
 
 async fn begin(api: &Api, emit: &RawValue, disk: Disk) -> Result<Begun, ApiError> {
     let request: EmitRequest = json::parse(emit.get().as_bytes())?;
-    let parsed = request.parse(api)?;
-    if disk == Disk::TakesNothing && matches!(parsed.extra, Extra::Store(_)) {
-        let message = "not tried: the disk did not take an emit before this one";
-        return Err(ApiError::new(Code::Unavailable, message));
+    let message = request.parse(api)?;
+    if disk == Disk::TakesNothing && begin::waits_for_disk(&message) {
+        let why = "not tried: the disk did not take an emit before this one";
+        return Err(ApiError::new(Code::Unavailable, why));
     }
-    Begun::begin(api, parsed).await
+    Begun::begin(api, message).await
 }
 
 async fn end(begun: Result<Begun, ApiError>) -> BatchResult {
-    match begun {
-        Ok(begun) => {
-            let reply = EmitReply { status: Some(200), ..begun.end().await };
-            BatchResult::Done(Box::new(reply))
-        }
+    let reply = match begun {
+        Ok(begun) => begun.end().await,
+        Err(error) => Err(error),
+    };
+    match reply {
+        Ok(reply) => BatchResult::Done(Box::new(EmitReply { status: Some(200), ..reply })),
         Err(ApiError { code, message, field, cause }) => {
             if let Some(cause) = cause {
                 tracing::error!(cause, "an emit of a batch failed");

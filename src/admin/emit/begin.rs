@@ -1,56 +1,73 @@
-//! One emit from the API under way: sent, stored or asking, and what is left to wait for.
+//! One emit from the API under way: sent, perhaps stored, and what is left to wait for.
 
 use super::{EmitReply, ack, storing};
 use crate::admin::Api;
-use crate::admin::error::ApiError;
-use crate::realtime::emit::{Ask, AskError, Asking, Emit};
-use crate::realtime::inbox::StoreOptions;
-
-/// An emit, and what is asked for besides.
-pub(super) struct Parsed {
-    pub(super) emit: Emit,
-    pub(super) extra: Extra,
-}
-
-/// What an emit is asked to do besides reaching who is here.
-pub(super) enum Extra {
-    /// Nothing.
-    None,
-    /// Wait for acks.
-    Ask(Ask),
-    /// Be kept in inboxes.
-    Store(StoreOptions),
-}
+use crate::admin::error::{ApiError, Code};
+use crate::realtime::inbox::STORE_WAIT;
+use crate::realtime::post::{AwaitedAcks, Message, PostError, Posted};
+use tokio::sync::oneshot;
 
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct Begun {
     reply: EmitReply,
-    asking: Option<Asking>,
+    acks: Option<AwaitedAcks>,
 }
 
 impl Begun {
     /// Sends it; with `store`, once it is on disk.
-    pub(super) async fn begin(api: &Api, Parsed { emit, extra }: Parsed) -> Result<Self, ApiError> {
-        let reply = match extra {
-            Extra::None => api.realtime.emit(&emit).await.into(),
-            Extra::Store(options) => storing::emit(api, emit, options).await?,
-            Extra::Ask(ask) => {
-                let too_many = |error: AskError| ApiError::field("ack", error);
-                let (emitted, asking) = api.realtime.ask(&emit, ask).await.map_err(too_many)?;
-                return Ok(Self { reply: emitted.into(), asking: Some(asking) });
-            }
+    pub(super) async fn begin(api: &Api, message: Message) -> Result<Self, ApiError> {
+        let posted = if waits_for_disk(&message) {
+            post_in_time(api, message).await?
+        } else {
+            api.realtime.post(message).await?
         };
-        Ok(Self { reply, asking: None })
+        let Posted { emitted, stored, acks } = posted;
+        let mut reply = EmitReply::from(emitted);
+        storing::write(stored, &mut reply);
+        Ok(Self { reply, acks })
     }
 
     /// Waits for the acks.
-    pub(super) async fn end(self) -> EmitReply {
-        let Self { reply, asking } = self;
-        let Some(asking) = asking else { return reply };
-        let outcome = asking.end().await;
+    pub(super) async fn end(self) -> Result<EmitReply, ApiError> {
+        let Self { reply, acks } = self;
+        let Some(acks) = acks else { return Ok(reply) };
+        let outcome = acks.end().await.ok_or_else(ApiError::stopping)?;
         let met = Some(outcome.is_met);
-        let (acks, missing) = ack::write(outcome);
+        let (acks, missing) = ack::write(&outcome);
         let acked = Some(acks.len());
-        EmitReply { acked, met, acks: Some(acks), missing: Some(missing), ..reply }
+        Ok(EmitReply { acked, met, acks: Some(acks), missing: Some(missing), ..reply })
+    }
+}
+
+/// Whether it is answered only when the disk has taken something.
+pub(super) fn waits_for_disk(message: &Message) -> bool {
+    message.store.is_some()
+}
+
+/// Sends it, to the end even if the disk does not take it in time, or the caller hangs up.
+async fn post_in_time(api: &Api, message: Message) -> Result<Posted, ApiError> {
+    let (done, posted) = oneshot::channel();
+    let realtime = api.realtime.clone();
+    api.tasks.spawn_to_end("admin.emit", async move {
+        // Nobody waits for the numbers any more: that is fine.
+        drop(done.send(realtime.post(message).await));
+    });
+    match tokio::time::timeout(STORE_WAIT, posted).await {
+        Ok(Ok(posted)) => Ok(posted?),
+        Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
+        Err(_) => {
+            let message = "the disk takes nothing for the moment; the event waits for it, and may \
+                           still go out: repeat it with the same `id`";
+            Err(ApiError::new(Code::Unavailable, message))
+        }
+    }
+}
+
+impl From<PostError> for ApiError {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Ask(why) => Self::field("ack", why),
+            PostError::Closed(_) => Self::stopping(),
+        }
     }
 }

@@ -1,16 +1,15 @@
 //! The part of an emit that is about the inbox.
 
 use super::{EmitReply, NAMES_MAX};
-use crate::admin::Api;
-use crate::admin::error::{ApiError, Code};
+use crate::admin::error::ApiError;
 use crate::core::inbox::Keep;
 use crate::realtime::emit::Emit;
-use crate::realtime::inbox::{KeptEmit, STORE_WAIT, StoreOptions};
-use crate::types::{CollapseKey, ItemId, Target};
+use crate::realtime::inbox::{StoreOptions, Stored};
+use crate::types::{CollapseKey, ItemId, Target, UserId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 /// Bytes of the arguments of a stored event: it is written once for each user.
@@ -46,7 +45,7 @@ impl TryFrom<String> for StoreWhen {
 
 /// Where an event is in an inbox.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StoredReply {
+pub(in crate::admin) struct StoredReply {
     /// Its place: 1, 2, 3 and so on for each user.
     #[schema(example = 7)]
     seq: u64,
@@ -131,40 +130,12 @@ fn parse_ttl(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Ap
     })
 }
 
-/// Stores and emits, to the end even if the caller hangs up.
-pub(super) async fn emit(
-    api: &Api,
-    emit: Emit,
-    options: StoreOptions,
-) -> Result<EmitReply, ApiError> {
-    let (done, kept) = oneshot::channel();
-    let realtime = api.realtime.clone();
-    api.tasks.spawn_to_end("admin.emit", async move {
-        // Nobody waits for the numbers any more: that is fine.
-        drop(done.send(realtime.emit_kept(&emit, options).await));
-    });
-    match tokio::time::timeout(STORE_WAIT, kept).await {
-        Ok(Ok(Ok(kept))) => Ok(kept.into()),
-        Ok(Ok(Err(_))) => Err(ApiError::stopping()),
-        Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
-        Err(_) => {
-            let message = "the disk takes nothing for the moment; the event waits for it, and may \
-                           still go out: repeat it with the same `id`";
-            Err(ApiError::new(Code::Unavailable, message))
+/// Tells each user's part of the answer what is in the inbox.
+pub(super) fn write(stored: BTreeMap<UserId, Stored>, reply: &mut EmitReply) {
+    for (user, it) in stored {
+        if let Some(user) = reply.users.get_mut(user.as_str()) {
+            let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);
+            user.inbox = Some(StoredReply { seq, id, duplicate });
         }
-    }
-}
-
-impl From<KeptEmit> for EmitReply {
-    fn from(kept: KeptEmit) -> Self {
-        let KeptEmit { emitted, stored } = kept;
-        let mut reply = Self::from(emitted);
-        for (user, it) in stored {
-            if let Some(user) = reply.users.get_mut(user.as_str()) {
-                let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);
-                user.inbox = Some(StoredReply { seq, id, duplicate });
-            }
-        }
-        reply
     }
 }

@@ -172,8 +172,14 @@ async fn more_than_128_emits_do_not_wait_for_one_connection() {
     assert_eq!(*why, json!([["ann", "it", "too_many_acks"]]));
     assert_eq!((&told_by["matched"], &told_by["sent"]), (&json!(1), &json!(0)));
 
-    // Callers who hang up do not wait any more.
+    // Callers who hang up can ask what came of it, so the wait goes on, to its end.
     drop(waiting);
+    let told_by = ask(&api, r#"{"timeout":"60s"}"#).await;
+    let why = &told(&told_by, &[("it", &ann)])["missing"];
+    assert_eq!(*why, json!([["ann", "it", "too_many_acks"]]));
+    tokio::time::advance(Duration::from_mins(1)).await;
+    // The waits are tasks of their own: they end when it is their turn.
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let told_by = ask(&api, r#"{"timeout":"1s"}"#).await;
     let why = &told(&told_by, &[("it", &ann)])["missing"];
     assert_eq!(*why, json!([["ann", "it", "timeout"]]));

@@ -5,15 +5,15 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{
     AdminConfig, ApiKey, AuthConfig, AuthMode, Coalesce, EndpointConfig, HistoryConfig,
-    HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, Origins, PresenceConfig,
-    RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
+    HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, MessagesConfig, Origins,
+    PresenceConfig, RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
 };
 use crate::core::frame;
 use crate::entropy;
 use crate::hooks::Dispatcher;
 use crate::metrics::Metrics;
 use crate::realtime::connect::RecoveryClaim;
-use crate::realtime::{Bounds, InboxParts, Realtime};
+use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::store::Store;
@@ -136,7 +136,9 @@ impl Fixture {
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
         let inbox =
             InboxParts { inboxes: store.inboxes(), config: inbox_config(), tasks: tasks.clone() };
-        let bounds = Bounds { limits, history: history(), namespaces, clock: clock.clone(), inbox };
+        let messages = MessageParts { config: messages_config(), tasks: tasks.clone() };
+        let (history, clock_) = (history(), clock.clone());
+        let bounds = Bounds { limits, history, namespaces, clock: clock_, inbox, messages };
         let realtime =
             Realtime::new(registry.clone(), connections.clone(), recoveries, authenticator, bounds);
         let hooks = Dispatcher::start(&hooks(), &store, &clock, &senders).unwrap();
@@ -324,6 +326,10 @@ fn limits() -> LimitsConfig {
 
 fn inbox_config() -> InboxConfig {
     InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 }
+}
+
+fn messages_config() -> MessagesConfig {
+    MessagesConfig { keep: Duration::from_hours(1), entries_max: 4, bytes_max: 10_000 }
 }
 
 fn no_recovery() -> RecoveryConfig {

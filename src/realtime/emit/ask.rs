@@ -66,19 +66,39 @@ impl std::fmt::Debug for Asking {
     }
 }
 
+/// The sockets that an emit is for, none of which was sent anything yet.
+struct Found<'a> {
+    run: Run<'a>,
+    named: Vec<Named>,
+}
+
 impl Realtime {
     /// Emits like [`Realtime::emit`] and asks every socket for an ack; [`Asking::end`] waits for these.
     pub async fn ask(&self, emit: &Emit, ask: Ask) -> Result<(Emitted, Asking), AskError> {
+        let found = self.find(emit);
+        found.check()?;
+        Ok(self.ask_found(super::fresh_id(), found, emit, ask).await)
+    }
+
+    fn find<'a>(&self, emit: &'a Emit) -> Found<'a> {
         let mut run = Run::new(emit);
         let mut named = Vec::with_capacity(emit.target.users.len());
         for Named { sockets, user } in self.named(emit) {
             let sockets = sockets.iter().filter(|it| run.matches(it)).cloned().collect();
             named.push(Named { sockets, user });
         }
-        let (matched, max) = (run.tally().matched, SOCKETS_MAX);
-        if max < matched {
-            return Err(AskError::TooMany { matched, max });
-        }
+        Found { run, named }
+    }
+
+    async fn ask_found(
+        &self,
+        emit_id: String,
+        found: Found<'_>,
+        emit: &Emit,
+        ask: Ask,
+    ) -> (Emitted, Asking) {
+        let Found { mut run, named } = found;
+        let matched = run.tally().matched;
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let name = serde_json::Value::from(emit.event.as_str()).to_string();
         let mut asking = Asking {
@@ -108,8 +128,14 @@ impl Realtime {
         }
         let tally = run.tally();
         tally.count();
-        let id = super::fresh_id();
-        Ok((Emitted { id, matched, sent: tally.sent, users }, asking))
+        (Emitted { id: emit_id, matched, sent: tally.sent, users }, asking)
+    }
+}
+
+impl Found<'_> {
+    fn check(&self) -> Result<(), AskError> {
+        let (matched, max) = (self.run.tally().matched, SOCKETS_MAX);
+        if matched <= max { Ok(()) } else { Err(AskError::TooMany { matched, max }) }
     }
 }
 

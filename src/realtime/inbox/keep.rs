@@ -79,6 +79,7 @@ impl Realtime {
         let item = NewItem {
             id: given.unwrap_or_else(|| made(id)),
             naming,
+            message: id.to_owned(),
             namespace: emit.namespace.clone(),
             event: emit.event.clone(),
             payload: emit.payload.clone(),

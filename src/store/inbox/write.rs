@@ -1,5 +1,6 @@
 //! Changing one inbox, inside a transaction. The numbers follow the rules of the core; the items are rows.
 
+use super::fate::Gone;
 use super::{Naming, NewItem, Put, Putting, Seen};
 use crate::core::inbox::{Inbox, InboxState, ReadMark};
 use crate::store::schema::{from_db, to_db};
@@ -27,9 +28,7 @@ pub(super) fn put(
     collapse(tx, user, &mut inbox, item)?;
     let seq = inbox.add(item.expires);
     insert(tx, user, seq, item)?;
-    if item.naming == Naming::Given {
-        remember(tx, user, seq, item)?;
-    }
+    remember(tx, user, seq, item)?;
     drop_excess(tx, user, &mut inbox, item.count_max)?;
     save(tx, user, &mut inbox)?;
     Ok(Some(Put { seq, is_duplicate: false, state: inbox.state }))
@@ -83,6 +82,7 @@ pub(super) fn delete(
     for (_, mark) in &gone {
         inbox.remove(*mark);
     }
+    note_gone(tx, user, &gone, Gone::Deleted)?;
     if 0 < expired + gone.len() {
         save(tx, user, &mut inbox)?;
     }
@@ -188,6 +188,7 @@ fn expire(
     for (seq, mark) in &gone {
         inbox.drop_item(*seq, *mark);
     }
+    note_gone(tx, user, &gone, Gone::Expired)?;
     let first: Option<i64> = tx
         .prepare_cached("SELECT min(expires_ms) FROM inbox WHERE user = ?1")?
         .query_row([user.as_str()], |row| row.get(0))?;
@@ -204,10 +205,11 @@ fn collapse(
     let Some(key) = &item.collapse_key else { return Ok(()) };
     let sql = "DELETE FROM inbox WHERE user = ?1 AND collapse_key = ?2 AND is_read = 0 \
                RETURNING seq, is_read";
-    for (_, mark) in take(tx, sql, params![user.as_str(), key.as_str()])? {
-        inbox.remove(mark);
+    let gone = take(tx, sql, params![user.as_str(), key.as_str()])?;
+    for (_, mark) in &gone {
+        inbox.remove(*mark);
     }
-    Ok(())
+    note_gone(tx, user, &gone, Gone::Collapsed)
 }
 
 fn drop_excess(
@@ -222,8 +224,25 @@ fn drop_excess(
     }
     let sql = "DELETE FROM inbox WHERE user = ?1 AND seq IN \
                (SELECT seq FROM inbox WHERE user = ?1 ORDER BY seq LIMIT ?2) RETURNING seq, is_read";
-    for (seq, mark) in take(tx, sql, params![user.as_str(), to_db(excess)])? {
-        inbox.drop_item(seq, mark);
+    let gone = take(tx, sql, params![user.as_str(), to_db(excess)])?;
+    for (seq, mark) in &gone {
+        inbox.drop_item(*seq, *mark);
+    }
+    note_gone(tx, user, &gone, Gone::PushedOut)
+}
+
+/// Remembers why items are not there any more, for whoever asks what became of them.
+fn note_gone(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    gone: &[(ItemSeq, ReadMark)],
+    why: Gone,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE inbox_ids SET gone = ?3, was_read = ?4 WHERE user = ?1 AND seq = ?2";
+    let mut update = tx.prepare_cached(sql)?;
+    for (seq, mark) in gone {
+        let was_read = *mark == ReadMark::Read;
+        update.execute(params![user.as_str(), to_db(seq.0), why.as_str(), was_read])?;
     }
     Ok(())
 }
@@ -270,19 +289,19 @@ fn known(tx: &Transaction<'_>, user: &UserId, item: &NewItem) -> rusqlite::Resul
     Ok(seq.map(|seq| ItemSeq(from_db(seq))))
 }
 
-/// Remembers the name of an item, and forgets those of items that would be too many by now.
+/// Remembers the name of an item, and forgets those of items that are gone and would be too many by now.
 fn remember(
     tx: &Transaction<'_>,
     user: &UserId,
     seq: ItemSeq,
     item: &NewItem,
 ) -> rusqlite::Result<()> {
-    let sql =
-        "INSERT OR REPLACE INTO inbox_ids (user, id, seq, expires_ms) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT OR REPLACE INTO inbox_ids (user, id, seq, expires_ms, message) \
+               VALUES (?1, ?2, ?3, ?4, ?5)";
     let until = to_db(item.remembered_until.0);
-    let values = params![user.as_str(), item.id.as_str(), to_db(seq.0), until];
+    let values = params![user.as_str(), item.id.as_str(), to_db(seq.0), until, item.message];
     tx.prepare_cached(sql)?.execute(values)?;
-    let sql = "DELETE FROM inbox_ids WHERE user = ?1 AND seq <= ?2";
+    let sql = "DELETE FROM inbox_ids WHERE user = ?1 AND seq <= ?2 AND gone IS NOT NULL";
     let too_old = to_db(seq.0.saturating_sub(item.count_max));
     tx.prepare_cached(sql)?.execute(params![user.as_str(), too_old])?;
     Ok(())

@@ -1,0 +1,78 @@
+//! What became of an emit, as it is told.
+
+use super::ack::{AckReply, MissingReply};
+use super::storing::StoredReply;
+use crate::admin::users::State;
+use crate::realtime::emit::{Emitted, UserEmitted};
+use crate::types::UserId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What became of an emit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::admin) struct EmitReply {
+    /// In a batch only: 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 200)]
+    pub(super) status: Option<u16>,
+    /// Names the emit, for logs and `GET /v1/messages/{id}`.
+    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    pub(super) id: String,
+    /// Sockets it was for.
+    #[schema(example = 3)]
+    pub(super) matched: usize,
+    /// Sockets whose connection took it.
+    #[schema(example = 3)]
+    pub(super) sent: usize,
+    /// The same for each user in `to.users`.
+    #[schema(value_type = BTreeMap<String, UserReply>)]
+    pub(super) users: BTreeMap<String, UserReply>,
+    /// With `ack` only: sockets that acked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 2)]
+    pub(super) acked: Option<usize>,
+    /// With `ack` only: whether what was needed came. Where the event was for nobody, it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
+    pub(super) met: Option<bool>,
+    /// With `ack` only: who acked, and what they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<AckReply>, nullable = false)]
+    pub(super) acks: Option<Vec<AckReply>>,
+    /// With `ack` only: who did not, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<MissingReply>, nullable = false)]
+    pub(super) missing: Option<Vec<MissingReply>>,
+}
+
+/// What became of an emit for one user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UserReply {
+    /// The user's state at that moment.
+    state: State,
+    /// Sockets of the user it was for.
+    #[schema(example = 2)]
+    matched: usize,
+    /// Sockets of the user whose connection took it.
+    #[schema(example = 2)]
+    sent: usize,
+    /// Where it is in the user's inbox, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) inbox: Option<StoredReply>,
+}
+
+impl From<Emitted> for EmitReply {
+    fn from(emitted: Emitted) -> Self {
+        let Emitted { id, matched, sent, users } = emitted;
+        let reply = |(user, it): (UserId, UserEmitted)| {
+            let (state, _) = State::of(it.status);
+            let reply = UserReply { state, matched: it.matched, sent: it.sent, inbox: None };
+            (user.as_str().to_owned(), reply)
+        };
+        let users = users.into_iter().map(reply).collect();
+        let (acked, met, acks, missing) = (None, None, None, None);
+        Self { status: None, id, matched, sent, users, acked, met, acks, missing }
+    }
+}

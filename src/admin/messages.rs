@@ -1,0 +1,147 @@
+//! Did it arrive? What became of a message, asked afterwards.
+
+use super::Api;
+use super::emit::ack::{self, AckReply, MissingReply};
+use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
+use super::extract::Segment;
+use super::keys::{May, Read};
+use super::time::Time;
+use crate::realtime::post::{AskedMessage, Fate};
+use crate::store::{Placed, PlacedState};
+use crate::types::ItemId;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What became of a message.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MessageReply {
+    /// What was asked for: the `id` of an emit, or the `id` that its sender gave.
+    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    id: String,
+    /// Its acks, if it asked for them and they are remembered (`[messages]`; not over a restart).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ack: Option<AskedReply>,
+    /// Where it is or was in the inboxes of users; at most 1000 of them, by name.
+    #[schema(value_type = BTreeMap<String, PlacedReply>)]
+    inbox: BTreeMap<String, PlacedReply>,
+}
+
+/// What came of asking for acks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AskedReply {
+    /// `under_way`: they are waited for. `ended`: no more are.
+    #[schema(value_type = AskedState)]
+    state: AskedState,
+    /// When it was emitted.
+    emitted_at: Time,
+    /// Sockets it was for.
+    #[schema(example = 3)]
+    matched: usize,
+    /// Sockets whose connection took it.
+    #[schema(example = 3)]
+    sent: usize,
+    /// Sockets that acked; absent while it is under way, as is all that follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 2)]
+    acked: Option<usize>,
+    /// Whether what was needed came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
+    met: Option<bool>,
+    /// Who acked, and what they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<AckReply>, nullable = false)]
+    acks: Option<Vec<AckReply>>,
+    /// Who did not, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<MissingReply>, nullable = false)]
+    missing: Option<Vec<MissingReply>>,
+}
+
+/// Whether acks are waited for.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum AskedState {
+    UnderWay,
+    Ended,
+}
+
+/// Where a message is or was in the inbox of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PlacedReply {
+    /// Its place.
+    #[schema(example = 7)]
+    seq: u64,
+    /// Its name there: the one given, or that of the emit.
+    #[schema(example = "order-7-paid")]
+    id: String,
+    /// The emit that stored it; absent if that was before this was written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    message: Option<String>,
+    /// `unread` and `read`: it is there. Gone are `deleted`, `collapsed` (a newer one with the same `collapse_key` took
+    /// its place), `expired`, `pushed_out` (of too many the oldest), `unknown` (before reasons were written down).
+    #[schema(example = "read")]
+    state: &'static str,
+    /// Whether the user has seen it, or had before it went.
+    read: bool,
+}
+
+impl From<Placed> for PlacedReply {
+    fn from(placed: Placed) -> Self {
+        let Placed { user: _, message, seq, id, state, is_read } = placed;
+        let state = match state {
+            PlacedState::There if is_read => "read",
+            PlacedState::There => "unread",
+            PlacedState::Gone(why) => why.as_str(),
+        };
+        let message = Some(message).filter(|it| !it.is_empty());
+        Self { seq: seq.0, id, message, state, read: is_read }
+    }
+}
+
+impl From<AskedMessage> for AskedReply {
+    fn from(asked: AskedMessage) -> Self {
+        let AskedMessage { at, matched, sent, outcome } = asked;
+        let state = if outcome.is_some() { AskedState::Ended } else { AskedState::UnderWay };
+        let met = outcome.as_ref().map(|it| it.is_met);
+        let (acks, missing) = outcome.map(|it| ack::write(&it)).unzip();
+        let acked = acks.as_ref().map(Vec::len);
+        Self { state, emitted_at: Time(at), matched, sent, acked, met, acks, missing }
+    }
+}
+
+/// Did it arrive?
+///
+/// What became of an emit with `store` (in the inbox of each user; over restarts, as long as the inboxes know it) or with
+/// `ack` (who acked and who did not, for `messages.keep`, in memory), also while acks are waited for, and after the caller
+/// of the emit hung up. Asked for by the `id` in the answer, or by the `id` that the sender gave.
+#[utoipa::path(
+    get, path = "/v1/messages/{id}", tag = "events", operation_id = "get_message",
+    params(("id" = String, Path, description = "The `id` of an emit, or the one its sender gave, percent-encoded")),
+    responses(
+        (status = 200, description = "What is known of it", body = MessageReply),
+        (status = 404, description = "`not_found`: nothing is known of it; the message says why that may be", body = ErrorBody),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn get(
+    _: May<Read>,
+    State(api): State<Api>,
+    id: Segment,
+) -> Result<Json<MessageReply>, ApiError> {
+    let id = id.parse("id", ItemId::parse)?;
+    let Some(Fate { asked, placed }) = api.realtime.fate(id.as_str()).await? else {
+        let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
+                       `messages.keep` and until a restart, stored events while the inboxes know their names; a repeat \
+                       of a stored emit is known by the `id` its sender gave";
+        return Err(ApiError::new(Code::NotFound, message));
+    };
+    let inbox = placed.into_iter().map(|it| (it.user.as_str().to_owned(), it.into())).collect();
+    Ok(Json(MessageReply { id: id.as_str().to_owned(), ack: asked.map(Into::into), inbox }))
+}

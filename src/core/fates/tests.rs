@@ -1,0 +1,70 @@
+use super::{FateLimits, Fates};
+use crate::types::Timestamp;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const LIMITS: FateLimits =
+    FateLimits { keep: Duration::from_secs(10), entries_max: 3, bytes_max: 100 };
+
+#[derive(Debug, Clone)]
+enum Step {
+    Begin(u8, usize),
+    Update(u8, usize),
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u8..6, 0_usize..60).prop_map(|(id, len)| Step::Begin(id, len)),
+        (0_u8..6, 0_usize..120).prop_map(|(id, len)| Step::Update(id, len)),
+        (0_u64..6000).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_remembered_is_the_newest_that_fits(steps in prop::collection::vec(step(), 1..60)) {
+        let mut fates = Fates::new(LIMITS);
+        // Oldest first: id, bytes with the id, when it began.
+        let mut model: Vec<(u8, usize, u64)> = Vec::new();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Begin(id, len) => {
+                    fates.begin(&id.to_string(), len, len, Timestamp(now));
+                    model.retain(|(.., began)| now - began < 10_000);
+                    if model.iter().all(|(it, ..)| *it != id) {
+                        model.push((id, len + 1, now));
+                        if 3 < model.len() {
+                            model.remove(0);
+                        }
+                    }
+                }
+                Step::Update(id, len) => {
+                    fates.update(&id.to_string(), len, |value| *value = len);
+                    if let Some(it) = model.iter_mut().find(|(it, ..)| *it == id) {
+                        it.1 = len + 1;
+                    }
+                }
+                Step::Pass(ms) => now += ms,
+            }
+            while 100 < model.iter().map(|(_, bytes, _)| bytes).sum::<usize>() {
+                model.remove(0);
+            }
+            for id in 0..6 {
+                let known = model.iter().find(|(it, _, began)| *it == id && now - began < 10_000);
+                let known = known.map(|(_, bytes, _)| bytes - 1);
+                prop_assert_eq!(fates.get(&id.to_string(), Timestamp(now)).copied(), known);
+            }
+            model.retain(|(.., began)| now - began < 10_000);
+            prop_assert_eq!(fates.len(), model.len());
+        }
+    }
+}
+
+#[test]
+fn zero_remembers_nothing() {
+    let mut fates = Fates::new(FateLimits { entries_max: 0, ..LIMITS });
+    fates.begin("a", (), 1, Timestamp(0));
+    assert!(fates.is_empty());
+}

@@ -1,0 +1,157 @@
+//! A message: an event, what its sender wants to be done besides, and what became of it.
+//!
+//! The wait for acks is a task of its own: it goes on when the sender does not wait any more, and its end is remembered
+//! for whoever asks.
+
+use super::Realtime;
+use super::emit::{Ask, AskError, Asking, Emit, Emitted};
+use super::inbox::{InboxError, StoreOptions, Stored, in_time};
+use crate::core::ack_reader::HeardAck;
+use crate::core::acks::Outcome;
+use crate::store::{Closed, Placed};
+use crate::types::{UserId, WallMs};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// Bytes that one socket takes in what is remembered, beside its user and what it said.
+const SOCKET_BYTES: usize = 128;
+
+/// What the sockets of an emit said, and who said nothing.
+pub type AckOutcome = Arc<Outcome<HeardAck>>;
+
+/// An event, and what its sender wants besides.
+#[derive(Debug)]
+pub struct Message {
+    /// The event and who it is for.
+    pub emit: Emit,
+    /// Whether and how it is put into inboxes.
+    pub store: Option<StoreOptions>,
+    /// Whether and how acks are waited for.
+    pub ask: Option<Ask>,
+}
+
+/// A message that is on its way.
+#[derive(Debug)]
+pub struct Posted {
+    /// What became of it live.
+    pub emitted: Emitted,
+    /// The users who have it in their inbox.
+    pub stored: BTreeMap<UserId, Stored>,
+    /// The acks, if they were asked for.
+    pub acks: Option<AwaitedAcks>,
+}
+
+/// Acks that somebody waits for.
+#[derive(Debug)]
+pub struct AwaitedAcks(oneshot::Receiver<AckOutcome>);
+
+impl AwaitedAcks {
+    /// Waits until the wait is over; `None` if the server stops before.
+    pub async fn end(self) -> Option<AckOutcome> {
+        self.0.await.ok()
+    }
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Error)]
+pub enum PostError {
+    /// It asks too many for acks.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The server is stopping. Some may have it already.
+    #[error("the server is stopping")]
+    Closed(#[from] Closed),
+}
+
+/// What is remembered of a message that asked for acks.
+#[derive(Debug, Clone)]
+pub struct AskedMessage {
+    /// When it was emitted.
+    pub at: WallMs,
+    /// Sockets it was for.
+    pub matched: usize,
+    /// Sockets whose connection took it.
+    pub sent: usize,
+    /// How the wait for acks ended; `None` while it goes on.
+    pub outcome: Option<AckOutcome>,
+}
+
+/// What is known of a message.
+#[derive(Debug, Clone)]
+pub struct Fate {
+    /// Its acks, if it asked for them not too long ago.
+    pub asked: Option<AskedMessage>,
+    /// Where it is or was in inboxes.
+    pub placed: Vec<Placed>,
+}
+
+impl Realtime {
+    /// Sends a message: into the inboxes first, then to who is here; then somebody waits for the acks.
+    pub async fn post(&self, message: Message) -> Result<Posted, PostError> {
+        let Message { emit, store, ask } = message;
+        let (emitted, stored, asking) = match (store, ask) {
+            (None, None) => (self.emit(&emit).await, BTreeMap::new(), None),
+            (None, Some(ask)) => {
+                let (emitted, asking) = self.ask(&emit, ask).await?;
+                (emitted, BTreeMap::new(), Some(asking))
+            }
+            (Some(options), _) => {
+                let kept = self.emit_kept(&emit, options).await?;
+                (kept.emitted, kept.stored, None)
+            }
+        };
+        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking));
+        Ok(Posted { emitted, stored, acks })
+    }
+
+    /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
+    pub async fn fate(&self, id: &str) -> Result<Option<Fate>, InboxError> {
+        let placed = in_time(self.inbox.inboxes.fate(id, self.clock.wall())).await?;
+        // The sender's own name stands for one emit only if no other used it.
+        let mut messages = placed.iter().map(|it| it.message.as_str());
+        let own = messages.next().filter(|first| messages.all(|it| it == *first));
+        let asked = self.fate_of_acks(id).or_else(|| self.fate_of_acks(own?));
+        let is_known = asked.is_some() || !placed.is_empty();
+        Ok(is_known.then_some(Fate { asked, placed }))
+    }
+
+    /// What is remembered of an emit that asked for acks.
+    pub fn fate_of_acks(&self, id: &str) -> Option<AskedMessage> {
+        self.messages.known.lock().get(id, self.clock.now()).cloned()
+    }
+
+    fn wait_for_acks(&self, emitted: &Emitted, asking: Asking) -> AwaitedAcks {
+        let Emitted { id, matched, sent, .. } = emitted;
+        let (id, at) = (id.clone(), self.clock.wall());
+        let asked = AskedMessage { at, matched: *matched, sent: *sent, outcome: None };
+        self.messages.known.lock().begin(&id, asked, SOCKET_BYTES, self.clock.now());
+        let (done, outcome) = oneshot::channel();
+        let messages = Arc::clone(&self.messages);
+        self.messages.tasks.spawn_to_end("emit.acks", async move {
+            let outcome = Arc::new(asking.end().await);
+            messages.known.lock().update(&id, len(&outcome), |asked| {
+                asked.outcome = Some(Arc::clone(&outcome));
+            });
+            // Nobody waits any more: it is remembered for whoever asks.
+            drop(done.send(outcome));
+        });
+        AwaitedAcks(outcome)
+    }
+}
+
+/// About as many bytes as it takes.
+fn len(outcome: &Outcome<HeardAck>) -> usize {
+    let acks = outcome.acks.iter().map(|it| {
+        let said = it.answer.as_ref();
+        let buffers = said.map_or(0, |said| said.buffers.iter().map(Bytes::len).sum());
+        SOCKET_BYTES
+            + it.user.as_str().len()
+            + said.map_or(0, |said| said.args.get().len())
+            + buffers
+    });
+    let missing = outcome.missing.iter().map(|it| SOCKET_BYTES + it.user.as_str().len());
+    SOCKET_BYTES + acks.sum::<usize>() + missing.sum::<usize>()
+}
