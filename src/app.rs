@@ -213,7 +213,11 @@ impl Parts {
                 config: config.inbox,
                 tasks: self.presence_tasks.clone(),
             },
-            messages: MessageParts { config: config.messages, tasks: self.ack_tasks.clone() },
+            messages: MessageParts {
+                config: config.messages,
+                tasks: self.ack_tasks.clone(),
+                store: self.store.clone(),
+            },
         };
         let (registry, connections) = (self.registry.clone(), self.connections.clone());
         let recoveries = self.recoveries.clone();

@@ -22,7 +22,7 @@ use crate::core::fates::{FateLimits, Fates};
 use crate::core::history::{History, HistoryLimits};
 use crate::recovery::Recoveries;
 use crate::registry::{Registry, Socket};
-use crate::store::Inboxes;
+use crate::store::{Inboxes, Store};
 use crate::tasks::Tasks;
 use crate::types::Namespace;
 use crate::wire::{Connections, Pump};
@@ -56,6 +56,7 @@ pub struct Realtime {
 struct Messages {
     known: Mutex<Fates<AskedMessage>>,
     tasks: Tasks,
+    store: Store,
 }
 
 impl Realtime {
@@ -71,8 +72,8 @@ impl Realtime {
         let Bounds { limits, history, namespaces, clock, inbox, messages } = bounds;
         let HistoryConfig { per_user, total, keep } = history;
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
-        let MessageParts { config: MessagesConfig { keep, entries_max, bytes_max }, tasks } =
-            messages;
+        let MessageParts { config, tasks, store } = messages;
+        let MessagesConfig { keep, entries_max, bytes_max } = config;
         let known = Mutex::new(Fates::new(FateLimits { keep, entries_max, bytes_max }));
         Self {
             registry,
@@ -86,7 +87,7 @@ impl Realtime {
             history,
             asked: Arc::default(),
             inbox: Arc::new(inbox),
-            messages: Arc::new(Messages { known, tasks }),
+            messages: Arc::new(Messages { known, tasks, store }),
         }
     }
 
@@ -136,4 +137,6 @@ pub struct MessageParts {
     pub config: MessagesConfig,
     /// Acks are waited for here.
     pub tasks: Tasks,
+    /// Takes the news of those that did not arrive.
+    pub store: Store,
 }

@@ -26,6 +26,7 @@ mod settle;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod undelivered;
 mod writer;
 
 pub use deliveries::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Payload};
@@ -38,6 +39,7 @@ pub use inbox::{
 pub use replay::{DeadRange, Replayed};
 pub use settle::{Next, Settlement};
 pub use shared::EndpointId;
+pub use undelivered::NoHook;
 
 use crate::config::{HooksConfig, StoreConfig};
 use crate::core::delivery::DeliveryId;
@@ -60,6 +62,7 @@ pub struct Store {
     commands: mpsc::Sender<Command>,
     readers: Arc<Readers>,
     shared: Arc<Shared>,
+    outbox: Arc<undelivered::Outbox>,
 }
 
 /// What an earlier life left behind.
@@ -109,12 +112,13 @@ impl Store {
         let shared = Arc::new(shared);
         let (commands, queue) = mpsc::channel(QUEUE);
         let rules = record::Rules::new(hooks, &shared);
+        let outbox = Arc::new(undelivered::Outbox::new(hooks, &shared));
         let shared_too = Arc::clone(&shared);
         let tidying = writer::Tidying::new(config.keep_events, hooks.retry_for, &shared);
         let writer = writer::Writer::new(db, lock, rules, shared_too, tidying);
         writer.start(queue).map_err(OpenError::Thread)?;
         let readers = Arc::new(Readers::new(&config.data_dir));
-        Ok((Self { commands, readers, shared }, recovered))
+        Ok((Self { commands, readers, shared, outbox }, recovered))
     }
 
     /// Waits for room for one change; while the disk fails this waits, so nothing is accepted that cannot be kept.

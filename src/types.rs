@@ -14,6 +14,7 @@ mod socket;
 mod target;
 mod text;
 mod time;
+mod undelivered;
 mod user;
 
 pub use change::{Change, ChangeKind};
@@ -30,4 +31,5 @@ pub use socket::{SocketId, SocketIdError};
 pub use target::{Except, Target};
 pub use text::TextError;
 pub use time::{Moment, Seq, Timestamp, WallMs};
+pub use undelivered::{Undelivered, WhyUndelivered};
 pub use user::{UserId, UserIdError};

@@ -45,7 +45,7 @@ pub(super) struct DeliveryView {
     /// The event's place among the user's changes.
     #[schema(example = 1_785_577_260_000_000_u64)]
     seq: u64,
-    /// `user.online` or `user.offline`.
+    /// `user.online`, `user.offline` or `message.undelivered`.
     #[serde(rename = "type")]
     #[schema(example = "user.offline")]
     hook_type: String,

@@ -13,7 +13,7 @@ use super::json::{Object, present};
 use super::keys::{self, May};
 use crate::core::binary;
 use crate::realtime::emit::Emit;
-use crate::realtime::post::Message;
+use crate::realtime::post::{Message, WhenUndelivered};
 use crate::types::{
     DeviceId, EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId,
 };
@@ -84,6 +84,26 @@ pub(super) struct EmitRequest {
     #[serde(default)]
     #[schema(example = "order-7-paid")]
     id: Option<String>,
+    /// What happens with each user whom it does not reach; only with `to.users` alone. Absent: nothing but the answer.
+    #[serde(default)]
+    #[schema(value_type = UndeliveredThen)]
+    undelivered: Option<UndeliveredThen>,
+}
+
+/// What happens with each user whom an emit does not reach.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", try_from = "String")]
+enum UndeliveredThen {
+    /// A hook `message.undelivered` is sent to the endpoints that want it.
+    Hook,
+}
+
+impl TryFrom<String> for UndeliveredThen {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text == "hook" { Ok(Self::Hook) } else { Err("must be `hook`") }
+    }
 }
 
 /// Who gets an event: the union of the lists, each socket once.
@@ -143,7 +163,7 @@ pub(super) struct Left {
         (status = 200, description = "Emitted; for how many, the numbers say", body = EmitReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
         (status = 422, description = "`reserved_event`: the event may not be emitted", body = ErrorBody),
-        (status = 503, description = "`unavailable`: with `store`, the disk takes nothing: repeat it with the same `id`; or too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
+        (status = 503, description = "`unavailable`: with `store` or `undelivered`, the disk takes nothing: repeat it with the same `id`; or too many hooks wait; or too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
         BodyFailures, KeyFailures, IdempotencyFailures,
     ),
     security(("bearer" = ["emit"])),
@@ -186,6 +206,7 @@ impl EmitRequest {
             ttl,
             collapse_key,
             id,
+            undelivered,
         } = self;
         let namespaces = api.realtime.namespaces();
         let (Object(to), Object(except)) = (to, except);
@@ -216,7 +237,11 @@ impl EmitRequest {
             let field = if ask.is_some() { "ack" } else { "binary" };
             return Err(ApiError::field(field, "cannot be combined with `store` yet"));
         }
-        Ok(Message { emit, store, ask })
+        let undelivered = match undelivered {
+            None => WhenUndelivered::Nothing,
+            Some(UndeliveredThen::Hook) => storing::check_hook(api, &emit.target)?,
+        };
+        Ok(Message { emit, store, ask, undelivered })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pulling presence: the same events as the hooks, in the order in which they were recorded.
+//! Pulling events: the same as the hooks, in the order in which they were recorded.
 
 use super::Api;
 use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
@@ -25,16 +25,16 @@ pub(super) struct EventList {
     gap: bool,
 }
 
-/// One presence change.
+/// One presence change, or one message that did not reach a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EventItem {
     /// Its place in the log.
     #[schema(example = 1043)]
     id: u64,
-    /// The `webhook-id` that the hook of the same change has.
+    /// The `webhook-id` that its hook has.
     #[schema(example = "pr_Rb1HkW0jQZq9xQ2mB4dY5w_1785577260000000")]
     webhook_id: String,
-    /// The body that the hook of the same change has: `type`, `timestamp`, `data`.
+    /// The body that its hook has: `type`, `timestamp`, `data`.
     #[schema(value_type = serde_json::Value)]
     body: Box<RawValue>,
 }
@@ -43,8 +43,8 @@ impl TryFrom<Event> for EventItem {
     type Error = ApiError;
 
     fn try_from(event: Event) -> Result<Self, ApiError> {
-        let Event { id, user, seq, body, .. } = event;
-        let webhook_id = hook_body::webhook_id(&user, seq);
+        let Event { id, user, seq, hook_type, body, .. } = event;
+        let webhook_id = hook_body::id_of(&hook_type, &user, seq);
         Ok(Self { id, webhook_id, body: stored_json(body)? })
     }
 }
@@ -57,8 +57,8 @@ pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
 
 /// Pull events
 ///
-/// `user.online` and `user.offline` after a place in the log, the same as the hooks tell. Remember `next` and ask
-/// again; `seq` in `data` orders the changes of one user.
+/// `user.online`, `user.offline` and `message.undelivered` after a place in the log, the same as the hooks tell. Remember
+/// `next` and ask again; `seq` in `data` orders the presence changes of one user. Skip types that you do not know.
 #[utoipa::path(
     get, path = "/v1/events", tag = "hooks", operation_id = "list_events",
     params(

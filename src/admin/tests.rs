@@ -14,3 +14,4 @@ mod people;
 mod readme;
 mod requests;
 mod schema;
+mod undelivered;

@@ -277,7 +277,7 @@ fn several_hook_secrets_stand_in_a_file_one_a_line() {
     assert_eq!(endpoint.name, "default");
     assert_eq!(endpoint.secrets[0].expose(), b"0123456789abcdef01234567");
     assert_eq!(endpoint.secrets[1].expose(), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    assert_eq!(endpoint.events, HOOK_TYPES);
+    assert_eq!(endpoint.events, ["user.online", "user.offline"]);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! What a presence change looks like on the wire: body and id of its hook.
+//! What a presence change, or a message that did not arrive, looks like on the wire: body and id of its hook.
 //!
-//! The body is rendered once, when the change is recorded, so every retry sends the same bytes.
+//! The body is rendered once, when the news is recorded, so every retry sends the same bytes.
 
 #[cfg(test)]
 mod tests;
 
-use crate::types::{Change, ChangeKind, Seq, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Seq, Undelivered, UserId, WallMs};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,6 +37,25 @@ pub fn render(change: &Change) -> String {
     )
 }
 
+/// The JSON body of a message that did not reach a user:
+/// `{"type":"message.undelivered","timestamp":"…","data":{"user","id","event","namespace","why","matched","inbox","args"}}`;
+/// the last two only if there are any.
+pub fn render_undelivered(it: &Undelivered) -> String {
+    let (hook_type, at) = (Undelivered::HOOK_TYPE, rfc3339(it.at));
+    let (user, id, event) =
+        (quoted(it.user.as_str()), quoted(&it.message), quoted(it.event.as_str()));
+    let (namespace, why, matched) = (quoted(it.namespace.as_str()), it.why.as_str(), it.matched);
+    let inbox = it
+        .inbox
+        .as_ref()
+        .map(|(seq, id)| format!(r#","inbox":{{"seq":{},"id":{}}}"#, seq.0, quoted(id.as_str())));
+    let args = it.args.as_ref().map(|args| format!(r#","args":{args}"#));
+    let (inbox, args) = (inbox.unwrap_or_default(), args.unwrap_or_default());
+    format!(
+        r#"{{"type":"{hook_type}","timestamp":"{at}","data":{{"user":{user},"id":{id},"event":{event},"namespace":{namespace},"why":"{why}","matched":{matched}{inbox}{args}}}}}"#
+    )
+}
+
 /// The body with `"coalesced":n` in its `data`: `replaced` older events of the user were never sent. Unchanged for 0.
 pub fn with_coalesced(body: &str, replaced: u64) -> String {
     match body.strip_suffix("}}") {
@@ -63,6 +82,15 @@ pub fn batch(events: &[(String, String)]) -> String {
 /// computed over parts that are separated by dots.
 pub fn webhook_id(user: &UserId, seq: Seq) -> String {
     format!("pr_{}_{}", hash(user.as_str().as_bytes()), seq.0)
+}
+
+/// The `webhook-id` of an event of any type: that of a change, or `ms_<hash of the user>_<seq>`.
+pub fn id_of(hook_type: &str, user: &UserId, seq: Seq) -> String {
+    if hook_type == Undelivered::HOOK_TYPE {
+        format!("ms_{}_{}", hash(user.as_str().as_bytes()), seq.0)
+    } else {
+        webhook_id(user, seq)
+    }
 }
 
 /// The `webhook-id` of a batch: `ba_<hash of the ids in it>`.

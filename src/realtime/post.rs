@@ -3,9 +3,11 @@
 //! The wait for acks is a task of its own: it goes on when the sender does not wait any more, and its end is remembered
 //! for whoever asks.
 
+mod undelivered;
+
 use super::Realtime;
 use super::emit::{Ask, AskError, Asking, Emit, Emitted};
-use super::inbox::{InboxError, StoreOptions, Stored, in_time};
+use super::inbox::{InboxError, STORE_WAIT, StoreOptions, Stored, in_time};
 use crate::core::ack_reader::HeardAck;
 use crate::core::acks::Outcome;
 use crate::store::{Closed, Placed};
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
+use undelivered::Report;
 
 /// Bytes that one socket takes in what is remembered, beside its user and what it said.
 const SOCKET_BYTES: usize = 128;
@@ -31,6 +34,17 @@ pub struct Message {
     pub store: Option<StoreOptions>,
     /// Whether and how acks are waited for.
     pub ask: Option<Ask>,
+    /// What happens with users whom it does not reach; only with users as targets.
+    pub undelivered: WhenUndelivered,
+}
+
+/// What happens with users whom a message does not reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUndelivered {
+    /// Nothing but what the answer says.
+    Nothing,
+    /// The backend is told by a hook.
+    Hook,
 }
 
 /// A message that is on its way.
@@ -46,12 +60,12 @@ pub struct Posted {
 
 /// Acks that somebody waits for.
 #[derive(Debug)]
-pub struct AwaitedAcks(oneshot::Receiver<AckOutcome>);
+pub struct AwaitedAcks(oneshot::Receiver<Result<AckOutcome, InboxError>>);
 
 impl AwaitedAcks {
-    /// Waits until the wait is over; `None` if the server stops before.
-    pub async fn end(self) -> Option<AckOutcome> {
-        self.0.await.ok()
+    /// Waits until the wait is over, and who did not ack is told to the backend if that was asked for.
+    pub async fn end(self) -> Result<AckOutcome, InboxError> {
+        self.0.await.unwrap_or(Err(InboxError::Closed))
     }
 }
 
@@ -91,7 +105,7 @@ pub struct Fate {
 impl Realtime {
     /// Sends a message: into the inboxes first, then to who is here; then somebody waits for the acks.
     pub async fn post(&self, message: Message) -> Result<Posted, PostError> {
-        let Message { emit, store, ask } = message;
+        let Message { emit, store, ask, undelivered } = message;
         let (emitted, stored, asking) = match (store, ask) {
             (None, None) => (self.emit(&emit).await, BTreeMap::new(), None),
             (None, Some(ask)) => {
@@ -103,7 +117,15 @@ impl Realtime {
                 (kept.emitted, kept.stored, None)
             }
         };
-        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking));
+        let report = (undelivered == WhenUndelivered::Hook)
+            .then(|| Arc::new(Report::new(self, &emit, &emitted, &stored)));
+        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking, report.clone()));
+        if let Some(report) = report {
+            report.offline().await?;
+            if acks.is_none() {
+                report.not_sent().await?;
+            }
+        }
         Ok(Posted { emitted, stored, acks })
     }
 
@@ -123,7 +145,12 @@ impl Realtime {
         self.messages.known.lock().get(id, self.clock.now()).cloned()
     }
 
-    fn wait_for_acks(&self, emitted: &Emitted, asking: Asking) -> AwaitedAcks {
+    fn wait_for_acks(
+        &self,
+        emitted: &Emitted,
+        asking: Asking,
+        report: Option<Arc<Report>>,
+    ) -> AwaitedAcks {
         let Emitted { id, matched, sent, .. } = emitted;
         let (id, at) = (id.clone(), self.clock.wall());
         let asked = AskedMessage { at, matched: *matched, sent: *sent, outcome: None };
@@ -135,8 +162,22 @@ impl Realtime {
             messages.known.lock().update(&id, len(&outcome), |asked| {
                 asked.outcome = Some(Arc::clone(&outcome));
             });
-            // Nobody waits any more: it is remembered for whoever asks.
-            drop(done.send(outcome));
+            let Some(report) = report else {
+                // Nobody waits any more: it is remembered for whoever asks.
+                drop(done.send(Ok(outcome)));
+                return;
+            };
+            let silent = Arc::clone(&outcome);
+            let told = report.no_ack(&silent);
+            tokio::pin!(told);
+            // Who waits for the answer does not wait for a disk that takes nothing; the hooks do.
+            if let Ok(told) = tokio::time::timeout(STORE_WAIT, &mut told).await {
+                drop(done.send(told.map(|()| outcome).map_err(Into::into)));
+            } else {
+                drop(done.send(Err(InboxError::Waiting)));
+                // Fails only when the store is closed, which the log tells.
+                let _closed = told.await;
+            }
         });
         AwaitedAcks(outcome)
     }

@@ -74,6 +74,7 @@ impl Server {
                     bytes_max: 10_000,
                 },
                 tasks: tasks.clone(),
+                store: store.clone(),
             },
         };
         let recoveries =

@@ -35,7 +35,7 @@ pub struct Delivery {
     pub user: UserId,
     /// The event's place among the user's changes.
     pub seq: Seq,
-    /// `user.online` or `user.offline`.
+    /// `user.online`, `user.offline` or `message.undelivered`.
     pub hook_type: String,
     /// How far it is.
     pub state: DeliveryState,
@@ -271,7 +271,7 @@ fn page(
 }
 
 fn read_payloads(db: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<Payload>> {
-    let sql = "SELECT e.user, e.seq, e.body, d.coalesced FROM deliveries d JOIN events e ON e.id = d.event \
+    let sql = "SELECT e.user, e.seq, e.body, d.coalesced, e.type FROM deliveries d JOIN events e ON e.id = d.event \
                WHERE d.id = ?1 AND d.state = 'pending'";
     let mut query = db.prepare_cached(sql)?;
     let mut payloads = Vec::with_capacity(ids.len());
@@ -279,10 +279,10 @@ fn read_payloads(db: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<Pa
         let mut rows = query.query([to_db(id.0)])?;
         let Some(row) = rows.next()? else { continue };
         let Ok(user) = UserId::parse(row.get_ref(0)?.as_str()?) else { continue };
-        let body = row.get_ref(2)?.as_str()?;
+        let (body, hook_type) = (row.get_ref(2)?.as_str()?, row.get_ref(4)?.as_str()?);
         payloads.push(Payload {
             id: *id,
-            webhook_id: hook_body::webhook_id(&user, Seq(from_db(row.get(1)?))),
+            webhook_id: hook_body::id_of(hook_type, &user, Seq(from_db(row.get(1)?))),
             body: hook_body::with_coalesced(body, from_db(row.get(3)?)),
         });
     }
@@ -303,7 +303,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Option<Delivery>> {
     Ok(Some(Delivery {
         id: DeliveryId(from_db(row.get(0)?)),
         endpoint: row.get(1)?,
-        webhook_id: hook_body::webhook_id(&user, seq),
+        webhook_id: hook_body::id_of(row.get_ref(4)?.as_str()?, &user, seq),
         user,
         seq,
         hook_type: row.get(4)?,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 /// Events in one answer, at most.
 const LIMIT_MAX: u32 = 1000;
 
-/// One presence change as it was recorded.
+/// One presence change, or message that did not arrive, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the log: later commits have higher ids.
@@ -17,9 +17,9 @@ pub struct Event {
     pub user: UserId,
     /// Its place among the user's changes.
     pub seq: Seq,
-    /// The session it opens or closes.
+    /// The session it opens or closes; zero for a message.
     pub session: Seq,
-    /// `user.online` or `user.offline`.
+    /// `user.online`, `user.offline` or `message.undelivered`.
     pub hook_type: String,
     /// When it was decided.
     pub created: WallMs,

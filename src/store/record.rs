@@ -1,5 +1,7 @@
 //! Writing a presence change: presence, event and deliveries in one go.
 
+mod undelivered;
+
 use super::schema::{set_meta, to_db};
 use super::shared::{EndpointId, Shared};
 use super::writer::Batch;
@@ -137,7 +139,9 @@ fn replace_older(
     batch: &mut Batch,
 ) -> rusqlite::Result<i64> {
     let sql = "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?3 \
-               WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' RETURNING coalesced + 1";
+               WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' AND EXISTS \
+               (SELECT 1 FROM events WHERE id = deliveries.event AND type <> 'message.undelivered') \
+               RETURNING coalesced + 1";
     let mut update = tx.prepare_cached(sql)?;
     let at = to_db(change.at.0);
     let counts = update.query_map(params![endpoint.0, change.user.as_str(), at], |r| r.get(0))?;

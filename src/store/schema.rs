@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `meta` | `alive_at` (ms), `last_seq`, `pruned` (highest event id that was deleted) |
 //! | `presence` | users who are online: session and since when |
-//! | `events` | every presence change, in the order of commit; `closed_ms`: when the last socket closed |
+//! | `events` | every presence change and undelivered message, in the order of commit; `closed_ms`: when the last socket closed |
 //! | `endpoints` | names of receivers, and the number that stands for each |
 //! | `deliveries` | each event for each endpoint that wants it; `state` is pending, delivered, dead or replaced; `since_ms` is where its time to be retried begins |
 //! | `inbox_head` | the numbers of each user's inbox; stays when the inbox is empty, because numbers are never given twice |

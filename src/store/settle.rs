@@ -99,7 +99,8 @@ fn deliver(
     } else {
         let sql = "UPDATE deliveries SET coalesced = max(0, coalesced - 1 - ?4) WHERE id = \
                    (SELECT min(id) FROM deliveries \
-                    WHERE endpoint = ?1 AND user = ?2 AND ?3 < id AND state = 'pending')";
+                    WHERE endpoint = ?1 AND user = ?2 AND ?3 < id AND state = 'pending' \
+                    AND 0 < coalesced)";
         let newer = params![endpoint.0, user.as_str(), row, coalesced];
         tx.prepare_cached(sql)?.execute(newer)?;
     }

@@ -3,6 +3,7 @@
 mod fates;
 mod hooks;
 mod inbox;
+mod undelivered;
 
 use super::{Closed, DeliveryState, OpenError, OpenSession, Recovered, Settlement, Store};
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};

@@ -11,7 +11,7 @@ use super::shared::{EndpointId, Shared};
 use super::{ReplayError, file};
 use crate::core::delivery::DeliveryId;
 use crate::core::steady::Steady;
-use crate::types::{Change, Timestamp, WallMs};
+use crate::types::{Change, Timestamp, Undelivered, WallMs};
 use rusqlite::{Connection, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -33,6 +33,7 @@ const LAST_TRIES: u32 = 2;
 #[derive(Debug)]
 pub(super) enum Command {
     Record(Change),
+    Undelivered { news: Vec<Undelivered>, reply: oneshot::Sender<()> },
     Settle { endpoint: EndpointId, settlements: Vec<Settlement>, reply: oneshot::Sender<Vec<Next>> },
     Replay { id: DeliveryId, at: WallMs, reply: oneshot::Sender<Result<(), ReplayError>> },
     ReplayDead { range: DeadRange, at: WallMs, reply: oneshot::Sender<Replayed> },
@@ -231,7 +232,9 @@ impl Writer {
             (Command::Settle { reply, .. }, Answer::Next(next)) => drop(reply.send(next)),
             (Command::Replay { reply, .. }, Answer::Replay(done)) => drop(reply.send(done)),
             (Command::ReplayDead { reply, .. }, Answer::ReplayDead(done)) => drop(reply.send(done)),
-            (Command::Flush(reply), Answer::None) => drop(reply.send(())),
+            (Command::Flush(reply) | Command::Undelivered { reply, .. }, Answer::None) => {
+                let _gone = reply.send(());
+            }
             (Command::Inbox(ask), Answer::Inbox(done)) => ask.reply(done),
             (Command::Alive(at, now), Answer::None) => self.tidying.tick(at, now),
             (
@@ -313,6 +316,11 @@ fn apply(
 ) -> rusqlite::Result<Answer> {
     match command {
         Command::Record(change) => rules.record(tx, change, shared, batch)?,
+        Command::Undelivered { news, .. } => {
+            for it in news {
+                rules.record_undelivered(tx, it, batch)?;
+            }
+        }
         Command::Alive(at, _) => set_meta(tx, "alive_at", at.0)?,
         Command::Settle { endpoint, settlements, .. } => {
             let next = settlements.iter().map(|it| settle::settle(tx, *endpoint, it, batch));

@@ -96,6 +96,47 @@ describe("messages", { concurrency: 2 }, () => {
     }, { timeout: 120_000 });
   }
 
+  const wanted = { hooks: { events: ["user.online", "user.offline", "message.undelivered"] } };
+  scenario("the backend is told of users who are not there or do not ack, over a crash too", {}, async (w) => {
+    const refused = await w.server.api("POST", "/v1/emit", { to, event: "call", undelivered: "hook" });
+    assert.deepEqual([refused.status, refused.body.error.field], [400, "undelivered"], JSON.stringify(refused.body));
+
+    await w.server.term();
+    w.server.config.hooks = { ...w.server.config.hooks, ...wanted.hooks };
+    await w.server.up();
+    const phone = await w.connect("ann");
+    const deaf = await w.connect("bob");
+    phone.on("call", (data, ack) => ack());
+    const users = { users: ["ann", "bob", "cy"] };
+    const call = { to: users, event: "call", data: { n: 1 }, ack: { timeout: "400ms" }, undelivered: "hook" };
+    const { id } = await w.server.emit(call);
+    const told = (user) => w.hooks.of(user).filter(({ type }) => type === "message.undelivered");
+    await until("both hooks", () => told("bob").length === 1 && told("cy").length === 1);
+    const data = { id, event: "call", namespace: "/", args: [{ n: 1 }] };
+    assert.deepEqual(told("bob")[0].data, { user: "bob", why: "no_ack", matched: 1, ...data });
+    assert.deepEqual(told("cy")[0].data, { user: "cy", why: "offline", matched: 0, ...data });
+    assert.deepEqual(told("ann"), []);
+    assert.deepEqual(deaf.ends, []);
+
+    // Told before the answer: a crash right after it loses nothing.
+    await w.server.emit({ to: { users: ["dan"] }, event: "call", undelivered: "hook" });
+    await w.server.kill9();
+    await w.server.up();
+    await until("the hook of before the crash", () => told("dan").length >= 1);
+
+    // An orderly stop ends the wait for acks, and who did not ack is told.
+    const before = told("bob").length;
+    await until("bob to be back", () => deaf.connected);
+    const waiting = w.server.emit({ ...call, to: { users: ["bob"] }, ack: { timeout: "60s" } });
+    const answered = waiting.then(({ missing }) => missing[0].why, (error) => error.message);
+    await until("bob to be asked", () => deaf.heard.filter(([event]) => event === "call").length >= 2);
+    await w.server.term();
+    await w.server.up();
+    await until("the hook of the stop", () => told("bob").length > before);
+    assert.equal(told("bob").at(-1).data.why, "no_ack");
+    assert.equal(await answered, "disconnected");
+  });
+
   scenario("what became of a message can be asked afterwards, of a stored one also after a restart", {}, async (w) => {
     const socket = await w.connect("ann");
     socket.on("ask", (data, ack) => ack(data + 1));

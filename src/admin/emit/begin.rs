@@ -4,7 +4,7 @@ use super::{EmitReply, ack, storing};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, Code};
 use crate::realtime::inbox::STORE_WAIT;
-use crate::realtime::post::{AwaitedAcks, Message, PostError, Posted};
+use crate::realtime::post::{AwaitedAcks, Message, PostError, Posted, WhenUndelivered};
 use tokio::sync::oneshot;
 
 /// An emit that was sent, and the acks it waits for.
@@ -31,7 +31,7 @@ impl Begun {
     pub(super) async fn end(self) -> Result<EmitReply, ApiError> {
         let Self { reply, acks } = self;
         let Some(acks) = acks else { return Ok(reply) };
-        let outcome = acks.end().await.ok_or_else(ApiError::stopping)?;
+        let outcome = acks.end().await?;
         let met = Some(outcome.is_met);
         let (acks, missing) = ack::write(&outcome);
         let acked = Some(acks.len());
@@ -41,7 +41,7 @@ impl Begun {
 
 /// Whether it is answered only when the disk has taken something.
 pub(super) fn waits_for_disk(message: &Message) -> bool {
-    message.store.is_some()
+    message.store.is_some() || message.undelivered == WhenUndelivered::Hook
 }
 
 /// Sends it, to the end even if the disk does not take it in time, or the caller hangs up.
@@ -56,8 +56,8 @@ async fn post_in_time(api: &Api, message: Message) -> Result<Posted, ApiError> {
         Ok(Ok(posted)) => Ok(posted?),
         Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
         Err(_) => {
-            let message = "the disk takes nothing for the moment; the event waits for it, and may \
-                           still go out: repeat it with the same `id`";
+            let message = "the disk takes nothing for the moment; the event, or its hook, waits for it \
+                           and may still go out: repeat it with the same `id`";
             Err(ApiError::new(Code::Unavailable, message))
         }
     }

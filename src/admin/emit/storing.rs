@@ -1,10 +1,13 @@
 //! The part of an emit that is about the inbox.
 
 use super::{EmitReply, NAMES_MAX};
-use crate::admin::error::ApiError;
+use crate::admin::Api;
+use crate::admin::error::{ApiError, Code};
 use crate::core::inbox::Keep;
 use crate::realtime::emit::Emit;
 use crate::realtime::inbox::{StoreOptions, Stored};
+use crate::realtime::post::WhenUndelivered;
+use crate::store::NoHook;
 use crate::types::{CollapseKey, ItemId, Target, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,7 +88,7 @@ impl Storing {
                 };
             }
         };
-        check_target(&emit.target)?;
+        check_target(&emit.target, "only users have an inbox: `store`")?;
         let bytes: usize = emit.payload.args().iter().map(|arg| arg.get().len()).sum();
         if ARGS_BYTES_MAX < bytes {
             let why = format!("a stored event has at most {ARGS_BYTES_MAX} bytes, not {bytes}");
@@ -103,7 +106,17 @@ impl Storing {
     }
 }
 
-fn check_target(target: &Target) -> Result<(), ApiError> {
+/// Whether a hook can tell of users whom an emit does not reach.
+pub(super) fn check_hook(api: &Api, target: &Target) -> Result<WhenUndelivered, ApiError> {
+    check_target(target, "a hook tells of users: `undelivered`")?;
+    match api.store.check_outbox() {
+        Ok(()) => Ok(WhenUndelivered::Hook),
+        Err(why @ NoHook::Unwanted) => Err(ApiError::field("undelivered", why)),
+        Err(why @ NoHook::Full) => Err(ApiError::new(Code::Unavailable, why)),
+    }
+}
+
+fn check_target(target: &Target, why: &str) -> Result<(), ApiError> {
     let others = [
         ("to.rooms", !target.rooms.is_empty()),
         ("to.sockets", !target.sockets.is_empty()),
@@ -111,9 +124,7 @@ fn check_target(target: &Target) -> Result<(), ApiError> {
     ];
     match others.into_iter().find(|(_, is_named)| *is_named) {
         Some((field, _)) => {
-            let why = format!(
-                "only users have an inbox: `store` goes with `to.users` alone, up to {NAMES_MAX} of them"
-            );
+            let why = format!("{why} goes with `to.users` alone, up to {NAMES_MAX} of them");
             Err(ApiError::field(field, why))
         }
         None => Ok(()),

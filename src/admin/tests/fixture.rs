@@ -4,7 +4,7 @@ use crate::admin::{AdminState, DevConsole, Ready, router};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{
-    AdminConfig, ApiKey, AuthConfig, AuthMode, Coalesce, EndpointConfig, HistoryConfig,
+    AdminConfig, ApiKey, AuthConfig, AuthMode, Coalesce, EndpointConfig, HOOK_TYPES, HistoryConfig,
     HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, MessagesConfig, Origins,
     PresenceConfig, RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
 };
@@ -136,7 +136,8 @@ impl Fixture {
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
         let inbox =
             InboxParts { inboxes: store.inboxes(), config: inbox_config(), tasks: tasks.clone() };
-        let messages = MessageParts { config: messages_config(), tasks: tasks.clone() };
+        let messages =
+            MessageParts { config: messages_config(), tasks: tasks.clone(), store: store.clone() };
         let (history, clock_) = (history(), clock.clone());
         let bounds = Bounds { limits, history, namespaces, clock: clock_, inbox, messages };
         let realtime =
@@ -373,7 +374,7 @@ fn hooks() -> HooksConfig {
         name: "default".to_owned(),
         url: "http://127.0.0.1:9/hook".to_owned(),
         secrets: vec![Secret::new([7; 32])],
-        events: vec!["user.online".to_owned(), "user.offline".to_owned()],
+        events: HOOK_TYPES.map(str::to_owned).to_vec(),
     };
     HooksConfig {
         endpoints: vec![endpoint],

@@ -3,12 +3,12 @@
 use super::EndpointConfig;
 use crate::config::reader::{Read, Reader, Rejected};
 use crate::core::{address, signature};
-use crate::types::Secret;
+use crate::types::{Secret, Undelivered};
 use reqwest::Url;
 use std::net::IpAddr;
 
 /// Types of event that can be sent.
-pub const HOOK_TYPES: [&str; 2] = ["user.online", "user.offline"];
+pub const HOOK_TYPES: [&str; 3] = ["user.online", "user.offline", Undelivered::HOOK_TYPE];
 
 const ENDPOINTS_LEN_MAX: usize = 16;
 const SECRETS_LEN_MAX: usize = 4;
@@ -103,12 +103,17 @@ fn parse_name(text: &str) -> Option<String> {
 
 fn read_events(reader: &mut Reader, prefix: &str) -> Read<Vec<String>> {
     let key = format!("{prefix}.events");
-    let events =
-        reader.list(&key, HOOK_TYPES.len(), "must be user.online, user.offline", |text| {
-            HOOK_TYPES.contains(&text).then(|| text.to_owned())
-        })?;
+    let events = reader.list(
+        &key,
+        HOOK_TYPES.len(),
+        "must be user.online, user.offline, message.undelivered",
+        |text| HOOK_TYPES.contains(&text).then(|| text.to_owned()),
+    )?;
     if events.is_empty() {
-        return Err(reader.reject(&key, "must have at least one of user.online, user.offline"));
+        return Err(reader.reject(
+            &key,
+            "must have at least one of user.online, user.offline, message.undelivered",
+        ));
     }
     Ok(events)
 }

@@ -1,8 +1,14 @@
 //! The exact bytes that receivers rely on.
 
-use super::{batch, batch_id, render, rfc3339, webhook_id, with_coalesced};
-use crate::types::{Change, ChangeKind, Reason, Seq, UserId, WallMs};
+use super::{
+    batch, batch_id, id_of, render, render_undelivered, rfc3339, webhook_id, with_coalesced,
+};
+use crate::types::{
+    Change, ChangeKind, EventName, ItemId, ItemSeq, Namespace, Reason, Seq, Undelivered, UserId,
+    WallMs, WhyUndelivered,
+};
 use proptest::prelude::*;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[test]
@@ -51,6 +57,34 @@ fn ids_have_the_promised_shape() {
     let id = webhook_id(&user("ann"), Seq(1_785_577_260_000_000));
 
     assert_eq!(id, "pr_SZFeDX1LQC4wF9AQvBwOgw_1785577260000000");
+}
+
+#[test]
+fn a_message_that_did_not_arrive_is_told_with_what_it_was() {
+    let plain = Undelivered {
+        user: user("a\"b"),
+        seq: Seq(7),
+        at: WallMs(1_785_577_260_123),
+        message: "msg_1".into(),
+        namespace: Namespace::root(),
+        event: EventName::parse("call").unwrap(),
+        args: None,
+        why: WhyUndelivered::Offline,
+        matched: 0,
+        inbox: None,
+    };
+    let body = parsed(&render_undelivered(&plain));
+    let data = json!({"user": "a\"b", "id": "msg_1", "event": "call", "namespace": "/", "why": "offline", "matched": 0});
+    let expected = json!({"type": "message.undelivered", "timestamp": "2026-08-01T09:41:00.123Z", "data": data});
+    assert_eq!(body, expected);
+
+    let inbox = Some((ItemSeq(3), ItemId::parse("i").unwrap()));
+    let more = Undelivered { args: Some("[1.0,{}]".into()), inbox, ..plain };
+    let body = render_undelivered(&more);
+    assert!(body.ends_with(r#""inbox":{"seq":3,"id":"i"},"args":[1.0,{}]}}"#), "{body}");
+    let id = id_of(Undelivered::HOOK_TYPE, &more.user, more.seq);
+    assert!(id.starts_with("ms_") && id.ends_with("_7"), "{id}");
+    assert_eq!(id_of("user.online", &more.user, more.seq), webhook_id(&more.user, more.seq));
 }
 
 #[test]

@@ -129,9 +129,13 @@ impl Realtime {
     }
 
     fn reach(&self, user: &UserId, namespace: &Namespace) -> Reach {
+        if self.is_here(user, namespace) { Reach::Here } else { Reach::Away }
+    }
+
+    /// Whether a user has a socket in the namespace that can be written to.
+    pub(in crate::realtime) fn is_here(&self, user: &UserId, namespace: &Namespace) -> bool {
         let (_, sockets) = self.registry.user(user);
-        let is_here = sockets.iter().any(|it| it.namespace == *namespace && !it.wire.is_closed());
-        if is_here { Reach::Here } else { Reach::Away }
+        sockets.iter().any(|it| it.namespace == *namespace && !it.wire.is_closed())
     }
 }
 

@@ -1,0 +1,121 @@
+//! Telling the backend of users that a message did not reach, so that it can try another way.
+
+use crate::core::acks::{Outcome, Why};
+use crate::realtime::Realtime;
+use crate::realtime::emit::{Emit, Emitted};
+use crate::realtime::inbox::Stored;
+use crate::store::Closed;
+use crate::types::{
+    EventName, ItemId, ItemSeq, Namespace, Payload, Undelivered, UserId, WhyUndelivered,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Bytes of arguments that a hook may have.
+const ARGS_BYTES_MAX: usize = 4096;
+
+/// A message, and the users of whom it must be told if it does not reach them.
+pub(super) struct Report {
+    realtime: Realtime,
+    message: Arc<str>,
+    namespace: Namespace,
+    event: EventName,
+    args: Option<Arc<str>>,
+    users: Vec<Addressed>,
+}
+
+/// A user whom the message was for.
+struct Addressed {
+    user: UserId,
+    matched: usize,
+    sent: usize,
+    inbox: Option<(ItemSeq, ItemId)>,
+}
+
+impl Report {
+    /// Whoever is left out by `except`, or has it already, is not told of.
+    pub(super) fn new(
+        realtime: &Realtime,
+        emit: &Emit,
+        emitted: &Emitted,
+        stored: &BTreeMap<UserId, Stored>,
+    ) -> Self {
+        let except = &emit.except;
+        let lists = [except.sockets.len(), except.rooms.len(), except.devices.len()];
+        let leaves_out_sockets = 0 < lists.iter().sum::<usize>();
+        let is_left_out = |user: &UserId, matched: usize| {
+            except.users.contains(user)
+                || stored.get(user).is_some_and(|it| it.is_duplicate)
+                || (matched == 0 && leaves_out_sockets && realtime.is_here(user, &emit.namespace))
+        };
+        let users = emitted.users.iter().filter(|(user, it)| !is_left_out(user, it.matched));
+        let users = users.map(|(user, it)| Addressed {
+            user: user.clone(),
+            matched: it.matched,
+            sent: it.sent,
+            inbox: stored.get(user).and_then(|it| Some((it.seq, ItemId::parse(&it.id).ok()?))),
+        });
+        Self {
+            realtime: realtime.clone(),
+            message: emitted.id.as_str().into(),
+            namespace: emit.namespace.clone(),
+            event: emit.event.clone(),
+            args: small(&emit.payload),
+            users: users.collect(),
+        }
+    }
+
+    /// Tells of those of whom nobody was there.
+    pub(super) async fn offline(&self) -> Result<(), Closed> {
+        let is_offline = |it: &Addressed| (it.matched == 0).then_some(WhyUndelivered::Offline);
+        self.tell(is_offline).await
+    }
+
+    /// Tells of those who were there, and none of whose connections took it.
+    pub(super) async fn not_sent(&self) -> Result<(), Closed> {
+        let is_refused = |it: &Addressed| 0 < it.matched && it.sent == 0;
+        self.tell(|it| is_refused(it).then_some(WhyUndelivered::NotSent)).await
+    }
+
+    /// Tells of those who were there, and whose acks were waited for to the end and did not come.
+    pub(super) async fn no_ack<A>(&self, outcome: &Outcome<A>) -> Result<(), Closed> {
+        let acked = outcome.acks.iter().map(|it| &it.user);
+        let cancelled = outcome.missing.iter().filter(|it| it.why == Why::Cancelled);
+        let well: BTreeSet<&UserId> = acked.chain(cancelled.map(|it| &it.user)).collect();
+        let is_silent = |it: &Addressed| 0 < it.matched && !well.contains(&it.user);
+        self.tell(|it| is_silent(it).then_some(WhyUndelivered::NoAck)).await
+    }
+
+    async fn tell(&self, why: impl Fn(&Addressed) -> Option<WhyUndelivered>) -> Result<(), Closed> {
+        let told = self.users.iter().filter_map(|it| {
+            let why = why(it)?;
+            let moment = self.realtime.clock.moment();
+            Some(Undelivered {
+                user: it.user.clone(),
+                seq: moment.seq,
+                at: moment.wall,
+                message: Arc::clone(&self.message),
+                namespace: self.namespace.clone(),
+                event: self.event.clone(),
+                args: self.args.clone(),
+                why,
+                matched: it.matched,
+                inbox: it.inbox.clone(),
+            })
+        });
+        let told: Vec<_> = told.collect();
+        let count = u64::try_from(told.len()).unwrap_or(u64::MAX);
+        metrics::counter!("userline_messages_undelivered_total").increment(count);
+        self.realtime.messages.store.undelivered(told).await
+    }
+}
+
+/// The arguments, if they are small and have no buffers.
+fn small(payload: &Payload) -> Option<Arc<str>> {
+    let bytes: usize = payload.args().iter().map(|arg| arg.get().len()).sum();
+    if ARGS_BYTES_MAX < bytes || !payload.buffers().is_empty() {
+        return None;
+    }
+    let args: Vec<&str> = payload.args().iter().map(|arg| arg.get()).collect();
+    Some(format!("[{}]", args.join(",")).into())
+}

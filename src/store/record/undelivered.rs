@@ -1,0 +1,37 @@
+//! Writing that a message did not reach a user: the event and its deliveries. Presence is not touched, and no event of
+//! another kind takes its place or gives way to it.
+
+use super::Rules;
+use crate::core::hook_body;
+use crate::store::schema::to_db;
+use crate::store::writer::Batch;
+use crate::types::Undelivered;
+use rusqlite::{Transaction, params};
+
+impl Rules {
+    /// Writes one.
+    pub(in crate::store) fn record_undelivered(
+        &self,
+        tx: &Transaction<'_>,
+        it: &Undelivered,
+        batch: &mut Batch,
+    ) -> rusqlite::Result<()> {
+        let (user, at) = (it.user.as_str(), to_db(it.at.0));
+        let sql = "INSERT INTO events (user, seq, session, type, body, created_ms) \
+                   VALUES (?1, ?2, 0, ?3, ?4, ?5)";
+        let body = hook_body::render_undelivered(it);
+        let values = params![user, to_db(it.seq.0), Undelivered::HOOK_TYPE, body, at];
+        tx.prepare_cached(sql)?.execute(values)?;
+        let event = tx.last_insert_rowid();
+        batch.events += 1;
+        batch.last_seq = batch.last_seq.max(it.seq.0);
+        let wants = |events: &[String]| events.iter().any(|it| it == Undelivered::HOOK_TYPE);
+        for endpoint in self.endpoints.iter().filter(|it| wants(&it.events)) {
+            let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms) \
+                       VALUES (?1, ?2, ?3, 'pending', ?4)";
+            tx.prepare_cached(sql)?.execute(params![endpoint.id.0, event, user, at])?;
+            batch.add_pending(endpoint.id, 1);
+        }
+        Ok(())
+    }
+}
