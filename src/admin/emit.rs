@@ -8,14 +8,14 @@ mod storing;
 
 use super::Api;
 use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
-use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, Keyed};
+use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
 use super::json::{Object, present};
 use super::keys::{self, May};
 use crate::core::binary;
 use crate::realtime::emit::Emit;
 use crate::realtime::post::{Message, WhenUndelivered};
 use crate::types::{
-    DeviceId, EventName, EventNameError, Except, Namespace, Payload, Room, Target, UserId,
+    DeviceId, EventName, EventNameError, Except, ItemId, Namespace, Payload, Room, Target, UserId,
 };
 use axum::extract;
 use axum::response::Response;
@@ -163,7 +163,7 @@ pub(super) struct Left {
         (status = 200, description = "Emitted; for how many, the numbers say", body = EmitReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
         (status = 422, description = "`reserved_event`: the event may not be emitted", body = ErrorBody),
-        (status = 503, description = "`unavailable`: with `store` or `undelivered`, the disk takes nothing: repeat it with the same `id`; or too many hooks wait; or too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
+        (status = 503, description = "`unavailable`: with `store` or `undelivered`, the disk takes nothing: repeat it with the same `id` or `Idempotency-Key`; or too many hooks wait; or too many requests with an `Idempotency-Key` are under way", body = ErrorBody),
         BodyFailures, KeyFailures, IdempotencyFailures,
     ),
     security(("bearer" = ["emit"])),
@@ -173,12 +173,13 @@ pub(super) async fn emit(
     extract::State(api): extract::State<Api>,
     Keyed { request, key }: Keyed<EmitRequest>,
 ) -> Result<Response, ApiError> {
-    let work = run(api.clone(), request);
+    let names = ItemNames::of(key.as_ref());
+    let work = run(api.clone(), request, names);
     idempotency::once(&api, key, work).await
 }
 
-async fn run(api: Api, request: EmitRequest) -> Result<EmitReply, ApiError> {
-    let parsed = request.parse(&api)?;
+async fn run(api: Api, request: EmitRequest, names: ItemNames) -> Result<EmitReply, ApiError> {
+    let parsed = request.parse(&api, names.at(0))?;
     let (done, begun) = oneshot::channel();
     let sending = api.clone();
     // In a task of its own: a caller who hangs up would leave one half of a large room without the event.
@@ -191,7 +192,8 @@ async fn run(api: Api, request: EmitRequest) -> Result<EmitReply, ApiError> {
 }
 
 impl EmitRequest {
-    fn parse(self, api: &Api) -> Result<Message, ApiError> {
+    /// `named` is what the event is called in inboxes if it has no `id`.
+    fn parse(self, api: &Api, named: Option<ItemId>) -> Result<Message, ApiError> {
         let Self {
             namespace,
             to,
@@ -232,7 +234,7 @@ impl EmitRequest {
         let ask = ack.map(|Object(ack)| ack.parse()).transpose()?;
         let (target, except) = (to.parse()?, except.parse()?);
         let emit = Emit { namespace, target, except, event, payload, volatile };
-        let store = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep)?;
+        let store = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep, named)?;
         if store.is_some() && (ask.is_some() || binary) {
             let field = if ask.is_some() { "ack" } else { "binary" };
             return Err(ApiError::field(field, "cannot be combined with `store` yet"));

@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: the same request sent again is answered with the same answer, and done once.
 //!
 //! Only answers with status 200 are remembered. A refusal has done nothing, so the same request may be made again; an
-//! emit with `store` that the disk does not take in time may still be done, and has its `id` against that.
+//! emit with `store` that the disk does not take in time may still be done, and has its `id` against that: where the
+//! sender gave none, one that follows from the key, which the inboxes remember over a restart.
 
 use super::Api;
 use super::error::{ApiError, Code, ErrorBody};
@@ -11,11 +12,14 @@ use super::keys::Caller;
 use crate::clock::Clock;
 use crate::config::IdempotencyConfig;
 use crate::core::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::types::ItemId;
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::extract::{FromRequest, MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -38,7 +42,7 @@ pub(super) struct IdempotencyKey {
     /// 1 to 255 printable characters, fresh for each request: a request that comes again with the same API key, the same
     /// `Idempotency-Key` and the same body is answered as the first time (with `idempotent-replayed: true`) and not done
     /// again, also while the first is under way. Answers with status 200 are remembered for `admin.idempotency_keep`, in
-    /// memory: a restart forgets them.
+    /// memory: a restart forgets them, but not what was emitted with `store`, which is neither stored nor sent again.
     #[param(rename = "Idempotency-Key", required = false)]
     idempotency_key: String,
 }
@@ -63,6 +67,27 @@ pub(super) struct Key {
     /// The caller's name and the header's value.
     name: String,
     fingerprint: Fingerprint,
+}
+
+/// Bytes of a digest that go into the name of an item: 128 bits keep two requests apart.
+const ITEM_HASH_BYTES: usize = 16;
+
+/// Names for stored events, which follow from the name of their request: the same request again, the same names.
+pub(super) struct ItemNames(Option<String>);
+
+impl ItemNames {
+    /// Those of a request that may have a key.
+    pub(super) fn of(key: Option<&Key>) -> Self {
+        Self(key.map(|key| key.name.clone()))
+    }
+
+    /// The name of the emit at this place of the request; `None` without a key.
+    pub(super) fn at(&self, index: usize) -> Option<ItemId> {
+        let name = self.0.as_ref()?;
+        let digest = digest(&SHA256, format!("{name}\0{index}").as_bytes());
+        let part = digest.as_ref().get(..ITEM_HASH_BYTES)?;
+        ItemId::parse(&format!("ik_{}", URL_SAFE_NO_PAD.encode(part))).ok()
+    }
 }
 
 impl<T: DeserializeOwned> FromRequest<Api> for Keyed<T> {

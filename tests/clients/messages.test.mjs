@@ -137,6 +137,22 @@ describe("messages", { concurrency: 2 }, () => {
     assert.equal(await answered, "disconnected");
   });
 
+  scenario("a stored emit with an Idempotency-Key is done once also over a crash", {}, async (w) => {
+    const key = { "idempotency-key": "order 7" };
+    const emit = { to: { users: ["ann", "bob"] }, event: "paid", store: "always" };
+    const first = (await w.server.api("POST", "/v1/emit", emit, key)).body;
+    await w.server.kill9();
+    await w.server.up();
+    const socket = await w.connect("ann");
+    const again = (await w.server.api("POST", "/v1/emit", emit, key)).body;
+    for (const user of ["ann", "bob"]) {
+      assert.deepEqual(again.users[user].inbox, { ...first.users[user].inbox, duplicate: true });
+    }
+    const page = await socket.emitWithAck("userline:inbox", {});
+    assert.equal(page.items.length, 1);
+    assert.deepEqual(socket.heard, [], "it was not sent again");
+  });
+
   scenario("what became of a message can be asked afterwards, of a stored one also after a restart", {}, async (w) => {
     const socket = await w.connect("ann");
     socket.on("ask", (data, ack) => ack(data + 1));

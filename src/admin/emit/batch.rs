@@ -4,9 +4,10 @@ use super::begin::{self, Begun};
 use super::{EmitReply, EmitRequest};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
-use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, Keyed};
+use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
 use crate::admin::json;
 use crate::admin::keys::{self, May};
+use crate::types::ItemId;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::future::join_all;
@@ -92,11 +93,12 @@ pub(in crate::admin) async fn batch(
     State(api): State<Api>,
     Keyed { request, key }: Keyed<BatchRequest>,
 ) -> Result<Response, ApiError> {
-    let work = run(api.clone(), request);
+    let names = ItemNames::of(key.as_ref());
+    let work = run(api.clone(), request, names);
     idempotency::once(&api, key, work).await
 }
 
-async fn run(api: Api, request: BatchRequest) -> Result<BatchReply, ApiError> {
+async fn run(api: Api, request: BatchRequest, names: ItemNames) -> Result<BatchReply, ApiError> {
     let BatchRequest { emits } = request;
     if emits.is_empty() || EMITS_MAX < emits.len() {
         let why = format!("1 to {EMITS_MAX} emits, not {}", emits.len());
@@ -107,18 +109,22 @@ async fn run(api: Api, request: BatchRequest) -> Result<BatchReply, ApiError> {
     // To its end, even if the caller hangs up: half a batch is hard to make good.
     api.tasks.spawn_to_end("admin.emit_batch", async move {
         // Nobody waits for the results any more: that is fine.
-        drop(done.send(begin_all(&sending, &emits).await));
+        drop(done.send(begin_all(&sending, &emits, &names).await));
     });
     let begun = begun.await.map_err(|_| ApiError::internal("a batch ended before its end"))?;
     let results = join_all(begun.into_iter().map(end)).await;
     Ok(BatchReply { results })
 }
 
-async fn begin_all(api: &Api, emits: &[Box<RawValue>]) -> Vec<Result<Begun, ApiError>> {
+async fn begin_all(
+    api: &Api,
+    emits: &[Box<RawValue>],
+    names: &ItemNames,
+) -> Vec<Result<Begun, ApiError>> {
     let mut all = Vec::with_capacity(emits.len());
     let mut disk = Disk::Takes;
-    for emit in emits {
-        let begun = begin(api, emit, disk).await;
+    for (index, emit) in emits.iter().enumerate() {
+        let begun = begin(api, emit, names.at(index), disk).await;
         if begun.as_ref().is_err_and(|error| error.code == Code::Unavailable) {
             disk = Disk::TakesNothing;
         }
@@ -134,9 +140,14 @@ enum Disk {
     TakesNothing,
 }
 
-async fn begin(api: &Api, emit: &RawValue, disk: Disk) -> Result<Begun, ApiError> {
+async fn begin(
+    api: &Api,
+    emit: &RawValue,
+    named: Option<ItemId>,
+    disk: Disk,
+) -> Result<Begun, ApiError> {
     let request: EmitRequest = json::parse(emit.get().as_bytes())?;
-    let message = request.parse(api)?;
+    let message = request.parse(api, named)?;
     if disk == Disk::TakesNothing && begin::waits_for_disk(&message) {
         let why = "not tried: the disk did not take an emit before this one";
         return Err(ApiError::new(Code::Unavailable, why));

@@ -57,7 +57,7 @@ async fn post_in_time(api: &Api, message: Message) -> Result<Posted, ApiError> {
         Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
         Err(_) => {
             let message = "the disk takes nothing for the moment; the event, or its hook, waits for it \
-                           and may still go out: repeat it with the same `id`";
+                           and may still go out: repeat it with the same `id` or Idempotency-Key";
             Err(ApiError::new(Code::Unavailable, message))
         }
     }

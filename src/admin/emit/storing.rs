@@ -52,7 +52,7 @@ pub(in crate::admin) struct StoredReply {
     /// Its place: 1, 2, 3 and so on for each user.
     #[schema(example = 7)]
     seq: u64,
-    /// Its name: the one given, or that of the emit.
+    /// Its name: the one given, or one that follows from the `Idempotency-Key`, or that of the emit.
     #[schema(example = "order-7-paid")]
     id: String,
     /// It was there before: nothing was stored or sent.
@@ -68,11 +68,12 @@ pub(super) struct Storing {
 }
 
 impl Storing {
-    /// `None`: the event is not kept.
+    /// `None`: the event is not kept. `named` is what it is called if the sender gave no `id`.
     pub(super) fn parse(
         self,
         emit: &Emit,
         keep: Duration,
+        named: Option<ItemId>,
     ) -> Result<Option<StoreOptions>, ApiError> {
         let Self { store, ttl, collapse_key, id } = self;
         let when = match store {
@@ -101,7 +102,7 @@ impl Storing {
             keep: when,
             ttl,
             collapse_key: collapse_key.map_err(|why| ApiError::field("collapse_key", why))?,
-            id: id.map_err(|why| ApiError::field("id", why))?,
+            id: id.map_err(|why| ApiError::field("id", why))?.or(named),
         }))
     }
 }

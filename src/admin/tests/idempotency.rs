@@ -124,3 +124,51 @@ async fn a_key_that_is_none_is_refused() {
     }
     assert_eq!(post(&api, "/v1/emit", &"k".repeat(255), EMIT).await.status, StatusCode::OK);
 }
+
+/// Forgets all answers, as a restart does.
+async fn forget(api: &Fixture) {
+    for key in ["f1", "f2", "f3"] {
+        post(api, "/v1/emit", key, r#"{"to":{"users":["nobody"]},"event":"x"}"#).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_done_once_also_after_its_answer_is_forgotten() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &[]).await;
+    let stored = r#"{"to":{"users":["ann"]},"event":"x","store":"always"}"#;
+    let batch = format!(r#"{{"emits":[{stored},{stored}]}}"#);
+
+    let first = post(&api, "/v1/emit", "k", stored).await.json();
+    forget(&api).await;
+    let again = post(&api, "/v1/emit", "k", stored).await;
+    assert!(again.headers.get("idempotent-replayed").is_none(), "its answer is forgotten");
+    let again = again.json();
+
+    let inbox = |reply: &serde_json::Value| reply["users"]["ann"]["inbox"].clone();
+    assert_eq!((&inbox(&first)["seq"], &inbox(&first)["duplicate"]), (&1.into(), &false.into()));
+    assert_eq!((&inbox(&again)["seq"], &inbox(&again)["duplicate"]), (&1.into(), &true.into()));
+    assert_eq!(inbox(&first)["id"], inbox(&again)["id"]);
+    assert!(inbox(&first)["id"].as_str().unwrap().starts_with("ik_"), "{first}");
+
+    let other = post_as(&api, ONE[0].1, "/v1/emit", "k", stored).await.json();
+    assert_eq!(inbox(&other)["seq"], 2, "the keys of another caller are others");
+    for duplicate in [false, true] {
+        forget(&api).await;
+        let reply = post(&api, "/v1/emit/batch", "b", &batch).await.json();
+        let results = reply["results"].as_array().unwrap();
+        let told: Vec<_> = results.iter().map(|it| inbox(it)["seq"].as_u64().unwrap()).collect();
+        assert_eq!(told, [3, 4], "each emit of a batch has a name of its own");
+        assert!(results.iter().all(|it| inbox(it)["duplicate"] == duplicate), "{reply}");
+    }
+    let heard = heard(&api, &ann).await;
+    assert_eq!(heard.iter().filter(|it| **it == r#"42["x"]"#).count(), 4, "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_senders_own_id_goes_before_the_key() {
+    let api = Fixture::new();
+    let stored = r#"{"to":{"users":["ann"]},"event":"x","store":"always","id":"mine"}"#;
+    let reply = post(&api, "/v1/emit", "k", stored).await.json();
+    assert_eq!(reply["users"]["ann"]["inbox"]["id"], "mine");
+}
