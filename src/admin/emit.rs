@@ -235,9 +235,8 @@ impl EmitRequest {
         let (target, except) = (to.parse()?, except.parse()?);
         let emit = Emit { namespace, target, except, event, payload, volatile };
         let store = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep, named)?;
-        if store.is_some() && (ask.is_some() || binary) {
-            let field = if ask.is_some() { "ack" } else { "binary" };
-            return Err(ApiError::field(field, "cannot be combined with `store` yet"));
+        if store.is_some() && binary {
+            return Err(ApiError::field("binary", "cannot be combined with `store` yet"));
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,

@@ -112,9 +112,11 @@ impl Realtime {
                 let (emitted, asking) = self.ask(&emit, ask).await?;
                 (emitted, BTreeMap::new(), Some(asking))
             }
-            (Some(options), _) => {
-                let kept = self.emit_kept(&emit, options).await?;
-                (kept.emitted, kept.stored, None)
+            (Some(options), ask) => {
+                // Before anything is on disk: a refusal does nothing.
+                ask.map_or(Ok(()), |_| self.may_ask(&emit))?;
+                let kept = self.emit_kept(&emit, options, ask).await?;
+                (kept.emitted, kept.stored, kept.asking)
             }
         };
         let report = (undelivered == WhenUndelivered::Hook)

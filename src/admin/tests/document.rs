@@ -45,7 +45,7 @@ const CALLS: &[(&str, &str, &str, u16)] = &[
     (
         "emit",
         "/v1/emit",
-        r#"{"to":{"users":["ann"]},"event":"x","args":[1],"store":"always","ttl":"1m","collapse_key":"k","id":"i"}"#,
+        r#"{"to":{"users":["ann"]},"event":"x","args":[1],"store":"always","ttl":"1m","collapse_key":"k","id":"i","ack":{"timeout":"1ms"},"undelivered":"hook"}"#,
         200,
     ),
     ("get_message", "/v1/messages/i", "", 200),

@@ -185,7 +185,6 @@ async fn what_makes_no_sense_is_refused_with_its_field() {
         (r#"{"to":{"users":["ann"]},"event":"x","id":"a"}"#.to_owned(), "id"),
         (r#"{"to":{"users":["ann"]},"event":"x","store":"never","ttl":"1m"}"#.to_owned(), "ttl"),
         (r#"{"to":{"users":["ann"]},"event":"x","store":true}"#.to_owned(), "store"),
-        (emit(ann, r#","ack":{"timeout":"1s"}"#), "ack"),
         (emit(ann, r#","binary":true,"data":{"$binary":"AQI="}"#), "binary"),
     ];
     for (body, field) in table {

@@ -158,3 +158,36 @@ async fn asking_needs_the_scope_read() {
         assert_eq!(answer.status.as_u16(), expected, "{scope:?}");
     }
 }
+
+#[tokio::test]
+async fn a_stored_message_can_ask_for_acks_and_whoever_has_it_is_not_asked_again() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &[]).await;
+    let body = r#"{"to":{"users":["ann","bob"]},"event":"q","store":"always","id":"i","ack":{"timeout":"60s"}}"#;
+
+    let (told, ()) = tokio::join!(api.post("/v1/emit", body), async {
+        let heard = api.hear(&ann).await;
+        // It was on disk before anybody was asked.
+        let inbox = fate(&api, "i").await["inbox"].clone();
+        assert_eq!(
+            (&inbox["ann"]["state"], &inbox["bob"]["state"]),
+            (&json!("unread"), &json!("unread"))
+        );
+        let id = heard.strip_prefix("42").and_then(|it| it.split('[').next()).unwrap();
+        api.say(&ann, &format!("43{id}[7]")).await;
+    });
+
+    let told = told.json();
+    assert_eq!((&told["met"], &told["acks"][0]["args"]), (&json!(true), &json!([7])), "{told}");
+    for user in ["ann", "bob"] {
+        let inbox = json!({"seq": 1, "id": "i", "duplicate": false});
+        assert_eq!(told["users"][user]["inbox"], inbox, "{told}");
+    }
+    let known = fate(&api, "i").await;
+    assert_eq!(known["ack"]["acks"], told["acks"], "by the sender's name, too");
+
+    let again = api.post("/v1/emit", body).await.json();
+    assert_eq!(again["users"]["ann"]["inbox"]["duplicate"], true);
+    assert_eq!((&again["met"], &again["acked"]), (&json!(false), &json!(0)));
+    assert_eq!((&again["acks"], &again["missing"]), (&json!([]), &json!([])));
+}

@@ -80,6 +80,21 @@ impl Realtime {
         Ok(self.ask_found(super::fresh_id(), found, emit, ask).await)
     }
 
+    /// Whether an emit may ask all that it is for now.
+    pub(in crate::realtime) fn may_ask(&self, emit: &Emit) -> Result<(), AskError> {
+        self.find(emit).check()
+    }
+
+    /// [`Realtime::ask`] under an id that was made before, however many it is for.
+    pub(in crate::realtime) async fn ask_as(
+        &self,
+        id: String,
+        emit: &Emit,
+        ask: Ask,
+    ) -> (Emitted, Asking) {
+        self.ask_found(id, self.find(emit), emit, ask).await
+    }
+
     fn find<'a>(&self, emit: &'a Emit) -> Found<'a> {
         let mut run = Run::new(emit);
         let mut named = Vec::with_capacity(emit.target.users.len());

@@ -1,8 +1,8 @@
-//! Emitting what is also kept: stored and committed first, then emitted, then told.
+//! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
 use crate::core::inbox::{InboxState, Keep, Reach, Taken};
 use crate::realtime::Realtime;
-use crate::realtime::emit::{Emit, Emitted, UserEmitted, fresh_id};
+use crate::realtime::emit::{Ask, Asking, Emit, Emitted, UserEmitted, fresh_id};
 use crate::store::{Closed, Naming, NewItem, Put, Putting};
 use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,12 +33,14 @@ pub struct Stored {
 }
 
 /// What became of an emit that was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct KeptEmit {
     /// What became of it live.
     pub emitted: Emitted,
     /// The users who have it in their inbox.
     pub stored: BTreeMap<UserId, Stored>,
+    /// The acks that it waits for, if it asked for them.
+    pub asking: Option<Asking>,
 }
 
 /// One emit under way.
@@ -55,21 +57,27 @@ impl Realtime {
     /// Emits to users and keeps it for them. Whom it is a duplicate for gets nothing; who is in `except.users` neither.
     /// What is stored is committed before the first socket hears of it. An error means that some do not have it yet:
     /// the same again, with the same `id`, gives it to those.
-    pub async fn emit_kept(&self, emit: &Emit, options: StoreOptions) -> Result<KeptEmit, Closed> {
+    /// Those who get it are asked for acks if that is wanted.
+    pub async fn emit_kept(
+        &self,
+        emit: &Emit,
+        options: StoreOptions,
+        ask: Option<Ask>,
+    ) -> Result<KeptEmit, Closed> {
         let id = fresh_id();
         let mut keeping = self.begin_keeping(&id, emit, options);
         let excepted: BTreeSet<&UserId> = emit.except.users.iter().collect();
         let users: Vec<_> =
             emit.target.users.iter().filter(|it| !excepted.contains(it)).cloned().collect();
         keeping.store_before(&users).await?;
-        let mut emitted = self.emit_fresh(id, emit, &keeping.stored).await;
+        let (mut emitted, asking) = self.emit_fresh(id, emit, ask, &keeping.stored).await;
         keeping.store_after(&emitted, &excepted).await?;
         let Keeping { stored, states, .. } = keeping;
         for (user, state) in states {
             self.tell_inbox(&user, state);
         }
         emitted.users = self.in_order(&emit.target.users, emitted.users);
-        Ok(KeptEmit { emitted, stored })
+        Ok(KeptEmit { emitted, stored, asking })
     }
 
     fn begin_keeping<'a>(&'a self, id: &str, emit: &'a Emit, options: StoreOptions) -> Keeping<'a> {
@@ -98,16 +106,21 @@ impl Realtime {
         &self,
         id: String,
         emit: &Emit,
+        ask: Option<Ask>,
         stored: &BTreeMap<UserId, Stored>,
-    ) -> Emitted {
+    ) -> (Emitted, Option<Asking>) {
         let mut fresh = emit.clone();
         let is_duplicate =
             |user: &UserId| stored.get(user).is_some_and(|it: &Stored| it.is_duplicate);
         fresh.target.users.retain(|user| !is_duplicate(user));
-        if fresh.target.users.is_empty() {
-            return Emitted { id, matched: 0, sent: 0, users: Vec::new() };
+        if let Some(ask) = ask {
+            let (emitted, asking) = self.ask_as(id, &fresh, ask).await;
+            return (emitted, Some(asking));
         }
-        self.emit_as(id, &fresh).await
+        if fresh.target.users.is_empty() {
+            return (Emitted { id, matched: 0, sent: 0, users: Vec::new() }, None);
+        }
+        (self.emit_as(id, &fresh).await, None)
     }
 
     /// What became of it for each user that was named: nothing for those it is a duplicate for.
