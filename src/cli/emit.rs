@@ -141,14 +141,16 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), Failure> {
     let Some(list) = list else { return Ok(()) };
     output::line(&format!("{title} {}", list.len()))?;
     for one in list {
-        let [user, socket] = ["user", "socket"].map(|name| output::field(one, name));
+        // Who is offline has no socket.
+        let socket = one.get("socket").map(|_| format!(" {}", output::field(one, "socket")));
+        let (user, socket) = (output::field(one, "user"), socket.unwrap_or_default());
         let how = if one.get("why").is_some() {
             output::field(one, "why")
         } else {
             let args = one.get("args").map(|args| format!(", {args}")).unwrap_or_default();
             format!("{} ms{args}", output::field(one, "ms"))
         };
-        output::line(&format!("  {user} {socket}: {how}"))?;
+        output::line(&format!("  {user}{socket}: {how}"))?;
     }
     Ok(())
 }

@@ -37,6 +37,8 @@ pub enum Why {
 pub struct Acks<A> {
     need: Need,
     sockets: IndexMap<SocketId, Asked<A>>,
+    /// Users who were named and are not here.
+    absent: Vec<UserId>,
     users: BTreeMap<UserId, Count>,
     all: Count,
     /// Users who have not answered and still can.
@@ -75,6 +77,8 @@ pub struct Outcome<A> {
     pub acks: Vec<Ack<A>>,
     /// Who did not.
     pub missing: Vec<Missing>,
+    /// Users who were named and not here.
+    pub absent: Vec<UserId>,
 }
 
 /// A socket that answered.
@@ -108,12 +112,18 @@ impl<A> Acks<A> {
         Self {
             need,
             sockets: IndexMap::new(),
+            absent: Vec::new(),
             users: named.into_iter().map(|user| (user, Count::default())).collect(),
             all: Count::default(),
             awaited_users: 0,
             answered_users: 0,
             bytes_left: bytes_max,
         }
+    }
+
+    /// A user who was named has no socket that could be asked.
+    pub fn absent(&mut self, user: UserId) {
+        self.absent.push(user);
     }
 
     /// A socket was sent the event; one that was asked before is not asked again.
@@ -194,7 +204,7 @@ impl<A> Acks<A> {
                 State::Waiting(_) => missing.push(Missing { user, socket, why: late }),
             }
         }
-        Outcome { is_met, acks, missing }
+        Outcome { is_met, acks, missing, absent: self.absent }
     }
 }
 

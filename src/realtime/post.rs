@@ -195,6 +195,7 @@ fn len(outcome: &Outcome<HeardAck>) -> usize {
             + said.map_or(0, |said| said.args.get().len())
             + buffers
     });
-    let missing = outcome.missing.iter().map(|it| SOCKET_BYTES + it.user.as_str().len());
+    let missing = outcome.missing.iter().map(|it| &it.user).chain(&outcome.absent);
+    let missing = missing.map(|user| SOCKET_BYTES + user.as_str().len());
     SOCKET_BYTES + acks.sum::<usize>() + missing.sum::<usize>()
 }

@@ -29,7 +29,7 @@ describe("messages", { concurrency: 2 }, () => {
       assert.deepEqual(of(phone).args, [{ got: { n: 1 } }, [1, "é"]]);
       assert.deepEqual(of(laptop).args, []);
       assert.ok(of(laptop).ms >= 45 && of(laptop).ms < 600, JSON.stringify(of(laptop)));
-      assert.deepEqual(answer.missing, [{ user: "bob", socket: deaf.id, why: "timeout" }]);
+      assert.deepEqual(answer.missing, [{ user: "bob", socket: deaf.id, why: "timeout" }, { user: "cy", why: "offline" }]);
       assert.deepEqual(answer.users.cy, { state: "offline", matched: 0, sent: 0 });
       for (const socket of [phone, laptop, deaf]) assert.deepEqual(socket.ends, []);
     });

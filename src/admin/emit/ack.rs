@@ -65,22 +65,23 @@ pub(in crate::admin) struct AckReply {
     args: Option<Box<RawValue>>,
 }
 
-/// A socket that did not ack.
+/// A socket that did not ack, or a user of `to.users` who has none in the namespace.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct MissingReply {
     /// Whose socket it is.
     #[schema(example = "42")]
     user: String,
-    /// The socket.
-    #[schema(example = "Zm9vYmFyYmF6cXV4MTIz")]
-    socket: String,
+    /// The socket; absent if the user is `offline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Zm9vYmFyYmF6cXV4MTIz")]
+    socket: Option<String>,
     /// Why: `timeout`, `disconnected` (before it answered), `not_sent` (its connection was closing, or busy and the
     /// event volatile), `too_many_acks` (128 are awaited on its connection; it was not sent), `cancelled` (what was
-    /// needed had come before).
+    /// needed had come before), `offline` (a user of `to.users` has no socket in the namespace).
     why: WhyName,
 }
 
-/// Why a socket did not ack.
+/// Why a socket, or a user, did not ack.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum WhyName {
@@ -89,6 +90,7 @@ enum WhyName {
     NotSent,
     TooManyAcks,
     Cancelled,
+    Offline,
 }
 
 impl AckRequest {
@@ -122,7 +124,7 @@ pub(in crate::admin) fn write(outcome: &Outcome<HeardAck>) -> (Vec<AckReply>, Ve
     });
     let missing = outcome.missing.iter().map(|Missing { user, socket, why }| MissingReply {
         user: user.as_str().to_owned(),
-        socket: socket.to_string(),
+        socket: Some(socket.to_string()),
         why: match why {
             Why::Timeout => WhyName::Timeout,
             Why::Disconnected => WhyName::Disconnected,
@@ -131,7 +133,12 @@ pub(in crate::admin) fn write(outcome: &Outcome<HeardAck>) -> (Vec<AckReply>, Ve
             Why::Cancelled => WhyName::Cancelled,
         },
     });
-    (acks.collect(), missing.collect())
+    let absent = outcome.absent.iter().map(|user| MissingReply {
+        user: user.as_str().to_owned(),
+        socket: None,
+        why: WhyName::Offline,
+    });
+    (acks.collect(), missing.chain(absent).collect())
 }
 
 fn write_args(answer: &HeardAck) -> Option<Box<RawValue>> {

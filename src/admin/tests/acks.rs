@@ -118,8 +118,27 @@ async fn nobody_is_an_answer_that_comes_at_once() {
 
     let told_by = ask(&api, r#"{"timeout":"60s"}"#).await;
 
-    let expected = json!({"met": false, "acked": 0, "acks": [], "missing": []});
+    let expected =
+        json!({"met": false, "acked": 0, "acks": [], "missing": [["ann", null, "offline"]]});
     assert_eq!(told(&told_by, &[]), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_is_not_there_is_missing_and_who_is_left_out_is_not() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &[]).await;
+    let _elsewhere = api.connect("cy", "/chat", &[]).await;
+    let left_out = api.connect("eve", "/", &[]).await.socket.id;
+    let body = format!(
+        r#"{{"to":{{"users":["bob","ann","cy","dan","eve"]}},"except":{{"users":["dan"],"sockets":["{left_out}"]}},"event":"q","ack":{{"timeout":"60s"}}}}"#
+    );
+
+    let (answered, ()) = tokio::join!(api.post("/v1/emit", &body), answer(&api, &ann, "[]"));
+
+    let answered = answered.json();
+    assert_eq!(answered["met"], true, "every socket it was for has acked");
+    let offline = |user: &str| json!({"user": user, "why": "offline"});
+    assert_eq!(answered["missing"], json!([offline("bob"), offline("cy")]));
 }
 
 #[tokio::test(start_paused = true)]

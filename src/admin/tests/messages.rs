@@ -179,6 +179,7 @@ async fn a_stored_message_can_ask_for_acks_and_whoever_has_it_is_not_asked_again
 
     let told = told.json();
     assert_eq!((&told["met"], &told["acks"][0]["args"]), (&json!(true), &json!([7])), "{told}");
+    assert_eq!(told["missing"], json!([{"user": "bob", "why": "offline"}]));
     for user in ["ann", "bob"] {
         let inbox = json!({"seq": 1, "id": "i", "duplicate": false});
         assert_eq!(told["users"][user]["inbox"], inbox, "{told}");

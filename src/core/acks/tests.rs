@@ -45,6 +45,18 @@ fn all_needs_every_socket() {
 }
 
 #[test]
+fn who_is_absent_is_told_and_not_waited_for() {
+    let mut acks = three(Need::All);
+    acks.absent(user("cy"));
+    for n in 1..=3 {
+        hear(&mut acks, n, 105);
+    }
+    assert!(acks.is_over() && acks.is_met(), "every socket has answered");
+    let outcome = acks.end();
+    assert_eq!((missing(&outcome), outcome.absent), (vec![], vec![user("cy")]));
+}
+
+#[test]
 fn any_is_over_with_the_first() {
     let mut acks = three(Need::Any);
     assert!(!acks.is_over());

@@ -13,7 +13,7 @@ use crate::core::acks::{Acks, Need, Outcome, Why};
 use crate::core::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
-use crate::types::{SocketId, Timestamp};
+use crate::types::{SocketId, Timestamp, UserId};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -70,6 +70,8 @@ impl std::fmt::Debug for Asking {
 struct Found<'a> {
     run: Run<'a>,
     named: Vec<Named>,
+    /// Users who were named, are not left out, and have no socket in the namespace.
+    absent: Vec<UserId>,
 }
 
 impl Realtime {
@@ -98,11 +100,14 @@ impl Realtime {
     fn find<'a>(&self, emit: &'a Emit) -> Found<'a> {
         let mut run = Run::new(emit);
         let mut named = Vec::with_capacity(emit.target.users.len());
+        let mut absent = Vec::new();
         for Named { sockets, user } in self.named(emit) {
+            let is_absent = |user: &UserId| sockets.is_empty() && !emit.except.users.contains(user);
+            absent.extend(user.as_ref().map(|(user, _)| user).filter(|it| is_absent(it)).cloned());
             let sockets = sockets.iter().filter(|it| run.matches(it)).cloned().collect();
             named.push(Named { sockets, user });
         }
-        Found { run, named }
+        Found { run, named, absent }
     }
 
     async fn ask_found(
@@ -112,7 +117,7 @@ impl Realtime {
         emit: &Emit,
         ask: Ask,
     ) -> (Emitted, Asking) {
-        let Found { mut run, named } = found;
+        let Found { mut run, named, absent } = found;
         let matched = run.tally().matched;
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let name = serde_json::Value::from(emit.event.as_str()).to_string();
@@ -122,6 +127,9 @@ impl Realtime {
             until: self.clock.now() + ask.timeout,
             clock: self.clock.clone(),
         };
+        for user in absent {
+            asking.acks.absent(user);
+        }
         let event = packet::event_asking(&emit.namespace, id, &name, &emit.payload);
         let mut users = Vec::with_capacity(emit.target.users.len());
         let mut since_yield = 0;

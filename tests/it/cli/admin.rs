@@ -92,7 +92,7 @@ async fn emit_sends_what_was_typed_and_prints_what_came_of_it() {
 
 #[tokio::test]
 async fn emit_prints_who_acked_and_who_did_not() {
-    let reply = r#"{"id":"msg_1","matched":2,"sent":2,"users":{},"acked":1,"met":false,"acks":[{"user":"42","socket":"s1","ms":12,"args":["ok",{"n":1}]}],"missing":[{"user":"7","socket":"s2","why":"timeout"}]}"#;
+    let reply = r#"{"id":"msg_1","matched":2,"sent":2,"users":{},"acked":1,"met":false,"acks":[{"user":"42","socket":"s1","ms":12,"args":["ok",{"n":1}]}],"missing":[{"user":"7","socket":"s2","why":"timeout"},{"user":"8","why":"offline"}]}"#;
     let admin = Admin::start(&[(200, reply), (200, reply)]).await;
 
     let all = admin.run(&["emit", "--all", "--ack", "3s", "e"]).await;
@@ -100,7 +100,7 @@ async fn emit_prints_who_acked_and_who_did_not() {
     let any = admin.run(&any).await;
     let alone = admin.run(&["emit", "--all", "--need", "any", "e"]).await;
 
-    let expected = "matched 2, sent 2\nacked 1\n  42 s1: 12 ms, [\"ok\",{\"n\":1}]\nmissing 1\n  7 s2: timeout\n";
+    let expected = "matched 2, sent 2\nacked 1\n  42 s1: 12 ms, [\"ok\",{\"n\":1}]\nmissing 2\n  7 s2: timeout\n  8: offline\n";
     assert_eq!((all.code, all.out.as_str()), (Some(0), expected), "{}", all.err);
     assert_eq!(any.code, Some(0), "{}", any.err);
     assert_ne!(alone.code, Some(0), "--need without --ack means nothing");
