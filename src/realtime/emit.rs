@@ -118,11 +118,13 @@ impl Realtime {
     /// Queues for many; they are written to afterwards.
     async fn queue(&self, run: &mut Run<'_>, sockets: &[Arc<Socket>], event: &Bytes) {
         let mut batch = self.pump.batch();
-        for slice in sockets.chunks(QUEUE_SLICE) {
+        for (index, slice) in sockets.chunks(QUEUE_SLICE).enumerate() {
+            if 0 < index {
+                tokio::task::yield_now().await;
+            }
             for socket in slice {
                 run.hand_to(socket, event, Handing::Queue(&mut batch));
             }
-            tokio::task::yield_now().await;
         }
     }
 

@@ -33,7 +33,7 @@ describe("msgpack", { concurrency: 3 }, () => {
         const count = async () => (await w.server.metric("userline_foreign_parsers_total")) === 1;
         // The stock client waits half a second to one and a half before a second attempt.
         await steadily("that it does not come again", count, 2500);
-        await until("its connection to be gone", async () => (await w.server.api("GET", "/v1/stats")).body.connections === 0, 2000);
+        await until("its connection to be gone, also if it was about to upgrade", async () => (await w.server.api("GET", "/v1/stats")).body.connections === 0, 25_000);
         assert.equal(w.server.log.match(/another parser/g).length, 1);
       });
     }
