@@ -179,13 +179,22 @@ pub(super) async fn emit(
 }
 
 async fn run(api: Api, request: EmitRequest, names: ItemNames) -> Result<EmitReply, ApiError> {
-    let parsed = request.parse(&api, names.at(0))?;
+    let message = request.parse(&api, names.at(0))?;
+    // The common case has nothing to wait for.
+    if let Some(emitted) = message.post_at_once(&api.realtime) {
+        return Ok(emitted.into());
+    }
+    Box::pin(run_on(api, message)).await
+}
+
+/// Sends a message that something has to be waited for.
+async fn run_on(api: Api, message: Message) -> Result<EmitReply, ApiError> {
     let (done, begun) = oneshot::channel();
     let sending = api.clone();
     // In a task of its own: a caller who hangs up would leave one half of a large room without the event.
     api.tasks.spawn_to_end("admin.emit", async move {
         // Nobody waits for the numbers any more: that is fine.
-        drop(done.send(Begun::begin(&sending, parsed).await));
+        drop(done.send(Begun::begin(&sending, message).await));
     });
     let begun = begun.await.map_err(|_| ApiError::internal("an emit ended before its end"))?;
     begun?.end().await
@@ -299,12 +308,16 @@ pub(super) fn names<T: Eq + Hash, E: Display>(
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, ApiError> {
     check_count(field, texts)?;
-    let mut names = IndexSet::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let name = parse(text).map_err(|why| ApiError::field(format!("{field}[{index}]"), why))?;
-        names.insert(name);
-    }
-    Ok(names.into_iter().collect())
+    let names = texts.iter().enumerate().map(|(index, text)| {
+        parse(text).map_err(|why| ApiError::field(format!("{field}[{index}]"), why))
+    });
+    let names: Vec<T> = names.collect::<Result<_, _>>()?;
+    // Nearly always there is one.
+    Ok(if names.len() < 2 {
+        names
+    } else {
+        names.into_iter().collect::<IndexSet<T>>().into_iter().collect()
+    })
 }
 
 fn check_count(field: &'static str, texts: &[String]) -> Result<(), ApiError> {

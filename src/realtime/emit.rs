@@ -12,16 +12,13 @@ use crate::core::recovery::{Audience, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, Sockets};
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use run::{Handing, Run, Tally};
 use std::sync::Arc;
 
-/// Sockets written to between two yields, so that one large room does not hold up everybody else.
-const SLICE: usize = 128;
-/// The same for sockets whose event is only queued.
+/// Sockets whose event is queued between two yields, so that one large room does not hold up everybody else.
 const QUEUE_SLICE: usize = 4096;
-/// Sockets of one name that are written to at once: an emit to one user is no work for the pump.
+/// Sockets that are written to at once: an emit to one user is no work for the pump.
 const FEW: usize = 16;
 
 /// An event and who it is for.
@@ -82,66 +79,72 @@ impl Realtime {
 
     /// The same, under an id that was made before.
     pub(super) async fn emit_as(&self, id: String, emit: &Emit) -> Emitted {
-        let name = serde_json::Value::from(emit.event.as_str()).to_string();
-        let (tally, users) = if let Some(recovery) = self.recoveries.of(&emit.namespace) {
-            self.hand_over(emit, &name, recovery)
-        } else {
-            let event = packet::event(&emit.namespace, &name, &emit.payload, None);
-            self.write(emit, &event).await
+        let (tally, users) = match self.try_emit(emit) {
+            Ok(done) => done,
+            Err(named) => self.queue(emit, named).await,
         };
-        tally.count();
-        Emitted { id, matched: tally.matched, sent: tally.sent, users }
+        emitted(id, tally, users)
     }
 
-    /// Where there is no recovery: writes to few, has the pump write to many.
-    async fn write(&self, emit: &Emit, event: &Bytes) -> (Tally, Users) {
+    /// Emits in one go, if that is short work; else, for very many sockets, nothing is done.
+    pub fn emit_at_once(&self, emit: &Emit) -> Option<Emitted> {
+        let (tally, users) = self.try_emit(emit).ok()?;
+        Some(emitted(fresh_id(), tally, users))
+    }
+
+    fn try_emit(&self, emit: &Emit) -> Result<(Tally, Users), Vec<Named>> {
+        if let Some(recovery) = self.recoveries.of(&emit.namespace) {
+            return Ok(self.hand_over(emit, recovery));
+        }
+        let named: Vec<Named> = self.named(emit).collect();
+        let sockets = named.iter().map(|it| it.sockets.len()).sum::<usize>();
+        if QUEUE_SLICE < sockets {
+            return Err(named);
+        }
+        let event = packet::event(&emit.namespace, &name(emit), &emit.payload, None);
+        let mut batch = (FEW < sockets).then(|| self.pump.batch());
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
-        let mut since_yield = 0;
-        for Named { sockets, user } in self.named(emit) {
+        for Named { sockets, user } in named {
             let before = run.tally();
-            if sockets.len() <= FEW {
-                sockets.iter().for_each(|it| run.hand_to(it, event, Handing::Write));
-                since_yield += sockets.len();
-                if SLICE <= since_yield {
-                    since_yield = 0;
-                    tokio::task::yield_now().await;
+            for socket in &*sockets {
+                let handing = batch.as_mut().map_or(Handing::Write, Handing::Queue);
+                run.hand_to(socket, &event, handing);
+            }
+            users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
+        }
+        Ok((run.tally(), users))
+    }
+
+    /// Queues for very many, who are written to afterwards.
+    async fn queue(&self, emit: &Emit, named: Vec<Named>) -> (Tally, Users) {
+        let event = packet::event(&emit.namespace, &name(emit), &emit.payload, None);
+        let mut batch = self.pump.batch();
+        let mut run = Run::new(emit);
+        let mut users = Vec::with_capacity(emit.target.users.len());
+        for Named { sockets, user } in named {
+            let before = run.tally();
+            for slice in sockets.chunks(QUEUE_SLICE) {
+                for socket in slice {
+                    run.hand_to(socket, &event, Handing::Queue(&mut batch));
                 }
-            } else {
-                self.queue(&mut run, &sockets, event).await;
+                tokio::task::yield_now().await;
             }
             users.extend(user.map(|(user, status)| (user, run.tally().since(&before, status))));
         }
         (run.tally(), users)
     }
 
-    /// Queues for many; they are written to afterwards.
-    async fn queue(&self, run: &mut Run<'_>, sockets: &[Arc<Socket>], event: &Bytes) {
-        let mut batch = self.pump.batch();
-        for (index, slice) in sockets.chunks(QUEUE_SLICE).enumerate() {
-            if 0 < index {
-                tokio::task::yield_now().await;
-            }
-            for socket in slice {
-                run.hand_to(socket, event, Handing::Queue(&mut batch));
-            }
-        }
-    }
-
     /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
     /// queued is written after. What is for nobody, here or away, is not logged.
-    fn hand_over(
-        &self,
-        emit: &Emit,
-        name: &str,
-        recovery: &Mutex<Recovery<Arc<Socket>>>,
-    ) -> (Tally, Users) {
+    fn hand_over(&self, emit: &Emit, recovery: &Mutex<Recovery<Arc<Socket>>>) -> (Tally, Users) {
+        let name = name(emit);
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
         // Writes when the lock is free again: it was declared before it.
         let mut batch = self.pump.batch();
         let encode =
-            |offset: &str| packet::event(&emit.namespace, name, &emit.payload, Some(offset));
+            |offset: &str| packet::event(&emit.namespace, &name, &emit.payload, Some(offset));
         let mut recovery = recovery.lock();
         let named: Vec<Named> = self.named(emit).collect();
         let is_for_somebody =
@@ -181,6 +184,16 @@ impl Realtime {
         });
         all.into_iter().chain(users).chain(rooms).chain(sockets)
     }
+}
+
+fn emitted(id: String, tally: Tally, users: Users) -> Emitted {
+    tally.count();
+    Emitted { id, matched: tally.matched, sent: tally.sent, users }
+}
+
+/// The name of the event, as JSON.
+fn name(emit: &Emit) -> String {
+    serde_json::Value::from(emit.event.as_str()).to_string()
 }
 
 /// Names an emit.

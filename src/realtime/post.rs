@@ -102,6 +102,15 @@ pub struct Fate {
     pub placed: Vec<Placed>,
 }
 
+impl Message {
+    /// Sends it in one go, if it is but an event, and short work. Else nothing is done: [`Realtime::post`] it.
+    pub fn post_at_once(&self, realtime: &Realtime) -> Option<Emitted> {
+        let Self { emit, store, ask, undelivered } = self;
+        let is_event = store.is_none() && ask.is_none() && *undelivered == WhenUndelivered::Nothing;
+        is_event.then(|| realtime.emit_at_once(emit)).flatten()
+    }
+}
+
 impl Realtime {
     /// Sends a message: into the inboxes first, then to who is here; then somebody waits for the acks.
     pub async fn post(&self, message: Message) -> Result<Posted, PostError> {

@@ -123,7 +123,8 @@ async fn a_user_named_twice_is_answered_once() {
 async fn an_emit_is_finished_though_its_caller_hangs_up() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
-    let body = r#"{"to":{"users":["ann"]},"event":"x"}"#;
+    // What is not stored is over before anybody could hang up.
+    let body = r#"{"to":{"users":["ann"]},"event":"x","store":"always"}"#;
     let mut call =
         Box::pin(api.router.clone().oneshot(request(Method::POST, "/v1/emit", ALL, body)));
 
@@ -131,5 +132,5 @@ async fn an_emit_is_finished_though_its_caller_hangs_up() {
     drop(call);
 
     assert!(first.is_pending(), "the emit was over before anybody could hang up");
-    assert_eq!(api.hear(&ann).await, r#"42["x"]"#);
+    assert!(api.hear(&ann).await.starts_with(r#"42["x"]"#));
 }

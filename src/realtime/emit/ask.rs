@@ -6,7 +6,7 @@
 //! The seam for several nodes: [`Asking`] waits for futures of `(socket, answer)`, and does not care who makes them.
 
 use super::run::{Handing, Run};
-use super::{Emit, Emitted, Named, SLICE};
+use super::{Emit, Emitted, Named};
 use crate::clock::Clock;
 use crate::core::ack_reader::HeardAck;
 use crate::core::acks::{Acks, Need, Outcome, Why};
@@ -22,6 +22,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use thiserror::Error;
 
+/// Sockets written to between two yields, so that one large room does not hold up everybody else.
+const SLICE: usize = 128;
 /// Sockets that one emit may ask for acks.
 const SOCKETS_MAX: usize = 10_000;
 /// Bytes of acks that are kept for one emit.
