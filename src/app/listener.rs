@@ -92,6 +92,8 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
+        // Answers are small: one copy costs less than a write of two pieces.
+        .writev(false)
         .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
