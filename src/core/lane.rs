@@ -16,10 +16,13 @@
 //! * A packet and its binary attachments are one unit: nothing goes between.
 //! * Pings have no order.
 
+mod frames;
+
 use crate::core::frame::{self, Content, Cutter};
 use crate::core::packet::{self, Passing};
 use crate::types::Namespace;
 use bytes::{Buf as _, Bytes};
+use frames::Frames;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -44,7 +47,7 @@ pub struct Lane {
     /// Events waiting for packets of the engine, each with the count it waits for; oldest first.
     held: VecDeque<(u32, Bytes)>,
     /// Bytes on their way out; the first may be the rest of a frame.
-    pending: VecDeque<Bytes>,
+    pending: Frames,
     /// Bytes in `held` and `pending`.
     queued: usize,
     queued_max: usize,
@@ -89,7 +92,7 @@ impl Lane {
             passed: 0,
             attachments: 0,
             held: VecDeque::new(),
-            pending: VecDeque::new(),
+            pending: Frames::default(),
             queued: 0,
             queued_max,
             said_goodbye: false,
@@ -170,8 +173,11 @@ impl Lane {
 
     /// Fills `slices` with the beginning of what is pending and returns how many were filled.
     pub fn pending_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let filled = self.pending.len().min(slices.len());
-        self.pending.iter().zip(slices).for_each(|(bytes, slot)| *slot = IoSlice::new(bytes));
+        let mut filled = 0;
+        for (bytes, slot) in self.pending.iter().zip(slices) {
+            *slot = IoSlice::new(bytes);
+            filled += 1;
+        }
         filled
     }
 
@@ -186,16 +192,13 @@ impl Lane {
             n -= first.len();
             self.pending.pop_front();
         }
-        if self.pending.is_empty() {
-            self.pending = VecDeque::new(); // gives the memory back: thousands of idle connections have none
-        }
     }
 
     /// Takes whole pending frames, up to about `bytes_max` (one at least): what a poll is answered with.
     pub fn take_frames(&mut self, bytes_max: usize) -> Vec<Bytes> {
         let mut taken = Vec::new();
         let mut bytes = 0;
-        while let Some(first) = self.pending.front() {
+        while let Some(first) = self.pending.front_mut() {
             if 0 < bytes && bytes_max < bytes + first.len() {
                 break;
             }
@@ -208,7 +211,7 @@ impl Lane {
 
     /// Forgets all that waits: the connection is closed.
     pub fn clear(&mut self) {
-        (self.held, self.pending, self.queued) = (VecDeque::new(), VecDeque::new(), 0);
+        (self.held, self.pending, self.queued) = (VecDeque::new(), Frames::default(), 0);
         self.cut = Bytes::new();
     }
 
@@ -246,7 +249,9 @@ impl Lane {
         while self.attachments == 0
             && self.held.front().is_some_and(|(after, _)| has_passed(self.passed, *after))
         {
-            self.pending.extend(self.held.pop_front().map(|(_, event)| event));
+            if let Some((_, event)) = self.held.pop_front() {
+                self.pending.push_back(event);
+            }
         }
         if self.held.is_empty() {
             self.held = VecDeque::new(); // gives the memory back

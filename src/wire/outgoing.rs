@@ -180,7 +180,11 @@ impl Wire {
         while !state.lane.is_clear() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let filled = state.lane.pending_slices(&mut slices);
-            let written = stream.try_write_vectored(slices.get(..filled).unwrap_or_default());
+            let written = match slices.get(..filled).unwrap_or_default() {
+                // The system writes one piece for less.
+                [one] => stream.try_write(one),
+                several => stream.try_write_vectored(several),
+            };
             match written {
                 Ok(n) => {
                     self.traffic.went(n);
