@@ -134,3 +134,28 @@ async fn an_emit_is_finished_though_its_caller_hangs_up() {
     assert!(first.is_pending(), "the emit was over before anybody could hang up");
     assert!(api.hear(&ann).await.starts_with(r#"42["x"]"#));
 }
+
+#[tokio::test]
+async fn an_emit_to_very_many_is_finished_though_its_caller_hangs_up_and_each_has_it_once() {
+    let api = Fixture::new();
+    // Together they name more sockets than are served in one go.
+    let rooms: Vec<String> = (0..64).map(|n| format!("room:{n}")).collect();
+    let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+    let mut clients = Vec::new();
+    for n in 0..65 {
+        clients.push(api.connect(&format!("user-{n}"), "/", &rooms).await);
+    }
+    let body = serde_json::json!({"to": {"rooms": rooms}, "event": "x"}).to_string();
+    let mut call =
+        Box::pin(api.router.clone().oneshot(request(Method::POST, "/v1/emit", ALL, &body)));
+
+    let first = futures_util::poll!(&mut call);
+    drop(call);
+
+    assert!(first.is_pending(), "the emit was over before anybody could hang up");
+    for client in &clients {
+        assert_eq!(api.hear(client).await, r#"42["x"]"#);
+    }
+    let again = api.post("/v1/emit", &body).await.json();
+    assert_eq!((&again["matched"], &again["sent"]), (&65.into(), &65.into()));
+}
