@@ -105,8 +105,9 @@ impl Report {
         });
         let told: Vec<_> = told.collect();
         let count = u64::try_from(told.len()).unwrap_or(u64::MAX);
+        self.realtime.messages.store.undelivered(told).await?;
         metrics::counter!("userline_messages_undelivered_total").increment(count);
-        self.realtime.messages.store.undelivered(told).await
+        Ok(())
     }
 }
 
