@@ -39,6 +39,7 @@ describe("examples", { concurrency: 2 }, () => {
     const it = program(process.execPath, ["client.mjs", w.server.publicUrl], { TOKEN_COMMAND: `curl -s ${tokens}` });
     w.after(() => it.stop());
     await it.says(/session user=ann/);
+    await until("the upgrade", async () => (await w.server.user("ann")).sockets[0].transport === "websocket");
     await w.server.term();
     await it.says(/disconnected transport close coming back/);
     await w.server.up();

@@ -2,7 +2,7 @@
 // and nothing is there twice, whatever made the hole.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { ways } from "./lib/client.mjs";
+import { up, ways } from "./lib/client.mjs";
 import { Proxy } from "./lib/proxy.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { sleep, steadily, until } from "./lib/wait.mjs";
@@ -40,8 +40,7 @@ async function away(w, transports, { lose, inside }) {
     auth: (give) => give({ token: w.server.token("ann"), inbox_after: last }),
   });
   socket.on("userline:inbox:item", (item) => (last = Math.max(last, item.seq)));
-  await until("the client to connect", () => socket.connected);
-  await until("the upgrade", () => socket.io.engine.transport.name === transports.at(-1));
+  await up(socket);
   await w.server.emit({ to, event: "zero", store: "always" });
   await until("the first event", () => socket.heard.length === 1);
   last = 1;

@@ -1,7 +1,7 @@
 // Stored events: they wait for their user, are counted, and every tab knows what is read.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { ways } from "./lib/client.mjs";
+import { up, ways } from "./lib/client.mjs";
 import { Proxy } from "./lib/proxy.mjs";
 import { rawClient } from "./lib/raw.mjs";
 import { scenario } from "./lib/scenario.mjs";
@@ -116,6 +116,7 @@ describe("inbox", { concurrency: 4 }, () => {
       await until("A to know", () => told(a).at(-1).head === 4);
       assert.deepEqual(told(a).at(-1), now);
       assert.equal(a.heard.length, 4);
+      await up(a);
 
       // Nothing changed: what it had heard is still so, and it goes on hearing what changes.
       proxy.refusing = true;

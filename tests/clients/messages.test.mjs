@@ -1,7 +1,7 @@
 // Did it arrive? Acks, buffers, order, and requests that come twice.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { ways } from "./lib/client.mjs";
+import { upgraded, ways } from "./lib/client.mjs";
 import { Proxy } from "./lib/proxy.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { until } from "./lib/wait.mjs";
@@ -87,7 +87,7 @@ describe("messages", { concurrency: 2 }, () => {
         await cutting;
         assert.equal(status, 200, JSON.stringify(body).slice(0, 300));
         // Each cut is over before the next: what is missed stays within what is kept.
-        if (first % 1000 === 900) await until("the client to be back", () => socket.connected && socket.heard.length >= first);
+        if (first % 1000 === 900) await until("the client to be back", () => socket.connected && upgraded(socket) && socket.heard.length >= first);
       }
       await until("all of them", () => socket.heard.length >= count, 30_000);
       assert.equal(socket.heard.findIndex(([, value], n) => value !== n), -1, "in order, once each, none missing");

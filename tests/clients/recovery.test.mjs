@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { io as io46 } from "socket.io-client-4-6";
-import { ways } from "./lib/client.mjs";
+import { up, ways } from "./lib/client.mjs";
 import { Proxy } from "./lib/proxy.mjs";
 import { rawClient } from "./lib/raw.mjs";
 import { scenario } from "./lib/scenario.mjs";
@@ -70,6 +70,7 @@ describe("recovery", { concurrency: 4 }, () => {
           await until("the client to be back", () => socket.connected);
           assert.equal(socket.recovered, true);
           await emit(w, 10 * round - 2, 10 * round + 3);
+          await up(socket);
         }
         await whole(socket, 33);
         assert.deepEqual(seen, [true, true, true]);
@@ -222,6 +223,7 @@ describe("recovery", { concurrency: 4 }, () => {
         }
         ids.push(socket.id);
         assert.equal((await w.server.emit({ to: { sockets: ids }, event: "end" })).matched, 1, "once, however it is named");
+        await up(socket);
       }
       await until("all", () => socket.heard.length >= 9);
       const names = socket.heard.map(([event]) => event);
@@ -305,7 +307,7 @@ describe("recovery", { concurrency: 4 }, () => {
       await until("the client to notice", () => socket.ends.length === round);
       for (let n = 0; n < count; n += 1) await w.server.emit({ to: { users: ["ann"] }, event: "n", args: [n, pad] });
       proxy.refusing = false;
-      await until("the client to be back", () => socket.connected);
+      await up(socket);
       assert.equal(socket.recovered, !cause);
       if (cause) assert.equal(await lost(w, cause), 1);
     };

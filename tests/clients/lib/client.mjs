@@ -41,7 +41,16 @@ export function listening(socket) {
   return socket;
 }
 
-/** Waits until the client is connected, and upgraded if it wants both transports. */
+/**
+ * Whether the stock client has the last of its transports. One whose connection breaks in the middle of an upgrade may
+ * stay mute until its ping times out (engine.io-client 6.6 leaves its polling paused), so who cuts waits for this first.
+ */
+export function upgraded(socket) {
+  const wanted = socket.io.opts.transports ?? ["polling", "websocket"];
+  return socket.io.engine?.transport.name === (wanted.includes("websocket") ? "websocket" : wanted[0]);
+}
+
+/** Waits until the client is connected (again), and upgraded if it wants both transports. */
 export async function up(socket, deadlineMs = 10_000) {
   let refused;
   const refuse = (error) => (refused = error);
@@ -59,8 +68,6 @@ export async function up(socket, deadlineMs = 10_000) {
   } finally {
     socket.off("connect_error", refuse);
   }
-  if (socket.io.opts.transports?.length === 2) {
-    await until("the upgrade", () => socket.io.engine?.transport.name === "websocket");
-  }
+  await until("the upgrade", () => upgraded(socket), deadlineMs);
   return socket;
 }
