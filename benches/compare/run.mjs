@@ -1,4 +1,5 @@
-// Runs the servers interleaved, pinned to one core with the generator on another, and compares their medians.
+// Runs the servers interleaved, pinned to one core with the generator on another, and compares their medians. `floor` is no server
+// for anybody: it is what the job costs at least.
 // Started by `run`, which builds and installs what is needed. Ends by itself, and ends what it started.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -61,10 +62,11 @@ const rows = [
 const bun = ["bun-linux-x64", "bun-linux-x64-musl", "bun-linux-aarch64"]
   .map((name) => join(here, "bun/node_modules/@oven", name, "bin/bun"))
   .find((path) => existsSync(path));
-const bare = join(root, "target/compare-bare/release/userline-compare-bare");
+const built = (name) => [join(root, `target/compare-${name}/release/userline-compare-${name}`)].find((path) => existsSync(path));
 const servers = [
   { name: "userline", command: userline },
-  { name: "bare", command: existsSync(bare) && bare, args: [] },
+  { name: "floor", command: built("floor"), args: [] },
+  { name: "bare", command: built("bare"), args: [] },
   { name: "node", command: existsSync(join(here, "node/node_modules/socket.io")) && process.execPath,
     args: [join(here, "node/server.mjs")] },
   { name: "bun", command: bun, args: [join(here, "bun/server.mjs")] },
