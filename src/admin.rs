@@ -3,6 +3,7 @@
 //! ```text
 //! POST    /v1/emit                       emit     an event for users, rooms, sockets, everybody
 //! POST    /v1/emit/batch                 emit     up to 1000 of these
+//! GET     /v1/messages                   read     what was emitted last
 //! GET     /v1/messages/{id}              read     did it arrive?
 //! GET     /v1/users                      read     who is here
 //! GET     /v1/users/{user}               read     one user with every socket
@@ -176,6 +177,7 @@ fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(emit::emit))
         .routes(routes!(emit::batch::batch))
+        .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(users::list))
         .routes(routes!(users::get))

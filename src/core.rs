@@ -23,6 +23,7 @@ pub mod packet;
 pub mod polling;
 pub mod presence;
 pub mod pulse;
+pub mod recent;
 pub mod recovery;
 pub mod signature;
 pub mod steady;

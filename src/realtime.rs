@@ -2,7 +2,8 @@
 //!
 //! [`connect`]: a client authenticates, comes and goes · [`emit`]: an event for users, rooms, sockets ·
 //! [`post`]: the same with all that its sender may want besides · [`inbox`]: events that wait for their user ·
-//! [`kick`]: a user has to go · [`query`]: who is here · [`history`]: who was · [`sweep`]: nobody is forgotten here ·
+//! [`kick`]: a user has to go · [`query`]: who is here · [`history`]: who was · [`recent`]: what was emitted ·
+//! [`sweep`]: nobody is forgotten here ·
 //! [`transports`]: how clients are reached.
 
 pub mod connect;
@@ -12,6 +13,7 @@ pub mod inbox;
 pub mod kick;
 pub mod post;
 pub mod query;
+pub mod recent;
 mod sweep;
 mod transports;
 
@@ -29,6 +31,7 @@ use crate::wire::{Connections, Pump};
 use history::Visit;
 use parking_lot::Mutex;
 use post::AskedMessage;
+use recent::RecentEmits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -45,6 +48,7 @@ pub struct Realtime {
     limits: LimitsConfig,
     namespaces: Arc<[Namespace]>,
     history: Arc<Mutex<History<Visit>>>,
+    recent: Arc<RecentEmits>,
     /// The id of the last emit that asked for acks.
     asked: Arc<AtomicU64>,
     inbox: Arc<InboxParts>,
@@ -73,7 +77,7 @@ impl Realtime {
         let HistoryConfig { per_user, total, keep } = history;
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
         let MessageParts { config, tasks, store } = messages;
-        let MessagesConfig { keep, entries_max, bytes_max } = config;
+        let MessagesConfig { keep, entries_max, bytes_max, recent } = config;
         let known = Mutex::new(Fates::new(FateLimits { keep, entries_max, bytes_max }));
         Self {
             registry,
@@ -85,6 +89,7 @@ impl Realtime {
             limits,
             namespaces: namespaces.into(),
             history,
+            recent: Arc::new(recent::none(recent)),
             asked: Arc::default(),
             inbox: Arc::new(inbox),
             messages: Arc::new(Messages { known, tasks, store }),

@@ -3,7 +3,7 @@
 pub(super) mod ack;
 pub(super) mod batch;
 mod begin;
-mod reply;
+pub(super) mod reply;
 mod storing;
 
 use super::Api;

@@ -4,6 +4,7 @@ use super::Api;
 use super::error::{ApiError, ArgumentFailures, KeyFailures};
 use super::extract::{NoParameters, Segment};
 use super::keys::{May, Read};
+use super::messages::{self, MessageItem};
 use super::time::Time;
 use crate::realtime::history::Visit;
 use crate::types::{Ending, Reason, UserId};
@@ -16,8 +17,10 @@ use utoipa::openapi::{RefOr, Schema};
 
 /// Sockets that are shown.
 const SOCKETS_MAX: usize = 1000;
+/// Messages that are shown.
+const MESSAGES_MAX: usize = 10;
 
-/// A user's last sockets.
+/// A user's last sockets, and what was sent to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HistoryView {
     /// Who.
@@ -26,6 +29,8 @@ pub(super) struct HistoryView {
     /// First those that are here, the latest first, then those that are remembered, the one that ended last first; at
     /// most 1000.
     sockets: Vec<VisitView>,
+    /// The last ten emits that were for the user, as `GET /v1/messages` lists them.
+    messages: Vec<MessageItem>,
 }
 
 /// One socket's time here.
@@ -155,8 +160,8 @@ fn names(names: &[&'static str], description: &str) -> RefOr<Schema> {
 
 /// Ask why a user was disconnected
 ///
-/// The user's last sockets and how each of them ended, within the bounds of `[history]`: in memory, so a restart
-/// forgets them. A user nobody remembers has none: that is an answer, not an error.
+/// The user's last sockets and how each of them ended, within the bounds of `[history]`, and the last emits: in memory, so a
+/// restart forgets them. A user nobody remembers has none: that is an answer, not an error.
 #[utoipa::path(
     get, path = "/v1/users/{user}/history", tag = "users", operation_id = "get_user_history",
     params(("user" = String, Path, description = "The user's id, percent-encoded")),
@@ -175,5 +180,6 @@ pub(super) async fn get(
     let user = user.parse("user", UserId::parse)?;
     let sockets = api.realtime.history(&user);
     let sockets = sockets.iter().take(SOCKETS_MAX).map(VisitView::from).collect();
-    Ok(Json(HistoryView { user: user.as_str().to_owned(), sockets }))
+    let messages = messages::of_user(&api, &user, MESSAGES_MAX);
+    Ok(Json(HistoryView { user: user.as_str().to_owned(), sockets, messages }))
 }

@@ -1,14 +1,16 @@
-//! Did it arrive? What became of a message, asked afterwards.
+//! Did it arrive? What became of a message, asked afterwards, and which there were.
 
 use super::Api;
 use super::emit::ack::{self, AckReply, MissingReply};
+use super::emit::reply::UserReply;
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
-use super::extract::Segment;
+use super::extract::{Parameters, Segment};
 use super::keys::{May, Read};
 use super::time::Time;
 use crate::realtime::post::{AskedMessage, Fate};
+use crate::realtime::recent::Recalled;
 use crate::store::{Placed, PlacedState};
-use crate::types::ItemId;
+use crate::types::{ItemId, Room, UserId};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -144,4 +146,122 @@ pub(super) async fn get(
     };
     let inbox = placed.into_iter().map(|it| (it.user.as_str().to_owned(), it.into())).collect();
     Ok(Json(MessageReply { id: id.as_str().to_owned(), ack: asked.map(Into::into), inbox }))
+}
+
+/// The last emits.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MessageList {
+    /// The newest first.
+    messages: Vec<MessageItem>,
+}
+
+/// An emit, without what it said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MessageItem {
+    /// Its id, as in the answer to it.
+    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    id: String,
+    /// When it was emitted.
+    emitted_at: Time,
+    /// The namespace it was for.
+    #[schema(example = "/")]
+    namespace: String,
+    /// Its event.
+    #[schema(example = "order:paid")]
+    event: String,
+    /// Whether it could be dropped for clients that were busy.
+    volatile: bool,
+    /// Who it was for, besides the users.
+    to: Addressed,
+    /// Sockets it was for.
+    #[schema(example = 3)]
+    matched: usize,
+    /// Sockets whose connection took it.
+    #[schema(example = 3)]
+    sent: usize,
+    /// Sockets that acked; absent if it did not ask for acks, while it waits for them, or if they are forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 2)]
+    acked: Option<usize>,
+    /// The same for each user that was named; of one user's messages for this one alone.
+    #[schema(value_type = BTreeMap<String, UserReply>)]
+    users: BTreeMap<String, UserReply>,
+}
+
+/// Who an emit was for, besides the users.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Addressed {
+    /// Everybody in the namespace.
+    all: bool,
+    /// Rooms.
+    rooms: Vec<String>,
+    /// Sockets.
+    sockets: Vec<String>,
+}
+
+impl MessageItem {
+    /// With the numbers of `only` this user, or of all that were named.
+    fn new(recalled: &Recalled, only: Option<&UserId>) -> Self {
+        let Recalled { emit, acked } = recalled;
+        let users = emit.users.iter().filter(|(user, _)| only.is_none_or(|only| only == user));
+        Self {
+            id: emit.id.clone(),
+            emitted_at: Time(emit.at),
+            namespace: emit.namespace.as_str().to_owned(),
+            event: emit.event.as_str().to_owned(),
+            volatile: emit.volatile,
+            to: Addressed {
+                all: emit.target.all,
+                rooms: emit.target.rooms.iter().map(Room::to_string).collect(),
+                sockets: emit.target.sockets.iter().map(ToString::to_string).collect(),
+            },
+            matched: emit.matched,
+            sent: emit.sent,
+            acked: *acked,
+            users: users.map(|(user, it)| (user.as_str().to_owned(), (*it).into())).collect(),
+        }
+    }
+}
+
+/// The last messages for a user, the newest first.
+pub(super) fn of_user(api: &Api, user: &UserId, limit: usize) -> Vec<MessageItem> {
+    let recalled = api.realtime.recent_emits(Some(user), limit);
+    recalled.iter().map(|it| MessageItem::new(it, Some(user))).collect()
+}
+
+/// List the last emits
+///
+/// What was emitted last, with how many it was for and how many took it: for "I emitted and nobody got it". As many as
+/// `messages.recent` says, in memory: a restart forgets them. `matched: 0` with a user who is `online` means: in another
+/// namespace, or left out by `except`.
+#[utoipa::path(
+    get, path = "/v1/messages", tag = "events", operation_id = "list_messages",
+    params(
+        ("user" = Option<String>, Query, description = "Only those for this user: named, in everybody, or by a room or socket that is the user's now"),
+        ("limit" = Option<u16>, Query, description = "Messages, 100 if absent", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "The last emits, the newest first", body = MessageList),
+        ArgumentFailures, KeyFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<Read>,
+    State(api): State<Api>,
+    mut query: Parameters,
+) -> Result<Json<MessageList>, ApiError> {
+    let user = query.take("user", UserId::parse)?;
+    let limit = usize::from(query.limit()?);
+    query.end()?;
+    let messages = match &user {
+        Some(user) => of_user(&api, user, limit),
+        None => api
+            .realtime
+            .recent_emits(None, limit)
+            .iter()
+            .map(|it| MessageItem::new(it, None))
+            .collect(),
+    };
+    Ok(Json(MessageList { messages }))
 }

@@ -12,6 +12,7 @@ mod inbox;
 mod messages;
 mod people;
 mod readme;
+mod recent;
 mod requests;
 mod schema;
 mod undelivered;

@@ -1,9 +1,9 @@
-//! `[messages]`: what is remembered of messages that asked for acks.
+//! `[messages]`: what is remembered of messages.
 
 use super::reader::{Read, Reader};
 use std::time::Duration;
 
-/// What is remembered of messages that asked for acks.
+/// What is remembered of messages: of those that asked for acks what became of them, of all that they were.
 #[derive(Debug, Clone, Copy)]
 pub struct MessagesConfig {
     /// How long, from the emit.
@@ -12,6 +12,8 @@ pub struct MessagesConfig {
     pub entries_max: usize,
     /// Bytes of all of them.
     pub bytes_max: usize,
+    /// How many of all that were emitted last. Zero remembers none.
+    pub recent: usize,
 }
 
 impl MessagesConfig {
@@ -20,6 +22,7 @@ impl MessagesConfig {
         let keep = reader.duration("messages.keep", keep);
         let entries_max = reader.number("messages.max", 0..=10_000_000);
         let bytes_max = reader.size("messages.bytes", 1_000_000..=10_000_000_000);
-        Ok(Self { keep: keep?, entries_max: entries_max?, bytes_max: bytes_max? })
+        let recent = reader.number("messages.recent", 0..=100_000);
+        Ok(Self { keep: keep?, entries_max: entries_max?, bytes_max: bytes_max?, recent: recent? })
     }
 }

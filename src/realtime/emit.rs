@@ -83,13 +83,21 @@ impl Realtime {
             Ok(done) => done,
             Err(named) => self.queue(emit, named).await,
         };
-        emitted(id, tally, users)
+        self.emitted(id, emit, tally, users)
     }
 
     /// Emits in one go, if that is short work; else, for very many sockets, nothing is done.
     pub fn emit_at_once(&self, emit: &Emit) -> Option<Emitted> {
         let (tally, users) = self.try_emit(emit).ok()?;
-        Some(emitted(fresh_id(), tally, users))
+        Some(self.emitted(fresh_id(), emit, tally, users))
+    }
+
+    /// An emit is done: counted, and remembered.
+    fn emitted(&self, id: String, emit: &Emit, tally: Tally, users: Users) -> Emitted {
+        tally.count();
+        let emitted = Emitted { id, matched: tally.matched, sent: tally.sent, users };
+        self.remember_emit(emit, &emitted);
+        emitted
     }
 
     fn try_emit(&self, emit: &Emit) -> Result<(Tally, Users), Vec<Named>> {
@@ -184,11 +192,6 @@ impl Realtime {
         });
         all.into_iter().chain(users).chain(rooms).chain(sockets)
     }
-}
-
-fn emitted(id: String, tally: Tally, users: Users) -> Emitted {
-    tally.count();
-    Emitted { id, matched: tally.matched, sent: tally.sent, users }
 }
 
 /// The name of the event, as JSON.

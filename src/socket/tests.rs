@@ -72,6 +72,7 @@ impl Server {
                     keep: Duration::from_hours(1),
                     entries_max: 10,
                     bytes_max: 10_000,
+                    recent: 10,
                 },
                 tasks: tasks.clone(),
                 store: store.clone(),

@@ -163,6 +163,10 @@ describe("messages", { concurrency: 2 }, () => {
 
     const users = { users: ["ann", "bob"] };
     const stored = await w.server.emit({ to: users, event: "news", store: "always", id: "news-1" });
+    const { body: list } = await w.server.api("GET", "/v1/messages?user=bob");
+    assert.deepEqual(list.messages.map(({ id, event, sent }) => [id, event, sent]), [[stored.id, "news", 1]]);
+    const { body: history } = await w.server.api("GET", "/v1/users/ann/history");
+    assert.deepEqual(history.messages.map(({ event, acked }) => [event, acked]), [["news", undefined], ["ask", 1]]);
     await until("the event", () => socket.heard.some(([event]) => event === "news"));
     await socket.emitWithAck("userline:read", { ids: ["news-1"] });
     for (const id of [stored.id, "news-1"]) {

@@ -48,7 +48,7 @@ pub(in crate::admin) struct EmitReply {
 
 /// What became of an emit for one user.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UserReply {
+pub(in crate::admin) struct UserReply {
     /// The user's state at that moment.
     state: State,
     /// Sockets of the user it was for.
@@ -63,14 +63,18 @@ pub(super) struct UserReply {
     pub(super) inbox: Option<StoredReply>,
 }
 
+impl From<UserEmitted> for UserReply {
+    fn from(emitted: UserEmitted) -> Self {
+        let UserEmitted { status, matched, sent } = emitted;
+        let (state, _) = State::of(status);
+        Self { state, matched, sent, inbox: None }
+    }
+}
+
 impl From<Emitted> for EmitReply {
     fn from(emitted: Emitted) -> Self {
         let Emitted { id, matched, sent, users } = emitted;
-        let reply = |(user, it): (UserId, UserEmitted)| {
-            let (state, _) = State::of(it.status);
-            let reply = UserReply { state, matched: it.matched, sent: it.sent, inbox: None };
-            (user.as_str().to_owned(), reply)
-        };
+        let reply = |(user, it): (UserId, UserEmitted)| (user.as_str().to_owned(), it.into());
         let users = users.into_iter().map(reply).collect();
         let (acked, met, acks, missing) = (None, None, None, None);
         Self { status: None, id, matched, sent, users, acked, met, acks, missing }

@@ -330,7 +330,7 @@ fn inbox_config() -> InboxConfig {
 }
 
 fn messages_config() -> MessagesConfig {
-    MessagesConfig { keep: Duration::from_hours(1), entries_max: 4, bytes_max: 10_000 }
+    MessagesConfig { keep: Duration::from_hours(1), entries_max: 4, bytes_max: 10_000, recent: 20 }
 }
 
 fn no_recovery() -> RecoveryConfig {

@@ -28,6 +28,7 @@ async fn a_socket_that_is_gone_is_shown_with_how_it_ended() {
     }, @r#"
     [
       {
+        "messages": [],
         "sockets": [
           {
             "address": "203.0.113.7",
@@ -46,6 +47,7 @@ async fn a_socket_that_is_gone_is_shown_with_how_it_ended() {
         "user": "ann@example.com"
       },
       {
+        "messages": [],
         "sockets": [
           {
             "address": "203.0.113.7",
@@ -82,7 +84,7 @@ async fn somebody_nobody_remembers_has_no_history_and_that_is_an_answer() {
     let answer = api.get("/v1/users/nobody/history").await;
 
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.text, r#"{"user":"nobody","sockets":[]}"#);
+    assert_eq!(answer.text, r#"{"user":"nobody","sockets":[],"messages":[]}"#);
 }
 
 #[tokio::test]

@@ -120,7 +120,6 @@ impl Realtime {
         ask: Ask,
     ) -> (Emitted, Asking) {
         let Found { mut run, named, absent } = found;
-        let matched = run.tally().matched;
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let name = serde_json::Value::from(emit.event.as_str()).to_string();
         let mut asking = Asking {
@@ -151,9 +150,7 @@ impl Realtime {
                 (user, super::UserEmitted { matched: now_matched, ..counts })
             }));
         }
-        let tally = run.tally();
-        tally.count();
-        (Emitted { id: emit_id, matched, sent: tally.sent, users }, asking)
+        (self.emitted(emit_id, emit, run.tally(), users), asking)
     }
 }
 

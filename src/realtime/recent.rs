@@ -1,0 +1,117 @@
+//! I emitted and nobody got it: the last emits, with what became of them.
+
+use super::Realtime;
+use super::emit::{Emit, Emitted, UserEmitted};
+use crate::core::recent::Recent;
+use crate::registry::Socket;
+use crate::types::{EventName, Except, Namespace, Room, Target, UserId, WallMs};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Names in all remembered emits together: so many for each that may be remembered.
+const NAMES_EACH: usize = 20;
+/// Names in all of them, at least: more than one emit can have.
+const NAMES_MIN: usize = 10_000;
+
+/// The last emits.
+pub(super) type RecentEmits = Mutex<Recent<Arc<RecentEmit>>>;
+
+/// An emit that is remembered. Its payload is not.
+#[derive(Debug)]
+pub struct RecentEmit {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: WallMs,
+    /// In which namespace.
+    pub namespace: Namespace,
+    /// Its event.
+    pub event: EventName,
+    /// Who it was for.
+    pub target: Target,
+    /// Who of these was left out.
+    pub except: Except,
+    /// Whether it could be dropped for clients that were busy.
+    pub volatile: bool,
+    /// Sockets it was for.
+    pub matched: usize,
+    /// Sockets whose connection took it.
+    pub sent: usize,
+    /// The same for each user that was named.
+    pub users: Vec<(UserId, UserEmitted)>,
+}
+
+/// A remembered emit, and its acks.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// The emit.
+    pub emit: Arc<RecentEmit>,
+    /// Sockets that acked; `None` if it did not ask for acks, or waits for them, or they are forgotten.
+    pub acked: Option<usize>,
+}
+
+impl Realtime {
+    /// The last emits, the newest first, at most `limit`; with `user` those that were for it: by its name, to everybody,
+    /// or to a room or a socket that is the user's now.
+    pub fn recent_emits(&self, user: Option<&UserId>, limit: usize) -> Vec<Recalled> {
+        // The lock is held for no more than this: everybody who emits needs it.
+        let emits: Vec<Arc<RecentEmit>> = self.recent.lock().iter().cloned().collect();
+        let sockets = user.map(|user| self.registry.user(user).1);
+        let is_wanted = |emit: &RecentEmit| match (user, &sockets) {
+            (Some(user), Some(sockets)) => emit.is_for(user, sockets),
+            _ => true,
+        };
+        let wanted = emits.into_iter().filter(|emit| is_wanted(emit)).take(limit);
+        wanted.map(|emit| Recalled { acked: self.acked(&emit.id), emit }).collect()
+    }
+
+    fn acked(&self, id: &str) -> Option<usize> {
+        Some(self.fate_of_acks(id)?.outcome?.acks.len())
+    }
+
+    /// Remembers an emit.
+    pub(super) fn remember_emit(&self, emit: &Emit, emitted: &Emitted) {
+        let Emit { namespace, target, except, event, payload: _, volatile } = emit;
+        let Emitted { id, matched, sent, users } = emitted.clone();
+        let named = target.users.len() + target.rooms.len() + target.sockets.len();
+        let left = except.users.len() + except.rooms.len() + except.sockets.len();
+        let names = named + left + except.devices.len();
+        let recent = Arc::new(RecentEmit {
+            id,
+            at: self.clock.wall(),
+            namespace: namespace.clone(),
+            event: event.clone(),
+            target: target.clone(),
+            except: except.clone(),
+            volatile: *volatile,
+            matched,
+            sent,
+            users,
+        });
+        self.recent.lock().add(recent, names);
+    }
+}
+
+/// Nothing was emitted yet; the last `count` will be remembered.
+pub(super) fn none(count: usize) -> RecentEmits {
+    Mutex::new(Recent::new(count, count.saturating_mul(NAMES_EACH).max(NAMES_MIN)))
+}
+
+impl RecentEmit {
+    fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
+        let Self { target, except, namespace, .. } = self;
+        let is_named = || target.all || target.users.contains(user);
+        let is_users =
+            |room: &Room| room.as_str().strip_prefix(Room::USER_PREFIX) == Some(user.as_str());
+        let is_for_socket = |socket: &Arc<Socket>| {
+            let mut ids = socket.earlier_ids().iter().chain([&socket.id]);
+            socket.namespace == *namespace
+                && (target.rooms.iter().any(|room| socket.is_in(room))
+                    || ids.any(|id| target.sockets.contains(id)))
+        };
+        !except.users.contains(user)
+            && (is_named()
+                || target.rooms.iter().any(is_users)
+                || sockets.iter().any(is_for_socket))
+    }
+}
