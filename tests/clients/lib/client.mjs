@@ -1,6 +1,6 @@
 // Stock clients that remember what they heard.
 import { io } from "socket.io-client";
-import { until } from "./wait.mjs";
+import { PATIENCE_MS, until } from "./wait.mjs";
 
 /** The three ways in which the stock client comes. */
 export const ways = {
@@ -51,7 +51,7 @@ export function upgraded(socket) {
 }
 
 /** Waits until the client is connected (again), and upgraded if it wants both transports. */
-export async function up(socket, deadlineMs = 10_000) {
+export async function up(socket, deadlineMs = PATIENCE_MS) {
   let refused;
   const refuse = (error) => (refused = error);
   socket.on("connect_error", refuse);

@@ -3,7 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { once as onceEvent } from "node:events";
 import http from "node:http";
 import { reset } from "./reset.mjs";
-import { until } from "./wait.mjs";
+import { PATIENCE_MS, until } from "./wait.mjs";
 
 export class HookReceiver {
   /** Every accepted event, in the order of arrival: `{id, at, type, user, data, body}`. */
@@ -91,7 +91,7 @@ export class HookReceiver {
   }
 
   /** Waits until `user` has `count` accepted events of `type`; gives the last of them. */
-  async wait(user, type, count = 1, deadlineMs = 10_000) {
+  async wait(user, type, count = 1, deadlineMs = PATIENCE_MS) {
     await until(`${count} ${type} of ${user}`, () => this.of(user, type).length >= count, deadlineMs);
     return this.of(user, type)[count - 1];
   }

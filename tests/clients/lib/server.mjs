@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { sign } from "./jwt.mjs";
-import { until } from "./wait.mjs";
+import { PATIENCE_MS, until } from "./wait.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const binary = process.env.USERLINE_BIN ? path.resolve(process.env.USERLINE_BIN) : path.join(root, "target/release/userline");
@@ -100,7 +100,7 @@ export class Server {
     this.publicUrl = said("public").replace(/\/$/, "");
     this.adminUrl = (said("admin") ?? said("console")).replace(/\/$/, "");
     if (said("key")) this.key = said("key");
-    await until("readiness", async () => (await fetch(`${this.adminUrl}/readyz`)).ok, 10_000);
+    await until("readiness", async () => (await fetch(`${this.adminUrl}/readyz`)).ok);
     this.readyAt = performance.now();
     return this;
   }
@@ -149,7 +149,7 @@ export class Server {
   }
 
   /** Waits until the user is in `state`. */
-  async state(id, state, deadlineMs = 10_000) {
+  async state(id, state, deadlineMs = PATIENCE_MS) {
     return until(
       `${id} to be ${state}`,
       async () => {

@@ -1,9 +1,12 @@
 // Waiting for conditions, never for luck: every wait has a deadline and says what it waited for.
 
+/** How long a condition may take that has no deadline of its own: a slow machine must not fail what is only slow. */
+export const PATIENCE_MS = 20_000;
+
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Calls `check` until it returns something truthy, which is the result; fails after `deadlineMs`. */
-export async function until(what, check, deadlineMs = 10_000, everyMs = 20) {
+export async function until(what, check, deadlineMs = PATIENCE_MS, everyMs = 20) {
   const end = performance.now() + deadlineMs;
   let last;
   for (;;) {
@@ -23,7 +26,7 @@ export async function until(what, check, deadlineMs = 10_000, everyMs = 20) {
 }
 
 /** The arguments of the next `event` of an emitter (a Socket.IO socket, a ChildProcess, …). */
-export function once(emitter, event, deadlineMs = 10_000) {
+export function once(emitter, event, deadlineMs = PATIENCE_MS) {
   return new Promise((done, fail) => {
     const listener = (...args) => {
       clearTimeout(timer);
