@@ -41,6 +41,7 @@ pub use sources::{DEFAULTS, Sources};
 pub use store::StoreConfig;
 
 use reader::{Read, Reader, Shown};
+use std::time::Duration;
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -104,8 +105,10 @@ fn read_sections(reader: &mut Reader) -> Read<Config> {
     let hooks = HooksConfig::read(reader);
     let recovery = RecoveryConfig::read(reader);
     let history = HistoryConfig::read(reader);
-    let store = StoreConfig::read(reader);
     let inbox = InboxConfig::read(reader);
+    // Without an inbox there is no configuration, whatever the store would be.
+    let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
+    let store = StoreConfig::read(reader, keep_items);
     let messages = MessagesConfig::read(reader);
     let limits = LimitsConfig::read(reader);
     let socketio = SocketIoConfig::read(reader);

@@ -108,7 +108,7 @@ impl Store {
     pub fn open(config: &StoreConfig, hooks: &HooksConfig) -> Result<(Self, Recovered), OpenError> {
         let lock = file::lock(&config.data_dir)?;
         let mut db = file::open(&config.data_dir)?;
-        let (shared, recovered) = schema::recover(&mut db, hooks)?;
+        let (shared, recovered) = schema::recover(&mut db, hooks, config.keep_items)?;
         let shared = Arc::new(shared);
         let (commands, queue) = mpsc::channel(QUEUE);
         let rules = record::Rules::new(hooks, &shared);

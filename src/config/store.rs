@@ -11,15 +11,17 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// How long delivered events and dead letters stay for `GET /v1/events` and replay.
     pub keep_events: Duration,
+    /// How long items stay in inboxes: `inbox.keep`.
+    pub keep_items: Duration,
 }
 
 impl StoreConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut Reader, keep_items: Duration) -> Read<Self> {
         let data_dir = reader.parsed("store.data_dir", "must be a path", |text| {
             (!text.is_empty()).then(|| PathBuf::from(text))
         });
         let keep_events = reader
             .duration("store.keep_events", Duration::from_mins(1)..=Duration::from_hours(365 * 24));
-        Ok(Self { data_dir: data_dir?, keep_events: keep_events? })
+        Ok(Self { data_dir: data_dir?, keep_events: keep_events?, keep_items })
     }
 }

@@ -300,7 +300,8 @@ impl Server {
 
 fn open(dir: &TempDir, config: &HooksConfig) -> Store {
     let keep_events = Duration::from_hours(72);
-    let store_config = StoreConfig { data_dir: dir.path().to_owned(), keep_events };
+    let store_config =
+        StoreConfig { data_dir: dir.path().to_owned(), keep_events, keep_items: keep_events };
     Store::open(&store_config, config).unwrap().0
 }
 

@@ -17,7 +17,7 @@ use crate::core::inbox::InboxState;
 use crate::core::packet;
 use crate::registry::Socket;
 use crate::store::{Closed, DatabaseError, InboxPage, PageQuery, ReadError, Seen};
-use crate::types::{ItemSeq, Payload, UserId};
+use crate::types::{ItemSeq, Payload, UserId, WallMs};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use std::future::Future;
@@ -67,15 +67,20 @@ impl From<ReadError> for InboxError {
 }
 
 impl Realtime {
+    /// The time by which items are old.
+    pub(super) fn inbox_time(&self) -> WallMs {
+        self.inbox.inboxes.time(self.clock.wall(), self.clock.now())
+    }
+
     /// A page of a user's inbox.
     pub async fn inbox(&self, user: &UserId, query: PageQuery) -> Result<InboxPage, InboxError> {
-        let page = self.inbox.inboxes.page(user, query, self.clock.wall());
+        let page = self.inbox.inboxes.page(user, query, self.inbox_time());
         in_time(page).await
     }
 
     /// Marks items of a user as read, for all of the user's sockets; answers with the inbox afterwards.
     pub async fn mark_read(&self, user: &UserId, seen: Seen) -> Result<InboxState, InboxError> {
-        let state = in_time(self.inbox.inboxes.mark(user, seen, self.clock.wall())).await?;
+        let state = in_time(self.inbox.inboxes.mark(user, seen, self.inbox_time())).await?;
         self.tell_inbox(user, state);
         Ok(state)
     }
@@ -86,7 +91,7 @@ impl Realtime {
         user: &UserId,
         seq: ItemSeq,
     ) -> Result<Option<InboxState>, InboxError> {
-        let state = in_time(self.inbox.inboxes.delete(user, seq, self.clock.wall())).await?;
+        let state = in_time(self.inbox.inboxes.delete(user, seq, self.inbox_time())).await?;
         if let Some(state) = state {
             self.tell_inbox(user, state);
         }

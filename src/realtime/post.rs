@@ -142,7 +142,7 @@ impl Realtime {
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
     pub async fn fate(&self, id: &str) -> Result<Option<Fate>, InboxError> {
-        let placed = in_time(self.inbox.inboxes.fate(id, self.clock.wall())).await?;
+        let placed = in_time(self.inbox.inboxes.fate(id, self.inbox_time())).await?;
         // The sender's own name stands for one emit only if no other used it.
         let mut messages = placed.iter().map(|it| it.message.as_str());
         let own = messages.next().filter(|first| messages.all(|it| it == *first));

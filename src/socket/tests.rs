@@ -52,7 +52,8 @@ impl Server {
     async fn start() -> Self {
         let (tasks, clock, folder) = (Tasks::new(), Clock::start(Seq(0)), TempDir::new().unwrap());
         let data_dir = folder.path().to_owned();
-        let kept = StoreConfig { data_dir, keep_events: Duration::from_hours(1) };
+        let keep_events = Duration::from_hours(1);
+        let kept = StoreConfig { data_dir, keep_events, keep_items: keep_events };
         let (store, _) = Store::open(&kept, &no_hooks()).unwrap();
         let registry = Registry::new(presence(), store.clone(), clock.clone());
         tasks.spawn("test.deadlines", registry.clone().run_deadlines());

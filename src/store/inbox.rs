@@ -15,7 +15,9 @@ use super::shared::Shared;
 use super::writer::Command;
 use super::{Closed, ReadError, Store};
 use crate::core::inbox::InboxState;
-use crate::types::{CollapseKey, EventName, ItemId, ItemSeq, Namespace, Payload, UserId, WallMs};
+use crate::types::{
+    CollapseKey, EventName, ItemId, ItemSeq, Namespace, Payload, Timestamp, UserId, WallMs,
+};
 use rusqlite::Transaction;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct NewItem {
     pub collapse_key: Option<CollapseKey>,
     /// When it comes in.
     pub at: WallMs,
+    /// By which time what is there is old; see [`Inboxes::time`].
+    pub time: WallMs,
     /// When it goes.
     pub expires: WallMs,
     /// How long its name is remembered.
@@ -103,6 +107,11 @@ impl Store {
 }
 
 impl Inboxes {
+    /// The time by which items are old. It follows the wall clock, but one that is set forward makes nothing old at once.
+    pub fn time(&self, wall: WallMs, now: Timestamp) -> WallMs {
+        self.store.shared.inbox_time.lock().tell(wall, now).at
+    }
+
     /// Puts an item into the inboxes of users. Answers in their order when all is committed; `None` for a user who
     /// was only checked and does not have it.
     pub async fn put(
@@ -120,34 +129,39 @@ impl Inboxes {
         Ok(puts)
     }
 
-    /// A page of what is in an inbox at `at`.
+    /// A page of what is in an inbox at this [`time`](Self::time).
     pub async fn page(
         &self,
         user: &UserId,
         query: PageQuery,
-        at: WallMs,
+        time: WallMs,
     ) -> Result<InboxPage, ReadError> {
         let user = user.clone();
-        self.store.readers.read(move |db| read::page(db, &user, query, at)).await
+        self.store.readers.read(move |db| read::page(db, &user, query, time)).await
     }
 
-    /// The numbers of an inbox at `at`.
-    pub async fn state(&self, user: &UserId, at: WallMs) -> Result<InboxState, ReadError> {
+    /// The numbers of an inbox at this [`time`](Self::time).
+    pub async fn state(&self, user: &UserId, time: WallMs) -> Result<InboxState, ReadError> {
         let user = user.clone();
-        self.store.readers.read(move |db| read::numbers(db, &user, at)).await
+        self.store.readers.read(move |db| read::numbers(db, &user, time)).await
     }
 
     /// Where the events of one emit are or were, by user, at most 1000 of them; `id` names the emit, or is the name
     /// that its sender gave.
-    pub async fn fate(&self, id: &str, at: WallMs) -> Result<Vec<Placed>, ReadError> {
+    pub async fn fate(&self, id: &str, time: WallMs) -> Result<Vec<Placed>, ReadError> {
         let id = id.to_owned();
-        self.store.readers.read(move |db| fate::placed(db, &id, at)).await
+        self.store.readers.read(move |db| fate::placed(db, &id, time)).await
     }
 
     /// Marks items as read; answers with the inbox afterwards.
-    pub async fn mark(&self, user: &UserId, seen: Seen, at: WallMs) -> Result<InboxState, Closed> {
+    pub async fn mark(
+        &self,
+        user: &UserId,
+        seen: Seen,
+        time: WallMs,
+    ) -> Result<InboxState, Closed> {
         let user = user.clone();
-        self.store.ask(|reply| Command::Inbox(Ask::Mark { user, seen, at, reply })).await
+        self.store.ask(|reply| Command::Inbox(Ask::Mark { user, seen, time, reply })).await
     }
 
     /// Takes an item out; answers with the inbox afterwards, `None` if there is no such item.
@@ -155,10 +169,10 @@ impl Inboxes {
         &self,
         user: &UserId,
         seq: ItemSeq,
-        at: WallMs,
+        time: WallMs,
     ) -> Result<Option<InboxState>, Closed> {
         let user = user.clone();
-        self.store.ask(|reply| Command::Inbox(Ask::Delete { user, seq, at, reply })).await
+        self.store.ask(|reply| Command::Inbox(Ask::Delete { user, seq, time, reply })).await
     }
 
     /// Waits until items have expired that nobody had asked for, and takes the inboxes that this has changed.
@@ -186,13 +200,13 @@ pub(super) enum Ask {
     Mark {
         user: UserId,
         seen: Seen,
-        at: WallMs,
+        time: WallMs,
         reply: oneshot::Sender<InboxState>,
     },
     Delete {
         user: UserId,
         seq: ItemSeq,
-        at: WallMs,
+        time: WallMs,
         reply: oneshot::Sender<Option<InboxState>>,
     },
 }
@@ -213,9 +227,11 @@ impl Ask {
                 let puts = users.iter().map(|(user, putting)| write::put(tx, user, *putting, item));
                 puts.collect::<rusqlite::Result<_>>().map(Done::Put)
             }
-            Self::Mark { user, seen, at, .. } => write::mark(tx, user, seen, *at).map(Done::Mark),
-            Self::Delete { user, seq, at, .. } => {
-                write::delete(tx, user, *seq, *at).map(Done::Delete)
+            Self::Mark { user, seen, time, .. } => {
+                write::mark(tx, user, seen, *time).map(Done::Mark)
+            }
+            Self::Delete { user, seq, time, .. } => {
+                write::delete(tx, user, *seq, *time).map(Done::Delete)
             }
         }
     }

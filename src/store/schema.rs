@@ -18,6 +18,7 @@ use super::{OpenError, OpenSession, Recovered};
 use crate::config::HooksConfig;
 use crate::types::{Seq, UserId, WallMs};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use std::time::Duration;
 
 /// One script per version of the format; a file of version n gets all from the n-th on.
 const MIGRATIONS: &[&str] = &[
@@ -116,12 +117,13 @@ pub(super) fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<u64>> 
 pub(super) fn recover(
     db: &mut Connection,
     hooks: &HooksConfig,
+    inbox_keep: Duration,
 ) -> Result<(Shared, Recovered), OpenError> {
     let tx = db.transaction()?;
     migrate(&tx)?;
     let endpoints = name_endpoints(&tx, hooks)?;
     let orphans = find_orphans(&tx, &endpoints)?;
-    let shared = Shared::new(count_pending(&tx, endpoints)?, orphans);
+    let shared = Shared::new(count_pending(&tx, endpoints)?, orphans, inbox_keep);
     let alive_at = meta(&tx, "alive_at")?;
     let recovered = Recovered {
         sessions: open_sessions(&tx)?,

@@ -2,6 +2,7 @@
 
 use super::inbox::Expired;
 use crate::core::delivery::DeliveryId;
+use crate::core::steady::Steady;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) rewinds: Mutex<BTreeMap<EndpointId, DeliveryId>>,
     /// Inboxes that changed because items expired.
     pub(super) expired: Expired,
+    /// By which time items are old.
+    pub(super) inbox_time: Mutex<Steady>,
     /// Whether the file is closed.
     pub(super) closed: watch::Sender<bool>,
     /// Whether the store is to be closed: ends the wait for a failing disk.
@@ -47,6 +50,7 @@ impl Shared {
     pub(super) fn new(
         endpoints: Vec<(EndpointId, String, u64)>,
         orphans: Vec<(EndpointId, String)>,
+        inbox_keep: Duration,
     ) -> Self {
         let endpoint =
             |(id, name, pending)| Endpoint { id, name, pending: AtomicU64::new(pending) };
@@ -58,6 +62,7 @@ impl Shared {
             alive_at: AtomicU64::new(0),
             rewinds: Mutex::default(),
             expired: Expired::default(),
+            inbox_time: Mutex::new(Steady::new(inbox_keep)),
             closed: watch::Sender::new(false),
             closing: Mutex::new(false),
             closing_begins: Condvar::new(),

@@ -1,5 +1,6 @@
 //! The store on real files: what is kept, what is refused, what happens when the disk fails.
 
+mod aging;
 mod fates;
 mod hooks;
 mod inbox;
@@ -220,7 +221,7 @@ async fn who_pulls_from_behind_the_end_of_the_log_is_told_that_it_is_another_log
 async fn what_is_kept_is_for_its_owner_only() {
     let dir = TempDir::new().unwrap();
     let data_dir = dir.path().join("new/data");
-    let config = StoreConfig { data_dir: data_dir.clone(), keep_events: KEEP };
+    let config = StoreConfig { data_dir: data_dir.clone(), keep_events: KEEP, keep_items: KEEP };
     let (store, _) = Store::open(&config, &hooks(&[])).unwrap();
     record(&store, online("ann", 1)).await;
     store.flush().await.unwrap();
@@ -314,7 +315,7 @@ fn open(dir: &TempDir, hooks: &HooksConfig) -> (Store, Recovered) {
 }
 
 fn config(dir: &TempDir, keep_events: Duration) -> StoreConfig {
-    StoreConfig { data_dir: dir.path().to_owned(), keep_events }
+    StoreConfig { data_dir: dir.path().to_owned(), keep_events, keep_items: KEEP }
 }
 
 fn database(dir: &TempDir) -> Connection {

@@ -236,7 +236,7 @@ impl Writer {
                 let _gone = reply.send(());
             }
             (Command::Inbox(ask), Answer::Inbox(done)) => ask.reply(done),
-            (Command::Alive(at, now), Answer::None) => self.tidying.tick(at, now),
+            (Command::Alive(at, now), Answer::None) => self.tidying.tick(at, now, &self.shared),
             (
                 _,
                 Answer::None
@@ -269,18 +269,18 @@ impl Tidying {
     }
 
     /// Begins what it is time for.
-    fn tick(&mut self, wall: WallMs, now: Timestamp) {
+    fn tick(&mut self, wall: WallMs, now: Timestamp, shared: &Shared) {
         let believed = self.steady.tell(wall, now);
         if let Some(step) = believed.step {
             let by = humantime::format_duration(Duration::from_secs(step.as_secs()));
             tracing::warn!(
-                "the wall clock is {by} ahead all at once: it was set, or the machine slept; that makes no event old, so \
-                 old ones are deleted later"
+                "the wall clock is {by} ahead all at once: it was set, or the machine slept; that makes no event and no \
+                 inbox item old, so old ones are deleted later"
             );
         }
         self.prune.tick(believed.at);
         self.orphans.tick(believed.at);
-        self.expiry.tick(wall);
+        self.expiry.tick(shared.inbox_time.lock().tell(wall, now).at);
     }
 
     /// Whether something old is still to be dealt with.

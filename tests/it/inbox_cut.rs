@@ -102,6 +102,7 @@ fn item(seq: u64) -> NewItem {
         payload: Payload::default(),
         collapse_key: None,
         at: WallMs(1),
+        time: WallMs(1),
         expires: FOREVER,
         remembered_until: FOREVER,
         count_max: MAX,
@@ -150,7 +151,8 @@ fn start_child(dir: &TempDir) -> Child {
 
 /// The lock of a killed process goes with it, but the system may take a moment.
 async fn open_again(dir: &Path) -> Store {
-    let config = StoreConfig { data_dir: dir.to_owned(), keep_events: Duration::from_hours(1) };
+    let keep = Duration::from_hours(1);
+    let config = StoreConfig { data_dir: dir.to_owned(), keep_events: keep, keep_items: keep };
     for _ in 0..200 {
         match Store::open(&config, &no_hooks()) {
             Err(OpenError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,

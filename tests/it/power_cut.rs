@@ -232,7 +232,8 @@ fn is_online(user: u64, last_seq: u64) -> bool {
 }
 
 fn config(dir: &std::path::Path) -> StoreConfig {
-    StoreConfig { data_dir: dir.to_owned(), keep_events: Duration::from_hours(72) }
+    let keep = Duration::from_hours(72);
+    StoreConfig { data_dir: dir.to_owned(), keep_events: keep, keep_items: keep }
 }
 
 fn hooks() -> HooksConfig {

@@ -129,7 +129,8 @@ fn every_row_of_the_fault_table_names_tests_that_exist() {
     assert!(!promised.is_empty());
     assert_eq!(faults(&promised), faults(&tested));
 
-    let mut sources = fs::read_to_string("tests/clients/slow.test.mjs").unwrap();
+    let clients = ["slow", "clock"].map(|it| format!("tests/clients/{it}.test.mjs"));
+    let mut sources = clients.map(|it| fs::read_to_string(it).unwrap()).concat();
     for file in rust_files("src").into_iter().chain(rust_files("tests/it")) {
         sources += &fs::read_to_string(file).unwrap();
     }

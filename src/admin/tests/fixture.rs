@@ -128,6 +128,7 @@ impl Fixture {
         let kept = StoreConfig {
             data_dir: folder.path().to_owned(),
             keep_events: Duration::from_hours(1),
+            keep_items: inbox_config().keep,
         };
         let (store, _) = Store::open(&kept, &hooks()).unwrap();
         let registry = Registry::new(presence(), store.clone(), clock.clone());

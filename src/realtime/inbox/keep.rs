@@ -93,6 +93,7 @@ impl Realtime {
             payload: emit.payload.clone(),
             collapse_key,
             at,
+            time: self.inbox_time(),
             expires: later(at, ttl.unwrap_or(config.keep).min(config.keep)),
             remembered_until: later(at, config.keep),
             count_max: config.max_per_user,

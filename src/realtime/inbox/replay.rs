@@ -52,7 +52,7 @@ impl Realtime {
     pub(in crate::realtime) fn refresh_inbox(&self, socket: Arc<Socket>) {
         let realtime = self.clone();
         self.inbox.tasks.spawn("inbox.refresh", async move {
-            let now = realtime.clock.wall();
+            let now = realtime.inbox_time();
             match in_time(realtime.inbox.inboxes.state(&socket.user, now)).await {
                 Ok(state) if state == InboxState::default() => {}
                 Ok(state) => realtime.tell_numbers(&socket, state),

@@ -184,7 +184,8 @@ pub(super) fn presence() -> PresenceConfig {
 }
 
 fn store(folder: &Path) -> (Store, Recovered) {
-    let config = StoreConfig { data_dir: folder.to_owned(), keep_events: Duration::from_hours(1) };
+    let keep = Duration::from_hours(1);
+    let config = StoreConfig { data_dir: folder.to_owned(), keep_events: keep, keep_items: keep };
     let hooks = HooksConfig {
         endpoints: Vec::new(),
         timeout: Duration::from_secs(1),

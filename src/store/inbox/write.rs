@@ -24,7 +24,7 @@ pub(super) fn put(
         return Ok(None);
     }
     let mut inbox = load(tx, user)?;
-    expire(tx, user, &mut inbox, item.at)?;
+    expire(tx, user, &mut inbox, item.time)?;
     collapse(tx, user, &mut inbox, item)?;
     let seq = inbox.add(item.expires);
     insert(tx, user, seq, item)?;
@@ -284,7 +284,7 @@ fn insert(
 /// Where an item of this name is or was.
 fn known(tx: &Transaction<'_>, user: &UserId, item: &NewItem) -> rusqlite::Result<Option<ItemSeq>> {
     let sql = "SELECT seq FROM inbox_ids WHERE user = ?1 AND id = ?2 AND ?3 < expires_ms";
-    let bounds = params![user.as_str(), item.id.as_str(), to_db(item.at.0)];
+    let bounds = params![user.as_str(), item.id.as_str(), to_db(item.time.0)];
     let seq = tx.prepare_cached(sql)?.query_row(bounds, |row| row.get(0)).optional()?;
     Ok(seq.map(|seq| ItemSeq(from_db(seq))))
 }

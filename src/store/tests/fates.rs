@@ -76,7 +76,7 @@ async fn why_an_event_is_gone_is_told_and_whether_it_was_read() {
     assert_eq!(told(&inboxes, "expired", 49).await, ["ann 3 there read"]);
     assert_eq!(told(&inboxes, "expired", 50).await, ["ann 3 expired read"], "to the millisecond");
     // Deleted at last, with others that are too many.
-    let excess = NewItem { at: WallMs(60), count_max: 1, ..item("newest", None) };
+    let excess = NewItem { at: WallMs(60), time: WallMs(60), count_max: 1, ..item("newest", None) };
     put_item(&store, excess, &["ann"]).await;
     assert_eq!(told(&inboxes, "expired", 60).await, Vec::<String>::new(), "one name is remembered");
     assert_eq!(told(&inboxes, "there", 60).await, ["ann 4 pushed_out unread"]);

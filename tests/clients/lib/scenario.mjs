@@ -8,9 +8,9 @@ import { Server } from "./server.mjs";
 
 /**
  * Registers a test. `config` goes over the test configuration (see `Server.start`); `body` gets
- * `{server, hooks, client, connect, after}`.
+ * `{server, hooks, client, connect, after}`; `env` goes over the environment of the server.
  */
-export function scenario(name, config, body, { timeout = 60_000 } = {}) {
+export function scenario(name, config, body, { timeout = 60_000, env } = {}) {
   test(name, { timeout }, async () => {
     const hooks = await HookReceiver.start();
     const sockets = [];
@@ -18,7 +18,7 @@ export function scenario(name, config, body, { timeout = 60_000 } = {}) {
     let server;
     let failure;
     try {
-      server = await Server.start(config, { hooks });
+      server = await Server.start(config, { hooks, env });
       const remember = (socket) => {
         sockets.push(socket);
         return socket;

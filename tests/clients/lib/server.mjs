@@ -32,15 +32,18 @@ export class Server {
   expectedErrors = [];
   secret = randomBytes(32).toString("hex");
   key = `test-${randomBytes(16).toString("hex")}`;
+  /** Environment variables of the process, besides those of this one. */
+  env = {};
   /** Milliseconds (performance.now) at which the last start was ready. */
   readyAt = 0;
 
   /**
    * Starts `userline serve`. `overrides` are merged into the configuration section by section:
-   * `{presence: {grace: "1s"}}`; `hooks` is a HookReceiver to send to.
+   * `{presence: {grace: "1s"}}`; `hooks` is a HookReceiver to send to; `env` goes over the environment of this process.
    */
-  static async start(overrides = {}, { hooks } = {}) {
+  static async start(overrides = {}, { hooks, env = {} } = {}) {
     const server = new Server();
+    server.env = env;
     server.dir = mkdtempSync(path.join(tmpdir(), "userline-test-"));
     const base = {
       listen: { public: "127.0.0.1:0", admin: "127.0.0.1:0", origins: ["*"], drain: "1s" },
@@ -78,7 +81,11 @@ export class Server {
   async spawn(args) {
     this.dir ??= mkdtempSync(path.join(tmpdir(), "userline-test-"));
     let out = "";
-    const child = spawn(binary, args, { cwd: this.dir, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(binary, args, {
+      cwd: this.dir,
+      env: { ...process.env, ...this.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.child = child;
     // Whatever becomes of the test: no server outlives it.
     const kill = () => child.kill("SIGKILL");
