@@ -109,6 +109,8 @@ impl App {
         if let Some(page) = &page {
             config.hooks.endpoints.push(page.endpoint(admin.1));
         }
+        // Before the parts are made, which look up what they count with.
+        let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
         let parts = Parts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config)?;
@@ -120,7 +122,7 @@ impl App {
         let edge = parts.public_edge(&config, realtime.clone())?;
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
-        let api = parts.admin_api(&config, realtime.clone(), console);
+        let api = parts.admin_api(&config, realtime.clone(), metrics, console);
         let listener = |name, (tcp, address), router, connections_max| Listener {
             name,
             tcp,
@@ -236,7 +238,13 @@ impl Parts {
         Ok(edge.router())
     }
 
-    fn admin_api(&self, config: &Config, realtime: Realtime, dev: Option<DevConsole>) -> Router {
+    fn admin_api(
+        &self,
+        config: &Config,
+        realtime: Realtime,
+        metrics: Metrics,
+        dev: Option<DevConsole>,
+    ) -> Router {
         admin::router(AdminState {
             realtime,
             store: self.store.clone(),
@@ -245,7 +253,7 @@ impl Parts {
             limits: config.limits,
             inbox: config.inbox,
             ready: ready(&self.connections, &self.store),
-            metrics: metrics(),
+            metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             dev,

@@ -28,6 +28,7 @@ use crate::store::{Inboxes, Store};
 use crate::tasks::Tasks;
 use crate::types::Namespace;
 use crate::wire::{Connections, Pump};
+use emit::Counters;
 use history::Visit;
 use parking_lot::Mutex;
 use post::AskedMessage;
@@ -53,6 +54,7 @@ pub struct Realtime {
     asked: Arc<AtomicU64>,
     inbox: Arc<InboxParts>,
     messages: Arc<Messages>,
+    counters: Counters,
 }
 
 /// The messages that asked for acks.
@@ -64,7 +66,7 @@ struct Messages {
 }
 
 impl Realtime {
-    /// Puts the parts together.
+    /// Puts the parts together. Emits are counted where the process counts by now.
     pub fn new(
         registry: Registry,
         connections: Connections,
@@ -93,6 +95,7 @@ impl Realtime {
             asked: Arc::default(),
             inbox: Arc::new(inbox),
             messages: Arc::new(Messages { known, tasks, store }),
+            counters: Counters::new(),
         }
     }
 

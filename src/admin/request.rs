@@ -41,9 +41,7 @@ pub(super) async fn answer(State(api): State<Api>, mut request: Request, next: N
 }
 
 fn request_id() -> String {
-    let mut id = entropy::token();
-    id.insert_str(0, "req_");
-    id
+    entropy::token("req_")
 }
 
 /// Gives an error that a handler returned its body; returns what the log says of it besides.

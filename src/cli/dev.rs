@@ -101,7 +101,7 @@ struct TemporaryDir(PathBuf);
 
 impl TemporaryDir {
     fn new() -> Result<Self, anyhow::Error> {
-        let path = std::env::temp_dir().join(format!("userline-dev-{}", entropy::token()));
+        let path = std::env::temp_dir().join(format!("userline-dev-{}", entropy::token("")));
         make_private(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(Self(path))
     }

@@ -52,12 +52,13 @@ pub fn put_client_binary(to: &mut BytesMut, payload: &[u8]) {
 
 fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
     let len = parts.iter().map(|part| part.len()).sum();
-    let mut frame = BytesMut::with_capacity(len + HEAD_MAX);
+    // To the byte: shared memory needs no more than the bytes then.
+    let mut frame = Vec::with_capacity(head_len(len) + len);
     put_head(&mut frame, first, 0, len);
     for part in parts {
-        frame.put_slice(part);
+        frame.extend_from_slice(part);
     }
-    frame.freeze()
+    frame.into()
 }
 
 fn put_client(to: &mut BytesMut, first: u8, payload: &[u8]) {
@@ -95,7 +96,16 @@ pub fn client_head(bytes: &[u8]) -> Option<ClientHead> {
     Some(ClientHead { first: *first, len, mask })
 }
 
-fn put_head(to: &mut BytesMut, first: u8, mask: u8, len: usize) {
+/// Bytes of the head of an unmasked frame.
+fn head_len(len: usize) -> usize {
+    match len {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => HEAD_MAX,
+    }
+}
+
+fn put_head(to: &mut impl BufMut, first: u8, mask: u8, len: usize) {
     to.put_u8(first);
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(len @ 0..=125), _) => to.put_u8(mask | len),

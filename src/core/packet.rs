@@ -7,6 +7,8 @@ use crate::types::{Namespace, Payload};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// What the engine has just written, as far as order and mending are concerned.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,8 +76,11 @@ fn write_event(
     tail: &str,
 ) -> Bytes {
     let buffers = payload.buffers();
-    let kind = if buffers.is_empty() { "42".to_owned() } else { format!("45{}-", buffers.len()) };
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * payload.args().len() + 8);
+    let kind = match buffers.len() {
+        0 => Cow::Borrowed("42"),
+        len => Cow::Owned(format!("45{len}-")),
+    };
+    let mut parts: SmallVec<[&[u8]; 16]> = SmallVec::new();
     parts.extend([kind.as_bytes(), prefix(namespace), comma(namespace), id.as_bytes()]);
     parts.extend([b"[", event.as_bytes()]);
     for arg in payload.args() {

@@ -10,10 +10,12 @@ use crate::core::packet;
 use crate::core::presence::Status;
 use crate::core::recovery::{Audience, Recovery};
 use crate::entropy;
-use crate::registry::{Socket, Sockets};
+use crate::registry::{Socket, Sockets, UserSockets};
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
 use parking_lot::Mutex;
+pub(super) use run::Counters;
 use run::{Handing, Run, Tally};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Sockets whose event is queued between two yields, so that one large room does not hold up everybody else.
@@ -66,8 +68,24 @@ type Users = Vec<(UserId, UserEmitted)>;
 
 /// The sockets of one name of the target, and the user if that is one.
 struct Named {
-    sockets: Sockets,
+    sockets: NamedSockets,
     user: Option<(UserId, Status)>,
+}
+
+enum NamedSockets {
+    Few(UserSockets),
+    Many(Sockets),
+}
+
+impl Deref for NamedSockets {
+    type Target = [Arc<Socket>];
+
+    fn deref(&self) -> &[Arc<Socket>] {
+        match self {
+            Self::Few(sockets) => sockets,
+            Self::Many(sockets) => sockets,
+        }
+    }
 }
 
 impl Realtime {
@@ -94,7 +112,7 @@ impl Realtime {
 
     /// An emit is done: counted, and remembered.
     fn emitted(&self, id: String, emit: &Emit, tally: Tally, users: Users) -> Emitted {
-        tally.count();
+        tally.count(&self.counters);
         let emitted = Emitted { id, matched: tally.matched, sent: tally.sent, users };
         self.remember_emit(emit, &emitted);
         emitted
@@ -109,7 +127,7 @@ impl Realtime {
         if QUEUE_SLICE < sockets {
             return Err(named);
         }
-        let event = packet::event(&emit.namespace, &name(emit), &emit.payload, None);
+        let event = packet::event(&emit.namespace, &emit.event.to_json(), &emit.payload, None);
         let mut batch = (FEW < sockets).then(|| self.pump.batch());
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
@@ -126,7 +144,7 @@ impl Realtime {
 
     /// Queues for very many, who are written to afterwards.
     async fn queue(&self, emit: &Emit, named: Vec<Named>) -> (Tally, Users) {
-        let event = packet::event(&emit.namespace, &name(emit), &emit.payload, None);
+        let event = packet::event(&emit.namespace, &emit.event.to_json(), &emit.payload, None);
         let mut batch = self.pump.batch();
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
@@ -146,7 +164,7 @@ impl Realtime {
     /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
     /// queued is written after. What is for nobody, here or away, is not logged.
     fn hand_over(&self, emit: &Emit, recovery: &Mutex<Recovery<Arc<Socket>>>) -> (Tally, Users) {
-        let name = name(emit);
+        let name = emit.event.to_json();
         let mut run = Run::new(emit);
         let mut users = Vec::with_capacity(emit.target.users.len());
         // Writes when the lock is free again: it was declared before it.
@@ -178,12 +196,12 @@ impl Realtime {
     /// The sockets of the target, name by name; one socket may come several times.
     fn named<'a>(&'a self, emit: &'a Emit) -> impl Iterator<Item = Named> + 'a {
         let namespace = &emit.namespace;
-        let nobody = |sockets| Named { sockets, user: None };
+        let nobody = |sockets| Named { sockets: NamedSockets::Many(sockets), user: None };
         let all = emit.target.all.then(|| nobody(self.registry.everyone(namespace)));
         let users = emit.target.users.iter().map(|user| {
-            let (status, sockets) = self.registry.user(user);
-            let sockets = sockets.into_iter().filter(|it| it.namespace == *namespace).collect();
-            Named { sockets, user: Some((user.clone(), status)) }
+            let (status, mut sockets) = self.registry.user(user);
+            sockets.retain(|it| it.namespace == *namespace);
+            Named { sockets: NamedSockets::Few(sockets), user: Some((user.clone(), status)) }
         });
         let rooms = emit.target.rooms.iter();
         let rooms = rooms.map(move |room| nobody(self.registry.room(namespace, room)));
@@ -194,14 +212,7 @@ impl Realtime {
     }
 }
 
-/// The name of the event, as JSON.
-fn name(emit: &Emit) -> String {
-    serde_json::Value::from(emit.event.as_str()).to_string()
-}
-
 /// Names an emit.
 pub(super) fn fresh_id() -> String {
-    let mut id = entropy::token();
-    id.insert_str(0, "msg_");
-    id
+    entropy::token("msg_")
 }

@@ -56,6 +56,26 @@ impl EventName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text as JSON, quotes included.
+    pub fn to_json(&self) -> String {
+        // Without control characters, these two are all that JSON writes otherwise.
+        let escaped = |c| matches!(c, '"' | '\\');
+        let mut json = String::with_capacity(self.0.len() + 2);
+        json.push('"');
+        for part in self.0.split_inclusive(escaped) {
+            match part.strip_suffix(escaped) {
+                Some(text) => {
+                    json.push_str(text);
+                    json.push('\\');
+                    json.push_str(part.get(text.len()..).unwrap_or_default());
+                }
+                None => json.push_str(part),
+            }
+        }
+        json.push('"');
+        json
+    }
 }
 
 impl fmt::Display for EventName {
@@ -114,5 +134,18 @@ impl Payload {
     /// The buffers in order.
     pub fn buffers(&self) -> &[Bytes] {
         &self.buffers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventName;
+
+    #[test]
+    fn the_json_of_a_name_is_what_serde_would_write() {
+        for text in ["x", "order:paid", "\"", "\\", "a\"b\\\\c\"", "ß/\u{2028}", "\u{10348} "] {
+            let json = EventName::parse(text).unwrap().to_json();
+            assert_eq!(json, serde_json::to_string(text).unwrap());
+        }
     }
 }

@@ -5,8 +5,7 @@ use super::storing::StoredReply;
 use crate::admin::users::State;
 use crate::realtime::emit::{Emitted, UserEmitted};
 use crate::types::UserId;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// What became of an emit.
@@ -27,7 +26,7 @@ pub(in crate::admin) struct EmitReply {
     pub(super) sent: usize,
     /// The same for each user in `to.users`.
     #[schema(value_type = BTreeMap<String, UserReply>)]
-    pub(super) users: BTreeMap<String, UserReply>,
+    pub(super) users: UserReplies,
     /// With `ack` only: sockets that acked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 2)]
@@ -71,11 +70,34 @@ impl From<UserEmitted> for UserReply {
     }
 }
 
+/// What became of an emit for each user, in ascending order of their ids.
+#[derive(Debug)]
+pub(super) struct UserReplies(Vec<(UserId, UserReply)>);
+
+impl UserReplies {
+    fn new(mut users: Vec<(UserId, UserReply)>) -> Self {
+        users.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(users)
+    }
+
+    /// That of one user.
+    pub(super) fn get_mut(&mut self, user: &UserId) -> Option<&mut UserReply> {
+        let index = self.0.binary_search_by(|(it, _)| it.cmp(user)).ok()?;
+        self.0.get_mut(index).map(|(_, reply)| reply)
+    }
+}
+
+impl Serialize for UserReplies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(user, reply)| (user.as_str(), reply)))
+    }
+}
+
 impl From<Emitted> for EmitReply {
     fn from(emitted: Emitted) -> Self {
         let Emitted { id, matched, sent, users } = emitted;
-        let reply = |(user, it): (UserId, UserEmitted)| (user.as_str().to_owned(), it.into());
-        let users = users.into_iter().map(reply).collect();
+        let reply = |(user, it): (UserId, UserEmitted)| (user, it.into());
+        let users = UserReplies::new(users.into_iter().map(reply).collect());
         let (acked, met, acks, missing) = (None, None, None, None);
         Self { status: None, id, matched, sent, users, acked, met, acks, missing }
     }

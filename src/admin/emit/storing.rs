@@ -145,7 +145,7 @@ fn parse_ttl(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Ap
 /// Tells each user's part of the answer what is in the inbox.
 pub(super) fn write(stored: BTreeMap<UserId, Stored>, reply: &mut EmitReply) {
     for (user, it) in stored {
-        if let Some(user) = reply.users.get_mut(user.as_str()) {
+        if let Some(user) = reply.users.get_mut(&user) {
             let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);
             user.inbox = Some(StoredReply { seq, id, duplicate });
         }

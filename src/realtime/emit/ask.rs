@@ -6,7 +6,7 @@
 //! The seam for several nodes: [`Asking`] waits for futures of `(socket, answer)`, and does not care who makes them.
 
 use super::run::{Handing, Run};
-use super::{Emit, Emitted, Named};
+use super::{Emit, Emitted, Named, NamedSockets};
 use crate::clock::Clock;
 use crate::core::ack_reader::HeardAck;
 use crate::core::acks::{Acks, Need, Outcome, Why};
@@ -106,7 +106,8 @@ impl Realtime {
         for Named { sockets, user } in self.named(emit) {
             let is_absent = |user: &UserId| sockets.is_empty() && !emit.except.users.contains(user);
             absent.extend(user.as_ref().map(|(user, _)| user).filter(|it| is_absent(it)).cloned());
-            let sockets = sockets.iter().filter(|it| run.matches(it)).cloned().collect();
+            let sockets = sockets.iter().filter(|it| run.matches(it)).cloned();
+            let sockets = NamedSockets::Many(sockets.collect());
             named.push(Named { sockets, user });
         }
         Found { run, named, absent }
