@@ -68,11 +68,20 @@ use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use axum::{Router, middleware};
+use crate::wire::ClientAddress;
+use axum::body::HttpBody;
+use axum::http::{Method, Request};
+use axum::response::Response;
+use axum::{BoxError, Router, middleware};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use idempotency::Requests;
 use keys::Keys;
+use request::Answered;
 use std::ops::Deref;
 use std::sync::Arc;
+use tower_service::Service as _;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -121,6 +130,7 @@ struct Shared {
     clock: Clock,
     tasks: Tasks,
     requests: Requests,
+    answered: Answered,
 }
 
 impl Deref for Api {
@@ -131,8 +141,40 @@ impl Deref for Api {
     }
 }
 
-/// Everything the admin listener answers.
-pub fn router(state: AdminState) -> Router {
+/// The admin API. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    api: Api,
+    router: Router,
+}
+
+impl Admin {
+    /// Everything the admin listener answers.
+    pub fn new(state: AdminState) -> Self {
+        let (api, dev) = share(state);
+        Self { router: router(api.clone(), dev), api }
+    }
+
+    /// Answers a request of `peer`.
+    pub fn answer<B>(
+        &self,
+        peer: ClientAddress,
+        mut request: Request<B>,
+    ) -> impl Future<Output = Response> + Send
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if request.method() == Method::POST && request.uri().path() == emit::PATH {
+            return Either::Left(emit::answer(&self.api, request));
+        }
+        request.extensions_mut().insert(peer);
+        let answer = self.router.clone().call(request);
+        Either::Right(answer.map(|Ok(response)| response))
+    }
+}
+
+fn share(state: AdminState) -> (Api, Option<DevConsole>) {
     let AdminState {
         realtime,
         store,
@@ -160,7 +202,12 @@ pub fn router(state: AdminState) -> Router {
         clock,
         tasks,
         requests,
+        answered: Answered::default(),
     }));
+    (api, dev)
+}
+
+fn router(api: Api, dev: Option<DevConsole>) -> Router {
     let (mut router, _) = routes().split_for_parts();
     if let Some(dev) = dev {
         router = router.merge(console::router(dev));

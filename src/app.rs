@@ -3,7 +3,7 @@
 mod listener;
 mod stop;
 
-use crate::admin::{self, AdminState, DevConsole, Ready};
+use crate::admin::{Admin, AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, KeyError};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
@@ -40,6 +40,8 @@ const ADMIN_CONNECTIONS_MAX: usize = 1024;
 pub struct App {
     public: Listener,
     admin: Listener,
+    edge: Router,
+    api: Admin,
     parts: Parts,
     realtime: Realtime,
     recovered: Recovered,
@@ -123,18 +125,19 @@ impl App {
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
         let api = parts.admin_api(&config, realtime.clone(), metrics, console);
-        let listener = |name, (tcp, address), router, connections_max| Listener {
+        let listener = |name, (tcp, address), connections_max| Listener {
             name,
             tcp,
             address,
-            router,
             header_timeout: config.limits.header_timeout,
             stall: config.limits.stall,
             connections_max,
         };
         Ok(Self {
-            public: listener("public", public, edge, config.limits.connections),
-            admin: listener("admin", admin, api, ADMIN_CONNECTIONS_MAX),
+            public: listener("public", public, config.limits.connections),
+            admin: listener("admin", admin, ADMIN_CONNECTIONS_MAX),
+            edge,
+            api,
             parts,
             realtime,
             recovered,
@@ -163,7 +166,8 @@ impl App {
 
     /// Lets everything run.
     fn start(self) -> Stop {
-        let Self { public, admin, parts, realtime, recovered, drain, data_dir, no_backends } = self;
+        let Self { public, admin, edge, api, .. } = self;
+        let Self { parts, realtime, recovered, drain, data_dir, no_backends, .. } = self;
         let Parts { store, clock, registry, recoveries, presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
             tracing::warn!(%error, "clients of before the restart will not recover");
@@ -175,8 +179,8 @@ impl App {
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("store.alive", say_alive(store.clone(), clock.clone()));
         let no_clients = CancellationToken::new();
-        tasks.spawn("listen.public", public.run(tasks.clone(), no_clients.clone()));
-        tasks.spawn("listen.admin", admin.run(tasks.clone(), no_backends.clone()));
+        tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
+        tasks.spawn("listen.admin", admin.run(api, tasks.clone(), no_backends.clone()));
         Stop { no_clients, no_backends, parts, drain, data_dir }
     }
 }
@@ -244,8 +248,8 @@ impl Parts {
         realtime: Realtime,
         metrics: Metrics,
         dev: Option<DevConsole>,
-    ) -> Router {
-        admin::router(AdminState {
+    ) -> Admin {
+        Admin::new(AdminState {
             realtime,
             store: self.store.clone(),
             hooks: self.hooks.clone(),

@@ -8,18 +8,21 @@ mod storing;
 
 use super::Api;
 use super::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
-use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
-use super::json::{Object, present};
+use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, KeyedBytes};
+use super::json::{self, Object, present};
 use super::keys::{self, May};
+use super::request::{Call, Route};
 use crate::core::binary;
-use crate::realtime::emit::Emit;
+use crate::realtime::emit::{Emit, Emitted};
 use crate::realtime::post::{Message, WhenUndelivered};
 use crate::types::{
     DeviceId, EventName, EventNameError, Except, ItemId, Namespace, Payload, Room, Target, UserId,
 };
-use axum::extract;
-use axum::response::Response;
+use axum::body::HttpBody;
+use axum::response::{IntoResponse as _, Response};
+use axum::{BoxError, extract};
 use begin::Begun;
+use bytes::Bytes;
 use indexmap::IndexSet;
 use reply::EmitReply;
 use serde::Deserialize;
@@ -30,6 +33,8 @@ use storing::{StoreWhen, Storing};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
+/// Where it is.
+pub(super) const PATH: &str = "/v1/emit";
 /// Names in one list.
 pub(super) const NAMES_MAX: usize = 1000;
 
@@ -171,30 +176,73 @@ pub(super) struct Left {
 pub(super) async fn emit(
     _: May<keys::Emit>,
     extract::State(api): extract::State<Api>,
-    Keyed { request, key }: Keyed<EmitRequest>,
+    keyed: KeyedBytes,
 ) -> Result<Response, ApiError> {
-    let names = ItemNames::of(key.as_ref());
-    let work = run(api.clone(), request, names);
-    idempotency::once(&api, key, work).await
+    send(&api, keyed).await
 }
 
-async fn run(api: Api, request: EmitRequest, names: ItemNames) -> Result<EmitReply, ApiError> {
-    let message = request.parse(&api, names.at(0))?;
-    // The common case has nothing to wait for.
-    if let Some(emitted) = message.post_at_once(&api.realtime) {
-        return Ok(emitted.into());
-    }
-    Box::pin(run_on(api, message)).await
+/// Answers a request of which only its path has said that it is one, as [`emit`] does behind the router: the way through
+/// there costs more than an emit.
+pub(super) fn answer<B>(
+    api: &Api,
+    request: http::Request<B>,
+) -> impl Future<Output = Response> + Send
+where
+    B: HttpBody<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    let call = Call::begin(api, &request, Some(Route::Emit));
+    let may = May::of(call.caller());
+    let name = may.and_then(|_: May<keys::Emit>| KeyedBytes::check(&request, call.caller(), api));
+    // From here on it is a short future, and what is short is moved for little.
+    let body = request.into_body();
+    call.end(async move {
+        let answer = async {
+            let keyed = KeyedBytes::read(name?, PATH, body, api).await?;
+            send(api, keyed).await
+        };
+        answer.await.into_response()
+    })
+}
+
+async fn send(api: &Api, keyed: KeyedBytes) -> Result<Response, ApiError> {
+    let KeyedBytes { bytes, key } = keyed;
+    let Some(key) = key else {
+        return match try_send(api, json::parse(&bytes)?, None)? {
+            Ok(emitted) => idempotency::answer(&EmitReply::from(emitted)),
+            Err(message) => idempotency::answer(&Box::pin(send_later(api.clone(), message)).await?),
+        };
+    };
+    let request = Box::new(json::parse(&bytes)?);
+    let (sending, named) = (api.clone(), ItemNames::of(Some(&key)).at(0));
+    let work = async move {
+        match try_send(&sending, *request, named)? {
+            Ok(emitted) => Ok(emitted.into()),
+            Err(message) => send_later(sending, message).await,
+        }
+    };
+    Box::pin(idempotency::once(api, Some(key), work)).await
+}
+
+/// Sends what is sent in one go: the common case has nothing to wait for. The other messages are given back.
+fn try_send(
+    api: &Api,
+    request: EmitRequest,
+    named: Option<ItemId>,
+) -> Result<Result<Emitted, Box<Message>>, ApiError> {
+    let message = request.parse(api, named)?;
+    let emitted = message.post_at_once(&api.realtime);
+    Ok(emitted.ok_or_else(|| Box::new(message)))
 }
 
 /// Sends a message that something has to be waited for.
-async fn run_on(api: Api, message: Message) -> Result<EmitReply, ApiError> {
+async fn send_later(api: Api, message: Box<Message>) -> Result<EmitReply, ApiError> {
     let (done, begun) = oneshot::channel();
     let sending = api.clone();
     // In a task of its own: a caller who hangs up would leave one half of a large room without the event.
     api.tasks.spawn_to_end("admin.emit", async move {
         // Nobody waits for the numbers any more: that is fine.
-        drop(done.send(Begun::begin(&sending, message).await));
+        drop(done.send(Begun::begin(&sending, *message).await));
     });
     let begun = begun.await.map_err(|_| ApiError::internal("an emit ended before its end"))?;
     begun?.end().await

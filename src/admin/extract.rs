@@ -3,6 +3,8 @@
 use super::Api;
 use super::error::{ApiError, Code};
 use super::json;
+use axum::BoxError;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
@@ -12,6 +14,8 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A body that must be there: a JSON object without unknown fields.
@@ -21,14 +25,24 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        Ok(Self(json::parse(&read_present(request, api).await?)?))
+        check_present(&request, api)?;
+        Ok(Self(json::parse(&read_present(request.into_body(), api).await?)?))
     }
 }
 
-/// The bytes of a body that must be there. Where there is a body, the query has nothing to say.
-pub(super) async fn read_present(request: Request, api: &Api) -> Result<Bytes, ApiError> {
+/// Looks at the head of a request whose body must be there. Where there is a body, the query has nothing to say.
+pub(super) fn check_present<B>(request: &http::Request<B>, api: &Api) -> Result<(), ApiError> {
     no_parameters(request.uri())?;
-    let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
+    check(request.headers(), api.limits.payload_bytes)
+}
+
+/// The bytes of a body that must be there.
+pub(super) async fn read_present<B>(body: B, api: &Api) -> Result<Bytes, ApiError>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let body = read_checked(body, api.limits.payload_bytes, api.limits.body_timeout).await?;
     if body.is_empty() {
         let message = "the body is empty; a JSON object is expected";
         return Err(ApiError::new(Code::InvalidArgument, message));
@@ -56,24 +70,52 @@ pub(super) async fn read(
     max: usize,
     timeout: Duration,
 ) -> Result<Bytes, ApiError> {
-    check_type(request.headers())?;
-    let too_large = || {
-        let message = format!("the body is larger than {max} bytes");
-        ApiError::new(Code::PayloadTooLarge, message)
+    check(request.headers(), max)?;
+    read_checked(request.into_body(), max, timeout).await
+}
+
+/// Looks at what the head of a request says of its body.
+fn check(headers: &HeaderMap, max: usize) -> Result<(), ApiError> {
+    check_type(headers)?;
+    if max < length(headers) { Err(too_large(max)) } else { Ok(()) }
+}
+
+fn too_large(max: usize) -> ApiError {
+    ApiError::new(Code::PayloadTooLarge, format_args!("the body is larger than {max} bytes"))
+}
+
+async fn read_checked<B>(body: B, max: usize, timeout: Duration) -> Result<Bytes, ApiError>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(whole(Limited::new(body, max)));
+    let read = match futures_util::poll!(&mut body) {
+        // Most bodies come with the head: that needs no timer.
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(timeout, body).await,
     };
-    if max < length(request.headers()) {
-        return Err(too_large());
-    }
-    let body = Limited::new(request.into_body(), max).collect();
-    match tokio::time::timeout(timeout, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+    match read {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
         Ok(Err(_)) => Err(ApiError::new(Code::InvalidArgument, "the body ended early")),
         Err(_) => {
             let message = format!("the body did not come within {timeout:?}");
             Err(ApiError::new(Code::RequestTimeout, message))
         }
     }
+}
+
+/// All of a body; one in one piece, as most are, without a copy.
+async fn whole<B: HttpBody<Data = Bytes>>(body: B) -> Result<Bytes, B::Error> {
+    let mut body = pin!(body);
+    let first = body.frame().await.transpose()?.and_then(|it| it.into_data().ok());
+    let first = first.unwrap_or_default();
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = body.collect().await?.to_bytes();
+    Ok(if rest.is_empty() { first } else { [first, rest].concat().into() })
 }
 
 fn length(headers: &HeaderMap) -> usize {
@@ -90,6 +132,9 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
         return Err(ApiError::new(Code::UnsupportedMediaType, message));
     }
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    if given == "application/json" {
+        return Ok(());
+    }
     let given = String::from_utf8_lossy(given.as_bytes());
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
@@ -209,6 +254,9 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
 }
 
 fn no_parameters(uri: &Uri) -> Result<(), ApiError> {
+    if uri.query().is_none() {
+        return Ok(());
+    }
     match pairs(uri)?.into_iter().next() {
         Some((name, _)) => Err(ApiError::field(name, "unknown parameter: there are none here")),
         None => Ok(()),

@@ -14,10 +14,12 @@ use crate::config::IdempotencyConfig;
 use crate::core::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
 use crate::types::ItemId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -94,17 +96,56 @@ impl<T: DeserializeOwned> FromRequest<Api> for Keyed<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let KeyedBytes { bytes, key } = KeyedBytes::from_request(request, api).await?;
+        Ok(Self { request: json::parse(&bytes)?, key })
+    }
+}
+
+/// The same, not parsed yet.
+pub(super) struct KeyedBytes {
+    pub(super) bytes: Bytes,
+    pub(super) key: Option<Key>,
+}
+
+impl KeyedBytes {
+    /// What the head of a request says of its name, and of its body, which must be there.
+    pub(super) fn check<B>(
+        request: &http::Request<B>,
+        caller: &Caller,
+        api: &Api,
+    ) -> Result<Option<String>, ApiError> {
         let given = read_key(request.headers())?;
-        let caller =
-            request.extensions().get::<Caller>().and_then(Caller::name).unwrap_or_default();
-        let name = given.map(|given| format!("{caller}\0{given}"));
+        let caller = caller.name().unwrap_or_default();
+        extract::check_present(request, api)?;
+        Ok(given.map(|given| format!("{caller}\0{given}")))
+    }
+
+    /// Reads the body of a request with this name, which was checked.
+    pub(super) async fn read<B>(
+        name: Option<String>,
+        route: &str,
+        body: B,
+        api: &Api,
+    ) -> Result<Self, ApiError>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let bytes = extract::read_present(body, api).await?;
+        let key = name.map(|name| Key { name, fingerprint: fingerprint(route, &bytes) });
+        Ok(Self { bytes, key })
+    }
+}
+
+impl FromRequest<Api> for KeyedBytes {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let caller = request.extensions().get::<Caller>().unwrap_or(&Caller::Nobody);
+        let name = Self::check(&request, caller, api)?;
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let body = extract::read_present(request, api).await?;
-        let key = name.map(|name| {
-            let route = route.as_ref().map_or("", MatchedPath::as_str);
-            Key { name, fingerprint: fingerprint(route, &body) }
-        });
-        Ok(Self { request: json::parse(&body)?, key })
+        let route = route.as_ref().map_or("", MatchedPath::as_str);
+        Self::read(name, route, request.into_body(), api).await
     }
 }
 
@@ -200,7 +241,7 @@ pub(super) async fn once<R: Serialize + Send + 'static>(
     key: Option<Key>,
     work: impl Future<Output = Result<R, ApiError>> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let Some(key) = key else { return Ok(response(write(&work.await?)?, false)) };
+    let Some(key) = key else { return answer(&work.await?) };
     let turn = match api.requests.begin(key).await? {
         Ok(turn) => turn,
         Err(answer) => {
@@ -222,13 +263,19 @@ pub(super) async fn once<R: Serialize + Send + 'static>(
     Ok(response(answer?, false))
 }
 
+/// The answer to a request without a key.
+pub(super) fn answer(reply: &impl Serialize) -> Result<Response, ApiError> {
+    Ok(response(write(reply)?, false))
+}
+
 fn write(reply: &impl Serialize) -> Result<Bytes, ApiError> {
     serde_json::to_vec(reply).map(Bytes::from).map_err(ApiError::internal)
 }
 
 fn response(answer: Bytes, is_replayed: bool) -> Response {
+    let mut response = Response::new(Body::from(answer));
     let json = HeaderValue::from_static("application/json");
-    let mut response = ([(CONTENT_TYPE, json)], answer).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, json);
     if is_replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

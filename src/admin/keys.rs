@@ -125,11 +125,18 @@ impl Permission for Control {
 /// Proof that the caller has a key with the scope.
 pub(super) struct May<P>(PhantomData<P>);
 
+impl<P: Permission> May<P> {
+    /// Whether this caller has one.
+    pub(super) fn of(caller: &Caller) -> Result<Self, ApiError> {
+        caller.require(P::SCOPE)?;
+        Ok(Self(PhantomData))
+    }
+}
+
 impl<P: Permission, S: Sync> FromRequestParts<S> for May<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Caller>().unwrap_or(&Caller::Nobody).require(P::SCOPE)?;
-        Ok(Self(PhantomData))
+        Self::of(parts.extensions.get::<Caller>().unwrap_or(&Caller::Nobody))
     }
 }

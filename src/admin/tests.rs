@@ -10,6 +10,7 @@ mod hooks;
 mod idempotency;
 mod inbox;
 mod messages;
+mod past_router;
 mod people;
 mod readme;
 mod recent;

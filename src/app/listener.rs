@@ -1,15 +1,18 @@
 //! Accepting connections: one loop for both listeners.
 
+use crate::admin::Admin;
 use crate::tasks::Tasks;
 use crate::wire::{Accepted, ClientAddress};
 use axum::Router;
-use axum::body::Body;
+use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +37,6 @@ pub(super) struct Listener {
     pub(super) tcp: TcpListener,
     /// Where that is.
     pub(super) address: SocketAddr,
-    /// What answers.
-    pub(super) router: Router,
     /// How long a client may take to send the head of a request, or to begin another one.
     pub(super) header_timeout: Duration,
     /// How long a client may take none of an answer.
@@ -44,9 +45,40 @@ pub(super) struct Listener {
     pub(super) connections_max: usize,
 }
 
+/// What answers on a listener.
+pub(super) trait Answers: Clone + Send + Sync + 'static {
+    /// Answers a request of `peer`.
+    fn answer(
+        &self,
+        peer: ClientAddress,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send;
+}
+
+impl Answers for Router {
+    fn answer(
+        &self,
+        peer: ClientAddress,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send {
+        request.extensions_mut().insert(peer);
+        self.clone().call(request).map(|Ok(response)| response)
+    }
+}
+
+impl Answers for Admin {
+    fn answer(
+        &self,
+        peer: ClientAddress,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send {
+        self.answer(peer, request)
+    }
+}
+
 impl Listener {
     /// Accepts until `stop`; requests under way then may still finish.
-    pub(super) async fn run(self, tasks: Tasks, stop: CancellationToken) {
+    pub(super) async fn run(self, answers: impl Answers, tasks: Tasks, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(self.connections_max));
         loop {
             let accepted = tokio::select! {
@@ -68,7 +100,7 @@ impl Listener {
             // Small answers, given at once; failures mean that the peer is gone already.
             stream.set_nodelay(true).ok();
             SockRef::from(&stream).set_tcp_user_timeout(Some(self.stall)).ok();
-            let serve = serve(stream, peer, self.router.clone(), self.header_timeout, stop.clone());
+            let serve = serve(stream, peer, answers.clone(), self.header_timeout, stop.clone());
             tasks.spawn("http", async move {
                 serve.await;
                 drop(permit);
@@ -80,14 +112,12 @@ impl Listener {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    answers: impl Answers,
     header_timeout: Duration,
     stop: CancellationToken,
 ) {
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ClientAddress(peer));
-        router.clone().call(request.map(Body::new))
-    });
+    let answer =
+        service_fn(|request| answers.answer(ClientAddress(peer), request).map(Ok::<_, Infallible>));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)

@@ -12,7 +12,6 @@ use futures_util::StreamExt as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 const SECRET: [u8; 32] = [9; 32];
 const EVERYTHING: [&str; 5] =
@@ -58,7 +57,7 @@ fn hook(body: &str, secret: [u8; 32]) -> Request<Body> {
 /// The stream of hooks, as text, piece by piece.
 async fn listen(api: &Fixture) -> impl futures_util::Stream<Item = String> + use<> {
     let request = from_host(Method::GET, "/dev/hooks", "127.0.0.1:4001", "");
-    let response = api.router.clone().oneshot(request).await.unwrap();
+    let response = api.answer(request).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let pieces = response.into_body().into_data_stream();
@@ -132,7 +131,7 @@ async fn a_name_that_could_be_anybodys_is_refused() {
     for (host, is_let_in) in table {
         for path in EVERYTHING {
             let request = from_host(Method::GET, path, host, "");
-            let status = api.router.clone().oneshot(request).await.unwrap().status();
+            let status = api.answer(request).await.status();
             let expected = if is_let_in { StatusCode::OK } else { StatusCode::FORBIDDEN };
             assert_eq!(status, expected, "{host} {path}");
         }
@@ -161,7 +160,7 @@ async fn only_this_machine_is_shown_the_page_whatever_host_a_request_names() {
         for path in EVERYTHING {
             let peer: IpAddr = peer.parse().unwrap();
             let request = from_peer(peer, Method::GET, path, "127.0.0.1:4001", "");
-            let status = api.router.clone().oneshot(request).await.unwrap().status();
+            let status = api.answer(request).await.status();
             let expected = if is_let_in { StatusCode::OK } else { StatusCode::FORBIDDEN };
             assert_eq!(status, expected, "{peer} {path}");
         }
@@ -178,7 +177,7 @@ async fn pages_of_other_sites_can_link_to_the_page_and_no_more() {
         for path in EVERYTHING {
             let mut request = from_host(Method::GET, path, "127.0.0.1:4001", "");
             request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
-            let status = api.router.clone().oneshot(request).await.unwrap().status();
+            let status = api.answer(request).await.status();
             assert_eq!(status == StatusCode::OK, path == "/", "{site} {path}");
         }
     }

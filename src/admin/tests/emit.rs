@@ -2,7 +2,6 @@
 
 use super::fixture::{ALL, Fixture, request};
 use axum::http::{Method, StatusCode};
-use tower::ServiceExt as _;
 
 #[tokio::test]
 async fn an_event_for_a_user_reaches_every_device_and_the_answer_says_so() {
@@ -125,8 +124,7 @@ async fn an_emit_is_finished_though_its_caller_hangs_up() {
     let ann = api.connect("ann", "/", &[]).await;
     // What is not stored is over before anybody could hang up.
     let body = r#"{"to":{"users":["ann"]},"event":"x","store":"always"}"#;
-    let mut call =
-        Box::pin(api.router.clone().oneshot(request(Method::POST, "/v1/emit", ALL, body)));
+    let mut call = Box::pin(api.answer(request(Method::POST, "/v1/emit", ALL, body)));
 
     let first = futures_util::poll!(&mut call);
     drop(call);
@@ -146,8 +144,7 @@ async fn an_emit_to_very_many_is_finished_though_its_caller_hangs_up_and_each_ha
         clients.push(api.connect(&format!("user-{n}"), "/", &rooms).await);
     }
     let body = serde_json::json!({"to": {"rooms": rooms}, "event": "x"}).to_string();
-    let mut call =
-        Box::pin(api.router.clone().oneshot(request(Method::POST, "/v1/emit", ALL, &body)));
+    let mut call = Box::pin(api.answer(request(Method::POST, "/v1/emit", ALL, &body)));
 
     let first = futures_util::poll!(&mut call);
     drop(call);

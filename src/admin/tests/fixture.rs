@@ -1,6 +1,6 @@
 //! The admin API without listeners, and clients without an engine.
 
-use crate::admin::{AdminState, DevConsole, Ready, router};
+use crate::admin::{Admin, AdminState, DevConsole, Ready};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{
@@ -20,9 +20,9 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{DeviceId, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
 use crate::wire::{ClientAddress, Connections, Door, DoorConfig, WireIo};
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use http_body_util::{BodyExt as _, Full};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tower::ServiceExt as _;
 
 /// A key with every scope.
 pub(super) const ALL: &str = "key-with-all-scopes";
@@ -48,7 +47,7 @@ pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const CONNECTED_AT: WallMs = WallMs(1_785_577_260_123);
 
 pub(super) struct Fixture {
-    pub(super) router: Router,
+    pub(super) admin: Admin,
     pub(super) realtime: Realtime,
     pub(super) connections: Connections,
     /// Why the server is not ready.
@@ -72,6 +71,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Self { status: parts.status, headers: parts.headers, text }
+    }
+
     #[track_caller]
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|why| panic!("{why}: {self:?}"))
@@ -144,7 +150,7 @@ impl Fixture {
         let realtime =
             Realtime::new(registry.clone(), connections.clone(), recoveries, authenticator, bounds);
         let hooks = Dispatcher::start(&hooks(), &store, &clock, &senders).unwrap();
-        let router = router(AdminState {
+        let admin = Admin::new(AdminState {
             realtime: realtime.clone(),
             keys: keys(),
             limits,
@@ -158,7 +164,7 @@ impl Fixture {
             dev,
         });
         Self {
-            router,
+            admin,
             realtime,
             connections,
             trouble: Arc::default(),
@@ -173,11 +179,14 @@ impl Fixture {
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        Answer::read(self.answer(request).await).await
+    }
+
+    /// The answer, to be read by the caller.
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response {
+        let peer = request.extensions().get().copied();
+        let stranger = ClientAddress(SocketAddr::from(([203, 0, 113, 7], 5000)));
+        self.admin.answer(peer.unwrap_or(stranger), request).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

@@ -254,14 +254,18 @@ async fn the_log_names_route_and_key_and_neither_users_nor_secrets() {
 
     api.get("/v1/users/ann%40example.com?key=hidden").await;
     api.get("/nowhere/ann@example.com").await;
+    api.post("/v1/emit", r#"{"to":{"users":["ann@example.com"]},"event":"hidden"}"#).await;
 
     let log = String::from_utf8(written.0.lock().clone()).unwrap();
     let lines: Vec<_> = log.lines().filter(|it| it.contains("answered")).collect();
-    assert_eq!(lines.len(), 2, "{log}");
+    assert_eq!(lines.len(), 3, "{log}");
     for part in ["method=GET", "path=\"/v1/users/{user}\"", "status=400", "key=\"all\"", "req_"] {
         assert!(lines[0].contains(part), "no {part} in {}", lines[0]);
     }
     assert!(lines[1].contains("path=\"(none)\" status=404"), "{}", lines[1]);
+    for part in ["method=POST", "path=\"/v1/emit\"", "status=200", "key=\"all\"", "req_"] {
+        assert!(lines[2].contains(part), "no {part} in {}", lines[2]);
+    }
     for secret in ["example", "hidden", ALL] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }

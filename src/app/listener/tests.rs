@@ -43,16 +43,16 @@ impl Server {
         let answer = any(async move |request: Request| door.answer(request).await);
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
+        let answers = Router::new().route("/socket.io/", answer);
         let listener = Listener {
             name: "test",
             tcp,
             address,
-            router: Router::new().route("/socket.io/", answer),
             header_timeout: HEADER_TIMEOUT,
             stall: Duration::from_secs(20),
             connections_max,
         };
-        tasks.spawn("listen", listener.run(tasks.clone(), stop.clone()));
+        tasks.spawn("listen", listener.run(answers, tasks.clone(), stop.clone()));
         Self { address, stop, lent, connections, tasks }
     }
 
