@@ -171,6 +171,11 @@ impl Lane {
         self.queued
     }
 
+    /// What is pending, if it is one piece: nearly always it is.
+    pub fn only_pending(&self) -> Option<&Bytes> {
+        self.pending.only()
+    }
+
     /// Fills `slices` with the beginning of what is pending and returns how many were filled.
     pub fn pending_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;

@@ -178,12 +178,13 @@ impl Wire {
             return true;
         };
         while !state.lane.is_clear() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let filled = state.lane.pending_slices(&mut slices);
-            let written = match slices.get(..filled).unwrap_or_default() {
-                // The system writes one piece for less.
-                [one] => stream.try_write(one),
-                several => stream.try_write_vectored(several),
+            // The system writes one piece for less, and so do we.
+            let written = if let Some(one) = state.lane.only_pending() {
+                stream.try_write(one)
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let filled = state.lane.pending_slices(&mut slices);
+                stream.try_write_vectored(slices.get(..filled).unwrap_or_default())
             };
             match written {
                 Ok(n) => {

@@ -16,6 +16,10 @@ impl Frames {
         self.first.is_none()
     }
 
+    pub(super) fn only(&self) -> Option<&Bytes> {
+        self.first.as_ref().filter(|_| self.rest.is_empty())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bytes> {
         self.first.iter().chain(&self.rest)
     }
@@ -34,9 +38,11 @@ impl Frames {
 
     pub(super) fn pop_front(&mut self) -> Option<Bytes> {
         let first = self.first.take();
-        self.first = self.rest.pop_front();
-        if self.first.is_none() {
-            self.rest = VecDeque::new(); // gives the memory back: thousands of idle connections have none
+        if self.rest.capacity() != 0 {
+            self.first = self.rest.pop_front();
+            if self.first.is_none() {
+                self.rest = VecDeque::new(); // gives the memory back: thousands of idle connections have none
+            }
         }
         first
     }

@@ -30,6 +30,7 @@ fn drain(lane: &mut Lane) -> Vec<String> {
     let mut texts = Vec::new();
     let mut slices = [IoSlice::new(&[]); 64];
     let filled = lane.pending_slices(&mut slices);
+    assert_eq!(lane.only_pending().is_some(), filled == 1);
     let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
     lane.wrote(bytes.len());
     let mut bytes = Bytes::from(bytes);
@@ -212,6 +213,7 @@ impl Run {
             Op::Transport(n) => {
                 let mut slices = [IoSlice::new(&[]); 8];
                 let filled = self.lane.pending_slices(&mut slices);
+                assert_eq!(self.lane.only_pending().is_some(), filled == 1);
                 let bytes: Vec<u8> =
                     slices[..filled].iter().flat_map(|slice| slice.to_vec()).take(n).collect();
                 self.lane.wrote(bytes.len());
