@@ -61,22 +61,24 @@ use vitals::Traffic;
 /// A WebSocket close frame with code 1000.
 const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
 
-/// One connection of a client.
+/// One connection of a client. What each event touches stands together, at the end of `traffic` and the beginning of
+/// `state`: an emit to thousands waits for memory more than for anything else but the kernel.
+#[repr(C)]
 pub struct Wire {
+    traffic: Traffic,
+    /// The sending half of the WebSocket, once there is one.
+    stream: OnceLock<OwnedWriteHalf>,
+    state: Mutex<State>,
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Box<str>,
     facts: Facts,
     limits: WireLimits,
     tasks: Tasks,
     connections: Connections,
-    traffic: Traffic,
-    /// The sending half of the WebSocket, once there is one.
-    stream: OnceLock<OwnedWriteHalf>,
     /// Wakes a waiting poll.
     poll: Notify,
     /// Says that the engine has read all that a poll posted.
     read: Notify,
-    state: Mutex<State>,
 }
 
 /// Without `sid`, which is a secret, nor what waits for the client, which may hold it.
@@ -126,16 +128,17 @@ pub enum Sent {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 struct State {
-    lane: Lane,
-    transport: Transport,
     phase: Phase,
+    transport: Transport,
+    flushing: Flushing,
+    lane: Lane,
     accepts: SmallVec<[Accept; 1]>,
     /// Acks that are awaited, at most 128.
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
     peer_ended: bool,
-    flushing: Flushing,
     untaken: Untaken,
     /// It began by polling.
     is_upgraded: bool,

@@ -28,9 +28,25 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use thiserror::Error;
 
-/// The outgoing side of one connection.
+/// The outgoing side of one connection. What each event touches stands together and first: of thousands of connections,
+/// each piece of memory that has to be fetched counts.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Lane {
+    /// Bytes in `held` and `pending`.
+    queued: usize,
+    queued_max: usize,
+    /// Packets handed to the engine …
+    issued: u32,
+    /// … and seen leaving it, attachments included.
+    passed: u32,
+    /// Binary frames still to come of the packet that is passing.
+    attachments: u32,
+    said_goodbye: bool,
+    /// Bytes on their way out; the first may be the rest of a frame.
+    pending: Frames,
+    /// Events waiting for packets of the engine, each with the count it waits for; oldest first.
+    held: VecDeque<(u32, Bytes)>,
     cutter: Cutter,
     /// What the client gets in place of the engine's open packet, which tells a secret.
     open: Option<Bytes>,
@@ -38,20 +54,6 @@ pub struct Lane {
     refusals: SmallVec<[(Namespace, Bytes); 1]>,
     /// Whole frames of the engine that wait while a CONNECT is answered.
     cut: Bytes,
-    /// Packets handed to the engine …
-    issued: u32,
-    /// … and seen leaving it, attachments included.
-    passed: u32,
-    /// Binary frames still to come of the packet that is passing.
-    attachments: u32,
-    /// Events waiting for packets of the engine, each with the count it waits for; oldest first.
-    held: VecDeque<(u32, Bytes)>,
-    /// Bytes on their way out; the first may be the rest of a frame.
-    pending: Frames,
-    /// Bytes in `held` and `pending`.
-    queued: usize,
-    queued_max: usize,
-    said_goodbye: bool,
 }
 
 /// What becomes of an event.

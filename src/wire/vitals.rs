@@ -30,11 +30,12 @@ pub struct Vitals {
 
 /// Counts what comes and goes. Relaxed: nothing is decided by these numbers.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Traffic {
     clock: Clock,
     bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
     heard_at: AtomicU64,
+    bytes_out: AtomicU64,
 }
 
 impl Traffic {

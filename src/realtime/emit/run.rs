@@ -3,7 +3,7 @@
 use super::{Emit, UserEmitted};
 use crate::core::presence::Status;
 use crate::registry::Socket;
-use crate::types::{DeviceId, Room, SocketId, UserId};
+use crate::types::{DeviceId, Except, Room, SocketId, UserId};
 use crate::wire::{Batch, Sent};
 use bytes::Bytes;
 use metrics::Counter;
@@ -23,6 +23,7 @@ pub(super) enum Handing<'a, 'pump> {
 /// One emit under way.
 pub(super) struct Run<'a> {
     is_volatile: bool,
+    leaves_somebody_out: bool,
     except_users: HashSet<&'a UserId>,
     except_sockets: HashSet<SocketId>,
     except_devices: HashSet<&'a DeviceId>,
@@ -58,6 +59,7 @@ impl<'a> Run<'a> {
         let names = lists.iter().sum::<usize>() + usize::from(target.all);
         Self {
             is_volatile: emit.volatile,
+            leaves_somebody_out: *except != Except::default(),
             except_users: except.users.iter().collect(),
             except_sockets: except.sockets.iter().copied().collect(),
             except_devices: except.devices.iter().collect(),
@@ -118,11 +120,13 @@ impl<'a> Run<'a> {
     }
 
     fn leaves_out(&self, socket: &Socket) -> bool {
-        self.except_sockets.contains(&socket.id)
-            || socket.earlier_ids().iter().any(|it| self.except_sockets.contains(it))
-            || self.except_users.contains(&socket.user)
-            || socket.device.as_ref().is_some_and(|it| self.except_devices.contains(it))
-            || self.except_rooms.iter().any(|room| socket.is_in(room))
+        // To look at what is rarely needed costs as much as to queue: each socket of thousands is cold.
+        self.leaves_somebody_out
+            && (self.except_sockets.contains(&socket.id)
+                || socket.earlier_ids().iter().any(|it| self.except_sockets.contains(it))
+                || self.except_users.contains(&socket.user)
+                || socket.device.as_ref().is_some_and(|it| self.except_devices.contains(it))
+                || self.except_rooms.iter().any(|room| socket.is_in(room)))
     }
 }
 
