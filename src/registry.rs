@@ -24,7 +24,7 @@ use crate::types::{Namespace, Reason, Room, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use deadlines::Deadlines;
-use rooms::{Kind, Rooms};
+use rooms::Rooms;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,14 +100,7 @@ impl Registry {
             return None;
         }
         let session = self.bring_online(socket, permit);
-        self.inner.rooms.join(socket, &Room::everyone(), Kind::Automatic);
-        for id in socket.earlier_ids().iter().chain([&socket.id]) {
-            self.inner.rooms.join(socket, &Room::of_socket(*id), Kind::Automatic);
-        }
-        self.inner.rooms.join(socket, &Room::of_user(&socket.user), Kind::Automatic);
-        for room in &socket.granted {
-            self.inner.rooms.join(socket, room, Kind::Granted);
-        }
+        self.inner.rooms.join(socket);
         Some(session)
     }
 
@@ -131,7 +124,7 @@ impl Registry {
         if !lifecycle.close() {
             return false;
         }
-        self.inner.rooms.leave_all(socket);
+        self.inner.rooms.leave(socket);
         let grace = match socket.kicked() {
             Some(Grace::Skip) => Duration::ZERO,
             Some(Grace::Keep) | None => self.inner.config.grace,
@@ -166,25 +159,26 @@ impl Registry {
 
     /// The sockets in a room, in no particular order.
     pub fn room(&self, namespace: &Namespace, room: &Room) -> Sockets {
-        self.inner.rooms.members(namespace, room)
+        let granted = self.inner.rooms.granted(namespace, room);
+        let mut implied = self.inner.implied(namespace, room);
+        implied.retain(|it| !it.granted.contains(room));
+        match (implied.as_slice(), &*granted) {
+            ([], _) => granted,
+            (implied, granted) => [implied, granted].concat().into(),
+        }
     }
 
     /// All sockets of a namespace, in no particular order.
     pub fn everyone(&self, namespace: &Namespace) -> Sockets {
-        self.inner.rooms.members(namespace, &Room::everyone())
+        self.inner.rooms.everyone(namespace)
     }
 
     /// The socket of `namespace` with this id, or the one that has recovered its session: while both are there, the
-    /// older one is about to go. Somebody may have been granted a room that is named like it: being in there is not
-    /// being it.
+    /// older one is about to go.
     pub fn socket_in(&self, namespace: &Namespace, id: SocketId) -> Option<Arc<Socket>> {
         // How many recoveries ago a socket was called that; the more, the newer it is.
-        let age = |socket: &Arc<Socket>| {
-            let mut ids = [&socket.id].into_iter().chain(socket.earlier_ids());
-            ids.position(|it| *it == id)
-        };
-        let known = self.room(namespace, &Room::of_socket(id));
-        known.iter().filter(|it| age(it).is_some()).max_by_key(|it| age(it)).cloned()
+        let age = |socket: &Arc<Socket>| socket.ids().position(|it| it == id);
+        self.inner.rooms.known_as(namespace, id).into_iter().max_by_key(age)
     }
 
     /// The socket with this id, in whichever of `namespaces` it is.
@@ -218,6 +212,19 @@ impl Registry {
         if entry.get().is_absent() {
             entry.remove();
         }
+    }
+}
+
+impl Inner {
+    /// The sockets that are in a room because of its name: those of the user, or of the id, that it is named after.
+    fn implied(&self, namespace: &Namespace, room: &Room) -> UserSockets {
+        if let Some(user) = room.as_str().strip_prefix(Room::USER_PREFIX) {
+            let Some(entry) = self.users.get(user) else { return UserSockets::new() };
+            let is_here = |it: &&Arc<Socket>| it.namespace == *namespace && it.is_joined();
+            return entry.sockets().filter(is_here).cloned().collect();
+        }
+        let id = room.as_str().parse();
+        id.map(|id| self.rooms.known_as(namespace, id)).unwrap_or_default()
     }
 }
 

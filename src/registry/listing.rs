@@ -125,7 +125,9 @@ impl Registry {
         self.inner.rooms.for_each_granted(|namespace, room, sockets| {
             let key = (namespace.clone(), room.clone());
             if room.as_str().starts_with(prefix) && after.is_none_or(|after| *after < key) {
-                smallest.offer(key, sockets);
+                let implied = self.inner.implied(namespace, room);
+                let more = implied.iter().filter(|it| !it.granted.contains(room)).count();
+                smallest.offer(key, sockets + more);
             }
         });
         let item = |((namespace, room), sockets)| RoomEntry { namespace, room, sockets };
@@ -135,14 +137,23 @@ impl Registry {
 
     /// How many are here. Looks at every user.
     pub fn counts(&self) -> Counts {
-        let rooms = self.inner.rooms.len();
         let deadlines = self.inner.deadlines.len();
-        let mut counts = Counts { rooms, deadlines, ..Counts::default() };
+        let mut counts = Counts { deadlines, ..Counts::default() };
         for entry in &self.inner.users {
             counts.users += 1;
             counts.sockets += entry.sockets().count();
             counts.lingering += usize::from(matches!(entry.status(), Status::Lingering(_)));
+            // One room in each namespace where the user has a socket.
+            let mut namespaces: Vec<_> = entry.sockets().map(|it| &it.namespace).collect();
+            namespaces.sort_unstable();
+            namespaces.dedup();
+            counts.rooms += namespaces.len();
         }
+        counts.rooms += self.inner.rooms.len();
+        // A granted room may have the name of one that is there anyway.
+        self.inner.rooms.for_each_granted(|namespace, room, _| {
+            counts.rooms -= usize::from(!self.inner.implied(namespace, room).is_empty());
+        });
         counts
     }
 }

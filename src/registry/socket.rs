@@ -7,8 +7,7 @@ use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
 use crate::wire::Wire;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 const NOT_KICKED: u8 = 0;
@@ -46,8 +45,8 @@ pub struct Socket {
     /// Its connection, which sockets of other namespaces share.
     pub wire: Arc<Wire>,
     lifecycle: Mutex<Lifecycle>,
-    /// The rooms it is in; changed by [`super::rooms`] only.
-    rooms: Mutex<SmallVec<[Room; 3]>>,
+    /// Whether it is in its rooms; changed by [`super::rooms`] only.
+    is_joined: AtomicBool,
     kick: AtomicU8,
     /// The number of the last logged event that was for it.
     addressed: AtomicU64,
@@ -113,7 +112,7 @@ impl Socket {
             granted: granted.into_boxed_slice(),
             wire,
             lifecycle: Mutex::default(),
-            rooms: Mutex::default(),
+            is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
             addressed: AtomicU64::new(0),
             pid: OnceLock::new(),
@@ -124,18 +123,27 @@ impl Socket {
 
     /// The rooms it is in, sorted, without those that every socket has.
     pub fn rooms(&self) -> Vec<Room> {
-        let ids = self.earlier_ids().iter().chain([&self.id]);
-        let mut own: Vec<Room> = ids.map(|id| Room::of_socket(*id)).collect();
-        own.push(Room::everyone());
+        if !self.is_joined() {
+            return Vec::new();
+        }
         let mut rooms: Vec<Room> =
-            self.rooms.lock().iter().filter(|it| !own.contains(it)).cloned().collect();
+            self.granted.iter().filter(|it| !self.is_known_as(it)).cloned().collect();
+        rooms.push(Room::of_user(&self.user));
         rooms.sort();
+        rooms.dedup();
         rooms
     }
 
-    /// Whether it is in `room`.
+    /// Whether it is in `room`: one that it was granted, its user's, or its own.
     pub fn is_in(&self, room: &Room) -> bool {
-        self.rooms.lock().contains(room)
+        let is_of_user =
+            || room.as_str().strip_prefix(Room::USER_PREFIX) == Some(self.user.as_str());
+        self.is_joined() && (self.granted.contains(room) || is_of_user() || self.is_known_as(room))
+    }
+
+    /// Whether `room` is named like it.
+    fn is_known_as(&self, room: &Room) -> bool {
+        room.as_str().parse().is_ok_and(|id| self.ids().any(|it| it == id))
     }
 
     /// It is being kicked: whatever ends its connection, it was that.
@@ -178,6 +186,11 @@ impl Socket {
         self.earlier.get().map(|ids| &**ids).unwrap_or_default()
     }
 
+    /// The ids by which it is known, its own first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = SocketId> {
+        [self.id].into_iter().chain(self.earlier_ids().iter().copied())
+    }
+
     /// The name of its recovery session.
     pub fn pid(&self) -> Option<&Pid> {
         self.pid.get()
@@ -206,14 +219,11 @@ impl Socket {
         self.lifecycle.lock()
     }
 
-    pub(super) fn note_joined(&self, room: &Room) {
-        let mut rooms = self.rooms.lock();
-        if !rooms.contains(room) {
-            rooms.push(room.clone());
-        }
+    pub(super) fn is_joined(&self) -> bool {
+        self.is_joined.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take_rooms(&self) -> SmallVec<[Room; 3]> {
-        std::mem::take(&mut *self.rooms.lock())
+    pub(super) fn set_joined(&self, is_joined: bool) {
+        self.is_joined.store(is_joined, Ordering::Relaxed);
     }
 }

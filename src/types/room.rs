@@ -41,11 +41,6 @@ impl Room {
         Self(id.to_string().into())
     }
 
-    /// The room of all sockets of a namespace. Its name is empty, so nobody can name it.
-    pub fn everyone() -> Self {
-        Self("".into())
-    }
-
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -21,6 +21,8 @@ pub struct SocketIdError;
 impl SocketId {
     /// Bytes of an id.
     pub const BYTES: usize = 15;
+    /// Characters of its text.
+    const TEXT_LEN: usize = 20;
 
     /// An id of these bytes, which the caller drew at random.
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
@@ -32,6 +34,9 @@ impl FromStr for SocketId {
     type Err = SocketIdError;
 
     fn from_str(text: &str) -> Result<Self, SocketIdError> {
+        if text.len() != Self::TEXT_LEN {
+            return Err(SocketIdError);
+        }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SocketIdError)?;
         Ok(Self(bytes.try_into().map_err(|_| SocketIdError)?))
     }

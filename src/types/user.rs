@@ -1,6 +1,7 @@
 //! Who a socket belongs to.
 
 use super::text::{self, TextError};
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -28,6 +29,12 @@ impl UserId {
 
     /// The text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+/// Stands for the sockets of a namespace; no room can be named so.
+const EVERYONE: &str = "";
+
 type Members = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// Small numbers that look random and are the same for the same seed.
@@ -25,10 +28,14 @@ impl Dice {
 fn expected(sockets: &[Arc<Socket>]) -> Members {
     let mut members = Members::new();
     for socket in sockets {
-        let own = [Room::everyone(), Room::of_socket(socket.id), Room::of_user(&socket.user)];
-        for room in socket.granted.iter().chain(&own) {
-            let key = (socket.namespace.to_string(), room.as_str().to_owned());
+        let own = [Room::of_socket(socket.id), Room::of_user(&socket.user)];
+        let mut see = |room: &str| {
+            let key = (socket.namespace.to_string(), room.to_owned());
             members.entry(key).or_default().insert(socket.id.to_string());
+        };
+        see(EVERYONE);
+        for room in socket.granted.iter().chain(&own) {
+            see(room.as_str());
             assert!(socket.is_in(room), "{room}");
         }
     }
@@ -39,8 +46,12 @@ fn expected(sockets: &[Arc<Socket>]) -> Members {
 fn indexed(it: &Fixture, rooms: impl Iterator<Item = (String, String)>) -> Members {
     let mut members = Members::new();
     for (namespace, room) in rooms {
-        let room_id = if room.is_empty() { Room::everyone() } else { Room::parse(&room).unwrap() };
-        let found = it.registry.room(&Namespace::parse(&namespace).unwrap(), &room_id);
+        let in_namespace = Namespace::parse(&namespace).unwrap();
+        let found = if room == EVERYONE {
+            it.registry.everyone(&in_namespace)
+        } else {
+            it.registry.room(&in_namespace, &Room::parse(&room).unwrap())
+        };
         members.insert((namespace, room), found.iter().map(|it| it.id.to_string()).collect());
     }
     members
@@ -137,4 +148,30 @@ async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
     assert_eq!((find(one.id), find(three.id)), (None, None));
     it.registry.disconnect(&stranger, Reason::TransportClose);
     assert_eq!(it.registry.counts().rooms, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_granted_room_that_is_named_like_a_socket_holds_both() {
+    let folder = TempDir::new().unwrap();
+    let it = Fixture::new(&folder).await;
+    let root = Namespace::root();
+    let one = it.socket("ann", &[]);
+    let room = Room::of_socket(one.id);
+    let stranger = it.socket("eve", &[room.as_str()]);
+    let found = || it.registry.room(&root, &room).iter().map(|it| it.id).collect::<BTreeSet<_>>();
+    let listed = || {
+        let page = it.registry.rooms("", None, 10);
+        page.items.iter().map(|it| (it.room.clone(), it.sockets)).collect::<Vec<_>>()
+    };
+
+    it.register(&stranger).unwrap();
+    assert_eq!((found(), listed()), ([stranger.id].into(), vec![(room.clone(), 1)]));
+    it.register(&one).unwrap();
+    assert_eq!((found(), listed()), ([one.id, stranger.id].into(), vec![(room.clone(), 2)]));
+    // Everyone's, two users', the stranger's own, and this one, once.
+    assert_eq!(it.registry.counts().rooms, 5);
+    it.registry.disconnect(&stranger, Reason::TransportClose);
+
+    assert_eq!((found(), listed()), ([one.id].into(), vec![]));
+    assert_eq!(it.registry.counts().rooms, 3);
 }
