@@ -26,8 +26,9 @@ use socketioxide::{ParserConfig, SocketIo};
 use std::sync::Arc;
 use tower_service::Service as _;
 
-/// What the engine reads of a WebSocket at once, in bytes; small, because every connection holds it.
-const READ_BUFFER: usize = 1024;
+/// What the engine takes of a client's bytes at once. Small, because every connection holds as much, and less when the
+/// CONNECT was longer; [`WireIo`] has read them from the system in larger pieces.
+const READ_BUFFER: usize = 128;
 /// Binary attachments of one packet.
 const ATTACHMENTS_MAX: usize = 64;
 /// The request the engine believes to answer; what matters of the real one is in the connection's facts.

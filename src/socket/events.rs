@@ -77,7 +77,7 @@ impl Refused {
 /// Answers the events of one socket.
 #[derive(Debug)]
 pub(super) struct Answers {
-    realtime: Realtime,
+    realtime: Arc<Realtime>,
     socket: Arc<Socket>,
     questions: Semaphore,
 }
@@ -89,7 +89,7 @@ pub(super) fn register(engine_socket: &SocketRef, answers: &Arc<Answers>) {
 }
 
 impl Answers {
-    pub(super) fn new(realtime: Realtime, socket: Arc<Socket>) -> Self {
+    pub(super) fn new(realtime: Arc<Realtime>, socket: Arc<Socket>) -> Self {
         Self { realtime, socket, questions: Semaphore::new(QUESTIONS_MAX) }
     }
 

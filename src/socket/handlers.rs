@@ -31,7 +31,8 @@ enum Refused {
 
 /// Serves `namespace`.
 pub(super) fn register(io: &SocketIo, realtime: &Realtime, namespace: &Namespace) {
-    let (realtime, name) = (realtime.clone(), namespace.clone());
+    // Shared, because every socket holds it.
+    let (realtime, name) = (Arc::new(realtime.clone()), namespace.clone());
     let authenticate = async move |socket: SocketRef, auth: TryData<Box<RawValue>>| {
         authenticate(&realtime, &name, socket, auth).await
     };
@@ -40,7 +41,7 @@ pub(super) fn register(io: &SocketIo, realtime: &Realtime, namespace: &Namespace
 }
 
 async fn authenticate(
-    realtime: &Realtime,
+    realtime: &Arc<Realtime>,
     namespace: &Namespace,
     engine_socket: SocketRef,
     TryData(auth): TryData<Box<RawValue>>,
@@ -48,7 +49,7 @@ async fn authenticate(
     let wire = engine_socket.req_parts().extensions.get::<Arc<Wire>>();
     let wire = Arc::clone(wire.ok_or(Refused::NoWire)?);
     let socket = realtime.authenticate(&wire, namespace, auth.ok().as_deref()).await?;
-    let answers = Arc::new(Answers::new(realtime.clone(), socket));
+    let answers = Arc::new(Answers::new(Arc::clone(realtime), socket));
     events::register(&engine_socket, &answers);
     engine_socket.on_disconnect(Leave { answers });
     Ok(())

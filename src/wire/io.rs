@@ -9,6 +9,7 @@ use crate::core::msgpack;
 use crate::types::{Ending, Reason};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,9 @@ use tokio::net::tcp::OwnedReadHalf;
 
 /// What a client with another parser is told.
 const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load socket.io.js, not socket.io.msgpack.min.js, and set no `parser`";
+
+/// Bytes that are read of a stream at once. They pass through the stack, so that a connection at rest holds none.
+const READ_MAX: usize = 4096;
 
 /// What the engine reads a client's frames from and writes its own to. Writing never waits.
 #[derive(Debug)]
@@ -90,7 +94,6 @@ impl WireIo {
             buf.put_slice(&polling.inbox.split_to(n));
             if polling.inbox.is_empty() {
                 polling.inbox = BytesMut::new(); // gives the memory back
-                self.wire.read.notify_one();
             }
             return Some(Poll::Ready(Ok(())));
         }
@@ -108,6 +111,13 @@ impl WireIo {
         }
         polling.reader = Some(cx.waker().clone());
         Some(Poll::Pending)
+    }
+
+    /// The engine has all that was read; a post that waits for that is answered.
+    fn note_read(&self) {
+        if matches!(self.source, Source::Posts) && self.wire.lock().polling.inbox.is_empty() {
+            self.wire.read.notify_one();
+        }
     }
 
     /// Reads what comes next, wherever it comes from.
@@ -149,35 +159,32 @@ impl AsyncRead for WireIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            if !self.mended.is_empty() {
-                let n = self.mended.len().min(buf.remaining());
-                buf.put_slice(&self.mended.split_to(n));
-                if self.mended.is_empty() {
-                    self.mended = BytesMut::new(); // gives the memory back
-                }
-                return Poll::Ready(Ok(()));
-            }
-            let before = buf.filled().len();
-            std::task::ready!(self.poll_source(cx, buf))?;
-            let Self { wire, acks, mender, mended, .. } = &mut *self;
-            let read = buf.filled().get(before..).unwrap_or_default();
-            if read.is_empty() {
+        while self.mended.is_empty() {
+            let mut bytes = [MaybeUninit::uninit(); READ_MAX];
+            let mut came = ReadBuf::uninit(&mut bytes);
+            std::task::ready!(self.poll_source(cx, &mut came))?;
+            let came = came.filled();
+            if came.is_empty() {
                 return Poll::Ready(Ok(())); // the end
             }
-            acks.read(read, &mut |ack| wire.hear_ack(ack));
-            if let Err(foreign) = mender.read(read, mended) {
-                buf.set_filled(before);
+            let Self { wire, acks, mender, mended, .. } = &mut *self;
+            acks.read(came, &mut |ack| wire.hear_ack(ack));
+            mended.reserve(came.len());
+            if let Err(foreign) = mender.read(came, mended) {
                 *mended = BytesMut::new();
                 wire.refuse_parser(&foreign.namespace);
+                self.note_read();
                 return Poll::Ready(Ok(())); // the engine has nothing more to read
             }
-            if mended == read {
-                *mended = BytesMut::new();
-                return Poll::Ready(Ok(()));
-            }
-            buf.set_filled(before);
         }
+        let n = self.mended.len().min(buf.remaining());
+        buf.put_slice(self.mended.get(..n).unwrap_or_default());
+        self.mended.advance(n);
+        if self.mended.is_empty() {
+            self.mended = BytesMut::new(); // gives the memory back
+            self.note_read();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
