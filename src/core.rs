@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod fates;
 pub mod frame;
 pub mod goodbye;
+pub mod heartbeat;
 pub mod history;
 pub mod hook_body;
 pub mod idempotency;

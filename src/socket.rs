@@ -24,11 +24,15 @@ use http::Uri;
 use socketioxide::service::SocketIoService;
 use socketioxide::{ParserConfig, SocketIo};
 use std::sync::Arc;
+use std::time::Duration;
 use tower_service::Service as _;
 
 /// What the engine takes of a client's bytes at once. Small, because every connection holds as much, and less when the
 /// CONNECT was longer; [`WireIo`] has read them from the system in larger pieces.
 const READ_BUFFER: usize = 128;
+/// The engine pings when a connection begins and, as far as anybody lives to see it, never again: the wire does. After
+/// 32 packets of the engine, which are its pings, it would hold 5 KiB more for each connection.
+const PING_INTERVAL: Duration = Duration::from_hours(24 * 365);
 /// Binary attachments of one packet.
 const ATTACHMENTS_MAX: usize = 64;
 /// The request the engine believes to answer; what matters of the real one is in the connection's facts.
@@ -78,7 +82,7 @@ fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) 
         .packet_completion_timeout(limits.body_timeout);
     let (engine, io) = SocketIo::builder()
         .with_parser(parser)
-        .ping_interval(socketio.ping_interval)
+        .ping_interval(PING_INTERVAL)
         .ping_timeout(socketio.ping_timeout)
         .connect_timeout(socketio.connect_timeout)
         .max_payload(u64::try_from(limits.payload_bytes).unwrap_or(u64::MAX))

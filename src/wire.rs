@@ -19,6 +19,7 @@ mod connections;
 mod door;
 mod facts;
 mod handshake;
+mod heartbeat;
 mod io;
 mod origin;
 mod outgoing;
@@ -70,7 +71,7 @@ pub struct Wire {
     stream: OnceLock<OwnedWriteHalf>,
     state: Mutex<State>,
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
-    sid: Box<str>,
+    sid: Arc<str>,
     facts: Facts,
     limits: WireLimits,
     tasks: Tasks,
@@ -140,6 +141,8 @@ struct State {
     /// The peer ended the stream by itself.
     peer_ended: bool,
     untaken: Untaken,
+    /// When it was pinged, if it has not answered since.
+    pinged_at: Option<Timestamp>,
     /// It began by polling.
     is_upgraded: bool,
     /// How it ends, once that is known.
@@ -191,7 +194,7 @@ enum Phase {
 
 impl Wire {
     /// The secret name of the connection.
-    fn sid(&self) -> &str {
+    fn sid(&self) -> &Arc<str> {
         &self.sid
     }
 

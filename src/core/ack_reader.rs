@@ -1,11 +1,13 @@
-//! Acks as clients send them, read from the stream of their frames.
+//! Acks and pongs as clients send them, read from the stream of their frames.
 //!
-//! The engine knows only acks that it asked for itself; ours it ignores. So the stream is followed here too: frame by
-//! frame, masked (RFC 6455 §5.2), and not a byte further than it takes to see that a message is no ack.
+//! The engine knows only acks that it asked for itself; ours it ignores, and the pings are ours, too. So the stream is
+//! followed here: frame by frame, masked (RFC 6455 §5.2), and not a byte further than it takes to see that a message is
+//! neither.
 //!
 //! ```text
 //!   43/chat,7[arg,…]        43 ack · its namespace, nothing for / · the id that was sent along · the arguments
 //!   461-7[{"_placeholder":true,"num":0}]   46 the same with buffers, which follow in binary messages
+//!   3                       pong
 //! ```
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use serde_json::value::RawValue;
 
 /// Buffers of one ack; the engine takes no more either.
 const BUFFERS_MAX: usize = 64;
+/// The packet that answers a ping.
+const PONG: &[u8] = b"3";
 /// Longest head of a masked frame.
 const HEAD_MAX: usize = 14;
 
@@ -27,6 +31,15 @@ pub struct HeardAck {
     pub args: Box<RawValue>,
     /// The buffers for which there are places in `args`.
     pub buffers: Vec<Bytes>,
+}
+
+/// What is heard of a client.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// An ack.
+    Ack(HeardAck),
+    /// It is alive.
+    Pong,
 }
 
 /// Follows what one client sends, in pieces of any size.
@@ -62,7 +75,7 @@ enum Message {
     /// Not looked at.
     #[default]
     Other,
-    /// May be an ack.
+    /// May be an ack or a pong.
     Text(Vec<u8>),
     /// A buffer of `partial`.
     Binary(Vec<u8>),
@@ -87,9 +100,9 @@ impl AckReader {
         }
     }
 
-    /// Reads the next piece of the stream; `hear` gets the acks that it completes. What is not an ack as a stock client
-    /// writes it is passed over: the engine sees it too, and closes what breaks the protocol.
-    pub fn read(&mut self, mut piece: &[u8], hear: &mut impl FnMut(HeardAck)) {
+    /// Reads the next piece of the stream; `hear` gets what it completes. What is not an ack as a stock client writes it
+    /// is passed over: the engine sees it too, and closes what breaks the protocol.
+    pub fn read(&mut self, mut piece: &[u8], hear: &mut impl FnMut(Heard)) {
         while !piece.is_empty() {
             if self.frame.left == 0 {
                 let Some((byte, rest)) = piece.split_first() else { return };
@@ -157,9 +170,9 @@ impl AckReader {
             (Message::Other, _) | (_, true) => return,
         };
         let clear = payload.iter().zip(mask.iter().cycle().skip(start % 4)).map(|(b, m)| b ^ m);
-        // Most messages are no acks: they are not copied.
+        // Most messages are neither: they are not copied.
         let mut first = bytes.iter().copied().chain(clear.clone());
-        let is_other = is_text && !could_be_ack(first.next(), first.next());
+        let is_other = is_text && !could_matter(first.next(), first.next());
         if is_other || self.bytes_max < bytes.len() + payload.len() {
             self.message = Message::Other;
         } else {
@@ -167,11 +180,12 @@ impl AckReader {
         }
     }
 
-    fn end_message(&mut self, hear: &mut impl FnMut(HeardAck)) {
+    fn end_message(&mut self, hear: &mut impl FnMut(Heard)) {
         match std::mem::take(&mut self.message) {
             Message::Other => self.partial = None,
+            Message::Text(text) if text == PONG => hear(Heard::Pong),
             Message::Text(text) => match parse(&text) {
-                Some((ack, 0)) => hear(ack),
+                Some((ack, 0)) => hear(Heard::Ack(ack)),
                 Some((ack, missing)) => self.partial = Some(Box::new(Partial { ack, missing })),
                 None => {}
             },
@@ -180,7 +194,7 @@ impl AckReader {
                 partial.ack.buffers.push(bytes.into());
                 partial.missing -= 1;
                 if partial.missing == 0 {
-                    hear(partial.ack);
+                    hear(Heard::Ack(partial.ack));
                 } else {
                     self.partial = Some(partial);
                 }
@@ -189,9 +203,13 @@ impl AckReader {
     }
 }
 
-/// Whether a text that begins with these bytes, as far as they are there, may be an ack.
-fn could_be_ack(first: Option<u8>, second: Option<u8>) -> bool {
-    first.is_none_or(|it| it == b'4') && second.is_none_or(|it| it == b'3' || it == b'6')
+/// Whether a text that begins with these bytes, as far as they are there, may be an ack or a pong.
+fn could_matter(first: Option<u8>, second: Option<u8>) -> bool {
+    match first {
+        None => true,
+        Some(b'3') => second.is_none(),
+        Some(first) => first == b'4' && second.is_none_or(|it| it == b'3' || it == b'6'),
+    }
 }
 
 /// Reads an ack and how many buffers follow.

@@ -1,6 +1,6 @@
 //! Everything that goes out on one connection, in order and within a bound.
 //!
-//! Two sources feed a connection: the engine writes handshakes, pings and acks; events come past it, already
+//! Two sources feed a connection: the engine writes handshakes and replies; events and pings come past it, already
 //! encoded. What a client may rely on is the order in which things were *asked for*, whichever way they went.
 //!
 //! ```text

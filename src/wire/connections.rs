@@ -14,7 +14,7 @@ pub struct Connections {
 }
 
 struct Shared {
-    by_sid: DashMap<Box<str>, Arc<Wire>>,
+    by_sid: DashMap<Arc<str>, Arc<Wire>>,
     count: AtomicUsize,
     /// Of these, by WebSocket.
     websockets: AtomicUsize,
@@ -131,7 +131,7 @@ impl Connections {
         if wire.transport() == Transport::WebSocket {
             self.note_websocket();
         }
-        self.shared.by_sid.insert(wire.sid().into(), Arc::clone(wire));
+        self.shared.by_sid.insert(Arc::clone(wire.sid()), Arc::clone(wire));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
+use super::heartbeat::Heartbeats;
 use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
 use super::outgoing::Flushing;
 use super::untaken::{self, Untaken};
@@ -58,6 +59,7 @@ pub struct Door {
 struct Inner {
     config: DoorConfig,
     connections: Connections,
+    heartbeats: Heartbeats,
     tasks: Tasks,
     clock: Clock,
     engine: Box<dyn Fn(WireIo) + Send + Sync>,
@@ -81,9 +83,19 @@ impl Door {
     ) -> Self {
         let refused_origins = Mutex::default();
         let engine = Box::new(engine);
+        let heartbeats = Heartbeats::new(&config.socketio);
         tasks.spawn("wire.watch", untaken::watch(connections.clone(), config.limits.stall));
+        tasks.spawn("wire.heartbeat", heartbeats.clone().run(connections.clone(), clock.clone()));
         Self {
-            inner: Arc::new(Inner { config, connections, tasks, clock, engine, refused_origins }),
+            inner: Arc::new(Inner {
+                config,
+                connections,
+                heartbeats,
+                tasks,
+                clock,
+                engine,
+                refused_origins,
+            }),
         }
     }
 
@@ -171,8 +183,8 @@ impl Door {
         transport: Transport,
         stream: Option<OwnedWriteHalf>,
     ) -> Result<Arc<Wire>, Refusal> {
-        let Inner { config, connections, tasks, clock, .. } = &*self.inner;
-        let sid = entropy::secret().into_boxed_str();
+        let Inner { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
+        let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let state = State {
             lane: Lane::new(open, config.limits.buffer_bytes),
@@ -183,6 +195,7 @@ impl Door {
             peer_ended: false,
             flushing: Flushing::None,
             untaken: Untaken::default(),
+            pinged_at: None,
             is_upgraded: false,
             ending: None,
             close_code: None,
@@ -205,6 +218,7 @@ impl Door {
             state: Mutex::new(state),
         });
         connections.insert(&wire)?;
+        heartbeats.add(&wire, clock.now());
         Ok(wire)
     }
 

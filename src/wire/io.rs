@@ -1,7 +1,7 @@
 //! The engine's end of a connection.
 
 use super::{Phase, State, Upgrade, Wire};
-use crate::core::ack_reader::AckReader;
+use crate::core::ack_reader::{AckReader, Heard};
 use crate::core::frame;
 use crate::core::goodbye::Goodbyes;
 use crate::core::mend::Mender;
@@ -27,7 +27,7 @@ const READ_MAX: usize = 4096;
 pub struct WireIo {
     wire: Arc<Wire>,
     source: Source,
-    /// Hears the acks that the engine knows nothing of.
+    /// Hears the acks and pongs that the engine knows nothing of.
     acks: AckReader,
     /// Lets nothing through at which the engine would end the connection for no fault of the client's.
     mender: Mender,
@@ -168,7 +168,10 @@ impl AsyncRead for WireIo {
                 return Poll::Ready(Ok(())); // the end
             }
             let Self { wire, acks, mender, mended, .. } = &mut *self;
-            acks.read(came, &mut |ack| wire.hear_ack(ack));
+            acks.read(came, &mut |heard| match heard {
+                Heard::Ack(ack) => wire.hear_ack(ack),
+                Heard::Pong => wire.hear_pong(),
+            });
             mended.reserve(came.len());
             if let Err(foreign) = mender.read(came, mended) {
                 *mended = BytesMut::new();

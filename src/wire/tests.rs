@@ -2,6 +2,7 @@
 
 mod closing;
 mod fixture;
+mod heartbeat;
 mod polling;
 mod pump;
 mod slow;

@@ -1,4 +1,4 @@
-use super::{AckReader, HeardAck};
+use super::{AckReader, Heard, HeardAck};
 use crate::core::frame;
 use bytes::{BufMut as _, BytesMut};
 use proptest::prelude::*;
@@ -28,9 +28,29 @@ fn text(packet: &str) -> BytesMut {
 }
 
 fn heard(reader: &mut AckReader, bytes: &[u8]) -> Vec<HeardAck> {
-    let mut heard = Vec::new();
-    reader.read(bytes, &mut |ack| heard.push(ack));
-    heard
+    let mut acks = Vec::new();
+    reader.read(bytes, &mut |heard| match heard {
+        Heard::Ack(ack) => acks.push(ack),
+        Heard::Pong => {}
+    });
+    acks
+}
+
+/// Whether a pong is heard.
+fn is_pong(packet: &str) -> bool {
+    let mut pongs = 0;
+    AckReader::new(1000).read(&text(packet), &mut |heard| {
+        pongs += usize::from(matches!(heard, Heard::Pong));
+    });
+    pongs == 1
+}
+
+#[test]
+fn only_a_pong_is_a_pong() {
+    assert!(is_pong("3"));
+    for other in ["", "2", "4", "33", "3probe", "43", "430[]", "42[\"3\"]"] {
+        assert!(!is_pong(other), "{other}");
+    }
 }
 
 fn shown(acks: &[HeardAck]) -> Vec<String> {

@@ -46,13 +46,19 @@ impl Server {
     }
 
     pub(super) async fn with(limits: LimitsConfig) -> Self {
+        Self::serve(limits, socketio()).await
+    }
+
+    /// One that pings per `interval` and wants an answer within `timeout`.
+    pub(super) async fn pinging(interval: Duration, timeout: Duration) -> Self {
+        let times = SocketIoConfig { ping_interval: interval, ping_timeout: timeout, ..socketio() };
+        Self::serve(limits(), times).await
+    }
+
+    async fn serve(limits: LimitsConfig, socketio: SocketIoConfig) -> Self {
         let (tasks, connections) = (Tasks::new(), Connections::new(limits.connections));
-        let config = DoorConfig {
-            origins: Origins::Any,
-            trusted_proxies: Vec::new(),
-            limits,
-            socketio: socketio(),
-        };
+        let config =
+            DoorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio };
         let lent = Arc::new(Mutex::new(VecDeque::new()));
         let engine = Arc::clone(&lent);
         let clock = Clock::start(Seq(0));
@@ -369,7 +375,8 @@ pub(super) fn limits() -> LimitsConfig {
 
 fn socketio() -> SocketIoConfig {
     SocketIoConfig {
-        ping_interval: Duration::from_secs(20),
+        // Never: the clients here answer no ping.
+        ping_interval: Duration::from_hours(24),
         ping_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(20),
         upgrade_timeout: Duration::from_secs(10),

@@ -1,0 +1,128 @@
+//! Pings, and the end of connections that do not answer them.
+//!
+//! The engine could do that, too. But it has a task and a timer for each connection, and each ping would pass through
+//! its queue of packets, which doubles for good when the first block of it is used up.
+
+use super::{Connections, Phase, Sent, Transport, Wire};
+use crate::clock::Clock;
+use crate::config::SocketIoConfig;
+use crate::core::heartbeat::{Due, Heartbeat};
+use crate::types::{Reason, Timestamp};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A text frame with a ping: <https://socket.io/docs/v4/engine-io-protocol/#heartbeat>.
+const PING: [u8; 3] = [0x81, 0x01, b'2'];
+/// A text frame with the packet that ends a connection, and a close frame.
+const GOODBYE: [u8; 7] = [0x81, 0x01, b'1', 0x88, 0x02, 0x03, 0xe8];
+/// Connections that are pinged between two yields.
+const SLICE: usize = 128;
+
+/// The heartbeat of all connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Heartbeats {
+    timeout: Duration,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// By their secret names, so that those that are gone hold nothing.
+    beats: Mutex<Heartbeat<Arc<str>>>,
+    /// Wakes up when there is a first connection.
+    first: Notify,
+}
+
+impl Heartbeats {
+    pub(super) fn new(config: &SocketIoConfig) -> Self {
+        let timeout = config.ping_timeout;
+        let beats = Mutex::new(Heartbeat::new(config.ping_interval, timeout));
+        Self { timeout, shared: Arc::new(Shared { beats, first: Notify::new() }) }
+    }
+
+    /// A connection has come. The engine pings it once, now.
+    pub(super) fn add(&self, wire: &Wire, now: Timestamp) {
+        let mut beats = self.shared.beats.lock();
+        if beats.next().is_none() {
+            self.shared.first.notify_one();
+        }
+        beats.add(Arc::clone(wire.sid()), now);
+    }
+
+    /// Pings those in `connections`, as long as it runs.
+    pub(super) async fn run(self, connections: Connections, clock: Clock) {
+        loop {
+            let next = self.shared.beats.lock().next();
+            let Some(next) = next else {
+                self.shared.first.notified().await;
+                continue;
+            };
+            clock.sleep_until(next).await;
+            while self.beat(&connections, clock.now()) {
+                tokio::task::yield_now().await;
+            }
+            self.shared.beats.lock().shrink();
+        }
+    }
+
+    /// Does what is due, a slice of it. Whether there may be more.
+    fn beat(&self, connections: &Connections, now: Timestamp) -> bool {
+        for _ in 0..SLICE {
+            let due = self.shared.beats.lock().take(now);
+            match due {
+                None => return false,
+                Some(Due::Ping(sid)) => {
+                    if connections.get(&sid).is_some_and(|wire| wire.ping(now)) {
+                        self.shared.beats.lock().pinged(sid, now);
+                    }
+                }
+                Some(Due::Overdue(sid)) => {
+                    if let Some(wire) = connections.get(&sid) {
+                        wire.end_if_silent(now, self.timeout);
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Wire {
+    /// Pings the client, unless an earlier ping is not answered yet. False if the connection is about to end.
+    fn ping(self: &Arc<Self>, now: Timestamp) -> bool {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return false;
+        }
+        if state.pinged_at.is_none() {
+            state.pinged_at = Some(now);
+            let ping = Bytes::from_static(&PING);
+            if self.queue_locked(&mut state, &ping, false) == Sent::Yes {
+                self.flush_now(&mut state);
+            }
+        }
+        true
+    }
+
+    /// The client has answered.
+    pub(super) fn hear_pong(&self) {
+        self.lock().pinged_at = None;
+    }
+
+    /// Closes the connection if a ping was not answered for `timeout`.
+    fn end_if_silent(self: &Arc<Self>, now: Timestamp, timeout: Duration) {
+        let mut state = self.lock();
+        let is_silent = state.pinged_at.is_some_and(|at| at + timeout <= now);
+        if state.phase != Phase::Open || !is_silent {
+            return;
+        }
+        // A client that is there after all is told; one that polls is when it polls next.
+        if state.transport == Transport::WebSocket && state.lane.is_clear() {
+            self.transmit(&mut state, &Bytes::from_static(&GOODBYE));
+        }
+        self.close_locked(&mut state, Some(Reason::PingTimeout));
+    }
+}
