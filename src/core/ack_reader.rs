@@ -100,6 +100,12 @@ impl AckReader {
         }
     }
 
+    /// Whether it is between two messages, where it knows as much as a new one.
+    pub fn is_idle(&self) -> bool {
+        let is_waiting = matches!(self.message, Message::Text(_) | Message::Binary(_));
+        self.head_len == 0 && self.frame.left == 0 && !is_waiting && self.partial.is_none()
+    }
+
     /// Reads the next piece of the stream; `hear` gets what it completes. What is not an ack as a stock client writes it
     /// is passed over: the engine sees it too, and closes what breaks the protocol.
     pub fn read(&mut self, mut piece: &[u8], hear: &mut impl FnMut(Heard)) {

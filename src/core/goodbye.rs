@@ -35,6 +35,11 @@ struct Head {
 }
 
 impl Goodbyes {
+    /// Whether it is between two frames, where it knows as much as a new one.
+    pub fn is_idle(&self) -> bool {
+        self.head.is_empty() && self.rest == 0
+    }
+
     /// Follows the next bytes of the stream, in pieces of any size. Returns the code of a close frame that they
     /// complete; 1005 if it says none.
     pub fn see(&mut self, mut bytes: &[u8]) -> Option<u16> {

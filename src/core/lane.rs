@@ -23,7 +23,6 @@ use crate::core::packet::{self, Passing};
 use crate::types::Namespace;
 use bytes::{Buf as _, Bytes};
 use frames::Frames;
-use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use thiserror::Error;
@@ -51,7 +50,7 @@ pub struct Lane {
     /// What the client gets in place of the engine's open packet, which tells a secret.
     open: Option<Bytes>,
     /// What the client gets in place of the engine's refusal of a CONNECT, by namespace.
-    refusals: SmallVec<[(Namespace, Bytes); 1]>,
+    refusals: Vec<(Namespace, Bytes)>,
     /// Whole frames of the engine that wait while a CONNECT is answered.
     cut: Bytes,
 }
@@ -88,7 +87,7 @@ impl Lane {
         Self {
             cutter: Cutter::default(),
             open: Some(open),
-            refusals: SmallVec::new(),
+            refusals: Vec::new(),
             cut: Bytes::new(),
             issued: 0,
             passed: 0,

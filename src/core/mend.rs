@@ -77,6 +77,21 @@ enum Verdict {
 }
 
 impl Mender {
+    /// Goes on at the beginning of a frame; `has_spoken` is what an earlier one said.
+    pub fn resume(has_spoken: bool) -> Self {
+        Self { has_spoken, ..Self::default() }
+    }
+
+    /// Whether the client has said something that a Socket.IO client says in text.
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
+    /// Whether it is between two frames, where [`Mender::resume`] makes as good a one.
+    pub fn is_idle(&self) -> bool {
+        self.head.is_empty() && self.frame.is_none() && self.held.is_empty()
+    }
+
     /// Reads the next piece of the stream and appends what the engine may have of it to `out`.
     pub fn read(&mut self, mut piece: &[u8], out: &mut BytesMut) -> Result<(), ForeignParser> {
         while let Some((byte, rest)) = piece.split_first() {

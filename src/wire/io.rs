@@ -4,7 +4,7 @@ use super::{Phase, State, Upgrade, Wire};
 use crate::core::ack_reader::{AckReader, Heard};
 use crate::core::frame;
 use crate::core::goodbye::Goodbyes;
-use crate::core::mend::Mender;
+use crate::core::mend::{ForeignParser, Mender};
 use crate::core::msgpack;
 use crate::types::{Ending, Reason};
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -27,12 +27,30 @@ const READ_MAX: usize = 4096;
 pub struct WireIo {
     wire: Arc<Wire>,
     source: Source,
+    /// Who reads along, while they are in the middle of something.
+    readers: Option<Box<Readers>>,
+    /// For a new [`Mender`].
+    has_spoken: bool,
+    /// What the engine may read before anything else.
+    mended: BytesMut,
+}
+
+/// Who follows what a client sends, frame by frame.
+#[derive(Debug)]
+struct Readers {
     /// Hears the acks and pongs that the engine knows nothing of.
     acks: AckReader,
     /// Lets nothing through at which the engine would end the connection for no fault of the client's.
     mender: Mender,
-    /// What the engine may read before anything else.
-    mended: BytesMut,
+    /// Sees how a WebSocket's client ends it.
+    goodbyes: Goodbyes,
+}
+
+impl Readers {
+    fn is_idle(&self) -> bool {
+        let Self { acks, mender, goodbyes } = self;
+        acks.is_idle() && mender.is_idle() && goodbyes.is_idle()
+    }
 }
 
 /// Where the client's frames come from.
@@ -49,13 +67,6 @@ struct Stream {
     read: OwnedReadHalf,
     /// What was read beyond the handshake: it comes first.
     early: Bytes,
-    goodbyes: Goodbyes,
-}
-
-impl Stream {
-    fn new(read: OwnedReadHalf, early: Bytes) -> Self {
-        Self { read, early, goodbyes: Goodbyes::default() }
-    }
 }
 
 impl WireIo {
@@ -67,12 +78,11 @@ impl WireIo {
     /// The end of a WebSocket; `early` is what was read beyond the handshake.
     pub(super) fn websocket(wire: Arc<Wire>, stream: OwnedReadHalf, early: Bytes) -> Self {
         wire.traffic.came(early.len());
-        Self::new(wire, Source::Stream(Stream::new(stream, early)))
+        Self::new(wire, Source::Stream(Stream { read: stream, early }))
     }
 
     fn new(wire: Arc<Wire>, source: Source) -> Self {
-        let acks = AckReader::new(wire.limits.buffer_bytes);
-        Self { wire, source, acks, mender: Mender::default(), mended: BytesMut::new() }
+        Self { wire, source, readers: None, has_spoken: false, mended: BytesMut::new() }
     }
 
     /// The connection.
@@ -98,8 +108,9 @@ impl WireIo {
             return Some(Poll::Ready(Ok(())));
         }
         match std::mem::take(&mut polling.upgrade) {
-            Upgrade::Done(stream, early) => {
-                self.source = Source::Stream(Stream::new(stream, early));
+            Upgrade::Done(stream) => {
+                let (read, early) = *stream;
+                self.source = Source::Stream(Stream { read, early });
                 return None;
             }
             under_way @ (Upgrade::None | Upgrade::Connected | Upgrade::Probed) => {
@@ -120,6 +131,34 @@ impl WireIo {
         }
     }
 
+    /// Reads along with the engine, and mends what it gets. Those who read are nearly always done with a message when
+    /// they have read what came: so they live on the stack, and a connection at rest holds none.
+    fn mend(&mut self, came: &[u8]) -> Result<(), ForeignParser> {
+        let Self { wire, source, readers, has_spoken, mended } = self;
+        let mut now = readers.take().map_or_else(
+            || Readers {
+                acks: AckReader::new(wire.limits.buffer_bytes),
+                mender: Mender::resume(*has_spoken),
+                goodbyes: Goodbyes::default(),
+            },
+            |it| *it,
+        );
+        if matches!(source, Source::Stream(_)) {
+            wire.follow(&mut now.goodbyes, came);
+        }
+        now.acks.read(came, &mut |heard| match heard {
+            Heard::Ack(ack) => wire.hear_ack(ack),
+            Heard::Pong => wire.hear_pong(),
+        });
+        mended.reserve(came.len());
+        now.mender.read(came, mended)?;
+        *has_spoken = now.mender.has_spoken();
+        if !now.is_idle() {
+            *readers = Some(Box::new(now));
+        }
+        Ok(())
+    }
+
     /// Reads what comes next, wherever it comes from.
     fn poll_source(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if matches!(self.source, Source::Posts)
@@ -129,22 +168,17 @@ impl WireIo {
         }
         let Self { wire, source, .. } = self;
         let Source::Stream(stream) = source else { return Poll::Ready(Ok(())) };
-        let before = buf.filled().len();
         if !stream.early.is_empty() {
             let n = stream.early.len().min(buf.remaining());
             buf.put_slice(stream.early.get(..n).unwrap_or_default());
             stream.early.advance(n);
-            wire.follow(&mut stream.goodbyes, buf.filled().get(before..).unwrap_or_default());
             return Poll::Ready(Ok(()));
         }
+        let before = buf.filled().len();
         let result = std::task::ready!(Pin::new(&mut stream.read).poll_read(cx, buf));
-        let came = buf.filled().get(before..).unwrap_or_default();
         match &result {
-            Ok(()) if came.is_empty() => wire.lock().peer_ended(),
-            Ok(()) => {
-                wire.traffic.came(came.len());
-                wire.follow(&mut stream.goodbyes, came);
-            }
+            Ok(()) if buf.filled().len() == before => wire.lock().peer_ended(),
+            Ok(()) => wire.traffic.came(buf.filled().len() - before),
             Err(error) => {
                 wire.stream_failed(&mut wire.lock(), error);
             }
@@ -167,15 +201,9 @@ impl AsyncRead for WireIo {
             if came.is_empty() {
                 return Poll::Ready(Ok(())); // the end
             }
-            let Self { wire, acks, mender, mended, .. } = &mut *self;
-            acks.read(came, &mut |heard| match heard {
-                Heard::Ack(ack) => wire.hear_ack(ack),
-                Heard::Pong => wire.hear_pong(),
-            });
-            mended.reserve(came.len());
-            if let Err(foreign) = mender.read(came, mended) {
-                *mended = BytesMut::new();
-                wire.refuse_parser(&foreign.namespace);
+            if let Err(foreign) = self.mend(came) {
+                self.mended = BytesMut::new();
+                self.wire.refuse_parser(&foreign.namespace);
                 self.note_read();
                 return Poll::Ready(Ok(())); // the engine has nothing more to read
             }

@@ -33,7 +33,7 @@ pub(super) enum Upgrade {
     /// It works in both directions: the client is about to stop polling.
     Probed,
     /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the engine.
-    Done(OwnedReadHalf, Bytes),
+    Done(Box<(OwnedReadHalf, Bytes)>),
 }
 
 /// Runs the take-over; gives up after `limit`.
@@ -128,7 +128,7 @@ fn take_over(wire: &Arc<Wire>, probe: Probe, write: OwnedWriteHalf) {
     state.transport = Transport::WebSocket;
     wire.connections.note_websocket();
     state.is_upgraded = true;
-    state.polling.upgrade = Upgrade::Done(probe.read, probe.bytes.freeze());
+    state.polling.upgrade = Upgrade::Done(Box::new((probe.read, probe.bytes.freeze())));
     if let Some(reader) = state.polling.reader.take() {
         reader.wake();
     }
