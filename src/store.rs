@@ -183,7 +183,11 @@ impl Store {
         endpoint: EndpointId,
         settlements: Vec<Settlement>,
     ) -> Result<Vec<Next>, Closed> {
-        self.ask(|reply| Command::Settle { endpoint, settlements, reply }).await
+        // Not in a hurry: what is settled with others costs less.
+        self.queue(|reply| Command::Settle { endpoint, settlements, reply })
+            .await?
+            .await
+            .map_err(|_| Closed)
     }
 
     /// Sends one ended hook again, with its old `webhook-id`; its time to be retried begins at `at`.
@@ -201,12 +205,22 @@ impl Store {
         self.shared.rewinds.lock().remove(&endpoint)
     }
 
+    /// Asks the writer and waits for its answer, with which it does not take its time.
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Closed> {
+        let answer = self.queue(command).await?;
+        self.shared.call();
+        answer.await.map_err(|_| Closed)
+    }
+
+    async fn queue<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<oneshot::Receiver<T>, Closed> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
+        Ok(answer)
     }
 }

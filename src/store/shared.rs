@@ -33,9 +33,21 @@ pub(super) struct Shared {
     pub(super) inbox_time: Mutex<Steady>,
     /// Whether the file is closed.
     pub(super) closed: watch::Sender<bool>,
-    /// Whether the store is to be closed: ends the wait for a failing disk.
-    closing: Mutex<bool>,
-    closing_begins: Condvar,
+    /// Transactions that were committed.
+    #[cfg(test)]
+    pub(super) commits: AtomicU64,
+    /// What ends the pauses of the writer.
+    calls: Mutex<Calls>,
+    called: Condvar,
+}
+
+/// What the writer is to know at once, whatever it waits for.
+#[derive(Debug, Default)]
+struct Calls {
+    /// The store is to be closed: ends the wait for a failing disk.
+    closing: bool,
+    /// Somebody waits for an answer: ends the rest between commits.
+    waiting: bool,
 }
 
 #[derive(Debug)]
@@ -64,8 +76,10 @@ impl Shared {
             expired: Expired::default(),
             inbox_time: Mutex::new(Steady::new(inbox_keep)),
             closed: watch::Sender::new(false),
-            closing: Mutex::new(false),
-            closing_begins: Condvar::new(),
+            #[cfg(test)]
+            commits: AtomicU64::new(0),
+            calls: Mutex::default(),
+            called: Condvar::new(),
         }
     }
 
@@ -74,14 +88,61 @@ impl Shared {
     }
 
     pub(super) fn begin_closing(&self) {
-        *self.closing.lock() = true;
-        self.closing_begins.notify_all();
+        self.calls.lock().closing = true;
+        self.called.notify_all();
     }
 
     /// Blocks for `pause`, less if closing begins in it; says whether it has begun.
     pub(super) fn wait_for_closing(&self, pause: Duration) -> bool {
-        let mut closing = self.closing.lock();
-        self.closing_begins.wait_for(&mut closing, pause);
-        *closing
+        let mut calls = self.calls.lock();
+        let before = calls.closing;
+        self.called.wait_while_for(&mut calls, |it| it.closing == before, pause);
+        calls.closing
+    }
+
+    /// Ends the writer's rest: somebody waits for the answer to a command that is in its queue.
+    pub(super) fn call(&self) {
+        self.calls.lock().waiting = true;
+        self.called.notify_all();
+    }
+
+    /// Blocks for `pause`, less if somebody waits for an answer or closing begins.
+    pub(super) fn rest(&self, pause: Duration) {
+        let mut calls = self.calls.lock();
+        self.called.wait_while_for(&mut calls, |it| !it.closing && !it.waiting, pause);
+        calls.waiting = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shared;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_hours(1);
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_rest_ends_when_somebody_waits_and_the_next_one_is_a_rest_again() {
+        let shared = Arc::new(Shared::new(vec![], vec![], LONG));
+        let (rested, rests) = channel();
+        let resting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for _ in 0..3 {
+                resting.rest(LONG);
+                rested.send(()).unwrap();
+            }
+        });
+
+        shared.call();
+        rests.recv_timeout(DEADLINE).unwrap();
+        assert!(rests.recv_timeout(Duration::from_millis(50)).is_err(), "one call ends one rest");
+        shared.call();
+        rests.recv_timeout(DEADLINE).unwrap();
+        shared.begin_closing();
+        rests.recv_timeout(DEADLINE).unwrap();
+        shared.rest(LONG);
     }
 }

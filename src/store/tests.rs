@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -84,6 +85,22 @@ async fn the_same_change_recorded_twice_is_one_event() {
     assert_eq!(store.events(0, 10).await.unwrap().items.len(), 1);
     assert_eq!(store.backlog(store.endpoint("a").unwrap()), 1);
     assert_eq!(*store.committed().borrow(), 1);
+}
+
+#[tokio::test]
+async fn changes_that_come_one_soon_after_the_other_are_committed_together() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(&dir, &hooks(&["a"]));
+
+    for n in 1..=200 {
+        record(&store, online(&format!("u{n}"), n)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    store.flush().await.unwrap();
+
+    assert_eq!(store.head().await.unwrap(), 200);
+    let commits = store.shared.commits.load(Ordering::Relaxed);
+    assert!(commits <= 100, "{commits} commits of 200 changes");
 }
 
 #[tokio::test]

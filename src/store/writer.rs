@@ -23,6 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Commands in one transaction: the gain of more is small (36,000 changes a second), the wait grows.
 const BATCH_MAX: usize = 512;
+/// Rest after a commit, unless somebody waits for an answer: what comes meanwhile is committed together, and one commit
+/// costs as much as recording ten changes.
+const REST: Duration = Duration::from_millis(10);
 /// Pause after a failed commit, and its bound as it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -126,6 +129,9 @@ impl Writer {
             if !self.commit(std::mem::take(&mut commands)) {
                 break;
             }
+            if queue.len() < BATCH_MAX && !self.tidying.is_busy() {
+                self.shared.rest(REST);
+            }
         }
         queue.close();
         if let Err(error) = file::close(self.db) {
@@ -185,6 +191,8 @@ impl Writer {
 
     /// Lets the rest of the program see what was committed.
     fn publish(&mut self, batch: Batch) {
+        #[cfg(test)]
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         for endpoint in &self.shared.endpoints {
             let change = batch.pending_of(endpoint.id);
             let before = endpoint.pending.load(Ordering::Relaxed);
