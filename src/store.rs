@@ -4,7 +4,7 @@
 //!   reserve() ─▶ Permit ─record()─▶ ┌───────────────┐        ┌──────────────┐ one transaction for all that waits:
 //!   settle() ──────────────────────▶│ bounded queue │───────▶│ writer thread│ presence + event + deliveries
 //!   replay(), alive(), flush() ────▶└───────────────┘        └──────┬───────┘
-//!   events(), deliveries(), … ──────▶ a few read-only connections   └─▶ committed(): watch
+//!   events(), deliveries(), … ──────▶ a few read-only connections   └─▶ committed(): watch, fresh hooks at hand
 //! ```
 //!
 //! A change is durable (in the file, synced) before anyone can see it: hooks, `events` and `committed` know committed
@@ -15,6 +15,7 @@ mod deliveries;
 mod error;
 mod events;
 mod file;
+mod fresh;
 mod inbox;
 mod orphans;
 mod prune;

@@ -73,6 +73,8 @@ pub struct Decision {
     pub attempts: u32,
     /// What became of it.
     pub verdict: Verdict,
+    /// Whether the user may have another undelivered hook that was offered already; if not, the store need not look.
+    pub has_more: bool,
 }
 
 /// What became of one delivery.

@@ -207,7 +207,7 @@ impl Dispatch {
         decisions
     }
 
-    /// Takes the user's next head from the store, or that there is none, once a decision other than
+    /// Takes the user's next head from the store, or that there is none known, once a decision other than
     /// [`Verdict::Retry`] is recorded; may ask for it once more.
     pub fn advance(&mut self, user: &UserId, next: Option<Head>, at: Moment) -> Option<Decision> {
         self.lanes.advance(user, next, at, self.settings.retry_for)

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::core::delivery::{DeliveryId, Outcome};
 use crate::core::dispatch::Request;
 use crate::core::hook_body;
-use crate::store::{Payload, Store};
+use crate::store::{EndpointId, Payload, Store};
 
 /// The end of one request.
 pub(super) struct Attempted {
@@ -18,13 +18,14 @@ pub(super) struct Attempted {
 /// Makes one request.
 pub(super) async fn attempt(
     store: &Store,
+    endpoint: EndpointId,
     sender: &Sender,
     clock: &Clock,
     request: Request,
     is_batching: bool,
 ) -> Attempted {
     let not_sent = |error| Answer { outcome: Outcome::NotSent, error };
-    let payloads = match store.payloads(request.deliveries.clone()).await {
+    let payloads = match store.payloads(endpoint, request.deliveries.clone()).await {
         Ok(payloads) => payloads,
         Err(error) => {
             let answer = not_sent(Some(error.to_string()));

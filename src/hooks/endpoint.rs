@@ -240,9 +240,9 @@ impl Endpoint {
         }
         while let Some(request) = self.dispatch.next_request(now) {
             let (store, sender) = (self.store.clone(), Arc::clone(&self.sender));
-            let (clock, is_batching) = (self.clock.clone(), self.is_batching);
+            let (id, clock, is_batching) = (self.id, self.clock.clone(), self.is_batching);
             self.attempts.push(Box::pin(async move {
-                attempt(&store, &sender, &clock, request, is_batching).await
+                attempt(&store, id, &sender, &clock, request, is_batching).await
             }));
         }
     }

@@ -190,6 +190,12 @@ impl Store {
         after: DeliveryId,
         limit: u32,
     ) -> Result<Vec<Head>, ReadError> {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let fresh =
+            self.shared.endpoint(endpoint).and_then(|it| it.fresh.lock().after(after, most));
+        if let Some(heads) = fresh {
+            return Ok(heads);
+        }
         let sql = format!(
             "SELECT {HEAD} FROM deliveries WHERE endpoint = ?1 AND ?2 < id AND state = 'pending' \
              ORDER BY id LIMIT ?3"
@@ -213,9 +219,28 @@ impl Store {
         Ok(self.readers.read(query).await?.map(|ms| WallMs(from_db(ms))))
     }
 
-    /// What to send for these deliveries, in the same order, without those that are not to be sent any more.
-    pub async fn payloads(&self, ids: Vec<DeliveryId>) -> Result<Vec<Payload>, ReadError> {
-        self.readers.read(move |db| read_payloads(db, &ids)).await
+    /// What to send for these deliveries to one endpoint, by ascending id, without those that are not to be sent any
+    /// more.
+    pub async fn payloads(
+        &self,
+        endpoint: EndpointId,
+        mut ids: Vec<DeliveryId>,
+    ) -> Result<Vec<Payload>, ReadError> {
+        let mut payloads = Vec::with_capacity(ids.len());
+        if let Some(endpoint) = self.shared.endpoint(endpoint) {
+            let mut fresh = endpoint.fresh.lock();
+            ids.retain(|id| {
+                let payload = fresh.take(*id);
+                let is_old = payload.is_none();
+                payloads.extend(payload);
+                is_old
+            });
+        }
+        if !ids.is_empty() {
+            payloads.extend(self.readers.read(move |db| read_payloads(db, &ids)).await?);
+            payloads.sort_by_key(|payload| payload.id);
+        }
+        Ok(payloads)
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod undelivered;
 
-use super::schema::{set_meta, to_db};
+use super::deliveries::Payload;
+use super::fresh::FreshNews;
+use super::schema::{from_db, set_meta, to_db};
 use super::shared::{EndpointId, Shared};
 use super::writer::Batch;
 use crate::config::{Coalesce, HooksConfig};
+use crate::core::delivery::{DeliveryId, Head};
 use crate::core::hook_body;
-use crate::types::{Change, ChangeKind};
+use crate::types::{Change, ChangeKind, UserId, WallMs};
 use rusqlite::{Transaction, params};
 use std::sync::atomic::Ordering;
 
@@ -65,14 +68,17 @@ impl Rules {
         shared: &Shared,
         batch: &mut Batch,
     ) -> rusqlite::Result<()> {
-        if !insert_event(tx, change)? {
+        let hook_type = change.hook_type();
+        let body = hook_body::render(change);
+        if !insert_event(tx, change, &body)? {
             return Ok(());
         }
-        let event = tx.last_insert_rowid();
+        let (user, at) = (&change.user, change.at);
+        let webhook_id = hook_body::webhook_id(user, change.seq);
+        let news = News { event: tx.last_insert_rowid(), user, at, webhook_id, body };
         batch.events += 1;
         batch.last_seq = batch.last_seq.max(change.seq.0);
         set_presence(tx, change)?;
-        let hook_type = change.hook_type();
         for endpoint in self.endpoints.iter().filter(|it| it.events.iter().any(|e| e == hook_type))
         {
             let replaced = if self.coalesces(endpoint, shared, batch) {
@@ -80,23 +86,52 @@ impl Rules {
             } else {
                 0
             };
-            let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms, coalesced) \
-                       VALUES (?1, ?2, ?3, 'pending', ?4, ?5)";
-            tx.prepare_cached(sql)?.execute(params![
-                endpoint.id.0,
-                event,
-                change.user.as_str(),
-                to_db(change.at.0),
-                replaced
-            ])?;
-            batch.add_pending(endpoint.id, 1);
+            insert_delivery(tx, endpoint.id, &news, replaced, batch)?;
         }
         Ok(())
     }
 }
 
+/// What is to be sent of an event.
+struct News<'a> {
+    event: i64,
+    user: &'a UserId,
+    at: WallMs,
+    webhook_id: String,
+    body: String,
+}
+
+/// Has one endpoint be told of an event, which stands for so many others.
+fn insert_delivery(
+    tx: &Transaction<'_>,
+    endpoint: EndpointId,
+    news: &News<'_>,
+    replaced: i64,
+    batch: &mut Batch,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms, coalesced) \
+               VALUES (?1, ?2, ?3, 'pending', ?4, ?5)";
+    let values = params![endpoint.0, news.event, news.user.as_str(), to_db(news.at.0), replaced];
+    tx.prepare_cached(sql)?.execute(values)?;
+    let id = DeliveryId(from_db(tx.last_insert_rowid()));
+    batch.add_pending(endpoint, 1);
+    // How many it stands for may still change, in the file.
+    let fresh = if replaced == 0 { news.fresh(id) } else { FreshNews::Miss(id) };
+    batch.add_fresh(endpoint, fresh);
+    Ok(())
+}
+
+impl News<'_> {
+    fn fresh(&self, id: DeliveryId) -> FreshNews {
+        let (user, created) = (self.user.clone(), self.at);
+        let head = Head { id, user, attempts: 0, created, next_attempt: None };
+        let (webhook_id, body) = (self.webhook_id.clone(), self.body.clone());
+        FreshNews::New(head, Payload { id, webhook_id, body })
+    }
+}
+
 /// `false` if the change was recorded before.
-fn insert_event(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<bool> {
+fn insert_event(tx: &Transaction<'_>, change: &Change, body: &str) -> rusqlite::Result<bool> {
     let closed = match change.kind {
         ChangeKind::Online => None,
         ChangeKind::Offline { last_socket_closed_at, .. } => Some(to_db(last_socket_closed_at.0)),
@@ -108,7 +143,7 @@ fn insert_event(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<bool>
         to_db(change.seq.0),
         to_db(change.session.0),
         change.hook_type(),
-        hook_body::render(change),
+        body,
         to_db(change.at.0),
         closed,
     ])?;
@@ -141,15 +176,17 @@ fn replace_older(
     let sql = "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?3 \
                WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' AND EXISTS \
                (SELECT 1 FROM events WHERE id = deliveries.event AND type <> 'message.undelivered') \
-               RETURNING coalesced + 1";
+               RETURNING id, coalesced + 1";
     let mut update = tx.prepare_cached(sql)?;
     let at = to_db(change.at.0);
-    let counts = update.query_map(params![endpoint.0, change.user.as_str(), at], |r| r.get(0))?;
+    let older = params![endpoint.0, change.user.as_str(), at];
+    let counts = update.query_map(older, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut replaced = 0;
     for count in counts {
-        let count: i64 = count?;
+        let (id, count): (i64, i64) = count?;
         replaced += count;
         batch.add_pending(endpoint, -1);
+        batch.add_fresh(endpoint, FreshNews::Miss(DeliveryId(from_db(id))));
         batch.add_coalesced(endpoint);
     }
     Ok(replaced)

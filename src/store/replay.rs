@@ -1,6 +1,7 @@
 //! Putting hooks that have ended back among those to be sent.
 
 use super::ReplayError;
+use super::fresh::FreshNews;
 use super::schema::{from_db, to_db};
 use super::shared::{EndpointId, Shared};
 use super::writer::Batch;
@@ -90,6 +91,7 @@ fn put_back(
                next_ms = NULL, ended_ms = NULL, error = NULL WHERE id = ?1";
     tx.prepare_cached(sql)?.execute(params![to_db(id.0), to_db(at.0)])?;
     batch.add_pending(endpoint, 1);
+    batch.add_fresh(endpoint, FreshNews::Rewound);
     let lowest = batch.rewinds.entry(endpoint).or_insert(id);
     *lowest = id.min(*lowest);
     Ok(())

@@ -1,5 +1,6 @@
 //! Writing what became of hooks, and finding what comes next.
 
+use super::fresh::FreshNews;
 use super::schema::{from_db, to_db};
 use super::shared::EndpointId;
 use super::writer::Batch;
@@ -25,7 +26,7 @@ pub struct Settlement {
 pub struct Next {
     /// Whose.
     pub user: UserId,
-    /// The oldest undelivered one; `None` if all are delivered.
+    /// The oldest undelivered one; `None` if all are delivered, or if nobody has said that there may be one.
     pub head: Option<Head>,
 }
 
@@ -53,8 +54,9 @@ pub(super) fn settle(
     settlement: &Settlement,
     batch: &mut Batch,
 ) -> rusqlite::Result<Option<Next>> {
-    let Decision { id, user, attempts, verdict } = &settlement.decision;
+    let Decision { id, user, attempts, verdict, has_more } = &settlement.decision;
     let row = to_db(id.0);
+    batch.add_fresh(endpoint, FreshNews::Miss(*id));
     let (at, error) = (to_db(settlement.at.0), settlement.error.as_deref());
     match verdict {
         Verdict::Delivered => deliver(tx, endpoint, settlement, batch)?,
@@ -75,7 +77,8 @@ pub(super) fn settle(
         }
         Verdict::Skipped => {}
     }
-    Ok(Some(Next { user: user.clone(), head: next_head(tx, endpoint, user)? }))
+    let head = if *has_more { next_head(tx, endpoint, user)? } else { None };
+    Ok(Some(Next { user: user.clone(), head }))
 }
 
 /// A hook that was on its way when a newer one replaced it may have arrived after all: then it did not need to be
@@ -88,25 +91,20 @@ fn deliver(
 ) -> rusqlite::Result<()> {
     let Decision { id, user, attempts, .. } = &settlement.decision;
     let row = to_db(id.0);
-    let sql = "SELECT state = 'pending', coalesced FROM deliveries \
-               WHERE id = ?1 AND state IN ('pending', 'replaced')";
-    let before = tx.prepare_cached(sql)?.query_row([row], |r| Ok((r.get(0)?, r.get(1)?)));
-    let Some((was_pending, coalesced)): Option<(bool, i64)> = before.optional()? else {
-        return Ok(());
-    };
-    if was_pending {
+    let sql = "UPDATE deliveries SET state = 'delivered', attempts = ?2, next_ms = NULL, \
+               ended_ms = ?3, error = NULL WHERE id = ?1 AND state = ?4";
+    let mut end = tx.prepare_cached(sql)?;
+    let at = to_db(settlement.at.0);
+    if end.execute(params![row, attempts, at, "pending"])? == 1 {
         batch.add_pending(endpoint, -1);
-    } else {
-        let sql = "UPDATE deliveries SET coalesced = max(0, coalesced - 1 - ?4) WHERE id = \
+    } else if end.execute(params![row, attempts, at, "replaced"])? == 1 {
+        let sql = "UPDATE deliveries SET coalesced = max(0, coalesced - 1 - \
+                   (SELECT coalesced FROM deliveries WHERE id = ?3)) WHERE id = \
                    (SELECT min(id) FROM deliveries \
                     WHERE endpoint = ?1 AND user = ?2 AND ?3 < id AND state = 'pending' \
                     AND 0 < coalesced)";
-        let newer = params![endpoint.0, user.as_str(), row, coalesced];
-        tx.prepare_cached(sql)?.execute(newer)?;
+        tx.prepare_cached(sql)?.execute(params![endpoint.0, user.as_str(), row])?;
     }
-    let sql = "UPDATE deliveries SET state = 'delivered', attempts = ?2, next_ms = NULL, \
-               ended_ms = ?3, error = NULL WHERE id = ?1";
-    tx.prepare_cached(sql)?.execute(params![row, attempts, to_db(settlement.at.0)])?;
     Ok(())
 }
 

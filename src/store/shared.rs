@@ -1,5 +1,6 @@
 //! What the writer thread and the handles of the store have in common.
 
+use super::fresh::Fresh;
 use super::inbox::Expired;
 use crate::core::delivery::DeliveryId;
 use crate::core::steady::Steady;
@@ -56,6 +57,8 @@ pub(super) struct Endpoint {
     pub(super) name: String,
     /// Undelivered hooks.
     pub(super) pending: AtomicU64,
+    /// The youngest of these.
+    pub(super) fresh: Mutex<Fresh>,
 }
 
 impl Shared {
@@ -64,8 +67,12 @@ impl Shared {
         orphans: Vec<(EndpointId, String)>,
         inbox_keep: Duration,
     ) -> Self {
-        let endpoint =
-            |(id, name, pending)| Endpoint { id, name, pending: AtomicU64::new(pending) };
+        let endpoint = |(id, name, pending)| Endpoint {
+            id,
+            name,
+            pending: AtomicU64::new(pending),
+            fresh: Mutex::default(),
+        };
         Self {
             endpoints: endpoints.into_iter().map(endpoint).collect(),
             orphans,

@@ -2,6 +2,7 @@
 
 mod aging;
 mod fates;
+mod fresh;
 mod hooks;
 mod inbox;
 mod undelivered;

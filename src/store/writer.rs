@@ -1,5 +1,6 @@
 //! The one thread that writes: takes what waits, commits it together, answers.
 
+use super::fresh::FreshNews;
 use super::inbox::{Ask, Done, Expiry};
 use super::orphans::Orphans;
 use super::prune::Prune;
@@ -63,6 +64,8 @@ pub(super) struct Batch {
     /// Endpoints whose backlog was found at its bound.
     pub(super) overflowed: BTreeSet<EndpointId>,
     pub(super) rewinds: BTreeMap<EndpointId, DeliveryId>,
+    /// In the order in which it happened.
+    fresh: Vec<(EndpointId, FreshNews)>,
     pending: BTreeMap<EndpointId, i64>,
     coalesced: BTreeMap<EndpointId, u64>,
 }
@@ -74,6 +77,10 @@ impl Batch {
 
     pub(super) fn add_pending(&mut self, endpoint: EndpointId, count: i64) {
         *self.pending.entry(endpoint).or_default() += count;
+    }
+
+    pub(super) fn add_fresh(&mut self, endpoint: EndpointId, news: FreshNews) {
+        self.fresh.push((endpoint, news));
     }
 
     pub(super) fn add_coalesced(&mut self, endpoint: EndpointId) {
@@ -204,6 +211,11 @@ impl Writer {
             }
         }
         self.note_overflow(&batch.overflowed);
+        for (endpoint, news) in batch.fresh {
+            if let Some(endpoint) = self.shared.endpoint(endpoint) {
+                endpoint.fresh.lock().apply(news);
+            }
+        }
         let has_news = 0 < batch.events || !batch.rewinds.is_empty();
         if !batch.rewinds.is_empty() {
             let mut rewinds = self.shared.rewinds.lock();

@@ -84,6 +84,7 @@ async fn power_cut_child() {
                 user: head.user.clone(),
                 attempts: 1,
                 verdict: Verdict::Delivered,
+                has_more: true,
             },
             at: WallMs(0),
             next_attempt: None,

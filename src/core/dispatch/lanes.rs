@@ -32,6 +32,8 @@ struct Lane {
     rejections: u32,
     /// When a failure of this head is final.
     expires: Timestamp,
+    /// Another hook was offered since the lane was opened, so there may be a next head.
+    has_more: bool,
     /// A hook was offered while the lane was settling: the store may have looked for the next head before that.
     look_again: bool,
 }
@@ -79,6 +81,7 @@ impl Lanes {
     /// Whether the user has a lane, to which one more hook then belongs.
     pub(super) fn adopt(&mut self, user: &UserId) -> bool {
         let Some(lane) = self.by_user.get_mut(user) else { return false };
+        lane.has_more = true;
         lane.look_again = lane.step == Step::Settling;
         true
     }
@@ -92,7 +95,8 @@ impl Lanes {
         let age = Duration::from_millis(at.wall.0.saturating_sub(head.created.0));
         let expires = at.now + retry_for.saturating_sub(age);
         let (user, step) = (head.user.clone(), Step::Waiting(wait));
-        let lane = Lane { head, step, failures, rejections: 0, expires, look_again: false };
+        let (rejections, has_more, look_again) = (0, false, false);
+        let lane = Lane { head, step, failures, rejections, expires, has_more, look_again };
         self.by_user.insert(user, lane);
     }
 
@@ -166,9 +170,9 @@ impl Lanes {
         let lane = self.by_user.get_mut(user)?;
         lane.failures = lane.failures.saturating_add(1);
         lane.head.attempts = lane.head.attempts.saturating_add(1);
-        let (id, attempts) = (lane.head.id, lane.head.attempts);
+        let decision = lane.decision(Verdict::Retry { at: due });
         self.put_back(user, due, wait);
-        Some(Decision { id, user: user.clone(), attempts, verdict: Verdict::Retry { at: due } })
+        Some(decision)
     }
 
     /// The same after no attempt.
@@ -193,8 +197,7 @@ impl Lanes {
         let lane = self.by_user.get_mut(user)?;
         debug_assert_eq!(lane.step, Step::Sending, "only a head that was sent ends");
         lane.step = Step::Settling;
-        let (id, attempts) = (lane.head.id, lane.head.attempts);
-        Some(Decision { id, user: user.clone(), attempts, verdict: Verdict::Skipped })
+        Some(lane.decision(Verdict::Skipped))
     }
 
     /// Gives a settling lane its next head, or closes it if there is none; asks the store again if the answer may be
@@ -208,11 +211,12 @@ impl Lanes {
     ) -> Option<Decision> {
         let lane = self.by_user.get_mut(user)?;
         debug_assert_eq!(lane.step, Step::Settling, "a lane advances only when its head has ended");
-        let (id, attempts, failures) = (lane.head.id, lane.head.attempts, lane.failures);
         if let Some(head) = next {
+            let failures = lane.failures;
             self.place(head, failures, at, retry_for);
+            self.adopt(user);
         } else if std::mem::take(&mut lane.look_again) {
-            return Some(Decision { id, user: user.clone(), attempts, verdict: Verdict::Skipped });
+            return Some(lane.decision(Verdict::Skipped));
         } else {
             self.by_user.remove(user);
         }
@@ -228,6 +232,14 @@ impl Lanes {
         };
         let turns: BTreeSet<Turn> = turns.into_iter().map(early).collect();
         self.retries = turns;
+    }
+}
+
+impl Lane {
+    /// What is to be recorded about the head.
+    fn decision(&self, verdict: Verdict) -> Decision {
+        let Head { id, ref user, attempts, .. } = self.head;
+        Decision { id, user: user.clone(), attempts, verdict, has_more: self.has_more }
     }
 }
 

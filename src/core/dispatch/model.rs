@@ -170,7 +170,8 @@ impl World {
                 row.state = end;
                 ids.remove(&decision.id.0);
             }
-            let next = ids.first().copied();
+            // The store looks for the next one only if it is told that there may be one.
+            let next = ids.first().copied().filter(|_| decision.has_more);
             let next = next.map(|id| head(id, &self.rows[&id]));
             self.replies.push((decision.user, next));
         }

@@ -1,5 +1,7 @@
 //! Single rules of the dispatcher, each with a story.
 
+mod next;
+
 use super::{Dispatch, FRESH_MAX, Health, Offer, Request, Settings};
 use crate::core::delivery::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
 use crate::types::{Moment, Seq, Timestamp, UserId, WallMs};

@@ -1,7 +1,7 @@
 //! Writing that a message did not reach a user: the event and its deliveries. Presence is not touched, and no event of
 //! another kind takes its place or gives way to it.
 
-use super::Rules;
+use super::{News, Rules, insert_delivery};
 use crate::core::hook_body;
 use crate::store::schema::to_db;
 use crate::store::writer::Batch;
@@ -22,15 +22,14 @@ impl Rules {
         let body = hook_body::render_undelivered(it);
         let values = params![user, to_db(it.seq.0), Undelivered::HOOK_TYPE, body, at];
         tx.prepare_cached(sql)?.execute(values)?;
+        let webhook_id = hook_body::id_of(Undelivered::HOOK_TYPE, &it.user, it.seq);
         let event = tx.last_insert_rowid();
+        let news = News { event, user: &it.user, at: it.at, webhook_id, body };
         batch.events += 1;
         batch.last_seq = batch.last_seq.max(it.seq.0);
         let wants = |events: &[String]| events.iter().any(|it| it == Undelivered::HOOK_TYPE);
         for endpoint in self.endpoints.iter().filter(|it| wants(&it.events)) {
-            let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms) \
-                       VALUES (?1, ?2, ?3, 'pending', ?4)";
-            tx.prepare_cached(sql)?.execute(params![endpoint.id.0, event, user, at])?;
-            batch.add_pending(endpoint.id, 1);
+            insert_delivery(tx, endpoint.id, &news, 0, batch)?;
         }
         Ok(())
     }

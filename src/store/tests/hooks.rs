@@ -23,7 +23,7 @@ async fn each_endpoint_gets_the_types_it_wants() {
     let [all, some] = ["all", "offline"].map(|name| store.endpoint(name).unwrap());
     assert_eq!((store.backlog(all), store.backlog(some)), (2, 1));
     let heads = store.pending(some, DeliveryId(0), 10).await.unwrap();
-    let payload = &store.payloads(vec![heads[0].id]).await.unwrap()[0];
+    let payload = &store.payloads(some, vec![heads[0].id]).await.unwrap()[0];
     assert!(payload.body.starts_with(r#"{"type":"user.offline","#));
     assert_eq!(payload.webhook_id, "pr_SZFeDX1LQC4wF9AQvBwOgw_2");
     assert_eq!(store.endpoint("none"), None);
@@ -46,7 +46,7 @@ async fn the_end_of_a_hook_brings_the_users_next_one() {
     let ids: Vec<_> = next.iter().map(|it| it.head.as_ref().map(|head| head.id.0)).collect();
     assert_eq!(ids, [Some(3), Some(3), None]);
     assert_eq!(store.backlog(a), 0);
-    assert_eq!(store.payloads(vec![DeliveryId(1), DeliveryId(2)]).await.unwrap(), []);
+    assert_eq!(store.payloads(a, vec![DeliveryId(1), DeliveryId(2)]).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn coalescing_keeps_only_the_newest_and_says_how_many_it_stands_for() {
     assert_eq!(store.backlog(a), 1);
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
     assert_eq!(heads.len(), 1);
-    let payload = &store.payloads(vec![heads[0].id]).await.unwrap()[0];
+    let payload = &store.payloads(a, vec![heads[0].id]).await.unwrap()[0];
     assert!(payload.body.contains(r#""seq":4"#));
     assert!(payload.body.ends_with(r#","coalesced":3}}"#));
     assert_eq!(store.events(0, 10).await.unwrap().items.len(), 4, "who pulls sees them all");
@@ -124,7 +124,7 @@ async fn a_hook_that_arrived_although_it_was_replaced_is_not_counted_as_replaced
     let next = store.settle(a, vec![delivered(&on_its_way)]).await.unwrap();
 
     let head = next[0].head.clone().unwrap();
-    let payload = &store.payloads(vec![head.id]).await.unwrap()[0];
+    let payload = &store.payloads(a, vec![head.id]).await.unwrap()[0];
     assert!(payload.body.contains(r#""seq":3"#) && !payload.body.contains("coalesced"));
     let (first, _) = store.delivery(on_its_way.id).await.unwrap().unwrap();
     assert_eq!(first.state, DeliveryState::Delivered);
@@ -144,7 +144,7 @@ async fn a_full_backlog_keeps_only_the_newest_of_each_user_and_loses_no_user() {
     let a = store.endpoint("a").unwrap();
     assert_eq!(store.backlog(a), 20);
     let heads = store.pending(a, DeliveryId(0), 100).await.unwrap();
-    let payloads = store.payloads(heads.iter().map(|head| head.id).collect()).await.unwrap();
+    let payloads = store.payloads(a, heads.iter().map(|head| head.id).collect()).await.unwrap();
     assert_eq!(payloads.len(), 20);
     let newest = |body: &str| (81..=100).any(|seq| body.contains(&format!(r#""seq":{seq},"#)));
     assert!(payloads.iter().all(|it| newest(&it.body)));
@@ -348,7 +348,11 @@ async fn the_hooks_of_one_user_are_found_by_way_of_its_events() {
 }
 
 /// A store with `count` changes of `ann`, seq 1 to `count`.
-async fn with_changes(dir: &TempDir, config: &HooksConfig, count: u64) -> (Store, EndpointId) {
+pub(super) async fn with_changes(
+    dir: &TempDir,
+    config: &HooksConfig,
+    count: u64,
+) -> (Store, EndpointId) {
     let (store, _) = open(dir, config);
     for seq in 1..=count {
         record(&store, online("ann", seq)).await;
@@ -370,7 +374,13 @@ pub(super) fn dead(head: &Head) -> Settlement {
 fn settlement(head: &Head, verdict: Verdict, attempts: u32) -> Settlement {
     let next_attempt = matches!(verdict, Verdict::Retry { .. }).then_some(WallMs(NOW + 77));
     Settlement {
-        decision: Decision { id: head.id, user: head.user.clone(), attempts, verdict },
+        decision: Decision {
+            id: head.id,
+            user: head.user.clone(),
+            attempts,
+            verdict,
+            has_more: true,
+        },
         at: WallMs(NOW),
         next_attempt,
         error: Some("status 500".to_owned()),

@@ -33,7 +33,7 @@ async fn waiting(store: &Store, endpoint: &str) -> Vec<(String, String)> {
     let endpoint = store.endpoint(endpoint).unwrap();
     let heads = store.pending(endpoint, DeliveryId(0), 1000).await.unwrap();
     let ids = heads.iter().map(|it| it.id).collect();
-    let payloads = store.payloads(ids).await.unwrap();
+    let payloads = store.payloads(endpoint, ids).await.unwrap();
     payloads.into_iter().map(|it| (it.body, it.webhook_id)).collect()
 }
 
