@@ -52,7 +52,7 @@ pub struct Authenticator {
 
 #[derive(Debug)]
 enum Mode {
-    Jwt(Verifier),
+    Jwt(Box<Verifier>),
     Trust,
 }
 
@@ -60,7 +60,7 @@ impl Authenticator {
     /// Fails if the key cannot be read, is too weak, or is of another kind than the algorithms.
     pub fn new(config: AuthConfig) -> Result<Self, KeyError> {
         let mode = match config.mode {
-            AuthMode::Jwt(config) => Mode::Jwt(Verifier::new(config)?),
+            AuthMode::Jwt(config) => Mode::Jwt(Box::new(Verifier::new(config)?)),
             AuthMode::Trust => Mode::Trust,
         };
         Ok(Self {

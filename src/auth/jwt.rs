@@ -5,6 +5,7 @@ use super::object::Object;
 use super::refusal::{Refusal, TokenFlaw};
 use crate::config::{JwtConfig, JwtKey};
 use crate::types::{Identity, WallMs};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
@@ -49,6 +50,8 @@ pub enum KeyError {
 #[derive(Debug)]
 pub(super) struct Verifier {
     key: DecodingKey,
+    /// The key as it is used with each of the algorithms, if it is a secret: made once, not for each token.
+    macs: Vec<(Algorithm, hmac::Key)>,
     algorithms: Vec<Algorithm>,
     issuer: Option<String>,
     audience: Option<String>,
@@ -59,8 +62,15 @@ pub(super) struct Verifier {
 
 impl Verifier {
     pub(super) fn new(config: JwtConfig) -> Result<Self, KeyError> {
+        let key = decoding_key(&config.key, &config.algorithms)?;
+        let secret = match &config.key {
+            JwtKey::Secret(secret) => Some(secret),
+            JwtKey::PublicKey(_) => None,
+        };
+        let mac = |it: &Algorithm| Some((*it, hmac::Key::new(mac(*it)?, secret?.expose())));
         Ok(Self {
-            key: decoding_key(&config.key, &config.algorithms)?,
+            key,
+            macs: config.algorithms.iter().filter_map(mac).collect(),
             algorithms: config.algorithms,
             issuer: config.issuer,
             audience: config.audience,
@@ -106,9 +116,16 @@ impl Verifier {
         if header.get("crit").is_some() {
             return Err(TokenFlaw::Critical);
         }
-        let verified =
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm);
-        if verified.unwrap_or(false) { Ok(()) } else { Err(TokenFlaw::Signature) }
+        let message = message.as_bytes();
+        let verified = match self.macs.iter().find(|(it, _)| *it == algorithm) {
+            Some((_, key)) => {
+                let tag = URL_SAFE_NO_PAD.decode(signature).ok();
+                tag.is_some_and(|tag| hmac::verify(key, message, &tag).is_ok())
+            }
+            None => jsonwebtoken::crypto::verify(signature, message, &self.key, algorithm)
+                .unwrap_or(false),
+        };
+        if verified { Ok(()) } else { Err(TokenFlaw::Signature) }
     }
 
     /// When the token ends.
@@ -190,6 +207,16 @@ fn decoding_key(key: &JwtKey, algorithms: &[Algorithm]) -> Result<DecodingKey, K
         return Err(KeyError::WeakRsa);
     }
     Ok(decoding)
+}
+
+/// How an algorithm with a secret computes its signatures.
+fn mac(algorithm: Algorithm) -> Option<hmac::Algorithm> {
+    let macs = [
+        (Algorithm::HS256, hmac::HMAC_SHA256),
+        (Algorithm::HS384, hmac::HMAC_SHA384),
+        (Algorithm::HS512, hmac::HMAC_SHA512),
+    ];
+    macs.into_iter().find(|(it, _)| *it == algorithm).map(|(_, mac)| mac)
 }
 
 /// A modulus of 2048 bits alone has that many bytes.
