@@ -15,10 +15,9 @@ pub(super) struct Attempted {
     pub(super) answer: Answer,
 }
 
-/// Makes one request.
+/// Makes one request, of hooks of one endpoint that are in the store.
 pub(super) async fn attempt(
-    store: &Store,
-    endpoint: EndpointId,
+    (store, endpoint): (&Store, EndpointId),
     sender: &Sender,
     clock: &Clock,
     request: Request,

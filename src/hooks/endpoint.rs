@@ -242,7 +242,7 @@ impl Endpoint {
             let (store, sender) = (self.store.clone(), Arc::clone(&self.sender));
             let (id, clock, is_batching) = (self.id, self.clock.clone(), self.is_batching);
             self.attempts.push(Box::pin(async move {
-                attempt(&store, id, &sender, &clock, request, is_batching).await
+                attempt((&store, id), &sender, &clock, request, is_batching).await
             }));
         }
     }

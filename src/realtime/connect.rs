@@ -12,7 +12,7 @@ use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, Sock
 use crate::wire::Wire;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
@@ -321,23 +321,36 @@ impl RecoveryClaim {
 
 /// The reply to a CONNECT, with the public id and, where there is recovery, the name of the session.
 fn connect_reply(socket: &Socket, pid: Option<&Pid>) -> Bytes {
-    let mut reply = json!({"sid": socket.id.to_string()});
-    if let (Some(object), Some(pid)) = (reply.as_object_mut(), pid) {
-        object.insert("pid".to_owned(), pid.as_str().into());
+    #[derive(Serialize)]
+    struct Reply<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pid: Option<&'a str>,
+        sid: String,
     }
-    packet::connect(&socket.namespace, &reply.to_string())
+    let reply = Reply { pid: pid.map(Pid::as_str), sid: socket.id.to_string() };
+    // Writing texts to memory does not fail.
+    packet::connect(&socket.namespace, &serde_json::to_string(&reply).unwrap_or_default())
+}
+
+/// The data of `userline:session`.
+#[derive(Serialize)]
+struct Greeting<'a> {
+    expires_at: Option<u64>,
+    session: u64,
+    socket: String,
+    user: &'a str,
 }
 
 /// Tells the client who it is. The event's offset lets even a client recover that gets no other event.
 fn greet(socket: &Socket, session: Session, head: Option<&Offset>) {
     let (user, id) = (&socket.user, socket.id);
     tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
-    let greeting = json!({
-        "user": user.as_str(),
-        "socket": id.to_string(),
-        "session": session.id.0,
-        "expires_at": socket.expires_at.map(|at| at.0),
-    });
+    let greeting = Greeting {
+        expires_at: socket.expires_at.map(|at| at.0),
+        session: session.id.0,
+        socket: id.to_string(),
+        user: user.as_str(),
+    };
     let payload = to_raw_value(&greeting).ok().and_then(|it| Payload::try_new(vec![it]).ok());
     if let Some(payload) = payload {
         let offset = head.map(ToString::to_string);

@@ -22,7 +22,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use ipnet::IpNet;
 use parking_lot::Mutex;
-use serde_json::json;
+use serde::Serialize;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -242,15 +242,28 @@ impl Door {
             Transport::Polling if socketio.websocket => &["websocket"],
             Transport::Polling | Transport::WebSocket => &[],
         };
-        let open = json!({
-            "sid": sid,
-            "upgrades": upgrades,
-            "pingInterval": u64::try_from(socketio.ping_interval.as_millis()).unwrap_or(u64::MAX),
-            "pingTimeout": u64::try_from(socketio.ping_timeout.as_millis()).unwrap_or(u64::MAX),
-            "maxPayload": limits.payload_bytes,
-        });
-        frame::text(&[b"0", open.to_string().as_bytes()])
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let open = OpenPacket {
+            sid,
+            upgrades,
+            ping_interval: millis(socketio.ping_interval),
+            ping_timeout: millis(socketio.ping_timeout),
+            max_payload: limits.payload_bytes,
+        };
+        // Writing numbers and texts to memory does not fail.
+        frame::text(&[b"0", serde_json::to_string(&open).unwrap_or_default().as_bytes()])
     }
+}
+
+/// The data of Engine.IO's open packet.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenPacket<'a> {
+    sid: &'a str,
+    upgrades: &'a [&'a str],
+    ping_interval: u64,
+    ping_timeout: u64,
+    max_payload: usize,
 }
 
 impl Inner {
