@@ -5,7 +5,7 @@
 //! ```text
 //!   fanout, target ──► publishing ──► deliveries (sequence, latency) ──┐
 //!   echo ──────────────────────────────────────────────────────────────┼──► report
-//!   connect, idle, churn ──────────────────────────────────────────────┘
+//!   connect, idle, churn, storm ───────────────────────────────────────┘
 //!        fleet ──► session (Socket.IO), http (publishers) ──► stream
 //! ```
 
@@ -30,6 +30,7 @@ mod publishing;
 mod report;
 mod sequence;
 mod session;
+mod storm;
 mod stream;
 mod target;
 mod template;
@@ -50,6 +51,7 @@ pub(super) enum BenchCommand {
     Target(target::TargetArgs),
     Echo(echo::EchoArgs),
     Churn(churn::ChurnArgs),
+    Storm(storm::StormArgs),
 }
 
 pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
@@ -60,5 +62,6 @@ pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
         BenchCommand::Target(args) => target::run(args),
         BenchCommand::Echo(args) => echo::run(args),
         BenchCommand::Churn(args) => churn::run(args),
+        BenchCommand::Storm(args) => storm::run(args),
     }
 }

@@ -39,6 +39,13 @@ impl Arrivals {
         })
     }
 
+    /// From here on it is counted anew; troubles of before stay.
+    pub(super) fn restart(&mut self) {
+        self.latency.clear();
+        (self.ready, self.left) = (0, 0);
+        (self.now_ready, self.now_over) = (Vec::new(), Vec::new());
+    }
+
     pub(super) fn ready(&mut self, socket: usize, took: Duration) {
         self.ready += 1;
         self.latency.record(took);

@@ -49,6 +49,7 @@ pub(super) fn run(args: &ChurnArgs) -> Result<(), Failure> {
         took: cost.took,
         latency: arrivals.latency.quantiles(),
         cost,
+        storm: None,
     };
     arrivals.has_any()?;
     Report::new(findings).show(args.sockets.manner())

@@ -54,7 +54,7 @@ fn begin(sockets: &SocketArgs, duration: Duration) -> Result<(Fleet, Meter, Prog
     let meter = Meter::try_new(sockets.pid(), &clock)?;
     let mut progress = Progress::new(clock.clone());
     let mut fleet = Fleet::try_new(plan, clock)?;
-    fleet.connect_all(&mut progress)?;
+    fleet.connect_all(&mut (), &mut progress)?;
     Ok((fleet, meter, progress))
 }
 
@@ -83,6 +83,7 @@ fn finish(
         took: cost.took,
         latency: arrivals.latency.quantiles(),
         cost,
+        storm: None,
     };
     Report::new(findings).show(sockets.manner())
 }

@@ -83,7 +83,7 @@ pub(super) fn run(args: &EchoArgs) -> Result<(), Failure> {
     let mut meter = Meter::try_new(args.sockets.pid(), &clock)?;
     let mut progress = Progress::new(clock.clone());
     let mut fleet = Fleet::try_new(Arc::clone(&plan), clock)?;
-    fleet.connect_all(&mut progress)?;
+    fleet.connect_all(&mut (), &mut progress)?;
     let mut echo = Echo {
         event: Value::from(args.event.as_str()).to_string(),
         rate: args.load.rate,
@@ -120,6 +120,7 @@ pub(super) fn run(args: &EchoArgs) -> Result<(), Failure> {
         took: last.saturating_sub(begun),
         latency: latency.quantiles(),
         cost,
+        storm: None,
     };
     Report::new(findings).show(args.sockets.manner())
 }
@@ -203,7 +204,7 @@ impl Trips {
 }
 
 /// The id of an ack packet `43/namespace,id[…]`.
-fn ack_id(packet: &[u8], prefix: &str) -> Option<u32> {
+pub(super) fn ack_id(packet: &[u8], prefix: &str) -> Option<u32> {
     let rest = packet.strip_prefix(b"43")?.strip_prefix(prefix.as_bytes())?;
     let mut digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
     digits.try_fold(0_u32, |id, byte| id.checked_mul(10)?.checked_add(u32::from(byte - b'0')))

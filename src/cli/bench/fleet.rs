@@ -78,7 +78,11 @@ impl Fleet {
 
     /// Connects all sockets, so many at a time; ends when each is ready or refused, or when none of those under way
     /// gets any further.
-    pub(super) fn connect_all(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+    pub(super) fn connect_all(
+        &mut self,
+        watch: &mut impl Watch,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
         let (all, mut begun, mut settled) = (self.plan.sockets, 0, 0);
         let mut last_news = self.clock.elapsed();
         while settled < all {
@@ -86,7 +90,7 @@ impl Fleet {
                 self.open(begun);
                 begun += 1;
             }
-            self.turn(&mut (), WAIT_MAX)?;
+            self.turn(watch, WAIT_MAX)?;
             let now = self.clock.elapsed();
             let before = std::mem::replace(&mut settled, self.arrivals.settled());
             if before < settled {
@@ -122,6 +126,11 @@ impl Fleet {
             socket.session.leave(prefix, &mut socket.stream.out);
         }
         self.flush(index);
+    }
+
+    /// Cuts a socket off, as when its network is gone: without a word, and at once.
+    pub(super) fn cut(&mut self, index: usize) {
+        self.end(index, Ended::Left);
     }
 
     /// Sends whole frames on a socket, if it is ready.

@@ -76,7 +76,7 @@ pub(super) fn run(
     let mut meter = Meter::try_new(sockets.pid(), &clock)?;
     let mut progress = Progress::new(clock.clone());
     let mut fleet = Fleet::try_new(Arc::clone(&plan), clock)?;
-    fleet.connect_all(&mut progress)?;
+    fleet.connect_all(&mut (), &mut progress)?;
     fleet.add_publishers(&endpoint, order.publishers);
     let present: Vec<usize> = (0..plan.sockets).filter(|it| fleet.is_ready(*it)).collect();
     let command = order.command;
@@ -104,6 +104,7 @@ pub(super) fn run(
         took: watch.last.saturating_sub(begun),
         latency: watch.latency.quantiles(),
         cost,
+        storm: None,
     };
     Report::new(findings).show(sockets.manner())
 }

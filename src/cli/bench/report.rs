@@ -54,6 +54,8 @@ pub(super) struct Report {
     rss_kib: Option<u64>,
     rss_kib_per_connection: Option<f64>,
     generator_cpu_seconds: f64,
+    #[serde(flatten)]
+    storm: Option<Storm>,
     /// The first words about a socket that was refused or disconnected.
     trouble: Option<String>,
 }
@@ -70,6 +72,16 @@ pub(super) struct Findings<'a> {
     pub(super) took: Duration,
     pub(super) latency: Option<Quantiles>,
     pub(super) cost: Cost,
+    pub(super) storm: Option<Storm>,
+}
+
+/// What those saw who were cut off together, and who was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Storm {
+    /// The longest round trip of a ping meanwhile; `None` if the server acks none.
+    pub(super) longest_stall_us: Option<u64>,
+    /// Sockets whose user had another session afterwards, and so was offline in between.
+    pub(super) new_sessions: usize,
 }
 
 /// How a report is shown.
@@ -82,7 +94,7 @@ pub(super) struct Manner {
 
 impl Report {
     pub(super) fn new(findings: Findings<'_>) -> Self {
-        let Findings { command, sockets, connected, arrivals, counts, took, latency, cost } =
+        let Findings { command, sockets, connected, arrivals, counts, took, latency, cost, storm } =
             findings;
         let delivered = float(counts.delivered);
         let seconds = took.as_secs_f64();
@@ -115,6 +127,7 @@ impl Report {
                 .filter(|_| 0 < connected)
                 .map(|grown| ratio(float(grown), connections)),
             generator_cpu_seconds: cost.own_cpu.as_secs_f64(),
+            storm,
             trouble: arrivals.trouble.clone(),
         }
     }
@@ -137,7 +150,8 @@ impl Report {
     /// Nothing went wrong.
     pub(super) fn is_clean(&self) -> bool {
         let events = [self.lost, self.duplicates, self.reordered, self.misdirected, self.failed];
-        let sockets = [self.refused, self.disconnected];
+        let new_sessions = self.storm.map_or(0, |it| it.new_sessions);
+        let sockets = [self.refused, self.disconnected, new_sessions];
         events.iter().all(|it| *it == 0) && sockets.iter().all(|it| *it == 0)
     }
 
@@ -176,6 +190,10 @@ impl Report {
         if let Some(rss) = self.rss_kib {
             let each = self.rss_kib_per_connection.map(|it| format!(", {it} per connection"));
             line(format!("server: {rss} KiB resident{}", each.unwrap_or_default()));
+        }
+        if let Some(Storm { longest_stall_us, new_sessions }) = self.storm {
+            let stall = longest_stall_us.map_or("unknown".to_owned(), |it| format!("{it} µs"));
+            line(format!("longest stall {stall}, {new_sessions} sockets with a new session"));
         }
         line(format!("generator: {:.2} s of CPU", self.generator_cpu_seconds));
         if let Some(trouble) = &self.trouble {

@@ -10,9 +10,10 @@ use super::marker::{self, Marker};
 use super::meter::Cost;
 use super::pace::Pace;
 use super::process;
-use super::report::{Counts, Findings, Report};
+use super::report::{Counts, Findings, Report, Storm};
 use super::sequence::{Arrival, Sequence};
 use super::session::{Connect, Ended, Heard, Session, Stage};
+use super::storm::{Crowd, Witness};
 use super::template::{Template, Values};
 use crate::core::frame;
 use bytes::BytesMut;
@@ -299,6 +300,7 @@ fn a_report_has_stable_keys_and_counts_what_it_cost() {
         took: Duration::from_secs(4),
         latency: Some(Quantiles { p50: 1, p99: 2, p999: 3, max: 4 }),
         cost,
+        storm: None,
     };
 
     let report = Report::new(findings);
@@ -326,4 +328,25 @@ fn a_report_has_stable_keys_and_counts_what_it_cost() {
     let mut broken = Arrivals::try_new().unwrap();
     broken.ended(0, Ended::Closed("gone".to_owned()));
     assert!(!Report::new(Findings { arrivals: &broken, ..findings }).is_clean());
+    let storm = Storm { longest_stall_us: Some(7), new_sessions: 0 };
+    let report = Report::new(Findings { storm: Some(storm), ..findings });
+    assert!(report.is_clean() && report.text().contains("longest stall 7 µs, 0 sockets"));
+    let storm = Some(Storm { new_sessions: 1, ..storm });
+    assert!(!Report::new(Findings { storm, ..findings }).is_clean());
+}
+
+#[test]
+fn who_was_offline_has_another_session_afterwards() {
+    let mut crowd = Crowd::new(3, Witness::new(2, "", "ping"));
+    let mut tell = |socket, packet: &str| crowd.packet(socket, packet.as_bytes(), Duration::ZERO);
+    tell(0, r#"42["userline:session",{"expires_at":null,"session":5,"user":"a"},"7"]"#);
+    tell(1, r#"42["userline:session",{"session":6}]"#);
+    tell(0, r#"42["userline:session",{"session":5}]"#);
+    tell(1, r#"42["userline:session",{"session":9}]"#);
+    tell(2, r#"42["chat","["userline:session",{"session":1}]"]"#);
+    tell(2, r#"42/chat,["userline:session",{"session":1}]"#);
+    tell(2, r#"42/chat,["userline:session",{"session":2}]"#);
+
+    let expected = Storm { longest_stall_us: None, new_sessions: 2 };
+    assert_eq!(crowd.end(Duration::from_secs(1)), expected);
 }

@@ -91,6 +91,7 @@ async fn sockets_come_echo_stay_and_leave() {
     let idle = loaded.bench("idle", &[&time[..], &["--browser-headers"]].concat()).await;
     let idle = clean(&idle, "idle");
     let churn = clean(&loaded.bench("churn", &time).await, "churn");
+    let storm = clean(&loaded.bench("storm", &["--concurrency", "20"]).await, "storm");
     let load = [&time[..], &["--warmup", "0s", "--bytes", "200"]].concat();
     let echo = clean(&loaded.bench("echo", &load).await, "echo");
 
@@ -98,6 +99,9 @@ async fn sockets_come_echo_stay_and_leave() {
     assert_eq!(churn["sent"], churn["delivered"]);
     assert!(20 < churn["sent"].as_u64().unwrap(), "all came and some came again: {churn}");
     assert_eq!(echo["sent"], echo["delivered"]);
+    assert_eq!((&storm["sent"], &storm["delivered"]), (&19.into(), &19.into()), "one stays");
+    assert_eq!((&storm["connected"], &storm["new_sessions"]), (&20.into(), &0.into()));
+    assert!(storm["longest_stall_us"].as_u64().is_some_and(|it| 0 < it), "{storm}");
 }
 
 #[tokio::test]
