@@ -335,6 +335,10 @@ impl Wire {
         }
         state.phase = Phase::Finishing(reason);
         match state.transport {
+            // Nobody is there to read a goodbye.
+            Transport::WebSocket if state.peer_ended && state.lane.is_clear() => {
+                return self.close_locked(&mut state, reason);
+            }
             Transport::WebSocket => {
                 let goodbye = Bytes::from_static(&CLOSE_FRAME);
                 let is_said = state.lane.said_goodbye();

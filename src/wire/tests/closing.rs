@@ -8,6 +8,7 @@ use crate::wire::{Sent, Transport};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn event(text: &str) -> Bytes {
     frame::text(&[text.as_bytes()])
@@ -267,4 +268,18 @@ async fn no_debug_form_names_a_connection_by_its_secret() {
 
     assert!(shown.contains("127.0.0.1"), "{shown}");
     assert!(16 <= client.sid.len() && !shown.contains(&client.sid), "{shown}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_is_told_no_goodbye() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+
+    client.stream.shutdown().await.unwrap();
+    assert_eq!(engine.read().await, None);
+    drop(engine);
+
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
 }
