@@ -4,15 +4,34 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::cell::RefCell;
 
-/// `N` bytes from the operating system.
+/// Bytes that one question to the operating system is enough for: each connection takes a few.
+const AT_ONCE: usize = 512;
+
+thread_local! {
+    /// Randomness that was not used yet.
+    static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `N` bytes from the operating system, never given to anybody else.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.len() < N {
+            unused.resize(AT_ONCE.max(N), 0);
+            fill(unused);
+        }
+        let mut bytes = [0; N];
+        let taken = unused.drain(unused.len().saturating_sub(N)..);
+        bytes.iter_mut().zip(taken).for_each(|(byte, random)| *byte = random);
+        bytes
+    })
+}
+
 #[expect(
     clippy::expect_used,
     reason = "without randomness no id is safe: ending the process is all that is left"
 )]
-pub fn bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
-    bytes
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives randomness");
 }
 
 /// Any number, for what is no secret; `None` if the operating system gives none.
@@ -20,34 +39,12 @@ pub fn number() -> Option<u32> {
     getrandom::u32().ok()
 }
 
-/// Bytes of a [`token`], one for each character.
-const TOKEN_BYTES: usize = 20;
-/// What these are: those of URL-safe base64.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/// Tokens that one question to the operating system is enough for: each request and each emit takes one.
-const TOKENS_AT_ONCE: usize = 32;
-
-thread_local! {
-    /// Randomness for tokens that was not used yet.
-    static UNUSED: RefCell<Vec<[u8; TOKEN_BYTES]>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A name that is told to others, and that nobody can guess: `prefix`, and 120 bits as 20 characters of URL-safe
 /// base64.
 pub fn token(prefix: &str) -> String {
-    let name = UNUSED.with_borrow_mut(|unused| {
-        unused.pop().unwrap_or_else(|| {
-            let fresh = bytes::<{ TOKEN_BYTES * TOKENS_AT_ONCE }>();
-            let (names, _) = fresh.as_chunks();
-            unused.extend_from_slice(names);
-            unused.pop().unwrap_or_else(bytes)
-        })
-    });
-    // Six bits of each byte.
-    let chars = name.map(|byte| ALPHABET.get(usize::from(byte % 64)).copied().unwrap_or_default());
-    let mut token = String::with_capacity(prefix.len() + TOKEN_BYTES);
+    let mut token = String::with_capacity(prefix.len() + 20);
     token.push_str(prefix);
-    token.push_str(&String::from_utf8_lossy(&chars));
+    URL_SAFE_NO_PAD.encode_string(bytes::<15>(), &mut token);
     token
 }
 
@@ -58,15 +55,24 @@ pub fn secret() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{secret, token};
+    use super::{bytes, secret, token};
     use std::collections::BTreeSet;
+
+    #[test]
+    fn every_byte_is_given_once() {
+        let mixed = (0..300).flat_map(|_| [bytes::<18>().to_vec(), bytes::<15>().to_vec()]);
+        let (all, mut seen) = (mixed.collect::<Vec<_>>(), BTreeSet::new());
+        // Eight in a row come again by chance once in many millions of years.
+        assert!(all.iter().flat_map(|it| it.windows(8)).all(|it| seen.insert(it.to_vec())));
+        assert!(bytes::<2000>().iter().any(|it| *it != 0));
+    }
 
     #[test]
     fn names_are_long_enough_safe_in_a_url_and_never_the_same() {
         let (tokens, secrets) =
             (BTreeSet::from([token("a_"), token("a_")]), BTreeSet::from([secret(), secret()]));
         assert_eq!((tokens.len(), secrets.len()), (2, 2));
-        // More than are made at once.
+        // More than one question to the system is enough for.
         assert_eq!((0..1000).map(|_| token("")).collect::<BTreeSet<_>>().len(), 1000);
         assert!(tokens.iter().all(|it| it.len() == 22 && it.starts_with("a_")));
         // Six bits each: at least 128.
