@@ -15,6 +15,7 @@
 mod accepted;
 mod acks;
 mod address;
+mod closing;
 mod connections;
 mod door;
 mod facts;
@@ -46,21 +47,15 @@ use bytes::{Bytes, BytesMut};
 use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
-use socket2::SockRef;
 use std::fmt;
-use std::net::Shutdown;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 use untaken::Untaken;
 use upgrade::Upgrade;
 use vitals::Traffic;
-
-/// A WebSocket close frame with code 1000.
-const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
 
 /// One connection of a client. What each event touches stands together, at the end of `traffic` and the beginning of
 /// `state`: an emit to thousands waits for memory more than for anything else but the kernel.
@@ -318,85 +313,8 @@ impl Wire {
         self.flush_now(&mut state);
     }
 
-    /// Closes the connection at once, from anywhere. A stock client comes back by itself.
-    pub fn close(&self, reason: Reason) {
-        self.close_locked(&mut self.lock(), Some(reason));
-    }
-
-    /// Takes nothing more, lets what is pending leave within the stall limit, then closes.
-    pub fn finish(self: &Arc<Self>, reason: Reason) {
-        self.finish_for(Some(reason));
-    }
-
-    fn finish_for(self: &Arc<Self>, reason: Option<Reason>) {
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return;
-        }
-        state.phase = Phase::Finishing(reason);
-        match state.transport {
-            // Nobody is there to read a goodbye.
-            Transport::WebSocket if state.peer_ended && state.lane.is_clear() => {
-                return self.close_locked(&mut state, reason);
-            }
-            Transport::WebSocket => {
-                let goodbye = Bytes::from_static(&CLOSE_FRAME);
-                let is_said = state.lane.said_goodbye();
-                if !is_said && self.transmit(&mut state, &goodbye) != Sent::Yes {
-                    return;
-                }
-                if state.lane.is_clear() {
-                    return self.close_locked(&mut state, reason);
-                }
-            }
-            // There is no next poll of a client that has said goodbye.
-            Transport::Polling if state.ending == Some(Ending::Goodbye) => {
-                return self.close_locked(&mut state, reason);
-            }
-            // The goodbye is the answer to the next poll: in one body with messages a stock client would take it
-            // first, and them never.
-            Transport::Polling => self.poll.notify_one(),
-        }
-        drop(state);
-        let wire = Arc::clone(self);
-        self.tasks.spawn("wire.finish", async move {
-            tokio::time::sleep(wire.limits.stall).await;
-            let mut state = wire.lock();
-            state.note(Ending::Stalled);
-            wire.close_locked(&mut state, reason);
-        });
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
-    }
-
-    fn close_locked(&self, state: &mut State, reason: Option<Reason>) {
-        if matches!(state.phase, Phase::Closed(_)) {
-            return;
-        }
-        let reason = match state.phase {
-            Phase::Finishing(earlier) => earlier.or(reason),
-            Phase::Open | Phase::Closed(_) => reason,
-        };
-        state.phase = Phase::Closed(reason);
-        state.closed_at = Some(self.now());
-        state.unsent = state.lane.queued();
-        state.lane.clear();
-        state.accepts = SmallVec::new();
-        state.acks = Vec::new(); // tells those who wait
-        state.polling.inbox = BytesMut::new();
-        if let Some(reader) = state.polling.reader.take() {
-            reader.wake();
-        }
-        self.poll.notify_one();
-        self.read.notify_one();
-        if let Some(stream) = self.stream.get() {
-            let tcp: &TcpStream = stream.as_ref();
-            // Both ways: the engine's reader and ours wake up. An error means that it is down already.
-            SockRef::from(tcp).shutdown(Shutdown::Both).ok();
-        }
-        self.connections.remove(&self.sid, state.transport);
     }
 }
 

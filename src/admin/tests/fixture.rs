@@ -367,7 +367,8 @@ fn presence() -> PresenceConfig {
 
 fn socketio() -> SocketIoConfig {
     SocketIoConfig {
-        ping_interval: Duration::from_secs(20),
+        // Never: the clients here answer no ping.
+        ping_interval: Duration::from_hours(24),
         ping_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(20),
         upgrade_timeout: Duration::from_secs(10),
