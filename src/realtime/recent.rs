@@ -27,7 +27,7 @@ pub struct RecentEmit {
     pub namespace: Namespace,
     /// Its event.
     pub event: EventName,
-    /// Who it was for.
+    /// Who it was for, besides `users`.
     pub target: Target,
     /// Who of these was left out.
     pub except: Except,
@@ -69,11 +69,12 @@ impl Realtime {
         Some(self.fate_of_acks(id)?.outcome?.acks.len())
     }
 
-    /// Remembers an emit.
+    /// Remembers an emit: on the way of every one of them, so it shares what it can.
     pub(super) fn remember_emit(&self, emit: &Emit, emitted: &Emitted) {
         let Emit { namespace, target, except, event, payload: _, volatile } = emit;
         let Emitted { id, matched, sent, users } = emitted.clone();
-        let named = target.users.len() + target.rooms.len() + target.sockets.len();
+        let Target { users: _, rooms, sockets, all } = target;
+        let named = users.len() + rooms.len() + sockets.len();
         let left = except.users.len() + except.rooms.len() + except.sockets.len();
         let names = named + left + except.devices.len();
         let recent = Arc::new(RecentEmit {
@@ -81,7 +82,12 @@ impl Realtime {
             at: self.clock.wall(),
             namespace: namespace.clone(),
             event: event.clone(),
-            target: target.clone(),
+            target: Target {
+                users: Vec::new(),
+                rooms: rooms.clone(),
+                sockets: sockets.clone(),
+                all: *all,
+            },
             except: except.clone(),
             volatile: *volatile,
             matched,
@@ -100,7 +106,7 @@ pub(super) fn none(count: usize) -> RecentEmits {
 impl RecentEmit {
     fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
         let Self { target, except, namespace, .. } = self;
-        let is_named = || target.all || target.users.contains(user);
+        let is_named = || target.all || self.users.iter().any(|(it, _)| it == user);
         let is_users =
             |room: &Room| room.as_str().strip_prefix(Room::USER_PREFIX) == Some(user.as_str());
         let is_for_socket = |socket: &Arc<Socket>| {

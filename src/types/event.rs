@@ -4,11 +4,14 @@ use super::text::{self, TextError};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::fmt;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The name of an event: 1 to 128 bytes of UTF-8 without control characters, not reserved.
+///
+/// Cheap to clone: the text is shared.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct EventName(Box<str>);
+pub struct EventName(Arc<str>);
 
 /// Why a text is not an event name that may be emitted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
