@@ -367,8 +367,7 @@ fn presence() -> PresenceConfig {
 
 fn socketio() -> SocketIoConfig {
     SocketIoConfig {
-        // Never: the clients here answer no ping.
-        ping_interval: Duration::from_hours(24),
+        ping_interval: Duration::from_hours(24), // never: the clients here answer no ping
         ping_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(20),
         upgrade_timeout: Duration::from_secs(10),
