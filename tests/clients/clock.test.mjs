@@ -34,11 +34,11 @@ const setting = (wall, days) => async (w) => {
   const shift = Date.parse(last.emitted_at) - Date.now();
   assert.ok(Math.abs(shift - days * DAY_MS) < 60_000, `the server sees a clock that is ${shift / DAY_MS} days off`);
 
+  w.hooks.mode = "ok"; // before the second attempt, or the third would be waited for
   assert.equal((await w.server.user("bob")).state, "lingering", "no grace ends because of it");
   await w.server.state("bob", "offline");
   const took = performance.now() - left;
   assert.ok(took > GRACE_MS - 200, `offline after ${took} ms`);
-  w.hooks.mode = "ok";
   const offline = await w.hooks.wait("bob", "user.offline");
   assert.ok(offline.data.seq > online.data.seq, "the numbers of a user only grow");
   await w.hooks.wait("dan", "user.online");
