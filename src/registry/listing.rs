@@ -150,9 +150,10 @@ impl Registry {
             counts.rooms += namespaces.len();
         }
         counts.rooms += self.inner.rooms.len();
-        // A granted room may have the name of one that is there anyway.
+        // A granted room may have the name of one that is there anyway. People come and go meanwhile.
         self.inner.rooms.for_each_granted(|namespace, room, _| {
-            counts.rooms -= usize::from(!self.inner.implied(namespace, room).is_empty());
+            let is_there = !self.inner.implied(namespace, room).is_empty();
+            counts.rooms = counts.rooms.saturating_sub(usize::from(is_there));
         });
         counts
     }

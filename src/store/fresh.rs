@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Hooks at hand for one endpoint: some more than its dispatcher takes at once.
 const KEPT_MAX: usize = 2048;
 
+/// Bytes of the body of one at hand; larger ones, which only messages can have, are read when they are sent.
+const BODY_MAX: usize = 4096;
+
 /// The fresh hooks of one endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
@@ -32,6 +35,7 @@ impl Fresh {
     /// Takes in what was committed, in that order.
     pub(super) fn apply(&mut self, news: FreshNews) {
         match news {
+            FreshNews::New(head, payload) if BODY_MAX < payload.body.len() => self.miss(head.id),
             FreshNews::New(head, payload) => {
                 self.from.get_or_insert(DeliveryId(head.id.0.saturating_sub(1)));
                 self.kept.insert(head.id, (head, payload));
@@ -70,7 +74,7 @@ impl Fresh {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fresh, FreshNews, KEPT_MAX};
+    use super::{BODY_MAX, Fresh, FreshNews, KEPT_MAX};
     use crate::core::delivery::{DeliveryId, Head};
     use crate::store::Payload;
     use crate::types::{UserId, WallMs};
@@ -116,6 +120,18 @@ mod tests {
         assert!(fresh.take(DeliveryId(3)).is_some(), "still at hand");
         fresh.apply(FreshNews::Rewound);
         assert_eq!((after(&fresh, 5), fresh.take(DeliveryId(5))), (None, None));
+    }
+
+    #[test]
+    fn what_is_large_is_read_from_the_file() {
+        let mut fresh = Fresh::default();
+        fresh.apply(new(1));
+        let FreshNews::New(head, payload) = new(2) else { panic!() };
+        fresh.apply(FreshNews::New(head, Payload { body: " ".repeat(BODY_MAX + 1), ..payload }));
+        fresh.apply(new(3));
+
+        assert_eq!((after(&fresh, 1), after(&fresh, 2)), (None, Some(vec![3])));
+        assert_eq!(fresh.take(DeliveryId(2)), None);
     }
 
     #[test]
