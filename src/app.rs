@@ -7,7 +7,7 @@ use crate::admin::{Admin, AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, KeyError};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
-use crate::core::presence::Session;
+use crate::core::presence::session::Session;
 use crate::hooks::{Dispatcher, Hooks, StartError};
 use crate::metrics::Metrics;
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};

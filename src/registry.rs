@@ -1,6 +1,6 @@
 //! Who is here: users with their presence, sockets, and the rooms they are in.
 //!
-//! One concurrent map from user to the pure presence machine of that user ([`crate::core::presence`]), touched here
+//! One concurrent map from user to the pure presence machine of that user ([`crate::core::presence::session`]), touched here
 //! and nowhere else. Every rule is one call on one entry, made while the entry is held; nothing waits meanwhile. The
 //! news that a call returns is handed to the store before the entry is let go, so that the order of one user's news
 //! is the order of the calls.
@@ -17,8 +17,8 @@ pub use sweep::Suspects;
 
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
-use crate::core::presence::{Presence, Removed, Session, Status};
-use crate::core::pulse::Pulse;
+use crate::core::presence::session::{Presence, Removed, Session, Status};
+use crate::core::presence::standstill::Pulse;
 use crate::store::{Closed, Permit, Store};
 use crate::types::{Namespace, Reason, Room, SocketId, UserId, WallMs};
 use dashmap::DashMap;

@@ -43,7 +43,7 @@ pub use shared::EndpointId;
 pub use undelivered::NoHook;
 
 use crate::config::{HooksConfig, StoreConfig};
-use crate::core::delivery::DeliveryId;
+use crate::core::delivery::decision::DeliveryId;
 use crate::types::{Change, Seq, Timestamp, UserId, WallMs};
 use readers::Readers;
 use shared::Shared;

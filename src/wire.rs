@@ -40,7 +40,7 @@ pub use io::WireIo;
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
-use crate::core::lane::{Admission, Lane};
+use crate::core::protocol::outbound::{Admission, Lane};
 use crate::tasks::Tasks;
 use crate::types::{Ending, Namespace, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};

@@ -7,7 +7,7 @@ use super::events::stored_json;
 use super::extract::{NoParameters, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::time::Time;
-use crate::core::delivery::DeliveryId;
+use crate::core::delivery::decision::DeliveryId;
 use crate::store::{Delivery, DeliveryFilter, DeliveryState, ReplayError};
 use crate::types::UserId;
 use axum::Json;

@@ -12,7 +12,7 @@ use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, K
 use super::json::{self, Object, present};
 use super::keys::{self, May};
 use super::request::{Call, Route};
-use crate::core::binary;
+use crate::core::protocol::binary;
 use crate::realtime::emit::{Emit, Emitted};
 use crate::realtime::post::{Message, WhenUndelivered};
 use crate::types::{

@@ -4,7 +4,7 @@ use super::Api;
 use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::Parameters;
 use super::keys::{May, Read};
-use crate::core::hook_body;
+use crate::core::delivery::hook_body;
 use crate::store::Event;
 use axum::Json;
 use axum::extract::State;

@@ -11,7 +11,7 @@ use super::json;
 use super::keys::Caller;
 use crate::clock::Clock;
 use crate::config::IdempotencyConfig;
-use crate::core::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
+use crate::core::memory::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
 use crate::types::ItemId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::BoxError;

@@ -1,6 +1,6 @@
 //! Points in time as the API writes and reads them.
 
-use crate::core::hook_body::rfc3339;
+use crate::core::delivery::hook_body::rfc3339;
 use crate::types::WallMs;
 use serde::{Serialize, Serializer};
 use std::time::UNIX_EPOCH;

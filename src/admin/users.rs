@@ -8,7 +8,7 @@ use super::extract::{Body, NoParameters, OptionalBody, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::sockets::SocketView;
 use super::time::Time;
-use crate::core::presence::{Session, Status};
+use crate::core::presence::session::{Session, Status};
 use crate::realtime::kick::Grace;
 use crate::registry::{StateFilter, UserEntry};
 use crate::types::UserId;

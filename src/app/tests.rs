@@ -3,7 +3,7 @@
 use super::App;
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Reason, Seq, SocketId, UserId, WallMs};

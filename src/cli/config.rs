@@ -5,7 +5,7 @@ use super::output;
 use super::settings::Settings;
 use crate::auth::Authenticator;
 use crate::config::{self, Config, DEFAULTS};
-use crate::core::signature;
+use crate::core::backend::signature;
 use crate::entropy;
 use crate::types::Secret;
 use base64::Engine as _;

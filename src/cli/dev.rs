@@ -6,7 +6,7 @@ use super::serve::{self, Bound};
 use super::settings::Overrides;
 use crate::app::DevPage;
 use crate::config::{Config, Dev, Sources};
-use crate::core::signature;
+use crate::core::backend::signature;
 use crate::entropy;
 use crate::types::Secret;
 use anyhow::Context as _;

@@ -2,9 +2,9 @@
 
 use super::sender::{Answer, Sender};
 use crate::clock::Clock;
-use crate::core::delivery::{DeliveryId, Outcome};
-use crate::core::dispatch::Request;
-use crate::core::hook_body;
+use crate::core::delivery::decision::{DeliveryId, Outcome};
+use crate::core::delivery::dispatch::Request;
+use crate::core::delivery::hook_body;
 use crate::store::{EndpointId, Payload, Store};
 
 /// The end of one request.

@@ -3,7 +3,7 @@
 //! The check is on the very addresses that are connected to, so a name cannot be public when it is checked and
 //! private when it is used.
 
-use crate::core::address;
+use crate::core::backend::address;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;

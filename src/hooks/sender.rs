@@ -3,9 +3,9 @@
 use super::StartError;
 use super::public::{self, NotPublic, PublicOnly};
 use crate::config::{EndpointConfig, HooksConfig};
-use crate::core::backoff;
-use crate::core::delivery::Outcome;
-use crate::core::signature;
+use crate::core::backend::backoff;
+use crate::core::backend::signature;
+use crate::core::delivery::decision::Outcome;
 use crate::types::{Secret, WallMs};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url};

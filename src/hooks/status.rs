@@ -1,6 +1,6 @@
 //! What can be seen of an endpoint from outside.
 
-use crate::core::dispatch::Health;
+use crate::core::delivery::dispatch::Health;
 use crate::types::WallMs;
 
 /// How one endpoint is doing.

@@ -2,8 +2,8 @@
 
 use super::{Realtime, inbox};
 use crate::auth::{Credentials, Refusal};
-use crate::core::packet;
-use crate::core::presence::Session;
+use crate::core::presence::session::Session;
+use crate::core::protocol::packet;
 use crate::core::recovery::{Claim, Member, Newcomer, Offset, Outcome, Pid, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, SocketParts};

@@ -6,8 +6,8 @@ mod run;
 pub use ask::{Ask, AskError, Asking};
 
 use super::Realtime;
-use crate::core::packet;
-use crate::core::presence::Status;
+use crate::core::presence::session::Status;
+use crate::core::protocol::packet;
 use crate::core::recovery::{Audience, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, Sockets, UserSockets};

@@ -14,7 +14,7 @@ pub(super) use replay::claimed;
 
 use super::Realtime;
 use crate::core::inbox::InboxState;
-use crate::core::packet;
+use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::store::{Closed, DatabaseError, InboxPage, PageQuery, ReadError, Seen};
 use crate::types::{ItemSeq, Payload, UserId, WallMs};

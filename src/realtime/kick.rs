@@ -1,7 +1,7 @@
 //! A user, or one socket, has to go: told why, disconnected for good (a stock client does not come back by itself).
 
 use super::Realtime;
-use crate::core::packet;
+use crate::core::protocol::packet;
 pub use crate::registry::Grace;
 use crate::registry::Socket;
 use crate::types::{Payload, Reason, SocketId, UserId};

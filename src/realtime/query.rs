@@ -1,7 +1,7 @@
 //! Who is here: answered from memory, without side effects.
 
 use super::Realtime;
-use crate::core::presence::Status;
+use crate::core::presence::session::Status;
 use crate::registry::{Counts, Page, RoomEntry, Socket, StateFilter, UserEntry, UserSockets};
 use crate::types::{Namespace, Room, SocketId, UserId};
 use crate::wire::Transports;

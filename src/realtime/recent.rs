@@ -2,7 +2,7 @@
 
 use super::Realtime;
 use super::emit::{Emit, Emitted, UserEmitted};
-use crate::core::recent::Recent;
+use crate::core::memory::recent::Recent;
 use crate::registry::Socket;
 use crate::types::{EventName, Except, Namespace, Room, Target, UserId, WallMs};
 use parking_lot::Mutex;

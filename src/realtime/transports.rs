@@ -1,7 +1,7 @@
 //! How clients are reached, and whether a proxy keeps them from a WebSocket.
 
 use super::Realtime;
-use crate::core::upgrades::{UpgradeWatch, Upgrades};
+use crate::core::protocol::upgrades::{UpgradeWatch, Upgrades};
 use std::time::Duration;
 
 /// Looks within the time that an upgrade may take.

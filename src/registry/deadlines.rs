@@ -1,7 +1,7 @@
 //! Whose grace may have run out: reminders, of which the presence machine alone decides what they mean.
 
 use crate::clock::Clock;
-use crate::core::pulse::{BEAT, Pulse};
+use crate::core::presence::standstill::{BEAT, Pulse};
 use crate::types::{Timestamp, UserId};
 use parking_lot::Mutex;
 use std::cmp::Reverse;

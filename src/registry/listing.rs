@@ -1,7 +1,7 @@
 //! Lists of users and rooms, a page at a time and in order, however many there are.
 
 use super::Registry;
-use crate::core::presence::{Session, Status};
+use crate::core::presence::session::{Session, Status};
 use crate::types::{Namespace, Room, UserId};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! One client in one namespace, authenticated.
 
 use crate::core::inbox::InboxState;
-use crate::core::lifecycle::Lifecycle;
+use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::recovery::{Live, Pid};
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
 use crate::wire::Wire;

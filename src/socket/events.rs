@@ -2,8 +2,8 @@
 //! swallowed.
 
 use super::inbox;
-use crate::core::mend::MARK;
-use crate::core::packet;
+use crate::core::protocol::inbound_rewrite::MARK;
+use crate::core::protocol::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
 use serde_json::json;

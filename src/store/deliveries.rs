@@ -4,8 +4,8 @@ use super::schema::{from_db, to_db};
 use super::settle::{HEAD, head};
 use super::shared::EndpointId;
 use super::{ReadError, Store};
-use crate::core::delivery::{DeliveryId, Head};
-use crate::core::hook_body;
+use crate::core::delivery::decision::{DeliveryId, Head};
+use crate::core::delivery::hook_body;
 use crate::types::{Seq, UserId, WallMs};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 

@@ -3,7 +3,7 @@
 //! Only a shortcut. What is here is in the file as well, in these very words; what is not here is read from there.
 
 use super::deliveries::Payload;
-use crate::core::delivery::{DeliveryId, Head};
+use crate::core::delivery::decision::{DeliveryId, Head};
 use std::collections::BTreeMap;
 
 /// Hooks at hand for one endpoint: some more than its dispatcher takes at once.
@@ -75,7 +75,7 @@ impl Fresh {
 #[cfg(test)]
 mod tests {
     use super::{BODY_MAX, Fresh, FreshNews, KEPT_MAX};
-    use crate::core::delivery::{DeliveryId, Head};
+    use crate::core::delivery::decision::{DeliveryId, Head};
     use crate::store::Payload;
     use crate::types::{UserId, WallMs};
 

@@ -5,7 +5,7 @@ use super::fresh::FreshNews;
 use super::schema::{from_db, to_db};
 use super::shared::{EndpointId, Shared};
 use super::writer::Batch;
-use crate::core::delivery::DeliveryId;
+use crate::core::delivery::decision::DeliveryId;
 use crate::types::WallMs;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 

@@ -4,7 +4,7 @@ use super::fresh::FreshNews;
 use super::schema::{from_db, to_db};
 use super::shared::EndpointId;
 use super::writer::Batch;
-use crate::core::delivery::{Decision, DeliveryId, Head, Verdict};
+use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
 use crate::types::{UserId, WallMs};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 

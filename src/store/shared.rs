@@ -2,8 +2,8 @@
 
 use super::fresh::Fresh;
 use super::inbox::Expired;
-use crate::core::delivery::DeliveryId;
-use crate::core::steady::Steady;
+use crate::core::delivery::clock_step::Steady;
+use crate::core::delivery::decision::DeliveryId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};

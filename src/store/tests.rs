@@ -151,7 +151,8 @@ async fn old_events_go_but_not_those_that_somebody_waits_for() {
     store.flush().await.unwrap();
     let a = store.endpoint("a").unwrap();
     // All but the first 600, more than a slice, are delivered.
-    let ids = store.pending(a, crate::core::delivery::DeliveryId(600), 1000).await.unwrap();
+    let ids =
+        store.pending(a, crate::core::delivery::decision::DeliveryId(600), 1000).await.unwrap();
     store.settle(a, ids.iter().map(hooks::delivered).collect()).await.unwrap();
 
     store.alive(WallMs(NOW + 60_000), Timestamp(60_000));
@@ -173,7 +174,7 @@ async fn a_dead_letter_is_kept_from_when_it_died_however_old_its_event_is() {
     }
     store.flush().await.unwrap();
     let a = store.endpoint("a").unwrap();
-    let heads = store.pending(a, crate::core::delivery::DeliveryId(0), 10).await.unwrap();
+    let heads = store.pending(a, crate::core::delivery::decision::DeliveryId(0), 10).await.unwrap();
     let end = async |number: usize, at: u64| {
         let died = Settlement { at: WallMs(NOW + at), ..hooks::dead(&heads[number]) };
         store.settle(a, vec![died]).await.unwrap();
@@ -200,7 +201,7 @@ async fn a_wall_clock_that_is_set_forward_deletes_nothing_at_once() {
     record(&store, Change { at: WallMs(NOW), ..online("ann", 1) }).await;
     store.flush().await.unwrap();
     let a = store.endpoint("a").unwrap();
-    let heads = store.pending(a, crate::core::delivery::DeliveryId(0), 10).await.unwrap();
+    let heads = store.pending(a, crate::core::delivery::decision::DeliveryId(0), 10).await.unwrap();
     store.settle(a, vec![hooks::dead(&heads[0])]).await.unwrap();
 
     for (wall, now) in [(10_000, 10_000), (MONTH + 15_000, 15_000), (MONTH + 300_000, 300_000)] {

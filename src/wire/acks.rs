@@ -1,7 +1,7 @@
 //! Acks that are awaited on one connection.
 
 use super::{Phase, Wire};
-use crate::core::ack_reader::HeardAck;
+use crate::core::protocol::ack_reader::HeardAck;
 use crate::types::Namespace;
 use std::sync::Arc;
 use thiserror::Error;

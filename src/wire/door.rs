@@ -11,8 +11,8 @@ use super::{Connections, Facts, Phase, Polling, State, Transport, Wire, WireIo, 
 use super::{polling, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
-use crate::core::frame;
-use crate::core::lane::Lane;
+use crate::core::protocol::frame;
+use crate::core::protocol::outbound::Lane;
 use crate::entropy;
 use crate::tasks::Tasks;
 use bytes::Bytes;

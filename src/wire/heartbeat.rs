@@ -6,7 +6,7 @@
 use super::{Connections, Phase, Sent, Transport, Wire};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
-use crate::core::heartbeat::{Due, Heartbeat};
+use crate::core::protocol::heartbeat::{Due, Heartbeat};
 use crate::types::{Reason, Timestamp};
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -1,11 +1,11 @@
 //! The engine's end of a connection.
 
 use super::{Phase, State, Upgrade, Wire};
-use crate::core::ack_reader::{AckReader, Heard};
-use crate::core::frame;
-use crate::core::goodbye::Goodbyes;
-use crate::core::mend::{ForeignParser, Mender};
-use crate::core::msgpack;
+use crate::core::protocol::ack_reader::{AckReader, Heard};
+use crate::core::protocol::close_frame::Goodbyes;
+use crate::core::protocol::frame;
+use crate::core::protocol::inbound_rewrite::{ForeignParser, Mender};
+use crate::core::protocol::msgpack;
 use crate::types::{Ending, Reason};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::vitals::ending_of;
 use super::{Phase, Sent, State, Transport, Wire};
-use crate::core::lane::{Full, Step};
+use crate::core::protocol::outbound::{Full, Step};
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::io::{self, IoSlice};

@@ -3,7 +3,7 @@
 use super::handshake::Refusal;
 use super::{Phase, Transport, Upgrade, Wire};
 use crate::config::LimitsConfig;
-use crate::core::polling;
+use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use http::Response;

@@ -9,7 +9,7 @@
 //! Until the `5` the polling connection is untouched: a failed attempt costs nothing.
 
 use super::{Phase, Transport, Wire};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io::Cursor;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use super::Console;
 use crate::admin::Api;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::extract::read;
-use crate::core::signature::{self, SignedHeaders};
+use crate::core::backend::signature::{self, SignedHeaders};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,9 +1,9 @@
 //! Acks: what a backend asks of clients, and what they said.
 
 use crate::admin::error::ApiError;
-use crate::core::ack_reader::HeardAck;
-use crate::core::acks::{Ack, Missing, Need, Outcome, Why};
-use crate::core::binary;
+use crate::core::emit::acks::{Ack, Missing, Need, Outcome, Why};
+use crate::core::protocol::ack_reader::HeardAck;
+use crate::core::protocol::binary;
 use crate::realtime::emit::Ask;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -3,7 +3,7 @@
 use super::fixture::{ALL, Fixture, request};
 use crate::admin::DevConsole;
 use crate::clock::Clock;
-use crate::core::signature;
+use crate::core::backend::signature;
 use crate::types::{Secret, Seq};
 use crate::wire::ClientAddress;
 use axum::body::Body;

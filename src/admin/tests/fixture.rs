@@ -8,7 +8,7 @@ use crate::config::{
     HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, MessagesConfig, Origins,
     PresenceConfig, RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
 };
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::entropy;
 use crate::hooks::Dispatcher;
 use crate::metrics::Metrics;

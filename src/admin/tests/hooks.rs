@@ -1,7 +1,7 @@
 //! Events, deliveries, receivers.
 
 use super::fixture::Fixture;
-use crate::core::hook_body;
+use crate::core::delivery::hook_body;
 use crate::types::{Reason, UserId};
 use axum::http::StatusCode;
 use serde_json::{Value, json};

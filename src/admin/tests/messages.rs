@@ -74,7 +74,7 @@ async fn while_acks_are_waited_for_the_message_is_under_way_also_without_its_cal
         store: None,
         undelivered: crate::realtime::post::WhenUndelivered::Nothing,
         ask: Some(crate::realtime::emit::Ask {
-            need: crate::core::acks::Need::All,
+            need: crate::core::emit::acks::Need::All,
             timeout: Duration::from_secs(30),
         }),
     };

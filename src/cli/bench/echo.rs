@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::report::{Counts, Findings, Report};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::Seq;
 use bytes::BytesMut;
 use clap::Args;

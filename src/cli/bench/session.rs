@@ -5,7 +5,7 @@
 //!   Upgrading ──101──► Opening ──open packet──► Joining ──CONNECT reply──► Ready ──leave──► Leaving
 //! ```
 
-use crate::core::frame;
+use crate::core::protocol::frame;
 use bytes::BytesMut;
 
 /// Longest head of an HTTP answer to a handshake.

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::report::{Counts, Findings, Report, Storm};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::Seq;
 use bytes::BytesMut;
 use clap::Args;

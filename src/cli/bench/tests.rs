@@ -15,7 +15,7 @@ use super::sequence::{Arrival, Sequence};
 use super::session::{Connect, Ended, Heard, Session, Stage};
 use super::storm::{Crowd, Witness};
 use super::template::{Template, Values};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@ use super::verify::{BODY_BYTES_MAX, SecretArgs};
 use crate::cli::exit::Failure;
 use crate::cli::output;
 use crate::clock::Clock;
-use crate::core::signature::{self, SignedHeaders};
+use crate::core::backend::signature::{self, SignedHeaders};
 use crate::tasks::Tasks;
 use crate::types::{Secret, Seq};
 use anyhow::Context as _;

@@ -5,7 +5,7 @@ use crate::cli::output;
 use crate::cli::settings::Hidden;
 use crate::clock::Clock;
 use crate::config;
-use crate::core::signature::{self, SignedHeaders};
+use crate::core::backend::signature::{self, SignedHeaders};
 use crate::types::{Secret, Seq};
 use clap::Args;
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 use super::EndpointConfig;
 use crate::config::reader::{Read, Reader, Rejected};
-use crate::core::{address, signature};
+use crate::core::backend::{address, signature};
 use crate::types::{Secret, Undelivered};
 use reqwest::Url;
 use std::net::IpAddr;

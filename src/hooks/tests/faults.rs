@@ -3,7 +3,7 @@
 use super::{PATIENCE, Receiver, Reply, Server, config, until, until_async};
 use crate::clock::Clock;
 use crate::config::HooksConfig;
-use crate::core::dispatch::Health;
+use crate::core::delivery::dispatch::Health;
 use crate::store::{DeadRange, DeliveryState};
 use crate::tasks::Tasks;
 use crate::types::{Seq, WallMs};

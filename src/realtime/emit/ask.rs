@@ -8,9 +8,9 @@
 use super::run::{Handing, Run};
 use super::{Emit, Emitted, Named, NamedSockets};
 use crate::clock::Clock;
-use crate::core::ack_reader::HeardAck;
-use crate::core::acks::{Acks, Need, Outcome, Why};
-use crate::core::packet;
+use crate::core::emit::acks::{Acks, Need, Outcome, Why};
+use crate::core::protocol::ack_reader::HeardAck;
+use crate::core::protocol::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
 use crate::types::{SocketId, Timestamp, UserId};

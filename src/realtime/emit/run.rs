@@ -1,7 +1,7 @@
 //! One emit under way: who is left out, who has had it, how many it reached.
 
 use super::{Emit, UserEmitted};
-use crate::core::presence::Status;
+use crate::core::presence::session::Status;
 use crate::registry::Socket;
 use crate::types::{DeviceId, Except, Room, SocketId, UserId};
 use crate::wire::{Batch, Sent};

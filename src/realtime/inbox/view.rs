@@ -1,6 +1,6 @@
 //! What clients see of an inbox, as JSON.
 
-use crate::core::hook_body::rfc3339;
+use crate::core::delivery::hook_body::rfc3339;
 use crate::core::inbox::InboxState;
 use crate::store::{InboxPage, Item};
 use serde::Serialize;

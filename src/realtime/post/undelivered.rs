@@ -1,6 +1,6 @@
 //! Telling the backend of users that a message did not reach, so that it can try another way.
 
-use crate::core::acks::{Outcome, Why};
+use crate::core::emit::acks::{Outcome, Why};
 use crate::realtime::Realtime;
 use crate::realtime::emit::{Emit, Emitted};
 use crate::realtime::inbox::Stored;

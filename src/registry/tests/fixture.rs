@@ -4,8 +4,8 @@ use crate::clock::Clock;
 use crate::config::{
     Coalesce, HooksConfig, LimitsConfig, Origins, PresenceConfig, SocketIoConfig, StoreConfig,
 };
-use crate::core::frame;
-use crate::core::presence::Session;
+use crate::core::presence::session::Session;
+use crate::core::protocol::frame;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::store::{Event, Permit, Recovered, Store};
 use crate::tasks::Tasks;

@@ -4,7 +4,7 @@ use super::fixture::{
     ALMOST_GRACE, ALMOST_STARTUP_GRACE, Fixture, GRACE, MOMENT, STARTUP_GRACE, presence, user_id,
 };
 use crate::config::PresenceConfig;
-use crate::core::presence::{Session, Status};
+use crate::core::presence::session::{Session, Status};
 use crate::registry::{Counts, Ghost, Grace};
 use crate::store::{OpenSession, Recovered};
 use crate::types::{Reason, WallMs};

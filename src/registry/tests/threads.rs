@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, user_id};
 use crate::config::PresenceConfig;
-use crate::core::presence::Status;
+use crate::core::presence::session::Status;
 use crate::registry::{Counts, Grace, Socket};
 use crate::store::Event;
 use crate::types::{Reason, Seq};

@@ -2,7 +2,7 @@
 //! another kind takes its place or gives way to it.
 
 use super::{News, Rules, insert_delivery};
-use crate::core::hook_body;
+use crate::core::delivery::hook_body;
 use crate::store::schema::to_db;
 use crate::store::writer::Batch;
 use crate::types::Undelivered;

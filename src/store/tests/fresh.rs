@@ -2,7 +2,7 @@
 
 use super::hooks::with_changes;
 use super::{hooks, offline, online, open, record};
-use crate::core::delivery::DeliveryId;
+use crate::core::delivery::decision::DeliveryId;
 use crate::store::Store;
 use tempfile::TempDir;
 

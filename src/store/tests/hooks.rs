@@ -2,7 +2,7 @@
 
 use super::{KEEP, NOW, database, hooks, offline, online, open, record, until, user};
 use crate::config::{Coalesce, HooksConfig};
-use crate::core::delivery::{Death, Decision, DeliveryId, Head, Verdict};
+use crate::core::delivery::decision::{Death, Decision, DeliveryId, Head, Verdict};
 use crate::store::{
     DeadRange, DeliveryFilter, DeliveryState, EndpointId, Next, ReplayError, Settlement, Store,
 };

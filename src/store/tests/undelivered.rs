@@ -2,7 +2,7 @@
 
 use super::{NOW, hooks, offline, online, open, record, user};
 use crate::config::{Coalesce, HooksConfig};
-use crate::core::delivery::DeliveryId;
+use crate::core::delivery::decision::DeliveryId;
 use crate::store::{NoHook, Store};
 use crate::types::{EventName, Namespace, Seq, Undelivered, WallMs, WhyUndelivered};
 use tempfile::TempDir;

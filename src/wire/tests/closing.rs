@@ -2,7 +2,7 @@
 
 use super::fixture::{Server, WebSocket, answer, client_frame, get, header, limits, until};
 use crate::config::LimitsConfig;
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::Reason;
 use crate::wire::{Sent, Transport};
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
 use crate::wire::{Accepted, ClientAddress, Connections, Door, DoorConfig, Wire, WireIo};

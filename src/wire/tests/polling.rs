@@ -1,7 +1,7 @@
 //! Long-polling: what clients may not do, and what happens to those who do.
 
 use super::fixture::{Poller, Server, answer, client_frame, get, until};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
 use crate::wire::Wire;
 use tokio::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Events for many connections at once.
 
 use super::fixture::{Engine, Server, WebSocket};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::wire::{Pump, Sent};
 use bytes::Bytes;
 

@@ -2,7 +2,7 @@
 
 use super::fixture::{Engine, Server, limits, until};
 use crate::config::LimitsConfig;
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
 use crate::wire::Sent;
 use bytes::Bytes;

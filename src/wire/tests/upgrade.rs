@@ -1,7 +1,7 @@
 //! From polling to WebSocket: nothing is lost or reordered, and an attempt that fails costs nothing.
 
 use super::fixture::{Engine, Poller, Server, WebSocket, answer, client_frame, until, within};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::Reason;
 use crate::wire::{Transport, Upgrade, Wire};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What is measured of a connection.
 
 use super::fixture::{Server, client_frame, until};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::Ending;
 use crate::wire::Transport;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 use userline::clock::Clock;
-use userline::core::signature::{parse_secret, sign};
+use userline::core::backend::signature::{parse_secret, sign};
 use userline::types::Seq;
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";

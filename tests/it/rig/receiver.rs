@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use userline::core::signature::{self, SignedHeaders};
+use userline::core::backend::signature::{self, SignedHeaders};
 use userline::tasks::Tasks;
 
 /// How a hook is answered.

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use userline::core::frame::{self, Content};
+use userline::core::protocol::frame::{self, Content};
 
 /// Between the packets of one body.
 const SEPARATOR: char = '\u{1e}';

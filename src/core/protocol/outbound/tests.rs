@@ -1,7 +1,7 @@
 //! The order rule, by brute force: both sources interleaved, the engine's bytes in pieces of random size.
 
 use super::{Admission, Full, Lane, Step};
-use crate::core::frame::{self, Content};
+use crate::core::protocol::frame::{self, Content};
 use crate::types::Namespace;
 use bytes::Bytes;
 use proptest::prelude::*;

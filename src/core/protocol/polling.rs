@@ -1,7 +1,7 @@
 //! Bodies of Engine.IO v4 long-polling: packets with `\x1e` between them, binary ones as `b` and base64.
 //! <https://socket.io/docs/v4/engine-io-protocol/#http-long-polling-1>
 
-use crate::core::frame::{self, Content};
+use crate::core::protocol::frame::{self, Content};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -79,7 +79,7 @@ pub fn decode(body: &[u8]) -> Result<BytesMut, BodyError> {
 #[cfg(test)]
 mod tests {
     use super::{BodyError, decode, encode};
-    use crate::core::frame;
+    use crate::core::protocol::frame;
     use bytes::{Bytes, BytesMut};
     use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Whose next hook the store is asked for.
 
 use super::{SETTINGS, answer, at, head, ms, user, with};
-use crate::core::delivery::{Decision, Outcome};
-use crate::core::dispatch::Settings;
+use crate::core::delivery::decision::{Decision, Outcome};
+use crate::core::delivery::dispatch::Settings;
 
 #[test]
 fn the_store_looks_for_a_next_hook_only_of_users_who_may_have_one() {

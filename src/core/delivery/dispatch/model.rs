@@ -1,7 +1,7 @@
 //! The dispatcher against a naive model: a list of rows stands for the store, and every request is checked against it.
 
 use super::{Dispatch, Offer, Request, Settings};
-use crate::core::delivery::{Decision, DeliveryId, Head, Outcome, Verdict};
+use crate::core::delivery::decision::{Decision, DeliveryId, Head, Outcome, Verdict};
 use crate::types::{Moment, Seq, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

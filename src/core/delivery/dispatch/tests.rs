@@ -3,7 +3,7 @@
 mod next;
 
 use super::{Dispatch, FRESH_MAX, Health, Offer, Request, Settings};
-use crate::core::delivery::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
+use crate::core::delivery::decision::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
 use crate::types::{Moment, Seq, Timestamp, UserId, WallMs};
 use std::time::Duration;
 

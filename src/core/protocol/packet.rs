@@ -2,7 +2,7 @@
 //!
 //! Written here are only the packets that do not go through the engine; read are only those whose passing matters.
 
-use crate::core::frame;
+use crate::core::protocol::frame;
 use crate::types::{Namespace, Payload};
 use bytes::Bytes;
 use serde_json::json;
@@ -142,7 +142,7 @@ fn comma(namespace: &Namespace) -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::{Passing, ack, connect, disconnect, event, event_asking, passing};
-    use crate::core::frame;
+    use crate::core::protocol::frame;
     use crate::types::{Namespace, Payload};
     use bytes::Bytes;
     use serde_json::value::RawValue;

@@ -3,8 +3,8 @@
 
 use super::model::{State, World};
 use super::{FRESH_MAX, RequestId, Settings};
-use crate::core::delivery::Outcome;
-use crate::core::presence::{Presence, Removed, Status};
+use crate::core::delivery::decision::Outcome;
+use crate::core::presence::session::{Presence, Removed, Status};
 use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

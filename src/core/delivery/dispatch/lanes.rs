@@ -1,7 +1,7 @@
 //! The lanes of one endpoint: one per user with something to deliver, each with its head, in the order of their turns.
 
-use crate::core::backoff;
-use crate::core::delivery::{Decision, DeliveryId, Head, Verdict};
+use crate::core::backend::backoff;
+use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
 use crate::types::{Moment, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

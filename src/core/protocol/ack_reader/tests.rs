@@ -1,5 +1,5 @@
 use super::{AckReader, Heard, HeardAck};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use bytes::{BufMut as _, BytesMut};
 use proptest::prelude::*;
 

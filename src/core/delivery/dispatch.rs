@@ -23,9 +23,9 @@ mod tests;
 
 pub use lanes::{FRESH_MAX, LANES_MAX};
 
-use super::backoff;
-use super::circuit::{Admission, Circuit, Failure, Purpose};
-use super::delivery::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
+use crate::core::backend::backoff;
+use crate::core::backend::circuit::{Admission, Circuit, Failure, Purpose};
+use crate::core::delivery::decision::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
 use crate::types::{Moment, Timestamp, UserId};
 use lanes::{Lanes, Wait};
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 use super::{ForeignParser, Mender};
-use crate::core::frame;
+use crate::core::protocol::frame;
 use bytes::BytesMut;
 use proptest::prelude::*;
 

@@ -18,8 +18,8 @@
 
 mod frames;
 
-use crate::core::frame::{self, Content, Cutter};
-use crate::core::packet::{self, Passing};
+use crate::core::protocol::frame::{self, Content, Cutter};
+use crate::core::protocol::packet::{self, Passing};
 use crate::types::Namespace;
 use bytes::{Buf as _, Bytes};
 use frames::Frames;

@@ -12,8 +12,8 @@
 //!                   all else: passed as it comes
 //! ```
 
-use crate::core::frame;
-use crate::core::msgpack;
+use crate::core::protocol::frame;
+use crate::core::protocol::msgpack;
 use bytes::BytesMut;
 
 /// The name of an event whose own name follows as its first argument. What begins with it is marked, too: so no client

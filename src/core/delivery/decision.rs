@@ -1,0 +1,103 @@
+//! The words of hook delivery: what waits, how a receiver answers, what is decided then.
+
+use crate::types::{Timestamp, UserId, WallMs};
+use std::fmt;
+use std::time::Duration;
+
+/// One hook to one endpoint, as the store numbers them: a later event of a user has a higher id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub u64);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The oldest undelivered hook of one user at one endpoint. The younger ones wait in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Whose.
+    pub user: UserId,
+    /// Attempts that failed so far.
+    pub attempts: u32,
+    /// When the event happened; its time to be retried counts from here.
+    pub created: WallMs,
+    /// When it was to be tried again, if it has failed in an earlier life of the process.
+    pub next_attempt: Option<WallMs>,
+}
+
+/// How one request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx: the receiver has it.
+    Accepted,
+    /// A 4xx that says the event itself is not wanted: repeated, it makes the event a dead letter.
+    Rejected,
+    /// Any other answer: try again, not before the time the receiver asked for.
+    Failed {
+        /// `Retry-After`, if there was one.
+        retry_after: Option<Duration>,
+    },
+    /// No answer: refused, reset, timed out, not resolved, not allowed.
+    Unreachable,
+    /// 410: the receiver wants no hooks at all.
+    Gone,
+    /// Nothing was sent, for a reason on our side: not an attempt.
+    NotSent,
+}
+
+impl Outcome {
+    /// What an answer with this status means. Redirects are failures: a hook goes where it was configured to go.
+    pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
+        match status {
+            200..=299 => Self::Accepted,
+            410 => Self::Gone,
+            408 | 425 | 429 => Self::Failed { retry_after },
+            400..=499 => Self::Rejected,
+            _ => Self::Failed { retry_after },
+        }
+    }
+}
+
+/// What is to be recorded about one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Whose; each verdict but [`Verdict::Retry`] asks the store for this user's next head.
+    pub user: UserId,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Whether the user may have another undelivered hook that was offered already; if not, the store need not look.
+    pub has_more: bool,
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The receiver has it.
+    Delivered,
+    /// It failed and is tried again.
+    Retry {
+        /// When.
+        at: Timestamp,
+    },
+    /// It failed for good and waits for a replay by hand.
+    Dead(Death),
+    /// It was not waiting any more when its turn came: a newer event has replaced it.
+    Skipped,
+}
+
+/// Why a delivery is a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// The receiver rejected it as often as the configuration allows.
+    Rejected,
+    /// It has failed for as long as the configuration allows.
+    Expired,
+}

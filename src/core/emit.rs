@@ -1,0 +1,3 @@
+//! Who an emit is for, and what its receivers answer.
+
+pub mod acks;
