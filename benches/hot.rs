@@ -13,24 +13,25 @@ use std::sync::Arc;
 use std::time::Duration;
 use userline::clock::Clock;
 use userline::config::{Config, Sources};
+use userline::connection::{Acceptor, AcceptorConfig, Connection, Connections};
+use userline::core::backend::signature;
 use userline::core::presence::session::Presence;
-use userline::core::protocol::outbound::{Admission, Lane};
+use userline::core::protocol::outbound::{Admission, OutboundQueue};
+use userline::core::protocol::{frame, packet};
 use userline::core::recovery::{Audience, Recovery, RecoveryLimits};
-use userline::core::{frame, packet, signature};
 use userline::registry::{Registry, Socket, SocketParts};
 use userline::store::Store;
 use userline::tasks::Tasks;
 use userline::types::{
     Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Timestamp, UserId, WallMs,
 };
-use userline::wire::{Connections, Door, DoorConfig, Wire};
 
 const GRACE: Duration = Duration::from_secs(10);
 const QUEUE_BYTES: usize = 1_000_000;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    lane(&mut criterion);
+    outbound(&mut criterion);
     packets(&mut criterion);
     presence(&mut criterion);
     recovery(&mut criterion);
@@ -44,22 +45,22 @@ fn payload() -> Payload {
     Payload::try_new(vec![serde_json::value::RawValue::from_string(data).unwrap()]).unwrap()
 }
 
-fn lane(criterion: &mut Criterion) {
+fn outbound(criterion: &mut Criterion) {
     let event = packet::event(&Namespace::root(), "\"bench\"", &payload(), None);
-    let mut idle = Lane::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("lane: admit where nothing waits", |bencher| {
+    let mut idle = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("outbound: admit where nothing waits", |bencher| {
         bencher.iter(|| assert_eq!(idle.admit(black_box(&event)), Admission::Go));
     });
-    let mut busy = Lane::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("lane: push and write", |bencher| {
+    let mut busy = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("outbound: push and write", |bencher| {
         bencher.iter(|| {
             busy.push(event.clone()).unwrap();
             busy.wrote(event.len());
         });
     });
     let ack = frame::text(&[b"437[1]"]);
-    let mut acks = Lane::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("lane: an ack of the engine", |bencher| {
+    let mut acks = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("outbound: an ack of the engine", |bencher| {
         bencher.iter(|| {
             acks.issue();
             acks.engine(black_box(&ack)).unwrap();
@@ -162,7 +163,7 @@ fn user(number: u32) -> UserId {
 struct Crowd {
     registry: Registry,
     store: Store,
-    wire: Arc<Wire>,
+    connection: Arc<Connection>,
     _folder: tempfile::TempDir,
 }
 
@@ -181,8 +182,8 @@ impl Crowd {
         let config = Config::load(&sources).unwrap();
         let (store, _) = Store::open(&config.store, &config.hooks).unwrap();
         let registry = Registry::new(config.presence, store.clone(), Clock::start(Seq(0)));
-        let wire = wire(&config).await;
-        let crowd = Self { registry, store, wire, _folder: folder };
+        let connection = connection(&config).await;
+        let crowd = Self { registry, store, connection, _folder: folder };
         for number in 0..users {
             let permit = crowd.registry.reserve().await.unwrap();
             crowd.registry.connect(&crowd.socket(number), permit).unwrap();
@@ -203,17 +204,17 @@ impl Crowd {
             expires_at: None,
             data: None,
             granted: Vec::new(),
-            wire: Arc::clone(&self.wire),
+            connection: Arc::clone(&self.connection),
         }))
     }
 }
 
 /// A connection without a client: by long-polling, because that needs no stream.
-async fn wire(config: &Config) -> Arc<Wire> {
+async fn connection(config: &Config) -> Arc<Connection> {
     let lent = Arc::new(Mutex::new(None));
     let place = Arc::clone(&lent);
-    let door = Door::new(
-        DoorConfig::new(&config.listen, config.limits, &config.socketio),
+    let acceptor = Acceptor::new(
+        AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
         Connections::new(1),
         Tasks::new(),
         Clock::start(Seq(0)),
@@ -222,10 +223,10 @@ async fn wire(config: &Config) -> Arc<Wire> {
     let uri = "/socket.io/?EIO=4&transport=polling";
     let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
     // The answer waits for the engine, which there is none of.
-    drop(tokio::time::timeout(Duration::from_millis(10), door.answer(request)).await);
+    drop(tokio::time::timeout(Duration::from_millis(10), acceptor.answer(request)).await);
     let io = lent.lock().take().unwrap();
-    let wire = Arc::clone(io.wire());
+    let connection = Arc::clone(io.connection());
     // Forgotten, because the engine's end closes the connection when it goes.
     std::mem::forget(io);
-    wire
+    connection
 }

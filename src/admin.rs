@@ -63,12 +63,12 @@ pub use health::Ready;
 
 use crate::clock::Clock;
 use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
+use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::wire::ClientAddress;
 use axum::body::HttpBody;
 use axum::http::{Method, Request};
 use axum::response::Response;

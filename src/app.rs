@@ -7,6 +7,7 @@ use crate::admin::{Admin, AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, KeyError};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
+use crate::connection::{AcceptorConfig, Connections};
 use crate::core::presence::session::Session;
 use crate::hooks::{Dispatcher, Hooks, StartError};
 use crate::metrics::Metrics;
@@ -17,7 +18,6 @@ use crate::socket::{ClientFiles, ClientFilesError, SocketEdge};
 use crate::store::{OpenError, OpenSession, Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Secret, Seq};
-use crate::wire::{Connections, DoorConfig};
 use axum::Router;
 use listener::Listener;
 use std::io;
@@ -235,7 +235,7 @@ impl Parts {
             realtime,
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),
-            door: DoorConfig::new(&config.listen, config.limits, &config.socketio),
+            acceptor: AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
             path: config.listen.path.clone(),
             client_files: ClientFiles::load(config.socketio.client_dir.as_deref())?,
         };

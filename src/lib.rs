@@ -13,9 +13,9 @@ pub mod tasks;
 pub mod store;
 
 pub mod auth;
+pub mod connection;
 pub mod hooks;
 pub mod recovery;
-pub mod wire;
 
 pub mod registry;
 

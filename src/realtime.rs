@@ -20,14 +20,14 @@ mod transports;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{HistoryConfig, InboxConfig, LimitsConfig, MessagesConfig};
+use crate::connection::{Connections, Pump};
 use crate::core::memory::history::{History, HistoryLimits};
-use crate::core::memory::message_status::{FateLimits, Fates};
+use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
 use crate::recovery::Recoveries;
 use crate::registry::{Registry, Socket};
 use crate::store::{Inboxes, Store};
 use crate::tasks::Tasks;
 use crate::types::Namespace;
-use crate::wire::{Connections, Pump};
 use emit::Counters;
 use history::Visit;
 use parking_lot::Mutex;
@@ -60,7 +60,7 @@ pub struct Realtime {
 /// The messages that asked for acks.
 #[derive(Debug)]
 struct Messages {
-    known: Mutex<Fates<AskedMessage>>,
+    known: Mutex<MessageStatuses<AskedMessage>>,
     tasks: Tasks,
     store: Store,
 }
@@ -80,7 +80,8 @@ impl Realtime {
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
         let MessageParts { config, tasks, store } = messages;
         let MessagesConfig { keep, entries_max, bytes_max, recent } = config;
-        let known = Mutex::new(Fates::new(FateLimits { keep, entries_max, bytes_max }));
+        let known =
+            Mutex::new(MessageStatuses::new(MessageStatusLimits { keep, entries_max, bytes_max }));
         Self {
             registry,
             connections,

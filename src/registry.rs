@@ -18,7 +18,7 @@ pub use sweep::Suspects;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
 use crate::core::presence::session::{Presence, Removed, Session, Status};
-use crate::core::presence::standstill::Pulse;
+use crate::core::presence::standstill::StandstillGuard;
 use crate::store::{Closed, Permit, Store};
 use crate::types::{Namespace, Reason, Room, SocketId, UserId, WallMs};
 use dashmap::DashMap;
@@ -190,7 +190,7 @@ impl Registry {
     /// store, it waits for those who knocked meanwhile.
     pub async fn run_deadlines(self) {
         let Inner { clock, config, .. } = &*self.inner;
-        let mut pulse = Pulse::new(clock.now(), config.grace);
+        let mut pulse = StandstillGuard::new(clock.now(), config.grace);
         loop {
             let user = self.inner.deadlines.next(clock, &mut pulse).await;
             let Ok(permit) = self.inner.store.reserve().await else { return };

@@ -1,7 +1,7 @@
 //! The edge to the clients: the public listener's routes, and the engine behind them. Only this module knows
 //! socketioxide.
 //!
-//! * `{path}` — Engine.IO, by polling or WebSocket ([`crate::wire::Door`])
+//! * `{path}` — Engine.IO, by polling or WebSocket ([`crate::connection::Acceptor`])
 //! * `{path}socket.io.js` and the like — the stock client's bundle ([`client_files`])
 
 mod client_files;
@@ -14,9 +14,9 @@ mod tests;
 pub use client_files::{ClientFiles, ClientFilesError};
 
 use crate::config::{LimitsConfig, SocketIoConfig};
+use crate::connection::{Acceptor, AcceptorConfig, Connections, EngineStream};
 use crate::realtime::Realtime;
 use crate::tasks::Tasks;
-use crate::wire::{Connections, Door, DoorConfig, WireIo};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use tower_service::Service as _;
 
 /// What the engine takes of a client's bytes at once. Small, because every connection holds as much, and less when the
-/// CONNECT was longer; [`WireIo`] has read them from the system in larger pieces.
+/// CONNECT was longer; [`EngineStream`] has read them from the system in larger pieces.
 const READ_BUFFER: usize = 128;
 /// The engine pings when a connection begins and, as far as anybody lives to see it, never again: the wire does. After
 /// 32 packets of the engine, which are its pings, it would hold 5 KiB more for each connection.
@@ -48,7 +48,7 @@ pub struct SocketEdge {
     /// Who runs the tasks of connections.
     pub tasks: Tasks,
     /// Who may connect, and how.
-    pub door: DoorConfig,
+    pub acceptor: AcceptorConfig,
     /// Path of Socket.IO; begins and ends with `/`.
     pub path: String,
     /// The stock client's bundle.
@@ -58,12 +58,12 @@ pub struct SocketEdge {
 impl SocketEdge {
     /// The routes of the public listener.
     pub fn router(self) -> Router {
-        let Self { realtime, connections, tasks, door, path, client_files } = self;
-        let engine = engine(&realtime, &door.socketio, door.limits);
+        let Self { realtime, connections, tasks, acceptor, path, client_files } = self;
+        let engine = engine(&realtime, &acceptor.socketio, acceptor.limits);
         let clock = realtime.clock().clone();
         let lend = move |io| lend(engine.clone(), io);
-        let door = Door::new(door, connections, tasks, clock, lend);
-        let answer = any(async move |request: Request| door.answer(request).await);
+        let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);
+        let answer = any(async move |request: Request| acceptor.answer(request).await);
         let without_slash = path.trim_end_matches('/').to_owned();
         let mut router = Router::new().route(&path, answer.clone());
         if !without_slash.is_empty() {
@@ -97,10 +97,10 @@ fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) 
 }
 
 /// Gives a connection to the engine, with a request that pins nothing.
-fn lend(mut engine: Engine, io: WireIo) {
+fn lend(mut engine: Engine, io: EngineStream) {
     let mut request = http::Request::new(());
     *request.uri_mut() = Uri::from_static(ENGINE_URI);
-    request.extensions_mut().insert(Arc::clone(io.wire()));
+    request.extensions_mut().insert(Arc::clone(io.connection()));
     // Boxed, because the engine's tasks hold it several times over, in each of their states.
     let io = Box::new(io);
     // The future is ready at once, and the request is one the engine understands.

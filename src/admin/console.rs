@@ -8,8 +8,8 @@ mod hooks;
 
 use super::Api;
 use super::error::{ApiError, Code};
+use crate::connection::ClientAddress;
 use crate::types::Secret;
-use crate::wire::ClientAddress;
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,

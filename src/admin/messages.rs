@@ -7,7 +7,7 @@ use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, Sto
 use super::extract::{Parameters, Segment};
 use super::keys::{May, Read};
 use super::time::Time;
-use crate::realtime::post::{AskedMessage, Fate};
+use crate::realtime::post::{AskedMessage, MessageStatus};
 use crate::realtime::recent::Recalled;
 use crate::store::{Placed, PlacedState};
 use crate::types::{ItemId, Room, UserId};
@@ -138,7 +138,7 @@ pub(super) async fn get(
     id: Segment,
 ) -> Result<Json<MessageReply>, ApiError> {
     let id = id.parse("id", ItemId::parse)?;
-    let Some(Fate { asked, placed }) = api.realtime.fate(id.as_str()).await? else {
+    let Some(MessageStatus { asked, placed }) = api.realtime.fate(id.as_str()).await? else {
         let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
                        `messages.keep` and until a restart, stored events while the inboxes know their names; a repeat \
                        of a stored emit is known by the `id` its sender gave";

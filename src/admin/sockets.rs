@@ -54,7 +54,7 @@ pub(super) struct SocketView {
 impl SocketView {
     /// What is known of `socket`.
     pub(super) fn of(socket: &Socket) -> Self {
-        let facts = socket.wire.facts();
+        let facts = socket.connection.facts();
         Self {
             id: socket.id.to_string(),
             user: socket.user.as_str().to_owned(),
@@ -62,7 +62,7 @@ impl SocketView {
             namespace: socket.namespace.as_str().to_owned(),
             address: facts.address.to_string(),
             user_agent: facts.user_agent.as_deref().map(str::to_owned),
-            transport: socket.wire.transport().as_str(),
+            transport: socket.connection.transport().as_str(),
             rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
             connected_at: Time(socket.connected_at),
             expires_at: socket.expires_at.map(Time),

@@ -1,8 +1,8 @@
 //! Accepting connections: one loop for both listeners.
 
 use crate::admin::Admin;
+use crate::connection::{Accepted, ClientAddress};
 use crate::tasks::Tasks;
-use crate::wire::{Accepted, ClientAddress};
 use axum::Router;
 use axum::response::Response;
 use futures_util::FutureExt as _;

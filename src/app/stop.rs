@@ -63,17 +63,17 @@ impl Stop {
     /// Closes the transports of all connections, evenly spread over the drain time at the most. Stock clients come
     /// back by themselves, with new credentials.
     async fn close_connections(&self) {
-        let wires = self.parts.connections.snapshot();
-        let count = u32::try_from(wires.len()).unwrap_or(u32::MAX).max(1);
+        let connections = self.parts.connections.snapshot();
+        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX).max(1);
         let step = (self.drain / count).clamp(Duration::from_micros(1), STEP_MAX);
         let mut ticks = tokio::time::interval(step);
-        for wire in wires {
+        for connection in connections {
             ticks.tick().await;
-            wire.close(Reason::ServerShutdown);
+            connection.close(Reason::ServerShutdown);
         }
         // Connections that were being opened meanwhile.
-        for wire in self.parts.connections.snapshot() {
-            wire.close(Reason::ServerShutdown);
+        for connection in self.parts.connections.snapshot() {
+            connection.close(Reason::ServerShutdown);
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::App;
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
+use crate::connection::{Acceptor, AcceptorConfig, Connection, Connections, EngineStream};
 use crate::core::protocol::frame;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Reason, Seq, SocketId, UserId, WallMs};
-use crate::wire::{Connections, Door, DoorConfig, Wire, WireIo};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
@@ -30,10 +30,10 @@ async fn the_sweep_runs_as_long_as_the_program_does() {
 
     // Twice, because a sweep that runs once is none. The engine never says that they are gone.
     for n in [1, 2] {
-        let wire = wire(&config, &clock, &tasks).await;
-        register(&registry, &wire, n).await;
+        let connection = connection(&config, &clock, &tasks).await;
+        register(&registry, &connection, n).await;
         assert_eq!(registry.counts().sockets, 1);
-        wire.close(Reason::TransportError);
+        connection.close(Reason::TransportError);
 
         let swept = async {
             while registry.counts().sockets != 0 {
@@ -63,13 +63,14 @@ fn config(folder: &Path) -> Config {
 }
 
 /// A connection whose engine is this test.
-async fn wire(config: &Config, clock: &Clock, tasks: &Tasks) -> Arc<Wire> {
-    let lent: Arc<Mutex<Vec<WireIo>>> = Arc::default();
+async fn connection(config: &Config, clock: &Clock, tasks: &Tasks) -> Arc<Connection> {
+    let lent: Arc<Mutex<Vec<EngineStream>>> = Arc::default();
     let engine = Arc::clone(&lent);
-    let rules = DoorConfig::new(&config.listen, config.limits, &config.socketio);
-    let door = Door::new(rules, Connections::new(1), tasks.clone(), clock.clone(), move |io| {
-        engine.lock().push(io);
-    });
+    let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
+    let acceptor =
+        Acceptor::new(rules, Connections::new(1), tasks.clone(), clock.clone(), move |io| {
+            engine.lock().push(io);
+        });
     let request = Request::builder().uri("/socket.io/?EIO=4&transport=polling");
     let request: Request<Full<Bytes>> = request.body(Full::default()).unwrap();
     let greeting = async {
@@ -77,12 +78,12 @@ async fn wire(config: &Config, clock: &Clock, tasks: &Tasks) -> Arc<Wire> {
         io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
         io
     };
-    let (response, io) = tokio::join!(door.answer(request), greeting);
+    let (response, io) = tokio::join!(acceptor.answer(request), greeting);
     assert_eq!(response.status(), 200);
-    Arc::clone(io.wire())
+    Arc::clone(io.connection())
 }
 
-async fn register(registry: &Registry, wire: &Arc<Wire>, n: u8) {
+async fn register(registry: &Registry, connection: &Arc<Connection>, n: u8) {
     let socket = Arc::new(Socket::new(SocketParts {
         id: SocketId::from_bytes([n; SocketId::BYTES]),
         namespace: Namespace::root(),
@@ -92,7 +93,7 @@ async fn register(registry: &Registry, wire: &Arc<Wire>, n: u8) {
         data: None,
         device: None,
         granted: Vec::new(),
-        wire: Arc::clone(wire),
+        connection: Arc::clone(connection),
     }));
     let permit = registry.reserve().await.unwrap();
     assert!(registry.connect(&socket, permit).is_some_and(|session| Seq(0) < session.id));

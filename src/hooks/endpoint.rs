@@ -5,7 +5,7 @@ use super::sender::Sender;
 use super::status::{LastError, Report};
 use crate::clock::Clock;
 use crate::config::HooksConfig;
-use crate::core::delivery::clock_step::Steady;
+use crate::core::delivery::clock_step::ClockStepGuard;
 use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
 use crate::core::delivery::dispatch::{Dispatch, Health, Offer, Settings};
 use crate::entropy;
@@ -47,7 +47,7 @@ pub(super) struct Endpoint {
     sender: Arc<Sender>,
     store: Store,
     clock: Clock,
-    steady: Steady,
+    steady: ClockStepGuard,
     dispatch: Dispatch,
     /// Whether requests hold arrays.
     is_batching: bool,
@@ -98,7 +98,7 @@ impl Endpoint {
             sender: Arc::new(parts.sender),
             store,
             clock,
-            steady: Steady::new(config.retry_for),
+            steady: ClockStepGuard::new(config.retry_for),
             dispatch,
             is_batching: 1 < config.batch_max,
             cursor: DeliveryId(0),

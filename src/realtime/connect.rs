@@ -2,6 +2,7 @@
 
 use super::{Realtime, inbox};
 use crate::auth::{Credentials, Refusal};
+use crate::connection::Connection;
 use crate::core::presence::session::Session;
 use crate::core::protocol::packet;
 use crate::core::recovery::{Claim, Member, Newcomer, Offset, Outcome, Pid, Recovery};
@@ -9,7 +10,6 @@ use crate::entropy;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Permit;
 use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, SocketId};
-use crate::wire::Wire;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -79,16 +79,16 @@ impl Realtime {
     /// is answered, the socket is taken in. `auth` is what the client sent along, as JSON.
     pub async fn authenticate(
         &self,
-        wire: &Arc<Wire>,
+        connection: &Arc<Connection>,
         namespace: &Namespace,
         auth: Option<&RawValue>,
     ) -> Result<Arc<Socket>, ConnectError> {
-        match self.admit(wire, auth).await {
+        match self.admit(connection, auth).await {
             Ok(Admitted { identity, device, inbox_after, permit }) => {
-                let socket = Arc::new(self.make_socket(wire, namespace, identity, device));
+                let socket = Arc::new(self.make_socket(connection, namespace, identity, device));
                 let (realtime, joining) = (self.clone(), Arc::clone(&socket));
                 let claim = RecoveryClaim::of(auth);
-                wire.prepare_accept(namespace, move |_| {
+                connection.prepare_accept(namespace, move |_| {
                     let is_recovered = realtime.join(&joining, permit, &claim);
                     if let Some(after) = inbox_after {
                         realtime.replay_inbox(joining, after);
@@ -105,42 +105,46 @@ impl Realtime {
                 let message = error.to_string();
                 let data = json!({"code": error.code(), "message": message});
                 let reply = json!({"message": message, "data": data}).to_string();
-                wire.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
+                connection.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
                 Err(error)
             }
         }
     }
 
     /// Everything that may go wrong before the client is accepted.
-    async fn admit(&self, wire: &Wire, auth: Option<&RawValue>) -> Result<Admitted, ConnectError> {
-        let identity = self.identify(wire, auth).await?;
+    async fn admit(
+        &self,
+        connection: &Connection,
+        auth: Option<&RawValue>,
+    ) -> Result<Admitted, ConnectError> {
+        let identity = self.identify(connection, auth).await?;
         let device = device(auth)?;
         let inbox_after = inbox::claimed(auth)?;
-        let permit = self.reserve(wire).await?;
+        let permit = self.reserve(connection).await?;
         Ok(Admitted { identity, device, inbox_after, permit })
     }
 
     /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
     /// comes back by itself after that, and not after a refusal.
-    pub(crate) async fn reserve(&self, wire: &Wire) -> Result<Permit, ConnectError> {
+    pub(crate) async fn reserve(&self, connection: &Connection) -> Result<Permit, ConnectError> {
         if let Ok(Ok(permit)) = tokio::time::timeout(STORE_WAIT, self.registry.reserve()).await {
             return Ok(permit);
         }
         tracing::warn!("closed a connection: the store takes nothing");
-        wire.close(Reason::ServerShutdown);
+        connection.close(Reason::ServerShutdown);
         Err(ConnectError::Unavailable)
     }
 
     async fn identify(
         &self,
-        wire: &Wire,
+        connection: &Connection,
         auth: Option<&RawValue>,
     ) -> Result<Identity, ConnectError> {
         let (len, max) = (auth.map_or(0, |it| it.get().len()), self.limits.auth_bytes);
         if max < len {
             return Err(ConnectError::AuthTooLarge { len, max });
         }
-        let authorization = wire.facts().authorization.as_ref();
+        let authorization = connection.facts().authorization.as_ref();
         let authorization = authorization.and_then(|it| std::str::from_utf8(it.expose()).ok());
         let credentials = Credentials { auth, authorization };
         let identity = self.authenticator.authenticate(credentials, self.clock.wall()).await?;
@@ -153,7 +157,7 @@ impl Realtime {
 
     fn make_socket(
         &self,
-        wire: &Arc<Wire>,
+        connection: &Arc<Connection>,
         namespace: &Namespace,
         identity: Identity,
         device: Option<DeviceId>,
@@ -168,20 +172,20 @@ impl Realtime {
             expires_at,
             data,
             granted: rooms,
-            wire: Arc::clone(wire),
+            connection: Arc::clone(connection),
         })
     }
 
     /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
     /// already, nothing happens. Returns whether it has recovered an earlier session.
     pub(crate) fn join(&self, socket: &Arc<Socket>, permit: Permit, claim: &RecoveryClaim) -> bool {
-        if socket.wire.is_closed() {
+        if socket.connection.is_closed() {
             return false; // kicked in another namespace, for example: nobody came
         }
         if let Some(recovery) = self.recoveries.of(&socket.namespace) {
             return self.join_recovering(socket, permit, claim, recovery);
         }
-        socket.wire.answer_connect(&connect_reply(socket, None));
+        socket.connection.answer_connect(&connect_reply(socket, None));
         if let Some(session) = self.registry.connect(socket, permit) {
             greet(socket, session, None);
         }
@@ -212,7 +216,7 @@ impl Realtime {
         socket.address(attached.last_missed);
         let reply = connect_reply(socket, Some(&attached.pid));
         let frames = [&[reply][..], &attached.missed].concat();
-        socket.wire.answer_connect(&Bytes::from(frames.concat()));
+        socket.connection.answer_connect(&Bytes::from(frames.concat()));
         if let Some(session) = self.registry.connect(socket, permit) {
             greet(socket, session, Some(&attached.head));
         } else {
@@ -221,9 +225,10 @@ impl Realtime {
         drop(locked);
         count(attached.outcome);
         // Last, so that the user is never without a socket.
-        let replaced = attached.replaced.filter(|old| !Arc::ptr_eq(&old.wire, &socket.wire));
+        let replaced =
+            attached.replaced.filter(|old| !Arc::ptr_eq(&old.connection, &socket.connection));
         if let Some(old) = replaced {
-            old.wire.close(Reason::Replaced);
+            old.connection.close(Reason::Replaced);
         }
         attached.outcome.is_recovered()
     }
@@ -240,7 +245,7 @@ impl Realtime {
         let recovery = self.recoveries.of(&socket.namespace);
         let recovery = socket.pid().zip(recovery).map(|(pid, recovery)| (pid, recovery.lock()));
         let was_here = self.registry.disconnect(socket, reason);
-        socket.wire.forget_acks(&socket.namespace);
+        socket.connection.forget_acks(&socket.namespace);
         if let Some((pid, mut recovery)) = recovery {
             if matches!(reason, Reason::ClientDisconnect | Reason::Kicked) {
                 recovery.end(pid, socket.id);
@@ -356,6 +361,6 @@ fn greet(socket: &Socket, session: Session, head: Option<&Offset>) {
         let offset = head.map(ToString::to_string);
         let (name, offset) = ("\"userline:session\"", offset.as_deref());
         // Queued, because whoever called this is about to write anyway.
-        socket.wire.queue(&packet::event(&socket.namespace, name, &payload, offset), false);
+        socket.connection.queue(&packet::event(&socket.namespace, name, &payload, offset), false);
     }
 }

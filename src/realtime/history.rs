@@ -1,9 +1,9 @@
 //! Why was I thrown out? The last sockets of a user, with how each of them ended.
 
 use super::Realtime;
+use crate::connection::Vitals;
 use crate::registry::Socket;
 use crate::types::{Namespace, Reason, SocketId, UserId, WallMs};
-use crate::wire::Vitals;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -37,14 +37,14 @@ pub struct End {
 
 impl Visit {
     fn of(socket: &Socket, end: Option<End>) -> Self {
-        let facts = socket.wire.facts();
+        let facts = socket.connection.facts();
         Self {
             id: socket.id,
             namespace: socket.namespace.clone(),
             address: facts.address,
             user_agent: facts.user_agent.clone(),
             connected_at: socket.connected_at,
-            vitals: socket.wire.vitals(),
+            vitals: socket.connection.vitals(),
             end,
         }
     }

@@ -132,15 +132,15 @@ impl Realtime {
         let event =
             |offset: Option<&str>| packet::event(&socket.namespace, own.name(), &payload, offset);
         let Some(recovery) = self.recoveries.of(&socket.namespace) else {
-            socket.wire.send(&event(None));
+            socket.connection.send(&event(None));
             return;
         };
         let recovery = recovery.lock();
         // Queued under the lock: after an event with a newer offset it would set the client back, and that event would
         // come twice.
-        socket.wire.queue(&event(Some(&recovery.head().to_string())), false);
+        socket.connection.queue(&event(Some(&recovery.head().to_string())), false);
         drop(recovery);
-        socket.wire.flush_queued();
+        socket.connection.flush_queued();
     }
 }
 

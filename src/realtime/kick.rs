@@ -22,7 +22,7 @@ impl Realtime {
         }
         for socket in &sockets {
             self.leave(socket, Reason::Kicked);
-            socket.wire.finish(Reason::Kicked);
+            socket.connection.finish(Reason::Kicked);
         }
         if grace == Grace::Skip {
             self.registry.end_grace(user, Reason::Kicked);
@@ -40,7 +40,7 @@ impl Realtime {
         kicked.kick(Grace::Keep);
         tell(&kicked, &goodbye(None));
         self.leave(&kicked, Reason::Kicked);
-        kicked.wire.finish(Reason::Kicked);
+        kicked.connection.finish(Reason::Kicked);
         tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
         Some(kicked)
     }
@@ -56,5 +56,5 @@ fn tell(socket: &Socket, goodbye: &Payload) {
     let event = packet::event(&socket.namespace, "\"userline:kicked\"", goodbye, None);
     let disconnect = packet::disconnect(&socket.namespace);
     // One unit, so that nothing comes between the reason and the end.
-    socket.wire.send(&Bytes::from([event, disconnect].concat()));
+    socket.connection.send(&Bytes::from([event, disconnect].concat()));
 }

@@ -95,7 +95,7 @@ pub struct AskedMessage {
 
 /// What is known of a message.
 #[derive(Debug, Clone)]
-pub struct Fate {
+pub struct MessageStatus {
     /// Its acks, if it asked for them not too long ago.
     pub asked: Option<AskedMessage>,
     /// Where it is or was in inboxes.
@@ -141,18 +141,18 @@ impl Realtime {
     }
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
-    pub async fn fate(&self, id: &str) -> Result<Option<Fate>, InboxError> {
+    pub async fn fate(&self, id: &str) -> Result<Option<MessageStatus>, InboxError> {
         let placed = in_time(self.inbox.inboxes.fate(id, self.inbox_time())).await?;
         // The sender's own name stands for one emit only if no other used it.
         let mut messages = placed.iter().map(|it| it.message.as_str());
         let own = messages.next().filter(|first| messages.all(|it| it == *first));
-        let asked = self.fate_of_acks(id).or_else(|| self.fate_of_acks(own?));
+        let asked = self.ack_status(id).or_else(|| self.ack_status(own?));
         let is_known = asked.is_some() || !placed.is_empty();
-        Ok(is_known.then_some(Fate { asked, placed }))
+        Ok(is_known.then_some(MessageStatus { asked, placed }))
     }
 
     /// What is remembered of an emit that asked for acks.
-    pub fn fate_of_acks(&self, id: &str) -> Option<AskedMessage> {
+    pub fn ack_status(&self, id: &str) -> Option<AskedMessage> {
         self.messages.known.lock().get(id, self.clock.now()).cloned()
     }
 

@@ -1,10 +1,10 @@
 //! Who is here: answered from memory, without side effects.
 
 use super::Realtime;
+use crate::connection::Transports;
 use crate::core::presence::session::Status;
 use crate::registry::{Counts, Page, RoomEntry, Socket, StateFilter, UserEntry, UserSockets};
 use crate::types::{Namespace, Room, SocketId, UserId};
-use crate::wire::Transports;
 use std::sync::Arc;
 
 /// How many are here, with connections.

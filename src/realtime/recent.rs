@@ -66,7 +66,7 @@ impl Realtime {
     }
 
     fn acked(&self, id: &str) -> Option<usize> {
-        Some(self.fate_of_acks(id)?.outcome?.acks.len())
+        Some(self.ack_status(id)?.outcome?.acks.len())
     }
 
     /// Remembers an emit: on the way of every one of them, so it shares what it can.

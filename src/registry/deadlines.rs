@@ -1,7 +1,7 @@
 //! Whose grace may have run out: reminders, of which the presence machine alone decides what they mean.
 
 use crate::clock::Clock;
-use crate::core::presence::standstill::{BEAT, Pulse};
+use crate::core::presence::standstill::{BEAT, StandstillGuard};
 use crate::types::{Timestamp, UserId};
 use parking_lot::Mutex;
 use std::cmp::Reverse;
@@ -27,7 +27,7 @@ impl Deadlines {
     }
 
     /// Waits for the next reminder; after a standstill of the process, a while longer. For one caller at a time.
-    pub(super) async fn next(&self, clock: &Clock, pulse: &mut Pulse) -> UserId {
+    pub(super) async fn next(&self, clock: &Clock, pulse: &mut StandstillGuard) -> UserId {
         loop {
             let first = self.heap.lock().peek().map(|Reverse((at, _))| *at);
             let Some(first) = first else {

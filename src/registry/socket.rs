@@ -1,10 +1,10 @@
 //! One client in one namespace, authenticated.
 
+use crate::connection::Connection;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::recovery::{Live, Pid};
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
-use crate::wire::Wire;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -43,7 +43,7 @@ pub struct Socket {
     /// Rooms that authentication granted.
     pub granted: Box<[Room]>,
     /// Its connection, which sockets of other namespaces share.
-    pub wire: Arc<Wire>,
+    pub connection: Arc<Connection>,
     lifecycle: Mutex<Lifecycle>,
     /// Whether it is in its rooms; changed by [`super::rooms`] only.
     is_joined: AtomicBool,
@@ -77,8 +77,8 @@ pub struct SocketParts {
     pub data: Option<Box<RawValue>>,
     /// See [`Socket::granted`].
     pub granted: Vec<Room>,
-    /// See [`Socket::wire`].
-    pub wire: Arc<Wire>,
+    /// See [`Socket::connection`].
+    pub connection: Arc<Connection>,
 }
 
 impl Live for Arc<Socket> {
@@ -99,7 +99,7 @@ impl Socket {
             expires_at,
             data,
             granted,
-            wire,
+            connection,
         } = parts;
         Self {
             id,
@@ -110,7 +110,7 @@ impl Socket {
             expires_at,
             data,
             granted: granted.into_boxed_slice(),
-            wire,
+            connection,
             lifecycle: Mutex::default(),
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),

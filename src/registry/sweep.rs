@@ -29,7 +29,7 @@ impl Registry {
     fn gone_sockets(&self) -> Vec<Arc<Socket>> {
         let mut gone = Vec::new();
         for entry in &self.inner.users {
-            gone.extend(entry.sockets().filter(|it| it.wire.is_gone()).cloned());
+            gone.extend(entry.sockets().filter(|it| it.connection.is_gone()).cloned());
         }
         gone
     }

@@ -154,7 +154,7 @@ impl Answers {
     /// Acks, if the client asked for it.
     pub(super) fn ack(&self, id: Option<i64>, args: &[&RawValue]) {
         if let Some(id) = id {
-            self.socket.wire.send(&packet::ack(&self.socket.namespace, id, args));
+            self.socket.connection.send(&packet::ack(&self.socket.namespace, id, args));
         }
     }
 }

@@ -3,14 +3,14 @@
 //! The engine runs the connect handler in a task of its own, so a connection may be gone before it runs, and a
 //! disconnect handler registered there would then never run. So nothing happens there: the disconnect handler is
 //! registered in the middleware, and the socket is taken in when the engine's reply to its CONNECT comes by
-//! ([`Wire::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
+//! ([`Connection::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
 //! nothing that can fail and does nothing that can panic: the engine would keep the socket for ever.
 
 use super::events::{self, Answers};
+use crate::connection::Connection;
 use crate::realtime::Realtime;
 use crate::realtime::connect::ConnectError;
 use crate::types::{Namespace, Reason};
-use crate::wire::Wire;
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Adapter;
@@ -25,7 +25,7 @@ use thiserror::Error;
 enum Refused {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("this connection did not come through the door")]
+    #[error("this connection did not come through the acceptor")]
     NoWire,
 }
 
@@ -46,9 +46,9 @@ async fn authenticate(
     engine_socket: SocketRef,
     TryData(auth): TryData<Box<RawValue>>,
 ) -> Result<(), Refused> {
-    let wire = engine_socket.req_parts().extensions.get::<Arc<Wire>>();
-    let wire = Arc::clone(wire.ok_or(Refused::NoWire)?);
-    let socket = realtime.authenticate(&wire, namespace, auth.ok().as_deref()).await?;
+    let connection = engine_socket.req_parts().extensions.get::<Arc<Connection>>();
+    let connection = Arc::clone(connection.ok_or(Refused::NoWire)?);
+    let socket = realtime.authenticate(&connection, namespace, auth.ok().as_deref()).await?;
     let answers = Arc::new(Answers::new(Arc::clone(realtime), socket));
     events::register(&engine_socket, &answers);
     engine_socket.on_disconnect(Leave { answers });
@@ -73,17 +73,17 @@ impl<A: Adapter> DisconnectHandler<A, AtOnce> for Leave {
         remove: fn(Arc<EngineSocket<A>>),
     ) {
         let socket = self.answers.socket();
-        self.answers.realtime().leave(socket, translate(reason, &socket.wire));
+        self.answers.realtime().leave(socket, translate(reason, &socket.connection));
         remove(engine_socket);
     }
 }
 
 /// What the engine knows, unless the connection knows better.
-fn translate(reason: DisconnectReason, wire: &Wire) -> Reason {
+fn translate(reason: DisconnectReason, connection: &Connection) -> Reason {
     if reason == DisconnectReason::ClientNSDisconnect {
         return Reason::ClientDisconnect;
     }
-    wire.end_reason().unwrap_or(match reason {
+    connection.end_reason().unwrap_or(match reason {
         DisconnectReason::TransportClose => Reason::TransportClose,
         DisconnectReason::TransportError
         | DisconnectReason::MultipleHttpPollingError

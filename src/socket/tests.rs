@@ -8,13 +8,13 @@ use crate::config::{
     AuthConfig, AuthMode, Coalesce, HistoryConfig, HooksConfig, InboxConfig, LimitsConfig,
     MessagesConfig, Origins, PresenceConfig, RecoveryConfig, SocketIoConfig, StoreConfig,
 };
+use crate::connection::{Accepted, AcceptorConfig, ClientAddress, Connections};
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
 use crate::registry::{Counts, Registry};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
-use crate::wire::{Accepted, ClientAddress, Connections, DoorConfig};
 use axum::Router;
 use axum::body::Body;
 use futures_util::future::join_all;
@@ -88,7 +88,7 @@ impl Server {
             realtime: Realtime::new(entries, known, recoveries, authenticator, bounds),
             connections: connections.clone(),
             tasks: tasks.clone(),
-            door: DoorConfig {
+            acceptor: AcceptorConfig {
                 origins: Origins::Any,
                 trusted_proxies: Vec::new(),
                 limits: limits(),

@@ -2,7 +2,7 @@
 
 use super::fresh::Fresh;
 use super::inbox::Expired;
-use crate::core::delivery::clock_step::Steady;
+use crate::core::delivery::clock_step::ClockStepGuard;
 use crate::core::delivery::decision::DeliveryId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// Inboxes that changed because items expired.
     pub(super) expired: Expired,
     /// By which time items are old.
-    pub(super) inbox_time: Mutex<Steady>,
+    pub(super) inbox_time: Mutex<ClockStepGuard>,
     /// Whether the file is closed.
     pub(super) closed: watch::Sender<bool>,
     /// Transactions that were committed.
@@ -81,7 +81,7 @@ impl Shared {
             alive_at: AtomicU64::new(0),
             rewinds: Mutex::default(),
             expired: Expired::default(),
-            inbox_time: Mutex::new(Steady::new(inbox_keep)),
+            inbox_time: Mutex::new(ClockStepGuard::new(inbox_keep)),
             closed: watch::Sender::new(false),
             #[cfg(test)]
             commits: AtomicU64::new(0),

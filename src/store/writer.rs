@@ -10,7 +10,7 @@ use super::schema::set_meta;
 use super::settle::{self, Next, Settlement};
 use super::shared::{EndpointId, Shared};
 use super::{ReplayError, file};
-use crate::core::delivery::clock_step::Steady;
+use crate::core::delivery::clock_step::ClockStepGuard;
 use crate::core::delivery::decision::DeliveryId;
 use crate::types::{Change, Timestamp, Undelivered, WallMs};
 use rusqlite::{Connection, Transaction};
@@ -272,7 +272,7 @@ impl Writer {
 /// What is done about old things between commits, a slice at a time.
 #[derive(Debug)]
 pub(super) struct Tidying {
-    steady: Steady,
+    steady: ClockStepGuard,
     prune: Prune,
     orphans: Orphans,
     expiry: Expiry,
@@ -281,7 +281,7 @@ pub(super) struct Tidying {
 impl Tidying {
     pub(super) fn new(keep_events: Duration, retry_for: Duration, shared: &Shared) -> Self {
         Self {
-            steady: Steady::new(keep_events.max(retry_for)),
+            steady: ClockStepGuard::new(keep_events.max(retry_for)),
             prune: Prune::new(keep_events),
             orphans: Orphans::new(retry_for, shared.orphans.clone()),
             expiry: Expiry::default(),

@@ -249,7 +249,7 @@ async fn a_parameter_that_a_route_does_not_know_is_refused_and_nothing_is_done()
         assert_eq!((code.as_str(), field.as_deref()), ("invalid_argument", Some("now")), "{path}");
         assert!(message.contains("unknown parameter"), "{path}: {message}");
     }
-    assert!(!client.socket.wire.is_closed(), "ann was not thrown out");
+    assert!(!client.socket.connection.is_closed(), "ann was not thrown out");
     // Probes and scrapers add what they like.
     for path in ["/healthz?t=1", "/readyz?t=1", "/metrics?t=1"] {
         assert_eq!(api.get(path).await.status, StatusCode::OK, "{path}");

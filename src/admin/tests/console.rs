@@ -3,9 +3,9 @@
 use super::fixture::{ALL, Fixture, request};
 use crate::admin::DevConsole;
 use crate::clock::Clock;
+use crate::connection::ClientAddress;
 use crate::core::backend::signature;
 use crate::types::{Secret, Seq};
-use crate::wire::ClientAddress;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use futures_util::StreamExt as _;

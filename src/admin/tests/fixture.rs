@@ -8,6 +8,7 @@ use crate::config::{
     HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, MessagesConfig, Origins,
     PresenceConfig, RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
 };
+use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connections, EngineStream};
 use crate::core::protocol::frame;
 use crate::entropy;
 use crate::hooks::Dispatcher;
@@ -19,7 +20,6 @@ use crate::registry::{Registry, Socket, SocketParts};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{DeviceId, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
-use crate::wire::{ClientAddress, Connections, Door, DoorConfig, WireIo};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
@@ -57,8 +57,8 @@ pub(super) struct Fixture {
     pub(super) tasks: Tasks,
     /// The tasks that send hooks.
     pub(super) senders: Tasks,
-    door: Door,
-    engine: Arc<Mutex<Vec<WireIo>>>,
+    acceptor: Acceptor,
+    engine: Arc<Mutex<Vec<EngineStream>>>,
     _folder: TempDir,
 }
 
@@ -119,15 +119,15 @@ impl Fixture {
         let connections = Connections::new(1000);
         let limits = limits();
         let engine = Arc::new(Mutex::new(Vec::new()));
-        let config = DoorConfig {
+        let config = AcceptorConfig {
             origins: Origins::Any,
             trusted_proxies: Vec::new(),
             limits,
             socketio: socketio(),
         };
         let lent = Arc::clone(&engine);
-        let door =
-            Door::new(config, connections.clone(), tasks.clone(), clock.clone(), move |io| {
+        let acceptor =
+            Acceptor::new(config, connections.clone(), tasks.clone(), clock.clone(), move |io| {
                 lent.lock().push(io);
             });
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ impl Fixture {
             registry,
             tasks,
             senders,
-            door,
+            acceptor,
             engine,
             _folder: folder,
         }
@@ -210,7 +210,7 @@ impl Fixture {
         namespace: &str,
         rooms: &[&str],
     ) -> Client {
-        let opened = self.door.answer(handshake(None));
+        let opened = self.acceptor.answer(handshake(None));
         let engine = async {
             let mut io = self.engine.lock().pop().expect("the connection was lent");
             // The engine's own open packet, which the connection replaces by its own.
@@ -229,10 +229,10 @@ impl Fixture {
             expires_at: None,
             data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
             granted: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
-            wire: Arc::clone(io.wire()),
+            connection: Arc::clone(io.connection()),
         }));
         self.engine.lock().insert(0, io);
-        let permit = self.realtime.reserve(&socket.wire).await.unwrap();
+        let permit = self.realtime.reserve(&socket.connection).await.unwrap();
         self.realtime.join(&socket, permit, &RecoveryClaim::default());
         let client = Client { socket, sid: open["sid"].as_str().unwrap().to_owned() };
         let greeting = self.hear(&client).await;
@@ -254,7 +254,7 @@ impl Fixture {
 
     /// What waits for a client, at least one packet; several are separated by U+001E.
     pub(super) async fn hear(&self, client: &Client) -> String {
-        let answer = self.door.answer(handshake(Some(&client.sid)));
+        let answer = self.acceptor.answer(handshake(Some(&client.sid)));
         String::from_utf8(bytes_of(answer.await).await).unwrap()
     }
 }
@@ -267,7 +267,7 @@ impl Fixture {
         *post.method_mut() = Method::POST;
         *post.body_mut() = Full::from(packets.to_owned());
         let mut read = [0; 4096];
-        let (answer, ()) = tokio::join!(self.door.answer(post), async {
+        let (answer, ()) = tokio::join!(self.acceptor.answer(post), async {
             assert_ne!(io.read(&mut read).await.unwrap(), 0);
         });
         assert_eq!(bytes_of(answer).await, b"ok");
@@ -277,12 +277,12 @@ impl Fixture {
     /// A client goes away.
     pub(super) fn leave(&self, client: &Client) {
         drop(self.take_engine(client));
-        client.socket.wire.close(Reason::TransportClose);
+        client.socket.connection.close(Reason::TransportClose);
     }
 
-    fn take_engine(&self, client: &Client) -> WireIo {
+    fn take_engine(&self, client: &Client) -> EngineStream {
         let mut engine = self.engine.lock();
-        let of_client = |io: &WireIo| Arc::ptr_eq(io.wire(), &client.socket.wire);
+        let of_client = |io: &EngineStream| Arc::ptr_eq(io.connection(), &client.socket.connection);
         let index = engine.iter().position(of_client).expect("the client is here");
         engine.remove(index)
     }

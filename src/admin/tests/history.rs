@@ -16,7 +16,7 @@ async fn a_socket_that_is_gone_is_shown_with_how_it_ended() {
     let api = Fixture::new();
     let ann = api.connect("ann@example.com", "/chat", &[]).await;
     let here = api.get("/v1/users/ann%40example.com/history").await;
-    ann.socket.wire.close(Reason::SlowConsumer);
+    ann.socket.connection.close(Reason::SlowConsumer);
     api.realtime.leave(&ann.socket, Reason::SlowConsumer);
 
     let gone = api.get("/v1/users/ann%40example.com/history").await;
@@ -119,7 +119,7 @@ async fn a_socket_that_only_the_sweep_found_is_gone_counted_and_remembered() {
     let ann = api.connect("ann", "/", &[]).await;
     let _bob = api.connect("bob", "/", &[]).await;
     // The engine never says that it is gone.
-    ann.socket.wire.close(Reason::TransportError);
+    ann.socket.connection.close(Reason::TransportError);
     let mut sweeping = Box::pin(api.realtime.clone().run_sweep());
 
     // The fixture sweeps every 10 s.

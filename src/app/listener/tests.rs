@@ -3,9 +3,9 @@
 use super::Listener;
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
+use crate::connection::{Acceptor, AcceptorConfig, Connections, EngineStream};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
-use crate::wire::{Connections, Door, DoorConfig, WireIo};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
@@ -25,7 +25,7 @@ const OPEN: &[u8] = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: 
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    lent: Arc<Mutex<Vec<WireIo>>>,
+    lent: Arc<Mutex<Vec<EngineStream>>>,
     connections: Connections,
     tasks: Tasks,
 }
@@ -37,10 +37,11 @@ impl Server {
         let lent = Arc::new(Mutex::new(Vec::new()));
         let engine = Arc::clone(&lent);
         let clock = Clock::start(Seq(0));
-        let door = Door::new(door(), connections.clone(), tasks.clone(), clock, move |io| {
-            engine.lock().push(io);
-        });
-        let answer = any(async move |request: Request| door.answer(request).await);
+        let acceptor =
+            Acceptor::new(acceptor(), connections.clone(), tasks.clone(), clock, move |io| {
+                engine.lock().push(io);
+            });
+        let answer = any(async move |request: Request| acceptor.answer(request).await);
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let answers = Router::new().route("/socket.io/", answer);
@@ -229,7 +230,7 @@ async fn a_stop_ends_the_listener_and_idle_connections() {
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
-fn door() -> DoorConfig {
+fn acceptor() -> AcceptorConfig {
     let limits = LimitsConfig {
         payload_bytes: 100_000,
         buffer_bytes: 200_000,
@@ -250,5 +251,5 @@ fn door() -> DoorConfig {
         namespaces: vec![Namespace::root()],
         client_dir: None,
     };
-    DoorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
+    AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
 }

@@ -13,7 +13,7 @@ const STEP: Duration = Duration::from_mins(1);
 /// once: for as long as they are kept, it stays behind by the step. After that everything from before the step is too
 /// old by any clock.
 #[derive(Debug)]
-pub struct Steady {
+pub struct ClockStepGuard {
     keep: Duration,
     last: Option<(WallMs, Timestamp)>,
     /// How far the wall clock is ahead of what is believed, and until when.
@@ -30,7 +30,7 @@ pub struct Believed {
     pub step: Option<Duration>,
 }
 
-impl Steady {
+impl ClockStepGuard {
     /// For things that are kept for so long. The first time that is told is believed: a wall clock that was set while
     /// nothing ran cannot be told from a long pause.
     pub fn new(keep: Duration) -> Self {

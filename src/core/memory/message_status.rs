@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FateLimits {
+pub struct MessageStatusLimits {
     /// How long a message is remembered, from its beginning.
     pub keep: Duration,
     /// Messages that are remembered; beyond, the oldest is forgotten. Zero remembers none.
@@ -18,8 +18,8 @@ pub struct FateLimits {
 
 /// The messages that are remembered. `V` is what the shell wants to remember of one.
 #[derive(Debug)]
-pub struct Fates<V> {
-    limits: FateLimits,
+pub struct MessageStatuses<V> {
+    limits: MessageStatusLimits,
     entries: BTreeMap<Arc<str>, Entry<V>>,
     /// The same in the order in which they came.
     order: VecDeque<(Timestamp, Arc<str>)>,
@@ -32,9 +32,9 @@ struct Entry<V> {
     bytes: usize,
 }
 
-impl<V> Fates<V> {
+impl<V> MessageStatuses<V> {
     /// Nothing is remembered.
-    pub fn new(limits: FateLimits) -> Self {
+    pub fn new(limits: MessageStatusLimits) -> Self {
         Self { limits, entries: BTreeMap::new(), order: VecDeque::new(), bytes: 0 }
     }
 

@@ -19,13 +19,13 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// The beats of one loop.
 #[derive(Debug, Clone, Copy)]
-pub struct Pulse {
+pub struct StandstillGuard {
     last: Timestamp,
     held_until: Timestamp,
     hold_max: Duration,
 }
 
-impl Pulse {
+impl StandstillGuard {
     /// Beats from `now` on; holds for `hold_max` at the most.
     pub fn new(now: Timestamp, hold_max: Duration) -> Self {
         Self { last: now, held_until: now, hold_max }
@@ -49,7 +49,7 @@ impl Pulse {
 
 #[cfg(test)]
 mod tests {
-    use super::{BEAT, Pulse};
+    use super::{BEAT, StandstillGuard};
     use crate::types::Timestamp;
     use std::time::Duration;
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn nothing_is_held_while_it_beats() {
-        let mut it = Pulse::new(Timestamp(0), GRACE);
+        let mut it = StandstillGuard::new(Timestamp(0), GRACE);
         let mut now = Timestamp(0);
         for _ in 0..100 {
             now = now + BEAT;
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn after_a_standstill_all_is_held_for_as_long_as_it_lasted_up_to_the_grace() {
-        let mut it = Pulse::new(Timestamp(0), GRACE);
+        let mut it = StandstillGuard::new(Timestamp(0), GRACE);
 
         assert_eq!(it.beat(Timestamp(3_000)), Timestamp(6_000));
         assert_eq!(it.beat(Timestamp(3_250)), Timestamp(6_000));
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_rest_is_no_standstill() {
-        let mut it = Pulse::new(Timestamp(0), GRACE);
+        let mut it = StandstillGuard::new(Timestamp(0), GRACE);
 
         it.rested(Timestamp(60_000));
 

@@ -30,7 +30,7 @@ pub enum BinaryError {
     #[error("`$binary` must be the only key of its object, with base64 (RFC 4648 §4) as its value")]
     Mark,
     /// A client would take it for a buffer.
-    #[error("`_placeholder` is what marks a buffer on the wire: it cannot be sent")]
+    #[error("`_placeholder` is what marks a buffer on the connection: it cannot be sent")]
     Placeholder,
     /// More buffers than one event may have.
     #[error("an event has at most {BUFFERS_MAX} buffers")]

@@ -19,7 +19,7 @@ const NO_CODE: u16 = 1005;
 
 /// Follows the frames of one client.
 #[derive(Debug, Default)]
-pub struct Goodbyes {
+pub struct CloseFrames {
     /// The head of a frame, as far as it has come; of a close frame also the code. At most 16 bytes.
     head: SmallVec<[u8; 16]>,
     /// Bytes of the payload that are still to come.
@@ -34,7 +34,7 @@ struct Head {
     goodbye: Option<u16>,
 }
 
-impl Goodbyes {
+impl CloseFrames {
     /// Whether it is between two frames, where it knows as much as a new one.
     pub fn is_idle(&self) -> bool {
         self.head.is_empty() && self.rest == 0

@@ -9,7 +9,7 @@
 //!   engine ──engine──(whole frames, handshakes mended)────────────────────────────┘
 //! ```
 //!
-//! * Whoever hands a packet to the engine says so first ([`Lane::issue`]); an event admitted after that is held
+//! * Whoever hands a packet to the engine says so first ([`OutboundQueue::issue`]); an event admitted after that is held
 //!   until as many packets have passed.
 //! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`Step::Connect`]). A socket that
 //!   is only then made known to others can get no event before its reply.
@@ -31,7 +31,7 @@ use thiserror::Error;
 /// each piece of memory that has to be fetched counts.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Lane {
+pub struct OutboundQueue {
     /// Bytes in `held` and `pending`.
     queued: usize,
     queued_max: usize,
@@ -58,7 +58,7 @@ pub struct Lane {
 /// What becomes of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is the transport's turn: write it, or [`Lane::push`] what cannot be written now.
+    /// It is the transport's turn: write it, or [`OutboundQueue::push`] what cannot be written now.
     Go,
     /// It is kept and will follow by itself.
     Held,
@@ -72,7 +72,7 @@ pub enum Step {
     /// To their end.
     Done,
     /// To the engine's reply to the CONNECT of this namespace, which the client must not see: it tells the engine's
-    /// session id. Answer in its place ([`Lane::push`]), then go on with [`Lane::resume`].
+    /// session id. Answer in its place ([`OutboundQueue::push`]), then go on with [`OutboundQueue::resume`].
     Connect(String),
 }
 
@@ -81,7 +81,7 @@ pub enum Step {
 #[error("more bytes are waiting for the client than the limit allows")]
 pub struct Full;
 
-impl Lane {
+impl OutboundQueue {
     /// A connection on which at most `queued_max` bytes may wait, and whose client is greeted with `open`.
     pub fn new(open: Bytes, queued_max: usize) -> Self {
         Self {

@@ -165,7 +165,7 @@ impl Found<'_> {
 impl Asking {
     fn ask(&mut self, run: &mut Run<'_>, socket: &Arc<Socket>, id: u64, event: &Bytes) {
         let user = socket.user.clone();
-        let Ok(awaited) = socket.wire.await_ack(&socket.namespace, id) else {
+        let Ok(awaited) = socket.connection.await_ack(&socket.namespace, id) else {
             run.refuse();
             return self.acks.refuse(socket.id, user, Why::TooMany);
         };

@@ -1,10 +1,10 @@
 //! One emit under way: who is left out, who has had it, how many it reached.
 
 use super::{Emit, UserEmitted};
+use crate::connection::{Batch, Sent};
 use crate::core::presence::session::Status;
 use crate::registry::Socket;
 use crate::types::{DeviceId, Except, Room, SocketId, UserId};
-use crate::wire::{Batch, Sent};
 use bytes::Bytes;
 use metrics::Counter;
 use std::collections::HashSet;
@@ -92,14 +92,14 @@ impl<'a> Run<'a> {
         handing: Handing<'_, '_>,
     ) -> bool {
         let sent = match handing {
-            Handing::Write if self.is_volatile => socket.wire.send_volatile(event),
-            Handing::Write => socket.wire.send(event),
-            Handing::Queue(batch) => batch.send(&socket.wire, event, self.is_volatile),
+            Handing::Write if self.is_volatile => socket.connection.send_volatile(event),
+            Handing::Write => socket.connection.send(event),
+            Handing::Queue(batch) => batch.send(&socket.connection, event, self.is_volatile),
             Handing::Logged(batch, number) => {
                 if !self.is_volatile {
                     socket.address(number);
                 }
-                batch.send(&socket.wire, event, self.is_volatile)
+                batch.send(&socket.connection, event, self.is_volatile)
             }
         };
         match sent {

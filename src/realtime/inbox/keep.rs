@@ -149,7 +149,7 @@ impl Realtime {
     /// Whether a user has a socket in the namespace that can be written to.
     pub(in crate::realtime) fn is_here(&self, user: &UserId, namespace: &Namespace) -> bool {
         let (_, sockets) = self.registry.user(user);
-        sockets.iter().any(|it| it.namespace == *namespace && !it.wire.is_closed())
+        sockets.iter().any(|it| it.namespace == *namespace && !it.connection.is_closed())
     }
 }
 

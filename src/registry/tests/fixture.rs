@@ -4,13 +4,13 @@ use crate::clock::Clock;
 use crate::config::{
     Coalesce, HooksConfig, LimitsConfig, Origins, PresenceConfig, SocketIoConfig, StoreConfig,
 };
+use crate::connection::{Acceptor, AcceptorConfig, Connection, Connections, EngineStream};
 use crate::core::presence::session::Session;
 use crate::core::protocol::frame;
 use crate::registry::{Registry, Socket, SocketParts};
 use crate::store::{Event, Permit, Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Room, SocketId, UserId, WallMs};
-use crate::wire::{Connections, Door, DoorConfig, Wire, WireIo};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::Request;
@@ -38,12 +38,12 @@ pub(super) struct Fixture {
     /// What the life before left behind.
     pub(super) recovered: Recovered,
     /// The connection of every socket that needs none of its own.
-    pub(super) wire: Arc<Wire>,
+    pub(super) connection: Arc<Connection>,
     tasks: Tasks,
     next: AtomicU32,
     /// Holds the connections' other ends.
-    engine: Arc<Mutex<Vec<WireIo>>>,
-    door: Door,
+    engine: Arc<Mutex<Vec<EngineStream>>>,
+    acceptor: Acceptor,
 }
 
 impl Fixture {
@@ -58,28 +58,28 @@ impl Fixture {
         let engine = Arc::new(Mutex::new(Vec::new()));
         let lent = Arc::clone(&engine);
         let connections = Connections::new(1000);
-        let door = Door::new(door(), connections, tasks.clone(), clock, move |io| {
+        let acceptor = Acceptor::new(acceptor(), connections, tasks.clone(), clock, move |io| {
             lent.lock().push(io);
         });
-        let wire = open(&door, &engine).await;
+        let connection = open(&acceptor, &engine).await;
         tasks.spawn("test.deadlines", registry.clone().run_deadlines());
         let next = AtomicU32::new(0);
-        Self { registry, store, recovered, wire, tasks, next, engine, door }
+        Self { registry, store, recovered, connection, tasks, next, engine, acceptor }
     }
 
     /// A connection of its own.
-    pub(super) async fn wire(&self) -> Arc<Wire> {
-        open(&self.door, &self.engine).await
+    pub(super) async fn connection(&self) -> Arc<Connection> {
+        open(&self.acceptor, &self.engine).await
     }
 
     /// A socket that is not registered yet.
     pub(super) fn socket(&self, user: &str, rooms: &[&str]) -> Arc<Socket> {
-        self.socket_on(&self.wire, user, "/", rooms)
+        self.socket_on(&self.connection, user, "/", rooms)
     }
 
     pub(super) fn socket_on(
         &self,
-        wire: &Arc<Wire>,
+        connection: &Arc<Connection>,
         user: &str,
         namespace: &str,
         rooms: &[&str],
@@ -95,7 +95,7 @@ impl Fixture {
             expires_at: None,
             data: None,
             granted: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
-            wire: Arc::clone(wire),
+            connection: Arc::clone(connection),
         }))
     }
 
@@ -160,7 +160,7 @@ pub(super) fn user_id(user: &str) -> UserId {
     UserId::parse(user).unwrap()
 }
 
-async fn open(door: &Door, engine: &Mutex<Vec<WireIo>>) -> Arc<Wire> {
+async fn open(acceptor: &Acceptor, engine: &Mutex<Vec<EngineStream>>) -> Arc<Connection> {
     let request = Request::builder().uri("/socket.io/?EIO=4&transport=polling");
     let request: Request<Full<Bytes>> = request.body(Full::default()).unwrap();
     let greeting = async {
@@ -168,11 +168,11 @@ async fn open(door: &Door, engine: &Mutex<Vec<WireIo>>) -> Arc<Wire> {
         io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
         io
     };
-    let (response, io) = tokio::join!(door.answer(request), greeting);
+    let (response, io) = tokio::join!(acceptor.answer(request), greeting);
     assert_eq!(response.status(), 200);
-    let wire = Arc::clone(io.wire());
+    let connection = Arc::clone(io.connection());
     engine.lock().insert(0, io);
-    wire
+    connection
 }
 
 pub(super) fn presence() -> PresenceConfig {
@@ -200,7 +200,7 @@ fn store(folder: &Path) -> (Store, Recovered) {
     Store::open(&config, &hooks).unwrap()
 }
 
-fn door() -> DoorConfig {
+fn acceptor() -> AcceptorConfig {
     let limits = LimitsConfig {
         payload_bytes: 100_000,
         buffer_bytes: 200_000,
@@ -222,7 +222,7 @@ fn door() -> DoorConfig {
         namespaces: vec![Namespace::root()],
         client_dir: None,
     };
-    DoorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
+    AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
 }
 
 /// Waits until something is true, by the clock on the wall.

@@ -31,7 +31,7 @@ async fn a_session_of_many_sockets_is_recorded_once_at_each_end() {
     let it = Fixture::new(&folder).await;
     let first = it.connect("ann");
     let second = it.connect("ann");
-    let third = it.socket_on(&it.wire, "ann", "/chat", &[]);
+    let third = it.socket_on(&it.connection, "ann", "/chat", &[]);
     it.register(&third).unwrap();
 
     for (socket, reason) in [

@@ -74,7 +74,7 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
                     (0..count).map(|_| names[dice.below(names.len())]).collect();
                 let user = ["ann", "bob", "eve"][dice.below(3)];
                 let namespace = ["/", "/chat"][dice.below(2)];
-                let socket = it.socket_on(&it.wire, user, namespace, &granted);
+                let socket = it.socket_on(&it.connection, user, namespace, &granted);
                 it.register(&socket).unwrap();
                 here.push(socket);
             } else {
@@ -106,7 +106,7 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
 async fn a_socket_is_found_by_its_id_as_long_as_it_is_here() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
-    let socket = it.socket_on(&it.wire, "ann", "/chat", &[]);
+    let socket = it.socket_on(&it.connection, "ann", "/chat", &[]);
     it.register(&socket).unwrap();
     let namespaces = [Namespace::root(), Namespace::parse("/chat").unwrap()];
 
@@ -123,9 +123,9 @@ async fn a_socket_is_found_by_its_id_as_long_as_it_is_here() {
 async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
-    let [one, two, three] = [(); 3].map(|()| it.socket_on(&it.wire, "ann", "/", &[]));
+    let [one, two, three] = [(); 3].map(|()| it.socket_on(&it.connection, "ann", "/", &[]));
     let named = one.id.to_string();
-    let stranger = it.socket_on(&it.wire, "eve", "/", &[&named]);
+    let stranger = it.socket_on(&it.connection, "eve", "/", &[&named]);
     two.set_earlier_ids(vec![one.id]);
     three.set_earlier_ids(vec![two.id, one.id]);
     let find = |id| it.registry.socket_in(&Namespace::root(), id).map(|it| it.id);

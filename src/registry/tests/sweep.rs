@@ -10,13 +10,13 @@ async fn a_socket_whose_connection_is_gone_has_to_go_after_two_sweeps_in_a_row()
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
     let _well = it.connect("bob");
-    let wire = it.wire().await;
-    let socket = it.socket_on(&wire, "ann", "/", &[]);
+    let connection = it.connection().await;
+    let socket = it.socket_on(&connection, "ann", "/", &[]);
     it.register(&socket).unwrap();
     let mut suspects = Suspects::default();
     assert!(it.registry.sweep(&mut suspects).is_empty());
 
-    wire.close(Reason::TransportError);
+    connection.close(Reason::TransportError);
     assert!(it.registry.sweep(&mut suspects).is_empty(), "perhaps its disconnect is on its way");
     let found = it.registry.sweep(&mut suspects);
 
@@ -32,10 +32,10 @@ async fn a_disconnect_on_its_way_is_not_the_sweeps_business() {
     let mut suspects = Suspects::default();
 
     for _ in 0..5 {
-        let wire = it.wire().await;
-        let socket = it.socket_on(&wire, "ann", "/", &[]);
+        let connection = it.connection().await;
+        let socket = it.socket_on(&connection, "ann", "/", &[]);
         it.register(&socket).unwrap();
-        wire.close(Reason::TransportError);
+        connection.close(Reason::TransportError);
         assert!(it.registry.sweep(&mut suspects).is_empty());
         it.registry.disconnect(&socket, Reason::TransportError);
     }
@@ -48,12 +48,12 @@ async fn a_disconnect_on_its_way_is_not_the_sweeps_business() {
 async fn a_connection_that_only_finishes_is_not_gone() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
-    let wire = it.wire().await;
-    let socket = it.socket_on(&wire, "ann", "/", &[]);
+    let connection = it.connection().await;
+    let socket = it.socket_on(&connection, "ann", "/", &[]);
     it.register(&socket).unwrap();
     let mut suspects = Suspects::default();
 
-    wire.finish(Reason::Kicked);
+    connection.finish(Reason::Kicked);
 
     for _ in 0..3 {
         assert!(it.registry.sweep(&mut suspects).is_empty(), "its client has not polled yet");

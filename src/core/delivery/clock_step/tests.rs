@@ -1,6 +1,6 @@
 //! A clock that is set, and how old things are then.
 
-use super::{Believed, Steady};
+use super::{Believed, ClockStepGuard};
 use crate::types::{Timestamp, WallMs};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 
 #[test]
 fn a_clock_that_nobody_sets_is_believed() {
-    let mut steady = Steady::new(Duration::from_hours(7 * 24));
+    let mut steady = ClockStepGuard::new(Duration::from_hours(7 * 24));
 
     for n in 0..1000 {
         // It is corrected a little all the time.
@@ -19,7 +19,7 @@ fn a_clock_that_nobody_sets_is_believed() {
 
 #[test]
 fn a_step_forward_is_told_and_makes_nothing_old_until_it_is_that_old() {
-    let mut steady = Steady::new(Duration::from_hours(7 * 24));
+    let mut steady = ClockStepGuard::new(Duration::from_hours(7 * 24));
     steady.tell(WallMs(100 * DAY), Timestamp(0));
 
     let stepped = steady.tell(WallMs(130 * DAY + 5_000), Timestamp(5_000));
@@ -33,7 +33,7 @@ fn a_step_forward_is_told_and_makes_nothing_old_until_it_is_that_old() {
 
 #[test]
 fn a_step_that_is_taken_back_is_forgotten() {
-    let mut steady = Steady::new(Duration::from_hours(7 * 24));
+    let mut steady = ClockStepGuard::new(Duration::from_hours(7 * 24));
     steady.tell(WallMs(100 * DAY), Timestamp(0));
     steady.tell(WallMs(110 * DAY), Timestamp(0));
     steady.tell(WallMs(112 * DAY), Timestamp(0));

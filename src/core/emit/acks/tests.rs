@@ -154,23 +154,27 @@ fn answers_beyond_the_bound_count_without_what_they_say() {
 }
 
 /// What happened to the sockets, thought out the slow way.
-fn model(need: Need, named: &BTreeSet<u8>, sockets: &[(u8, Fate)]) -> (bool, bool) {
-    let of = |name: u8, fate: Fate| sockets.iter().any(|(n, it)| n % 4 == name && *it == fate);
+fn model(need: Need, named: &BTreeSet<u8>, sockets: &[(u8, Expected)]) -> (bool, bool) {
+    let of = |name: u8, fate: Expected| sockets.iter().any(|(n, it)| n % 4 == name && *it == fate);
     let users: BTreeSet<u8> = sockets.iter().map(|(n, _)| n % 4).chain(named.clone()).collect();
     let is_met = match need {
-        Need::All => !sockets.is_empty() && sockets.iter().all(|(_, fate)| *fate == Fate::Acked),
-        Need::Any => sockets.iter().any(|(_, fate)| *fate == Fate::Acked),
-        Need::OnePerUser => !users.is_empty() && users.iter().all(|it| of(*it, Fate::Acked)),
+        Need::All => {
+            !sockets.is_empty() && sockets.iter().all(|(_, fate)| *fate == Expected::Acked)
+        }
+        Need::Any => sockets.iter().any(|(_, fate)| *fate == Expected::Acked),
+        Need::OnePerUser => !users.is_empty() && users.iter().all(|it| of(*it, Expected::Acked)),
     };
     let is_stuck = match need {
-        Need::All | Need::Any => sockets.iter().all(|(_, fate)| *fate != Fate::Waiting),
-        Need::OnePerUser => users.iter().all(|it| of(*it, Fate::Acked) || !of(*it, Fate::Waiting)),
+        Need::All | Need::Any => sockets.iter().all(|(_, fate)| *fate != Expected::Waiting),
+        Need::OnePerUser => {
+            users.iter().all(|it| of(*it, Expected::Acked) || !of(*it, Expected::Waiting))
+        }
     };
     (is_met, is_met || is_stuck)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Expected {
     Waiting,
     Acked,
     Lost,
@@ -184,25 +188,25 @@ proptest! {
         need in prop_oneof![Just(Need::All), Just(Need::Any), Just(Need::OnePerUser)],
         named in prop::collection::btree_set(0_u8..4, 0..4),
         fates in prop::collection::vec(
-            prop_oneof![Just(Fate::Waiting), Just(Fate::Acked), Just(Fate::Lost), Just(Fate::Refused)],
+            prop_oneof![Just(Expected::Waiting), Just(Expected::Acked), Just(Expected::Lost), Just(Expected::Refused)],
             0..12,
         ),
     ) {
-        let sockets: Vec<(u8, Fate)> = (0_u8..).zip(fates).collect();
+        let sockets: Vec<(u8, Expected)> = (0_u8..).zip(fates).collect();
         let named_users = named.iter().map(|it| user(&it.to_string()));
         let mut acks: Acks<u8> = Acks::new(need, named_users, 1000);
         for (n, fate) in &sockets {
             let of = user(&(n % 4).to_string());
             match fate {
-                Fate::Refused => acks.refuse(socket(*n), of, Why::NotSent),
-                Fate::Waiting | Fate::Acked | Fate::Lost => acks.ask(socket(*n), of, Timestamp(0)),
+                Expected::Refused => acks.refuse(socket(*n), of, Why::NotSent),
+                Expected::Waiting | Expected::Acked | Expected::Lost => acks.ask(socket(*n), of, Timestamp(0)),
             }
         }
         for (n, fate) in &sockets {
             match fate {
-                Fate::Acked => hear(&mut acks, *n, 1),
-                Fate::Lost => acks.lose(socket(*n)),
-                Fate::Waiting | Fate::Refused => {}
+                Expected::Acked => hear(&mut acks, *n, 1),
+                Expected::Lost => acks.lose(socket(*n)),
+                Expected::Waiting | Expected::Refused => {}
             }
         }
         prop_assert_eq!((acks.is_met(), acks.is_over()), model(need, &named, &sockets));

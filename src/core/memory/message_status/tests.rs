@@ -1,10 +1,10 @@
-use super::{FateLimits, Fates};
+use super::{MessageStatusLimits, MessageStatuses};
 use crate::types::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
 
-const LIMITS: FateLimits =
-    FateLimits { keep: Duration::from_secs(10), entries_max: 3, bytes_max: 100 };
+const LIMITS: MessageStatusLimits =
+    MessageStatusLimits { keep: Duration::from_secs(10), entries_max: 3, bytes_max: 100 };
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -24,14 +24,14 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn what_is_remembered_is_the_newest_that_fits(steps in prop::collection::vec(step(), 1..60)) {
-        let mut fates = Fates::new(LIMITS);
+        let mut statuses = MessageStatuses::new(LIMITS);
         // Oldest first: id, bytes with the id, when it began.
         let mut model: Vec<(u8, usize, u64)> = Vec::new();
         let mut now = 0;
         for step in steps {
             match step {
                 Step::Begin(id, len) => {
-                    fates.begin(&id.to_string(), len, len, Timestamp(now));
+                    statuses.begin(&id.to_string(), len, len, Timestamp(now));
                     model.retain(|(.., began)| now - began < 10_000);
                     if model.iter().all(|(it, ..)| *it != id) {
                         model.push((id, len + 1, now));
@@ -41,7 +41,7 @@ proptest! {
                     }
                 }
                 Step::Update(id, len) => {
-                    fates.update(&id.to_string(), len, |value| *value = len);
+                    statuses.update(&id.to_string(), len, |value| *value = len);
                     if let Some(it) = model.iter_mut().find(|(it, ..)| *it == id) {
                         it.1 = len + 1;
                     }
@@ -54,17 +54,17 @@ proptest! {
             for id in 0..6 {
                 let known = model.iter().find(|(it, _, began)| *it == id && now - began < 10_000);
                 let known = known.map(|(_, bytes, _)| bytes - 1);
-                prop_assert_eq!(fates.get(&id.to_string(), Timestamp(now)).copied(), known);
+                prop_assert_eq!(statuses.get(&id.to_string(), Timestamp(now)).copied(), known);
             }
             model.retain(|(.., began)| now - began < 10_000);
-            prop_assert_eq!(fates.len(), model.len());
+            prop_assert_eq!(statuses.len(), model.len());
         }
     }
 }
 
 #[test]
 fn zero_remembers_nothing() {
-    let mut fates = Fates::new(FateLimits { entries_max: 0, ..LIMITS });
-    fates.begin("a", (), 1, Timestamp(0));
-    assert!(fates.is_empty());
+    let mut statuses = MessageStatuses::new(MessageStatusLimits { entries_max: 0, ..LIMITS });
+    statuses.begin("a", (), 1, Timestamp(0));
+    assert!(statuses.is_empty());
 }

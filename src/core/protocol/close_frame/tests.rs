@@ -1,6 +1,6 @@
 //! Close frames are found among others, however the stream is cut into pieces.
 
-use super::Goodbyes;
+use super::CloseFrames;
 use proptest::prelude::*;
 
 /// A client's frame.
@@ -32,7 +32,7 @@ fn the_code_of_a_close_frame_is_told() {
     ];
     for (payload, code) in table {
         let bytes = frame(8, payload, [0x12, 0x34, 0x56, 0x78]);
-        assert_eq!(Goodbyes::default().see(&bytes), Some(code), "{payload:?}");
+        assert_eq!(CloseFrames::default().see(&bytes), Some(code), "{payload:?}");
     }
 }
 
@@ -41,7 +41,7 @@ fn bytes_that_look_like_a_close_frame_inside_another_are_none() {
     let inner = frame(8, &[0x03, 0xe8], [0; 4]);
     let bytes = frame(2, &inner, [0; 4]);
 
-    assert_eq!(Goodbyes::default().see(&bytes), None);
+    assert_eq!(CloseFrames::default().see(&bytes), None);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_frame_that_claims_to_be_endless_hides_all_that_follows() {
     bytes.extend([0; 4]);
     bytes.extend(frame(8, &[], [0; 4]));
 
-    assert_eq!(Goodbyes::default().see(&bytes), None);
+    assert_eq!(CloseFrames::default().see(&bytes), None);
 }
 
 proptest! {
@@ -70,7 +70,7 @@ proptest! {
         let before = bytes.len();
         bytes.extend(frame(8, &code.map_or(Vec::new(), |it| it.to_be_bytes().to_vec()), mask));
 
-        let mut goodbyes = Goodbyes::default();
+        let mut goodbyes = CloseFrames::default();
         let (mut at, mut seen) = (0, None);
         for piece in pieces.iter().cycle() {
             let end = (at + piece).min(bytes.len());
@@ -87,7 +87,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut goodbyes = Goodbyes::default();
+        let mut goodbyes = CloseFrames::default();
         goodbyes.see(&bytes);
         prop_assert!(goodbyes.head.len() <= 16);
     }

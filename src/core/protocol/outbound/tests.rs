@@ -1,6 +1,6 @@
 //! The order rule, by brute force: both sources interleaved, the engine's bytes in pieces of random size.
 
-use super::{Admission, Full, Lane, Step};
+use super::{Admission, Full, OutboundQueue, Step};
 use crate::core::protocol::frame::{self, Content};
 use crate::types::Namespace;
 use bytes::Bytes;
@@ -14,25 +14,25 @@ fn text(packet: &str) -> Bytes {
     frame::text(&[packet.as_bytes()])
 }
 
-/// A lane on which the root namespace has been answered.
-fn connected() -> Lane {
-    let mut lane = Lane::new(text("0{}"), PLENTY);
-    assert_eq!(lane.engine(&text("0{\"sid\":\"secret\"}")), Ok(Step::Done));
-    assert_eq!(lane.engine(&text("40{\"sid\":\"secret\"}")), Ok(Step::Connect("/".to_owned())));
-    lane.push(text("40{\"sid\":\"public\"}")).unwrap();
-    assert_eq!(lane.resume(), Ok(Step::Done));
-    drain(&mut lane);
-    lane
+/// A outbound on which the root namespace has been answered.
+fn connected() -> OutboundQueue {
+    let mut outbound = OutboundQueue::new(text("0{}"), PLENTY);
+    assert_eq!(outbound.engine(&text("0{\"sid\":\"secret\"}")), Ok(Step::Done));
+    assert_eq!(outbound.engine(&text("40{\"sid\":\"secret\"}")), Ok(Step::Connect("/".to_owned())));
+    outbound.push(text("40{\"sid\":\"public\"}")).unwrap();
+    assert_eq!(outbound.resume(), Ok(Step::Done));
+    drain(&mut outbound);
+    outbound
 }
 
 /// Takes all that is pending, as the texts of its packets.
-fn drain(lane: &mut Lane) -> Vec<String> {
+fn drain(outbound: &mut OutboundQueue) -> Vec<String> {
     let mut texts = Vec::new();
     let mut slices = [IoSlice::new(&[]); 64];
-    let filled = lane.pending_slices(&mut slices);
-    assert_eq!(lane.only_pending().is_some(), filled == 1);
+    let filled = outbound.pending_slices(&mut slices);
+    assert_eq!(outbound.only_pending().is_some(), filled == 1);
     let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
-    lane.wrote(bytes.len());
+    outbound.wrote(bytes.len());
     let mut bytes = Bytes::from(bytes);
     while let Some((_, content)) = frame::take(&mut bytes) {
         texts.push(match content {
@@ -47,106 +47,106 @@ fn drain(lane: &mut Lane) -> Vec<String> {
 
 #[test]
 fn the_client_never_sees_the_engines_session_id() {
-    let mut lane = Lane::new(text("0{\"sid\":\"ours\"}"), PLENTY);
+    let mut outbound = OutboundQueue::new(text("0{\"sid\":\"ours\"}"), PLENTY);
     let piece =
         [text("0{\"sid\":\"secret\"}"), text("40/a,{\"sid\":\"secret\"}"), text("2")].concat();
 
-    assert_eq!(lane.engine(&piece), Ok(Step::Connect("/a".to_owned())));
-    lane.push(text("40/a,{\"sid\":\"public\"}")).unwrap();
-    assert_eq!(lane.resume(), Ok(Step::Done));
+    assert_eq!(outbound.engine(&piece), Ok(Step::Connect("/a".to_owned())));
+    outbound.push(text("40/a,{\"sid\":\"public\"}")).unwrap();
+    assert_eq!(outbound.resume(), Ok(Step::Done));
 
-    assert_eq!(drain(&mut lane), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}", "2"]);
+    assert_eq!(drain(&mut outbound), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}", "2"]);
 }
 
 #[test]
 fn refusals_carry_what_was_prepared_and_unknown_namespaces_a_hint() {
-    let mut lane = Lane::new(text("0{}"), PLENTY);
+    let mut outbound = OutboundQueue::new(text("0{}"), PLENTY);
     let refusal = text("44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
-    lane.prepare_refusal(Namespace::root(), refusal);
+    outbound.prepare_refusal(Namespace::root(), refusal);
 
-    lane.engine(&text("44{\"message\":\"token_expired\"}")).unwrap();
-    lane.engine(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
+    outbound.engine(&text("44{\"message\":\"token_expired\"}")).unwrap();
+    outbound.engine(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
 
-    let refused = drain(&mut lane);
+    let refused = drain(&mut outbound);
     assert_eq!(refused[0], "44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
     assert!(refused[1].starts_with("44/none,{"), "{}", refused[1]);
     assert!(refused[1].contains("\"invalid_namespace\""), "{}", refused[1]);
-    assert!(lane.is_idle(), "a refusal leaves nothing to wait for");
+    assert!(outbound.is_idle(), "a refusal leaves nothing to wait for");
 }
 
 #[test]
 fn an_event_waits_for_the_packets_that_the_engine_was_given_before_it() {
-    let mut lane = connected();
-    lane.issue();
+    let mut outbound = connected();
+    outbound.issue();
 
-    assert_eq!(lane.admit(&text("42[1]")), Admission::Held);
-    lane.engine(&text("2")).unwrap();
-    assert_eq!(drain(&mut lane), ["2"], "a ping releases nothing");
-    lane.engine(&text("430[]")).unwrap();
+    assert_eq!(outbound.admit(&text("42[1]")), Admission::Held);
+    outbound.engine(&text("2")).unwrap();
+    assert_eq!(drain(&mut outbound), ["2"], "a ping releases nothing");
+    outbound.engine(&text("430[]")).unwrap();
 
-    assert_eq!(drain(&mut lane), ["430[]", "42[1]"]);
-    assert_eq!(lane.admit(&text("42[2]")), Admission::Go);
+    assert_eq!(drain(&mut outbound), ["430[]", "42[1]"]);
+    assert_eq!(outbound.admit(&text("42[2]")), Admission::Go);
 }
 
 #[test]
 fn a_packet_that_nobody_announced_holds_nothing_up() {
-    let mut lane = connected();
+    let mut outbound = connected();
 
-    lane.engine(&text("42[0]")).unwrap();
+    outbound.engine(&text("42[0]")).unwrap();
 
-    assert_eq!(lane.admit(&text("42[1]")), Admission::Go);
+    assert_eq!(outbound.admit(&text("42[1]")), Admission::Go);
 }
 
 #[test]
 fn attachments_stay_with_their_packet() {
-    let mut lane = connected();
-    lane.issue();
-    assert_eq!(lane.admit(&text("42[1]")), Admission::Held);
+    let mut outbound = connected();
+    outbound.issue();
+    assert_eq!(outbound.admit(&text("42[1]")), Admission::Held);
 
-    lane.engine(&text("462-1[]")).unwrap();
-    lane.engine(&frame::binary(&[1])).unwrap();
-    assert_eq!(drain(&mut lane), ["462-1[]", "b1"]);
-    lane.engine(&frame::binary(&[1, 2])).unwrap();
+    outbound.engine(&text("462-1[]")).unwrap();
+    outbound.engine(&frame::binary(&[1])).unwrap();
+    assert_eq!(drain(&mut outbound), ["462-1[]", "b1"]);
+    outbound.engine(&frame::binary(&[1, 2])).unwrap();
 
-    assert_eq!(drain(&mut lane), ["b2", "42[1]"]);
+    assert_eq!(drain(&mut outbound), ["b2", "42[1]"]);
 }
 
 #[test]
 fn the_engines_goodbye_is_noticed() {
-    let mut lane = connected();
-    assert!(!lane.said_goodbye());
+    let mut outbound = connected();
+    assert!(!outbound.said_goodbye());
 
-    assert_eq!(lane.engine(&[0x88, 0]), Ok(Step::Done));
+    assert_eq!(outbound.engine(&[0x88, 0]), Ok(Step::Done));
 
-    assert!(lane.said_goodbye());
+    assert!(outbound.said_goodbye());
 }
 
 #[test]
 fn at_the_bound_nothing_more_is_taken() {
     let event = text("42[1]");
-    let mut lane = Lane::new(text("0{}"), event.len() * 2);
-    lane.issue();
+    let mut outbound = OutboundQueue::new(text("0{}"), event.len() * 2);
+    outbound.issue();
 
-    assert_eq!(lane.admit(&event), Admission::Held);
-    assert_eq!(lane.admit(&event), Admission::Held);
-    assert_eq!(lane.admit(&event), Admission::Full);
-    assert_eq!(lane.push(event.clone()), Err(Full));
-    assert_eq!(lane.queued(), event.len() * 2);
-    lane.clear();
-    assert_eq!(lane.queued(), 0);
+    assert_eq!(outbound.admit(&event), Admission::Held);
+    assert_eq!(outbound.admit(&event), Admission::Held);
+    assert_eq!(outbound.admit(&event), Admission::Full);
+    assert_eq!(outbound.push(event.clone()), Err(Full));
+    assert_eq!(outbound.queued(), event.len() * 2);
+    outbound.clear();
+    assert_eq!(outbound.queued(), 0);
 }
 
 #[test]
 fn polls_take_whole_frames_within_their_size_and_at_least_one() {
-    let mut lane = connected();
+    let mut outbound = connected();
     for n in 0..3 {
-        lane.push(text(&format!("42[{n}]"))).unwrap();
+        outbound.push(text(&format!("42[{n}]"))).unwrap();
     }
 
-    assert_eq!(lane.take_frames(1).len(), 1);
-    assert_eq!(lane.take_frames(1000).len(), 2);
-    assert!(lane.is_clear());
-    assert_eq!(lane.queued(), 0);
+    assert_eq!(outbound.take_frames(1).len(), 1);
+    assert_eq!(outbound.take_frames(1000).len(), 2);
+    assert!(outbound.is_clear());
+    assert_eq!(outbound.queued(), 0);
 }
 
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 struct Run {
-    lane: Lane,
+    outbound: OutboundQueue,
     engine: VecDeque<u8>,
     out: Vec<u8>,
     asked: Vec<String>,
@@ -187,8 +187,8 @@ impl Run {
                 let packet = format!("42[\"e\",{}]", self.name());
                 let event = text(&packet);
                 self.asked.push(packet);
-                if self.lane.admit(&event) == Admission::Go {
-                    self.lane.push(event).unwrap();
+                if self.outbound.admit(&event) == Admission::Go {
+                    self.outbound.push(event).unwrap();
                 }
             }
             Op::Ack(attachments) => {
@@ -196,7 +196,7 @@ impl Run {
                 let kind =
                     if attachments == 0 { "43".to_owned() } else { format!("46{attachments}-") };
                 let packet = format!("{kind}{name}[]");
-                self.lane.issue();
+                self.outbound.issue();
                 self.engine.extend(text(&packet));
                 self.asked.push(packet);
                 for n in 1..=attachments {
@@ -208,15 +208,15 @@ impl Run {
             Op::Engine(n) => {
                 let n = n.min(self.engine.len());
                 let piece: Vec<u8> = self.engine.drain(..n).collect();
-                self.lane.engine(&piece).unwrap();
+                self.outbound.engine(&piece).unwrap();
             }
             Op::Transport(n) => {
                 let mut slices = [IoSlice::new(&[]); 8];
-                let filled = self.lane.pending_slices(&mut slices);
-                assert_eq!(self.lane.only_pending().is_some(), filled == 1);
+                let filled = self.outbound.pending_slices(&mut slices);
+                assert_eq!(self.outbound.only_pending().is_some(), filled == 1);
                 let bytes: Vec<u8> =
                     slices[..filled].iter().flat_map(|slice| slice.to_vec()).take(n).collect();
-                self.lane.wrote(bytes.len());
+                self.outbound.wrote(bytes.len());
                 self.out.extend(bytes);
             }
         }
@@ -232,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn what_was_asked_for_first_arrives_first(ops in prop::collection::vec(op(), 0..120)) {
-        let mut run = Run { lane: connected(), engine: VecDeque::new(), out: vec![], asked: vec![], next: 0 };
+        let mut run = Run { outbound: connected(), engine: VecDeque::new(), out: vec![], asked: vec![], next: 0 };
         for op in &ops {
             run.step(op);
         }
@@ -253,7 +253,7 @@ proptest! {
         }
         prop_assert!(bytes.is_empty(), "half a frame went out");
         prop_assert_eq!(arrived, run.asked);
-        prop_assert!(run.lane.is_idle());
-        prop_assert_eq!(run.lane.queued(), 0);
+        prop_assert!(run.outbound.is_idle());
+        prop_assert_eq!(run.outbound.queued(), 0);
     }
 }

@@ -1,8 +1,8 @@
 //! The engine's end of a connection.
 
-use super::{Phase, State, Upgrade, Wire};
+use super::{Connection, Phase, State, Upgrade};
 use crate::core::protocol::ack_reader::{AckReader, Heard};
-use crate::core::protocol::close_frame::Goodbyes;
+use crate::core::protocol::close_frame::CloseFrames;
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound_rewrite::{ForeignParser, Mender};
 use crate::core::protocol::msgpack;
@@ -24,8 +24,8 @@ const READ_MAX: usize = 4096;
 
 /// What the engine reads a client's frames from and writes its own to. Writing never waits.
 #[derive(Debug)]
-pub struct WireIo {
-    wire: Arc<Wire>,
+pub struct EngineStream {
+    connection: Arc<Connection>,
     source: Source,
     /// Who reads along, while they are in the middle of something.
     readers: Option<Box<Readers>>,
@@ -43,7 +43,7 @@ struct Readers {
     /// Lets nothing through at which the engine would end the connection for no fault of the client's.
     mender: Mender,
     /// Sees how a WebSocket's client ends it.
-    goodbyes: Goodbyes,
+    goodbyes: CloseFrames,
 }
 
 impl Readers {
@@ -69,25 +69,29 @@ struct Stream {
     early: Bytes,
 }
 
-impl WireIo {
+impl EngineStream {
     /// The end of a polling connection.
-    pub(super) fn polling(wire: Arc<Wire>) -> Self {
-        Self::new(wire, Source::Posts)
+    pub(super) fn polling(connection: Arc<Connection>) -> Self {
+        Self::new(connection, Source::Posts)
     }
 
     /// The end of a WebSocket; `early` is what was read beyond the handshake.
-    pub(super) fn websocket(wire: Arc<Wire>, stream: OwnedReadHalf, early: Bytes) -> Self {
-        wire.traffic.came(early.len());
-        Self::new(wire, Source::Stream(Stream { read: stream, early }))
+    pub(super) fn websocket(
+        connection: Arc<Connection>,
+        stream: OwnedReadHalf,
+        early: Bytes,
+    ) -> Self {
+        connection.traffic.received(early.len());
+        Self::new(connection, Source::Stream(Stream { read: stream, early }))
     }
 
-    fn new(wire: Arc<Wire>, source: Source) -> Self {
-        Self { wire, source, readers: None, has_spoken: false, mended: BytesMut::new() }
+    fn new(connection: Arc<Connection>, source: Source) -> Self {
+        Self { connection, source, readers: None, has_spoken: false, mended: BytesMut::new() }
     }
 
     /// The connection.
-    pub fn wire(&self) -> &Arc<Wire> {
-        &self.wire
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// Reads what was posted; `None` after an upgrade.
@@ -96,7 +100,7 @@ impl WireIo {
         cx: &Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Option<Poll<io::Result<()>>> {
-        let mut state = self.wire.lock();
+        let mut state = self.connection.lock();
         let is_closed = matches!(state.phase, Phase::Closed(_));
         let polling = &mut state.polling;
         if !polling.inbox.is_empty() {
@@ -126,29 +130,29 @@ impl WireIo {
 
     /// The engine has all that was read; a post that waits for that is answered.
     fn note_read(&self) {
-        if matches!(self.source, Source::Posts) && self.wire.lock().polling.inbox.is_empty() {
-            self.wire.read.notify_one();
+        if matches!(self.source, Source::Posts) && self.connection.lock().polling.inbox.is_empty() {
+            self.connection.read.notify_one();
         }
     }
 
     /// Reads along with the engine, and mends what it gets. Those who read are nearly always done with a message when
     /// they have read what came: so they live on the stack, and a connection at rest holds none.
     fn mend(&mut self, came: &[u8]) -> Result<(), ForeignParser> {
-        let Self { wire, source, readers, has_spoken, mended } = self;
+        let Self { connection, source, readers, has_spoken, mended } = self;
         let mut now = readers.take().map_or_else(
             || Readers {
-                acks: AckReader::new(wire.limits.buffer_bytes),
+                acks: AckReader::new(connection.limits.buffer_bytes),
                 mender: Mender::resume(*has_spoken),
-                goodbyes: Goodbyes::default(),
+                goodbyes: CloseFrames::default(),
             },
             |it| *it,
         );
         if matches!(source, Source::Stream(_)) {
-            wire.follow(&mut now.goodbyes, came);
+            connection.follow(&mut now.goodbyes, came);
         }
         now.acks.read(came, &mut |heard| match heard {
-            Heard::Ack(ack) => wire.hear_ack(ack),
-            Heard::Pong => wire.hear_pong(),
+            Heard::Ack(ack) => connection.hear_ack(ack),
+            Heard::Pong => connection.hear_pong(),
         });
         mended.reserve(came.len());
         now.mender.read(came, mended)?;
@@ -166,7 +170,7 @@ impl WireIo {
         {
             return result;
         }
-        let Self { wire, source, .. } = self;
+        let Self { connection, source, .. } = self;
         let Source::Stream(stream) = source else { return Poll::Ready(Ok(())) };
         if !stream.early.is_empty() {
             let n = stream.early.len().min(buf.remaining());
@@ -177,17 +181,17 @@ impl WireIo {
         let before = buf.filled().len();
         let result = std::task::ready!(Pin::new(&mut stream.read).poll_read(cx, buf));
         match &result {
-            Ok(()) if buf.filled().len() == before => wire.lock().peer_ended(),
-            Ok(()) => wire.traffic.came(buf.filled().len() - before),
+            Ok(()) if buf.filled().len() == before => connection.lock().peer_ended(),
+            Ok(()) => connection.traffic.received(buf.filled().len() - before),
             Err(error) => {
-                wire.stream_failed(&mut wire.lock(), error);
+                connection.stream_failed(&mut connection.lock(), error);
             }
         }
         Poll::Ready(result)
     }
 }
 
-impl AsyncRead for WireIo {
+impl AsyncRead for EngineStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -203,7 +207,7 @@ impl AsyncRead for WireIo {
             }
             if let Err(foreign) = self.mend(came) {
                 self.mended = BytesMut::new();
-                self.wire.refuse_parser(&foreign.namespace);
+                self.connection.refuse_parser(&foreign.namespace);
                 self.note_read();
                 return Poll::Ready(Ok(())); // the engine has nothing more to read
             }
@@ -219,9 +223,9 @@ impl AsyncRead for WireIo {
     }
 }
 
-impl Wire {
+impl Connection {
     /// The engine read `came`.
-    fn follow(&self, goodbyes: &mut Goodbyes, came: &[u8]) {
+    fn follow(&self, goodbyes: &mut CloseFrames, came: &[u8]) {
         if let Some(code) = goodbyes.see(came) {
             self.lock().said_goodbye(Some(code));
         }
@@ -257,13 +261,13 @@ impl State {
     }
 }
 
-impl AsyncWrite for WireIo {
+impl AsyncWrite for EngineStream {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.wire.engine_wrote(buf).map(|()| buf.len()))
+        Poll::Ready(self.connection.engine_wrote(buf).map(|()| buf.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -271,17 +275,17 @@ impl AsyncWrite for WireIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire.finish_for(None);
+        self.connection.finish_for(None);
         Poll::Ready(Ok(()))
     }
 }
 
-impl Drop for WireIo {
+impl Drop for EngineStream {
     /// The engine is done with the connection; what is pending may still leave.
     fn drop(&mut self) {
-        self.wire.finish_for(None);
+        self.connection.finish_for(None);
         // Nobody reads any more: a post that waits for its reader is answered.
-        self.wire.lock().polling.inbox = BytesMut::new();
-        self.wire.read.notify_one();
+        self.connection.lock().polling.inbox = BytesMut::new();
+        self.connection.read.notify_one();
     }
 }

@@ -3,7 +3,7 @@
 //! The engine could do that, too. But it has a task and a timer for each connection, and each ping would pass through
 //! its queue of packets, which doubles for good when the first block of it is used up.
 
-use super::{Connections, Phase, Sent, Transport, Wire};
+use super::{Connection, Connections, Phase, Sent, Transport};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
 use crate::core::protocol::heartbeat::{Due, Heartbeat};
@@ -44,12 +44,12 @@ impl Heartbeats {
     }
 
     /// A connection has come. The engine pings it once, now.
-    pub(super) fn add(&self, wire: &Wire, now: Timestamp) {
+    pub(super) fn add(&self, connection: &Connection, now: Timestamp) {
         let mut beats = self.shared.beats.lock();
         if beats.next().is_none() {
             self.shared.first.notify_one();
         }
-        beats.add(Arc::clone(wire.sid()), now);
+        beats.add(Arc::clone(connection.sid()), now);
     }
 
     /// Pings those in `connections`, as long as it runs.
@@ -75,13 +75,13 @@ impl Heartbeats {
             match due {
                 None => return false,
                 Some(Due::Ping(sid)) => {
-                    if connections.get(&sid).is_some_and(|wire| wire.ping(now)) {
+                    if connections.get(&sid).is_some_and(|connection| connection.ping(now)) {
                         self.shared.beats.lock().pinged(sid, now);
                     }
                 }
                 Some(Due::Overdue(sid)) => {
-                    if let Some(wire) = connections.get(&sid) {
-                        wire.end_if_silent(now, self.timeout);
+                    if let Some(connection) = connections.get(&sid) {
+                        connection.end_if_silent(now, self.timeout);
                     }
                 }
             }
@@ -90,7 +90,7 @@ impl Heartbeats {
     }
 }
 
-impl Wire {
+impl Connection {
     /// Pings the client, unless an earlier ping is not answered yet. False if the connection is about to end.
     fn ping(self: &Arc<Self>, now: Timestamp) -> bool {
         let mut state = self.lock();
@@ -120,7 +120,7 @@ impl Wire {
             return;
         }
         // A client that is there after all is told; one that polls is when it polls next.
-        if state.transport == Transport::WebSocket && state.lane.is_clear() {
+        if state.transport == Transport::WebSocket && state.outbound.is_clear() {
             self.transmit(&mut state, &Bytes::from_static(&GOODBYE));
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));

@@ -1,6 +1,6 @@
 //! How a connection is ended from this side: at once, or when what is pending has left.
 
-use super::{Phase, Sent, State, Transport, Wire};
+use super::{Connection, Phase, Sent, State, Transport};
 use crate::types::{Ending, Reason};
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// A WebSocket close frame with code 1000.
 const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
 
-impl Wire {
+impl Connection {
     /// Closes the connection at once, from anywhere. A stock client comes back by itself.
     pub fn close(&self, reason: Reason) {
         self.close_locked(&mut self.lock(), Some(reason));
@@ -31,16 +31,16 @@ impl Wire {
         state.phase = Phase::Finishing(reason);
         match state.transport {
             // Nobody is there to read a goodbye.
-            Transport::WebSocket if state.peer_ended && state.lane.is_clear() => {
+            Transport::WebSocket if state.peer_ended && state.outbound.is_clear() => {
                 return self.close_locked(&mut state, reason);
             }
             Transport::WebSocket => {
                 let goodbye = Bytes::from_static(&CLOSE_FRAME);
-                let is_said = state.lane.said_goodbye();
+                let is_said = state.outbound.said_goodbye();
                 if !is_said && self.transmit(&mut state, &goodbye) != Sent::Yes {
                     return;
                 }
-                if state.lane.is_clear() {
+                if state.outbound.is_clear() {
                     return self.close_locked(&mut state, reason);
                 }
             }
@@ -53,12 +53,12 @@ impl Wire {
             Transport::Polling => self.poll.notify_one(),
         }
         drop(state);
-        let wire = Arc::clone(self);
-        self.tasks.spawn("wire.finish", async move {
-            tokio::time::sleep(wire.limits.stall).await;
-            let mut state = wire.lock();
+        let connection = Arc::clone(self);
+        self.tasks.spawn("connection.finish", async move {
+            tokio::time::sleep(connection.limits.stall).await;
+            let mut state = connection.lock();
             state.note(Ending::Stalled);
-            wire.close_locked(&mut state, reason);
+            connection.close_locked(&mut state, reason);
         });
     }
 
@@ -72,8 +72,8 @@ impl Wire {
         };
         state.phase = Phase::Closed(reason);
         state.closed_at = Some(self.now());
-        state.unsent = state.lane.queued();
-        state.lane.clear();
+        state.unsent = state.outbound.queued();
+        state.outbound.clear();
         state.accepts = SmallVec::new();
         state.acks = Vec::new(); // tells those who wait
         state.polling.inbox = BytesMut::new();

@@ -1,6 +1,6 @@
 //! Acks that are awaited on one connection.
 
-use super::{Phase, Wire};
+use super::{Connection, Phase};
 use crate::core::protocol::ack_reader::HeardAck;
 use crate::types::Namespace;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct Awaited {
 /// Waits for an ack of one client. Whoever drops it does not wait any more.
 #[derive(Debug)]
 pub struct AwaitedAck {
-    wire: Arc<Wire>,
+    connection: Arc<Connection>,
     id: u64,
     heard: oneshot::Receiver<HeardAck>,
 }
@@ -31,7 +31,7 @@ pub struct AwaitedAck {
 #[error("{AWAITED_MAX} acks are awaited on this connection already")]
 pub struct TooManyAcks;
 
-impl Wire {
+impl Connection {
     /// Waits for the ack with this id in `namespace`; to be said before the event is sent. No two may have the same id.
     pub fn await_ack(
         self: &Arc<Self>,
@@ -48,7 +48,7 @@ impl Wire {
             state.acks.push(Awaited { namespace: namespace.clone(), id, heard: hear });
         }
         drop(state);
-        Ok(AwaitedAck { wire: Arc::clone(self), id, heard })
+        Ok(AwaitedAck { connection: Arc::clone(self), id, heard })
     }
 
     /// The client has left the namespace: its acks there do not come any more.
@@ -83,7 +83,7 @@ impl AwaitedAck {
 
 impl Drop for AwaitedAck {
     fn drop(&mut self) {
-        let mut state = self.wire.lock();
+        let mut state = self.connection.lock();
         state.acks.retain(|it| it.id != self.id);
         if state.acks.is_empty() {
             state.acks = Vec::new(); // gives the memory back

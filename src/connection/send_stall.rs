@@ -8,7 +8,7 @@
 
 use super::outgoing::Slow;
 use super::vitals::ending_of;
-use super::{Connections, Phase, State, Wire};
+use super::{Connection, Connections, Phase, State};
 use crate::types::Ending;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
@@ -23,7 +23,7 @@ const SLICE: usize = 128;
 
 /// What is known of the bytes that the kernel has for a client.
 #[derive(Debug, Default)]
-pub(super) struct Untaken {
+pub(super) struct SendStall {
     /// The connection's `bytes_out` when all of it was on its way.
     settled: u64,
     /// At the last look bytes were waiting for the client's window.
@@ -35,34 +35,34 @@ pub(super) async fn watch(connections: Connections, stall: Duration) {
     loop {
         tokio::time::sleep(stall / LOOKS).await;
         for slice in connections.snapshot().chunks(SLICE) {
-            for wire in slice {
-                wire.look();
+            for connection in slice {
+                connection.look();
             }
             tokio::task::yield_now().await;
         }
     }
 }
 
-impl Wire {
+impl Connection {
     /// Looks whether bytes wait for the client's window.
     fn look(&self) {
         let Some(stream) = self.stream.get() else { return };
         // Nobody writes meanwhile.
         let mut state = self.lock();
         let written = self.traffic.bytes_out();
-        if matches!(state.phase, Phase::Closed(_)) || state.untaken.settled == written {
+        if matches!(state.phase, Phase::Closed(_)) || state.send_stall.settled == written {
             return;
         }
-        state.untaken.is_waiting = has_unsent(stream.as_ref()).unwrap_or(false);
-        if !state.untaken.is_waiting {
-            state.untaken.settled = written;
+        state.send_stall.is_waiting = has_unsent(stream.as_ref()).unwrap_or(false);
+        if !state.send_stall.is_waiting {
+            state.send_stall.settled = written;
         }
     }
 
     /// The stream has failed. True if that was because the client took nothing; the connection is closed then.
     pub(super) fn stream_failed(&self, state: &mut State, error: &io::Error) -> bool {
         let ending = ending_of(error);
-        let is_waiting = state.untaken.is_waiting || !state.lane.is_clear();
+        let is_waiting = state.send_stall.is_waiting || !state.outbound.is_clear();
         if ending == Ending::Unreachable && error.kind() == io::ErrorKind::TimedOut && is_waiting {
             self.close_slow(state, Slow::Stalled);
             return true;

@@ -2,9 +2,9 @@
 
 use super::fixture::{Server, WebSocket, answer, client_frame, get, header, limits, until};
 use crate::config::LimitsConfig;
+use crate::connection::{Sent, Transport};
 use crate::core::protocol::frame;
 use crate::types::Reason;
-use crate::wire::{Sent, Transport};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ fn event(text: &str) -> Bytes {
 async fn close_wakes_the_reader_of_a_websocket_and_ends_its_client() {
     let server = Server::start().await;
     let (mut client, mut engine) = server.websocket().await;
-    let wire = Arc::clone(&engine.wire);
+    let connection = Arc::clone(&engine.connection);
     let reading = engine.read();
     let closing = async {
         tokio::task::yield_now().await;
-        wire.close(Reason::Kicked);
+        connection.close(Reason::Kicked);
         // The first reason counts.
-        wire.close(Reason::ServerShutdown);
+        connection.close(Reason::ServerShutdown);
     };
 
     let (read, ()) = tokio::join!(reading, closing);
 
     assert_eq!(read, None);
-    assert_eq!(wire.end_reason(), Some(Reason::Kicked));
-    assert_eq!(wire.send(&event("42[1]")), Sent::Closed);
-    assert_eq!(wire.send_volatile(&event("42[1]")), Sent::Closed);
-    assert_eq!(wire.queue(&event("42[1]"), false), Sent::Closed);
+    assert_eq!(connection.end_reason(), Some(Reason::Kicked));
+    assert_eq!(connection.send(&event("42[1]")), Sent::Closed);
+    assert_eq!(connection.send_volatile(&event("42[1]")), Sent::Closed);
+    assert_eq!(connection.queue(&event("42[1]"), false), Sent::Closed);
     assert_eq!(client.next().await, None);
     assert!(server.connections.is_empty());
 }
@@ -43,9 +43,9 @@ async fn close_wakes_a_waiting_poll_and_the_reader() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.wire.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
 
-    engine.wire.close(Reason::ServerShutdown);
+    engine.connection.close(Reason::ServerShutdown);
 
     assert_eq!(answer(&mut poll).await.packets(), [b"1"]);
     assert_eq!(engine.read().await, None);
@@ -57,9 +57,9 @@ async fn close_wakes_a_post_that_the_engine_does_not_read() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
     let mut post = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
 
-    engine.wire.close(Reason::ServerShutdown);
+    engine.connection.close(Reason::ServerShutdown);
 
     assert_eq!(answer(&mut post).await.status, 200);
 }
@@ -69,7 +69,7 @@ async fn a_post_is_answered_when_the_engine_lets_the_connection_go() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
     let mut post = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
 
     drop(engine);
 
@@ -81,39 +81,39 @@ async fn what_is_pending_leaves_before_a_finished_websocket_closes() {
     let server = Server::start().await;
     let (mut client, engine) = server.websocket().await;
     let mut sent = 0;
-    while engine.wire.queued() < 50_000 {
-        assert_eq!(engine.wire.send(&event(&format!("42[{sent:01000}]"))), Sent::Yes);
+    while engine.connection.queued() < 50_000 {
+        assert_eq!(engine.connection.send(&event(&format!("42[{sent:01000}]"))), Sent::Yes);
         sent += 1;
     }
 
-    engine.wire.finish(Reason::Kicked);
-    assert_eq!(engine.wire.send(&event("42[\"late\"]")), Sent::Closed);
-    assert!(!engine.wire.is_gone(), "it waits for the client");
+    engine.connection.finish(Reason::Kicked);
+    assert_eq!(engine.connection.send(&event("42[\"late\"]")), Sent::Closed);
+    assert!(!engine.connection.is_gone(), "it waits for the client");
 
     for n in 0..sent {
         assert_eq!(client.next().await.unwrap(), format!("42[{n:01000}]").as_bytes());
     }
     // A close frame, then the end.
     assert_eq!(client.next().await, None);
-    until("it is closed", || engine.wire.is_gone().then_some(())).await;
-    assert_eq!(engine.wire.end_reason(), Some(Reason::Kicked));
-    assert_eq!(engine.wire.vitals().pending_bytes, 0);
+    until("it is closed", || engine.connection.is_gone().then_some(())).await;
+    assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked));
+    assert_eq!(engine.connection.vitals().pending_bytes, 0);
 }
 
 #[tokio::test]
 async fn what_is_pending_leaves_with_a_poll_before_a_finished_connection_closes() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    engine.wire.send(&event("42[1]"));
-    engine.wire.send(&event("42[2]"));
+    engine.connection.send(&event("42[1]"));
+    engine.connection.send(&event("42[2]"));
 
-    engine.wire.finish(Reason::Kicked);
-    assert!(!engine.wire.is_gone(), "it waits for the client");
+    engine.connection.finish(Reason::Kicked);
+    assert!(!engine.connection.is_gone(), "it waits for the client");
 
     // Not in one body: a stock client would take the end first, and the messages never.
     assert_eq!(client.poll().await.packets(), [b"42[1]".as_slice(), b"42[2]"]);
     assert_eq!(client.poll().await.packets(), [b"1".as_slice()]);
-    assert!(engine.wire.is_gone());
+    assert!(engine.connection.is_gone());
     assert!(server.connections.is_empty());
 }
 
@@ -121,16 +121,16 @@ async fn what_is_pending_leaves_with_a_poll_before_a_finished_connection_closes(
 async fn nobody_waits_for_another_poll_of_a_client_that_has_said_goodbye() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
-    engine.wire.send(&event("42[1]"));
+    engine.connection.send(&event("42[1]"));
     let (post, read) = tokio::join!(client.post(b"1"), engine.read());
     assert_eq!((post.status, read.as_deref()), (200, Some(b"1".as_slice())));
 
     // The engine lets a connection go when it reads that.
-    let wire = Arc::clone(&engine.wire);
+    let connection = Arc::clone(&engine.connection);
     drop(engine);
 
-    assert!(wire.is_gone());
-    assert_eq!(wire.end_reason(), None, "the engine knows why");
+    assert!(connection.is_gone());
+    assert_eq!(connection.end_reason(), None, "the engine knows why");
     assert!(server.connections.is_empty());
 }
 
@@ -138,15 +138,15 @@ async fn nobody_waits_for_another_poll_of_a_client_that_has_said_goodbye() {
 async fn a_goodbye_ends_a_finished_connection_also_when_the_engine_is_gone() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    engine.wire.send(&event("42[1]"));
-    let wire = Arc::clone(&engine.wire);
-    wire.finish(Reason::Kicked);
+    engine.connection.send(&event("42[1]"));
+    let connection = Arc::clone(&engine.connection);
+    connection.finish(Reason::Kicked);
     drop(engine);
 
     assert_eq!(client.post(b"1").await.status, 200);
 
-    assert!(wire.is_gone());
-    assert_eq!(wire.end_reason(), Some(Reason::Kicked));
+    assert!(connection.is_gone());
+    assert_eq!(connection.end_reason(), Some(Reason::Kicked));
     assert!(server.connections.is_empty());
 }
 
@@ -154,16 +154,16 @@ async fn a_goodbye_ends_a_finished_connection_also_when_the_engine_is_gone() {
 async fn a_finished_connection_does_not_wait_for_ever() {
     let server = Server::start().await;
     let (_client, engine) = server.poller().await;
-    engine.wire.send(&event("42[1]"));
-    engine.wire.finish(Reason::Kicked);
+    engine.connection.send(&event("42[1]"));
+    engine.connection.finish(Reason::Kicked);
 
     // limits.stall is 20 s.
     tokio::time::sleep(Duration::from_secs(19)).await;
-    assert!(!engine.wire.is_gone());
+    assert!(!engine.connection.is_gone());
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    assert!(engine.wire.is_gone());
-    assert_eq!(engine.wire.end_reason(), Some(Reason::Kicked), "not slow: told to go");
+    assert!(engine.connection.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked), "not slow: told to go");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_client_that_leaves_ends_the_engines_stream() {
     drop(client);
 
     assert_eq!(engine.read().await, None);
-    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportClose));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportClose));
     drop(engine);
     until("it is forgotten", || server.connections.is_empty().then_some(())).await;
 }
@@ -188,9 +188,11 @@ async fn a_client_that_resets_its_connection_has_not_closed_it_in_an_orderly_way
     drop(client);
 
     // Noticed by writing, because nobody reads.
-    until("it is noticed", || (engine.wire.send(&event("42[1]")) == Sent::Closed).then_some(()))
-        .await;
-    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
+    until("it is noticed", || {
+        (engine.connection.send(&event("42[1]")) == Sent::Closed).then_some(())
+    })
+    .await;
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
 }
 
 #[tokio::test]
@@ -205,7 +207,7 @@ async fn bytes_that_come_with_the_handshake_are_not_lost() {
     assert_eq!(engine.read().await.unwrap(), b"40");
     assert_eq!(engine.read().await.unwrap(), b"42[\"early\"]");
     assert_eq!(engine.read().await.unwrap(), b"42[\"later\"]");
-    assert_eq!(engine.wire.transport(), Transport::WebSocket);
+    assert_eq!(engine.connection.transport(), Transport::WebSocket);
 }
 
 #[tokio::test]
@@ -220,7 +222,7 @@ async fn at_the_limit_of_connections_clients_are_told_to_come_back() {
     let refused = WebSocket::connect(server.address, "").await;
     assert_eq!((refused.status, header(&refused.head, "retry-after")), (503, Some("1")));
 
-    engine.wire.close(Reason::Kicked);
+    engine.connection.close(Reason::Kicked);
     assert_eq!(second.poll().await.status, 400);
     let _third = server.websocket().await;
     assert_eq!(server.connections.len(), 2);
@@ -235,7 +237,7 @@ async fn a_server_that_stops_takes_nobody_in_and_serves_those_who_are_there() {
 
     assert_eq!(get(server.address, "").await.status, 503);
     assert_eq!(WebSocket::connect(server.address, "").await.status, 503);
-    engine.wire.send(&event("42[1]"));
+    engine.connection.send(&event("42[1]"));
     assert_eq!(client.poll().await.packets(), [b"42[1]"]);
 }
 
@@ -264,7 +266,7 @@ async fn no_debug_form_names_a_connection_by_its_secret() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
 
-    let shown = format!("{:?} {:?}", engine.wire, server.connections);
+    let shown = format!("{:?} {:?}", engine.connection, server.connections);
 
     assert!(shown.contains("127.0.0.1"), "{shown}");
     assert!(16 <= client.sid.len() && !shown.contains(&client.sid), "{shown}");

@@ -1,7 +1,7 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::Refusal;
-use super::{Phase, Transport, Upgrade, Wire};
+use super::{Connection, Phase, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
@@ -18,27 +18,27 @@ const CLOSE: &[u8] = b"1";
 const INBOX_BODIES_MAX: usize = 2;
 
 /// Answers a poll with what is pending, waiting until there is something.
-pub(super) async fn poll(wire: Arc<Wire>) -> Result<Response<Full<Bytes>>, Refusal> {
-    begin_poll(&wire)?;
-    let turn = PollTurn { wire: &wire, is_answered: false };
+pub(super) async fn poll(connection: Arc<Connection>) -> Result<Response<Full<Bytes>>, Refusal> {
+    begin_poll(&connection)?;
+    let turn = PollTurn { connection: &connection, is_answered: false };
     loop {
-        if let Some(body) = take(&wire) {
-            wire.traffic.went(body.len());
+        if let Some(body) = take(&connection) {
+            connection.traffic.sent(body.len());
             turn.answered();
             return Ok(text(body));
         }
-        wire.poll.notified().await;
+        connection.poll.notified().await;
     }
 }
 
-fn begin_poll(wire: &Wire) -> Result<(), Refusal> {
-    let mut state = wire.lock();
+fn begin_poll(connection: &Connection) -> Result<(), Refusal> {
+    let mut state = connection.lock();
     if state.transport != Transport::Polling {
         return Err(Refusal::Request("this connection speaks WebSocket by now"));
     }
     if state.polling.is_polled {
         state.note(Ending::PollsOverlap);
-        wire.close_locked(&mut state, Some(Reason::TransportError));
+        connection.close_locked(&mut state, Some(Reason::TransportError));
         return Err(Refusal::Request("two polls of one connection at the same time"));
     }
     state.polling.is_polled = true;
@@ -46,15 +46,15 @@ fn begin_poll(wire: &Wire) -> Result<(), Refusal> {
 }
 
 /// What the poll is answered with now, if anything.
-fn take(wire: &Wire) -> Option<Vec<u8>> {
-    let mut state = wire.lock();
+fn take(connection: &Connection) -> Option<Vec<u8>> {
+    let mut state = connection.lock();
     if matches!(state.phase, Phase::Closed(_)) {
         return Some(CLOSE.to_vec());
     }
     if state.transport != Transport::Polling {
         return Some(polling::NOOP.to_vec());
     }
-    let frames = state.lane.take_frames(wire.limits.buffer_bytes);
+    let frames = state.outbound.take_frames(connection.limits.buffer_bytes);
     if !frames.is_empty() {
         let body = polling::encode(&frames);
         return Some(if body.is_empty() { polling::NOOP.to_vec() } else { body });
@@ -63,13 +63,13 @@ fn take(wire: &Wire) -> Option<Vec<u8>> {
         return Some(polling::NOOP.to_vec());
     }
     let Phase::Finishing(reason) = state.phase else { return None };
-    wire.close_locked(&mut state, reason);
+    connection.close_locked(&mut state, reason);
     Some(CLOSE.to_vec())
 }
 
 /// One poll's turn. A client that goes away while it waits has ended the connection.
 struct PollTurn<'a> {
-    wire: &'a Wire,
+    connection: &'a Connection,
     is_answered: bool,
 }
 
@@ -81,20 +81,20 @@ impl PollTurn<'_> {
 
 impl Drop for PollTurn<'_> {
     fn drop(&mut self) {
-        let mut state = self.wire.lock();
+        let mut state = self.connection.lock();
         state.polling.is_polled = false;
         let is_moving = state.transport != Transport::Polling
             || matches!(state.polling.upgrade, Upgrade::Probed);
         if !self.is_answered && !is_moving {
             state.note(Ending::PollAbandoned);
-            self.wire.close_locked(&mut state, Some(Reason::TransportClose));
+            self.connection.close_locked(&mut state, Some(Reason::TransportClose));
         }
     }
 }
 
 /// Hands the packets of a POST to the engine; answers when the engine has read them.
 pub(super) async fn post<B>(
-    wire: Arc<Wire>,
+    connection: Arc<Connection>,
     body: B,
     limits: &LimitsConfig,
 ) -> Result<Response<Full<Bytes>>, Refusal>
@@ -103,34 +103,38 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let body = read(body, limits).await?;
-    wire.traffic.came(body.len());
+    connection.traffic.received(body.len());
     let frames = polling::decode(&body).map_err(|error| {
         tracing::debug!(%error, "a client posted nonsense");
-        let mut state = wire.lock();
+        let mut state = connection.lock();
         state.note(Ending::MalformedBody);
-        wire.close_locked(&mut state, Some(Reason::TransportError));
+        connection.close_locked(&mut state, Some(Reason::TransportError));
         Refusal::Request("the body is not a list of Engine.IO packets")
     })?;
     if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
-        let mut state = wire.lock();
+        let mut state = connection.lock();
         state.said_goodbye(None);
         if let Phase::Finishing(reason) = state.phase {
             // The poll that it waits for does not come any more, and the engine may be gone already.
-            wire.close_locked(&mut state, reason);
+            connection.close_locked(&mut state, reason);
             return Ok(text(b"ok".to_vec()));
         }
     }
-    begin_post(&wire, &frames, limits)?;
-    let turn = PostTurn { wire: &wire };
-    while !wire.lock().polling.inbox.is_empty() {
-        wire.read.notified().await;
+    begin_post(&connection, &frames, limits)?;
+    let turn = PostTurn { connection: &connection };
+    while !connection.lock().polling.inbox.is_empty() {
+        connection.read.notified().await;
     }
     drop(turn);
     Ok(text(b"ok".to_vec()))
 }
 
-fn begin_post(wire: &Wire, frames: &[u8], limits: &LimitsConfig) -> Result<(), Refusal> {
-    let mut state = wire.lock();
+fn begin_post(
+    connection: &Connection,
+    frames: &[u8],
+    limits: &LimitsConfig,
+) -> Result<(), Refusal> {
+    let mut state = connection.lock();
     if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
         return Err(Refusal::Sid);
     }
@@ -138,7 +142,7 @@ fn begin_post(wire: &Wire, frames: &[u8], limits: &LimitsConfig) -> Result<(), R
     let is_much = INBOX_BODIES_MAX * limits.payload_bytes < state.polling.inbox.len();
     if state.polling.is_posted || is_much {
         state.note(Ending::PostsOverlap);
-        wire.close_locked(&mut state, Some(Reason::TransportError));
+        connection.close_locked(&mut state, Some(Reason::TransportError));
         return Err(Refusal::Request("two posts of one connection at the same time"));
     }
     state.polling.is_posted = true;
@@ -151,12 +155,12 @@ fn begin_post(wire: &Wire, frames: &[u8], limits: &LimitsConfig) -> Result<(), R
 
 /// One post's turn, until the engine has read it or the client has given up.
 struct PostTurn<'a> {
-    wire: &'a Wire,
+    connection: &'a Connection,
 }
 
 impl Drop for PostTurn<'_> {
     fn drop(&mut self) {
-        self.wire.lock().polling.is_posted = false;
+        self.connection.lock().polling.is_posted = false;
     }
 }
 

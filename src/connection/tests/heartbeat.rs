@@ -21,7 +21,7 @@ async fn a_client_that_answers_is_pinged_again_and_again() {
         client.send(b"3").await;
         assert_eq!(engine.read().await.unwrap(), b"3", "the engine may know it, too");
     }
-    assert!(!engine.wire.is_closed());
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_client_that_does_not_answer_is_pinged_once_and_closed() {
     assert_eq!(client.next().await.unwrap(), b"1", "a stock client comes back by itself");
     assert_eq!(client.next().await, None);
     assert_eq!(engine.read().await, None, "the engine's reader wakes up");
-    assert_eq!(engine.wire.end_reason(), Some(Reason::PingTimeout));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::PingTimeout));
     assert!(server.connections.is_empty());
 }
 
@@ -47,7 +47,7 @@ async fn other_messages_are_no_answer() {
     assert_eq!(engine.read().await.unwrap(), b"42[\"3\"]");
 
     assert_eq!(client.next().await.unwrap(), b"1");
-    assert_eq!(engine.wire.end_reason(), Some(Reason::PingTimeout));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::PingTimeout));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_client_that_polls_is_pinged_by_the_answer_of_a_poll() {
         let (posted, read) = tokio::join!(client.post(b"3"), engine.read());
         assert_eq!((posted.status, read.unwrap()), (200, b"3".to_vec()));
     }
-    assert!(!engine.wire.is_closed());
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -70,14 +70,14 @@ async fn a_client_that_stopped_polling_is_closed() {
 
     assert_eq!(engine.read().await, None);
     until("the connection is over", || server.connections.is_empty().then_some(())).await;
-    assert_eq!(engine.wire.end_reason(), Some(Reason::PingTimeout));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::PingTimeout));
 }
 
 #[tokio::test]
 async fn a_connection_that_came_before_others_ended_is_pinged_as_well() {
     let server = Server::pinging(INTERVAL, LONG).await;
     let (mut first, engine) = server.websocket().await;
-    engine.wire.close(Reason::Kicked);
+    engine.connection.close(Reason::Kicked);
     assert_eq!(first.next().await, None);
     // By now nobody is left to be pinged.
     tokio::time::sleep(2 * INTERVAL).await;

@@ -2,10 +2,12 @@
 
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
+use crate::connection::{
+    Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, Connections, EngineStream,
+};
 use crate::core::protocol::frame;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
-use crate::wire::{Accepted, ClientAddress, Connections, Door, DoorConfig, Wire, WireIo};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http_body_util::Full;
@@ -36,7 +38,7 @@ const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) connections: Connections,
-    lent: Arc<Mutex<VecDeque<WireIo>>>,
+    lent: Arc<Mutex<VecDeque<EngineStream>>>,
     pub(super) tasks: Tasks,
 }
 
@@ -58,13 +60,14 @@ impl Server {
     async fn serve(limits: LimitsConfig, socketio: SocketIoConfig) -> Self {
         let (tasks, connections) = (Tasks::new(), Connections::new(limits.connections));
         let config =
-            DoorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio };
+            AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio };
         let lent = Arc::new(Mutex::new(VecDeque::new()));
         let engine = Arc::clone(&lent);
         let clock = Clock::start(Seq(0));
-        let door = Door::new(config, connections.clone(), tasks.clone(), clock, move |io| {
-            engine.lock().push_back(io);
-        });
+        let acceptor =
+            Acceptor::new(config, connections.clone(), tasks.clone(), clock, move |io| {
+                engine.lock().push_back(io);
+            });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let spawner = tasks.clone();
@@ -72,7 +75,7 @@ impl Server {
             while let Ok((stream, peer)) = listener.accept().await {
                 // As the listener does it.
                 SockRef::from(&stream).set_tcp_user_timeout(Some(limits.stall)).unwrap();
-                spawner.spawn("test.http", serve(door.clone(), stream, peer));
+                spawner.spawn("test.http", serve(acceptor.clone(), stream, peer));
             }
         });
         Self { address, connections, lent, tasks }
@@ -81,7 +84,8 @@ impl Server {
     /// The engine's end of the next connection, which greets its client.
     pub(super) async fn engine(&self) -> Engine {
         let io = until("a connection is lent", || self.lent.lock().pop_front()).await;
-        let mut engine = Engine { wire: Arc::clone(io.wire()), io, bytes: BytesMut::new() };
+        let mut engine =
+            Engine { connection: Arc::clone(io.connection()), io, bytes: BytesMut::new() };
         // The engine's own open packet, which the connection replaces by its own.
         engine.write(b"0{}");
         engine
@@ -111,12 +115,12 @@ impl Drop for Server {
     }
 }
 
-async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
+async fn serve(acceptor: Acceptor, stream: TcpStream, peer: SocketAddr) {
     stream.set_nodelay(true).unwrap();
     let answer = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ClientAddress(peer));
-        let door = door.clone();
-        async move { Ok::<http::Response<Full<Bytes>>, io::Error>(door.answer(request).await) }
+        let acceptor = acceptor.clone();
+        async move { Ok::<http::Response<Full<Bytes>>, io::Error>(acceptor.answer(request).await) }
     });
     let connection = http1::Builder::new()
         .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
@@ -144,8 +148,8 @@ pub(super) async fn within<T>(what: &str, it: impl Future<Output = T>) -> T {
 
 /// The engine's end of one connection.
 pub(super) struct Engine {
-    pub(super) wire: Arc<Wire>,
-    io: WireIo,
+    pub(super) connection: Arc<Connection>,
+    io: EngineStream,
     bytes: BytesMut,
 }
 

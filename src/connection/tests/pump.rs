@@ -1,8 +1,8 @@
 //! Events for many connections at once.
 
 use super::fixture::{Engine, Server, WebSocket};
+use crate::connection::{Pump, Sent};
 use crate::core::protocol::frame;
-use crate::wire::{Pump, Sent};
 use bytes::Bytes;
 
 /// Too many to be written to by their sender.
@@ -34,7 +34,7 @@ async fn what_is_sent_to_many_and_to_one_arrives_whole_and_in_the_order_of_the_c
     for n in 0..count {
         if n % 7 == 3 {
             for (_, engine) in &clients {
-                assert_eq!(engine.wire.send(&event(n)), Sent::Yes);
+                assert_eq!(engine.connection.send(&event(n)), Sent::Yes);
             }
         } else if n % 7 == 5 {
             for (_, engine) in &mut clients {
@@ -43,7 +43,7 @@ async fn what_is_sent_to_many_and_to_one_arrives_whole_and_in_the_order_of_the_c
         } else {
             let mut batch = pump.batch();
             for (_, engine) in &clients {
-                assert_eq!(batch.send(&engine.wire, &event(n), n % 7 == 6), Sent::Yes);
+                assert_eq!(batch.send(&engine.connection, &event(n), n % 7 == 6), Sent::Yes);
             }
         }
         if n % 50 == 0 {
@@ -65,11 +65,11 @@ async fn what_is_sent_to_few_does_not_wait_for_the_pump() {
     let (_client, engine) = server.websocket().await;
 
     let mut batch = pump.batch();
-    assert_eq!(batch.send(&engine.wire, &event(1), false), Sent::Yes);
-    assert_ne!(engine.wire.queued(), 0);
+    assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+    assert_ne!(engine.connection.queued(), 0);
     drop(batch);
 
-    assert_eq!(engine.wire.queued(), 0);
+    assert_eq!(engine.connection.queued(), 0);
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn who_sends_faster_than_the_pump_writes_has_to_write() {
     for _ in 0..200 {
         let mut batch = pump.batch();
         for (_, engine) in &clients {
-            assert_eq!(batch.send(&engine.wire, &padded(1000), false), Sent::Yes);
-            assert!(engine.wire.queued() < 70_000, "{}", engine.wire.queued());
+            assert_eq!(batch.send(&engine.connection, &padded(1000), false), Sent::Yes);
+            assert!(engine.connection.queued() < 70_000, "{}", engine.connection.queued());
         }
     }
 
@@ -103,7 +103,7 @@ async fn a_client_that_is_only_waiting_for_the_pump_is_not_busy() {
     for n in 0..2 {
         let mut batch = pump.batch();
         for (_, engine) in &clients {
-            assert_eq!(batch.send(&engine.wire, &event(n), n == 1), Sent::Yes);
+            assert_eq!(batch.send(&engine.connection, &event(n), n == 1), Sent::Yes);
         }
     }
 
@@ -122,9 +122,9 @@ async fn clients_that_poll_get_it_with_their_next_poll() {
 
     let mut batch = pump.batch();
     for (_, engine) in &clients {
-        assert_eq!(batch.send(&engine.wire, &event(1), false), Sent::Yes);
+        assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
     }
-    assert_eq!(batch.send(&engine.wire, &event(1), false), Sent::Yes);
+    assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
     drop(batch);
 
     assert_eq!(poller.poll().await.packets(), [b"42[1]"]);

@@ -2,9 +2,9 @@
 
 use super::fixture::{Engine, Server, limits, until};
 use crate::config::LimitsConfig;
+use crate::connection::Sent;
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
-use crate::wire::Sent;
 use bytes::Bytes;
 use std::io;
 use std::time::Duration;
@@ -22,8 +22,8 @@ fn event(size: usize) -> Bytes {
 /// Sends until something waits in the server.
 fn fill(engine: &Engine) {
     let mut sent = 0;
-    while engine.wire.queued() == 0 {
-        assert_eq!(engine.wire.send(&event(1000)), Sent::Yes);
+    while engine.connection.queued() == 0 {
+        assert_eq!(engine.connection.send(&event(1000)), Sent::Yes);
         sent += 1000;
         assert!(sent < TOO_MUCH, "the kernel takes everything");
     }
@@ -35,15 +35,19 @@ async fn a_client_that_stops_reading_is_closed_at_the_byte_bound() {
     let (_client, mut engine) = server.websocket().await;
 
     let mut sent = 0;
-    while engine.wire.send(&event(10_000)) == Sent::Yes {
-        assert!(engine.wire.queued() <= limits().buffer_bytes, "{}", engine.wire.queued());
+    while engine.connection.send(&event(10_000)) == Sent::Yes {
+        assert!(
+            engine.connection.queued() <= limits().buffer_bytes,
+            "{}",
+            engine.connection.queued()
+        );
         sent += 10_000;
         assert!(sent < TOO_MUCH, "it is never closed");
     }
 
-    assert!(engine.wire.is_gone());
-    assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
-    let vitals = engine.wire.vitals();
+    assert!(engine.connection.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::SlowConsumer));
+    let vitals = engine.connection.vitals();
     assert_eq!(vitals.ending, Some(Ending::BufferFull));
     let bound = limits().buffer_bytes;
     assert!((bound - 11_000..=bound).contains(&vitals.pending_bytes), "{vitals:?}");
@@ -65,7 +69,7 @@ async fn the_engine_is_not_kept_waiting_by_a_client_that_stops_reading() {
         assert!(writes < TOO_MUCH / 10_000, "it is never closed");
     }
 
-    assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::SlowConsumer));
 }
 
 #[tokio::test]
@@ -75,11 +79,11 @@ async fn a_client_that_does_not_poll_is_closed_at_the_byte_bound() {
 
     let fitting = limits().buffer_bytes / event(10_000).len();
     for _ in 0..fitting {
-        assert_eq!(engine.wire.send(&event(10_000)), Sent::Yes);
+        assert_eq!(engine.connection.send(&event(10_000)), Sent::Yes);
     }
 
-    assert_eq!(engine.wire.send(&event(10_000)), Sent::Closed);
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::BufferFull));
+    assert_eq!(engine.connection.send(&event(10_000)), Sent::Closed);
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::BufferFull));
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,12 +93,12 @@ async fn a_client_that_takes_nothing_is_closed_at_the_stall_deadline_and_not_bef
     fill(&engine);
 
     tokio::time::sleep(ALMOST_STALL).await;
-    assert!(!engine.wire.is_closed(), "it still has a second");
+    assert!(!engine.connection.is_closed(), "it still has a second");
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    assert!(engine.wire.is_gone());
-    assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::Stalled));
+    assert!(engine.connection.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::SlowConsumer));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::Stalled));
     assert_eq!(engine.read().await, None);
 }
 
@@ -104,28 +108,28 @@ async fn a_client_that_takes_nothing_of_what_the_kernel_has_for_it_is_slow_too()
     let server = Server::with(LimitsConfig { stall: Duration::from_secs(3), ..limits() }).await;
     let (_client, mut engine) = server.websocket().await;
     for _ in 0..100 {
-        assert_eq!(engine.wire.send(&event(1000)), Sent::Yes);
+        assert_eq!(engine.connection.send(&event(1000)), Sent::Yes);
     }
-    assert_eq!(engine.wire.queued(), 0, "all is in the kernel");
+    assert_eq!(engine.connection.queued(), 0, "all is in the kernel");
 
     assert_eq!(engine.read().await, None);
 
-    assert_eq!(engine.wire.end_reason(), Some(Reason::SlowConsumer));
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::Stalled));
-    assert!(engine.wire.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::SlowConsumer));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::Stalled));
+    assert!(engine.connection.is_gone());
 }
 
 #[tokio::test]
 async fn a_client_that_the_network_has_lost_is_not_slow() {
     let server = Server::start().await;
     let (_client, engine) = server.websocket().await;
-    assert_eq!(engine.wire.send(&event(1000)), Sent::Yes);
+    assert_eq!(engine.connection.send(&event(1000)), Sent::Yes);
 
     let error = io::ErrorKind::TimedOut.into();
-    assert!(!engine.wire.stream_failed(&mut engine.wire.lock(), &error));
+    assert!(!engine.connection.stream_failed(&mut engine.connection.lock(), &error));
 
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::Unreachable));
-    assert_eq!(engine.wire.end_reason(), None);
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::Unreachable));
+    assert_eq!(engine.connection.end_reason(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,10 +140,10 @@ async fn a_client_that_takes_a_little_now_and_then_is_not_closed() {
 
     for _ in 0..10 {
         tokio::time::sleep(ALMOST_STALL).await;
-        assert!(!engine.wire.is_closed());
+        assert!(!engine.connection.is_closed());
         // Enough for the kernel to want more.
         let mut taken = vec![0; 4_000_000];
-        while 0 < engine.wire.queued() {
+        while 0 < engine.connection.queued() {
             assert!(0 < client.stream.read(&mut taken).await.unwrap());
             tokio::task::yield_now().await;
         }
@@ -151,12 +155,12 @@ async fn a_client_that_takes_a_little_now_and_then_is_not_closed() {
 async fn volatile_events_are_dropped_while_something_waits() {
     let server = Server::start().await;
     let (_client, engine) = server.websocket().await;
-    assert_eq!(engine.wire.send_volatile(&event(10)), Sent::Yes);
+    assert_eq!(engine.connection.send_volatile(&event(10)), Sent::Yes);
     fill(&engine);
 
-    assert_eq!(engine.wire.send_volatile(&event(10)), Sent::Dropped);
-    assert_eq!(engine.wire.queue(&event(10), true), Sent::Dropped);
-    assert!(!engine.wire.is_closed());
+    assert_eq!(engine.connection.send_volatile(&event(10)), Sent::Dropped);
+    assert_eq!(engine.connection.queue(&event(10), true), Sent::Dropped);
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -168,11 +172,14 @@ async fn what_waited_arrives_whole_and_in_order_when_the_client_reads_again() {
         let text = format!("42[{n}]");
         match n % 3 {
             0 => engine.write(text.as_bytes()),
-            1 => assert_eq!(engine.wire.send(&frame::text(&[text.as_bytes()])), Sent::Yes),
-            _ => assert_eq!(engine.wire.queue(&frame::text(&[text.as_bytes()]), false), Sent::Yes),
+            1 => assert_eq!(engine.connection.send(&frame::text(&[text.as_bytes()])), Sent::Yes),
+            _ => assert_eq!(
+                engine.connection.queue(&frame::text(&[text.as_bytes()]), false),
+                Sent::Yes
+            ),
         }
     }
-    engine.wire.flush_queued();
+    engine.connection.flush_queued();
 
     let mut next = 0;
     while next < 50 {
@@ -184,5 +191,5 @@ async fn what_waited_arrives_whole_and_in_order_when_the_client_reads_again() {
             assert_eq!(packet.len(), 1002, "a frame is broken");
         }
     }
-    until("nothing waits", || (engine.wire.queued() == 0).then_some(())).await;
+    until("nothing waits", || (engine.connection.queued() == 0).then_some(())).await;
 }

@@ -4,7 +4,7 @@
 //! it comes to a connection leaves in the same write, so the cost of a write is shared by all that wait.
 
 use super::outgoing::Flushing;
-use super::{Sent, Wire};
+use super::{Connection, Sent};
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -32,13 +32,15 @@ pub struct Pump {
 /// Connections with something to write, in the order in which they got it.
 #[derive(Default)]
 struct Round {
-    wires: Mutex<Vec<Arc<Wire>>>,
+    connections: Mutex<Vec<Arc<Connection>>>,
     wake: Notify,
 }
 
 impl fmt::Debug for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Round").field("wires", &self.wires.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Round")
+            .field("connections", &self.connections.lock().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,43 +50,45 @@ impl Pump {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let pump = Self { rounds: (0..cores).map(|_| Round::default()).collect() };
         for index in 0..cores {
-            tasks.spawn("wire.pump", pump.clone().run(index));
+            tasks.spawn("connection.pump", pump.clone().run(index));
         }
         pump
     }
 
     /// Begins to send to many connections.
     pub fn batch(&self) -> Batch<'_> {
-        Batch { pump: self, wires: Vec::new() }
+        Batch { pump: self, connections: Vec::new() }
     }
 
     async fn run(self, index: usize) {
         let Some(round) = self.rounds.get(index) else { return };
         loop {
-            let wires = mem::take(&mut *round.wires.lock());
-            if wires.is_empty() {
+            let connections = mem::take(&mut *round.connections.lock());
+            if connections.is_empty() {
                 round.wake.notified().await;
             }
-            for slice in wires.chunks(SLICE) {
-                slice.iter().for_each(Wire::flush_queued);
+            for slice in connections.chunks(SLICE) {
+                slice.iter().for_each(Connection::flush_queued);
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    fn write_later(&self, wires: Vec<Arc<Wire>>) {
-        let mut rounds: Vec<Vec<Arc<Wire>>> = self.rounds.iter().map(|_| Vec::new()).collect();
+    fn write_later(&self, connections: Vec<Arc<Connection>>) {
+        let mut rounds: Vec<Vec<Arc<Connection>>> =
+            self.rounds.iter().map(|_| Vec::new()).collect();
         let count = rounds.len();
-        for wire in wires {
+        for connection in connections {
             // Where in memory it is, is as good as any number; the low bits are alike.
-            let place = Arc::as_ptr(&wire).addr() >> 6;
+            let place = Arc::as_ptr(&connection).addr() >> 6;
             if let Some(round) = rounds.get_mut(place % count) {
-                round.push(wire);
+                round.push(connection);
             }
         }
-        for (round, wires) in self.rounds.iter().zip(rounds).filter(|(_, wires)| !wires.is_empty())
+        for (round, connections) in
+            self.rounds.iter().zip(rounds).filter(|(_, connections)| !connections.is_empty())
         {
-            round.wires.lock().extend(wires);
+            round.connections.lock().extend(connections);
             round.wake.notify_one();
         }
     }
@@ -96,22 +100,22 @@ impl Pump {
 pub struct Batch<'a> {
     pump: &'a Pump,
     /// Those that nobody else is bound to write to.
-    wires: Vec<Arc<Wire>>,
+    connections: Vec<Arc<Connection>>,
 }
 
 impl Batch<'_> {
     /// Sends an event to one connection, if it is `volatile` only if nothing waits there.
-    pub fn send(&mut self, wire: &Arc<Wire>, event: &Bytes, is_volatile: bool) -> Sent {
-        let mut state = wire.lock();
+    pub fn send(&mut self, connection: &Arc<Connection>, event: &Bytes, is_volatile: bool) -> Sent {
+        let mut state = connection.lock();
         let is_waiting = state.flushing == Flushing::Queued
-            && (is_volatile || WAITING_BYTES_MAX < state.lane.queued());
+            && (is_volatile || WAITING_BYTES_MAX < state.outbound.queued());
         if is_waiting {
-            wire.flush_now(&mut state);
+            connection.flush_now(&mut state);
         }
-        let sent = wire.queue_locked(&mut state, event, is_volatile);
+        let sent = connection.queue_locked(&mut state, event, is_volatile);
         if sent == Sent::Yes && state.flushing == Flushing::None {
             state.flushing = Flushing::Queued;
-            self.wires.push(Arc::clone(wire));
+            self.connections.push(Arc::clone(connection));
         }
         sent
     }
@@ -119,11 +123,11 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        let wires = mem::take(&mut self.wires);
-        if wires.len() <= FEW {
-            wires.iter().for_each(Wire::flush_queued);
+        let connections = mem::take(&mut self.connections);
+        if connections.len() <= FEW {
+            connections.iter().for_each(Connection::flush_queued);
         } else {
-            self.pump.write_later(wires);
+            self.pump.write_later(connections);
         }
     }
 }

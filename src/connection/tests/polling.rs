@@ -1,14 +1,14 @@
 //! Long-polling: what clients may not do, and what happens to those who do.
 
 use super::fixture::{Poller, Server, answer, client_frame, get, until};
+use crate::connection::Connection;
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
-use crate::wire::Wire;
 use tokio::net::TcpStream;
 
-async fn waiting_poll(client: &Poller, wire: &Wire) -> TcpStream {
+async fn waiting_poll(client: &Poller, connection: &Connection) -> TcpStream {
     let poll = client.begin_poll().await;
-    until("the poll waits", || wire.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || connection.lock().polling.is_polled.then_some(())).await;
     poll
 }
 
@@ -16,7 +16,7 @@ async fn waiting_poll(client: &Poller, wire: &Wire) -> TcpStream {
 async fn packets_go_both_ways() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
-    let mut poll = waiting_poll(&client, &engine.wire).await;
+    let mut poll = waiting_poll(&client, &engine.connection).await;
 
     engine.write(b"2");
     let (posted, read) = tokio::join!(client.post(b"3\x1e42[1]"), async {
@@ -32,8 +32,8 @@ async fn packets_go_both_ways() {
 async fn a_poll_gets_what_was_sent_before_it_came() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    engine.wire.send(&frame::text(&[b"42[1]"]));
-    engine.wire.queue(&frame::text(&[b"42[2]"]), false);
+    engine.connection.send(&frame::text(&[b"42[1]"]));
+    engine.connection.queue(&frame::text(&[b"42[2]"]), false);
 
     assert_eq!(client.poll().await.packets(), [b"42[1]".as_slice(), b"42[2]"]);
 }
@@ -42,14 +42,14 @@ async fn a_poll_gets_what_was_sent_before_it_came() {
 async fn two_polls_at_once_close_the_connection() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
-    let mut first = waiting_poll(&client, &engine.wire).await;
+    let mut first = waiting_poll(&client, &engine.connection).await;
 
     let second = client.poll().await;
 
     assert_eq!(second.status, 400);
     assert_eq!(answer(&mut first).await.packets(), [b"1"]);
-    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::PollsOverlap));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::PollsOverlap));
     assert_eq!(engine.read().await, None);
 }
 
@@ -58,14 +58,14 @@ async fn two_posts_at_once_close_the_connection() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
     let mut first = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.wire.lock().polling.is_posted.then_some(())).await;
+    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
 
     let second = client.post(b"42[2]").await;
 
     assert_eq!(second.status, 400);
     assert_eq!(answer(&mut first).await.status, 200);
-    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportError));
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::PostsOverlap));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::PostsOverlap));
 }
 
 #[tokio::test]
@@ -75,16 +75,16 @@ async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
     let body = [b"42".as_slice(), &vec![b'x'; 90_000]].concat();
 
     for n in 0..10 {
-        if engine.wire.is_closed() {
+        if engine.connection.is_closed() {
             assert!((2..=4).contains(&n), "closed after {n} posts");
             return;
         }
-        let before = engine.wire.lock().polling.inbox.len();
+        let before = engine.connection.lock().polling.inbox.len();
         drop(client.begin_post(&body).await);
         until("the post is over", || {
-            let state = engine.wire.lock();
+            let state = engine.connection.lock();
             let is_over = before < state.polling.inbox.len() && !state.polling.is_posted;
-            (is_over || engine.wire.connections.is_empty()).then_some(())
+            (is_over || engine.connection.connections.is_empty()).then_some(())
         })
         .await;
     }
@@ -96,11 +96,11 @@ async fn a_client_that_abandons_a_poll_has_closed_the_connection() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
 
-    drop(waiting_poll(&client, &engine.wire).await);
+    drop(waiting_poll(&client, &engine.connection).await);
 
     assert_eq!(engine.read().await, None);
-    assert_eq!(engine.wire.end_reason(), Some(Reason::TransportClose));
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::PollAbandoned));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportClose));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::PollAbandoned));
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn nonsense_in_a_post_closes_the_connection() {
 
     assert_eq!(refused.status, 400);
     assert_eq!(engine.read().await, None);
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::MalformedBody));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::MalformedBody));
 }
 
 #[tokio::test]

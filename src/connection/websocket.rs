@@ -1,8 +1,8 @@
 //! WebSocket handshakes, answered by us so that the stream is ours afterwards.
 
-use super::door::Door;
+use super::acceptor::Acceptor;
 use super::handshake::Refusal;
-use super::{Accepted, Transport, Wire, WireIo, upgrade};
+use super::{Accepted, Connection, EngineStream, Transport, upgrade};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -19,17 +19,17 @@ use tungstenite::handshake::derive_accept_key;
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers the handshake of a new connection.
-pub(super) fn accept(door: Door, mut parts: Parts) -> Response<Full<Bytes>> {
+pub(super) fn accept(acceptor: Acceptor, mut parts: Parts) -> Response<Full<Bytes>> {
     let response = switching(&parts);
     let on_upgrade = on_upgrade(&mut parts);
-    let tasks = door.tasks().clone();
-    tasks.spawn("wire.accept", async move {
+    let tasks = acceptor.tasks().clone();
+    tasks.spawn("connection.accept", async move {
         let Some((stream, early)) = take_stream(on_upgrade).await else { return };
         let (read, write) = stream.into_split();
         // The limit may have been reached since the handshake was checked: the client tries again.
-        if let Ok(wire) = door.open(&parts, Transport::WebSocket, Some(write)) {
+        if let Ok(connection) = acceptor.open(&parts, Transport::WebSocket, Some(write)) {
             drop(parts);
-            door.lend(WireIo::websocket(wire, read, early));
+            acceptor.lend(EngineStream::websocket(connection, read, early));
         }
     });
     response
@@ -37,20 +37,20 @@ pub(super) fn accept(door: Door, mut parts: Parts) -> Response<Full<Bytes>> {
 
 /// Answers the handshake of a WebSocket that wants to take over a polling connection.
 pub(super) fn accept_upgrade(
-    door: &Door,
-    wire: &Arc<Wire>,
+    acceptor: &Acceptor,
+    connection: &Arc<Connection>,
     mut parts: Parts,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    if wire.transport() != Transport::Polling {
+    if connection.transport() != Transport::Polling {
         return Err(Refusal::Request("this connection speaks WebSocket already"));
     }
     let response = switching(&parts);
     let on_upgrade = on_upgrade(&mut parts);
-    let (wire, limit) = (Arc::clone(wire), door.upgrade_timeout());
-    door.tasks().spawn("wire.upgrade", async move {
+    let (connection, limit) = (Arc::clone(connection), acceptor.upgrade_timeout());
+    acceptor.tasks().spawn("connection.upgrade", async move {
         let Some((stream, early)) = take_stream(on_upgrade).await else { return };
         let (read, write) = stream.into_split();
-        upgrade::run(&wire, read, write, early, limit).await;
+        upgrade::run(&connection, read, write, early, limit).await;
     });
     Ok(response)
 }

@@ -8,7 +8,7 @@
 //! ```
 //! Until the `5` the polling connection is untouched: a failed attempt costs nothing.
 
-use super::{Phase, Transport, Wire};
+use super::{Connection, Phase, Transport};
 use crate::core::protocol::frame;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io::Cursor;
@@ -38,14 +38,14 @@ pub(super) enum Upgrade {
 
 /// Runs the take-over; gives up after `limit`.
 pub(super) async fn run(
-    wire: &Arc<Wire>,
+    connection: &Arc<Connection>,
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
     early: Bytes,
     limit: Duration,
 ) {
     let begun = {
-        let mut state = wire.lock();
+        let mut state = connection.lock();
         let is_possible = state.transport == Transport::Polling
             && state.phase == Phase::Open
             && matches!(state.polling.upgrade, Upgrade::None);
@@ -57,12 +57,12 @@ pub(super) async fn run(
     if !begun {
         return; // perhaps a second attempt while the first is under way
     }
-    wire.traffic.came(early.len());
+    connection.traffic.received(early.len());
     let mut probe = Probe { read, bytes: BytesMut::from(&early[..]) };
-    if let Ok(Some(())) = tokio::time::timeout(limit, probe.run(wire, &write)).await {
-        take_over(wire, probe, write);
+    if let Ok(Some(())) = tokio::time::timeout(limit, probe.run(connection, &write)).await {
+        take_over(connection, probe, write);
     } else {
-        wire.lock().polling.upgrade = Upgrade::None;
+        connection.lock().polling.upgrade = Upgrade::None;
     }
 }
 
@@ -72,8 +72,8 @@ struct Probe {
 }
 
 impl Probe {
-    async fn run(&mut self, wire: &Wire, write: &OwnedWriteHalf) -> Option<()> {
-        if self.packet(wire).await? != b"2probe" {
+    async fn run(&mut self, connection: &Connection, write: &OwnedWriteHalf) -> Option<()> {
+        if self.packet(connection).await? != b"2probe" {
             return None;
         }
         // A fresh socket takes eleven bytes at once; one that does not is no place to move to.
@@ -81,23 +81,23 @@ impl Probe {
         if write.try_write(&pong).ok()? != pong.len() {
             return None;
         }
-        wire.traffic.went(pong.len());
-        wire.lock().polling.upgrade = Upgrade::Probed;
-        wire.poll.notify_one();
-        if self.packet(wire).await? != b"5" {
+        connection.traffic.sent(pong.len());
+        connection.lock().polling.upgrade = Upgrade::Probed;
+        connection.poll.notify_one();
+        if self.packet(connection).await? != b"5" {
             return None;
         }
         Some(())
     }
 
     /// The payload of the next text frame; `None` if the stream ends or speaks of something else.
-    async fn packet(&mut self, wire: &Wire) -> Option<Vec<u8>> {
+    async fn packet(&mut self, connection: &Connection) -> Option<Vec<u8>> {
         loop {
             if let Some(packet) = self.buffered()? {
                 return Some(packet);
             }
             let n = self.read.read_buf(&mut self.bytes).await.ok().filter(|n| 0 < *n)?;
-            wire.traffic.came(n);
+            connection.traffic.received(n);
         }
     }
 
@@ -118,22 +118,22 @@ impl Probe {
     }
 }
 
-fn take_over(wire: &Arc<Wire>, probe: Probe, write: OwnedWriteHalf) {
-    let mut state = wire.lock();
+fn take_over(connection: &Arc<Connection>, probe: Probe, write: OwnedWriteHalf) {
+    let mut state = connection.lock();
     // A connection that is about to close says goodbye over the WebSocket: the client has stopped polling.
-    if matches!(state.phase, Phase::Closed(_)) || wire.stream.set(write).is_err() {
+    if matches!(state.phase, Phase::Closed(_)) || connection.stream.set(write).is_err() {
         state.polling.upgrade = Upgrade::None;
         return;
     }
     state.transport = Transport::WebSocket;
-    wire.connections.note_websocket();
+    connection.connections.note_websocket();
     state.is_upgraded = true;
     state.polling.upgrade = Upgrade::Done(Box::new((probe.read, probe.bytes.freeze())));
     if let Some(reader) = state.polling.reader.take() {
         reader.wake();
     }
-    wire.poll.notify_one();
-    if !wire.flush_some(&mut state) {
-        wire.flush_soon(&mut state);
+    connection.poll.notify_one();
+    if !connection.flush_some(&mut state) {
+        connection.flush_soon(&mut state);
     }
 }

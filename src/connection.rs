@@ -1,51 +1,52 @@
 //! The accepted connections, owned under the engine.
 //!
-//! Every client connection, by WebSocket or long-polling, is a [`Wire`]; the engine gets its other end, a
-//! [`WireIo`], and believes it speaks to a WebSocket. So there is one place that orders, bounds and closes what goes
+//! Every client connection, by WebSocket or long-polling, is a [`Connection`]; the engine gets its other end, a
+//! [`EngineStream`], and believes it speaks to a WebSocket. So there is one place that orders, bounds and closes what goes
 //! out, that mends the handshake on its way, and that knows whether a connection is alive; whatever a client does,
 //! the engine is never blocked by it.
 //!
 //! ```text
 //!   client ◄──WebSocket──► ┌──────┐              ┌────────┐
-//!   client ◄──GET / POST─► │ Wire │ ◄──WireIo──► │ engine │
+//!   client ◄──GET / POST─► │ Connection │ ◄──EngineStream──► │ engine │
 //!                          └──────┘              └────────┘
 //!                              ▲ events, already encoded
 //! ```
 
 mod accepted;
+mod acceptor;
 mod acks;
 mod address;
 mod closing;
 mod connections;
-mod door;
+mod engine_stream;
 mod facts;
 mod handshake;
 mod heartbeat;
-mod io;
 mod origin;
 mod outgoing;
 mod polling;
 mod pump;
-mod untaken;
+mod send_stall;
 mod upgrade;
 mod vitals;
 mod websocket;
 
 pub use accepted::Accepted;
+pub use acceptor::{Acceptor, AcceptorConfig};
 pub use acks::{AwaitedAck, TooManyAcks};
 pub use connections::{Connections, Transports};
-pub use door::{Door, DoorConfig};
+pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
-pub use io::WireIo;
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
-use crate::core::protocol::outbound::{Admission, Lane};
+use crate::core::protocol::outbound::{Admission, OutboundQueue};
 use crate::tasks::Tasks;
 use crate::types::{Ending, Namespace, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};
 use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
+use send_stall::SendStall;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -53,14 +54,13 @@ use std::task::Waker;
 use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
-use untaken::Untaken;
 use upgrade::Upgrade;
 use vitals::Traffic;
 
 /// One connection of a client. What each event touches stands together, at the end of `traffic` and the beginning of
 /// `state`: an emit to thousands waits for memory more than for anything else but the kernel.
 #[repr(C)]
-pub struct Wire {
+pub struct Connection {
     traffic: Traffic,
     /// The sending half of the WebSocket, once there is one.
     stream: OnceLock<OwnedWriteHalf>,
@@ -68,7 +68,7 @@ pub struct Wire {
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,
     facts: Facts,
-    limits: WireLimits,
+    limits: ConnectionLimits,
     tasks: Tasks,
     connections: Connections,
     /// Wakes a waiting poll.
@@ -78,15 +78,15 @@ pub struct Wire {
 }
 
 /// Without `sid`, which is a secret, nor what waits for the client, which may hold it.
-impl fmt::Debug for Wire {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Connection").field("facts", &self.facts).finish_non_exhaustive()
     }
 }
 
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy)]
-pub struct WireLimits {
+pub struct ConnectionLimits {
     /// Bytes that may wait for the client.
     pub buffer_bytes: usize,
     /// How long the client may take none of them.
@@ -129,13 +129,13 @@ struct State {
     phase: Phase,
     transport: Transport,
     flushing: Flushing,
-    lane: Lane,
+    outbound: OutboundQueue,
     accepts: SmallVec<[Accept; 1]>,
     /// Acks that are awaited, at most 128.
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
     peer_ended: bool,
-    untaken: Untaken,
+    send_stall: SendStall,
     /// When it was pinged, if it has not answered since.
     pinged_at: Option<Timestamp>,
     /// It began by polling.
@@ -157,7 +157,7 @@ struct Accept {
     answer: Answer,
 }
 
-type Answer = Box<dyn FnOnce(&Arc<Wire>) + Send>;
+type Answer = Box<dyn FnOnce(&Arc<Connection>) + Send>;
 
 impl fmt::Debug for Accept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,7 +187,7 @@ enum Phase {
     Closed(Option<Reason>),
 }
 
-impl Wire {
+impl Connection {
     /// The secret name of the connection.
     fn sid(&self) -> &Arc<str> {
         &self.sid
@@ -226,11 +226,11 @@ impl Wire {
 
     /// Bytes that wait for the client.
     pub fn queued(&self) -> usize {
-        self.lock().lane.queued()
+        self.lock().outbound.queued()
     }
 
     /// Says what to do when the engine accepts the CONNECT of `namespace`: `answer` must send the reply, by
-    /// [`Wire::answer_connect`], before it makes the socket known to anybody. It is called at most once, on the
+    /// [`Connection::answer_connect`], before it makes the socket known to anybody. It is called at most once, on the
     /// engine's writing task, and must not wait. Dropped at once if the connection is closed already: the engine will
     /// accept nothing, and whatever `answer` holds would stay held for ever.
     pub fn prepare_accept(
@@ -249,14 +249,14 @@ impl Wire {
     /// Sends the reply to a CONNECT, and what must follow it directly, in place of the engine's.
     pub fn answer_connect(self: &Arc<Self>, frames: &Bytes) {
         let mut state = self.lock();
-        if state.phase == Phase::Open && state.lane.push(frames.clone()).is_err() {
+        if state.phase == Phase::Open && state.outbound.push(frames.clone()).is_err() {
             self.overflow(&mut state);
         }
     }
 
     /// Says what the client gets when the engine refuses the CONNECT of `namespace`.
     pub fn prepare_refusal(&self, namespace: &Namespace, refusal: Bytes) {
-        self.lock().lane.prepare_refusal(namespace.clone(), refusal);
+        self.lock().outbound.prepare_refusal(namespace.clone(), refusal);
     }
 
     /// Sends an event: one or more whole frames that belong together.
@@ -265,7 +265,7 @@ impl Wire {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        match state.lane.admit(event) {
+        match state.outbound.admit(event) {
             Admission::Go => self.transmit(&mut state, event),
             Admission::Held => Sent::Yes,
             Admission::Full => self.overflow(&mut state),
@@ -278,13 +278,13 @@ impl Wire {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        if !state.lane.is_idle() {
+        if !state.outbound.is_idle() {
             return Sent::Dropped;
         }
         self.transmit(&mut state, event)
     }
 
-    /// Takes an event like [`Wire::send`] or [`Wire::send_volatile`], but leaves the writing to [`Wire::flush_queued`]:
+    /// Takes an event like [`Connection::send`] or [`Connection::send_volatile`], but leaves the writing to [`Connection::flush_queued`]:
     /// short enough to be called while others wait.
     pub fn queue(&self, event: &Bytes, is_volatile: bool) -> Sent {
         self.queue_locked(&mut self.lock(), event, is_volatile)
@@ -294,11 +294,11 @@ impl Wire {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        if is_volatile && !state.lane.is_idle() {
+        if is_volatile && !state.outbound.is_idle() {
             return Sent::Dropped;
         }
-        match state.lane.admit(event) {
-            Admission::Go if state.lane.push(event.clone()).is_ok() => Sent::Yes,
+        match state.outbound.admit(event) {
+            Admission::Go if state.outbound.push(event.clone()).is_ok() => Sent::Yes,
             Admission::Held => Sent::Yes,
             Admission::Go | Admission::Full => self.overflow(state),
         }

@@ -1,6 +1,6 @@
 //! What is measured of a connection, for those who ask what it is doing and why it ended.
 
-use super::{Phase, State, Transport, Wire};
+use super::{Connection, Phase, State, Transport};
 use crate::clock::Clock;
 use crate::types::{Ending, Timestamp};
 use std::io;
@@ -45,7 +45,7 @@ impl Traffic {
     }
 
     /// The client sent `n` bytes.
-    pub(super) fn came(&self, n: usize) {
+    pub(super) fn received(&self, n: usize) {
         self.bytes_in.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.heard_at.store(self.clock.now().0, Ordering::Relaxed);
     }
@@ -56,19 +56,19 @@ impl Traffic {
     }
 
     /// The client was sent `n` bytes.
-    pub(super) fn went(&self, n: usize) {
+    pub(super) fn sent(&self, n: usize) {
         self.bytes_out.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
-impl Wire {
+impl Connection {
     /// What is measured of the connection now.
     pub fn vitals(&self) -> Vitals {
         let Traffic { clock, bytes_in, bytes_out, heard_at } = &self.traffic;
         let state = self.lock();
         let pending_bytes = match state.phase {
             Phase::Closed(_) => state.unsent,
-            Phase::Open | Phase::Finishing(_) => state.lane.queued(),
+            Phase::Open | Phase::Finishing(_) => state.outbound.queued(),
         };
         let heard_at = Timestamp(heard_at.load(Ordering::Relaxed));
         Vitals {

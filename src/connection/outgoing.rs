@@ -1,7 +1,7 @@
 //! What goes out: written at once where nothing is pending, else as the client takes it, within the bounds.
 
 use super::vitals::ending_of;
-use super::{Phase, Sent, State, Transport, Wire};
+use super::{Connection, Phase, Sent, State, Transport};
 use crate::core::protocol::outbound::{Full, Step};
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(super) enum Slow {
     Stalled,
 }
 
-impl Wire {
+impl Connection {
     /// Too much is waiting for a client that takes too little.
     pub(super) fn overflow(&self, state: &mut State) -> Sent {
         self.close_slow(state, Slow::Overflow);
@@ -45,7 +45,7 @@ impl Wire {
         if matches!(state.phase, Phase::Closed(_)) {
             return;
         }
-        let queued_bytes = state.lane.queued();
+        let queued_bytes = state.outbound.queued();
         let ending = match slow {
             Slow::Overflow => {
                 tracing::info!(queued_bytes, "closing a slow consumer: buffer full");
@@ -77,7 +77,7 @@ impl Wire {
     /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it.
     pub(super) fn transmit(self: &Arc<Self>, state: &mut State, bytes: &Bytes) -> Sent {
         let mut done = 0;
-        if let (Some(stream), true) = (self.open_stream(state), state.lane.is_clear()) {
+        if let (Some(stream), true) = (self.open_stream(state), state.outbound.is_clear()) {
             match stream.try_write(bytes) {
                 Ok(n) => done = n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -87,11 +87,11 @@ impl Wire {
                 }
             }
         }
-        self.traffic.went(done);
+        self.traffic.sent(done);
         if done == bytes.len() {
             return Sent::Yes;
         }
-        match state.lane.push(bytes.slice(done..)) {
+        match state.outbound.push(bytes.slice(done..)) {
             Ok(()) => {
                 match state.flushing {
                     Flushing::Queued => self.flush_now(state),
@@ -112,7 +112,7 @@ impl Wire {
             Phase::Finishing(_) => return Ok(()),
             Phase::Closed(_) => return Err(io::ErrorKind::BrokenPipe.into()),
         }
-        let mut step = state.lane.engine(piece);
+        let mut step = state.outbound.engine(piece);
         while let Ok(Step::Connect(namespace)) = step {
             let index = state.accepts.iter().position(|it| it.namespace.as_str() == namespace);
             let accept = index.map(|index| state.accepts.remove(index));
@@ -125,7 +125,7 @@ impl Wire {
                 self.close(Reason::TransportError);
             }
             state = self.lock();
-            step = state.lane.resume();
+            step = state.outbound.resume();
         }
         if step.is_err() {
             self.overflow(&mut state);
@@ -148,7 +148,7 @@ impl Wire {
             Transport::WebSocket if state.flushing == Flushing::Blocked => {}
             Transport::WebSocket => {
                 state.flushing = Flushing::Blocked;
-                self.tasks.spawn("wire.flush", Arc::clone(self).flush());
+                self.tasks.spawn("connection.flush", Arc::clone(self).flush());
             }
         }
     }
@@ -172,24 +172,24 @@ impl Wire {
     /// Writes what the kernel takes. True if nothing is left to write.
     pub(super) fn flush_some(&self, state: &mut State) -> bool {
         let Some(stream) = self.open_stream(state) else {
-            if !state.lane.is_clear() {
+            if !state.outbound.is_clear() {
                 self.poll.notify_one();
             }
             return true;
         };
-        while !state.lane.is_clear() {
+        while !state.outbound.is_clear() {
             // The system writes one piece for less, and so do we.
-            let written = if let Some(one) = state.lane.only_pending() {
+            let written = if let Some(one) = state.outbound.only_pending() {
                 stream.try_write(one)
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                let filled = state.lane.pending_slices(&mut slices);
+                let filled = state.outbound.pending_slices(&mut slices);
                 stream.try_write_vectored(slices.get(..filled).unwrap_or_default())
             };
             match written {
                 Ok(n) => {
-                    self.traffic.went(n);
-                    state.lane.wrote(n);
+                    self.traffic.sent(n);
+                    state.outbound.wrote(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => self.write_failed(state, &error),

@@ -5,14 +5,17 @@ use super::handshake::{Handshake, Refusal};
 use super::heartbeat::Heartbeats;
 use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
 use super::outgoing::Flushing;
-use super::untaken::{self, Untaken};
+use super::send_stall::{self, SendStall};
 use super::vitals::Traffic;
-use super::{Connections, Facts, Phase, Polling, State, Transport, Wire, WireIo, WireLimits};
+use super::{
+    Connection, ConnectionLimits, Connections, EngineStream, Facts, Phase, Polling, State,
+    Transport,
+};
 use super::{polling, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
 use crate::core::protocol::frame;
-use crate::core::protocol::outbound::Lane;
+use crate::core::protocol::outbound::OutboundQueue;
 use crate::entropy;
 use crate::tasks::Tasks;
 use bytes::Bytes;
@@ -31,7 +34,7 @@ use tokio::sync::Notify;
 
 /// What the door needs to know.
 #[derive(Debug, Clone)]
-pub struct DoorConfig {
+pub struct AcceptorConfig {
     /// Pages that may connect.
     pub origins: Origins,
     /// Peers whose `X-Forwarded-For` is believed.
@@ -42,7 +45,7 @@ pub struct DoorConfig {
     pub socketio: SocketIoConfig,
 }
 
-impl DoorConfig {
+impl AcceptorConfig {
     /// The parts of the configuration that concern the door.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
@@ -52,40 +55,44 @@ impl DoorConfig {
 
 /// Opens connections and lends them to the engine. Cheap to clone.
 #[derive(Clone)]
-pub struct Door {
+pub struct Acceptor {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    config: DoorConfig,
+    config: AcceptorConfig,
     connections: Connections,
     heartbeats: Heartbeats,
     tasks: Tasks,
     clock: Clock,
-    engine: Box<dyn Fn(WireIo) + Send + Sync>,
+    engine: Box<dyn Fn(EngineStream) + Send + Sync>,
     refused_origins: Mutex<RefusedOrigins>,
 }
 
-impl std::fmt::Debug for Door {
+impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Door").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("Acceptor").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 
-impl Door {
+impl Acceptor {
     /// A door to `engine`, which is given its end of each new connection.
     pub fn new(
-        config: DoorConfig,
+        config: AcceptorConfig,
         connections: Connections,
         tasks: Tasks,
         clock: Clock,
-        engine: impl Fn(WireIo) + Send + Sync + 'static,
+        engine: impl Fn(EngineStream) + Send + Sync + 'static,
     ) -> Self {
         let refused_origins = Mutex::default();
         let engine = Box::new(engine);
         let heartbeats = Heartbeats::new(&config.socketio);
-        tasks.spawn("wire.watch", untaken::watch(connections.clone(), config.limits.stall));
-        tasks.spawn("wire.heartbeat", heartbeats.clone().run(connections.clone(), clock.clone()));
+        tasks
+            .spawn("connection.watch", send_stall::watch(connections.clone(), config.limits.stall));
+        tasks.spawn(
+            "connection.heartbeat",
+            heartbeats.clone().run(connections.clone(), clock.clone()),
+        );
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -138,28 +145,30 @@ impl Door {
         let (parts, body) = request.into_parts();
         let handshake = Handshake::parse(&parts)?;
         self.check_transport(handshake.transport)?;
-        let wire = match handshake.sid {
+        let connection = match handshake.sid {
             None => None,
             Some(sid) => Some(self.inner.connections.get(&sid).ok_or(Refusal::Sid)?),
         };
-        match (handshake.transport, wire) {
+        match (handshake.transport, connection) {
             (Transport::Polling, None) => {
-                let wire = self.open(&parts, Transport::Polling, None)?;
-                self.lend(WireIo::polling(Arc::clone(&wire)));
-                polling::poll(wire).await
+                let connection = self.open(&parts, Transport::Polling, None)?;
+                self.lend(EngineStream::polling(Arc::clone(&connection)));
+                polling::poll(connection).await
             }
-            (Transport::Polling, Some(wire)) if parts.method == Method::GET => {
-                polling::poll(wire).await
+            (Transport::Polling, Some(connection)) if parts.method == Method::GET => {
+                polling::poll(connection).await
             }
-            (Transport::Polling, Some(wire)) if parts.method == Method::POST => {
-                polling::post(wire, body, &self.inner.config.limits).await
+            (Transport::Polling, Some(connection)) if parts.method == Method::POST => {
+                polling::post(connection, body, &self.inner.config.limits).await
             }
             (Transport::Polling, Some(_)) => Err(Refusal::Method),
             (Transport::WebSocket, None) => {
                 self.admits()?;
                 Ok(websocket::accept(self.clone(), parts))
             }
-            (Transport::WebSocket, Some(wire)) => websocket::accept_upgrade(self, &wire, parts),
+            (Transport::WebSocket, Some(connection)) => {
+                websocket::accept_upgrade(self, &connection, parts)
+            }
         }
     }
 
@@ -182,19 +191,19 @@ impl Door {
         parts: &http::request::Parts,
         transport: Transport,
         stream: Option<OwnedWriteHalf>,
-    ) -> Result<Arc<Wire>, Refusal> {
+    ) -> Result<Arc<Connection>, Refusal> {
         let Inner { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let state = State {
-            lane: Lane::new(open, config.limits.buffer_bytes),
+            outbound: OutboundQueue::new(open, config.limits.buffer_bytes),
             transport,
             phase: Phase::Open,
             accepts: SmallVec::new(),
             acks: Vec::new(),
             peer_ended: false,
             flushing: Flushing::None,
-            untaken: Untaken::default(),
+            send_stall: SendStall::default(),
             pinged_at: None,
             is_upgraded: false,
             ending: None,
@@ -203,9 +212,11 @@ impl Door {
             unsent: 0,
             polling: Polling::default(),
         };
-        let limits =
-            WireLimits { buffer_bytes: config.limits.buffer_bytes, stall: config.limits.stall };
-        let wire = Arc::new(Wire {
+        let limits = ConnectionLimits {
+            buffer_bytes: config.limits.buffer_bytes,
+            stall: config.limits.stall,
+        };
+        let connection = Arc::new(Connection {
             sid,
             facts: Facts::of(parts, &config.trusted_proxies),
             limits,
@@ -217,13 +228,13 @@ impl Door {
             read: Notify::new(),
             state: Mutex::new(state),
         });
-        connections.insert(&wire)?;
-        heartbeats.add(&wire, clock.now());
-        Ok(wire)
+        connections.insert(&connection)?;
+        heartbeats.add(&connection, clock.now());
+        Ok(connection)
     }
 
     /// Lends a connection to the engine.
-    pub(super) fn lend(&self, io: WireIo) {
+    pub(super) fn lend(&self, io: EngineStream) {
         (self.inner.engine)(io);
     }
 
@@ -237,7 +248,7 @@ impl Door {
 
     /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.
     fn open_packet(&self, sid: &str, transport: Transport) -> Bytes {
-        let DoorConfig { limits, socketio, .. } = &self.inner.config;
+        let AcceptorConfig { limits, socketio, .. } = &self.inner.config;
         let upgrades: &[&str] = match transport {
             Transport::Polling if socketio.websocket => &["websocket"],
             Transport::Polling | Transport::WebSocket => &[],

@@ -1,6 +1,6 @@
 //! All connections, by their secret names.
 
-use super::{Transport, Wire};
+use super::{Connection, Transport};
 use dashmap::DashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct Connections {
 }
 
 struct Shared {
-    by_sid: DashMap<Arc<str>, Arc<Wire>>,
+    by_sid: DashMap<Arc<str>, Arc<Connection>>,
     count: AtomicUsize,
     /// Of these, by WebSocket.
     websockets: AtomicUsize,
@@ -97,7 +97,7 @@ impl Connections {
     }
 
     /// The connections that are open now.
-    pub fn snapshot(&self) -> Vec<Arc<Wire>> {
+    pub fn snapshot(&self) -> Vec<Arc<Connection>> {
         self.shared.by_sid.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
@@ -114,12 +114,12 @@ impl Connections {
         if self.shared.max <= self.len() { Err(Refused::Full) } else { Ok(()) }
     }
 
-    pub(super) fn get(&self, sid: &str) -> Option<Arc<Wire>> {
+    pub(super) fn get(&self, sid: &str) -> Option<Arc<Connection>> {
         self.shared.by_sid.get(sid).map(|entry| Arc::clone(entry.value()))
     }
 
     /// Takes a connection in. Counts it in the same step as it looks at the limit: many may come at once.
-    pub(super) fn insert(&self, wire: &Arc<Wire>) -> Result<(), Refused> {
+    pub(super) fn insert(&self, connection: &Arc<Connection>) -> Result<(), Refused> {
         if self.is_draining() {
             return Err(Refused::Draining);
         }
@@ -128,10 +128,10 @@ impl Connections {
         count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .map_err(|_| Refused::Full)?;
-        if wire.transport() == Transport::WebSocket {
+        if connection.transport() == Transport::WebSocket {
             self.note_websocket();
         }
-        self.shared.by_sid.insert(Arc::clone(wire.sid()), Arc::clone(wire));
+        self.shared.by_sid.insert(Arc::clone(connection.sid()), Arc::clone(connection));
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! From polling to WebSocket: nothing is lost or reordered, and an attempt that fails costs nothing.
 
 use super::fixture::{Engine, Poller, Server, WebSocket, answer, client_frame, until, within};
+use crate::connection::{Connection, Transport, Upgrade};
 use crate::core::protocol::frame;
 use crate::types::Reason;
-use crate::wire::{Transport, Upgrade, Wire};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,16 @@ async fn probe(client: &Poller) -> WebSocket {
     socket
 }
 
-fn is_idle(wire: &Wire) -> bool {
-    matches!(wire.lock().polling.upgrade, Upgrade::None)
+fn is_idle(connection: &Connection) -> bool {
+    matches!(connection.lock().polling.upgrade, Upgrade::None)
 }
 
 async fn upgraded(server: &Server) -> (WebSocket, Engine) {
     let (client, engine) = server.poller().await;
     let mut socket = probe(&client).await;
     socket.send(b"5").await;
-    until("it has moved", || (engine.wire.transport() == Transport::WebSocket).then_some(())).await;
+    until("it has moved", || (engine.connection.transport() == Transport::WebSocket).then_some(()))
+        .await;
     (socket, engine)
 }
 
@@ -35,7 +36,7 @@ async fn a_waiting_poll_is_answered_so_that_the_client_can_move() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.wire.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
 
     let mut socket = probe(&client).await;
 
@@ -61,9 +62,9 @@ async fn connections_are_counted_by_the_transport_they_have_now() {
     until("it has moved", || (counts() == (1, 1, true)).then_some(())).await;
     let (_direct, direct) = server.websocket().await;
     assert_eq!(counts(), (1, 2, true));
-    for wire in [engine.wire, other.wire, direct.wire] {
-        wire.close(Reason::Kicked);
-        wire.close(Reason::Kicked);
+    for connection in [engine.connection, other.connection, direct.connection] {
+        connection.close(Reason::Kicked);
+        connection.close(Reason::Kicked);
     }
     assert_eq!(counts(), (0, 0, true));
 }
@@ -80,7 +81,7 @@ async fn a_poll_that_is_given_up_while_the_client_moves_closes_nothing() {
     socket.send(b"42[1]").await;
 
     assert_eq!(engine.read().await.unwrap(), b"42[1]");
-    assert!(!engine.wire.is_closed());
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -99,7 +100,7 @@ async fn a_probe_that_is_none_leaves_polling_as_it_was() {
     for bytes in nonsense {
         let mut socket = client.upgrade(bytes).await;
         assert_eq!((socket.status, socket.next().await), (101, None), "{bytes:?}");
-        until("it is given up", || is_idle(&engine.wire).then_some(())).await;
+        until("it is given up", || is_idle(&engine.connection).then_some(())).await;
         engine.write(b"42[1]");
         assert_eq!(client.poll().await.packets(), [b"42[1]"]);
         let (_, read) = tokio::join!(client.post(b"42[2]"), engine.read());
@@ -113,10 +114,10 @@ async fn a_client_that_gives_the_move_up_after_the_probe_goes_on_polling() {
     let (client, mut engine) = server.poller().await;
 
     drop(probe(&client).await);
-    until("it is given up", || is_idle(&engine.wire).then_some(())).await;
+    until("it is given up", || is_idle(&engine.connection).then_some(())).await;
 
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.wire.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
     engine.write(b"42[1]");
     assert_eq!(answer(&mut poll).await.packets(), [b"42[1]"]);
     let mut socket = probe(&client).await;
@@ -133,12 +134,12 @@ async fn an_attempt_that_leads_nowhere_is_given_up_in_time() {
 
     // upgrade_timeout is 10 s.
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert!(!is_idle(&engine.wire));
+    assert!(!is_idle(&engine.connection));
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    assert!(is_idle(&engine.wire));
+    assert!(is_idle(&engine.connection));
     assert_eq!(socket.next().await, None);
-    assert!(!engine.wire.is_closed());
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn a_second_attempt_is_refused_and_does_not_disturb_the_first() {
     first.send(b"42[1]").await;
     assert_eq!(engine.read().await.unwrap(), b"42[1]");
     assert_eq!(client.upgrade(b"").await.status, 400, "and none after it has moved");
-    assert!(!engine.wire.is_closed());
+    assert!(!engine.connection.is_closed());
 }
 
 #[tokio::test]
@@ -163,12 +164,12 @@ async fn a_connection_that_is_closed_during_the_move_stays_closed() {
     let (client, mut engine) = server.poller().await;
     let mut socket = probe(&client).await;
 
-    engine.wire.close(Reason::Kicked);
+    engine.connection.close(Reason::Kicked);
     socket.send(b"5").await;
 
     assert_eq!(socket.next().await, None);
     assert_eq!(engine.read().await, None);
-    assert_eq!(engine.wire.end_reason(), Some(Reason::Kicked));
+    assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked));
 }
 
 #[tokio::test]
@@ -176,7 +177,7 @@ async fn close_reaches_a_connection_that_has_moved() {
     let server = Server::start().await;
     let (mut socket, mut engine) = upgraded(&server).await;
 
-    engine.wire.close(Reason::Kicked);
+    engine.connection.close(Reason::Kicked);
 
     assert_eq!(socket.next().await, None);
     assert_eq!(engine.read().await, None);
@@ -227,12 +228,12 @@ async fn both_or_second<T>(
 async fn run(server: &Server, seed: u64) {
     let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let (client, mut engine) = server.poller().await;
-    let wire = Arc::clone(&engine.wire);
+    let connection = Arc::clone(&engine.connection);
     let mut client = Client { poller: client, heard: Vec::new(), told: 0 };
     let (serving, moving) = (Dice(dice.0 | 1), Dice(dice.0.rotate_left(7) | 1));
 
     let (mut socket, (), read) =
-        tokio::join!(client.run(&wire, moving), serve(&wire, serving), async {
+        tokio::join!(client.run(&connection, moving), serve(&connection, serving), async {
             let mut read = Vec::new();
             while read.last().is_none_or(|it| it != b"42[\"last\"]") {
                 read.push(engine.read().await.unwrap_or_else(|| panic!("closed: seed {seed}")));
@@ -252,27 +253,27 @@ async fn run(server: &Server, seed: u64) {
 }
 
 /// Sends numbered events, by each way there is, of different sizes.
-async fn serve(wire: &Arc<Wire>, mut dice: Dice) {
+async fn serve(connection: &Arc<Connection>, mut dice: Dice) {
     for n in 0..EVENTS {
         let filling = "x".repeat(usize::try_from(dice.below(3000)).unwrap());
         let event = frame::text(&[format!("42[{n},\"{filling}\"]").as_bytes()]);
         match dice.below(4) {
-            0 => wire.engine_wrote(&event).unwrap(),
+            0 => connection.engine_wrote(&event).unwrap(),
             1 => {
                 let (begin, end) = event.split_at(1 + event.len() / 2);
-                wire.engine_wrote(begin).unwrap();
+                connection.engine_wrote(begin).unwrap();
                 dice.dawdle().await;
-                wire.engine_wrote(end).unwrap();
+                connection.engine_wrote(end).unwrap();
             }
-            2 => drop(wire.send(&event)),
+            2 => drop(connection.send(&event)),
             _ => {
-                wire.queue(&event, false);
+                connection.queue(&event, false);
                 dice.dawdle().await;
-                wire.flush_queued();
+                connection.flush_queued();
             }
         }
         if dice.below(5) == 0 {
-            wire.engine_wrote(&frame::text(&[b"2"])).unwrap();
+            connection.engine_wrote(&frame::text(&[b"2"])).unwrap();
         }
         dice.dawdle().await;
     }
@@ -288,7 +289,7 @@ struct Client {
 
 impl Client {
     /// Polls and posts for a while, perhaps fails to move, moves, and goes on by WebSocket.
-    async fn run(&mut self, wire: &Wire, mut dice: Dice) -> WebSocket {
+    async fn run(&mut self, connection: &Connection, mut dice: Dice) -> WebSocket {
         for _ in 0..dice.below(4) {
             self.exchange(&mut dice).await;
         }
@@ -300,7 +301,7 @@ impl Client {
             1 => drop(probe(&self.poller).await),
             _ => {}
         }
-        until("the attempt is over", || is_idle(wire).then_some(())).await;
+        until("the attempt is over", || is_idle(connection).then_some(())).await;
         let mut socket = self.change_over(&mut dice).await;
         for _ in 0..dice.below(10) {
             let packet = self.packet();

@@ -1,9 +1,9 @@
 //! What is measured of a connection.
 
 use super::fixture::{Server, client_frame, until};
+use crate::connection::Transport;
 use crate::core::protocol::frame;
 use crate::types::Ending;
-use crate::wire::Transport;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
@@ -11,17 +11,17 @@ use tokio::io::AsyncWriteExt as _;
 async fn the_bytes_of_a_websocket_are_counted_in_both_directions() {
     let server = Server::start().await;
     let (mut client, mut engine) = server.websocket().await;
-    let before = engine.wire.vitals();
+    let before = engine.connection.vitals();
     assert_eq!((before.transport, before.is_upgraded), (Transport::WebSocket, false));
 
     let event = frame::text(&[&vec![b'x'; 1000]]);
-    engine.wire.send(&event);
+    engine.connection.send(&event);
     engine.write(b"2");
     client.send(b"3").await;
     client.next().await.unwrap();
     engine.read().await.unwrap();
 
-    let after = engine.wire.vitals();
+    let after = engine.connection.vitals();
     assert_eq!(after.bytes_out - before.bytes_out, 1004 + 3);
     assert_eq!((before.bytes_in, after.bytes_in), (0, 7));
 }
@@ -30,12 +30,12 @@ async fn the_bytes_of_a_websocket_are_counted_in_both_directions() {
 async fn the_bytes_of_bodies_and_of_the_websocket_after_them_are_counted() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
-    let before = engine.wire.vitals();
-    engine.wire.send(&frame::text(&[b"42[1]"]));
+    let before = engine.connection.vitals();
+    engine.connection.send(&frame::text(&[b"42[1]"]));
 
     let (_, _) = tokio::join!(client.post(b"42[22]"), engine.read());
     client.poll().await;
-    let polled = engine.wire.vitals();
+    let polled = engine.connection.vitals();
     let early = client_frame(0x81, b"2probe");
     let mut socket = client.upgrade(&early).await;
     socket.next().await.unwrap();
@@ -44,7 +44,7 @@ async fn the_bytes_of_bodies_and_of_the_websocket_after_them_are_counted() {
     assert_eq!(engine.read().await.unwrap(), b"42[3]");
 
     assert_eq!((polled.bytes_in, polled.bytes_out - before.bytes_out), (6, 5));
-    let after = engine.wire.vitals();
+    let after = engine.connection.vitals();
     assert_eq!((after.transport, after.is_upgraded), (Transport::WebSocket, true));
     let came = early.len() + five.len() + last.len();
     assert_eq!(after.bytes_in - polled.bytes_in, u64::try_from(came).unwrap(), "each once");
@@ -60,11 +60,11 @@ async fn silence_lasts_from_the_last_packet_to_the_end() {
     engine.read().await.unwrap();
 
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(engine.wire.vitals().silent.as_secs(), 7);
-    engine.wire.close(crate::types::Reason::Kicked);
+    assert_eq!(engine.connection.vitals().silent.as_secs(), 7);
+    engine.connection.close(crate::types::Reason::Kicked);
     tokio::time::sleep(Duration::from_mins(1)).await;
 
-    assert_eq!(engine.wire.vitals().silent.as_secs(), 7);
+    assert_eq!(engine.connection.vitals().silent.as_secs(), 7);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_client_that_says_goodbye_is_told_from_one_that_does_not() {
         drop(client);
         while engine.read().await.is_some() {}
 
-        let vitals = engine.wire.vitals();
+        let vitals = engine.connection.vitals();
         assert_eq!((vitals.ending, vitals.close_code), (Some(ending), code), "{last:?}");
     }
 }
@@ -91,14 +91,14 @@ async fn a_polling_client_says_goodbye_with_a_packet() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let _poll = client.begin_poll().await;
-    until("the poll waits", || engine.wire.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
 
     let (_, read) = tokio::join!(client.post(b"42[1]\x1e1"), async {
         [engine.read().await.unwrap(), engine.read().await.unwrap()]
     });
 
     assert_eq!(read[1], b"1");
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::Goodbye));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::Goodbye));
 }
 
 #[tokio::test]
@@ -110,5 +110,5 @@ async fn a_reset_is_seen_by_the_reader() {
     drop(client);
 
     assert_eq!(engine.read().await, None);
-    assert_eq!(engine.wire.vitals().ending, Some(Ending::Reset));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::Reset));
 }
