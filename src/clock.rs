@@ -1,6 +1,6 @@
 //! The only reader of clocks.
 
-use crate::types::{Moment, Seq, Timestamp, WallMs};
+use crate::types::{Moment, Seq, Timestamp, WallMs, millis, saturating_u64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,8 +31,7 @@ impl Clock {
 
     /// Monotonic time.
     pub fn now(&self) -> Timestamp {
-        let passed = self.started.elapsed().as_millis();
-        Timestamp(u64::try_from(passed).unwrap_or(u64::MAX))
+        Timestamp(millis(self.started.elapsed()))
     }
 
     /// Monotonic time since the start of this clock, as fine as the system has it: for measuring, not for deadlines.
@@ -64,7 +63,7 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
 fn wall_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    saturating_u64(since.as_micros())
 }
 
 #[cfg(test)]

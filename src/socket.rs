@@ -17,6 +17,7 @@ use crate::config::{LimitsConfig, SocketIoConfig};
 use crate::connection::{Acceptor, AcceptorConfig, Connections, EngineStream};
 use crate::realtime::Realtime;
 use crate::tasks::Tasks;
+use crate::types::saturating_u64;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
@@ -85,7 +86,7 @@ fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) 
         .ping_interval(PING_INTERVAL)
         .ping_timeout(socketio.ping_timeout)
         .connect_timeout(socketio.connect_timeout)
-        .max_payload(u64::try_from(limits.payload_bytes).unwrap_or(u64::MAX))
+        .max_payload(saturating_u64(limits.payload_bytes))
         .ws_max_message_size(limits.payload_bytes)
         .ws_max_frame_size(limits.payload_bytes)
         .ws_read_buffer_size(READ_BUFFER)

@@ -9,7 +9,7 @@ mod hooks;
 use super::Api;
 use super::error::{ApiError, Code};
 use crate::connection::ClientAddress;
-use crate::types::Secret;
+use crate::types::{Secret, millis};
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -70,7 +70,7 @@ impl Console {
             "public": public,
             "path": path,
             "key": String::from_utf8_lossy(key.expose()),
-            "grace_ms": u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+            "grace_ms": millis(grace),
             "dev": true,
         });
         Self {

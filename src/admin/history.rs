@@ -7,7 +7,7 @@ use super::keys::{May, Read};
 use super::messages::{self, MessageItem};
 use super::time::Time;
 use crate::realtime::history::Visit;
-use crate::types::{Ending, Reason, UserId};
+use crate::types::{Ending, Reason, UserId, millis};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -101,7 +101,7 @@ impl From<&Visit> for VisitView {
             connected_at: Time(visit.connected_at),
             disconnected_at: visit.end.map(|end| Time(end.at)),
             reason: visit.end.map(|end| end.reason.as_str()),
-            last_pong_ms_ago: u64::try_from(vitals.silent.as_millis()).unwrap_or(u64::MAX),
+            last_pong_ms_ago: millis(vitals.silent),
             bytes_in: vitals.bytes_in,
             bytes_out: vitals.bytes_out,
             pending_bytes: vitals.pending_bytes,

@@ -4,7 +4,7 @@ use super::claims;
 use super::object::Object;
 use super::refusal::{Refusal, TokenFlaw};
 use crate::config::{JwtConfig, JwtKey};
-use crate::types::{Identity, WallMs};
+use crate::types::{Identity, WallMs, millis};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -130,7 +130,7 @@ impl Verifier {
 
     /// When the token ends.
     fn check_times(&self, claims: &Object<'_>, now: WallMs) -> Result<WallMs, Refusal> {
-        let leeway_ms = u64::try_from(self.leeway.as_millis()).unwrap_or(u64::MAX);
+        let leeway_ms = millis(self.leeway);
         let expires_at = time(claims.get("exp").ok_or(TokenFlaw::NoExpiry)?)?;
         if expires_at.0.saturating_add(leeway_ms) <= now.0 {
             return Err(Refusal::TokenExpired);

@@ -7,6 +7,7 @@ use crate::app::{App, DevPage};
 use crate::config::Config;
 use crate::tasks::Tasks;
 use crate::telemetry;
+use crate::types::saturating_u64;
 use clap::Args;
 use std::net::SocketAddr;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -84,7 +85,7 @@ pub(super) async fn run_server(
 fn raise_file_limit(connections_max: usize) {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) => {
-            let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX);
+            let wanted = saturating_u64(connections_max);
             let capacity = wanted.min(files.saturating_sub(FILES_RESERVED));
             tracing::info!(files, capacity, "this process can hold `capacity` connections");
             if capacity < wanted {

@@ -18,6 +18,7 @@ use crate::core::protocol::frame;
 use crate::core::protocol::outbound::OutboundQueue;
 use crate::entropy;
 use crate::tasks::Tasks;
+use crate::types::millis;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -253,7 +254,6 @@ impl Acceptor {
             Transport::Polling if socketio.websocket => &["websocket"],
             Transport::Polling | Transport::WebSocket => &[],
         };
-        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         let open = OpenPacket {
             sid,
             upgrades,

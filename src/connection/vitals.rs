@@ -2,7 +2,7 @@
 
 use super::{Connection, Phase, State, Transport};
 use crate::clock::Clock;
-use crate::types::{Ending, Timestamp};
+use crate::types::{Ending, Timestamp, saturating_u64};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Traffic {
 
     /// The client sent `n` bytes.
     pub(super) fn received(&self, n: usize) {
-        self.bytes_in.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.bytes_in.fetch_add(saturating_u64(n), Ordering::Relaxed);
         self.heard_at.store(self.clock.now().0, Ordering::Relaxed);
     }
 
@@ -57,7 +57,7 @@ impl Traffic {
 
     /// The client was sent `n` bytes.
     pub(super) fn sent(&self, n: usize) {
-        self.bytes_out.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.bytes_out.fetch_add(saturating_u64(n), Ordering::Relaxed);
     }
 }
 

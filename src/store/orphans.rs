@@ -3,7 +3,7 @@
 
 use super::schema::{from_db, to_db};
 use super::shared::EndpointId;
-use crate::types::WallMs;
+use crate::types::{WallMs, millis, saturating_u64};
 use rusqlite::{Connection, params};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Orphans {
     pub(super) fn slice(&mut self, db: &mut Connection) {
         let Some(mut pass) = self.pass.take() else { return };
         let Some((endpoint, name)) = pass.left.last() else { return };
-        let retry_ms = u64::try_from(self.retry_for.as_millis()).unwrap_or(u64::MAX);
+        let retry_ms = millis(self.retry_for);
         let before = WallMs(pass.at.0.saturating_sub(retry_ms));
         match bury(db, *endpoint, before, pass.at) {
             Ok(count) => {
@@ -71,7 +71,7 @@ fn tell(name: &str, buried: usize) {
     if buried == 0 {
         return;
     }
-    let count = u64::try_from(buried).unwrap_or(u64::MAX);
+    let count = saturating_u64(buried);
     metrics::counter!("userline_hooks_dead_total", "endpoint" => name.to_owned()).increment(count);
     tracing::warn!(
         endpoint = %name, count,

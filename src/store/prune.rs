@@ -1,7 +1,7 @@
 //! Forgetting what is too old, a slice at a time.
 
 use super::schema::{from_db, meta, set_meta, to_db};
-use crate::types::WallMs;
+use crate::types::{WallMs, millis};
 use rusqlite::{Connection, Transaction, params};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Prune {
 
 impl Prune {
     pub(super) fn new(keep: Duration) -> Self {
-        let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let keep_ms = millis(keep);
         Self { keep_ms, pass: None, began: 0 }
     }
 

@@ -1,5 +1,6 @@
 //! Time and order, as plain numbers: only the clock makes them.
 
+use super::number::millis;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, after: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(millis(after)))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::core::emit::acks::{Ack, Missing, Need, Outcome, Why};
 use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::binary;
 use crate::realtime::emit::Ask;
+use crate::types::millis;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -119,7 +120,7 @@ pub(in crate::admin) fn write(outcome: &Outcome<HeardAck>) -> (Vec<AckReply>, Ve
     let acks = outcome.acks.iter().map(|Ack { user, socket, took, answer }| AckReply {
         user: user.as_str().to_owned(),
         socket: socket.to_string(),
-        ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        ms: millis(*took),
         args: answer.as_ref().and_then(write_args),
     });
     let missing = outcome.missing.iter().map(|Missing { user, socket, why }| MissingReply {

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::report::{Counts, Findings, Report};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
-use crate::types::Seq;
+use crate::types::{Seq, saturating_u64};
 use clap::Args;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,13 +31,12 @@ pub(super) fn run(args: &ChurnArgs) -> Result<(), Failure> {
     let cost = meter.end()?;
     progress.end();
     let arrivals = &fleet.arrivals;
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let counts = Counts {
-        sent: count(begun),
-        delivered: count(arrivals.ready),
+        sent: saturating_u64(begun),
+        delivered: saturating_u64(arrivals.ready),
         // Neither refused nor ready: there was no answer. Neither left nor disconnected: the server did not close.
-        lost: count(begun.saturating_sub(arrivals.settled()))
-            + count(arrivals.ready.saturating_sub(arrivals.left + arrivals.disconnected)),
+        lost: saturating_u64(begun.saturating_sub(arrivals.settled()))
+            + saturating_u64(arrivals.ready.saturating_sub(arrivals.left + arrivals.disconnected)),
         ..Counts::default()
     };
     let findings = Findings {

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::report::{Counts, Findings, Report};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
-use crate::types::Seq;
+use crate::types::{Seq, saturating_u64};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,11 +67,10 @@ fn finish(
 ) -> Result<(), Failure> {
     let cost = meter.end()?;
     progress.end();
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let arrivals = &fleet.arrivals;
     let counts = Counts {
-        sent: count(arrivals.settled()),
-        delivered: count(arrivals.ready),
+        sent: saturating_u64(arrivals.settled()),
+        delivered: saturating_u64(arrivals.ready),
         ..Counts::default()
     };
     let findings = Findings {

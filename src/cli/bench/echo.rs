@@ -11,7 +11,7 @@ use super::report::{Counts, Findings, Report};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::core::protocol::frame;
-use crate::types::Seq;
+use crate::types::{Seq, saturating_u64};
 use bytes::BytesMut;
 use clap::Args;
 use serde_json::Value;
@@ -110,7 +110,7 @@ pub(super) fn run(args: &EchoArgs) -> Result<(), Failure> {
     let cost = meter.end()?;
     progress.end();
     let Trips { mut counts, latency, last, under_way, .. } = echo.trips;
-    counts.lost += u64::try_from(under_way).unwrap_or(u64::MAX);
+    counts.lost += saturating_u64(under_way);
     let findings = Findings {
         command: "echo",
         sockets: plan.sockets,
@@ -193,7 +193,7 @@ impl Echo {
 impl Trips {
     /// What counts for the rates begins anew; what was given up in the warm-up stays lost.
     fn restart(&mut self) {
-        self.counts.lost += u64::try_from(self.under_way).unwrap_or(u64::MAX);
+        self.counts.lost += saturating_u64(self.under_way);
         self.under_way = 0;
         for trip in &mut self.each {
             trip.sent_at = None;

@@ -11,6 +11,7 @@ use super::session::{Ended, Heard, Session, Stage};
 use super::stream::{Read, Stream};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
+use crate::types::saturating_u64;
 use bytes::BytesMut;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
@@ -226,7 +227,7 @@ impl Fleet {
 /// Raises the limit of open files as far as the system allows.
 pub(super) fn raise_file_limit(sockets: usize) -> Result<(), Failure> {
     let files = rlimit::increase_nofile_limit(u64::MAX).map_err(Failure::internal)?;
-    let wanted = u64::try_from(sockets).unwrap_or(u64::MAX);
+    let wanted = saturating_u64(sockets);
     if files < wanted {
         let why = format!("{sockets} sockets, but only {files} open files are allowed (ulimit -n)");
         return Err(Failure::internal(io::Error::other(why)));

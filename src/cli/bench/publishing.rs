@@ -13,7 +13,7 @@ use super::report::{Findings, Report};
 use super::template::Values;
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
-use crate::types::Seq;
+use crate::types::{Seq, saturating_u64};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,7 +197,7 @@ impl Run {
         let Some(next) = self.sent.get_mut(stream) else { return };
         let seq = *next;
         *next += 1;
-        self.expected += u64::try_from(receivers).unwrap_or(u64::MAX);
+        self.expected += saturating_u64(receivers);
         self.watch.counts.sent += 1;
         let user = match self.order.audience {
             Audience::Everybody => String::new(),

@@ -5,6 +5,7 @@ use super::latency::Quantiles;
 use super::meter::Cost;
 use crate::cli::exit::Failure;
 use crate::cli::output;
+use crate::types::saturating_u64;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Report {
         let delivered = float(counts.delivered);
         let seconds = took.as_secs_f64();
         let server_cpu_seconds = cost.server_cpu.map(|cpu| cpu.as_secs_f64());
-        let connections = float(u64::try_from(connected).unwrap_or(u64::MAX));
+        let connections = float(saturating_u64(connected));
         let ratio = |part: f64, of: f64| if of == 0.0 { 0.0 } else { round(part / of) };
         Self {
             command,

@@ -9,7 +9,7 @@ use super::report::{Counts, Findings, Report, Storm};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::core::protocol::frame;
-use crate::types::Seq;
+use crate::types::{Seq, saturating_u64};
 use bytes::BytesMut;
 use clap::Args;
 use serde::Deserialize;
@@ -65,11 +65,10 @@ pub(super) fn run(args: &StormArgs) -> Result<(), Failure> {
     let cost = meter.end()?;
     progress.end();
     let back = fleet.arrivals.ready;
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let counts = Counts {
-        sent: count(cut),
-        delivered: count(back),
-        lost: count(cut.saturating_sub(fleet.arrivals.settled())),
+        sent: saturating_u64(cut),
+        delivered: saturating_u64(back),
+        lost: saturating_u64(cut.saturating_sub(fleet.arrivals.settled())),
         ..Counts::default()
     };
     let findings = Findings {
@@ -150,7 +149,7 @@ impl Crowd {
         let unanswered = sent_at.map(|sent_at| now.saturating_sub(sent_at)).unwrap_or_default();
         let longest = (0 < *acked).then_some((*longest).max(unanswered));
         Storm {
-            longest_stall_us: longest.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
+            longest_stall_us: longest.map(|it| saturating_u64(it.as_micros())),
             new_sessions: self.new_sessions,
         }
     }

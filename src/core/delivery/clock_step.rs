@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::types::{Timestamp, WallMs};
+use crate::types::{Timestamp, WallMs, millis};
 use std::time::Duration;
 
 /// A wall clock that is so far ahead of the monotonic one was set; less is a clock that is being corrected.
@@ -55,7 +55,7 @@ impl ClockStepGuard {
         if self.until <= now {
             self.ahead = Duration::ZERO;
         }
-        let ahead_ms = u64::try_from(self.ahead.as_millis()).unwrap_or(u64::MAX);
+        let ahead_ms = millis(self.ahead);
         Believed { at: WallMs(wall.0.saturating_sub(ahead_ms)), step }
     }
 }

@@ -10,6 +10,7 @@
 //!   3                       pong
 //! ```
 
+use crate::types::saturating_u64;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -169,7 +170,7 @@ impl AckReader {
         let Frame { mask, position, left, is_control, .. } = &mut self.frame;
         let start = *position;
         *position += payload.len();
-        *left = left.saturating_sub(u64::try_from(payload.len()).unwrap_or(u64::MAX));
+        *left = left.saturating_sub(saturating_u64(payload.len()));
         let (is_text, bytes) = match (&mut self.message, *is_control) {
             (Message::Text(bytes), false) => (true, bytes),
             (Message::Binary(bytes), false) => (false, bytes),

@@ -3,6 +3,7 @@
 //! A browser that closes a tab sends a close frame; a crash, a lost network or an impatient proxy does not. So this is
 //! what tells them apart (RFC 6455 §5.5.1, §7.4).
 
+use crate::types::saturating_u64;
 use smallvec::SmallVec;
 
 /// Opcode of a close frame.
@@ -47,7 +48,7 @@ impl CloseFrames {
         loop {
             let skipped = usize::try_from(self.rest).unwrap_or(usize::MAX).min(bytes.len());
             bytes = bytes.get(skipped..).unwrap_or_default();
-            self.rest = self.rest.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
+            self.rest = self.rest.saturating_sub(saturating_u64(skipped));
             let Some((first, others)) = bytes.split_first() else { return goodbye };
             bytes = others;
             self.head.push(*first);

@@ -1,6 +1,7 @@
 //! WebSocket frames (RFC 6455 §5.2) in the two dialects that are needed: unmasked as a server writes them, and with
 //! an all-zero mask as a client's are handed to the engine.
 
+use crate::types::saturating_u64;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// FIN and the opcode of a text frame.
@@ -115,7 +116,7 @@ fn put_head(to: &mut impl BufMut, first: u8, mask: u8, len: usize) {
         }
         (_, Err(_)) => {
             to.put_u8(mask | LEN_64);
-            to.put_u64(u64::try_from(len).unwrap_or(u64::MAX));
+            to.put_u64(saturating_u64(len));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The recent events of one namespace, numbered.
 
 use super::{Audience, Member, RecoveryLimits};
-use crate::types::Timestamp;
+use crate::types::{Timestamp, saturating_u64};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -122,7 +122,7 @@ impl Log {
         entries: Vec<Entry>,
         now: Timestamp,
     ) -> bool {
-        let len = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let len = saturating_u64(entries.len());
         let Some(before) = last.checked_sub(len) else { return false };
         if !entries.iter().map(|entry| entry.number).eq(before + 1..=last) {
             return false;

@@ -13,7 +13,7 @@ use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
-use crate::types::{SocketId, Timestamp, UserId};
+use crate::types::{SocketId, Timestamp, UserId, saturating_u64};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -199,9 +199,9 @@ impl Asking {
             }
         }
         let outcome = self.acks.end();
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        metrics::counter!("userline_acks_total").increment(count(outcome.acks.len()));
-        metrics::counter!("userline_acks_missing_total").increment(count(outcome.missing.len()));
+        metrics::counter!("userline_acks_total").increment(saturating_u64(outcome.acks.len()));
+        metrics::counter!("userline_acks_missing_total")
+            .increment(saturating_u64(outcome.missing.len()));
         outcome
     }
 }

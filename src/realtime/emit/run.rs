@@ -4,7 +4,7 @@ use super::{Emit, UserEmitted};
 use crate::connection::{Batch, Sent};
 use crate::core::presence::session::Status;
 use crate::registry::Socket;
-use crate::types::{DeviceId, Except, Room, SocketId, UserId};
+use crate::types::{DeviceId, Except, Room, SocketId, UserId, saturating_u64};
 use bytes::Bytes;
 use metrics::Counter;
 use std::collections::HashSet;
@@ -158,15 +158,14 @@ impl Tally {
 
     /// Tells the metrics.
     pub(super) fn count(&self, counters: &Counters) {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         counters.emits.increment(1);
-        counters.matched.increment(count(self.matched));
-        counters.sent.increment(count(self.sent));
+        counters.matched.increment(saturating_u64(self.matched));
+        counters.sent.increment(saturating_u64(self.sent));
         let Dropped { volatile, closed, too_many_acks } = self.dropped;
         let causes = [("volatile", volatile), ("closed", closed), ("too_many_acks", too_many_acks)];
         for (cause, n) in causes.into_iter().filter(|(_, n)| 0 < *n) {
             metrics::counter!("userline_events_dropped_total", "cause" => cause)
-                .increment(count(n));
+                .increment(saturating_u64(n));
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::core::inbox::{InboxState, Keep, Reach, Taken};
 use crate::realtime::Realtime;
 use crate::realtime::emit::{Ask, Asking, Emit, Emitted, UserEmitted, fresh_id};
 use crate::store::{Closed, Naming, NewItem, Put, Putting};
-use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs};
+use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -213,5 +213,5 @@ fn made(id: &str) -> ItemId {
 }
 
 fn later(at: WallMs, after: Duration) -> WallMs {
-    WallMs(at.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+    WallMs(at.0.saturating_add(millis(after)))
 }

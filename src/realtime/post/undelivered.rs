@@ -7,6 +7,7 @@ use crate::realtime::inbox::Stored;
 use crate::store::Closed;
 use crate::types::{
     EventName, ItemId, ItemSeq, Namespace, Payload, Undelivered, UserId, WhyUndelivered,
+    saturating_u64,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl Report {
             })
         });
         let told: Vec<_> = told.collect();
-        let count = u64::try_from(told.len()).unwrap_or(u64::MAX);
+        let count = saturating_u64(told.len());
         self.realtime.messages.store.undelivered(told).await?;
         metrics::counter!("userline_messages_undelivered_total").increment(count);
         Ok(())

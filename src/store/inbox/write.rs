@@ -4,7 +4,7 @@ use super::fate::Gone;
 use super::{Naming, NewItem, Put, Putting, Seen};
 use crate::core::inbox::{Inbox, InboxState, ReadMark};
 use crate::store::schema::{from_db, to_db};
-use crate::types::{CollapseKey, ItemSeq, UserId, WallMs};
+use crate::types::{CollapseKey, ItemSeq, UserId, WallMs, saturating_u64};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, params};
 
 /// Stores an item for one user, or finds out that it is a duplicate.
@@ -62,7 +62,7 @@ pub(super) fn mark(
         }
     };
     if 0 < expired + marked {
-        inbox.read(u64::try_from(marked).unwrap_or(u64::MAX));
+        inbox.read(saturating_u64(marked));
         save(tx, user, &mut inbox)?;
     }
     Ok(inbox.state)
