@@ -2,7 +2,7 @@
 
 use super::address;
 use crate::types::Secret;
-use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -34,8 +34,8 @@ impl Facts {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |it| it.0.ip());
         let forwarded_for = HeaderName::from_static("x-forwarded-for");
-        let lines: Vec<&str> =
-            parts.headers.get_all(forwarded_for).iter().filter_map(|it| it.to_str().ok()).collect();
+        let lines = parts.headers.get_all(forwarded_for);
+        let lines: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
         let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         Self {
             address: address::of_client(peer, lines.into_iter(), trusted),
@@ -49,4 +49,26 @@ impl Facts {
 
 fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientAddress, Facts};
+    use http::{HeaderValue, Request};
+
+    /// A proxy writes what it saw behind what the client sent: that line may hold any bytes, and counts all the same.
+    #[test]
+    fn a_line_that_is_no_text_does_not_make_an_earlier_one_count() {
+        let peer = ClientAddress("10.0.0.1:1".parse().unwrap());
+        let line = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        let request = Request::builder()
+            .header("x-forwarded-for", line(b"6.6.6.6"))
+            .header("x-forwarded-for", line(b"\xff, 203.0.113.9"))
+            .extension(peer);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+
+        let facts = Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()]);
+
+        assert_eq!(facts.address.to_string(), "203.0.113.9");
+    }
 }
