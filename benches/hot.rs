@@ -15,15 +15,17 @@ use userline::clock::Clock;
 use userline::config::{Config, Sources};
 use userline::connection::{Acceptor, AcceptorConfig, Connection, Connections};
 use userline::core::backend::signature;
+use userline::core::emit::audience::Audience;
 use userline::core::presence::session::Presence;
 use userline::core::protocol::outbound::{Admission, OutboundQueue};
 use userline::core::protocol::{frame, packet};
-use userline::core::recovery::{Audience, Recovery, RecoveryLimits};
+use userline::core::recovery::{Recovery, RecoveryLimits};
 use userline::registry::{Registry, Socket, SocketParts};
 use userline::store::Store;
 use userline::tasks::Tasks;
 use userline::types::{
-    Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Timestamp, UserId, WallMs,
+    Except, Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Target, Timestamp,
+    UserId, WallMs,
 };
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -102,7 +104,8 @@ fn recovery(criterion: &mut Criterion) {
         replay_bytes_max: 500_000,
     };
     let (root, payload) = (Namespace::root(), payload());
-    let audience = Arc::new(Audience::default());
+    let (target, except) = (Target::default(), Except::default());
+    let audience = Arc::new(Audience { namespace: root.clone(), target, except });
     let mut recovery: Recovery<Arc<Socket>> = Recovery::new(limits, 1);
     criterion.bench_function("recovery: number and keep an event", |bencher| {
         bencher.iter(|| {

@@ -17,10 +17,11 @@ pub use sweep::Suspects;
 
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
+use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Presence, Removed, Session, Status};
 use crate::core::presence::standstill::StandstillGuard;
 use crate::store::{Closed, Permit, Store};
-use crate::types::{Namespace, Reason, Room, SocketId, UserId, WallMs};
+use crate::types::{Namespace, Reason, Room, RoomKind, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use deadlines::Deadlines;
@@ -218,13 +219,15 @@ impl Registry {
 impl Inner {
     /// The sockets that are in a room because of its name: those of the user, or of the id, that it is named after.
     fn implied(&self, namespace: &Namespace, room: &Room) -> UserSockets {
-        if let Some(user) = room.as_str().strip_prefix(Room::USER_PREFIX) {
-            let Some(entry) = self.users.get(user) else { return UserSockets::new() };
-            let is_here = |it: &&Arc<Socket>| it.namespace == *namespace && it.is_joined();
-            return entry.sockets().filter(is_here).cloned().collect();
+        match room.kind() {
+            RoomKind::User(user) => {
+                let Some(entry) = self.users.get(user) else { return UserSockets::new() };
+                let is_here = |it: &&Arc<Socket>| it.namespace == *namespace && it.is_joined();
+                entry.sockets().filter(is_here).cloned().collect()
+            }
+            RoomKind::Socket(id) => self.rooms.known_as(namespace, id),
+            RoomKind::Granted => UserSockets::new(),
         }
-        let id = room.as_str().parse();
-        id.map(|id| self.rooms.known_as(namespace, id)).unwrap_or_default()
     }
 }
 

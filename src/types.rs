@@ -27,7 +27,7 @@ pub use inbox::{CollapseKey, CollapseKeyError, ItemId, ItemIdError, ItemSeq};
 pub use namespace::{Namespace, NamespaceError};
 pub use number::{millis, saturating_u64};
 pub use reason::Reason;
-pub use room::{Room, RoomError};
+pub use room::{Room, RoomError, RoomKind};
 pub use secret::Secret;
 pub use socket::{SocketId, SocketIdError};
 pub use target::{Except, Target};

@@ -12,6 +12,7 @@ use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, K
 use super::json::{self, Object, present};
 use super::keys::{self, May};
 use super::request::{Call, Route};
+use crate::core::emit::audience::Audience;
 use crate::core::protocol::binary;
 use crate::realtime::emit::{Emit, Emitted};
 use crate::realtime::post::{Message, WhenUndelivered};
@@ -29,6 +30,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fmt::Display;
 use std::hash::Hash;
+use std::sync::Arc;
 use storing::{StoreWhen, Storing};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
@@ -290,14 +292,15 @@ impl EmitRequest {
         let payload = parse_payload(args, binary)?;
         let ask = ack.map(|Object(ack)| ack.parse()).transpose()?;
         let (target, except) = (to.parse()?, except.parse()?);
-        let emit = Emit { namespace, target, except, event, payload, volatile };
+        let audience = Arc::new(Audience { namespace, target, except });
+        let emit = Emit { audience, event, payload, volatile };
         let store = Storing { store, ttl, collapse_key, id }.parse(&emit, api.inbox.keep, named)?;
         if store.is_some() && binary {
             return Err(ApiError::field("binary", "cannot be combined with `store` yet"));
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,
-            Some(UndeliveredThen::Hook) => storing::check_hook(api, &emit.target)?,
+            Some(UndeliveredThen::Hook) => storing::check_hook(api, &emit.audience.target)?,
         };
         Ok(Message { emit, store, ask, undelivered })
     }

@@ -203,17 +203,18 @@ impl MessageItem {
     /// With the numbers of `only` this user, or of all that were named.
     fn new(recalled: &Recalled, only: Option<&UserId>) -> Self {
         let Recalled { emit, acked } = recalled;
+        let audience = &emit.audience;
         let users = emit.users.iter().filter(|(user, _)| only.is_none_or(|only| only == user));
         Self {
             id: emit.id.clone(),
             emitted_at: Time(emit.at),
-            namespace: emit.namespace.as_str().to_owned(),
+            namespace: audience.namespace.as_str().to_owned(),
             event: emit.event.as_str().to_owned(),
             volatile: emit.volatile,
             to: Addressed {
-                all: emit.target.all,
-                rooms: emit.target.rooms.iter().map(Room::to_string).collect(),
-                sockets: emit.target.sockets.iter().map(ToString::to_string).collect(),
+                all: audience.target.all,
+                rooms: audience.target.rooms.iter().map(Room::to_string).collect(),
+                sockets: audience.target.sockets.iter().map(ToString::to_string).collect(),
             },
             matched: emit.matched,
             sent: emit.sent,

@@ -2,7 +2,7 @@
 
 use super::object::Object;
 use super::refusal::{Refusal, RoomFlaw, UserFlaw};
-use crate::types::{Room, UserId};
+use crate::types::{Room, RoomKind, UserId};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
@@ -27,10 +27,10 @@ pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Vec<Room>, Refusal
     let mut seen = BTreeSet::new();
     let mut rooms = Vec::new();
     for name in names {
-        if name.starts_with(Room::USER_PREFIX) {
+        let room = Room::parse(&name).map_err(RoomFlaw::Text)?;
+        if matches!(room.kind(), RoomKind::User(_)) {
             return Err(RoomFlaw::OfUser.into());
         }
-        let room = Room::parse(&name).map_err(RoomFlaw::Text)?;
         if seen.insert(room.clone()) {
             rooms.push(room);
         }

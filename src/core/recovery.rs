@@ -20,7 +20,8 @@ mod sessions;
 pub use log::{Entry, Offset};
 pub use sessions::{Detached, Pid};
 
-use crate::types::{DeviceId, Except, Room, SocketId, Target, Timestamp, UserId};
+use crate::core::emit::audience::{Addressee, Audience};
+use crate::types::{DeviceId, Namespace, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use log::Log;
 use sessions::{Session, Sessions};
@@ -56,15 +57,6 @@ pub struct RecoveryLimits {
     pub sessions_max: usize,
     /// Bytes that one client may have missed; more is not replayed, because it would overflow its connection.
     pub replay_bytes_max: usize,
-}
-
-/// Who an event was for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Audience {
-    /// Who got it.
-    pub target: Target,
-    /// Who of these did not.
-    pub except: Except,
 }
 
 /// As whom a socket is addressed.
@@ -166,24 +158,26 @@ impl Lost {
     }
 }
 
-impl Member {
-    fn is_addressed(&self, audience: &Audience) -> bool {
-        let Audience { target, except } = audience;
-        self.is_named(&target.users, &target.rooms, &target.sockets, target.all)
-            && !self.is_named(&except.users, &except.rooms, &except.sockets, false)
-            && !self.device.as_ref().is_some_and(|it| except.devices.contains(it))
+impl Addressee for Member {
+    /// One recovery serves one namespace, and knows no others.
+    fn is_in_namespace(&self, _: &Namespace) -> bool {
+        true
     }
 
-    fn is_named(&self, users: &[UserId], rooms: &[Room], ids: &[SocketId], all: bool) -> bool {
-        all || users.contains(&self.user)
-            || ids.iter().any(|id| self.ids.contains(id))
-            || rooms.iter().any(|room| self.is_in(room))
+    fn user(&self) -> &UserId {
+        &self.user
     }
 
-    fn is_in(&self, room: &Room) -> bool {
+    fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = SocketId> {
+        self.ids.iter().copied()
+    }
+
+    fn is_granted(&self, room: &Room) -> bool {
         self.rooms.contains(room)
-            || room.as_str().strip_prefix(Room::USER_PREFIX) == Some(self.user.as_str())
-            || self.ids.iter().any(|id| Room::of_socket(*id) == *room)
     }
 }
 

@@ -6,12 +6,13 @@ mod run;
 pub use ask::{Ask, AskError, Asking};
 
 use super::Realtime;
+use crate::core::emit::audience::Audience;
 use crate::core::presence::session::Status;
 use crate::core::protocol::packet;
-use crate::core::recovery::{Audience, Recovery};
+use crate::core::recovery::Recovery;
 use crate::entropy;
 use crate::registry::{Socket, Sockets, UserSockets};
-use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
+use crate::types::{EventName, Payload, UserId};
 use parking_lot::Mutex;
 pub(super) use run::Counters;
 use run::{Handing, Run, Tally};
@@ -26,12 +27,8 @@ const FEW: usize = 16;
 /// An event and who it is for.
 #[derive(Debug, Clone)]
 pub struct Emit {
-    /// The namespace of the sockets.
-    pub namespace: Namespace,
-    /// Who gets it.
-    pub target: Target,
-    /// Who of these does not.
-    pub except: Except,
+    /// Who it is for. Shared with whatever keeps the emit: the recovery log, the list of recent emits.
+    pub audience: Arc<Audience>,
     /// Its name.
     pub event: EventName,
     /// Its arguments.
@@ -119,18 +116,19 @@ impl Realtime {
     }
 
     fn try_emit(&self, emit: &Emit) -> Result<(Tally, Users), Vec<Named>> {
-        if let Some(recovery) = self.recoveries.of(&emit.namespace) {
+        if let Some(recovery) = self.recoveries.of(&emit.audience.namespace) {
             return Ok(self.hand_over(emit, recovery));
         }
-        let named: Vec<Named> = self.named(emit).collect();
+        let named: Vec<Named> = self.named(&emit.audience).collect();
         let sockets = named.iter().map(|it| it.sockets.len()).sum::<usize>();
         if QUEUE_SLICE < sockets {
             return Err(named);
         }
-        let event = packet::event(&emit.namespace, &emit.event.to_json(), &emit.payload, None);
+        let event =
+            packet::event(&emit.audience.namespace, &emit.event.to_json(), &emit.payload, None);
         let mut batch = (FEW < sockets).then(|| self.pump.batch());
         let mut run = Run::new(emit);
-        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut users = Vec::with_capacity(emit.audience.target.users.len());
         for Named { sockets, user } in named {
             let before = run.tally();
             for socket in &*sockets {
@@ -144,10 +142,11 @@ impl Realtime {
 
     /// Queues for very many, who are written to afterwards.
     async fn queue(&self, emit: &Emit, named: Vec<Named>) -> (Tally, Users) {
-        let event = packet::event(&emit.namespace, &emit.event.to_json(), &emit.payload, None);
+        let event =
+            packet::event(&emit.audience.namespace, &emit.event.to_json(), &emit.payload, None);
         let mut batch = self.pump.batch();
         let mut run = Run::new(emit);
-        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut users = Vec::with_capacity(emit.audience.target.users.len());
         for Named { sockets, user } in named {
             let before = run.tally();
             for slice in sockets.chunks(QUEUE_SLICE) {
@@ -164,21 +163,23 @@ impl Realtime {
     /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
     /// queued is written after. What is for nobody, here or away, is not logged.
     fn hand_over(&self, emit: &Emit, recovery: &Mutex<Recovery<Arc<Socket>>>) -> (Tally, Users) {
+        let audience = &emit.audience;
         let name = emit.event.to_json();
         let mut run = Run::new(emit);
-        let mut users = Vec::with_capacity(emit.target.users.len());
+        let mut users = Vec::with_capacity(emit.audience.target.users.len());
         // Writes when the lock is free again: it was declared before it.
         let mut batch = self.pump.batch();
-        let encode =
-            |offset: &str| packet::event(&emit.namespace, &name, &emit.payload, Some(offset));
+        let encode = |offset: &str| {
+            packet::event(&emit.audience.namespace, &name, &emit.payload, Some(offset))
+        };
         let mut recovery = recovery.lock();
-        let named: Vec<Named> = self.named(emit).collect();
-        let is_for_somebody =
-            named.iter().any(|it| !it.sockets.is_empty()) || recovery.is_any_away_in(&emit.target);
+        let named: Vec<Named> = self.named(audience).collect();
+        let is_for_somebody = named.iter().any(|it| !it.sockets.is_empty())
+            || recovery.is_any_away_in(&audience.target);
         let event = if is_for_somebody && !emit.volatile {
-            let (target, except) = (emit.target.clone(), emit.except.clone());
-            let audience = Arc::new(Audience { target, except });
-            recovery.append(audience, self.clock.now(), |offset| encode(&offset.to_string()))
+            recovery.append(Arc::clone(audience), self.clock.now(), |offset| {
+                encode(&offset.to_string())
+            })
         } else {
             encode(&recovery.head().to_string())
         };
@@ -194,18 +195,18 @@ impl Realtime {
     }
 
     /// The sockets of the target, name by name; one socket may come several times.
-    fn named<'a>(&'a self, emit: &'a Emit) -> impl Iterator<Item = Named> + 'a {
-        let namespace = &emit.namespace;
+    fn named<'a>(&'a self, audience: &'a Audience) -> impl Iterator<Item = Named> + 'a {
+        let Audience { namespace, target, except: _ } = audience;
         let nobody = |sockets| Named { sockets: NamedSockets::Many(sockets), user: None };
-        let all = emit.target.all.then(|| nobody(self.registry.everyone(namespace)));
-        let users = emit.target.users.iter().map(|user| {
+        let all = target.all.then(|| nobody(self.registry.everyone(namespace)));
+        let users = target.users.iter().map(|user| {
             let (status, mut sockets) = self.registry.user(user);
             sockets.retain(|it| it.namespace == *namespace);
             Named { sockets: NamedSockets::Few(sockets), user: Some((user.clone(), status)) }
         });
-        let rooms = emit.target.rooms.iter();
+        let rooms = target.rooms.iter();
         let rooms = rooms.map(move |room| nobody(self.registry.room(namespace, room)));
-        let sockets = emit.target.sockets.iter().map(move |socket| {
+        let sockets = target.sockets.iter().map(move |socket| {
             nobody(self.registry.socket_in(namespace, *socket).into_iter().collect())
         });
         all.into_iter().chain(users).chain(rooms).chain(sockets)

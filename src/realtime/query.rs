@@ -49,6 +49,13 @@ impl Realtime {
         self.registry.room(namespace, room).to_vec()
     }
 
+    /// The sockets of a user in `namespace` that can be written to.
+    pub(super) fn reachable(&self, user: &UserId, namespace: &Namespace) -> UserSockets {
+        let (_, mut sockets) = self.registry.user(user);
+        sockets.retain(|it| it.namespace == *namespace && !it.connection.is_closed());
+        sockets
+    }
+
     /// The socket with this id.
     pub fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
         self.registry.socket(id, &self.namespaces)

@@ -2,10 +2,12 @@
 
 use super::Realtime;
 use super::emit::{Emit, Emitted, UserEmitted};
+use crate::core::emit::audience::Audience;
 use crate::core::memory::recent::Recent;
 use crate::registry::Socket;
-use crate::types::{EventName, Except, Namespace, Room, Target, UserId, WallMs};
+use crate::types::{EventName, UserId, WallMs};
 use parking_lot::Mutex;
+use std::iter;
 use std::sync::Arc;
 
 /// Names in all remembered emits together: so many for each that may be remembered.
@@ -23,14 +25,10 @@ pub struct RecentEmit {
     pub id: String,
     /// When.
     pub at: WallMs,
-    /// In which namespace.
-    pub namespace: Namespace,
+    /// Who it was for.
+    pub audience: Arc<Audience>,
     /// Its event.
     pub event: EventName,
-    /// Who it was for, besides `users`.
-    pub target: Target,
-    /// Who of these was left out.
-    pub except: Except,
     /// Whether it could be dropped for clients that were busy.
     pub volatile: bool,
     /// Sockets it was for.
@@ -71,24 +69,14 @@ impl Realtime {
 
     /// Remembers an emit: on the way of every one of them, so it shares what it can.
     pub(super) fn remember_emit(&self, emit: &Emit, emitted: &Emitted) {
-        let Emit { namespace, target, except, event, payload: _, volatile } = emit;
+        let Emit { audience, event, payload: _, volatile } = emit;
         let Emitted { id, matched, sent, users } = emitted.clone();
-        let Target { users: _, rooms, sockets, all } = target;
-        let named = users.len() + rooms.len() + sockets.len();
-        let left = except.users.len() + except.rooms.len() + except.sockets.len();
-        let names = named + left + except.devices.len();
+        let names = audience.target.names() + audience.except.names();
         let recent = Arc::new(RecentEmit {
             id,
             at: self.clock.wall(),
-            namespace: namespace.clone(),
+            audience: Arc::clone(audience),
             event: event.clone(),
-            target: Target {
-                users: Vec::new(),
-                rooms: rooms.clone(),
-                sockets: sockets.clone(),
-                all: *all,
-            },
-            except: except.clone(),
             volatile: *volatile,
             matched,
             sent,
@@ -104,20 +92,12 @@ pub(super) fn none(count: usize) -> RecentEmits {
 }
 
 impl RecentEmit {
+    /// Whether it was for this user, who has these sockets now.
     fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
-        let Self { target, except, namespace, .. } = self;
-        let is_named = || target.all || self.users.iter().any(|(it, _)| it == user);
-        let is_users =
-            |room: &Room| room.as_str().strip_prefix(Room::USER_PREFIX) == Some(user.as_str());
-        let is_for_socket = |socket: &Arc<Socket>| {
-            let mut ids = socket.earlier_ids().iter().chain([&socket.id]);
-            socket.namespace == *namespace
-                && (target.rooms.iter().any(|room| socket.is_in(room))
-                    || ids.any(|id| target.sockets.contains(id)))
-        };
-        !except.users.contains(user)
-            && (is_named()
-                || target.rooms.iter().any(is_users)
-                || sockets.iter().any(is_for_socket))
+        let mut here = sockets.iter().filter(|it| it.namespace == self.audience.namespace);
+        match here.next() {
+            Some(first) => iter::once(first).chain(here).any(|it| self.audience.includes(&**it)),
+            None => self.audience.includes(user),
+        }
     }
 }

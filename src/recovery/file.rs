@@ -6,7 +6,8 @@
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
 
-use crate::core::recovery::{Audience, Detached, Dump, Entry, Member, Pid};
+use crate::core::emit::audience::Audience;
+use crate::core::recovery::{Detached, Dump, Entry, Member, Pid};
 use crate::types::{
     DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
 };
@@ -184,17 +185,17 @@ fn texts<T: ToString>(items: &[T]) -> Vec<String> {
 /// What cannot be understood is left out: a client that needs it is told that it was not recovered.
 fn namespace(json: NamespaceJson) -> Option<(Namespace, Dump)> {
     let name = Namespace::parse(&json.name).ok()?;
-    let entries: Option<Vec<Entry>> = json.entries.into_iter().map(entry).collect();
+    let entries: Option<Vec<Entry>> = json.entries.into_iter().map(|it| entry(&name, it)).collect();
     let sessions = json.sessions.into_iter().filter_map(session).collect();
     let NamespaceJson { life, last, .. } = json;
     Some((name, Dump { life, last, entries: entries?, sessions }))
 }
 
-fn entry(json: EntryJson) -> Option<Entry> {
+fn entry(namespace: &Namespace, json: EntryJson) -> Option<Entry> {
     let Target { users, rooms, sockets, .. } = target(&json.except)?;
     let devices = json.except.devices.iter().map(|it| DeviceId::parse(it).ok());
     let except = Except { users, rooms, sockets, devices: devices.collect::<Option<_>>()? };
-    let audience = Audience { target: target(&json.to)?, except };
+    let audience = Audience { namespace: namespace.clone(), target: target(&json.to)?, except };
     let frame = STANDARD.decode(json.frame).ok()?.into();
     let at = Timestamp::default();
     Some(Entry { number: json.number, at, audience: Arc::new(audience), frame })

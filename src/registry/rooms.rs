@@ -5,6 +5,7 @@
 //! there is the index by id, so a connection costs no room of its own.
 
 use super::{Socket, Sockets, UserSockets};
+use crate::core::emit::audience::Addressee as _;
 use crate::types::{Namespace, Room, SocketId};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;

@@ -1,10 +1,11 @@
 //! One client in one namespace, authenticated.
 
 use crate::connection::Connection;
+use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::recovery::{Live, Pid};
-use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
+use crate::types::{DeviceId, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -87,6 +88,29 @@ impl Live for Arc<Socket> {
     }
 }
 
+impl Addressee for Socket {
+    fn is_in_namespace(&self, namespace: &Namespace) -> bool {
+        self.namespace == *namespace
+    }
+
+    fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    /// Its own id first.
+    fn ids(&self) -> impl Iterator<Item = SocketId> {
+        [self.id].into_iter().chain(self.earlier_ids().iter().copied())
+    }
+
+    fn is_granted(&self, room: &Room) -> bool {
+        self.granted.contains(room)
+    }
+}
+
 impl Socket {
     /// A socket that is not in the registry yet.
     pub fn new(parts: SocketParts) -> Self {
@@ -126,24 +150,12 @@ impl Socket {
         if !self.is_joined() {
             return Vec::new();
         }
-        let mut rooms: Vec<Room> =
-            self.granted.iter().filter(|it| !self.is_known_as(it)).cloned().collect();
+        let is_own = |room: &Room| matches!(room.kind(), RoomKind::Socket(id) if self.ids().any(|it| it == id));
+        let mut rooms: Vec<Room> = self.granted.iter().filter(|it| !is_own(it)).cloned().collect();
         rooms.push(Room::of_user(&self.user));
         rooms.sort();
         rooms.dedup();
         rooms
-    }
-
-    /// Whether it is in `room`: one that it was granted, its user's, or its own.
-    pub fn is_in(&self, room: &Room) -> bool {
-        let is_of_user =
-            || room.as_str().strip_prefix(Room::USER_PREFIX) == Some(self.user.as_str());
-        self.is_joined() && (self.granted.contains(room) || is_of_user() || self.is_known_as(room))
-    }
-
-    /// Whether `room` is named like it.
-    fn is_known_as(&self, room: &Room) -> bool {
-        room.as_str().parse().is_ok_and(|id| self.ids().any(|it| it == id))
     }
 
     /// It is being kicked: whatever ends its connection, it was that.
@@ -184,11 +196,6 @@ impl Socket {
     /// still means it.
     pub fn earlier_ids(&self) -> &[SocketId] {
         self.earlier.get().map(|ids| &**ids).unwrap_or_default()
-    }
-
-    /// The ids by which it is known, its own first.
-    pub(super) fn ids(&self) -> impl Iterator<Item = SocketId> {
-        [self.id].into_iter().chain(self.earlier_ids().iter().copied())
     }
 
     /// The name of its recovery session.

@@ -19,11 +19,22 @@ pub struct Room(Arc<str>);
 #[error("a room name {0}")]
 pub struct RoomError(#[from] TextError);
 
+/// What the name of a room says about who is in it, besides those who were granted a room of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomKind<'a> {
+    /// The sockets of the user with this id.
+    User(&'a str),
+    /// The socket with this id.
+    Socket(SocketId),
+    /// Nobody else.
+    Granted,
+}
+
 impl Room {
     /// Longest room name, in bytes.
     pub const BYTES_MAX: usize = 256;
-    /// What the name of a user's own room begins with; only the server joins such rooms.
-    pub const USER_PREFIX: &str = "user:";
+    /// What the name of a user's own room begins with.
+    const USER_PREFIX: &str = "user:";
 
     /// Takes the text as it is.
     pub fn parse(text: &str) -> Result<Self, RoomError> {
@@ -39,6 +50,14 @@ impl Room {
     /// The room that holds one socket, named by its public id.
     pub fn of_socket(id: SocketId) -> Self {
         Self(id.to_string().into())
+    }
+
+    /// Who is in it by its name.
+    pub fn kind(&self) -> RoomKind<'_> {
+        if let Some(user) = self.0.strip_prefix(Self::USER_PREFIX) {
+            return RoomKind::User(user);
+        }
+        self.0.parse().map_or(RoomKind::Granted, RoomKind::Socket)
     }
 
     /// The text.
@@ -62,5 +81,25 @@ impl fmt::Display for Room {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Room({})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Room, RoomKind};
+    use crate::types::{SocketId, UserId};
+
+    #[test]
+    fn a_room_is_of_a_user_or_a_socket_by_its_name_alone() {
+        let id = SocketId::from_bytes([7; SocketId::BYTES]);
+        let of_user = Room::of_user(&UserId::parse("user:ann").unwrap());
+        let granted = |text: &str| Room::parse(text).unwrap();
+
+        assert_eq!(of_user.kind(), RoomKind::User("user:ann"));
+        assert_eq!(Room::of_socket(id).kind(), RoomKind::Socket(id));
+        assert_eq!(granted("user:").kind(), RoomKind::User(""));
+        for text in ["user", "users:ann", "User:ann", "org:7", "BwcHBwcHBwcHBwcHBwc"] {
+            assert_eq!(granted(text).kind(), RoomKind::Granted, "{text}");
+        }
     }
 }

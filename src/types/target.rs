@@ -27,3 +27,24 @@ pub struct Except {
     /// All sockets of clients that gave themselves one of these names.
     pub devices: Vec<DeviceId>,
 }
+
+impl Target {
+    /// Names in it; everybody counts as one.
+    pub fn names(&self) -> usize {
+        let Self { users, rooms, sockets, all } = self;
+        users.len() + rooms.len() + sockets.len() + usize::from(*all)
+    }
+}
+
+impl Except {
+    /// Names in it.
+    pub fn names(&self) -> usize {
+        let Self { users, rooms, sockets, devices } = self;
+        users.len() + rooms.len() + sockets.len() + devices.len()
+    }
+
+    /// Nobody is left out.
+    pub fn is_empty(&self) -> bool {
+        self.names() == 0
+    }
+}

@@ -89,7 +89,7 @@ impl Storing {
                 };
             }
         };
-        check_target(&emit.target, "only users have an inbox: `store`")?;
+        check_target(&emit.audience.target, "only users have an inbox: `store`")?;
         let bytes: usize = emit.payload.args().iter().map(|arg| arg.get().len()).sum();
         if ARGS_BYTES_MAX < bytes {
             let why = format!("a stored event has at most {ARGS_BYTES_MAX} bytes, not {bytes}");

@@ -78,6 +78,17 @@ async fn if_offline_stores_for_those_who_have_no_socket_in_the_namespace() {
 }
 
 #[tokio::test]
+async fn who_is_left_out_by_the_room_of_the_user_is_left_out_as_by_name() {
+    let api = Fixture::new();
+    let except = r#""store":"always","except":{"rooms":["user:ann"]}"#;
+
+    let answer = api.post("/v1/emit", &to_ann(except)).await.json();
+
+    assert_eq!(answer["users"]["ann"].get("inbox"), None);
+    assert_eq!(api.get("/v1/users/ann/inbox").await.json()["head"], 0);
+}
+
+#[tokio::test]
 async fn an_event_that_leaves_out_the_only_socket_is_not_stored_if_offline() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;

@@ -1,19 +1,23 @@
 //! Did it arrive? What became of messages, asked afterwards.
 
 use super::fixture::{ALL, Client, Fixture, ONE, request};
+use crate::core::emit::audience::Audience;
 use crate::realtime::emit::Emit;
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An event for one user.
 fn emit_to(user: &str) -> Emit {
     let users = vec![UserId::parse(user).unwrap()];
     Emit {
-        namespace: Namespace::root(),
-        target: Target { users, ..Target::default() },
-        except: Except::default(),
+        audience: Arc::new(Audience {
+            namespace: Namespace::root(),
+            target: Target { users, ..Target::default() },
+            except: Except::default(),
+        }),
         event: EventName::parse("x").unwrap(),
         payload: Payload::default(),
         volatile: false,

@@ -103,6 +103,38 @@ async fn those_of_a_user_are_what_it_was_named_in_and_what_was_for_its_rooms_and
 }
 
 #[tokio::test]
+async fn who_was_left_out_by_a_room_a_socket_or_a_device_is_not_who_it_was_for() {
+    let api = Fixture::new();
+    let ann = api.connect_from(Some("d1"), "ann", "/", &["org:7"]).await;
+    let others = api.connect_from(Some("d2"), "bob", "/", &["org:7"]).await;
+    let id = ann.socket.id;
+    let left_out = [
+        r#"{"rooms":["org:7"]}"#.to_owned(),
+        r#"{"rooms":["user:ann"]}"#.to_owned(),
+        format!(r#"{{"rooms":["{id}"]}}"#),
+        format!(r#"{{"sockets":["{id}"]}}"#),
+        r#"{"devices":["d1"]}"#.to_owned(),
+    ];
+    for except in &left_out {
+        for to in [r#"{"all":true}"#, r#"{"users":["ann"]}"#, r#"{"rooms":["org:7"]}"#] {
+            let body = format!(r#"{{"to":{to},"except":{except},"event":"x"}}"#);
+            assert_eq!(api.post("/v1/emit", &body).await.status, StatusCode::OK, "{body}");
+        }
+    }
+    let other = others.socket.id;
+    let body = format!(r#"{{"to":{{"all":true}},"except":{{"sockets":["{other}"]}},"event":"y"}}"#);
+    api.post("/v1/emit", &body).await;
+
+    assert_eq!(events(&list(&api, "?user=ann").await), ["y"]);
+
+    // Of two devices of a user, one is enough.
+    api.connect_from(Some("d3"), "ann", "/", &[]).await;
+    let body = r#"{"to":{"users":["ann"]},"except":{"devices":["d1"]},"event":"z"}"#;
+    api.post("/v1/emit", body).await;
+    assert_eq!(events(&list(&api, "?user=ann&limit=2").await)[0], "z");
+}
+
+#[tokio::test]
 async fn as_many_are_remembered_as_the_configuration_says() {
     let api = Fixture::new();
     for n in 0..25 {

@@ -1,7 +1,7 @@
 //! Who is away, by every name that an event may be for.
 
 use super::Member;
-use crate::types::{Room, SocketId, Target, UserId};
+use crate::types::{Room, RoomKind, SocketId, Target, UserId};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -45,12 +45,12 @@ impl Absent {
     }
 
     fn is_any_in_room(&self, room: &Room) -> bool {
-        let user = room.as_str().strip_prefix(Room::USER_PREFIX);
-        self.rooms.contains_key(room)
-            || user
-                .and_then(|it| UserId::parse(it).ok())
-                .is_some_and(|it| self.users.contains_key(&it))
-            || room.as_str().parse().is_ok_and(|id: SocketId| self.ids.contains_key(&id))
+        let is_there_by_name = match room.kind() {
+            RoomKind::User(user) => self.users.contains_key(user),
+            RoomKind::Socket(id) => self.ids.contains_key(&id),
+            RoomKind::Granted => false,
+        };
+        is_there_by_name || self.rooms.contains_key(room)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The recent events of one namespace, numbered.
 
-use super::{Audience, Member, RecoveryLimits};
+use super::{Member, RecoveryLimits};
+use crate::core::emit::audience::Audience;
 use crate::types::{Timestamp, saturating_u64};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -101,8 +102,7 @@ impl Log {
         }
         let first = self.entries.partition_point(|entry| entry.number <= number);
         let after = self.entries.iter().skip(first);
-        let missed: Vec<&Entry> =
-            after.filter(|entry| member.is_addressed(&entry.audience)).collect();
+        let missed: Vec<&Entry> = after.filter(|entry| entry.audience.includes(member)).collect();
         let last = missed.last().map_or(0, |entry| entry.number);
         Some((missed.iter().map(|entry| entry.frame.clone()).collect(), last))
     }

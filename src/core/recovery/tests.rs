@@ -3,10 +3,9 @@
 mod claims;
 mod random;
 
-use super::{
-    Attached, Audience, Claim, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits,
-};
-use crate::types::{DeviceId, Except, Room, SocketId, Target, Timestamp, UserId};
+use super::{Attached, Claim, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits};
+use crate::core::emit::audience::Audience;
+use crate::types::{DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -54,7 +53,11 @@ fn member(u: u8, socket: u8) -> Member {
 
 fn to_user(u: u8) -> Arc<Audience> {
     let target = Target { users: vec![user(u)], ..Target::default() };
-    Arc::new(Audience { target, except: Except::default() })
+    Arc::new(to(target, Except::default()))
+}
+
+fn to(target: Target, except: Except) -> Audience {
+    Audience { namespace: Namespace::root(), target, except }
 }
 
 fn emit(it: &mut Recovery<Wire>, audience: &Arc<Audience>, name: u32, now: u64) -> String {
@@ -292,10 +295,8 @@ fn a_file_with_holes_is_not_believed() {
 #[test]
 fn rooms_that_were_taken_away_meanwhile_are_not_replayed() {
     let (mut it, seen) = away();
-    let everywhere = Audience {
-        target: Target { rooms: vec![Room::parse("all").unwrap()], ..Target::default() },
-        except: Except::default(),
-    };
+    let rooms = vec![Room::parse("all").unwrap()];
+    let everywhere = to(Target { rooms, ..Target::default() }, Except::default());
     emit(&mut it, &Arc::new(everywhere), 3, 0);
     let claimed = pid("p");
     let claim = Claim { pid: &claimed, offset: Some(&seen) };
@@ -309,7 +310,6 @@ fn rooms_that_were_taken_away_meanwhile_are_not_replayed() {
 #[test]
 fn who_was_addressed_and_who_was_left_out() {
     let room = |text: &str| Room::parse(text).unwrap();
-    let to = |target: Target, except: Except| Audience { target, except };
     let all = || Target { all: true, ..Target::default() };
     let rooms = |name: &str| Target { rooms: vec![room(name)], ..Target::default() };
     let sockets = |n| Target { sockets: vec![id(n)], ..Target::default() };
@@ -331,7 +331,7 @@ fn who_was_addressed_and_who_was_left_out() {
         (to(all(), Except { devices: vec![device("d")], ..none() }), true),
     ];
     for (audience, expected) in table {
-        assert_eq!(member(1, 1).is_addressed(&audience), expected, "{audience:?}");
+        assert_eq!(audience.includes(&member(1, 1)), expected, "{audience:?}");
     }
 }
 

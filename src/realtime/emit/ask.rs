@@ -101,10 +101,10 @@ impl Realtime {
 
     fn find<'a>(&self, emit: &'a Emit) -> Found<'a> {
         let mut run = Run::new(emit);
-        let mut named = Vec::with_capacity(emit.target.users.len());
+        let mut named = Vec::with_capacity(emit.audience.target.users.len());
         let mut absent = Vec::new();
-        for Named { sockets, user } in self.named(emit) {
-            let is_absent = |user: &UserId| sockets.is_empty() && !emit.except.users.contains(user);
+        for Named { sockets, user } in self.named(&emit.audience) {
+            let is_absent = |user: &UserId| sockets.is_empty() && !emit.audience.leaves_out(user);
             absent.extend(user.as_ref().map(|(user, _)| user).filter(|it| is_absent(it)).cloned());
             let sockets = sockets.iter().filter(|it| run.matches(it)).cloned();
             let sockets = NamedSockets::Many(sockets.collect());
@@ -124,7 +124,7 @@ impl Realtime {
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let name = serde_json::Value::from(emit.event.as_str()).to_string();
         let mut asking = Asking {
-            acks: Acks::new(ask.need, emit.target.users.iter().cloned(), ACK_BYTES_MAX),
+            acks: Acks::new(ask.need, emit.audience.target.users.iter().cloned(), ACK_BYTES_MAX),
             answers: FuturesUnordered::new(),
             until: self.clock.now() + ask.timeout,
             clock: self.clock.clone(),
@@ -132,8 +132,8 @@ impl Realtime {
         for user in absent {
             asking.acks.absent(user);
         }
-        let event = packet::event_asking(&emit.namespace, id, &name, &emit.payload);
-        let mut users = Vec::with_capacity(emit.target.users.len());
+        let event = packet::event_asking(&emit.audience.namespace, id, &name, &emit.payload);
+        let mut users = Vec::with_capacity(emit.audience.target.users.len());
         let mut since_yield = 0;
         for Named { sockets, user } in named {
             let before = run.tally();

@@ -2,9 +2,10 @@
 
 use super::{Emit, UserEmitted};
 use crate::connection::{Batch, Sent};
+use crate::core::emit::audience::LeftOut;
 use crate::core::presence::session::Status;
 use crate::registry::Socket;
-use crate::types::{DeviceId, Except, Room, SocketId, UserId, saturating_u64};
+use crate::types::{SocketId, saturating_u64};
 use bytes::Bytes;
 use metrics::Counter;
 use std::collections::HashSet;
@@ -23,11 +24,7 @@ pub(super) enum Handing<'a, 'pump> {
 /// One emit under way.
 pub(super) struct Run<'a> {
     is_volatile: bool,
-    leaves_somebody_out: bool,
-    except_users: HashSet<&'a UserId>,
-    except_sockets: HashSet<SocketId>,
-    except_devices: HashSet<&'a DeviceId>,
-    except_rooms: &'a [Room],
+    left_out: LeftOut<'a>,
     /// Sockets that have had their turn, if several names may mean the same.
     seen: Option<HashSet<SocketId>>,
     tally: Tally,
@@ -54,17 +51,10 @@ struct Dropped {
 
 impl<'a> Run<'a> {
     pub(super) fn new(emit: &'a Emit) -> Self {
-        let Emit { target, except, .. } = emit;
-        let lists = [target.users.len(), target.rooms.len(), target.sockets.len()];
-        let names = lists.iter().sum::<usize>() + usize::from(target.all);
         Self {
             is_volatile: emit.volatile,
-            leaves_somebody_out: *except != Except::default(),
-            except_users: except.users.iter().collect(),
-            except_sockets: except.sockets.iter().copied().collect(),
-            except_devices: except.devices.iter().collect(),
-            except_rooms: &except.rooms,
-            seen: (1 < names).then(HashSet::new),
+            left_out: emit.audience.left_out(),
+            seen: (1 < emit.audience.target.names()).then(HashSet::new),
             tally: Tally::default(),
         }
     }
@@ -78,7 +68,7 @@ impl<'a> Run<'a> {
 
     /// Whether the event is for a socket, which is counted then: it is not left out, and has not had its turn.
     pub(super) fn matches(&mut self, socket: &Socket) -> bool {
-        let is_new = !self.leaves_out(socket)
+        let is_new = !self.left_out.includes(socket)
             && self.seen.as_mut().is_none_or(|seen| seen.insert(socket.id));
         self.tally.matched += usize::from(is_new);
         is_new
@@ -117,16 +107,6 @@ impl<'a> Run<'a> {
 
     pub(super) fn tally(&self) -> Tally {
         self.tally
-    }
-
-    fn leaves_out(&self, socket: &Socket) -> bool {
-        // To look at what is rarely needed costs as much as to queue: each socket of thousands is cold.
-        self.leaves_somebody_out
-            && (self.except_sockets.contains(&socket.id)
-                || socket.earlier_ids().iter().any(|it| self.except_sockets.contains(it))
-                || self.except_users.contains(&socket.user)
-                || socket.device.as_ref().is_some_and(|it| self.except_devices.contains(it))
-                || self.except_rooms.iter().any(|room| socket.is_in(room)))
     }
 }
 

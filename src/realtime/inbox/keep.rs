@@ -1,11 +1,13 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
+use crate::core::emit::audience::LeftOut;
 use crate::core::inbox::{InboxState, Keep, Reach, Taken};
 use crate::realtime::Realtime;
 use crate::realtime::emit::{Ask, Asking, Emit, Emitted, UserEmitted, fresh_id};
 use crate::store::{Closed, Naming, NewItem, Put, Putting};
 use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs, millis};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How an emit to users is kept.
@@ -54,7 +56,7 @@ struct Keeping<'a> {
 }
 
 impl Realtime {
-    /// Emits to users and keeps it for them. Whom it is a duplicate for gets nothing; who is in `except.users` neither.
+    /// Emits to users and keeps it for them. Whom it is a duplicate for gets nothing, nor does a user who is left out as such.
     /// What is stored is committed before the first socket hears of it. An error means that some do not have it yet:
     /// the same again, with the same `id`, gives it to those.
     /// Those who get it are asked for acks if that is wanted.
@@ -66,17 +68,17 @@ impl Realtime {
     ) -> Result<KeptEmit, Closed> {
         let id = fresh_id();
         let mut keeping = self.begin_keeping(&id, emit, options);
-        let excepted: BTreeSet<&UserId> = emit.except.users.iter().collect();
-        let users: Vec<_> =
-            emit.target.users.iter().filter(|it| !excepted.contains(it)).cloned().collect();
+        let left_out = emit.audience.left_out();
+        let named = &emit.audience.target.users;
+        let users: Vec<_> = named.iter().filter(|it| !left_out.includes(*it)).cloned().collect();
         keeping.store_before(&users).await?;
         let (mut emitted, asking) = self.emit_fresh(id, emit, ask, &keeping.stored).await;
-        keeping.store_after(&emitted, &excepted).await?;
+        keeping.store_after(&emitted, &left_out).await?;
         let Keeping { stored, states, .. } = keeping;
         for (user, state) in states {
             self.tell_inbox(&user, state);
         }
-        emitted.users = self.in_order(&emit.target.users, emitted.users);
+        emitted.users = self.in_order(named, emitted.users);
         Ok(KeptEmit { emitted, stored, asking })
     }
 
@@ -88,7 +90,7 @@ impl Realtime {
             id: given.unwrap_or_else(|| made(id)),
             naming,
             message: id.to_owned(),
-            namespace: emit.namespace.clone(),
+            namespace: emit.audience.namespace.clone(),
             event: emit.event.clone(),
             payload: emit.payload.clone(),
             collapse_key,
@@ -99,7 +101,7 @@ impl Realtime {
             count_max: config.max_per_user,
         };
         let (stored, states) = (BTreeMap::new(), Vec::new());
-        Keeping { realtime: self, namespace: &emit.namespace, keep, item, stored, states }
+        Keeping { realtime: self, namespace: &emit.audience.namespace, keep, item, stored, states }
     }
 
     /// Emits to those who do not have it yet.
@@ -111,14 +113,15 @@ impl Realtime {
         stored: &BTreeMap<UserId, Stored>,
     ) -> (Emitted, Option<Asking>) {
         let mut fresh = emit.clone();
+        let target = &mut Arc::make_mut(&mut fresh.audience).target;
         let is_duplicate =
             |user: &UserId| stored.get(user).is_some_and(|it: &Stored| it.is_duplicate);
-        fresh.target.users.retain(|user| !is_duplicate(user));
+        target.users.retain(|user| !is_duplicate(user));
         if let Some(ask) = ask {
             let (emitted, asking) = self.ask_as(id, &fresh, ask).await;
             return (emitted, Some(asking));
         }
-        if fresh.target.users.is_empty() {
+        if fresh.audience.target.users.is_empty() {
             return (Emitted { id, matched: 0, sent: 0, users: Vec::new() }, None);
         }
         (self.emit_as(id, &fresh).await, None)
@@ -143,13 +146,7 @@ impl Realtime {
     }
 
     fn reach(&self, user: &UserId, namespace: &Namespace) -> Reach {
-        if self.is_here(user, namespace) { Reach::Here } else { Reach::Away }
-    }
-
-    /// Whether a user has a socket in the namespace that can be written to.
-    pub(in crate::realtime) fn is_here(&self, user: &UserId, namespace: &Namespace) -> bool {
-        let (_, sockets) = self.registry.user(user);
-        sockets.iter().any(|it| it.namespace == *namespace && !it.connection.is_closed())
+        if self.reachable(user, namespace).is_empty() { Reach::Away } else { Reach::Here }
     }
 }
 
@@ -170,7 +167,7 @@ impl Keeping<'_> {
     async fn store_after(
         &mut self,
         emitted: &Emitted,
-        excepted: &BTreeSet<&UserId>,
+        left_out: &LeftOut<'_>,
     ) -> Result<(), Closed> {
         let mut asked = Vec::new();
         for (user, it) in &emitted.users {
@@ -179,7 +176,7 @@ impl Keeping<'_> {
                 (_, 0) => Taken::Refused,
                 (_, _) => Taken::Taken,
             };
-            let is_missing = !self.stored.contains_key(user) && !excepted.contains(user);
+            let is_missing = !self.stored.contains_key(user) && !left_out.includes(user);
             if is_missing && self.keep.after_emit(taken, self.realtime.reach(user, self.namespace))
             {
                 asked.push((user.clone(), Putting::Store));

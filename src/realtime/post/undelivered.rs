@@ -1,6 +1,7 @@
 //! Telling the backend of users that a message did not reach, so that it can try another way.
 
 use crate::core::emit::acks::{Outcome, Why};
+use crate::core::emit::audience::Audience;
 use crate::realtime::Realtime;
 use crate::realtime::emit::{Emit, Emitted};
 use crate::realtime::inbox::Stored;
@@ -34,20 +35,23 @@ struct Addressed {
 }
 
 impl Report {
-    /// Whoever is left out by `except`, or has it already, is not told of.
+    /// A user of whom every socket is left out by `except`, or who has it already, is not told of.
     pub(super) fn new(
         realtime: &Realtime,
         emit: &Emit,
         emitted: &Emitted,
         stored: &BTreeMap<UserId, Stored>,
     ) -> Self {
-        let except = &emit.except;
-        let lists = [except.sockets.len(), except.rooms.len(), except.devices.len()];
-        let leaves_out_sockets = 0 < lists.iter().sum::<usize>();
+        let Audience { namespace, except, .. } = &*emit.audience;
+        let left_out = emit.audience.left_out();
+        let has_left_out_socket = |user: &UserId| {
+            let sockets = realtime.reachable(user, namespace);
+            sockets.iter().any(|it| left_out.includes(&**it))
+        };
         let is_left_out = |user: &UserId, matched: usize| {
-            except.users.contains(user)
+            left_out.includes(user)
                 || stored.get(user).is_some_and(|it| it.is_duplicate)
-                || (matched == 0 && leaves_out_sockets && realtime.is_here(user, &emit.namespace))
+                || (matched == 0 && !except.is_empty() && has_left_out_socket(user))
         };
         let users = emitted.users.iter().filter(|(user, it)| !is_left_out(user, it.matched));
         let users = users.map(|(user, it)| Addressed {
@@ -59,7 +63,7 @@ impl Report {
         Self {
             realtime: realtime.clone(),
             message: emitted.id.as_str().into(),
-            namespace: emit.namespace.clone(),
+            namespace: namespace.clone(),
             event: emit.event.clone(),
             args: small(&emit.payload),
             users: users.collect(),

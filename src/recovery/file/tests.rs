@@ -1,7 +1,8 @@
 //! How the file is written.
 
 use super::{Saved, save, take};
-use crate::core::recovery::{Audience, Detached, Dump, Entry, Member, Pid};
+use crate::core::emit::audience::Audience;
+use crate::core::recovery::{Detached, Dump, Entry, Member, Pid};
 use crate::types::{
     DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
 };
@@ -45,6 +46,7 @@ fn all_that_decides_who_gets_what_is_kept() {
     let id = |n| SocketId::from_bytes([n; SocketId::BYTES]);
     let ann = UserId::parse("ann").unwrap();
     let audience = Audience {
+        namespace: Namespace::root(),
         target: Target {
             users: vec![ann.clone()],
             rooms: vec![room("org:7")],

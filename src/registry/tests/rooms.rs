@@ -1,6 +1,7 @@
 //! The index of rooms, and what each socket knows of its own: always the same.
 
 use super::fixture::{Fixture, GRACE, MOMENT, user_id};
+use crate::core::emit::audience::Addressee as _;
 use crate::registry::{Counts, Socket};
 use crate::types::{Namespace, Reason, Room};
 use std::collections::{BTreeMap, BTreeSet};
