@@ -1,7 +1,9 @@
 //! Requests that were made before: the same key with the same body is one request, however often it comes.
 
+use super::bounded::{BoundedMemory, MemoryBounds};
 use crate::types::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The bounds of what is remembered.
@@ -18,28 +20,14 @@ pub struct IdempotencyLimits {
 /// The requests of the last time. `A` is an answer; `W` is what waits for one that is under way.
 #[derive(Debug)]
 pub struct Idempotency<A, W> {
-    limits: IdempotencyLimits,
-    entries: BTreeMap<Box<str>, Entry<A, W>>,
-    /// Answered requests in the order of their answers.
-    answered: VecDeque<(Timestamp, Box<str>)>,
-    /// Bytes of answered requests.
-    bytes: usize,
+    entries_max: usize,
+    /// Requests without an answer yet: forgotten, they could be done twice.
+    under_way: BTreeMap<Box<str>, (Fingerprint, W)>,
+    answered: BoundedMemory<Arc<str>, (Fingerprint, A)>,
 }
 
 /// What tells two bodies apart: a digest.
 pub type Fingerprint = [u8; 32];
-
-#[derive(Debug)]
-struct Entry<A, W> {
-    fingerprint: Fingerprint,
-    state: State<A, W>,
-}
-
-#[derive(Debug)]
-enum State<A, W> {
-    UnderWay(W),
-    Answered(A, usize),
-}
 
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +47,9 @@ pub enum Begin<A, W> {
 impl<A: Clone, W: Clone> Idempotency<A, W> {
     /// Nothing is remembered.
     pub fn new(limits: IdempotencyLimits) -> Self {
-        Self { limits, entries: BTreeMap::new(), answered: VecDeque::new(), bytes: 0 }
+        let IdempotencyLimits { keep, entries_max, bytes_max } = limits;
+        let bounds = MemoryBounds { entries_max, bytes_max, keep, ..MemoryBounds::NONE };
+        Self { entries_max, under_way: BTreeMap::new(), answered: BoundedMemory::new(bounds) }
     }
 
     /// A request comes. If it is the first, others wait for it by `wait`.
@@ -70,69 +60,48 @@ impl<A: Clone, W: Clone> Idempotency<A, W> {
         wait: W,
         now: Timestamp,
     ) -> Begin<A, W> {
-        self.expire(now);
-        if let Some(entry) = self.entries.get(key) {
-            if entry.fingerprint != fingerprint {
-                return Begin::Mismatch;
-            }
-            return match &entry.state {
-                State::UnderWay(wait) => Begin::UnderWay(wait.clone()),
-                State::Answered(answer, _) => Begin::Answered(answer.clone()),
-            };
+        self.answered.expire(now);
+        if let Some((its, wait)) = self.under_way.get(key) {
+            let is_same = *its == fingerprint;
+            return if is_same { Begin::UnderWay(wait.clone()) } else { Begin::Mismatch };
         }
-        // What is under way cannot be forgotten: it could be done twice.
-        if self.limits.entries_max <= self.entries.len() && !self.forget_oldest() {
+        if let Some((its, answer)) = self.answered.of(key, now).next() {
+            let is_same = *its == fingerprint;
+            return if is_same { Begin::Answered(answer.clone()) } else { Begin::Mismatch };
+        }
+        if self.entries_max <= self.len() && !self.answered.forget_oldest() {
             return Begin::Full;
         }
-        self.entries.insert(key.into(), Entry { fingerprint, state: State::UnderWay(wait) });
+        self.under_way.insert(key.into(), (fingerprint, wait));
         Begin::First
     }
 
     /// A request that was under way is answered; the answer has `len` bytes. One that alone is larger than the bound
     /// is forgotten at once.
     pub fn finish(&mut self, key: &str, answer: A, len: usize, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
-        if matches!(entry.state, State::Answered(..)) {
-            return;
-        }
+        let Some((fingerprint, _)) = self.under_way.remove(key) else { return };
         let bytes = len.saturating_add(key.len());
-        entry.state = State::Answered(answer, bytes);
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.answered.push_back((now, key.into()));
-        while self.limits.bytes_max < self.bytes && self.forget_oldest() {}
-        self.expire(now);
+        self.answered.add(key.into(), (fingerprint, answer), bytes, now);
     }
 
     /// A request that was under way came to nothing: the next one with its key is the first.
     pub fn abandon(&mut self, key: &str) {
-        if self.entries.get(key).is_some_and(|it| matches!(it.state, State::UnderWay(_))) {
-            self.entries.remove(key);
-        }
+        self.under_way.remove(key);
+    }
+
+    /// Forgets the answers that name a user, as `names` says of each. Such a request may then be done again.
+    pub fn erase(&mut self, names: impl Fn(&A) -> bool) {
+        self.answered.erase_where(|(_, answer)| names(answer));
     }
 
     /// Requests that are remembered.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.under_way.len() + self.answered.len()
     }
 
     /// Nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn expire(&mut self, now: Timestamp) {
-        let keep = self.limits.keep;
-        while self.answered.front().is_some_and(|(at, _)| keep <= now.since(*at)) {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) -> bool {
-        let Some((_, key)) = self.answered.pop_front() else { return false };
-        if let Some(Entry { state: State::Answered(_, bytes), .. }) = self.entries.remove(&key) {
-            self.bytes -= bytes;
-        }
-        true
+        self.len() == 0
     }
 }
 

@@ -1,36 +1,36 @@
 //! The last of many things: so many, so heavy together.
 
-use std::collections::VecDeque;
+use super::bounded::{BoundedMemory, MemoryBounds};
+use crate::types::Timestamp;
 
 /// The last of what was added.
 #[derive(Debug)]
-pub struct Recent<V> {
-    count_max: usize,
-    weight_max: usize,
-    /// The oldest first, each with its weight.
-    entries: VecDeque<(usize, V)>,
-    weight: usize,
-}
+pub struct Recent<V>(BoundedMemory<(), V>);
 
 impl<V> Recent<V> {
     /// Keeps at most `count_max`, which weigh at most `weight_max` together; beyond, the oldest go. Zero keeps none.
     pub fn new(count_max: usize, weight_max: usize) -> Self {
-        Self { count_max, weight_max, entries: VecDeque::new(), weight: 0 }
+        Self(BoundedMemory::new(MemoryBounds {
+            entries_max: count_max,
+            bytes_max: weight_max,
+            ..MemoryBounds::NONE
+        }))
     }
 
     /// Adds one. What alone is too heavy is not kept, and leaves nothing of what came before: there is no hole.
     pub fn add(&mut self, value: V, weight: usize) {
-        self.entries.push_back((weight, value));
-        self.weight = self.weight.saturating_add(weight);
-        while self.count_max < self.entries.len() || self.weight_max < self.weight {
-            let Some((weight, _)) = self.entries.pop_front() else { return };
-            self.weight = self.weight.saturating_sub(weight);
-        }
+        // Whatever is kept here does not age.
+        self.0.add((), value, weight, Timestamp::default());
+    }
+
+    /// Takes a user out of what is kept: `erase` does so with one value, and answers its weight afterwards.
+    pub fn erase(&mut self, mut erase: impl FnMut(&mut V) -> usize) {
+        self.0.revise(|(), value| erase(value));
     }
 
     /// What is kept, the newest first.
     pub fn iter(&self) -> impl Iterator<Item = &V> {
-        self.entries.iter().rev().map(|(_, value)| value)
+        self.0.iter()
     }
 }
 
@@ -67,5 +67,20 @@ mod tests {
                 prop_assert_eq!(kept, model(&added[..=at], count_max, weight_max));
             }
         }
+    }
+    #[test]
+    fn a_user_is_taken_out_of_each() {
+        let mut recent = Recent::new(9, 5);
+        recent.add(vec!["ann", "bob"], 2);
+        recent.add(vec!["ann"], 1);
+
+        recent.erase(|users| {
+            users.retain(|it| *it != "ann");
+            users.len()
+        });
+        recent.add(vec!["eve"; 4], 4);
+
+        let kept: Vec<_> = recent.iter().cloned().collect();
+        assert_eq!(kept, [vec!["eve"; 4], vec![], vec!["bob"]], "weighed anew");
     }
 }

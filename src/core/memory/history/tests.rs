@@ -121,7 +121,6 @@ proptest! {
             }
 
             prop_assert_eq!(history.len(), model.len());
-            prop_assert_eq!(history.by_user.len(), model.len(), "both indexes hold the same");
             for who in 0..5 {
                 let expected: Vec<u32> =
                     model.iter().rev().filter(|it| it.0 == who).map(|it| it.1).collect();
@@ -129,4 +128,17 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_user_who_is_erased_leaves_nothing_and_nobody_else_loses_any() {
+    let mut history = history(3, 10);
+    for (name, value) in [("ann", 1), ("bob", 2), ("ann", 3)] {
+        history.record(&user(name), value, Timestamp(0));
+    }
+
+    history.erase(&user("ann"));
+
+    assert_eq!((of(&history, "ann", 0), of(&history, "bob", 0)), (vec![], vec![2]));
+    assert_eq!(history.len(), 1);
 }

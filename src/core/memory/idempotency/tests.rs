@@ -129,3 +129,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn answers_that_name_a_user_who_is_erased_are_forgotten_and_no_others() {
+    let mut requests = Requests::new(LIMITS);
+    for key in ["a", "b", "c"] {
+        begin(&mut requests, key, 1, 0);
+    }
+    requests.finish("a", 7, 10, Timestamp(0));
+    requests.finish("b", 8, 10, Timestamp(0));
+
+    requests.erase(|answer| *answer == 7);
+
+    assert_eq!(begin(&mut requests, "b", 1, 0), Begin::Answered(8));
+    assert_eq!(begin(&mut requests, "c", 1, 0), Begin::UnderWay(()));
+    assert_eq!(begin(&mut requests, "a", 1, 0), Begin::First);
+}

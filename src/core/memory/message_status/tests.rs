@@ -68,3 +68,19 @@ fn zero_remembers_nothing() {
     statuses.begin("a", (), 1, Timestamp(0));
     assert!(statuses.is_empty());
 }
+
+#[test]
+fn a_user_is_taken_out_of_each_message() {
+    let mut statuses = MessageStatuses::new(LIMITS);
+    statuses.begin("a", vec!["ann", "bob"], 60, Timestamp(0));
+    statuses.begin("b", vec!["bob"], 30, Timestamp(0));
+
+    statuses.erase(|users| {
+        users.retain(|it| *it != "ann");
+        users.len()
+    });
+
+    assert_eq!(statuses.get("a", Timestamp(0)), Some(&vec!["bob"]));
+    statuses.begin("c", Vec::new(), 94, Timestamp(0));
+    assert_eq!(statuses.len(), 3, "what they take is counted anew");
+}
