@@ -17,7 +17,7 @@ use userline::connection::{Acceptor, AcceptorConfig, Connection, Connections};
 use userline::core::backend::signature;
 use userline::core::emit::audience::Audience;
 use userline::core::presence::session::Presence;
-use userline::core::protocol::outbound::{Admission, OutboundQueue};
+use userline::core::protocol::outbound::OutboundQueue;
 use userline::core::protocol::{frame, packet};
 use userline::core::recovery::{Recovery, RecoveryLimits};
 use userline::registry::{Registry, Socket, SocketParts};
@@ -49,10 +49,6 @@ fn payload() -> Payload {
 
 fn outbound(criterion: &mut Criterion) {
     let event = packet::event(&Namespace::root(), "\"bench\"", &payload(), None);
-    let mut idle = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("outbound: admit where nothing waits", |bencher| {
-        bencher.iter(|| assert_eq!(idle.admit(black_box(&event)), Admission::Go));
-    });
     let mut busy = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
     criterion.bench_function("outbound: push and write", |bencher| {
         bencher.iter(|| {
@@ -60,13 +56,12 @@ fn outbound(criterion: &mut Criterion) {
             busy.wrote(event.len());
         });
     });
-    let ack = frame::text(&[b"437[1]"]);
-    let mut acks = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("outbound: an ack of the engine", |bencher| {
+    let ping = frame::text(&[b"2"]);
+    let mut engine = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
+    criterion.bench_function("outbound: a ping of the engine", |bencher| {
         bencher.iter(|| {
-            acks.issue();
-            acks.engine(black_box(&ack)).unwrap();
-            acks.wrote(ack.len());
+            engine.engine_wrote(black_box(&ping)).unwrap();
+            engine.wrote(ping.len());
         });
     });
 }
@@ -76,8 +71,8 @@ fn packets(criterion: &mut Criterion) {
     criterion.bench_function("packet: encode an event of 128 bytes", |bencher| {
         bencher.iter(|| packet::event(&root, "\"bench\"", black_box(&payload), Some("a.1")));
     });
-    criterion.bench_function("packet: tell an ack", |bencher| {
-        bencher.iter(|| packet::passing(black_box(b"437[{\"a\":1}]")));
+    criterion.bench_function("packet: tell a reply to CONNECT", |bencher| {
+        bencher.iter(|| packet::of_engine(black_box(b"40/chat,{\"sid\":\"x\"}")));
     });
 }
 

@@ -40,7 +40,7 @@ pub use facts::{ClientAddress, Facts};
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
-use crate::core::protocol::outbound::{Admission, OutboundQueue};
+use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
 use crate::tasks::Tasks;
 use crate::types::{Ending, Namespace, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};
@@ -265,11 +265,7 @@ impl Connection {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        match state.outbound.admit(event) {
-            Admission::Go => self.transmit(&mut state, event),
-            Admission::Held => Sent::Yes,
-            Admission::Full => self.overflow(&mut state),
-        }
+        self.transmit(&mut state, event)
     }
 
     /// Sends an event if that is possible without waiting.
@@ -278,7 +274,7 @@ impl Connection {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        if !state.outbound.is_idle() {
+        if !state.outbound.is_clear() {
             return Sent::Dropped;
         }
         self.transmit(&mut state, event)
@@ -294,13 +290,12 @@ impl Connection {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        if is_volatile && !state.outbound.is_idle() {
+        if is_volatile && !state.outbound.is_clear() {
             return Sent::Dropped;
         }
-        match state.outbound.admit(event) {
-            Admission::Go if state.outbound.push(event.clone()).is_ok() => Sent::Yes,
-            Admission::Held => Sent::Yes,
-            Admission::Go | Admission::Full => self.overflow(state),
+        match state.outbound.push(event.clone()) {
+            Ok(()) => Sent::Yes,
+            Err(QueueFull) => self.overflow(state),
         }
     }
 

@@ -35,9 +35,9 @@ impl Connection {
                 return self.close_locked(&mut state, reason);
             }
             Transport::WebSocket => {
-                let goodbye = Bytes::from_static(&CLOSE_FRAME);
-                let is_said = state.outbound.said_goodbye();
-                if !is_said && self.transmit(&mut state, &goodbye) != Sent::Yes {
+                let close = Bytes::from_static(&CLOSE_FRAME);
+                let is_sent = state.outbound.has_close_frame();
+                if !is_sent && self.transmit(&mut state, &close) != Sent::Yes {
                     return;
                 }
                 if state.outbound.is_clear() {

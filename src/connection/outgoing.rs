@@ -2,7 +2,7 @@
 
 use super::vitals::ending_of;
 use super::{Connection, Phase, Sent, State, Transport};
-use crate::core::protocol::outbound::{Full, Step};
+use crate::core::protocol::outbound::{EngineOutput, QueueFull};
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -99,7 +99,7 @@ impl Connection {
                 }
                 Sent::Yes
             }
-            Err(Full) => self.overflow(state),
+            Err(QueueFull) => self.overflow(state),
         }
     }
 
@@ -112,8 +112,8 @@ impl Connection {
             Phase::Finishing(_) => return Ok(()),
             Phase::Closed(_) => return Err(io::ErrorKind::BrokenPipe.into()),
         }
-        let mut step = state.outbound.engine(piece);
-        while let Ok(Step::Connect(namespace)) = step {
+        let mut output = state.outbound.engine_wrote(piece);
+        while let Ok(EngineOutput::ConnectReply(namespace)) = output {
             let index = state.accepts.iter().position(|it| it.namespace.as_str() == namespace);
             let accept = index.map(|index| state.accepts.remove(index));
             // The answer takes locks that are held by others who wait for this one.
@@ -125,9 +125,9 @@ impl Connection {
                 self.close(Reason::TransportError);
             }
             state = self.lock();
-            step = state.outbound.resume();
+            output = state.outbound.resume();
         }
-        if step.is_err() {
+        if output.is_err() {
             self.overflow(&mut state);
         }
         self.flush_now(&mut state);

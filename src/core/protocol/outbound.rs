@@ -1,102 +1,80 @@
 //! Everything that goes out on one connection, in order and within a bound.
 //!
-//! Two sources feed a connection: the engine writes handshakes and replies; events and pings come past it, already
-//! encoded. What a client may rely on is the order in which things were *asked for*, whichever way they went.
+//! Two sources feed a connection. The engine writes what belongs to its handshake: its open packet, its answers to
+//! CONNECT, its first ping, its close frame. Events, acks and pings come past it, as frames that are already encoded.
 //!
 //! ```text
-//!   event ──admit──► held ──(packets handed to the engine before it have passed)──┐
-//!              └──(nothing to wait for)─────────────────────────────────────────► pending ──► transport
-//!   engine ──engine──(whole frames, handshakes mended)────────────────────────────┘
+//!   event, ack, ping ────────────(whole frames)──────────────────────┐
+//!                                                                     ├──► pending ──► transport
+//!   engine ──engine_wrote──(cut into whole frames, secrets replaced)──┘
 //! ```
 //!
-//! * Whoever hands a packet to the engine says so first ([`OutboundQueue::issue`]); an event admitted after that is held
-//!   until as many packets have passed.
-//! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`Step::Connect`]). A socket that
-//!   is only then made known to others can get no event before its reply.
-//! * A packet and its binary attachments are one unit: nothing goes between.
-//! * Pings have no order.
+//! * Both leave in the order in which they were handed over. What the engine writes in pieces counts from the piece that
+//!   completes a frame, so a frame is never split by another.
+//! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`EngineOutput::ConnectReply`]). A
+//!   socket that is made known to others only then can get no event before its reply.
 
 mod frames;
 
 use crate::core::protocol::frame::{self, Content, Cutter};
-use crate::core::protocol::packet::{self, Passing};
+use crate::core::protocol::packet::{self, EnginePacket};
 use crate::types::Namespace;
 use bytes::{Buf as _, Bytes};
 use frames::Frames;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use thiserror::Error;
 
-/// The outgoing side of one connection. What each event touches stands together and first: of thousands of connections,
-/// each piece of memory that has to be fetched counts.
+/// The outgoing side of one connection.
+///
+/// The fields that every event touches stand first and together (`repr(C)` keeps them so): in an emit to thousands of
+/// connections each line of memory that has to be fetched counts. With this order, and those of `Connection` and its
+/// parts, a delivery read 9.0 lines instead of 15.8 (callgrind, 2,000 sockets).
 #[derive(Debug)]
 #[repr(C)]
 pub struct OutboundQueue {
-    /// Bytes in `held` and `pending`.
+    /// Bytes in `pending`.
     queued: usize,
     queued_max: usize,
-    /// Packets handed to the engine …
-    issued: u32,
-    /// … and seen leaving it, attachments included.
-    passed: u32,
-    /// Binary frames still to come of the packet that is passing.
-    attachments: u32,
-    said_goodbye: bool,
     /// Bytes on their way out; the first may be the rest of a frame.
     pending: Frames,
-    /// Events waiting for packets of the engine, each with the count it waits for; oldest first.
-    held: VecDeque<(u32, Bytes)>,
     cutter: Cutter,
-    /// What the client gets in place of the engine's open packet, which tells a secret.
+    /// What the client gets in place of the engine's open packet, which holds a secret.
     open: Option<Bytes>,
     /// What the client gets in place of the engine's refusal of a CONNECT, by namespace.
     refusals: Vec<(Namespace, Bytes)>,
     /// Whole frames of the engine that wait while a CONNECT is answered.
     cut: Bytes,
-}
-
-/// What becomes of an event.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is the transport's turn: write it, or [`OutboundQueue::push`] what cannot be written now.
-    Go,
-    /// It is kept and will follow by itself.
-    Held,
-    /// More bytes are waiting than the bound allows; it was not taken, the connection must be closed.
-    Full,
+    /// The engine has written its close frame.
+    has_close_frame: bool,
 }
 
 /// How far the engine's bytes were followed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// To their end.
-    Done,
-    /// To the engine's reply to the CONNECT of this namespace, which the client must not see: it tells the engine's
-    /// session id. Answer in its place ([`OutboundQueue::push`]), then go on with [`OutboundQueue::resume`].
-    Connect(String),
+pub enum EngineOutput {
+    /// To their end: what of them is for the client is pending.
+    Passed,
+    /// To the engine's reply to the CONNECT of this namespace, which holds the engine's session id and must not reach
+    /// the client. Answer in its place ([`OutboundQueue::push`]), then go on with [`OutboundQueue::resume`].
+    ConnectReply(String),
 }
 
 /// More bytes are waiting than the bound allows: the connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("more bytes are waiting for the client than the limit allows")]
-pub struct Full;
+pub struct QueueFull;
 
 impl OutboundQueue {
     /// A connection on which at most `queued_max` bytes may wait, and whose client is greeted with `open`.
     pub fn new(open: Bytes, queued_max: usize) -> Self {
         Self {
+            queued: 0,
+            queued_max,
+            pending: Frames::default(),
             cutter: Cutter::default(),
             open: Some(open),
             refusals: Vec::new(),
             cut: Bytes::new(),
-            issued: 0,
-            passed: 0,
-            attachments: 0,
-            held: VecDeque::new(),
-            pending: Frames::default(),
-            queued: 0,
-            queued_max,
-            said_goodbye: false,
+            has_close_frame: false,
         }
     }
 
@@ -105,66 +83,44 @@ impl OutboundQueue {
         self.refusals.push((namespace, refusal));
     }
 
-    /// A packet is about to be handed to the engine: later events wait for it.
-    pub fn issue(&mut self) {
-        self.issued = self.issued.wrapping_add(1);
-    }
-
-    /// An event, as one or more whole frames.
-    pub fn admit(&mut self, event: &Bytes) -> Admission {
-        if self.is_open() {
-            return Admission::Go;
-        }
-        if self.exceeds(event.len()) {
-            return Admission::Full;
-        }
-        self.queued += event.len();
-        self.held.push_back((self.issued, event.clone()));
-        Admission::Held
-    }
-
-    /// The engine wrote `piece`: frames in pieces of any size. What may go out is pending afterwards.
-    pub fn engine(&mut self, piece: &[u8]) -> Result<Step, Full> {
+    /// The engine wrote `piece`: frames in pieces of any size. What of it is for the client is pending afterwards.
+    pub fn engine_wrote(&mut self, piece: &[u8]) -> Result<EngineOutput, QueueFull> {
         self.cut = self.cutter.cut(piece);
         self.resume()
     }
 
     /// Follows the engine's bytes further, after a CONNECT was answered.
-    pub fn resume(&mut self) -> Result<Step, Full> {
+    pub fn resume(&mut self) -> Result<EngineOutput, QueueFull> {
         while let Some((frame, content)) = frame::take(&mut self.cut) {
-            match self.pass(frame, &content) {
-                Passed::Frame(frame) => self.push(frame)?,
-                Passed::Connect(namespace) => return Ok(Step::Connect(namespace)),
+            match self.replace(frame, &content) {
+                Replaced::Frame(frame) => self.push(frame)?,
+                Replaced::ConnectReply(namespace) => {
+                    return Ok(EngineOutput::ConnectReply(namespace));
+                }
             }
-            self.release();
         }
         self.cut = Bytes::new(); // gives the memory back
-        Ok(Step::Done)
+        Ok(EngineOutput::Passed)
     }
 
-    /// Bytes whose turn it is, but that the transport does not want yet.
-    pub fn push(&mut self, bytes: Bytes) -> Result<(), Full> {
-        if self.exceeds(bytes.len()) {
-            return Err(Full);
+    /// Appends one or more whole frames, or the rest of one that the transport has begun to take.
+    pub fn push(&mut self, bytes: Bytes) -> Result<(), QueueFull> {
+        if self.queued_max < self.queued.saturating_add(bytes.len()) {
+            return Err(QueueFull);
         }
         self.queued += bytes.len();
         self.pending.push_back(bytes);
         Ok(())
     }
 
-    /// The engine's own close frame has gone by: a second one would break the protocol.
-    pub fn said_goodbye(&self) -> bool {
-        self.said_goodbye
+    /// The engine has written its close frame: a second one would break the protocol.
+    pub fn has_close_frame(&self) -> bool {
+        self.has_close_frame
     }
 
     /// Nothing is pending: the next frame may be written at once.
     pub fn is_clear(&self) -> bool {
         self.pending.is_empty()
-    }
-
-    /// Nothing waits at all, neither for the transport nor for the engine.
-    pub fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.is_open()
     }
 
     /// Bytes that wait.
@@ -217,29 +173,25 @@ impl OutboundQueue {
 
     /// Forgets all that waits: the connection is closed.
     pub fn clear(&mut self) {
-        (self.held, self.pending, self.queued) = (VecDeque::new(), Frames::default(), 0);
+        (self.pending, self.queued) = (Frames::default(), 0);
         self.cut = Bytes::new();
     }
 
-    /// What the client gets in place of a frame of the engine; counts packets.
-    fn pass(&mut self, frame: Bytes, content: &Content) -> Passed {
+    /// What the client gets in place of a frame of the engine.
+    fn replace(&mut self, frame: Bytes, content: &Content) -> Replaced {
         match content {
-            Content::Text(text) => match packet::passing(text) {
-                Passing::Open => return Passed::Frame(self.open.take().unwrap_or(frame)),
-                Passing::Connect(namespace) => return Passed::Connect(namespace.to_owned()),
-                Passing::ConnectError(namespace) => return Passed::Frame(self.refusal(namespace)),
-                Passing::Packet { attachments: 0 } => self.passed = self.passed.wrapping_add(1),
-                Passing::Packet { attachments } => self.attachments = attachments,
-                Passing::Other => {}
+            Content::Text(text) => match packet::of_engine(text) {
+                EnginePacket::Open => Replaced::Frame(self.open.take().unwrap_or(frame)),
+                EnginePacket::Connect(namespace) => Replaced::ConnectReply(namespace.to_owned()),
+                EnginePacket::ConnectError(namespace) => Replaced::Frame(self.refusal(namespace)),
+                EnginePacket::Other => Replaced::Frame(frame),
             },
-            Content::Binary(_) if 0 < self.attachments => {
-                self.attachments -= 1;
-                self.passed = self.passed.wrapping_add(u32::from(self.attachments == 0));
+            Content::Close => {
+                self.has_close_frame = true;
+                Replaced::Frame(frame)
             }
-            Content::Close => self.said_goodbye = true,
-            Content::Binary(_) | Content::Other => {}
+            Content::Binary(_) | Content::Other => Replaced::Frame(frame),
         }
-        Passed::Frame(frame)
     }
 
     /// The refusal that was prepared; the engine by itself refuses only namespaces that do not exist.
@@ -249,42 +201,14 @@ impl OutboundQueue {
             None => packet::invalid_namespace(namespace),
         }
     }
-
-    /// Moves the events whose packets have passed from `held` to `pending`.
-    fn release(&mut self) {
-        while self.attachments == 0
-            && self.held.front().is_some_and(|(after, _)| has_passed(self.passed, *after))
-        {
-            if let Some((_, event)) = self.held.pop_front() {
-                self.pending.push_back(event);
-            }
-        }
-        if self.held.is_empty() {
-            self.held = VecDeque::new(); // gives the memory back
-        }
-    }
-
-    /// An event may go out now.
-    fn is_open(&self) -> bool {
-        self.attachments == 0 && self.held.is_empty() && has_passed(self.passed, self.issued)
-    }
-
-    fn exceeds(&self, more: usize) -> bool {
-        self.queued_max < self.queued.saturating_add(more)
-    }
 }
 
-/// What became of a frame of the engine.
-enum Passed {
+/// What stands in the place of a frame of the engine.
+enum Replaced {
     /// This goes to the client.
     Frame(Bytes),
-    /// The reply to the CONNECT of this namespace: to be answered by the caller.
-    Connect(String),
-}
-
-/// Whether the count `passed` has reached `after`; counts wrap, and never are 2³¹ apart.
-fn has_passed(passed: u32, after: u32) -> bool {
-    passed.wrapping_sub(after) < u32::MAX / 2
+    /// The caller answers the CONNECT of this namespace.
+    ConnectReply(String),
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Socket.IO packets as text (protocol v5 inside Engine.IO v4 messages): <https://socket.io/docs/v4/socket-io-protocol/>.
 //!
-//! Written here are only the packets that do not go through the engine; read are only those whose passing matters.
+//! Written here are the packets that do not go through the engine; of those of the engine, only the heads are read.
 
 use crate::core::protocol::frame;
 use crate::types::{Namespace, Payload};
@@ -10,38 +10,26 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// What the engine has just written, as far as order and mending are concerned.
+/// A packet that the engine has written, as far as the client must get another in its place.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Passing<'a> {
+pub enum EnginePacket<'a> {
     /// The Engine.IO open packet.
     Open,
     /// The reply to a CONNECT, in this namespace.
     Connect(&'a str),
     /// The refusal of a CONNECT, in this namespace.
     ConnectError(&'a str),
-    /// An event or ack with this many binary attachments to come.
-    Packet {
-        /// Binary frames that belong to it.
-        attachments: u32,
-    },
-    /// Pings and what else has no order.
+    /// Pings, for example: nothing that has to be replaced.
     Other,
 }
 
-/// Reads the head of an Engine.IO text packet of the engine.
-pub fn passing(packet: &[u8]) -> Passing<'_> {
+/// Reads the head of an Engine.IO text packet that the engine has written.
+pub fn of_engine(packet: &[u8]) -> EnginePacket<'_> {
     match packet {
-        [b'0', ..] => Passing::Open,
-        [b'4', b'0', rest @ ..] => Passing::Connect(namespace(rest)),
-        [b'4', b'4', rest @ ..] => Passing::ConnectError(namespace(rest)),
-        [b'4', b'2' | b'3', ..] => Passing::Packet { attachments: 0 },
-        [b'4', b'5' | b'6', rest @ ..] => {
-            let digits = rest.iter().take_while(|b| b.is_ascii_digit());
-            let attachments =
-                digits.fold(0_u32, |n, b| n.saturating_mul(10).saturating_add(u32::from(b - b'0')));
-            Passing::Packet { attachments }
-        }
-        _ => Passing::Other,
+        [b'0', ..] => EnginePacket::Open,
+        [b'4', b'0', rest @ ..] => EnginePacket::Connect(namespace(rest)),
+        [b'4', b'4', rest @ ..] => EnginePacket::ConnectError(namespace(rest)),
+        _ => EnginePacket::Other,
     }
 }
 
@@ -141,7 +129,7 @@ fn comma(namespace: &Namespace) -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Passing, ack, connect, disconnect, event, event_asking, passing};
+    use super::{EnginePacket, ack, connect, disconnect, event, event_asking, of_engine};
     use crate::core::protocol::frame;
     use crate::types::{Namespace, Payload};
     use bytes::Bytes;
@@ -157,22 +145,19 @@ mod tests {
     #[test]
     fn the_engines_packets_are_told_apart() {
         let table = [
-            ("0{\"sid\":\"x\"}", Passing::Open),
-            ("2", Passing::Other),
-            ("41", Passing::Other),
-            ("40{\"sid\":\"x\"}", Passing::Connect("/")),
-            ("40/chat,{\"sid\":\"x\"}", Passing::Connect("/chat")),
-            ("44/chat,{}", Passing::ConnectError("/chat")),
-            ("44{}", Passing::ConnectError("/")),
-            ("42[\"a\"]", Passing::Packet { attachments: 0 }),
-            ("431[]", Passing::Packet { attachments: 0 }),
-            ("462-/chat,7[{}]", Passing::Packet { attachments: 2 }),
-            ("4599999999999-", Passing::Packet { attachments: u32::MAX }),
-            ("", Passing::Other),
-            ("4", Passing::Other),
+            ("0{\"sid\":\"x\"}", EnginePacket::Open),
+            ("2", EnginePacket::Other),
+            ("41", EnginePacket::Other),
+            ("40{\"sid\":\"x\"}", EnginePacket::Connect("/")),
+            ("40/chat,{\"sid\":\"x\"}", EnginePacket::Connect("/chat")),
+            ("44/chat,{}", EnginePacket::ConnectError("/chat")),
+            ("44{}", EnginePacket::ConnectError("/")),
+            ("42[\"a\"]", EnginePacket::Other),
+            ("", EnginePacket::Other),
+            ("4", EnginePacket::Other),
         ];
         for (packet, expected) in table {
-            assert_eq!(passing(packet.as_bytes()), expected, "{packet}");
+            assert_eq!(of_engine(packet.as_bytes()), expected, "{packet}");
         }
     }
 

@@ -1,6 +1,7 @@
-//! The order rule, by brute force: both sources interleaved, the engine's bytes in pieces of random size.
+//! What the client gets in place of the engine's secrets, and the order rule by brute force: both sources interleaved,
+//! the engine's bytes in pieces of random size.
 
-use super::{Admission, Full, OutboundQueue, Step};
+use super::{EngineOutput, OutboundQueue, QueueFull};
 use crate::core::protocol::frame::{self, Content};
 use crate::types::Namespace;
 use bytes::Bytes;
@@ -14,13 +15,16 @@ fn text(packet: &str) -> Bytes {
     frame::text(&[packet.as_bytes()])
 }
 
-/// A outbound on which the root namespace has been answered.
+/// A queue on which the root namespace has been answered.
 fn connected() -> OutboundQueue {
     let mut outbound = OutboundQueue::new(text("0{}"), PLENTY);
-    assert_eq!(outbound.engine(&text("0{\"sid\":\"secret\"}")), Ok(Step::Done));
-    assert_eq!(outbound.engine(&text("40{\"sid\":\"secret\"}")), Ok(Step::Connect("/".to_owned())));
+    assert_eq!(outbound.engine_wrote(&text("0{\"sid\":\"secret\"}")), Ok(EngineOutput::Passed));
+    assert_eq!(
+        outbound.engine_wrote(&text("40{\"sid\":\"secret\"}")),
+        Ok(EngineOutput::ConnectReply("/".to_owned()))
+    );
     outbound.push(text("40{\"sid\":\"public\"}")).unwrap();
-    assert_eq!(outbound.resume(), Ok(Step::Done));
+    assert_eq!(outbound.resume(), Ok(EngineOutput::Passed));
     drain(&mut outbound);
     outbound
 }
@@ -51,9 +55,9 @@ fn the_client_never_sees_the_engines_session_id() {
     let piece =
         [text("0{\"sid\":\"secret\"}"), text("40/a,{\"sid\":\"secret\"}"), text("2")].concat();
 
-    assert_eq!(outbound.engine(&piece), Ok(Step::Connect("/a".to_owned())));
+    assert_eq!(outbound.engine_wrote(&piece), Ok(EngineOutput::ConnectReply("/a".to_owned())));
     outbound.push(text("40/a,{\"sid\":\"public\"}")).unwrap();
-    assert_eq!(outbound.resume(), Ok(Step::Done));
+    assert_eq!(outbound.resume(), Ok(EngineOutput::Passed));
 
     assert_eq!(drain(&mut outbound), ["0{\"sid\":\"ours\"}", "40/a,{\"sid\":\"public\"}", "2"]);
 }
@@ -64,73 +68,34 @@ fn refusals_carry_what_was_prepared_and_unknown_namespaces_a_hint() {
     let refusal = text("44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
     outbound.prepare_refusal(Namespace::root(), refusal);
 
-    outbound.engine(&text("44{\"message\":\"token_expired\"}")).unwrap();
-    outbound.engine(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
+    outbound.engine_wrote(&text("44{\"message\":\"token_expired\"}")).unwrap();
+    outbound.engine_wrote(&text("44/none,{\"message\":\"Invalid namespace\"}")).unwrap();
 
     let refused = drain(&mut outbound);
     assert_eq!(refused[0], "44{\"message\":\"no\",\"data\":{\"code\":\"token_expired\"}}");
     assert!(refused[1].starts_with("44/none,{"), "{}", refused[1]);
     assert!(refused[1].contains("\"invalid_namespace\""), "{}", refused[1]);
-    assert!(outbound.is_idle(), "a refusal leaves nothing to wait for");
 }
 
 #[test]
-fn an_event_waits_for_the_packets_that_the_engine_was_given_before_it() {
+fn the_engines_close_frame_is_noticed() {
     let mut outbound = connected();
-    outbound.issue();
+    assert!(!outbound.has_close_frame());
 
-    assert_eq!(outbound.admit(&text("42[1]")), Admission::Held);
-    outbound.engine(&text("2")).unwrap();
-    assert_eq!(drain(&mut outbound), ["2"], "a ping releases nothing");
-    outbound.engine(&text("430[]")).unwrap();
+    assert_eq!(outbound.engine_wrote(&[0x88, 0]), Ok(EngineOutput::Passed));
 
-    assert_eq!(drain(&mut outbound), ["430[]", "42[1]"]);
-    assert_eq!(outbound.admit(&text("42[2]")), Admission::Go);
-}
-
-#[test]
-fn a_packet_that_nobody_announced_holds_nothing_up() {
-    let mut outbound = connected();
-
-    outbound.engine(&text("42[0]")).unwrap();
-
-    assert_eq!(outbound.admit(&text("42[1]")), Admission::Go);
-}
-
-#[test]
-fn attachments_stay_with_their_packet() {
-    let mut outbound = connected();
-    outbound.issue();
-    assert_eq!(outbound.admit(&text("42[1]")), Admission::Held);
-
-    outbound.engine(&text("462-1[]")).unwrap();
-    outbound.engine(&frame::binary(&[1])).unwrap();
-    assert_eq!(drain(&mut outbound), ["462-1[]", "b1"]);
-    outbound.engine(&frame::binary(&[1, 2])).unwrap();
-
-    assert_eq!(drain(&mut outbound), ["b2", "42[1]"]);
-}
-
-#[test]
-fn the_engines_goodbye_is_noticed() {
-    let mut outbound = connected();
-    assert!(!outbound.said_goodbye());
-
-    assert_eq!(outbound.engine(&[0x88, 0]), Ok(Step::Done));
-
-    assert!(outbound.said_goodbye());
+    assert!(outbound.has_close_frame());
 }
 
 #[test]
 fn at_the_bound_nothing_more_is_taken() {
     let event = text("42[1]");
     let mut outbound = OutboundQueue::new(text("0{}"), event.len() * 2);
-    outbound.issue();
 
-    assert_eq!(outbound.admit(&event), Admission::Held);
-    assert_eq!(outbound.admit(&event), Admission::Held);
-    assert_eq!(outbound.admit(&event), Admission::Full);
-    assert_eq!(outbound.push(event.clone()), Err(Full));
+    assert_eq!(outbound.push(event.clone()), Ok(()));
+    assert_eq!(outbound.engine_wrote(&event), Ok(EngineOutput::Passed));
+    assert_eq!(outbound.push(event.clone()), Err(QueueFull));
+    assert_eq!(outbound.engine_wrote(&event), Err(QueueFull));
     assert_eq!(outbound.queued(), event.len() * 2);
     outbound.clear();
     assert_eq!(outbound.queued(), 0);
@@ -151,13 +116,12 @@ fn polls_take_whole_frames_within_their_size_and_at_least_one() {
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// An event is asked for.
+    /// An event is sent.
     Event,
-    /// An ack with so many attachments is handed to the engine.
-    Ack(u8),
-    Ping,
+    /// The engine has something to say.
+    Engine,
     /// The engine writes so many bytes of what it has.
-    Engine(usize),
+    EngineWrites(usize),
     /// The transport takes so many bytes.
     Transport(usize),
 }
@@ -165,18 +129,19 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => Just(Op::Event),
-        2 => (0..3_u8).prop_map(Op::Ack),
-        1 => Just(Op::Ping),
-        3 => (1..40_usize).prop_map(Op::Engine),
+        2 => Just(Op::Engine),
+        3 => (1..40_usize).prop_map(Op::EngineWrites),
         3 => (1..40_usize).prop_map(Op::Transport),
     ]
 }
 
+/// The queue, and a model of it: what must arrive, in order.
 struct Run {
     outbound: OutboundQueue,
-    engine: VecDeque<u8>,
-    out: Vec<u8>,
-    asked: Vec<String>,
+    /// What the engine has not written yet, with the bytes of each packet that are still to be written.
+    engine: VecDeque<(String, VecDeque<u8>)>,
+    expected: Vec<String>,
+    arrived: Vec<u8>,
     next: u32,
 }
 
@@ -184,31 +149,27 @@ impl Run {
     fn step(&mut self, op: &Op) {
         match *op {
             Op::Event => {
-                let packet = format!("42[\"e\",{}]", self.name());
-                let event = text(&packet);
-                self.asked.push(packet);
-                if self.outbound.admit(&event) == Admission::Go {
-                    self.outbound.push(event).unwrap();
-                }
+                let packet = self.packet("event");
+                self.outbound.push(text(&packet)).unwrap();
+                self.expected.push(packet);
             }
-            Op::Ack(attachments) => {
-                let name = self.name();
-                let kind =
-                    if attachments == 0 { "43".to_owned() } else { format!("46{attachments}-") };
-                let packet = format!("{kind}{name}[]");
-                self.outbound.issue();
-                self.engine.extend(text(&packet));
-                self.asked.push(packet);
-                for n in 1..=attachments {
-                    self.engine.extend(frame::binary(&vec![0; usize::from(n)]));
-                    self.asked.push(format!("b{n}"));
-                }
+            Op::Engine => {
+                let packet = self.packet("engine");
+                let bytes = text(&packet).to_vec().into();
+                self.engine.push_back((packet, bytes));
             }
-            Op::Ping => self.engine.extend(text("2")),
-            Op::Engine(n) => {
-                let n = n.min(self.engine.len());
-                let piece: Vec<u8> = self.engine.drain(..n).collect();
-                self.outbound.engine(&piece).unwrap();
+            Op::EngineWrites(n) => {
+                let mut piece = Vec::new();
+                while let Some((packet, bytes)) = self.engine.front_mut() {
+                    let len = bytes.len().min(n.saturating_sub(piece.len()));
+                    piece.extend(bytes.drain(..len));
+                    if !bytes.is_empty() {
+                        break;
+                    }
+                    self.expected.push(packet.clone());
+                    self.engine.pop_front();
+                }
+                assert_eq!(self.outbound.engine_wrote(&piece), Ok(EngineOutput::Passed));
             }
             Op::Transport(n) => {
                 let mut slices = [IoSlice::new(&[]); 8];
@@ -217,43 +178,51 @@ impl Run {
                 let bytes: Vec<u8> =
                     slices[..filled].iter().flat_map(|slice| slice.to_vec()).take(n).collect();
                 self.outbound.wrote(bytes.len());
-                self.out.extend(bytes);
+                self.arrived.extend(bytes);
             }
         }
     }
 
-    fn name(&mut self) -> u32 {
+    fn packet(&mut self, from: &str) -> String {
         self.next += 1;
-        self.next
+        format!("42[\"{from}\",{}]", self.next)
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn what_was_asked_for_first_arrives_first(ops in prop::collection::vec(op(), 0..120)) {
-        let mut run = Run { outbound: connected(), engine: VecDeque::new(), out: vec![], asked: vec![], next: 0 };
+    fn whole_frames_arrive_in_the_order_in_which_they_were_complete(
+        ops in prop::collection::vec(op(), 0..120),
+    ) {
+        let mut run = Run {
+            outbound: connected(),
+            engine: VecDeque::new(),
+            expected: vec![],
+            arrived: vec![],
+            next: 0,
+        };
         for op in &ops {
             run.step(op);
         }
-        run.step(&Op::Engine(usize::MAX));
-        for _ in 0..run.asked.len() + ops.len() {
+        run.step(&Op::EngineWrites(usize::MAX));
+        for _ in 0..=run.expected.len() {
             run.step(&Op::Transport(usize::MAX));
         }
 
-        let mut bytes = Bytes::from(run.out);
+        let mut bytes = Bytes::from(run.arrived);
         let mut arrived = Vec::new();
         while let Some((_, content)) = frame::take(&mut bytes) {
             match content {
-                Content::Text(text) if &text[..] == b"2" => {}
                 Content::Text(text) => arrived.push(String::from_utf8(text.to_vec()).unwrap()),
-                Content::Binary(bytes) => arrived.push(format!("b{}", bytes.len())),
-                Content::Close | Content::Other => prop_assert!(false, "unknown frame"),
+                Content::Binary(_) | Content::Close | Content::Other => {
+                    prop_assert!(false, "unknown frame");
+                }
             }
         }
         prop_assert!(bytes.is_empty(), "half a frame went out");
-        prop_assert_eq!(arrived, run.asked);
-        prop_assert!(run.outbound.is_idle());
+        prop_assert_eq!(arrived, run.expected);
+        prop_assert!(run.outbound.is_clear());
         prop_assert_eq!(run.outbound.queued(), 0);
     }
 }
