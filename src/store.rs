@@ -33,10 +33,7 @@ mod writer;
 pub use deliveries::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Payload};
 pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use events::{Event, Events};
-pub use inbox::{
-    Gone, InboxPage, Inboxes, Item, Naming, NewItem, PageQuery, Paging, Placed, PlacedState, Put,
-    Putting, Seen, Which,
-};
+pub use inbox::Inboxes;
 pub use replay::{DeadRange, Replayed};
 pub use settle::{Next, Settlement};
 pub use shared::EndpointId;

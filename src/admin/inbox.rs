@@ -7,9 +7,8 @@ use super::extract::{Body, NoParameters, Parameters, Segment, Segments};
 use super::keys::{Emit, May, Read};
 use super::time::Time;
 use crate::admin::error::ErrorBody;
-use crate::core::inbox::InboxState;
+use crate::core::inbox::{InboxState, Item, PageQuery, Paging, SeenItems, Which};
 use crate::realtime::inbox::InboxError;
-use crate::store::{Item, PageQuery, Paging, Seen, Which};
 use crate::types::{ItemId, ItemSeq, UserId};
 use axum::Json;
 use axum::extract::State;
@@ -223,16 +222,16 @@ pub(super) async fn read(
 }
 
 impl ReadRequest {
-    fn parse(self) -> Result<Seen, ApiError> {
+    fn parse(self) -> Result<SeenItems, ApiError> {
         match (self.upto, self.ids) {
-            (Some(upto), None) => Ok(Seen::Upto(ItemSeq(upto))),
+            (Some(upto), None) => Ok(SeenItems::Upto(ItemSeq(upto))),
             (None, Some(ids)) if ids.len() <= IDS_MAX => {
                 let mut parsed = BTreeSet::new();
                 for (index, id) in ids.iter().enumerate() {
                     let id = ItemId::parse(id);
                     parsed.insert(id.map_err(|why| ApiError::field(format!("ids[{index}]"), why))?);
                 }
-                Ok(Seen::Ids(parsed))
+                Ok(SeenItems::Ids(parsed))
             }
             (None, Some(ids)) => {
                 let why = format!("at most {IDS_MAX} ids, not {}", ids.len());

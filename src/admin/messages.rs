@@ -7,9 +7,9 @@ use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, Sto
 use super::extract::{Parameters, Segment};
 use super::keys::{May, Read};
 use super::time::Time;
+use crate::core::inbox::{Placed, PlacedState};
 use crate::realtime::post::{AskedMessage, MessageStatus};
 use crate::realtime::recent::Recalled;
-use crate::store::{Placed, PlacedState};
 use crate::types::{ItemId, Room, UserId};
 use axum::Json;
 use axum::extract::State;

@@ -4,6 +4,16 @@
 //! too many leaves a hole. `read_upto` follows from the items: up to there, all are read or gone. It never goes back,
 //! because nothing becomes unread again and new items have higher numbers.
 
+mod item;
+mod page;
+mod place;
+#[cfg(test)]
+mod tests;
+
+pub use item::{Naming, NewItem, Put, Putting, SeenItems};
+pub use page::{InboxPage, Item, PageQuery, Paging, Which};
+pub use place::{Gone, Placed, PlacedState};
+
 use crate::types::{ItemSeq, WallMs};
 
 /// Whether an event is also put into the inboxes of the users it is for.
@@ -142,6 +152,3 @@ impl Inbox {
         self.first_expiry.is_some_and(|first| first <= now)
     }
 }
-
-#[cfg(test)]
-mod tests;

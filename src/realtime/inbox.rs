@@ -13,10 +13,10 @@ pub use view::{page_view, state_view};
 pub(super) use replay::claimed;
 
 use super::Realtime;
-use crate::core::inbox::InboxState;
+use crate::core::inbox::{InboxPage, InboxState, PageQuery, SeenItems};
 use crate::core::protocol::packet;
 use crate::registry::Socket;
-use crate::store::{Closed, DatabaseError, InboxPage, PageQuery, ReadError, Seen};
+use crate::store::{Closed, DatabaseError, ReadError};
 use crate::types::{ItemSeq, Payload, UserId, WallMs};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -79,7 +79,11 @@ impl Realtime {
     }
 
     /// Marks items of a user as read, for all of the user's sockets; answers with the inbox afterwards.
-    pub async fn mark_read(&self, user: &UserId, seen: Seen) -> Result<InboxState, InboxError> {
+    pub async fn mark_read(
+        &self,
+        user: &UserId,
+        seen: SeenItems,
+    ) -> Result<InboxState, InboxError> {
         let state = in_time(self.inbox.inboxes.mark(user, seen, self.inbox_time())).await?;
         self.tell_inbox(user, state);
         Ok(state)

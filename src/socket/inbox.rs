@@ -3,8 +3,8 @@
 //! A client reads and marks the inbox of its own user only: nothing it sends says whose.
 
 use super::events::{Answers, Refused};
+use crate::core::inbox::{PageQuery, Paging, SeenItems, Which};
 use crate::realtime::inbox::{InboxError, page_view, state_view};
-use crate::store::{PageQuery, Paging, Seen, Which};
 use crate::types::{ItemId, ItemSeq};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -90,13 +90,13 @@ fn parse_page(args: &[&RawValue], bytes_max: usize) -> Result<PageQuery, Refused
     Ok(PageQuery { paging, which, limit, bytes_max })
 }
 
-fn parse_read(args: &[&RawValue]) -> Result<Seen, Refused> {
+fn parse_read(args: &[&RawValue]) -> Result<SeenItems, Refused> {
     let ReadArgument { upto, ids } = argument(args)?;
     match (upto, ids) {
-        (Some(upto), None) => Ok(Seen::Upto(ItemSeq(upto))),
+        (Some(upto), None) => Ok(SeenItems::Upto(ItemSeq(upto))),
         (None, Some(ids)) if ids.len() <= IDS_MAX => {
             let ids = ids.iter().map(|id| ItemId::parse(id)).collect::<Result<BTreeSet<_>, _>>();
-            ids.map(Seen::Ids).map_err(|why| invalid(format_args!("ids: {why}")))
+            ids.map(SeenItems::Ids).map_err(|why| invalid(format_args!("ids: {why}")))
         }
         (None, Some(ids)) => {
             Err(invalid(format_args!("ids: at most {IDS_MAX}, not {}", ids.len())))

@@ -8,18 +8,16 @@ mod read;
 mod write;
 
 pub(super) use expire::Expiry;
-pub use fate::{Gone, Placed, PlacedState};
-pub use read::{InboxPage, Item, PageQuery, Paging, Which};
 
 use super::shared::Shared;
 use super::writer::Command;
 use super::{Closed, ReadError, Store};
-use crate::core::inbox::InboxState;
-use crate::types::{
-    CollapseKey, EventName, ItemId, ItemSeq, Namespace, Payload, Timestamp, UserId, WallMs,
+use crate::core::inbox::{
+    InboxPage, InboxState, NewItem, PageQuery, Placed, Put, Putting, SeenItems,
 };
+use crate::types::{ItemSeq, Timestamp, UserId, WallMs};
 use rusqlite::Transaction;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -30,73 +28,6 @@ const USERS_AT_ONCE: usize = 128;
 #[derive(Debug, Clone)]
 pub struct Inboxes {
     store: Store,
-}
-
-/// An event to be kept.
-#[derive(Debug, Clone)]
-pub struct NewItem {
-    /// Its name.
-    pub id: ItemId,
-    /// Where the name comes from.
-    pub naming: Naming,
-    /// The emit it comes from.
-    pub message: String,
-    /// The namespace it was emitted in.
-    pub namespace: Namespace,
-    /// The event.
-    pub event: EventName,
-    /// Its arguments.
-    pub payload: Payload,
-    /// Takes the place of unread items with the same key.
-    pub collapse_key: Option<CollapseKey>,
-    /// When it comes in.
-    pub at: WallMs,
-    /// By which time what is there is old; see [`Inboxes::time`].
-    pub time: WallMs,
-    /// When it goes.
-    pub expires: WallMs,
-    /// How long its name is remembered.
-    pub remembered_until: WallMs,
-    /// Items that an inbox may have, this one included.
-    pub count_max: u64,
-}
-
-/// Where the name of an item comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// The sender gave it: it is remembered, and the same again is a duplicate.
-    Given,
-    /// Made up here, never to come again.
-    Made,
-}
-
-/// What to do with a new item for one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Putting {
-    /// Store it, unless it is a duplicate.
-    Store,
-    /// Only find out whether it is one.
-    Check,
-}
-
-/// What became of a new item for one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Put {
-    /// Its place.
-    pub seq: ItemSeq,
-    /// Whether it was there before; nothing was stored then.
-    pub is_duplicate: bool,
-    /// The inbox afterwards.
-    pub state: InboxState,
-}
-
-/// Items that their owner has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// All up to this one; numbers that were not given yet do not count.
-    Upto(ItemSeq),
-    /// Those with these names; unknown ones do not matter.
-    Ids(BTreeSet<ItemId>),
 }
 
 impl Store {
@@ -157,7 +88,7 @@ impl Inboxes {
     pub async fn mark(
         &self,
         user: &UserId,
-        seen: Seen,
+        seen: SeenItems,
         time: WallMs,
     ) -> Result<InboxState, Closed> {
         let user = user.clone();
@@ -199,7 +130,7 @@ pub(super) enum Ask {
     },
     Mark {
         user: UserId,
-        seen: Seen,
+        seen: SeenItems,
         time: WallMs,
         reply: oneshot::Sender<InboxState>,
     },

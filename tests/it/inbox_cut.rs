@@ -11,9 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use userline::config::{Coalesce, HooksConfig, StoreConfig};
-use userline::store::{
-    Inboxes, Item, Naming, NewItem, OpenError, PageQuery, Paging, Putting, Seen, Store, Which,
-};
+use userline::core::inbox::{Item, Naming, NewItem, PageQuery, Paging, Putting, SeenItems, Which};
+use userline::store::{Inboxes, OpenError, Store};
 use userline::types::{EventName, ItemId, ItemSeq, Namespace, Payload, UserId, WallMs};
 
 const RUNS: u64 = 30;
@@ -54,7 +53,9 @@ async fn inbox_cut_child() {
         assert_eq!(put[0].unwrap().seq, ItemSeq(seq));
         answer(seq);
         match seq % 7 {
-            2 => drop(inboxes.mark(&ann(), Seen::Upto(ItemSeq(seq - 5)), WallMs(1)).await.unwrap()),
+            2 => drop(
+                inboxes.mark(&ann(), SeenItems::Upto(ItemSeq(seq - 5)), WallMs(1)).await.unwrap(),
+            ),
             4 => drop(inboxes.mark(&ann(), names(seq - 1), WallMs(1)).await.unwrap()),
             6 => drop(inboxes.delete(&ann(), ItemSeq(seq - 2), WallMs(1)).await.unwrap()),
             _ => {}
@@ -109,8 +110,8 @@ fn item(seq: u64) -> NewItem {
     }
 }
 
-fn names(seq: u64) -> Seen {
-    Seen::Ids(BTreeSet::from([ItemId::parse(&seq.to_string()).unwrap()]))
+fn names(seq: u64) -> SeenItems {
+    SeenItems::Ids(BTreeSet::from([ItemId::parse(&seq.to_string()).unwrap()]))
 }
 
 fn ann() -> UserId {

@@ -1,10 +1,10 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
 use crate::core::emit::audience::LeftOut;
-use crate::core::inbox::{InboxState, Keep, Reach, Taken};
+use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
 use crate::realtime::Realtime;
 use crate::realtime::emit::{Ask, Asking, Emit, Emitted, UserEmitted, fresh_id};
-use crate::store::{Closed, Naming, NewItem, Put, Putting};
+use crate::store::Closed;
 use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs, millis};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,12 +2,11 @@
 //! numbers as they have become.
 
 use super::{InboxError, Own, in_time, state_view};
-use crate::core::inbox::InboxState;
+use crate::core::inbox::{InboxState, PageQuery, Paging, Which};
 use crate::realtime::Realtime;
 use crate::realtime::connect::ConnectError;
 use crate::realtime::inbox::view::item_view;
 use crate::registry::Socket;
-use crate::store::{PageQuery, Paging, Which};
 use crate::types::ItemSeq;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,8 +1,7 @@
 //! What clients see of an inbox, as JSON.
 
 use crate::core::delivery::hook_body::rfc3339;
-use crate::core::inbox::InboxState;
-use crate::store::{InboxPage, Item};
+use crate::core::inbox::{InboxPage, InboxState, Item};
 use serde::Serialize;
 use serde_json::value::RawValue;
 

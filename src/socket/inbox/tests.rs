@@ -1,5 +1,5 @@
 use super::{parse_page, parse_read};
-use crate::store::{PageQuery, Paging, Seen, Which};
+use crate::core::inbox::{PageQuery, Paging, SeenItems, Which};
 use crate::types::{ItemId, ItemSeq};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -45,10 +45,10 @@ fn a_page_is_asked_for_in_one_direction_within_bounds() {
 #[test]
 fn what_was_read_is_said_by_number_or_by_ids() {
     let ids = |ids: &[&str]| {
-        Seen::Ids(ids.iter().map(|id| ItemId::parse(id).unwrap()).collect::<BTreeSet<_>>())
+        SeenItems::Ids(ids.iter().map(|id| ItemId::parse(id).unwrap()).collect::<BTreeSet<_>>())
     };
     let table = [
-        (r#"{"upto":7}"#, Seen::Upto(ItemSeq(7))),
+        (r#"{"upto":7}"#, SeenItems::Upto(ItemSeq(7))),
         (r#"{"ids":["a","b","a"]}"#, ids(&["a", "b"])),
         (r#"{"ids":[]}"#, ids(&[])),
     ];

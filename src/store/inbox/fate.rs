@@ -1,69 +1,9 @@
 //! What became of a stored event, also after it is gone: as far as its name is remembered.
 
+use crate::core::inbox::{Gone, Placed, PlacedState};
 use crate::store::schema::{from_db, to_db};
 use crate::types::{ItemSeq, UserId, WallMs};
 use rusqlite::{Connection, Row, params};
-
-/// Where the event of one emit is, or was, in the inbox of one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// Whose inbox.
-    pub user: UserId,
-    /// The emit.
-    pub message: String,
-    /// Its place.
-    pub seq: ItemSeq,
-    /// Its name.
-    pub id: String,
-    /// Whether it is there.
-    pub state: PlacedState,
-    /// Whether its owner has seen it, or had when it went.
-    pub is_read: bool,
-}
-
-/// Whether a stored event is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlacedState {
-    /// It is.
-    There,
-    /// It is not any more.
-    Gone(Gone),
-}
-
-/// Why a stored event is not there any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// Somebody took it out.
-    Deleted,
-    /// A newer one with the same key took its place.
-    Collapsed,
-    /// It was too old.
-    Expired,
-    /// There were too many.
-    PushedOut,
-    /// It went before reasons were written down.
-    Unknown,
-}
-
-impl Gone {
-    const ALL: [Self; 5] =
-        [Self::Deleted, Self::Collapsed, Self::Expired, Self::PushedOut, Self::Unknown];
-
-    /// The name in the database and the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deleted => "deleted",
-            Self::Collapsed => "collapsed",
-            Self::Expired => "expired",
-            Self::PushedOut => "pushed_out",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn parse(name: &str) -> Self {
-        Self::ALL.into_iter().find(|it| it.as_str() == name).unwrap_or(Self::Unknown)
-    }
-}
 
 /// Columns that [`read`] reads, and the tables they are from.
 const FOUND: &str = "n.user, n.message, n.seq, n.id, n.gone, n.was_read, i.is_read, i.expires_ms \

@@ -1,7 +1,7 @@
 //! Reading an inbox, page by page.
 
 use super::write::{first_unread, load, numbered};
-use crate::core::inbox::{Inbox, InboxState};
+use crate::core::inbox::{Inbox, InboxPage, InboxState, Item, PageQuery, Paging, Which};
 use crate::store::schema::{from_db, to_db};
 use crate::types::{ItemSeq, UserId, WallMs};
 use rusqlite::{Connection, Row, params};
@@ -11,73 +11,6 @@ const LIMIT_MAX: u16 = 1000;
 /// Columns of an [`Item`].
 const COLUMNS: &str = "seq, id, namespace, event, args, created_ms, expires_ms, is_read, \
                        collapse_key";
-
-/// One stored event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Its place.
-    pub seq: ItemSeq,
-    /// Its name.
-    pub id: String,
-    /// The namespace it was emitted in.
-    pub namespace: String,
-    /// The event.
-    pub event: String,
-    /// Its arguments, a JSON array.
-    pub args: String,
-    /// When it came in.
-    pub created: WallMs,
-    /// When it goes.
-    pub expires: WallMs,
-    /// Whether its owner has seen it.
-    pub is_read: bool,
-    /// What a newer item needs to take its place while it is unread.
-    pub collapse_key: Option<String>,
-}
-
-/// Which page of an inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageQuery {
-    /// From where, in which direction.
-    pub paging: Paging,
-    /// Which items.
-    pub which: Which,
-    /// Items, at most; more than 1000 never come.
-    pub limit: u16,
-    /// Bytes of the items, about; the first one comes whatever its size.
-    pub bytes_max: usize,
-}
-
-/// The direction of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paging {
-    /// The newest ones first.
-    Newest,
-    /// The newest ones first, those below this one.
-    Before(ItemSeq),
-    /// The oldest ones first, those above this one.
-    After(ItemSeq),
-}
-
-/// Which items are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// All.
-    All,
-    /// Those that their owner has not seen.
-    Unread,
-}
-
-/// A page of an inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboxPage {
-    /// In the order that was asked for.
-    pub items: Vec<Item>,
-    /// Where the next page in the same direction begins; `None` on the last one.
-    pub next: Option<ItemSeq>,
-    /// The inbox at that moment.
-    pub state: InboxState,
-}
 
 /// Reads one page; what has expired by `at` is not there any more, whether or not it was deleted.
 pub(super) fn page(
@@ -153,14 +86,6 @@ fn items(
         items.push(item);
     }
     Ok((items, false))
-}
-
-impl Item {
-    /// About as many as it needs in an answer.
-    pub fn bytes(&self) -> usize {
-        let key = self.collapse_key.as_ref().map_or(0, String::len);
-        256 + self.id.len() + self.namespace.len() + self.event.len() + self.args.len() + key
-    }
 }
 
 fn item(row: &Row<'_>) -> rusqlite::Result<Item> {

@@ -1,8 +1,8 @@
 //! Changing one inbox, inside a transaction. The numbers follow the rules of the core; the items are rows.
 
-use super::fate::Gone;
-use super::{Naming, NewItem, Put, Putting, Seen};
-use crate::core::inbox::{Inbox, InboxState, ReadMark};
+use crate::core::inbox::{
+    Gone, Inbox, InboxState, Naming, NewItem, Put, Putting, ReadMark, SeenItems,
+};
 use crate::store::schema::{from_db, to_db};
 use crate::types::{CollapseKey, ItemSeq, UserId, WallMs, saturating_u64};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, params};
@@ -38,17 +38,17 @@ pub(super) fn put(
 pub(super) fn mark(
     tx: &Transaction<'_>,
     user: &UserId,
-    seen: &Seen,
+    seen: &SeenItems,
     at: WallMs,
 ) -> rusqlite::Result<InboxState> {
     let mut inbox = load(tx, user)?;
     let expired = expire(tx, user, &mut inbox, at)?;
     let marked = match seen {
-        Seen::Upto(upto) => {
+        SeenItems::Upto(upto) => {
             let sql = "UPDATE inbox SET is_read = 1 WHERE user = ?1 AND is_read = 0 AND seq <= ?2";
             tx.prepare_cached(sql)?.execute(params![user.as_str(), to_db(upto.0)])?
         }
-        Seen::Ids(ids) => {
+        SeenItems::Ids(ids) => {
             let sql = "SELECT seq, id FROM inbox WHERE user = ?1 AND is_read = 0";
             let mut query = tx.prepare_cached(sql)?;
             let rows = query.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -2,7 +2,7 @@
 
 use super::inbox::plain;
 use super::{hooks, open, user};
-use crate::store::inbox::{NewItem, PageQuery, Paging, Putting, Seen, Which};
+use crate::core::inbox::{NewItem, PageQuery, Paging, Putting, SeenItems, Which};
 use crate::types::{ItemSeq, Timestamp, WallMs};
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ async fn a_wall_clock_that_is_set_forward_expires_no_item_early() {
     let time = told(ahead + 10_000, 10_000).await;
     assert_eq!(time, WallMs(start + 10_000));
     assert_eq!(there(time).await, [1], "read");
-    inboxes.mark(&ann, Seen::Upto(ItemSeq(0)), time).await.unwrap();
+    inboxes.mark(&ann, SeenItems::Upto(ItemSeq(0)), time).await.unwrap();
     put(ahead + 10_000, time).await;
     assert_eq!(there(time).await, [1, 2], "written");
 

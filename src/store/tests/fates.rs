@@ -2,7 +2,8 @@
 
 use super::inbox::{page, plain};
 use super::{config, hooks, open, user};
-use crate::store::{Inboxes, Naming, NewItem, Placed, PlacedState, Putting, Seen, Store};
+use crate::core::inbox::{Naming, NewItem, Placed, PlacedState, Putting, SeenItems};
+use crate::store::{Inboxes, Store};
 use crate::types::{CollapseKey, ItemId, ItemSeq, WallMs};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -45,7 +46,7 @@ async fn a_stored_event_is_found_by_its_emit_and_by_its_name_also_after_a_restar
     put(&store, "msg_2", Some("mine"), &["bob"]).await;
     // The name is known for bob: only ann gets it.
     put(&store, "msg_3", Some("mine"), &["ann", "bob"]).await;
-    store.inboxes().mark(&user("bob"), Seen::Upto(ItemSeq(1)), WallMs(2)).await.unwrap();
+    store.inboxes().mark(&user("bob"), SeenItems::Upto(ItemSeq(1)), WallMs(2)).await.unwrap();
     store.close().await;
 
     let (store, _) = open(&dir, &hooks(&[]));
@@ -68,7 +69,7 @@ async fn why_an_event_is_gone_is_told_and_whether_it_was_read() {
         .await;
     put_item(&store, NewItem { expires: WallMs(50), ..item("expired", None) }, &["ann"]).await;
     put_item(&store, NewItem { collapse_key: key, ..item("there", None) }, &["ann"]).await;
-    inboxes.mark(&user("ann"), Seen::Upto(ItemSeq(3)), WallMs(2)).await.unwrap();
+    inboxes.mark(&user("ann"), SeenItems::Upto(ItemSeq(3)), WallMs(2)).await.unwrap();
     inboxes.delete(&user("ann"), ItemSeq(1), WallMs(3)).await.unwrap();
 
     assert_eq!(told(&inboxes, "deleted", 10).await, ["ann 1 deleted read"]);

@@ -1,10 +1,10 @@
 //! The inbox on real files, against a model that keeps everything in a list.
 
 use super::{hooks, open, user};
-use crate::core::inbox::InboxState;
-use crate::store::{
-    Inboxes, Item, Naming, NewItem, PageQuery, Paging, Putting, Seen, Store, Which,
+use crate::core::inbox::{
+    InboxState, Item, Naming, NewItem, PageQuery, Paging, Putting, SeenItems, Which,
 };
+use crate::store::{Inboxes, Store};
 use crate::types::{CollapseKey, EventName, ItemId, ItemSeq, Namespace, Payload, UserId, WallMs};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -182,7 +182,7 @@ async fn apply(inboxes: &Inboxes, model: &mut Model, step: &Step) -> Option<Inbo
             model.expire();
             let items = model.items.iter_mut().filter(|it| it.seq <= *upto);
             items.for_each(|it| it.is_read = true);
-            Some(inboxes.mark(&ann, Seen::Upto(ItemSeq(*upto)), at).await.unwrap())
+            Some(inboxes.mark(&ann, SeenItems::Upto(ItemSeq(*upto)), at).await.unwrap())
         }
         Step::Ids(ids) => {
             model.expire();
@@ -190,7 +190,7 @@ async fn apply(inboxes: &Inboxes, model: &mut Model, step: &Step) -> Option<Inbo
                 ids.iter().map(|id| ItemId::parse(&id.to_string()).unwrap()).collect();
             let items = model.items.iter_mut().filter(|it| ids.contains(it.id.as_str()));
             items.for_each(|it| it.is_read = true);
-            Some(inboxes.mark(&ann, Seen::Ids(ids), at).await.unwrap())
+            Some(inboxes.mark(&ann, SeenItems::Ids(ids), at).await.unwrap())
         }
         Step::Delete(seq) => {
             model.expire();
