@@ -1,6 +1,7 @@
 //! `[listen]`: where the two listeners are and whom they believe.
 
 use super::reader::{Read, Reader};
+use crate::types::OriginRule;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -29,8 +30,8 @@ pub enum Origins {
     Any,
     /// Every page of the client's own machine (`["localhost"]`), at any port.
     Local,
-    /// Exactly these, as `scheme://host[:port]`, lower case; empty: no page, only clients that send none.
-    List(Vec<String>),
+    /// Those that one of these names; empty: no page, only clients that send none.
+    List(Vec<OriginRule>),
 }
 
 /// Most entries of `origins`, and of `trusted_proxies`.
@@ -87,42 +88,53 @@ fn parse_network(text: &str) -> Option<IpNet> {
 
 fn read_origins(reader: &mut Reader) -> Read<Origins> {
     let key = "listen.origins";
-    let rule = "must be pages such as https://app.example.com (scheme://host[:port], no path), * or localhost";
+    let rule = "must be pages such as https://app.example.com or https://*.example.com \
+                (scheme://host[:port], no path), null, file://, * or localhost";
     let origins = reader.list(key, LIST_LEN_MAX, rule, parse_origin)?;
     match origins.as_slice() {
-        [any] if any == "*" => Ok(Origins::Any),
-        [local] if local == LOCAL => Ok(Origins::Local),
-        list if list.iter().any(|it| it == "*") => {
-            Err(reader.reject(key, "must not name pages beside \"*\", which is every page"))
-        }
-        list if list.iter().any(|it| it == LOCAL) => {
-            let rule = "must not name pages beside \"localhost\", which is every page of the \
-                        client's own machine";
-            Err(reader.reject(key, rule))
-        }
-        _ => Ok(Origins::List(origins)),
+        [WrittenOrigin::Any] => return Ok(Origins::Any),
+        [WrittenOrigin::Local] => return Ok(Origins::Local),
+        _ => {}
+    }
+    if origins.iter().any(|it| matches!(it, WrittenOrigin::Any)) {
+        return Err(reader.reject(key, "must not name pages beside \"*\", which is every page"));
+    }
+    let rules: Option<Vec<OriginRule>> = origins.into_iter().map(WrittenOrigin::rule).collect();
+    rules.map(Origins::List).ok_or_else(|| {
+        let rule = "must not name pages beside \"localhost\", which is every page of the \
+                    client's own machine";
+        reader.reject(key, rule)
+    })
+}
+
+/// One entry of `listen.origins`.
+enum WrittenOrigin {
+    Any,
+    Local,
+    Rule(OriginRule),
+}
+
+impl WrittenOrigin {
+    fn rule(self) -> Option<OriginRule> {
+        if let Self::Rule(rule) = self { Some(rule) } else { None }
     }
 }
 
-/// As a browser writes it: lower case, without the port that goes without saying.
-fn parse_origin(text: &str) -> Option<String> {
-    if text == "*" || text == LOCAL {
-        return Some(text.to_owned());
+fn parse_origin(text: &str) -> Option<WrittenOrigin> {
+    match text {
+        "*" => Some(WrittenOrigin::Any),
+        LOCAL => Some(WrittenOrigin::Local),
+        _ if text.is_ascii() => OriginRule::parse(text).map(WrittenOrigin::Rule),
+        // Browsers send the names of such hosts in ASCII (IDNA).
+        _ => OriginRule::parse(&ascii_origin(text)?).map(WrittenOrigin::Rule),
     }
-    let text = text.to_ascii_lowercase();
-    let (scheme, host) = text.split_once("://")?;
-    let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let outside_host = |c: char| c.is_whitespace() || c.is_control() || "/?#@\\*,\"".contains(c);
-    let plain = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(in_scheme)
-        && !host.is_empty()
-        && !host.contains(outside_host);
-    if !plain {
-        return None;
-    }
-    if scheme != "http" && scheme != "https" {
-        // Apps have origins of their own, such as `capacitor://localhost`.
-        return Some(text);
-    }
-    Some(reqwest::Url::parse(&text).ok()?.origin().ascii_serialization())
+}
+
+/// An origin whose host has other letters than ASCII, as browsers send it.
+fn ascii_origin(text: &str) -> Option<String> {
+    let url = reqwest::Url::parse(text).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let is_origin = url.path() == "/" && url.query().is_none() && !text.ends_with('/');
+    let is_origin = is_origin && url.username().is_empty() && url.fragment().is_none();
+    is_origin.then(|| Some(format!("{}://{}{port}", url.scheme(), url.host_str()?)))?
 }

@@ -3,7 +3,7 @@
 use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
 use super::heartbeat::Heartbeats;
-use super::origin::{self, NewOrigin, RefusedOrigins, Verdict};
+use super::origin::{self, RefusedOrigins, Verdict};
 use super::outgoing::Flushing;
 use super::send_stall::{self, SendStall};
 use super::vitals::Traffic;
@@ -281,9 +281,9 @@ impl Inner {
     fn log_origin(&self, origin: &HeaderValue) {
         metrics::counter!("userline_origins_refused_total").increment(1);
         let noted = self.refused_origins.lock().note(origin);
-        let Some(NewOrigin { text: origin, is_last }) = noted else { return };
-        tracing::warn!(%origin, "refused a page: to allow it, add \"{origin}\" to listen.origins");
-        if is_last {
+        let Some(noted) = noted else { return };
+        tracing::warn!(origin = &*noted.text, "refused a page: {}", noted.advice());
+        if noted.is_last {
             tracing::warn!(
                 "many pages were refused: further ones are not logged, only counted in \
                  userline_origins_refused_total"

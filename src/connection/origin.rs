@@ -1,8 +1,8 @@
 //! Which pages may connect: one rule for CORS and for WebSocket handshakes, which CORS does not cover.
 
 use crate::config::Origins;
+use crate::types::WebOrigin;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::uri::Authority;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -20,33 +20,28 @@ pub(super) enum Verdict<'a> {
 /// A page may connect if `origins` allows it, or if it came from the very host it connects to.
 pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> Verdict<'a> {
     let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Absent };
-    let Ok(origin) = value.to_str() else { return Verdict::Forbidden(value) };
-    let is_allowed = match origins {
-        Origins::Any => true,
+    let Ok(text) = value.to_str() else { return Verdict::Forbidden(value) };
+    let is_allowed = match (origins, WebOrigin::parse(text)) {
+        (Origins::Any, _) => true,
+        (Origins::Local | Origins::List(_), None) => false,
         // Not the own host: there, a name of a stranger may have been made to mean this machine.
-        Origins::Local => is_local(origin),
-        Origins::List(list) => {
-            list.iter().any(|it| it.eq_ignore_ascii_case(origin)) || is_own(origin, headers)
+        (Origins::Local, Some(origin)) => is_local(origin),
+        (Origins::List(rules), Some(origin)) => {
+            rules.iter().any(|rule| rule.names(origin)) || is_own(origin, headers)
         }
     };
     if is_allowed { Verdict::Allowed(value) } else { Verdict::Forbidden(value) }
 }
 
-/// The scheme is not compared: behind a proxy that ends TLS, that of the request cannot be known.
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+fn is_own(origin: WebOrigin<'_>, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
-    let own = origin.split_once("://").map(|(_, authority)| authority);
-    own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host))
+    host.is_some_and(|host| origin.is_of(host))
 }
 
 /// Whether the page came from the machine that the browser runs on.
-fn is_local(origin: &str) -> bool {
-    let authority = origin.split_once("://").and_then(|(_, it)| it.parse::<Authority>().ok());
-    authority.is_some_and(|authority| {
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost")
-            || host.parse().is_ok_and(|it: IpAddr| it.is_loopback())
-    })
+fn is_local(origin: WebOrigin<'_>) -> bool {
+    let host = origin.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|it: IpAddr| it.is_loopback())
 }
 
 /// Refused origins that are remembered, so that each is logged once.
@@ -65,6 +60,26 @@ pub(super) struct NewOrigin {
     pub(super) text: Box<str>,
     /// No other will be noted.
     pub(super) is_last: bool,
+}
+
+impl NewOrigin {
+    /// What the operator can do if the page was meant to connect.
+    pub(super) fn advice(&self) -> String {
+        // One that was cut is another page's, or nobody's.
+        let whole = Some(&*self.text).filter(|text| text.len() < REMEMBERED_BYTES_MAX);
+        match whole.and_then(WebOrigin::parse) {
+            Some(origin) if origin.is_null() => {
+                "it has no host, as a file or a sandboxed frame: serve it from one, or \
+                 add \"null\" to listen.origins, which is every such page"
+                    .to_owned()
+            }
+            Some(origin) => format!("to allow it, add \"{origin}\" to listen.origins"),
+            None => {
+                "what it says is no origin, so nothing in listen.origins can allow it but \"*\""
+                    .to_owned()
+            }
+        }
+    }
 }
 
 impl RefusedOrigins {
@@ -91,7 +106,8 @@ pub(super) fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
 #[cfg(test)]
 mod tests {
     use super::{NewOrigin, RefusedOrigins, Verdict, judge};
-    use crate::config::Origins;
+    use crate::config::{Config, Origins, Sources};
+    use crate::types::OriginRule;
     use http::{HeaderMap, HeaderValue};
 
     #[test]
@@ -114,8 +130,48 @@ mod tests {
     }
 
     #[test]
+    fn what_the_log_advises_to_add_is_accepted_and_lets_the_page_in() {
+        let pages = [
+            "https://app.example.com",
+            "HTTPS://app.example.com:443",
+            "ws://10.0.0.1:8080",
+            "http://[::1]:5173",
+            "capacitor://localhost",
+            "file://",
+            "null",
+        ];
+        for page in pages {
+            let header = HeaderValue::from_static(page);
+            let noted = RefusedOrigins::default().note(&header).unwrap();
+            let advice = noted.advice();
+            let advised = advice.split('"').nth(1).unwrap();
+            let sources = Sources::new()
+                .with_flag("--set", "auth.jwt.secret", "0123456789abcdef0123456789abcdef")
+                .with_flag("--set", "listen.origins", advised);
+            let origins = Config::load(&sources).unwrap().listen.origins;
+            let mut headers = HeaderMap::new();
+            headers.insert("origin", header.clone());
+            assert_eq!(judge(&headers, &origins), Verdict::Allowed(&header), "{page}: {advice}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_advised_for_what_is_no_origin() {
+        let forged = "https://a.example level=ERROR msg=\"the disk is full\"";
+        let long = format!("https://{}.example", "a".repeat(300));
+        for page in ["x", "https://a.example/path", "", forged, &long] {
+            let header = HeaderValue::from_str(page).unwrap();
+            let advice = RefusedOrigins::default().note(&header).unwrap().advice();
+            assert!(advice.starts_with("what it says is no origin"), "{page}: {advice}");
+            assert!(!advice.contains("ERROR"), "{advice}");
+        }
+    }
+
+    #[test]
     fn listed_pages_and_the_own_host_are_allowed() {
-        let list = Origins::List(vec!["https://app.example.com".to_owned()]);
+        let rules = ["https://app.example.com", "https://*.tenants.example", "null", "file://"];
+        let list = Origins::List(rules.map(|it| OriginRule::parse(it).unwrap()).to_vec());
+        let none = Origins::List(Vec::new());
         let table = [
             (Some("https://app.example.com"), "rt.example.com", &list, true),
             (Some("HTTPS://APP.example.com"), "rt.example.com", &list, true),
@@ -124,7 +180,21 @@ mod tests {
             (Some("http://localhost:5173"), "localhost:4000", &list, false),
             (Some("https://evil.example"), "rt.example.com", &list, false),
             (Some("https://app.example.com.evil.example"), "rt.example.com", &list, false),
-            (Some("null"), "rt.example.com", &list, false),
+            (Some("https://app.example.com:443"), "rt.example.com", &list, true),
+            (Some("wss://app.example.com:443"), "rt.example.com", &list, true),
+            (Some("https://app.example.com:8443"), "rt.example.com", &list, false),
+            (Some("https://acme.tenants.example"), "rt.example.com", &list, true),
+            (Some("https://tenants.example"), "rt.example.com", &list, false),
+            (Some("null"), "rt.example.com", &list, true),
+            (Some("file://"), "rt.example.com", &list, true),
+            (Some("null"), "rt.example.com", &none, false),
+            (Some("file://"), "rt.example.com", &none, false),
+            (Some("https://rt.example.com:443"), "rt.example.com", &none, true),
+            (Some("https://rt.example.com"), "rt.example.com:443", &none, true),
+            (Some("https://rt.example.com:8443"), "rt.example.com", &none, false),
+            (Some("https://rt.example.com:8443"), "rt.example.com:8443", &none, true),
+            (Some("no origin at all"), "rt.example.com", &list, false),
+            (Some("no origin at all"), "rt.example.com", &Origins::Any, true),
             (Some("https://evil.example"), "rt.example.com", &Origins::Any, true),
             (Some("http://localhost:5173"), "127.0.0.1:4000", &Origins::Local, true),
             (Some("http://127.0.0.1:4001"), "127.0.0.1:4000", &Origins::Local, true),

@@ -73,5 +73,11 @@ describe("documentation", () => {
     assert.deepEqual(sockets.map((it) => it.transport).sort(), ["polling", "websocket", "websocket"]);
     // nginx adds its own view of the peer: the nearest address that no trusted proxy has is the client's.
     for (const socket of sockets) assert.match(socket.address, /^203\.0\.113\.7/, JSON.stringify(socket));
+
+    // A page that this nginx serves may connect without being listed, one from another port of the host may not.
+    const handshake = async (origin) => (await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { origin } })).status;
+    assert.equal(await handshake(url), 200);
+    assert.equal(await handshake("http://127.0.0.1:1"), 403);
+    assert.equal(await handshake("http://127.0.0.1"), 403);
   });
 });
