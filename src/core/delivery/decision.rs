@@ -1,5 +1,8 @@
 //! The words of hook delivery: what waits, how a receiver answers, what is decided then.
 
+#[cfg(test)]
+mod tests;
+
 use crate::types::{Timestamp, UserId, WallMs};
 use std::fmt;
 use std::time::Duration;
@@ -34,7 +37,7 @@ pub struct Head {
 pub enum Outcome {
     /// 2xx: the receiver has it.
     Accepted,
-    /// A 4xx that says the event itself is not wanted: repeated, it makes the event a dead letter.
+    /// A 4xx that may be about the event itself, such as 422: repeated, it makes the event a dead letter.
     Rejected,
     /// Any other answer: try again, not before the time the receiver asked for.
     Failed {
@@ -51,11 +54,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// What an answer with this status means. Redirects are failures: a hook goes where it was configured to go.
+    ///
+    /// 401, 403, 404, 405 and 419 (a page that asks for a CSRF token) are about the caller or the address, not about
+    /// the event: they come from a receiver that is being deployed or is set up wrongly, and end when that is mended.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         match status {
             200..=299 => Self::Accepted,
             410 => Self::Gone,
-            408 | 425 | 429 => Self::Failed { retry_after },
+            401 | 403..=405 | 408 | 419 | 425 | 429 => Self::Failed { retry_after },
             400..=499 => Self::Rejected,
             _ => Self::Failed { retry_after },
         }

@@ -39,6 +39,25 @@ async fn a_rejected_hook_is_a_dead_letter_that_can_be_replayed_and_holds_up_nobo
 }
 
 #[tokio::test]
+async fn a_receiver_that_is_set_up_wrongly_makes_no_dead_letters() {
+    let statuses = [401, 403, 404, 405, 419];
+    let tasks = Tasks::new();
+    let recoveries = statuses.map(async |status| {
+        let receiver = Receiver::start(&tasks, move |hook| {
+            if hook.repeats < 2 { Reply::Status(status) } else { Reply::Status(200) }
+        })
+        .await;
+        let config = HooksConfig { reject_after: 1, ..config(&receiver.url()) };
+        let server = Server::start(&config, &tasks);
+        server.online("ann").await;
+        until_async(async || 0 < server.count(DeliveryState::Delivered).await).await;
+        assert_eq!(receiver.received().len(), 3, "{status}");
+    });
+
+    futures_util::future::join_all(recoveries).await;
+}
+
+#[tokio::test]
 async fn a_range_of_dead_letters_is_sent_again() {
     let tasks = Tasks::new();
     let receiver = Receiver::start(&tasks, |hook| {
