@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::connection::{AcceptorConfig, Connections};
 use crate::core::presence::session::Session;
-use crate::hooks::{Dispatcher, Hooks, StartError};
+use crate::hooks::{Hooks, StartError};
 use crate::metrics::Metrics;
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
@@ -190,7 +190,7 @@ impl Parts {
         let clock = Clock::start(last_seq);
         let tasks = Tasks::new();
         Ok(Self {
-            hooks: Dispatcher::start(&config.hooks, &store, &clock, &tasks)?,
+            hooks: Hooks::start(&config.hooks, &store, &clock, &tasks)?,
             registry: Registry::new(config.presence, store.clone(), clock.clone()),
             connections: Connections::new(config.limits.connections),
             recoveries: Recoveries::new(

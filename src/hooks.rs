@@ -9,109 +9,119 @@
 //!                                         └───────────────── next head of the user ◀──────────────────────────┘
 //! ```
 
-mod attempt;
 mod endpoint;
-mod public;
-mod sender;
 mod status;
+mod task;
 #[cfg(test)]
 mod tests;
 
 pub use status::{EndpointStatus, LastError};
 
+use crate::backend::{Caller, HttpClient, HttpClientError, HttpSettings, UrlError};
 use crate::clock::Clock;
 use crate::config::{HooksConfig, shown_url};
 use crate::store::{EndpointId, ReadError, Store};
 use crate::tasks::Tasks;
-use endpoint::{Endpoint, Order};
+use endpoint::Endpoint;
 use futures_util::future::join_all;
-use status::Report;
+use status::EndpointReport;
 use std::sync::Arc;
 use std::time::Duration;
+use task::{EndpointCommand, EndpointTask};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Orders that wait for one endpoint's task; whoever gives more waits.
-const ORDERS: usize = 8;
+/// Commands that wait for one endpoint's task; whoever gives more waits.
+const COMMANDS_LEN: usize = 8;
+/// The section of the configuration; errors name its keys.
+const SECTION: &str = "hooks";
 
 /// Why hooks cannot be sent at all.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The URL of an endpoint is none.
-    #[error("the URL of the hook endpoint `{endpoint}` must be an http or https URL: {reason}")]
+    #[error("the URL of the hook endpoint `{endpoint}` {error}")]
     Url {
-        /// Its name.
+        /// The endpoint's name.
         endpoint: String,
-        /// What is wrong with it.
-        reason: String,
+        /// What is wrong with the URL.
+        error: UrlError,
     },
     /// The store was opened with another configuration.
     #[error("the store does not know the hook endpoint `{endpoint}`")]
     Unknown {
-        /// Its name.
+        /// The endpoint's name.
         endpoint: String,
     },
-    /// TLS cannot be set up: no root certificates, for example.
-    #[error("cannot set up the HTTP client for hooks")]
-    Client(#[from] reqwest::Error),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Client(#[from] HttpClientError),
 }
 
-/// Starts to deliver.
-#[derive(Debug)]
-pub struct Dispatcher;
-
-impl Dispatcher {
-    /// Starts one task per endpoint of the configuration that `store` was opened with.
-    pub fn start(
-        config: &HooksConfig,
-        store: &Store,
-        clock: &Clock,
-        tasks: &Tasks,
-    ) -> Result<Hooks, StartError> {
-        let client = sender::client(config)?;
-        let mut handles = Vec::new();
-        let mut endpoints = Vec::new();
-        for one in &config.endpoints {
-            let sender = sender::Sender::new(client.clone(), one, config.allow_private)?;
-            let unknown = || StartError::Unknown { endpoint: one.name.clone() };
-            let id = store.endpoint(&one.name).ok_or_else(unknown)?;
-            let (orders, queue) = mpsc::channel(ORDERS);
-            let (report, reports) = watch::channel(Report::default());
-            let parts = endpoint::Parts { id, name: one.name.clone(), sender, queue, report };
-            endpoints.push(Endpoint::new(parts, config, store.clone(), clock.clone()));
-            handles.push(Handle {
-                id,
-                name: one.name.clone(),
-                url: shown_url(&one.url),
-                orders,
-                reports,
-            });
-        }
-        for endpoint in endpoints {
-            tasks.spawn("hooks", endpoint.run());
-        }
-        Ok(Hooks { endpoints: handles.into(), store: store.clone(), clock: clock.clone() })
-    }
-}
-
-/// What is done with the running dispatcher. Cheap to clone; clones share it.
+/// What is done with hooks while they are delivered. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Hooks {
-    endpoints: Arc<[Handle]>,
+    endpoints: Arc<[EndpointHandle]>,
     store: Store,
     clock: Clock,
 }
 
 #[derive(Debug)]
-struct Handle {
+struct EndpointHandle {
     id: EndpointId,
     name: String,
     url: String,
-    orders: mpsc::Sender<Order>,
-    reports: watch::Receiver<Report>,
+    commands: mpsc::Sender<EndpointCommand>,
+    reports: watch::Receiver<EndpointReport>,
 }
 
 impl Hooks {
+    /// Starts to deliver: one task per endpoint of the configuration that `store` was opened with.
+    pub fn start(
+        config: &HooksConfig,
+        store: &Store,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, StartError> {
+        let client = HttpClient::new(HttpSettings {
+            section: SECTION,
+            timeout: config.timeout,
+            idle_connections: config.concurrency,
+            allow_private: config.allow_private,
+            ca: &config.ca,
+        })?;
+        let mut handles = Vec::new();
+        let mut running = Vec::new();
+        for one in &config.endpoints {
+            let caller = Caller::new(client.clone(), &one.url, one.secrets.clone())
+                .map_err(|error| StartError::Url { endpoint: one.name.clone(), error })?;
+            let unknown = || StartError::Unknown { endpoint: one.name.clone() };
+            let id = store.endpoint(&one.name).ok_or_else(unknown)?;
+            let (commands, queue) = mpsc::channel(COMMANDS_LEN);
+            let (report, reports) = watch::channel(EndpointReport::default());
+            let endpoint = Endpoint {
+                id,
+                name: one.name.clone(),
+                caller,
+                is_batching: 1 < config.batch_max,
+                store: store.clone(),
+                clock: clock.clone(),
+            };
+            running.push(EndpointTask::new(endpoint, config, queue, report));
+            handles.push(EndpointHandle {
+                id,
+                name: one.name.clone(),
+                url: shown_url(&one.url),
+                commands,
+                reports,
+            });
+        }
+        for task in running {
+            tasks.spawn("hooks", task.run());
+        }
+        Ok(Self { endpoints: handles.into(), store: store.clone(), clock: clock.clone() })
+    }
+
     /// How each endpoint is doing, in the order of the configuration.
     pub async fn status(&self) -> Result<Vec<EndpointStatus>, ReadError> {
         let mut all = Vec::new();
@@ -136,7 +146,7 @@ impl Hooks {
     pub async fn wake(&self, endpoint: EndpointId) {
         for endpoint in self.endpoints.iter().filter(|it| it.id == endpoint) {
             // Fails only if the task has ended, and then nothing can be tried.
-            let _ended = endpoint.orders.send(Order::Hurry).await;
+            let _ended = endpoint.commands.send(EndpointCommand::Hurry).await;
         }
     }
 
@@ -149,8 +159,8 @@ impl Hooks {
         let (stop_starting, stop_waiting) = (now + limit / 2, now + limit);
         let drained = self.endpoints.iter().map(|endpoint| async move {
             let (done, is_done) = oneshot::channel();
-            let order = Order::Drain { stop_starting, stop_waiting, done };
-            if endpoint.orders.send(order).await.is_ok() {
+            let command = EndpointCommand::Drain { stop_starting, stop_waiting, done };
+            if endpoint.commands.send(command).await.is_ok() {
                 // Ends with the task, one way or the other.
                 let _ended = is_done.await;
             }

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod metrics;
 pub mod tasks;
 
+pub mod backend;
 pub mod store;
 
 pub mod auth;

@@ -7,6 +7,7 @@ pub use endpoints::{HOOK_TYPES, parse_hook_secret};
 use super::reader::{Read, Reader};
 use super::shown_url::shown_url;
 use crate::types::Secret;
+use reqwest::Certificate;
 use std::fmt;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct HooksConfig {
     pub reject_after: u32,
     /// Whether receivers at private addresses are allowed.
     pub allow_private: bool,
+    /// Authorities that may sign the certificates of receivers, besides those of the system.
+    pub ca: Vec<Certificate>,
     /// What happens to undelivered events of one user when newer ones come.
     pub coalesce: Coalesce,
     /// Undelivered events per endpoint beyond which [`Coalesce::Latest`] is forced.
@@ -76,6 +79,7 @@ impl HooksConfig {
         let concurrency = reader.number("hooks.concurrency", 1..=1000);
         let reject_after = reader.number("hooks.reject_after", 1..=1000);
         let allow_private = reader.switch("hooks.allow_private");
+        let ca = reader.certificates("hooks.ca_file");
         let coalesce =
             reader.parsed("hooks.coalesce", "must be none or latest", |text| match text {
                 "none" => Some(Coalesce::None),
@@ -96,6 +100,7 @@ impl HooksConfig {
             concurrency: concurrency?,
             reject_after: reject_after?,
             allow_private,
+            ca: ca?,
             coalesce: coalesce?,
             backlog_max: backlog_max?,
             batch_max: batch_max?,

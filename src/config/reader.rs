@@ -1,5 +1,6 @@
 //! Takes settings as they were written and gives values as they are meant; collects everything that is wrong.
 
+mod files;
 mod secrets;
 mod unknown;
 mod values;

@@ -1,372 +1,95 @@
-//! The task of one endpoint: between the store, the dispatcher's rules and the network.
+//! One receiver, and one request to it from its start to its end: the payload read, sent, answered.
 
-use super::attempt::{self, Attempted, attempt};
-use super::sender::Sender;
-use super::status::{LastError, Report};
+use crate::backend::Caller;
 use crate::clock::Clock;
-use crate::config::HooksConfig;
-use crate::core::delivery::clock_step::ClockStepGuard;
-use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
-use crate::core::delivery::dispatch::{Dispatch, Health, Offer, Settings};
-use crate::entropy;
-use crate::store::{Closed, EndpointId, Next, ReadError, Settlement, Store};
-use crate::types::{Moment, Timestamp, WallMs};
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use crate::core::delivery::decision::{DeliveryId, Outcome};
+use crate::core::delivery::dispatch::Request;
+use crate::core::delivery::hook_body;
+use crate::store::{EndpointId, Payload, Store};
 
-/// Rows read from the store at once.
-const SLICE: u32 = 1000;
-/// Pause after the store could not be read.
-const READ_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the task is told to do.
+/// One receiver of hooks, and what is needed to send to it.
 #[derive(Debug)]
-pub(super) enum Order {
-    Hurry,
-    Drain { stop_starting: Timestamp, stop_waiting: Timestamp, done: oneshot::Sender<()> },
-}
-
-/// What belongs to one endpoint.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) id: EndpointId,
-    pub(super) name: String,
-    pub(super) sender: Sender,
-    pub(super) queue: mpsc::Receiver<Order>,
-    pub(super) report: watch::Sender<Report>,
-}
-
 pub(super) struct Endpoint {
-    id: EndpointId,
-    name: String,
-    sender: Arc<Sender>,
-    store: Store,
-    clock: Clock,
-    steady: ClockStepGuard,
-    dispatch: Dispatch,
-    /// Whether requests hold arrays.
-    is_batching: bool,
-    /// Every undelivered row up to here has been offered to the dispatcher.
-    cursor: DeliveryId,
-    /// There may be rows behind the cursor.
-    is_behind: bool,
-    /// The store could not be read; try again then.
-    read_again: Option<Timestamp>,
-    attempts: FuturesUnordered<BoxFuture<'static, Attempted>>,
-    /// Decisions to record, while earlier ones are being recorded.
-    unsettled: Vec<Settlement>,
-    settling: Option<BoxFuture<'static, Result<Vec<Next>, Closed>>>,
-    /// `None` when nobody is left who could give orders.
-    queue: Option<mpsc::Receiver<Order>>,
-    draining: Option<Draining>,
-    report: watch::Sender<Report>,
-    last_error: Option<LastError>,
+    pub(super) id: EndpointId,
+    /// Its name in the configuration.
+    pub(super) name: String,
+    pub(super) caller: Caller,
+    /// Whether requests hold arrays of events instead of one event.
+    pub(super) is_batching: bool,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
 }
 
-struct Draining {
-    stop_starting: Timestamp,
-    stop_waiting: Timestamp,
-    /// Dropped, and so answered, when the task ends.
-    _done: oneshot::Sender<()>,
+/// The end of one request.
+pub(super) struct FinishedAttempt {
+    pub(super) request: Request,
+    /// Deliveries of the request that were no longer to be sent.
+    pub(super) gone: Vec<DeliveryId>,
+    pub(super) result: AttemptResult,
 }
 
-/// What the task woke up for.
-enum Woke {
-    Time,
-    Committed,
-    Attempt(Option<Attempted>),
-    Settled(Result<Vec<Next>, Closed>),
-    Order(Option<Order>),
+/// How a request ended.
+pub(super) struct AttemptResult {
+    pub(super) outcome: Outcome,
+    /// What went wrong, for people; nothing if all went well.
+    pub(super) error: Option<String>,
 }
 
 impl Endpoint {
-    pub(super) fn new(parts: Parts, config: &HooksConfig, store: Store, clock: Clock) -> Self {
-        let dispatch = Dispatch::new(Settings {
-            concurrency: config.concurrency,
-            batch_max: config.batch_max,
-            reject_after: config.reject_after,
-            retry_for: config.retry_for,
-        });
-        Self {
-            id: parts.id,
-            name: parts.name,
-            sender: Arc::new(parts.sender),
-            store,
-            clock,
-            steady: ClockStepGuard::new(config.retry_for),
-            dispatch,
-            is_batching: 1 < config.batch_max,
-            cursor: DeliveryId(0),
-            is_behind: true,
-            read_again: None,
-            attempts: FuturesUnordered::new(),
-            unsettled: Vec::new(),
-            settling: None,
-            queue: Some(parts.queue),
-            draining: None,
-            report: parts.report,
-            last_error: None,
-        }
-    }
-
-    /// Runs until it is drained or the store is closed.
-    pub(super) async fn run(mut self) {
-        let mut committed = self.store.committed();
-        loop {
-            if committed.has_changed().unwrap_or(false) {
-                committed.mark_unchanged();
-                self.is_behind = true;
-            }
-            if self.load().await.is_break() {
-                break;
-            }
-            self.start_attempts();
-            self.start_settling();
-            self.tell();
-            if self.is_drained() {
-                break;
-            }
-            let woke = self.wait(&mut committed).await;
-            if self.react(woke).is_break() {
-                break;
-            }
-        }
-    }
-
-    async fn wait(&mut self, committed: &mut watch::Receiver<u64>) -> Woke {
-        let wake_at = self.wake_at();
-        let sleep = async {
-            match wake_at {
-                Some(at) => self.clock.sleep_until(at).await,
-                None => std::future::pending().await,
+    /// Makes one request, of hooks that are in the store.
+    pub(super) async fn attempt(&self, request: Request) -> FinishedAttempt {
+        let not_sent = |error| AttemptResult { outcome: Outcome::NotSent, error };
+        let payloads = match self.store.payloads(self.id, request.deliveries.clone()).await {
+            Ok(payloads) => payloads,
+            Err(error) => {
+                let result = not_sent(Some(error.to_string()));
+                return FinishedAttempt { request, gone: Vec::new(), result };
             }
         };
-        let settled = async {
-            match &mut self.settling {
-                Some(settling) => settling.await,
-                None => std::future::pending().await,
-            }
+        let is_gone = |id: &DeliveryId| payloads.iter().all(|payload| payload.id != *id);
+        let gone = request.deliveries.iter().copied().filter(is_gone).collect();
+        let result = match message(payloads, self.is_batching) {
+            Some((webhook_id, body)) => self.send(&webhook_id, body).await,
+            None => not_sent(None),
         };
-        let order = async {
-            match &mut self.queue {
-                Some(queue) => queue.recv().await,
-                None => std::future::pending().await,
+        FinishedAttempt { request, gone, result }
+    }
+
+    async fn send(&self, webhook_id: &str, body: String) -> AttemptResult {
+        match self.caller.post(webhook_id, body, self.clock.wall()).await {
+            Ok(answer) => {
+                let outcome = Outcome::of_status(answer.status(), answer.retry_after());
+                let error = answer.complaint();
+                answer.discard_body().await;
+                AttemptResult { outcome, error }
             }
+            Err(error) => {
+                AttemptResult { outcome: Outcome::Unreachable, error: Some(error.to_string()) }
+            }
+        }
+    }
+
+    /// Counts the end of one request.
+    pub(super) fn count(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Rejected => "rejected",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Unreachable => "unreachable",
+            Outcome::Gone => "gone",
+            Outcome::NotSent => return,
         };
-        tokio::select! {
-            done = self.attempts.next(), if !self.attempts.is_empty() => Woke::Attempt(done),
-            next = settled => Woke::Settled(next),
-            order = order => Woke::Order(order),
-            _ = committed.changed() => Woke::Committed,
-            () = sleep => Woke::Time,
-        }
-    }
-
-    fn react(&mut self, woke: Woke) -> ControlFlow<()> {
-        match woke {
-            Woke::Time | Woke::Attempt(None) => {}
-            Woke::Committed => self.is_behind = true,
-            Woke::Attempt(Some(attempted)) => self.take_answer(attempted),
-            Woke::Settled(Ok(next)) => self.take_next(next),
-            Woke::Order(Some(Order::Hurry)) => self.dispatch.hurry(self.clock.now()),
-            Woke::Order(Some(Order::Drain { stop_starting, stop_waiting, done })) => {
-                self.draining = Some(Draining { stop_starting, stop_waiting, _done: done });
-            }
-            Woke::Order(None) => self.queue = None,
-            Woke::Settled(Err(Closed)) => return ControlFlow::Break(()),
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Offers one slice of what the dispatcher does not know yet.
-    async fn load(&mut self) -> ControlFlow<()> {
-        if let Some(replayed) = self.store.take_rewind(self.id) {
-            self.cursor = self.cursor.min(DeliveryId(replayed.0.saturating_sub(1)));
-            self.is_behind = true;
-            self.dispatch.enable();
-        }
-        let is_waiting = self.read_again.is_some_and(|at| self.clock.now() < at);
-        if !self.is_behind || is_waiting || !self.dispatch.wants_more() {
-            return ControlFlow::Continue(());
-        }
-        let heads = match self.read_slice().await {
-            Ok(heads) => heads,
-            Err(ReadError::Closed) => return ControlFlow::Break(()),
-            Err(ReadError::Database(error)) => {
-                let name = &self.name;
-                tracing::warn!(endpoint = %name, %error, "cannot read the hooks for `{name}`, will try again");
-                self.read_again = Some(self.clock.now() + READ_PAUSE);
-                return ControlFlow::Continue(());
-            }
-        };
-        self.read_again = None;
-        self.is_behind = u32::try_from(heads.len()).is_ok_and(|n| n == SLICE);
-        let at = self.moment();
-        for head in heads {
-            let id = head.id;
-            match self.dispatch.offer(head, at) {
-                Offer::Taken => self.cursor = id,
-                Offer::NoRoom => {
-                    self.is_behind = true;
-                    break;
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Reads on. Attempts go on meanwhile: they wait for their turn to read as well, and one that were given its turn
-    /// but not polled would keep it, and this one waiting, for ever.
-    async fn read_slice(&mut self) -> Result<Vec<Head>, ReadError> {
-        let store = self.store.clone();
-        let mut reading = std::pin::pin!(store.pending(self.id, self.cursor, SLICE));
-        loop {
-            tokio::select! {
-                heads = &mut reading => return heads,
-                Some(done) = self.attempts.next() => self.take_answer(done),
-            }
-        }
-    }
-
-    fn start_attempts(&mut self) {
-        let now = self.clock.now();
-        if self.draining.as_ref().is_some_and(|draining| draining.stop_starting <= now) {
-            return;
-        }
-        while let Some(request) = self.dispatch.next_request(now) {
-            let (store, sender) = (self.store.clone(), Arc::clone(&self.sender));
-            let (id, clock, is_batching) = (self.id, self.clock.clone(), self.is_batching);
-            self.attempts.push(Box::pin(async move {
-                attempt((&store, id), &sender, &clock, request, is_batching).await
-            }));
-        }
-    }
-
-    fn take_answer(&mut self, attempted: Attempted) {
-        let Attempted { request, gone, answer } = attempted;
-        attempt::count(&self.name, answer.outcome);
-        let before = self.dispatch.health();
-        let now = self.clock.now();
-        let mut decisions = self.dispatch.vanished(request.id, &gone);
-        // Without randomness from the system the longest back-off is the safe one.
-        let mut random = || entropy::number().unwrap_or(u32::MAX);
-        decisions.extend(self.dispatch.answer(request.id, answer.outcome, now, &mut random));
-        if let Some(text) = &answer.error {
-            self.last_error = Some(LastError { at: self.clock.wall(), text: text.clone() });
-        }
-        for decision in decisions {
-            self.record(decision, answer.error.clone());
-        }
-        self.log_change(before, answer.error.as_deref());
-    }
-
-    fn record(&mut self, decision: Decision, error: Option<String>) {
-        let (at, now) = (self.clock.wall(), self.clock.now());
-        let next_attempt = match decision.verdict {
-            Verdict::Retry { at: due } => Some(wall_time(at, now, due)),
-            Verdict::Delivered | Verdict::Dead(_) | Verdict::Skipped => None,
-        };
-        if let Verdict::Dead(death) = decision.verdict {
-            let (name, id) = (&self.name, decision.id);
-            metrics::counter!("userline_hooks_dead_total", "endpoint" => name.clone()).increment(1);
-            tracing::warn!(
-                endpoint = %name, delivery.id = %id, attempts = decision.attempts, ?death,
-                error = error.as_deref(), "a hook for `{name}` is a dead letter"
-            );
-        }
-        self.unsettled.push(Settlement { decision, at, next_attempt, error });
-    }
-
-    fn log_change(&self, before: Health, error: Option<&str>) {
-        let (name, after) = (&self.name, self.dispatch.health());
-        if before == after {
-            return;
-        }
-        let waiting = self.store.backlog(self.id);
-        match after {
-            Health::Disabled => tracing::error!(
-                endpoint = %name, waiting,
-                "`{name}` answered 410, it wants no more hooks: {waiting} wait until a replay, a wake-up or a restart"
-            ),
-            Health::Open => tracing::warn!(
-                endpoint = %name, waiting, error, "`{name}` is failing: hooks wait until it is back"
-            ),
-            Health::Ok | Health::Failing if before == Health::Open => {
-                tracing::info!(endpoint = %name, waiting, "`{name}` is back");
-            }
-            Health::Ok | Health::Failing => {}
-        }
-    }
-
-    /// Records what was decided since the last time, in one go.
-    fn start_settling(&mut self) {
-        if self.settling.is_none() && !self.unsettled.is_empty() {
-            let (store, id) = (self.store.clone(), self.id);
-            let settlements = std::mem::take(&mut self.unsettled);
-            self.settling = Some(Box::pin(async move { store.settle(id, settlements).await }));
-        }
-    }
-
-    fn take_next(&mut self, next: Vec<Next>) {
-        self.settling = None;
-        let at = self.moment();
-        for Next { user, head } in next {
-            if let Some(decision) = self.dispatch.advance(&user, head, at) {
-                self.record(decision, None);
-            }
-        }
-    }
-
-    /// Now, for the age of hooks: a wall clock that is set forward makes none of them too old.
-    fn moment(&mut self) -> Moment {
-        let moment = self.clock.moment();
-        Moment { wall: self.steady.tell(moment.wall, moment.now).at, ..moment }
-    }
-
-    fn wake_at(&self) -> Option<Timestamp> {
-        let now = self.clock.now();
-        let drain = self.draining.as_ref();
-        let drain_ends = drain.map(|it| it.stop_waiting);
-        let starts = drain.is_none_or(|it| now < it.stop_starting);
-        let attempt = self.dispatch.wake_at(now).filter(|_| starts);
-        let reads = self.is_behind && self.dispatch.wants_more();
-        let read = reads.then(|| self.read_again.unwrap_or(now));
-        [attempt, read, drain_ends].into_iter().flatten().min()
-    }
-
-    /// Whether nothing is left to do, or to wait for, before the stop.
-    fn is_drained(&self) -> bool {
-        let Some(draining) = &self.draining else { return false };
-        let now = self.clock.now();
-        let may_start = now < draining.stop_starting;
-        let is_due = may_start && self.wake_at().is_some_and(|at| at <= now);
-        let is_busy = !self.attempts.is_empty() || self.settling.is_some() || is_due;
-        draining.stop_waiting <= now || !is_busy
-    }
-
-    fn tell(&self) {
-        let backlog = u32::try_from(self.store.backlog(self.id)).unwrap_or(u32::MAX);
-        metrics::gauge!("userline_hook_backlog", "endpoint" => self.name.clone()).set(backlog);
-        let health = self.dispatch.health();
-        let is_disabled = u32::from(health == Health::Disabled);
-        metrics::gauge!("userline_hook_endpoint_disabled", "endpoint" => self.name.clone())
-            .set(is_disabled);
-        let (wall, now) = (self.clock.wall(), self.clock.now());
-        self.report.send_replace(Report {
-            health,
-            in_flight: self.dispatch.in_flight(),
-            last_error: self.last_error.clone(),
-            next_attempt: self.dispatch.wake_at(now).map(|at| wall_time(wall, now, at)),
-        });
+        let labels = [("endpoint", self.name.clone()), ("outcome", outcome.to_owned())];
+        metrics::counter!("userline_hook_attempts_total", &labels).increment(1);
     }
 }
 
-/// When `due` will be by the wall clock, if nobody sets it.
-fn wall_time(wall: WallMs, now: Timestamp, due: Timestamp) -> WallMs {
-    WallMs(wall.0.saturating_add(due.0.saturating_sub(now.0)))
+/// Id and body of one request.
+fn message(mut payloads: Vec<Payload>, is_batching: bool) -> Option<(String, String)> {
+    if !is_batching {
+        return payloads.pop().map(|payload| (payload.webhook_id, payload.body));
+    }
+    let events: Vec<_> =
+        payloads.into_iter().map(|payload| (payload.webhook_id, payload.body)).collect();
+    (!events.is_empty()).then(|| (hook_body::batch_id(&events), hook_body::batch(&events)))
 }

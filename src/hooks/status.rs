@@ -10,7 +10,7 @@ pub struct EndpointStatus {
     pub name: String,
     /// Where it is, without user, password and query.
     pub url: String,
-    /// In one word.
+    /// Its state in one word.
     pub health: Health,
     /// Undelivered hooks.
     pub backlog: u64,
@@ -26,16 +26,16 @@ pub struct EndpointStatus {
     pub next_attempt: Option<WallMs>,
 }
 
-/// What the task tells about itself.
+/// What an endpoint's task tells about itself.
 #[derive(Debug, Clone)]
-pub(super) struct Report {
+pub(super) struct EndpointReport {
     pub(super) health: Health,
     pub(super) in_flight: usize,
     pub(super) last_error: Option<LastError>,
     pub(super) next_attempt: Option<WallMs>,
 }
 
-impl Default for Report {
+impl Default for EndpointReport {
     fn default() -> Self {
         Self { health: Health::Ok, in_flight: 0, last_error: None, next_attempt: None }
     }
@@ -44,7 +44,7 @@ impl Default for Report {
 /// What the last failed attempt at an endpoint met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
-    /// When.
+    /// When the attempt ended.
     pub at: WallMs,
     /// For people; holds no secrets and no payload.
     pub text: String,

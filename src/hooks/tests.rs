@@ -3,7 +3,7 @@
 mod faults;
 mod receiver;
 
-use super::{Dispatcher, EndpointStatus, Hooks, StartError};
+use super::{EndpointStatus, Hooks, StartError};
 use crate::clock::Clock;
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
 use crate::core::backend::signature::{self, SignedHeaders};
@@ -239,7 +239,7 @@ async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir, &config("ftp://example.com/"));
     let start = |url| {
-        Dispatcher::start(&config(url), &store, &Clock::start(crate::types::Seq(0)), &Tasks::new())
+        Hooks::start(&config(url), &store, &Clock::start(crate::types::Seq(0)), &Tasks::new())
     };
 
     for url in ["ftp://example.com/", "nonsense", "http://"] {
@@ -267,7 +267,7 @@ impl Server {
 
     fn start_with(dir: TempDir, config: &HooksConfig, tasks: &Tasks, clock: Clock) -> Self {
         let store = open(&dir, config);
-        let hooks = Dispatcher::start(config, &store, &clock, tasks).unwrap();
+        let hooks = Hooks::start(config, &store, &clock, tasks).unwrap();
         Self { dir, store, hooks, clock }
     }
 
@@ -318,6 +318,7 @@ fn config(url: &str) -> HooksConfig {
         concurrency: 8,
         reject_after: 2,
         allow_private: true,
+        ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
         batch_max: 1,

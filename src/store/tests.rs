@@ -355,6 +355,7 @@ fn hooks(endpoints: &[&str]) -> HooksConfig {
         concurrency: 8,
         reject_after: 5,
         allow_private: true,
+        ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
         batch_max: 1,

@@ -171,6 +171,7 @@ fn no_hooks() -> HooksConfig {
         concurrency: 1,
         reject_after: 1,
         allow_private: false,
+        ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1000,
         batch_max: 1,

@@ -11,7 +11,7 @@ use crate::config::{
 use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connections, EngineStream};
 use crate::core::protocol::frame;
 use crate::entropy;
-use crate::hooks::Dispatcher;
+use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::connect::RecoveryClaim;
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
@@ -149,7 +149,7 @@ impl Fixture {
         let bounds = Bounds { limits, history, namespaces, clock: clock_, inbox, messages };
         let realtime =
             Realtime::new(registry.clone(), connections.clone(), recoveries, authenticator, bounds);
-        let hooks = Dispatcher::start(&hooks(), &store, &clock, &senders).unwrap();
+        let hooks = Hooks::start(&hooks(), &store, &clock, &senders).unwrap();
         let admin = Admin::new(AdminState {
             realtime: realtime.clone(),
             keys: keys(),
@@ -380,19 +380,19 @@ fn socketio() -> SocketIoConfig {
 
 /// One receiver at an address that hooks are not sent to, and no patience: every hook is a dead letter soon.
 fn hooks() -> HooksConfig {
-    let endpoint = EndpointConfig {
-        name: "default".to_owned(),
-        url: "http://127.0.0.1:9/hook".to_owned(),
-        secrets: vec![Secret::new([7; 32])],
-        events: HOOK_TYPES.map(str::to_owned).to_vec(),
-    };
     HooksConfig {
-        endpoints: vec![endpoint],
+        endpoints: vec![EndpointConfig {
+            name: "default".to_owned(),
+            url: "http://127.0.0.1:9/hook".to_owned(),
+            secrets: vec![Secret::new([7; 32])],
+            events: HOOK_TYPES.map(str::to_owned).to_vec(),
+        }],
         timeout: Duration::from_secs(1),
         retry_for: Duration::ZERO,
         concurrency: 1,
         reject_after: 1,
         allow_private: false,
+        ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1000,
         batch_max: 1,

@@ -1,8 +1,6 @@
 //! Secrets, in the configuration itself or in files of their own. Their values are in no message and no listing.
 
 use super::{Read, Reader};
-use crate::config::sources::read_text;
-use std::path::Path;
 
 impl Reader {
     /// The text under `key`, or that of the file under `key_file`; not empty. `None` if neither is written.
@@ -40,18 +38,5 @@ impl Reader {
             return Ok(None);
         }
         self.list(key, len_max, "must be texts", |text| Some(text.to_owned())).map(Some)
-    }
-
-    fn file_text(&mut self, key: &str, path: &str) -> Read<String> {
-        let text = match read_text(Path::new(path)) {
-            Ok(text) => text,
-            Err(why) => return Err(self.reject(key, format!("cannot be read: {why}"))),
-        };
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() {
-            return Err(self.reject(key, "the file must not be empty"));
-        }
-        Ok(text.to_owned())
     }
 }

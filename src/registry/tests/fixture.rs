@@ -193,6 +193,7 @@ fn store(folder: &Path) -> (Store, Recovered) {
         concurrency: 1,
         reject_after: 1,
         allow_private: false,
+        ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1,
         batch_max: 1,

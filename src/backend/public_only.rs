@@ -1,4 +1,4 @@
-//! Names are resolved to public addresses only: a hook must not reach what only this machine can see.
+//! Names are resolved to public addresses only: a call must not reach what only this machine can see.
 //!
 //! The check is on the very addresses that are connected to, so a name cannot be public when it is checked and
 //! private when it is used.
@@ -8,22 +8,30 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
-/// An address that hooks are not sent to.
+/// An address that must not be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{0} is not a public address; `hooks.allow_private` allows it")]
-pub(super) struct NotPublic(IpAddr);
+#[error("{address} is not a public address; `{section}.allow_private` allows it")]
+pub(super) struct NotPublic {
+    address: IpAddr,
+    section: &'static str,
+}
 
 /// Resolves names as the system does, and keeps the public addresses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PublicOnly;
+pub(super) struct PublicOnly {
+    /// The section of the configuration whose `allow_private` allows the others.
+    pub(super) section: &'static str,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let section = self.section;
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let refused = found.iter().map(|it| check(it.ip())).find_map(Result::err);
-            let public: Vec<_> = found.into_iter().filter(|it| check(it.ip()).is_ok()).collect();
+            let refused = found.iter().find_map(|it| check(it.ip(), section).err());
+            let public: Vec<_> =
+                found.into_iter().filter(|it| check(it.ip(), section).is_ok()).collect();
             match refused {
                 Some(refused) if public.is_empty() => Err(refused.into()),
                 Some(_) | None => Ok::<Addrs, _>(Box::new(public.into_iter())),
@@ -33,11 +41,11 @@ impl Resolve for PublicOnly {
 }
 
 /// The same for a URL whose host is an address, which is never resolved.
-pub(super) fn check_literal(host: &str) -> Result<(), NotPublic> {
+pub(super) fn check_literal(host: &str, section: &'static str) -> Result<(), NotPublic> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse().map_or(Ok(()), check)
+    bare.parse().map_or(Ok(()), |address| check(address, section))
 }
 
-fn check(address: IpAddr) -> Result<(), NotPublic> {
-    if address::is_public(address) { Ok(()) } else { Err(NotPublic(address)) }
+fn check(address: IpAddr, section: &'static str) -> Result<(), NotPublic> {
+    if address::is_public(address) { Ok(()) } else { Err(NotPublic { address, section }) }
 }

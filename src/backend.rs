@@ -1,0 +1,71 @@
+//! Calls to the backend of whoever runs this server: signed POSTs, in time, to addresses that may be called.
+//!
+//! Each section of the configuration that calls a backend has a [`HttpClient`] of its own, and one [`Caller`] for each
+//! URL in it. Whether a call may be made now is not decided here: the rules for that, back-off and circuit, are in
+//! [`core::backend`](crate::core::backend).
+
+mod answer;
+mod caller;
+mod public_only;
+#[cfg(test)]
+mod tests;
+
+pub use answer::Answer;
+pub use caller::{Caller, NoAnswer, UrlError};
+
+use public_only::PublicOnly;
+use reqwest::Certificate;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What all calls of one section of the configuration have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpSettings<'a> {
+    /// The section, such as `hooks`. Errors name the keys in it that would help.
+    pub section: &'static str,
+    /// How long one call may take, from the look-up of the name to the head of the answer.
+    pub timeout: Duration,
+    /// Idle connections kept for each host: as many as there are calls at once.
+    pub idle_connections: usize,
+    /// Whether private addresses may be called; see [`is_public`](crate::core::backend::address::is_public).
+    pub allow_private: bool,
+    /// Authorities believed besides those of the system.
+    pub ca: &'a [Certificate],
+}
+
+/// TLS cannot be set up: no root certificates, for example.
+#[derive(Debug, Error)]
+#[error("cannot set up the HTTP client for {section}")]
+pub struct HttpClientError {
+    section: &'static str,
+    source: reqwest::Error,
+}
+
+/// The connections of one section. Cheap to clone; clones share them.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    inner: reqwest::Client,
+    section: &'static str,
+    allow_private: bool,
+}
+
+impl HttpClient {
+    /// A client that follows no redirect and uses no proxy of the environment: both would send a call elsewhere than to
+    /// the address that was checked.
+    pub fn new(settings: HttpSettings<'_>) -> Result<Self, HttpClientError> {
+        let HttpSettings { section, timeout, idle_connections, allow_private, ca } = settings;
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("userline/", env!("CARGO_PKG_VERSION")))
+            .timeout(timeout)
+            .connect_timeout(timeout)
+            .pool_max_idle_per_host(idle_connections)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .tls_certs_merge(ca.iter().cloned())
+            .no_proxy();
+        let builder =
+            if allow_private { builder } else { builder.dns_resolver(PublicOnly { section }) };
+        let inner = builder.build().map_err(|source| HttpClientError { section, source })?;
+        Ok(Self { inner, section, allow_private })
+    }
+}
