@@ -214,11 +214,8 @@ impl Parts {
             history: config.history,
             namespaces: config.socketio.namespaces.clone(),
             clock: self.clock.clone(),
-            inbox: InboxParts {
-                inboxes: self.store.inboxes(),
-                config: config.inbox,
-                tasks: self.presence_tasks.clone(),
-            },
+            tasks: self.tasks.clone(),
+            inbox: InboxParts { inboxes: self.store.inboxes(), config: config.inbox },
             messages: MessageParts {
                 config: config.messages,
                 tasks: self.ack_tasks.clone(),

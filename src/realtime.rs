@@ -53,6 +53,7 @@ pub struct Realtime {
     /// The id of the last emit that asked for acks.
     asked: Arc<AtomicU64>,
     inbox: Arc<InboxParts>,
+    tasks: Tasks,
     messages: Arc<Messages>,
     counters: Counters,
 }
@@ -75,17 +76,17 @@ impl Realtime {
         bounds: Bounds,
     ) -> Self {
         let authenticator = Arc::new(authenticator);
-        let Bounds { limits, history, namespaces, clock, inbox, messages } = bounds;
+        let Bounds { limits, history, namespaces, clock, tasks, inbox, messages } = bounds;
         let HistoryConfig { per_user, total, keep } = history;
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
-        let MessageParts { config, tasks, store } = messages;
+        let MessageParts { config, tasks: ack_tasks, store } = messages;
         let MessagesConfig { keep, entries_max, bytes_max, recent } = config;
         let known =
             Mutex::new(MessageStatuses::new(MessageStatusLimits { keep, entries_max, bytes_max }));
         Self {
             registry,
             connections,
-            pump: Pump::start(&inbox.tasks),
+            pump: Pump::start(&tasks),
             recoveries,
             authenticator,
             clock,
@@ -95,7 +96,8 @@ impl Realtime {
             recent: Arc::new(recent::none(recent)),
             asked: Arc::default(),
             inbox: Arc::new(inbox),
-            messages: Arc::new(Messages { known, tasks, store }),
+            tasks,
+            messages: Arc::new(Messages { known, tasks: ack_tasks, store }),
             counters: Counters::new(),
         }
     }
@@ -118,8 +120,6 @@ pub struct InboxParts {
     pub inboxes: Inboxes,
     /// How long and how much they keep.
     pub config: InboxConfig,
-    /// Clients that connect get what they missed from here.
-    pub tasks: Tasks,
 }
 
 /// What bounds the verbs.
@@ -133,6 +133,9 @@ pub struct Bounds {
     pub namespaces: Vec<Namespace>,
     /// The time.
     pub clock: Clock,
+    /// What is queued for many is written here, and clients that connect get what they missed: as long as events are
+    /// taken.
+    pub tasks: Tasks,
     /// The inboxes.
     pub inbox: InboxParts,
     /// The messages.

@@ -1,5 +1,7 @@
 //! What only the wiring can get wrong.
 
+mod stopping;
+
 use super::App;
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
@@ -22,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 #[tokio::test]
 async fn the_sweep_runs_as_long_as_the_program_does() {
     let (folder, tasks) = (TempDir::new().unwrap(), Tasks::new());
-    let config = config(folder.path());
+    let config = config(folder.path(), &[]);
     let app = App::build(config.clone(), None).await.unwrap();
     let (registry, clock) = (app.parts.registry.clone(), app.parts.clock.clone());
     let shutdown = CancellationToken::new();
@@ -48,7 +50,8 @@ async fn the_sweep_runs_as_long_as_the_program_does() {
     assert!(tasks.stop(Duration::from_secs(20)).await);
 }
 
-fn config(folder: &Path) -> Config {
+/// A configuration for tests, with these keys changed.
+fn config(folder: &Path, changes: &[(&str, &str)]) -> Config {
     let settings = [
         ("listen.public", "127.0.0.1:0"),
         ("listen.admin", "127.0.0.1:0"),
@@ -58,6 +61,7 @@ fn config(folder: &Path) -> Config {
     ];
     let sources = settings
         .iter()
+        .chain(changes)
         .fold(Sources::new(), |sources, (key, value)| sources.with_flag("--set", key, value));
     Config::load(&sources).unwrap()
 }

@@ -1,5 +1,6 @@
 //! How a connection is ended from this side: at once, or when what is pending has left.
 
+use super::outgoing::Flushing;
 use super::{Connection, Phase, Sent, State, Transport};
 use crate::types::{Ending, Reason};
 use bytes::{Bytes, BytesMut};
@@ -13,9 +14,14 @@ use tokio::net::TcpStream;
 const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
 
 impl Connection {
-    /// Closes the connection at once, from anywhere. A stock client comes back by itself.
+    /// Closes the connection at once, from anywhere. A stock client comes back by itself. What the pump has not come by
+    /// for is written before, as far as the client takes it.
     pub fn close(&self, reason: Reason) {
-        self.close_locked(&mut self.lock(), Some(reason));
+        let mut state = self.lock();
+        if state.flushing == Flushing::Queued {
+            self.flush_some(&mut state);
+        }
+        self.close_locked(&mut state, Some(reason));
     }
 
     /// Takes nothing more, lets what is pending leave within the stall limit, then closes.

@@ -63,10 +63,10 @@ impl Server {
             history: HistoryConfig { per_user: 1, total: 10, keep: Duration::from_hours(1) },
             namespaces: socketio().namespaces,
             clock: clock.clone(),
+            tasks: tasks.clone(),
             inbox: InboxParts {
                 inboxes: store.inboxes(),
                 config: InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 },
-                tasks: tasks.clone(),
             },
             messages: MessageParts {
                 config: MessagesConfig {

@@ -141,12 +141,12 @@ impl Fixture {
         let namespaces = socketio().namespaces;
         let recoveries = Recoveries::new(&no_recovery(), &namespaces, 0, clock.clone());
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
-        let inbox =
-            InboxParts { inboxes: store.inboxes(), config: inbox_config(), tasks: tasks.clone() };
+        let inbox = InboxParts { inboxes: store.inboxes(), config: inbox_config() };
         let messages =
             MessageParts { config: messages_config(), tasks: tasks.clone(), store: store.clone() };
-        let (history, clock_) = (history(), clock.clone());
-        let bounds = Bounds { limits, history, namespaces, clock: clock_, inbox, messages };
+        let (history, clock_, tasks_) = (history(), clock.clone(), tasks.clone());
+        let bounds =
+            Bounds { limits, history, namespaces, clock: clock_, tasks: tasks_, inbox, messages };
         let realtime =
             Realtime::new(registry.clone(), connections.clone(), recoveries, authenticator, bounds);
         let hooks = Hooks::start(&hooks(), &store, &clock, &senders).unwrap();

@@ -3,6 +3,7 @@
 use super::fixture::{Engine, Server, WebSocket};
 use crate::connection::{Pump, Sent};
 use crate::core::protocol::frame;
+use crate::types::Reason;
 use bytes::Bytes;
 
 /// Too many to be written to by their sender.
@@ -70,6 +71,27 @@ async fn what_is_sent_to_few_does_not_wait_for_the_pump() {
     drop(batch);
 
     assert_eq!(engine.connection.queued(), 0);
+}
+
+#[tokio::test]
+async fn what_the_pump_has_not_come_by_for_is_written_before_a_connection_is_closed() {
+    let server = Server::start().await;
+    let pump = Pump::start(&server.tasks);
+    let mut clients = clients(&server, MANY).await;
+
+    let mut batch = pump.batch();
+    for (_, engine) in &clients {
+        assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+    }
+    drop(batch);
+    for (_, engine) in &clients {
+        assert_ne!(engine.connection.queued(), 0, "the pump runs when this test waits");
+        engine.connection.close(Reason::ServerShutdown);
+    }
+
+    for (client, _) in &mut clients {
+        assert_eq!(client.next().await.unwrap(), b"42[1]");
+    }
 }
 
 #[tokio::test]

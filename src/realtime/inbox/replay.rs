@@ -39,7 +39,7 @@ impl Realtime {
     /// `userline:inbox` with `has_more`.
     pub(crate) fn replay_inbox(&self, socket: Arc<Socket>, after: ItemSeq) {
         let realtime = self.clone();
-        self.inbox.tasks.spawn("inbox.replay", async move {
+        self.tasks.spawn("inbox.replay", async move {
             if let Err(error) = realtime.replay(&socket, after).await {
                 realtime.tell_error(&socket, &error);
             }
@@ -50,7 +50,7 @@ impl Realtime {
     /// Nothing if the user never had an inbox.
     pub(in crate::realtime) fn refresh_inbox(&self, socket: Arc<Socket>) {
         let realtime = self.clone();
-        self.inbox.tasks.spawn("inbox.refresh", async move {
+        self.tasks.spawn("inbox.refresh", async move {
             let now = realtime.inbox_time();
             match in_time(realtime.inbox.inboxes.state(&socket.user, now)).await {
                 Ok(state) if state == InboxState::default() => {}
