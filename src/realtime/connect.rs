@@ -9,7 +9,9 @@ use crate::core::recovery::{Claim, Member, Newcomer, Offset, Outcome, Pid, Recov
 use crate::entropy;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Permit;
-use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, SocketId};
+use crate::types::{
+    DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, ServerEvent, SocketId,
+};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -359,7 +361,7 @@ fn greet(socket: &Socket, session: Session, head: Option<&Offset>) {
     let payload = to_raw_value(&greeting).ok().and_then(|it| Payload::try_new(vec![it]).ok());
     if let Some(payload) = payload {
         let offset = head.map(ToString::to_string);
-        let (name, offset) = ("\"userline:session\"", offset.as_deref());
+        let (name, offset) = (ServerEvent::Session.json_name(), offset.as_deref());
         // Queued, because whoever called this is about to write anyway.
         socket.connection.queue(&packet::event(&socket.namespace, name, &payload, offset), false);
     }

@@ -17,7 +17,7 @@ use crate::core::inbox::{InboxPage, InboxState, PageQuery, SeenItems};
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::store::{Closed, DatabaseError, ReadError};
-use crate::types::{ItemSeq, Payload, UserId, WallMs};
+use crate::types::{ItemSeq, Payload, ServerEvent, UserId, WallMs};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use std::future::Future;
@@ -126,15 +126,16 @@ impl Realtime {
 
     /// Tells a socket what the inbox is like, unless it knows that or newer.
     fn tell_numbers(&self, socket: &Socket, state: InboxState) {
-        socket.tell_inbox(state, || self.send_own(socket, Own::Numbers, &state_view(state)));
+        socket.tell_inbox(state, || self.send_own(socket, ServerEvent::Inbox, &state_view(state)));
     }
 
     /// Sends one of the server's own events.
-    fn send_own(&self, socket: &Socket, own: Own, argument: &impl Serialize) {
+    fn send_own(&self, socket: &Socket, name: ServerEvent, argument: &impl Serialize) {
         let argument = to_raw_value(argument).ok();
         let Some(payload) = argument.and_then(|it| Payload::try_new(vec![it]).ok()) else { return };
-        let event =
-            |offset: Option<&str>| packet::event(&socket.namespace, own.name(), &payload, offset);
+        let event = |offset: Option<&str>| {
+            packet::event(&socket.namespace, name.json_name(), &payload, offset)
+        };
         let Some(recovery) = self.recoveries.of(&socket.namespace) else {
             socket.connection.send(&event(None));
             return;
@@ -145,28 +146,6 @@ impl Realtime {
         socket.connection.queue(&event(Some(&recovery.head().to_string())), false);
         drop(recovery);
         socket.connection.flush_queued();
-    }
-}
-
-/// The server's own events about the inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Own {
-    /// What the inbox is like.
-    Numbers,
-    /// One stored event.
-    Item,
-    /// It cannot be read.
-    Error,
-}
-
-impl Own {
-    /// The name of the event, as JSON.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Numbers => "\"userline:inbox\"",
-            Self::Item => "\"userline:inbox:item\"",
-            Self::Error => "\"userline:inbox:error\"",
-        }
     }
 }
 

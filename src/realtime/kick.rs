@@ -4,7 +4,7 @@ use super::Realtime;
 use crate::core::protocol::packet;
 pub use crate::registry::Grace;
 use crate::registry::Socket;
-use crate::types::{Payload, Reason, SocketId, UserId};
+use crate::types::{Payload, Reason, ServerEvent, SocketId, UserId};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -53,7 +53,7 @@ fn goodbye(reason: Option<&str>) -> Payload {
 }
 
 fn tell(socket: &Socket, goodbye: &Payload) {
-    let event = packet::event(&socket.namespace, "\"userline:kicked\"", goodbye, None);
+    let event = packet::event(&socket.namespace, ServerEvent::Kicked.json_name(), goodbye, None);
     let disconnect = packet::disconnect(&socket.namespace);
     // One unit, so that nothing comes between the reason and the end.
     socket.connection.send(&Bytes::from([event, disconnect].concat()));

@@ -6,6 +6,7 @@ use crate::core::protocol::inbound_rewrite::MARK;
 use crate::core::protocol::packet;
 use crate::realtime::Realtime;
 use crate::registry::Socket;
+use crate::types::ClientRequest;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::adapter::Adapter;
@@ -39,21 +40,6 @@ impl<A: Adapter> FromMessageParts<A> for Incoming {
         };
         Ok(Self { text, has_attachments, ack: *ack })
     }
-}
-
-/// The server's own events: name, and what it is.
-const OWN: [(&str, Own); 3] =
-    [("userline:ping", Own::Ping), ("userline:inbox", Own::Inbox), ("userline:read", Own::Read)];
-
-/// One of the server's own events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Own {
-    /// Acked with its arguments: a round trip for apps and tools.
-    Ping,
-    /// A page of the user's inbox.
-    Inbox,
-    /// Items of the inbox were read.
-    Read,
 }
 
 /// Questions to the store that one client may have open.
@@ -121,10 +107,12 @@ impl Answers {
             _ => &parts,
         };
         let (name, args) = match parts.split_first() {
-            Some((name, args)) => (serde_json::from_str(name.get()).unwrap_or_default(), args),
+            Some((name, args)) => {
+                (serde_json::from_str::<String>(name.get()).unwrap_or_default(), args)
+            }
             None => (String::new(), &[][..]),
         };
-        let Some((_, own)) = OWN.iter().find(|(it, _)| *it == name) else {
+        let Some(request) = ClientRequest::parse(&name) else {
             return Err(Refused::new(
                 "unknown_event",
                 format_args!("nobody listens to `{name}` here"),
@@ -134,10 +122,10 @@ impl Answers {
             let message = format_args!("{name} takes no binary arguments");
             return Err(Refused::new("binary_unsupported", message));
         }
-        match own {
-            Own::Ping => self.ack(incoming.ack, args),
-            Own::Inbox => inbox::page(self, args, incoming.ack).await?,
-            Own::Read => inbox::read(self, args, incoming.ack).await?,
+        match request {
+            ClientRequest::Ping => self.ack(incoming.ack, args),
+            ClientRequest::Inbox => inbox::page(self, args, incoming.ack).await?,
+            ClientRequest::Read => inbox::read(self, args, incoming.ack).await?,
         }
         Ok(())
     }

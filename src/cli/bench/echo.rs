@@ -11,7 +11,7 @@ use super::report::{Counts, Findings, Report};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::core::protocol::frame;
-use crate::types::{Seq, saturating_u64};
+use crate::types::{ClientRequest, Seq, saturating_u64};
 use bytes::BytesMut;
 use clap::Args;
 use serde_json::Value;
@@ -28,7 +28,7 @@ pub(in crate::cli) struct EchoArgs {
     #[command(flatten)]
     load: LoadArgs,
     /// An event that the server acks
-    #[arg(long, default_value = "userline:ping")]
+    #[arg(long, default_value = ClientRequest::Ping.name())]
     event: String,
 }
 

@@ -30,7 +30,7 @@ pub(in crate::cli) struct FanoutArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
     /// When the one before has come to everybody
-    ClockStepGuard,
+    Steady,
     /// When the one before was answered
     Burst,
     /// Like burst, by many publishers at once
@@ -39,7 +39,7 @@ enum Mode {
 
 pub(super) fn run(args: &FanoutArgs) -> Result<(), Failure> {
     let (command, eagerness, publishers) = match args.mode {
-        Mode::ClockStepGuard => ("fanout steady", Eagerness::Delivered, 1),
+        Mode::Steady => ("fanout steady", Eagerness::Delivered, 1),
         Mode::Burst => ("fanout burst", Eagerness::Answered, 1),
         Mode::Flood => ("fanout flood", Eagerness::Answered, args.publishers.unwrap_or(FLOOD)),
     };

@@ -9,7 +9,7 @@ use super::report::{Counts, Findings, Report, Storm};
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::core::protocol::frame;
-use crate::types::{Seq, saturating_u64};
+use crate::types::{ClientRequest, Seq, saturating_u64};
 use bytes::BytesMut;
 use clap::Args;
 use serde::Deserialize;
@@ -32,7 +32,7 @@ pub(in crate::cli) struct StormArgs {
     #[command(flatten)]
     sockets: SocketArgs,
     /// An event that the server acks
-    #[arg(long, default_value = "userline:ping")]
+    #[arg(long, default_value = ClientRequest::Ping.name())]
     event: String,
 }
 

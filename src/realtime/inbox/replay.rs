@@ -1,13 +1,13 @@
 //! What a client hears of its inbox by itself when it comes: the items it says it lacks, or, when it has recovered, the
 //! numbers as they have become.
 
-use super::{InboxError, Own, in_time, state_view};
+use super::{InboxError, in_time, state_view};
 use crate::core::inbox::{InboxState, PageQuery, Paging, Which};
 use crate::realtime::Realtime;
 use crate::realtime::connect::ConnectError;
 use crate::realtime::inbox::view::item_view;
 use crate::registry::Socket;
-use crate::types::ItemSeq;
+use crate::types::{ItemSeq, ServerEvent};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -63,7 +63,7 @@ impl Realtime {
     fn tell_error(&self, socket: &Socket, error: &InboxError) {
         tracing::warn!(socket.id = %socket.id, %error, "cannot read the inbox of a client that came");
         let error = json!({"code": error.code(), "message": error.to_string()});
-        self.send_own(socket, Own::Error, &json!({"error": error}));
+        self.send_own(socket, ServerEvent::InboxError, &json!({"error": error}));
     }
 
     async fn replay(&self, socket: &Socket, after: ItemSeq) -> Result<(), InboxError> {
@@ -76,7 +76,7 @@ impl Realtime {
         let page = self.inbox(&socket.user, query).await?;
         for item in &page.items {
             match item_view(item) {
-                Ok(view) => self.send_own(socket, Own::Item, &view),
+                Ok(view) => self.send_own(socket, ServerEvent::InboxItem, &view),
                 Err(error) => {
                     tracing::error!(seq = item.seq.0, %error, "an item of an inbox is damaged");
                 }
@@ -84,7 +84,7 @@ impl Realtime {
         }
         let has_more = page.next.is_some();
         socket.tell_newest_inbox(page.state, |newest| {
-            self.send_own(socket, Own::Numbers, &state_view(newest).after_replay(has_more));
+            self.send_own(socket, ServerEvent::Inbox, &state_view(newest).after_replay(has_more));
         });
         Ok(())
     }

@@ -1,0 +1,143 @@
+//! The server's own events: their names, who sends them, and what they carry, in one table.
+//!
+//! Code takes the names from here, and `README.md` must list the same rows (a test compares them). What the fields mean
+//! stands in the documentation of each subject, for example `docs/inbox.md`.
+
+/// An event that the server sends by itself, with one argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerEvent {
+    /// After each connect: who the client is.
+    Session,
+    /// Before the client is disconnected for good.
+    Kicked,
+    /// The numbers of the user's inbox have changed, or a replay has ended.
+    Inbox,
+    /// One stored event, after a connect that asked for them.
+    InboxItem,
+    /// The stored events that a connect asked for cannot be read.
+    InboxError,
+}
+
+impl ServerEvent {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 5] =
+        [Self::Session, Self::Kicked, Self::Inbox, Self::InboxItem, Self::InboxError];
+
+    /// The name as JSON, quotes included, as a packet holds it.
+    pub fn json_name(self) -> &'static str {
+        match self {
+            Self::Session => r#""userline:session""#,
+            Self::Kicked => r#""userline:kicked""#,
+            Self::Inbox => r#""userline:inbox""#,
+            Self::InboxItem => r#""userline:inbox:item""#,
+            Self::InboxError => r#""userline:inbox:error""#,
+        }
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        self.json_name().trim_matches('"')
+    }
+
+    /// The keys of its argument, an object; `?` marks one that may be absent.
+    pub fn argument(self) -> &'static str {
+        match self {
+            Self::Session => "{user, session, socket, expires_at}",
+            Self::Kicked => "{reason}",
+            Self::Inbox => "{head, unread, read_upto, min_seq, has_more?}",
+            Self::InboxItem => {
+                "{seq, id, namespace, event, args, created_at, expires_at, read, collapse_key?}"
+            }
+            Self::InboxError => "{error: {code, message}}",
+        }
+    }
+}
+
+/// An event that a client sends to the server itself; the ack is the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientRequest {
+    /// A round trip.
+    Ping,
+    /// A page of the user's inbox.
+    Inbox,
+    /// Items of the inbox were read.
+    Read,
+}
+
+impl ClientRequest {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Ping, Self::Inbox, Self::Read];
+
+    /// The request of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "userline:ping",
+            Self::Inbox => "userline:inbox",
+            Self::Read => "userline:read",
+        }
+    }
+
+    /// Its arguments; `?` marks a key that may be absent.
+    pub fn arguments(self) -> &'static str {
+        match self {
+            Self::Ping => "any",
+            Self::Inbox => "{after?, before?, limit?, unread?}",
+            Self::Read => "{upto} or {ids}",
+        }
+    }
+
+    /// What it is acked with, if nothing is wrong; else with `{error: {code, message}}`.
+    pub fn answer(self) -> &'static str {
+        match self {
+            Self::Ping => "the same",
+            Self::Inbox => "{items, next, head, unread, read_upto, min_seq}",
+            Self::Read => "{head, unread, read_upto, min_seq}",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientRequest, ServerEvent};
+    use crate::types::EventName;
+    use std::fs;
+
+    #[test]
+    fn nobody_else_may_emit_them() {
+        let names = ServerEvent::ALL.map(ServerEvent::name).into_iter();
+        for name in names.chain(ClientRequest::ALL.map(ClientRequest::name)) {
+            assert!(EventName::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_name() {
+        for request in ClientRequest::ALL {
+            assert_eq!(ClientRequest::parse(request.name()), Some(request));
+        }
+        assert_eq!(ClientRequest::parse("userline:session"), None);
+    }
+
+    #[test]
+    fn the_readme_lists_each_of_them_and_no_other() {
+        let sent = ServerEvent::ALL.map(|it| [it.name(), "server", it.argument(), ""]);
+        let asked = ClientRequest::ALL.map(|it| [it.name(), "client", it.arguments(), it.answer()]);
+
+        let readme = fs::read_to_string("README.md").unwrap();
+        let rows = readme.lines().filter(|line| line.starts_with("| `userline:"));
+        let cells = |line: &str| -> Vec<String> {
+            let cells = line.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        };
+
+        let listed: Vec<Vec<String>> = rows.map(cells).collect();
+        let expected: Vec<Vec<String>> =
+            sent.iter().chain(&asked).map(|row| row.map(str::to_owned).to_vec()).collect();
+        assert_eq!(listed, expected);
+    }
+}
