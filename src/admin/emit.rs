@@ -13,9 +13,9 @@ use super::json::{self, Object, present};
 use super::keys::{self, May};
 use super::request::{Call, Route};
 use crate::core::emit::audience::Audience;
+use crate::core::emit::message::{Emit, Message, WhenUndelivered};
 use crate::core::protocol::binary;
-use crate::realtime::emit::{Emit, Emitted};
-use crate::realtime::post::{Message, WhenUndelivered};
+use crate::realtime::emit::Emitted;
 use crate::types::{
     DeviceId, EventName, EventNameError, Except, ItemId, Namespace, Payload, Room, Target, UserId,
 };
@@ -233,7 +233,7 @@ fn try_send(
     named: Option<ItemId>,
 ) -> Result<Result<Emitted, Box<Message>>, ApiError> {
     let message = request.parse(api, named)?;
-    let emitted = message.post_at_once(&api.realtime);
+    let emitted = api.realtime.post_at_once(&message);
     Ok(emitted.ok_or_else(|| Box::new(message)))
 }
 
@@ -300,7 +300,7 @@ impl EmitRequest {
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,
-            Some(UndeliveredThen::Hook) => storing::check_hook(api, &emit.audience.target)?,
+            Some(UndeliveredThen::Hook) => storing::check_hook(&emit.audience.target)?,
         };
         Ok(Message { emit, store, ask, undelivered })
     }

@@ -1,4 +1,5 @@
-//! Who an emit is for, and what its receivers answer.
+//! What is emitted and to whom, and what its receivers answer.
 
 pub mod acks;
 pub mod audience;
+pub mod message;

@@ -3,16 +3,17 @@
 mod ask;
 mod run;
 
-pub use ask::{Ask, AskError, Asking};
+pub use ask::{AskError, Asking};
 
 use super::Realtime;
 use crate::core::emit::audience::Audience;
+use crate::core::emit::message::Emit;
 use crate::core::presence::session::Status;
 use crate::core::protocol::packet;
 use crate::core::recovery::Recovery;
 use crate::entropy;
 use crate::registry::{Socket, Sockets, UserSockets};
-use crate::types::{EventName, Payload, UserId};
+use crate::types::UserId;
 use parking_lot::Mutex;
 pub(super) use run::Counters;
 use run::{Handing, Run, Tally};
@@ -23,19 +24,6 @@ use std::sync::Arc;
 const QUEUE_SLICE: usize = 4096;
 /// Sockets that are written to at once: an emit to one user is no work for the pump.
 const FEW: usize = 16;
-
-/// An event and who it is for.
-#[derive(Debug, Clone)]
-pub struct Emit {
-    /// Who it is for. Shared with whatever keeps the emit: the recovery log, the list of recent emits.
-    pub audience: Arc<Audience>,
-    /// Its name.
-    pub event: EventName,
-    /// Its arguments.
-    pub payload: Payload,
-    /// Whether it may be dropped for a client that is busy.
-    pub volatile: bool,
-}
 
 /// What became of an emit.
 #[derive(Debug, Clone, PartialEq, Eq)]

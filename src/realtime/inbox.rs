@@ -7,7 +7,7 @@ mod keep;
 mod replay;
 mod view;
 
-pub use keep::{KeptEmit, StoreOptions, Stored};
+pub use keep::{KeptEmit, Stored};
 pub use view::{page_view, state_view};
 
 pub(super) use replay::claimed;

@@ -6,12 +6,13 @@
 mod undelivered;
 
 use super::Realtime;
-use super::emit::{Ask, AskError, Asking, Emit, Emitted};
-use super::inbox::{InboxError, STORE_WAIT, StoreOptions, Stored, in_time};
+use super::emit::{AskError, Asking, Emitted};
+use super::inbox::{InboxError, STORE_WAIT, Stored, in_time};
 use crate::core::emit::acks::Outcome;
+use crate::core::emit::message::{Message, WhenUndelivered};
 use crate::core::inbox::Placed;
 use crate::core::protocol::ack_reader::HeardAck;
-use crate::store::Closed;
+use crate::store::{Closed, NoHook};
 use crate::types::{UserId, WallMs};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -25,28 +26,6 @@ const SOCKET_BYTES: usize = 128;
 
 /// What the sockets of an emit said, and who said nothing.
 pub type AckOutcome = Arc<Outcome<HeardAck>>;
-
-/// An event, and what its sender wants besides.
-#[derive(Debug)]
-pub struct Message {
-    /// The event and who it is for.
-    pub emit: Emit,
-    /// Whether and how it is put into inboxes.
-    pub store: Option<StoreOptions>,
-    /// Whether and how acks are waited for.
-    pub ask: Option<Ask>,
-    /// What happens with users whom it does not reach; only with users as targets.
-    pub undelivered: WhenUndelivered,
-}
-
-/// What happens with users whom a message does not reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenUndelivered {
-    /// Nothing but what the answer says.
-    Nothing,
-    /// The backend is told by a hook.
-    Hook,
-}
 
 /// A message that is on its way.
 #[derive(Debug)]
@@ -76,6 +55,9 @@ pub enum PostError {
     /// It asks too many for acks.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// No hook can tell of users whom it does not reach.
+    #[error(transparent)]
+    NoHook(#[from] NoHook),
     /// The server is stopping. Some may have it already.
     #[error("the server is stopping")]
     Closed(#[from] Closed),
@@ -103,19 +85,18 @@ pub struct MessageStatus {
     pub placed: Vec<Placed>,
 }
 
-impl Message {
-    /// Sends it in one go, if it is but an event, and short work. Else nothing is done: [`Realtime::post`] it.
-    pub fn post_at_once(&self, realtime: &Realtime) -> Option<Emitted> {
-        let Self { emit, store, ask, undelivered } = self;
-        let is_event = store.is_none() && ask.is_none() && *undelivered == WhenUndelivered::Nothing;
-        is_event.then(|| realtime.emit_at_once(emit)).flatten()
-    }
-}
-
 impl Realtime {
+    /// Sends a message in one go, if it is but an event, and short work. Else nothing is done: [`Realtime::post`] it.
+    pub fn post_at_once(&self, message: &Message) -> Option<Emitted> {
+        message.is_plain().then(|| self.emit_at_once(&message.emit)).flatten()
+    }
+
     /// Sends a message: into the inboxes first, then to who is here; then somebody waits for the acks.
     pub async fn post(&self, message: Message) -> Result<Posted, PostError> {
         let Message { emit, store, ask, undelivered } = message;
+        if undelivered == WhenUndelivered::Hook {
+            self.messages.store.check_outbox()?;
+        }
         let (emitted, stored, asking) = match (store, ask) {
             (None, None) => (self.emit(&emit).await, BTreeMap::new(), None),
             (None, Some(ask)) => {

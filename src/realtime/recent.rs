@@ -1,8 +1,9 @@
 //! I emitted and nobody got it: the last emits, with what became of them.
 
 use super::Realtime;
-use super::emit::{Emit, Emitted, UserEmitted};
+use super::emit::{Emitted, UserEmitted};
 use crate::core::emit::audience::Audience;
+use crate::core::emit::message::Emit;
 use crate::core::memory::recent::Recent;
 use crate::registry::Socket;
 use crate::types::{EventName, UserId, WallMs};

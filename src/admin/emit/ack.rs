@@ -2,9 +2,9 @@
 
 use crate::admin::error::ApiError;
 use crate::core::emit::acks::{Ack, Missing, Need, Outcome, Why};
+use crate::core::emit::message::Ask;
 use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::binary;
-use crate::realtime::emit::Ask;
 use crate::types::millis;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! Many emits in one request: sent one after the other, answered in order.
 
-use super::begin::{self, Begun};
+use super::begin::Begun;
 use super::{EmitReply, EmitRequest};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
@@ -148,7 +148,7 @@ async fn begin(
 ) -> Result<Begun, ApiError> {
     let request: EmitRequest = json::parse(emit.get().as_bytes())?;
     let message = request.parse(api, named)?;
-    if disk == Disk::TakesNothing && begin::waits_for_disk(&message) {
+    if disk == Disk::TakesNothing && message.waits_for_disk() {
         let why = "not tried: the disk did not take an emit before this one";
         return Err(ApiError::new(Code::Unavailable, why));
     }

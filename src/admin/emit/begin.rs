@@ -3,8 +3,10 @@
 use super::{EmitReply, ack, storing};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, Code};
+use crate::core::emit::message::Message;
 use crate::realtime::inbox::STORE_WAIT;
-use crate::realtime::post::{AwaitedAcks, Message, PostError, Posted, WhenUndelivered};
+use crate::realtime::post::{AwaitedAcks, PostError, Posted};
+use crate::store::NoHook;
 use tokio::sync::oneshot;
 
 /// An emit that was sent, and the acks it waits for.
@@ -16,7 +18,7 @@ pub(super) struct Begun {
 impl Begun {
     /// Sends it; with `store`, once it is on disk.
     pub(super) async fn begin(api: &Api, message: Message) -> Result<Self, ApiError> {
-        let posted = if waits_for_disk(&message) {
+        let posted = if message.waits_for_disk() {
             post_in_time(api, message).await?
         } else {
             api.realtime.post(message).await?
@@ -37,11 +39,6 @@ impl Begun {
         let acked = Some(acks.len());
         Ok(EmitReply { acked, met, acks: Some(acks), missing: Some(missing), ..reply })
     }
-}
-
-/// Whether it is answered only when the disk has taken something.
-pub(super) fn waits_for_disk(message: &Message) -> bool {
-    message.store.is_some() || message.undelivered == WhenUndelivered::Hook
 }
 
 /// Sends it, to the end even if the disk does not take it in time, or the caller hangs up.
@@ -67,6 +64,8 @@ impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::Ask(why) => Self::field("ack", why),
+            PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
+            PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
             PostError::Closed(_) => Self::stopping(),
         }
     }

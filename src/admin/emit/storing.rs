@@ -1,13 +1,10 @@
 //! The part of an emit that is about the inbox.
 
 use super::{EmitReply, NAMES_MAX};
-use crate::admin::Api;
-use crate::admin::error::{ApiError, Code};
+use crate::admin::error::ApiError;
+use crate::core::emit::message::{Emit, StoreOptions, WhenUndelivered};
 use crate::core::inbox::Keep;
-use crate::realtime::emit::Emit;
-use crate::realtime::inbox::{StoreOptions, Stored};
-use crate::realtime::post::WhenUndelivered;
-use crate::store::NoHook;
+use crate::realtime::inbox::Stored;
 use crate::types::{CollapseKey, ItemId, Target, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -108,13 +105,9 @@ impl Storing {
 }
 
 /// Whether a hook can tell of users whom an emit does not reach.
-pub(super) fn check_hook(api: &Api, target: &Target) -> Result<WhenUndelivered, ApiError> {
+pub(super) fn check_hook(target: &Target) -> Result<WhenUndelivered, ApiError> {
     check_target(target, "a hook tells of users: `undelivered`")?;
-    match api.store.check_outbox() {
-        Ok(()) => Ok(WhenUndelivered::Hook),
-        Err(why @ NoHook::Unwanted) => Err(ApiError::field("undelivered", why)),
-        Err(why @ NoHook::Full) => Err(ApiError::new(Code::Unavailable, why)),
-    }
+    Ok(WhenUndelivered::Hook)
 }
 
 fn check_target(target: &Target, why: &str) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 
 use super::fixture::{ALL, Client, Fixture, ONE, request};
 use crate::core::emit::audience::Audience;
-use crate::realtime::emit::Emit;
+use crate::core::emit::message::{Ask, Emit, Message, WhenUndelivered};
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -73,11 +73,11 @@ async fn the_fate_of_an_acked_message_is_what_its_sender_was_told() {
 async fn while_acks_are_waited_for_the_message_is_under_way_also_without_its_caller() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
-    let posted = crate::realtime::post::Message {
+    let posted = Message {
         emit: emit_to("ann"),
         store: None,
-        undelivered: crate::realtime::post::WhenUndelivered::Nothing,
-        ask: Some(crate::realtime::emit::Ask {
+        undelivered: WhenUndelivered::Nothing,
+        ask: Some(Ask {
             need: crate::core::emit::acks::Need::All,
             timeout: Duration::from_secs(30),
         }),

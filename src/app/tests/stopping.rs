@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::auth::{Grant, mint};
 use crate::config::{AuthMode, Config};
 use crate::core::emit::audience::Audience;
-use crate::realtime::emit::Emit;
+use crate::core::emit::message::Emit;
 use crate::tasks::Tasks;
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId, WallMs};
 use std::net::SocketAddr;

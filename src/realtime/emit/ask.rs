@@ -6,9 +6,10 @@
 //! The seam for several nodes: [`Asking`] waits for futures of `(socket, answer)`, and does not care who makes them.
 
 use super::run::{Handing, Run};
-use super::{Emit, Emitted, Named, NamedSockets};
+use super::{Emitted, Named, NamedSockets};
 use crate::clock::Clock;
-use crate::core::emit::acks::{Acks, Need, Outcome, Why};
+use crate::core::emit::acks::{Acks, Outcome, Why};
+use crate::core::emit::message::{Ask, Emit};
 use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::packet;
 use crate::realtime::Realtime;
@@ -19,7 +20,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use thiserror::Error;
 
 /// Sockets written to between two yields, so that one large room does not hold up everybody else.
@@ -28,15 +28,6 @@ const SLICE: usize = 128;
 const SOCKETS_MAX: usize = 10_000;
 /// Bytes of acks that are kept for one emit.
 const ACK_BYTES_MAX: usize = 8_000_000;
-
-/// What the sender wants to know, and how long it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// Which acks are needed.
-    pub need: Need,
-    /// How long they may take.
-    pub timeout: Duration,
-}
 
 /// Why nobody was sent the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -1,8 +1,9 @@
 //! One emit under way: who is left out, who has had it, how many it reached.
 
-use super::{Emit, UserEmitted};
+use super::UserEmitted;
 use crate::connection::{Batch, Sent};
 use crate::core::emit::audience::LeftOut;
+use crate::core::emit::message::Emit;
 use crate::core::presence::session::Status;
 use crate::registry::Socket;
 use crate::types::{SocketId, saturating_u64};

@@ -1,27 +1,15 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
 use crate::core::emit::audience::LeftOut;
+use crate::core::emit::message::{Ask, Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
 use crate::realtime::Realtime;
-use crate::realtime::emit::{Ask, Asking, Emit, Emitted, UserEmitted, fresh_id};
+use crate::realtime::emit::{Asking, Emitted, UserEmitted, fresh_id};
 use crate::store::Closed;
-use crate::types::{CollapseKey, ItemId, ItemSeq, Namespace, UserId, WallMs, millis};
+use crate::types::{ItemId, ItemSeq, Namespace, UserId, WallMs, millis};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How an emit to users is kept.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// For whom.
-    pub keep: Keep,
-    /// How long, at most `inbox.keep`, which it is if absent.
-    pub ttl: Option<Duration>,
-    /// Takes the place of unread items with the same key.
-    pub collapse_key: Option<CollapseKey>,
-    /// The sender's name for it: the same again is neither stored nor emitted.
-    pub id: Option<ItemId>,
-}
 
 /// Where an event is in the inbox of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

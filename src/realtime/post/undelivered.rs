@@ -2,8 +2,9 @@
 
 use crate::core::emit::acks::{Outcome, Why};
 use crate::core::emit::audience::Audience;
+use crate::core::emit::message::Emit;
 use crate::realtime::Realtime;
-use crate::realtime::emit::{Emit, Emitted};
+use crate::realtime::emit::Emitted;
 use crate::realtime::inbox::Stored;
 use crate::store::Closed;
 use crate::types::{
