@@ -11,6 +11,14 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
+fn every_default_of_the_load_generator_is_a_value_it_takes() {
+    for command in ["connect", "idle", "fanout", "target", "echo", "churn", "storm"] {
+        let args = ["userline", "bench", command, "http://127.0.0.1:3000"];
+        assert!(Cli::try_parse_from(args).is_ok(), "{:?}", Cli::try_parse_from(args).err());
+    }
+}
+
+#[test]
 fn the_help_documents_every_exit_code() {
     let help = Cli::command().render_help().to_string();
     let text = || "x".to_owned();
