@@ -2,7 +2,7 @@
 
 use crate::backend::Caller;
 use crate::clock::Clock;
-use crate::core::delivery::decision::{DeliveryId, Outcome};
+use crate::core::delivery::decision::{AttemptOutcome, DeliveryId};
 use crate::core::delivery::dispatch::Request;
 use crate::core::delivery::hook_body;
 use crate::store::{EndpointId, Payload, Store};
@@ -30,7 +30,7 @@ pub(super) struct FinishedAttempt {
 
 /// How a request ended.
 pub(super) struct AttemptResult {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AttemptOutcome,
     /// What went wrong, for people; nothing if all went well.
     pub(super) error: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(super) struct AttemptResult {
 impl Endpoint {
     /// Makes one request, of hooks that are in the store.
     pub(super) async fn attempt(&self, request: Request) -> FinishedAttempt {
-        let not_sent = |error| AttemptResult { outcome: Outcome::NotSent, error };
+        let not_sent = |error| AttemptResult { outcome: AttemptOutcome::NotSent, error };
         let payloads = match self.store.payloads(self.id, request.deliveries.clone()).await {
             Ok(payloads) => payloads,
             Err(error) => {
@@ -58,26 +58,27 @@ impl Endpoint {
     async fn send(&self, webhook_id: &str, body: String) -> AttemptResult {
         match self.caller.post(webhook_id, body, self.clock.wall()).await {
             Ok(answer) => {
-                let outcome = Outcome::of_status(answer.status(), answer.retry_after());
+                let outcome = AttemptOutcome::of_status(answer.status(), answer.retry_after());
                 let error = answer.complaint();
                 answer.discard_body().await;
                 AttemptResult { outcome, error }
             }
-            Err(error) => {
-                AttemptResult { outcome: Outcome::Unreachable, error: Some(error.to_string()) }
-            }
+            Err(error) => AttemptResult {
+                outcome: AttemptOutcome::Unreachable,
+                error: Some(error.to_string()),
+            },
         }
     }
 
     /// Counts the end of one request.
-    pub(super) fn count(&self, outcome: Outcome) {
+    pub(super) fn count(&self, outcome: AttemptOutcome) {
         let outcome = match outcome {
-            Outcome::Accepted => "accepted",
-            Outcome::Rejected => "rejected",
-            Outcome::Failed { .. } => "failed",
-            Outcome::Unreachable => "unreachable",
-            Outcome::Gone => "gone",
-            Outcome::NotSent => return,
+            AttemptOutcome::Accepted => "accepted",
+            AttemptOutcome::Rejected => "rejected",
+            AttemptOutcome::Failed { .. } => "failed",
+            AttemptOutcome::Unreachable => "unreachable",
+            AttemptOutcome::Gone => "gone",
+            AttemptOutcome::NotSent => return,
         };
         let labels = [("endpoint", self.name.clone()), ("outcome", outcome.to_owned())];
         metrics::counter!("userline_hook_attempts_total", &labels).increment(1);

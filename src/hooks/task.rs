@@ -4,8 +4,8 @@ use super::endpoint::{Endpoint, FinishedAttempt};
 use super::status::{EndpointReport, LastError};
 use crate::config::HooksConfig;
 use crate::core::delivery::clock_step::ClockStepGuard;
-use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
-use crate::core::delivery::dispatch::{Dispatch, Health, Offer, Settings};
+use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
+use crate::core::delivery::dispatch::{Dispatch, DispatchSettings, Health, Offer};
 use crate::entropy;
 use crate::store::{Closed, Next, ReadError, Settlement};
 use crate::types::{Moment, Timestamp, WallMs};
@@ -73,7 +73,7 @@ impl EndpointTask {
         commands: mpsc::Receiver<EndpointCommand>,
         report: watch::Sender<EndpointReport>,
     ) -> Self {
-        let dispatch = Dispatch::new(Settings {
+        let dispatch = Dispatch::new(DispatchSettings {
             concurrency: config.concurrency,
             batch_max: config.batch_max,
             reject_after: config.reject_after,
@@ -210,7 +210,7 @@ impl EndpointTask {
 
     /// Reads on. Attempts go on meanwhile: they wait for their turn to read as well, and one that were given its turn
     /// but not polled would keep it, and this one waiting, for ever.
-    async fn read_slice(&mut self) -> Result<Vec<Head>, ReadError> {
+    async fn read_slice(&mut self) -> Result<Vec<PendingHook>, ReadError> {
         let store = self.endpoint.store.clone();
         let mut reading = std::pin::pin!(store.pending(self.endpoint.id, self.cursor, SLICE));
         loop {
@@ -251,13 +251,15 @@ impl EndpointTask {
         self.log_change(before, result.error.as_deref());
     }
 
-    fn record(&mut self, decision: Decision, error: Option<String>) {
+    fn record(&mut self, decision: DeliveryDecision, error: Option<String>) {
         let (at, now) = (self.endpoint.clock.wall(), self.endpoint.clock.now());
         let next_attempt = match decision.verdict {
-            Verdict::Retry { at: due } => Some(wall_time(at, now, due)),
-            Verdict::Delivered | Verdict::Dead(_) | Verdict::Skipped => None,
+            DeliveryVerdict::Retry { at: due } => Some(wall_time(at, now, due)),
+            DeliveryVerdict::Delivered | DeliveryVerdict::Dead(_) | DeliveryVerdict::Skipped => {
+                None
+            }
         };
-        if let Verdict::Dead(death) = decision.verdict {
+        if let DeliveryVerdict::Dead(death) = decision.verdict {
             let (name, id) = (&self.endpoint.name, decision.id);
             metrics::counter!("userline_hooks_dead_total", "endpoint" => name.clone()).increment(1);
             tracing::warn!(

@@ -4,7 +4,7 @@ use super::schema::{from_db, to_db};
 use super::settle::{HEAD, head};
 use super::shared::EndpointId;
 use super::{ReadError, Store};
-use crate::core::delivery::decision::{DeliveryId, Head};
+use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use crate::core::delivery::hook_body;
 use crate::types::{Seq, UserId, WallMs};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -189,7 +189,7 @@ impl Store {
         endpoint: EndpointId,
         after: DeliveryId,
         limit: u32,
-    ) -> Result<Vec<Head>, ReadError> {
+    ) -> Result<Vec<PendingHook>, ReadError> {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let fresh =
             self.shared.endpoint(endpoint).and_then(|it| it.fresh.lock().after(after, most));

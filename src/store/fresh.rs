@@ -3,7 +3,7 @@
 //! Only a shortcut. What is here is in the file as well, in these very words; what is not here is read from there.
 
 use super::deliveries::Payload;
-use crate::core::delivery::decision::{DeliveryId, Head};
+use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use std::collections::BTreeMap;
 
 /// Hooks at hand for one endpoint: some more than its dispatcher takes at once.
@@ -15,7 +15,7 @@ const BODY_MAX: usize = 4096;
 /// The fresh hooks of one endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
-    kept: BTreeMap<DeliveryId, (Head, Payload)>,
+    kept: BTreeMap<DeliveryId, (PendingHook, Payload)>,
     /// Every undelivered hook with a higher id is kept; `None` if that cannot be said.
     from: Option<DeliveryId>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Fresh {
 #[derive(Debug)]
 pub(super) enum FreshNews {
     /// There is a new one.
-    New(Head, Payload),
+    New(PendingHook, Payload),
     /// This one is not to be kept, or not any more.
     Miss(DeliveryId),
     /// Old ones are to be sent again.
@@ -54,7 +54,7 @@ impl Fresh {
     }
 
     /// The undelivered hooks with an id over `after`, ascending, at most `limit`; `None` if some may be missing here.
-    pub(super) fn after(&self, after: DeliveryId, limit: usize) -> Option<Vec<Head>> {
+    pub(super) fn after(&self, after: DeliveryId, limit: usize) -> Option<Vec<PendingHook>> {
         let next = DeliveryId(after.0.saturating_add(1));
         let is_whole = self.from.is_some_and(|from| from <= after);
         is_whole.then(|| self.kept.range(next..).take(limit).map(|(_, it)| it.0.clone()).collect())
@@ -75,14 +75,14 @@ impl Fresh {
 #[cfg(test)]
 mod tests {
     use super::{BODY_MAX, Fresh, FreshNews, KEPT_MAX};
-    use crate::core::delivery::decision::{DeliveryId, Head};
+    use crate::core::delivery::decision::{DeliveryId, PendingHook};
     use crate::store::Payload;
     use crate::types::{UserId, WallMs};
 
     fn new(id: u64) -> FreshNews {
         let id = DeliveryId(id);
         let user = UserId::parse("ann").unwrap();
-        let head = Head { id, user, attempts: 0, created: WallMs(1), next_attempt: None };
+        let head = PendingHook { id, user, attempts: 0, created: WallMs(1), next_attempt: None };
         FreshNews::New(head, Payload { id, webhook_id: format!("pr_{id}"), body: "{}".to_owned() })
     }
 

@@ -8,7 +8,7 @@ use super::schema::{from_db, set_meta, to_db};
 use super::shared::{EndpointId, Shared};
 use super::writer::Batch;
 use crate::config::{Coalesce, HooksConfig};
-use crate::core::delivery::decision::{DeliveryId, Head};
+use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use crate::core::delivery::hook_body;
 use crate::types::{Change, ChangeKind, UserId, WallMs};
 use rusqlite::{Transaction, params};
@@ -124,7 +124,7 @@ fn insert_delivery(
 impl News<'_> {
     fn fresh(&self, id: DeliveryId) -> FreshNews {
         let (user, created) = (self.user.clone(), self.at);
-        let head = Head { id, user, attempts: 0, created, next_attempt: None };
+        let head = PendingHook { id, user, attempts: 0, created, next_attempt: None };
         let (webhook_id, body) = (self.webhook_id.clone(), self.body.clone());
         FreshNews::New(head, Payload { id, webhook_id, body })
     }

@@ -4,7 +4,7 @@ use super::fresh::FreshNews;
 use super::schema::{from_db, to_db};
 use super::shared::EndpointId;
 use super::writer::Batch;
-use crate::core::delivery::decision::{Decision, DeliveryId, Head, Verdict};
+use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
 use crate::types::{UserId, WallMs};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 #[derive(Debug, Clone)]
 pub struct Settlement {
     /// What the dispatcher decided.
-    pub decision: Decision,
+    pub decision: DeliveryDecision,
     /// When.
     pub at: WallMs,
     /// For a retry: when, by the wall clock.
@@ -27,18 +27,18 @@ pub struct Next {
     /// Whose.
     pub user: UserId,
     /// The oldest undelivered one; `None` if all are delivered, or if nobody has said that there may be one.
-    pub head: Option<Head>,
+    pub head: Option<PendingHook>,
 }
 
 /// Columns that [`head`] reads.
 pub(super) const HEAD: &str = "id, user, attempts, since_ms, next_ms";
 
 /// Reads a head from a row with the columns of [`HEAD`]; `None` for a user id that this program never wrote.
-pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Option<Head>> {
+pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Option<PendingHook>> {
     let user = UserId::parse(row.get_ref(1)?.as_str()?).ok();
     let (id, attempts, since) = (row.get(0)?, row.get(2)?, row.get(3)?);
     let next: Option<i64> = row.get(4)?;
-    Ok(user.map(|user| Head {
+    Ok(user.map(|user| PendingHook {
         id: DeliveryId(from_db(id)),
         user,
         attempts,
@@ -54,13 +54,13 @@ pub(super) fn settle(
     settlement: &Settlement,
     batch: &mut Batch,
 ) -> rusqlite::Result<Option<Next>> {
-    let Decision { id, user, attempts, verdict, has_more } = &settlement.decision;
+    let DeliveryDecision { id, user, attempts, verdict, has_more } = &settlement.decision;
     let row = to_db(id.0);
     batch.add_fresh(endpoint, FreshNews::Miss(*id));
     let (at, error) = (to_db(settlement.at.0), settlement.error.as_deref());
     match verdict {
-        Verdict::Delivered => deliver(tx, endpoint, settlement, batch)?,
-        Verdict::Dead(_) => {
+        DeliveryVerdict::Delivered => deliver(tx, endpoint, settlement, batch)?,
+        DeliveryVerdict::Dead(_) => {
             let sql = "UPDATE deliveries SET state = 'dead', attempts = ?2, next_ms = NULL, \
                        ended_ms = ?3, error = ?4 WHERE id = ?1 AND state = 'pending'";
             let died = tx.prepare_cached(sql)?.execute(params![row, attempts, at, error])?;
@@ -68,14 +68,14 @@ pub(super) fn settle(
                 batch.add_pending(endpoint, -1);
             }
         }
-        Verdict::Retry { .. } => {
+        DeliveryVerdict::Retry { .. } => {
             let sql = "UPDATE deliveries SET attempts = ?2, next_ms = ?3, error = ?4 \
                        WHERE id = ?1 AND state = 'pending'";
             let next = settlement.next_attempt.map(|at| to_db(at.0));
             tx.prepare_cached(sql)?.execute(params![row, attempts, next, error])?;
             return Ok(None);
         }
-        Verdict::Skipped => {}
+        DeliveryVerdict::Skipped => {}
     }
     let head = if *has_more { next_head(tx, endpoint, user)? } else { None };
     Ok(Some(Next { user: user.clone(), head }))
@@ -89,7 +89,7 @@ fn deliver(
     settlement: &Settlement,
     batch: &mut Batch,
 ) -> rusqlite::Result<()> {
-    let Decision { id, user, attempts, .. } = &settlement.decision;
+    let DeliveryDecision { id, user, attempts, .. } = &settlement.decision;
     let row = to_db(id.0);
     let sql = "UPDATE deliveries SET state = 'delivered', attempts = ?2, next_ms = NULL, \
                ended_ms = ?3, error = NULL WHERE id = ?1 AND state = ?4";
@@ -112,7 +112,7 @@ fn next_head(
     tx: &Transaction<'_>,
     endpoint: EndpointId,
     user: &UserId,
-) -> rusqlite::Result<Option<Head>> {
+) -> rusqlite::Result<Option<PendingHook>> {
     let sql = format!(
         "SELECT {HEAD} FROM deliveries WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' \
          ORDER BY id LIMIT 1"

@@ -272,7 +272,7 @@ impl Writer {
 /// What is done about old things between commits, a slice at a time.
 #[derive(Debug)]
 pub(super) struct Tidying {
-    steady: ClockStepGuard,
+    clock_steps: ClockStepGuard,
     prune: Prune,
     orphans: Orphans,
     expiry: Expiry,
@@ -281,7 +281,7 @@ pub(super) struct Tidying {
 impl Tidying {
     pub(super) fn new(keep_events: Duration, retry_for: Duration, shared: &Shared) -> Self {
         Self {
-            steady: ClockStepGuard::new(keep_events.max(retry_for)),
+            clock_steps: ClockStepGuard::new(keep_events.max(retry_for)),
             prune: Prune::new(keep_events),
             orphans: Orphans::new(retry_for, shared.orphans.clone()),
             expiry: Expiry::default(),
@@ -290,7 +290,7 @@ impl Tidying {
 
     /// Begins what it is time for.
     fn tick(&mut self, wall: WallMs, now: Timestamp, shared: &Shared) {
-        let believed = self.steady.tell(wall, now);
+        let believed = self.clock_steps.tell(wall, now);
         if let Some(step) = believed.step {
             let by = humantime::format_duration(Duration::from_secs(step.as_secs()));
             tracing::warn!(

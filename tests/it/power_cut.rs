@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use userline::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
-use userline::core::delivery::decision::{Decision, DeliveryId, Verdict};
+use userline::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict};
 use userline::store::{DeliveryState, OpenError, Recovered, Settlement, Store};
 use userline::types::{Change, ChangeKind, Reason, Secret, Seq, UserId, WallMs};
 
@@ -78,12 +78,12 @@ async fn power_cut_child() {
             store.flush().await.unwrap();
         }
         let heads = store.pending(endpoint, DeliveryId(0), TOGETHER).await.unwrap();
-        let settle = |head: &userline::core::delivery::decision::Head| Settlement {
-            decision: Decision {
+        let settle = |head: &userline::core::delivery::decision::PendingHook| Settlement {
+            decision: DeliveryDecision {
                 id: head.id,
                 user: head.user.clone(),
                 attempts: 1,
-                verdict: Verdict::Delivered,
+                verdict: DeliveryVerdict::Delivered,
                 has_more: true,
             },
             at: WallMs(0),

@@ -7,7 +7,7 @@ use crate::types::{Timestamp, UserId, WallMs};
 use std::fmt;
 use std::time::Duration;
 
-/// One hook to one endpoint, as the store numbers them: a later event of a user has a higher id.
+/// The number of one hook to one endpoint, given by the store: a later event of a user has a higher one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub u64);
 
@@ -17,24 +17,25 @@ impl fmt::Display for DeliveryId {
     }
 }
 
-/// The oldest undelivered hook of one user at one endpoint. The younger ones wait in the store.
+/// An undelivered hook of one user to one endpoint, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Which delivery.
+pub struct PendingHook {
+    /// The number of the delivery.
     pub id: DeliveryId,
-    /// Whose.
+    /// The user whom the event is about.
     pub user: UserId,
     /// Attempts that failed so far.
     pub attempts: u32,
-    /// When the event happened; its time to be retried counts from here.
+    /// When the event happened, by the wall clock; after a replay, when it was replayed. The time for which it is
+    /// retried counts from here.
     pub created: WallMs,
-    /// When it was to be tried again, if it has failed in an earlier life of the process.
+    /// When it is to be tried again, by the wall clock, if an attempt has failed before.
     pub next_attempt: Option<WallMs>,
 }
 
 /// How one request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// 2xx: the receiver has it.
     Accepted,
     /// A 4xx that may be about the event itself, such as 422: repeated, it makes the event a dead letter.
@@ -52,7 +53,7 @@ pub enum Outcome {
     NotSent,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// What an answer with this status means. Redirects are failures: a hook goes where it was configured to go.
     ///
     /// 401, 403, 404, 405 and 419 (a page that asks for a CSRF token) are about the caller or the address, not about
@@ -70,27 +71,28 @@ impl Outcome {
 
 /// What is to be recorded about one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Which delivery.
+pub struct DeliveryDecision {
+    /// The number of the delivery.
     pub id: DeliveryId,
-    /// Whose; each verdict but [`Verdict::Retry`] asks the store for this user's next head.
+    /// The user whom the event is about. Every verdict but [`DeliveryVerdict::Retry`] asks the store for this user's
+    /// next hook.
     pub user: UserId,
-    /// Attempts so far.
+    /// Attempts that were made so far.
     pub attempts: u32,
     /// What became of it.
-    pub verdict: Verdict,
-    /// Whether the user may have another undelivered hook that was offered already; if not, the store need not look.
+    pub verdict: DeliveryVerdict,
+    /// Whether the store has offered another hook of the user, so that it must look for the next one.
     pub has_more: bool,
 }
 
 /// What became of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DeliveryVerdict {
     /// The receiver has it.
     Delivered,
     /// It failed and is tried again.
     Retry {
-        /// When.
+        /// When, by the monotonic clock.
         at: Timestamp,
     },
     /// It failed for good and waits for a replay by hand.

@@ -1,42 +1,45 @@
 //! Which hook goes to an endpoint next, and what an answer means for it.
 //!
 //! ```text
-//!   store ──offer──▶ lane of user a: [head] ─┐                     ┌─▶ request 1 ──answer──▶ decisions ──▶ store
-//!                    lane of user b: [head] ─┼─▶ by turn ─circuit──┼─▶ request 2                            │
-//!                    lane of user c: [head] ─┘                     └─▶ …                                    │
-//!                           ▲──────────────────────── advance: the next head of that user ──────────────────┘
+//!   store ──offer──▶ queue of user a: [head] ─┐                     ┌─▶ request 1 ──answer──▶ decisions ──▶ store
+//!                    queue of user b: [head] ─┼─▶ by turn ─circuit──┼─▶ request 2                            │
+//!                    queue of user c: [head] ─┘                     └─▶ …                                    │
+//!                            ▲──────────────────────── advance: the next head of that user ──────────────────┘
 //! ```
 //!
-//! Every user with something to deliver has a *lane*, and a lane knows only its *head*: the user's oldest undelivered
-//! hook. The younger ones stay in the store, so a backlog of a million takes no memory here. What keeps the order of
-//! one user's hooks is that a lane is either waiting, sending or settling, and gets its next head only after the store
-//! has recorded the end of the last one. What keeps one user from holding up another is that lanes know nothing of each
-//! other; only the [`Circuit`] looks at all of them.
+//! Every user with something to deliver has a *queue* here, and of that queue only the *head*: the user's oldest
+//! undelivered hook. The younger ones stay in the store, so a backlog of a million takes no memory here.
+//!
+//! One user's hooks go out in order, because a queue gets its next head only after the store has recorded the end of
+//! the last one. One user does not hold up another, because the queues know nothing of each other; only the [`Circuit`]
+//! looks at all of them.
 
-mod lanes;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod tests;
+mod user_queues;
 
-pub use lanes::{FRESH_MAX, LANES_MAX};
+pub use user_queues::{UNTRIED_MAX, USER_QUEUES_MAX};
 
 use crate::core::backend::backoff;
 use crate::core::backend::circuit::{Admission, Circuit, Failure, Purpose};
-use crate::core::delivery::decision::{Death, Decision, DeliveryId, Head, Outcome, Verdict};
+use crate::core::delivery::decision::{
+    AttemptOutcome, Death, DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook,
+};
 use crate::types::{Moment, Timestamp, UserId};
-use lanes::{Lanes, Wait};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use user_queues::{UserQueues, Wait};
 
 /// Pause after a request that could not even be sent.
 const NOT_SENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How hard to try; see `HooksConfig`.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct DispatchSettings {
     /// Requests at once.
     pub concurrency: usize,
     /// Hooks in one request.
@@ -50,18 +53,18 @@ pub struct Settings {
 /// What waits for one endpoint, and what is under way to it.
 #[derive(Debug)]
 pub struct Dispatch {
-    settings: Settings,
+    settings: DispatchSettings,
     circuit: Circuit,
     /// Cleared when the endpoint has answered 410.
     enabled: bool,
-    lanes: Lanes,
+    queues: UserQueues,
     requests: BTreeMap<RequestId, Sending>,
     last_request: u64,
 }
 
 #[derive(Debug)]
 struct Sending {
-    /// Not empty; each has a lane that is sending.
+    /// Not empty; each has a queue that is sending.
     users: Vec<UserId>,
     purpose: Purpose,
 }
@@ -82,7 +85,7 @@ pub struct Request {
 /// What became of an offered hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
-    /// Its user has a lane, which comes to it in its turn.
+    /// Its user has a queue, which comes to it in its turn.
     Taken,
     /// Offer it again, and all after it, when [`Dispatch::wants_more`].
     NoRoom,
@@ -115,12 +118,12 @@ impl Health {
 
 impl Dispatch {
     /// Nothing to deliver yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: DispatchSettings) -> Self {
         Self {
             settings,
             circuit: Circuit::new(settings.concurrency),
             enabled: true,
-            lanes: Lanes::default(),
+            queues: UserQueues::default(),
             requests: BTreeMap::new(),
             last_request: 0,
         }
@@ -129,20 +132,20 @@ impl Dispatch {
     /// Whether more hooks are wanted from the store: only when there is room for many, because looking for them costs
     /// the same for few.
     pub fn wants_more(&self) -> bool {
-        self.lanes.wants_more()
+        self.queues.wants_more()
     }
 
     /// Takes an undelivered hook from the store, which offers them by ascending id: the first one of a user becomes
-    /// the head of the user's lane.
-    pub fn offer(&mut self, head: Head, at: Moment) -> Offer {
-        if self.lanes.adopt(&head.user) {
+    /// the head of the user's queue.
+    pub fn offer(&mut self, head: PendingHook, at: Moment) -> Offer {
+        if self.queues.adopt(&head.user) {
             return Offer::Taken;
         }
-        if !self.lanes.has_room() {
+        if !self.queues.has_room() {
             return Offer::NoRoom;
         }
         let failures = head.attempts;
-        self.lanes.place(head, failures, at, self.settings.retry_for);
+        self.queues.place(head, failures, at, self.settings.retry_for);
         Offer::Taken
     }
 
@@ -153,7 +156,7 @@ impl Dispatch {
             Purpose::Deliver => self.settings.batch_max,
             Purpose::Probe => 1,
         };
-        let turns = self.lanes.start(batch_max, now);
+        let turns = self.queues.start(batch_max, now);
         self.circuit.started(purpose);
         self.last_request += 1;
         let id = RequestId(self.last_request);
@@ -164,9 +167,9 @@ impl Dispatch {
     }
 
     /// Takes hooks out of a request that turned out to be no longer waiting in the store. Comes before the answer.
-    pub fn vanished(&mut self, request: RequestId, gone: &[DeliveryId]) -> Vec<Decision> {
+    pub fn vanished(&mut self, request: RequestId, gone: &[DeliveryId]) -> Vec<DeliveryDecision> {
         let Some(sending) = self.requests.get_mut(&request) else { return Vec::new() };
-        let is_gone = |user: &UserId| self.lanes.head(user).is_none_or(|id| gone.contains(&id));
+        let is_gone = |user: &UserId| self.queues.head(user).is_none_or(|id| gone.contains(&id));
         let (skipped, left) = sending.users.drain(..).partition::<Vec<_>, _>(is_gone);
         let purpose = sending.purpose;
         sending.users = left;
@@ -174,17 +177,17 @@ impl Dispatch {
             self.requests.remove(&request);
             self.circuit.cancelled(purpose);
         }
-        skipped.iter().filter_map(|user| self.lanes.skip(user)).collect()
+        skipped.iter().filter_map(|user| self.queues.skip(user)).collect()
     }
 
     /// Takes the end of a request; `random` is asked once for every hook that may be retried.
     pub fn answer(
         &mut self,
         request: RequestId,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
         now: Timestamp,
         random: &mut dyn FnMut() -> u32,
-    ) -> Vec<Decision> {
+    ) -> Vec<DeliveryDecision> {
         let Some(sending) = self.requests.remove(&request) else { return Vec::new() };
         self.tell_circuit(&sending, outcome, now);
         // A batch, or an endpoint that rejects everybody, says nothing about one hook.
@@ -192,13 +195,17 @@ impl Dispatch {
         let mut decisions = Vec::new();
         for user in &sending.users {
             let decision = match outcome {
-                Outcome::Accepted => self.lanes.end(user, Verdict::Delivered),
-                Outcome::Rejected if is_telling => self.reject(user, now, random()),
-                Outcome::Rejected | Outcome::Unreachable => self.fail(user, None, now, random()),
-                Outcome::Failed { retry_after } => self.fail(user, retry_after, now, random()),
-                Outcome::Gone => self.lanes.retry(user, now, Wait::Backoff),
-                Outcome::NotSent => {
-                    self.lanes.put_back(user, now + NOT_SENT_PAUSE, Wait::Backoff);
+                AttemptOutcome::Accepted => self.queues.end(user, DeliveryVerdict::Delivered),
+                AttemptOutcome::Rejected if is_telling => self.reject(user, now, random()),
+                AttemptOutcome::Rejected | AttemptOutcome::Unreachable => {
+                    self.fail(user, None, now, random())
+                }
+                AttemptOutcome::Failed { retry_after } => {
+                    self.fail(user, retry_after, now, random())
+                }
+                AttemptOutcome::Gone => self.queues.retry(user, now, Wait::Backoff),
+                AttemptOutcome::NotSent => {
+                    self.queues.put_back(user, now + NOT_SENT_PAUSE, Wait::Backoff);
                     None
                 }
             };
@@ -208,9 +215,14 @@ impl Dispatch {
     }
 
     /// Takes the user's next head from the store, or that there is none known, once a decision other than
-    /// [`Verdict::Retry`] is recorded; may ask for it once more.
-    pub fn advance(&mut self, user: &UserId, next: Option<Head>, at: Moment) -> Option<Decision> {
-        self.lanes.advance(user, next, at, self.settings.retry_for)
+    /// [`DeliveryVerdict::Retry`] is recorded; may ask for it once more.
+    pub fn advance(
+        &mut self,
+        user: &UserId,
+        next: Option<PendingHook>,
+        at: Moment,
+    ) -> Option<DeliveryDecision> {
+        self.queues.advance(user, next, at, self.settings.retry_for)
     }
 
     /// Sends again after a 410.
@@ -226,14 +238,14 @@ impl Dispatch {
     pub fn hurry(&mut self, now: Timestamp) {
         self.enable();
         self.circuit.hurry(now);
-        self.lanes.end_backoffs(now);
+        self.queues.end_backoffs(now);
     }
 
     /// When [`Dispatch::next_request`] will have something without any news; `None` if only news can help.
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let first = self.lanes.first().filter(|_| self.enabled)?;
+        let first = self.queues.first().filter(|_| self.enabled)?;
         let admitted = self.circuit.admits_at(self.requests.len(), now)?;
-        let is_probe = self.circuit.is_open() && !self.lanes.is_asked(first);
+        let is_probe = self.circuit.is_open() && !self.queues.is_asked(first);
         Some(if is_probe { admitted } else { admitted.max(first.due) })
     }
 
@@ -243,7 +255,7 @@ impl Dispatch {
             Health::Disabled
         } else if self.circuit.is_open() {
             Health::Open
-        } else if self.lanes.is_empty() || self.circuit.is_well() && !self.lanes.is_retrying() {
+        } else if self.queues.is_empty() || self.circuit.is_well() && !self.queues.is_retrying() {
             Health::Ok
         } else {
             Health::Failing
@@ -255,36 +267,38 @@ impl Dispatch {
         self.requests.len()
     }
 
-    /// What the first lane would be sent for now. A probe does not wait for the back-off of its hook, only for a
+    /// What the first queue would be sent for now. A probe does not wait for the back-off of its hook, only for a
     /// time that the receiver named.
     fn next_purpose(&self, now: Timestamp) -> Option<Purpose> {
-        let first = self.lanes.first().filter(|_| self.enabled)?;
+        let first = self.queues.first().filter(|_| self.enabled)?;
         let is_due = first.due <= now;
         match self.circuit.admit(self.requests.len(), now) {
             Admission::Send if is_due => Some(Purpose::Deliver),
-            Admission::Probe if is_due || !self.lanes.is_asked(first) => Some(Purpose::Probe),
+            Admission::Probe if is_due || !self.queues.is_asked(first) => Some(Purpose::Probe),
             Admission::Send | Admission::Probe | Admission::Wait => None,
         }
     }
 
-    fn tell_circuit(&mut self, sending: &Sending, outcome: Outcome, now: Timestamp) {
+    fn tell_circuit(&mut self, sending: &Sending, outcome: AttemptOutcome, now: Timestamp) {
         let failure = match outcome {
-            Outcome::Accepted if self.circuit.accepted() => return self.lanes.end_backoffs(now),
-            Outcome::Accepted => return,
-            Outcome::NotSent => return self.circuit.cancelled(sending.purpose),
-            Outcome::Gone => return self.enabled = false,
-            Outcome::Unreachable => Failure::Silence,
-            Outcome::Failed { retry_after } => Failure::Answer { retry_after },
-            Outcome::Rejected => Failure::Answer { retry_after: None },
+            AttemptOutcome::Accepted if self.circuit.accepted() => {
+                return self.queues.end_backoffs(now);
+            }
+            AttemptOutcome::Accepted => return,
+            AttemptOutcome::NotSent => return self.circuit.cancelled(sending.purpose),
+            AttemptOutcome::Gone => return self.enabled = false,
+            AttemptOutcome::Unreachable => Failure::Silence,
+            AttemptOutcome::Failed { retry_after } => Failure::Answer { retry_after },
+            AttemptOutcome::Rejected => Failure::Answer { retry_after: None },
         };
         if let Some(user) = sending.users.first() {
             self.circuit.failed(user, failure, sending.purpose, now);
         }
     }
 
-    fn reject(&mut self, user: &UserId, now: Timestamp, random: u32) -> Option<Decision> {
-        if self.settings.reject_after <= self.lanes.count_rejection(user) {
-            self.lanes.end(user, Verdict::Dead(Death::Rejected))
+    fn reject(&mut self, user: &UserId, now: Timestamp, random: u32) -> Option<DeliveryDecision> {
+        if self.settings.reject_after <= self.queues.count_rejection(user) {
+            self.queues.end(user, DeliveryVerdict::Dead(Death::Rejected))
         } else {
             self.fail(user, None, now, random)
         }
@@ -296,15 +310,15 @@ impl Dispatch {
         retry_after: Option<Duration>,
         now: Timestamp,
         random: u32,
-    ) -> Option<Decision> {
-        if self.lanes.is_expired(user, now) {
-            return self.lanes.end(user, Verdict::Dead(Death::Expired));
+    ) -> Option<DeliveryDecision> {
+        if self.queues.is_expired(user, now) {
+            return self.queues.end(user, DeliveryVerdict::Dead(Death::Expired));
         }
-        let failures = self.lanes.failures(user).saturating_add(1);
+        let failures = self.queues.failures(user).saturating_add(1);
         let wait = backoff::delay(failures, random);
         match retry_after.map(backoff::honoured) {
-            Some(asked) if wait < asked => self.lanes.retry(user, now + asked, Wait::Asked),
-            Some(_) | None => self.lanes.retry(user, now + wait, Wait::Backoff),
+            Some(asked) if wait < asked => self.queues.retry(user, now + asked, Wait::Asked),
+            Some(_) | None => self.queues.retry(user, now + wait, Wait::Backoff),
         }
     }
 }

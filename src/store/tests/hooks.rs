@@ -2,7 +2,9 @@
 
 use super::{KEEP, NOW, database, hooks, offline, online, open, record, until, user};
 use crate::config::{Coalesce, HooksConfig};
-use crate::core::delivery::decision::{Death, Decision, DeliveryId, Head, Verdict};
+use crate::core::delivery::decision::{
+    Death, DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook,
+};
 use crate::store::{
     DeadRange, DeliveryFilter, DeliveryState, EndpointId, Next, ReplayError, Settlement, Store,
 };
@@ -35,12 +37,12 @@ async fn the_end_of_a_hook_brings_the_users_next_one() {
     let (store, a) = with_changes(&dir, &hooks(&["a"]), 3).await;
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
 
-    let retry = settlement(&heads[0], Verdict::Retry { at: Timestamp(0) }, 1);
+    let retry = settlement(&heads[0], DeliveryVerdict::Retry { at: Timestamp(0) }, 1);
     assert_eq!(store.settle(a, vec![retry]).await.unwrap(), []);
     let next = store.settle(a, vec![delivered(&heads[0])]).await.unwrap();
     assert_eq!(next, [Next { user: user("ann"), head: Some(heads[1].clone()) }]);
-    let dead = settlement(&heads[1], Verdict::Dead(Death::Rejected), 5);
-    let skipped = settlement(&heads[2], Verdict::Skipped, 0);
+    let dead = settlement(&heads[1], DeliveryVerdict::Dead(Death::Rejected), 5);
+    let skipped = settlement(&heads[2], DeliveryVerdict::Skipped, 0);
     let next = store.settle(a, vec![dead, skipped, delivered(&heads[2])]).await.unwrap();
 
     let ids: Vec<_> = next.iter().map(|it| it.head.as_ref().map(|head| head.id.0)).collect();
@@ -54,8 +56,8 @@ async fn deliveries_are_listed_by_state() {
     let dir = TempDir::new().unwrap();
     let (store, a) = with_changes(&dir, &hooks(&["a", "b"]), 4).await;
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
-    let failing = settlement(&heads[2], Verdict::Retry { at: Timestamp(0) }, 2);
-    let dead = settlement(&heads[1], Verdict::Dead(Death::Expired), 9);
+    let failing = settlement(&heads[2], DeliveryVerdict::Retry { at: Timestamp(0) }, 2);
+    let dead = settlement(&heads[1], DeliveryVerdict::Dead(Death::Expired), 9);
     store.settle(a, vec![delivered(&heads[0]), dead, failing]).await.unwrap();
 
     let mut found = Vec::new();
@@ -157,7 +159,7 @@ async fn a_dead_letter_is_sent_again_with_a_fresh_start() {
     let dir = TempDir::new().unwrap();
     let (store, a) = with_changes(&dir, &hooks(&["a"]), 2).await;
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
-    let dead = settlement(&heads[0], Verdict::Dead(Death::Expired), 99);
+    let dead = settlement(&heads[0], DeliveryVerdict::Dead(Death::Expired), 99);
     store.settle(a, vec![dead]).await.unwrap();
     let mut committed = store.committed();
     committed.mark_unchanged();
@@ -168,7 +170,7 @@ async fn a_dead_letter_is_sent_again_with_a_fresh_start() {
     assert_eq!(store.take_rewind(a), Some(heads[0].id));
     assert_eq!(store.take_rewind(a), None);
     let again = store.pending(a, DeliveryId(0), 10).await.unwrap().remove(0);
-    assert_eq!(again, Head { created: WallMs(NOW + 500), ..heads[0].clone() });
+    assert_eq!(again, PendingHook { created: WallMs(NOW + 500), ..heads[0].clone() });
     let waiting = store.replay(heads[1].id, WallMs(NOW)).await;
     assert_eq!(waiting, Err(ReplayError::Pending));
     assert_eq!(store.replay(DeliveryId(77), WallMs(NOW)).await, Err(ReplayError::Unknown));
@@ -179,7 +181,7 @@ async fn dead_letters_of_a_time_are_sent_again_together() {
     let dir = TempDir::new().unwrap();
     let (store, a) = with_changes(&dir, &hooks(&["a"]), 5).await;
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
-    let die = |head: &Head| settlement(head, Verdict::Dead(Death::Rejected), 5);
+    let die = |head: &PendingHook| settlement(head, DeliveryVerdict::Dead(Death::Rejected), 5);
     store.settle(a, heads.iter().map(die).collect()).await.unwrap();
 
     let range = DeadRange { endpoint: a, from: WallMs(NOW + 2), to: WallMs(NOW + 4) };
@@ -244,7 +246,7 @@ async fn the_time_of_the_next_attempt_survives_a_restart() {
     let (store, a) = with_changes(&dir, &hooks(&["a"]), 1).await;
     let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
     assert_eq!(heads[0].next_attempt, None);
-    let retry = settlement(&heads[0], Verdict::Retry { at: Timestamp(0) }, 1);
+    let retry = settlement(&heads[0], DeliveryVerdict::Retry { at: Timestamp(0) }, 1);
     store.settle(a, vec![retry]).await.unwrap();
     store.close().await;
 
@@ -362,19 +364,19 @@ pub(super) async fn with_changes(
     (store, endpoint)
 }
 
-pub(super) fn delivered(head: &Head) -> Settlement {
-    settlement(head, Verdict::Delivered, 1)
+pub(super) fn delivered(head: &PendingHook) -> Settlement {
+    settlement(head, DeliveryVerdict::Delivered, 1)
 }
 
 /// Given up at [`NOW`].
-pub(super) fn dead(head: &Head) -> Settlement {
-    settlement(head, Verdict::Dead(Death::Expired), 9)
+pub(super) fn dead(head: &PendingHook) -> Settlement {
+    settlement(head, DeliveryVerdict::Dead(Death::Expired), 9)
 }
 
-fn settlement(head: &Head, verdict: Verdict, attempts: u32) -> Settlement {
-    let next_attempt = matches!(verdict, Verdict::Retry { .. }).then_some(WallMs(NOW + 77));
+fn settlement(head: &PendingHook, verdict: DeliveryVerdict, attempts: u32) -> Settlement {
+    let next_attempt = matches!(verdict, DeliveryVerdict::Retry { .. }).then_some(WallMs(NOW + 77));
     Settlement {
-        decision: Decision {
+        decision: DeliveryDecision {
             id: head.id,
             user: head.user.clone(),
             attempts,

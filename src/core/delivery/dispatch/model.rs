@@ -1,7 +1,9 @@
 //! The dispatcher against a naive model: a list of rows stands for the store, and every request is checked against it.
 
-use super::{Dispatch, Offer, Request, Settings};
-use crate::core::delivery::decision::{Decision, DeliveryId, Head, Outcome, Verdict};
+use super::{Dispatch, DispatchSettings, Offer, Request};
+use crate::core::delivery::decision::{
+    AttemptOutcome, DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook,
+};
 use crate::types::{Moment, Seq, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +24,8 @@ pub(super) struct World {
     /// Whose hooks are in flight.
     busy: BTreeSet<u32>,
     /// Ends that are recorded, and heads that were read then, but not handed over yet.
-    replies: Vec<(UserId, Option<Head>)>,
-    decided: Vec<Decision>,
+    replies: Vec<(UserId, Option<PendingHook>)>,
+    decided: Vec<DeliveryDecision>,
     /// Highest id that was scanned.
     cursor: u64,
     concurrency: usize,
@@ -35,11 +37,11 @@ pub(super) struct Row {
     user: u32,
     attempts: u32,
     created: u64,
-    pub(super) state: State,
+    pub(super) state: RowState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum RowState {
     Pending,
     Delivered,
     Dead,
@@ -47,7 +49,7 @@ pub(super) enum State {
 }
 
 impl World {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: DispatchSettings) -> Self {
         Self {
             dispatch: Dispatch::new(settings),
             now: 0,
@@ -66,7 +68,7 @@ impl World {
     /// A new event of a user is committed.
     pub(super) fn emit(&mut self, user: u32) {
         let id = self.rows.last_key_value().map_or(1, |(id, _)| id + 1);
-        let row = Row { user, attempts: 0, created: self.now, state: State::Pending };
+        let row = Row { user, attempts: 0, created: self.now, state: RowState::Pending };
         self.rows.insert(id, row);
         self.pending.entry(user).or_default().insert(id);
     }
@@ -76,16 +78,16 @@ impl World {
         let Some(ids) = self.pending.get_mut(&user) else { return };
         let newest = ids.pop_last();
         for id in std::mem::replace(ids, newest.into_iter().collect()) {
-            self.rows.get_mut(&id).unwrap().state = State::Replaced;
+            self.rows.get_mut(&id).unwrap().state = RowState::Replaced;
         }
     }
 
     /// A dead letter is sent again.
     fn replay(&mut self, pick: usize) {
-        let dead: Vec<u64> = self.ids(State::Dead);
+        let dead: Vec<u64> = self.ids(RowState::Dead);
         if let Some(id) = dead.get(pick % dead.len().max(1)) {
             let row = self.rows.get_mut(id).unwrap();
-            (row.state, row.attempts, row.created) = (State::Pending, 0, self.now);
+            (row.state, row.attempts, row.created) = (RowState::Pending, 0, self.now);
             self.pending.entry(row.user).or_default().insert(*id);
             self.cursor = self.cursor.min(id - 1);
         }
@@ -96,7 +98,7 @@ impl World {
         let at = self.moment();
         while let Some((id, row)) = self.rows.range(self.cursor + 1..).next() {
             let head = head(*id, row);
-            if row.state == State::Pending && self.dispatch.offer(head, at) == Offer::NoRoom {
+            if row.state == RowState::Pending && self.dispatch.offer(head, at) == Offer::NoRoom {
                 break;
             }
             self.cursor = *id;
@@ -115,9 +117,9 @@ impl World {
             assert!(users.insert(row.user), "two hooks of one user in one request");
             assert!(!self.busy.contains(&row.user), "two at once for user {}", row.user);
             match row.state {
-                State::Pending => self.check_order(*id, row),
-                State::Replaced => gone.push(*id),
-                State::Delivered | State::Dead => panic!("{id} is sent after its end"),
+                RowState::Pending => self.check_order(*id, row),
+                RowState::Replaced => gone.push(*id),
+                RowState::Delivered | RowState::Dead => panic!("{id} is sent after its end"),
             }
         }
         let left: Vec<_> =
@@ -131,7 +133,7 @@ impl World {
     }
 
     /// Answers the oldest request but `pick`.
-    pub(super) fn answer(&mut self, pick: usize, outcome: Outcome) {
+    pub(super) fn answer(&mut self, pick: usize, outcome: AttemptOutcome) {
         if self.in_flight.is_empty() {
             return;
         }
@@ -147,7 +149,7 @@ impl World {
         let decided = self.dispatch.answer(request.id, outcome, Timestamp(self.now), &mut draw);
         for decision in &decided {
             assert!(request.deliveries.contains(&decision.id));
-            if let Verdict::Retry { at } = decision.verdict {
+            if let DeliveryVerdict::Retry { at } = decision.verdict {
                 assert!(Timestamp(self.now) <= at);
             }
         }
@@ -160,10 +162,10 @@ impl World {
             let row = self.rows.get_mut(&decision.id.0).unwrap();
             row.attempts = decision.attempts;
             let end = match decision.verdict {
-                Verdict::Retry { .. } => continue,
-                Verdict::Delivered => Some(State::Delivered),
-                Verdict::Dead(_) => Some(State::Dead),
-                Verdict::Skipped => None,
+                DeliveryVerdict::Retry { .. } => continue,
+                DeliveryVerdict::Delivered => Some(RowState::Delivered),
+                DeliveryVerdict::Dead(_) => Some(RowState::Dead),
+                DeliveryVerdict::Skipped => None,
             };
             let ids = self.pending.entry(row.user).or_default();
             if let Some(end) = end {
@@ -190,7 +192,7 @@ impl World {
         }
     }
 
-    pub(super) fn ids(&self, state: State) -> Vec<u64> {
+    pub(super) fn ids(&self, state: RowState) -> Vec<u64> {
         self.rows.iter().filter(|(_, row)| row.state == state).map(|(id, _)| *id).collect()
     }
 
@@ -202,7 +204,7 @@ impl World {
             self.scan();
             while self.send() {}
             while !self.in_flight.is_empty() {
-                self.answer(0, Outcome::Accepted);
+                self.answer(0, AttemptOutcome::Accepted);
             }
             while !self.decided.is_empty() || !self.replies.is_empty() {
                 self.commit();
@@ -228,8 +230,8 @@ impl World {
     }
 }
 
-fn head(id: u64, row: &Row) -> Head {
-    Head {
+fn head(id: u64, row: &Row) -> PendingHook {
+    PendingHook {
         id: DeliveryId(id),
         user: UserId::parse(&row.user.to_string()).unwrap(),
         attempts: row.attempts,
@@ -245,21 +247,21 @@ enum Op {
     Replay(usize),
     Scan,
     Send,
-    Answer(usize, Outcome),
+    Answer(usize, AttemptOutcome),
     Commit,
     Reply,
     Pass(u64),
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn outcome() -> impl Strategy<Value = AttemptOutcome> {
     let asked = prop::option::of((0_u64..5000).prop_map(Duration::from_secs));
     prop_oneof![
-        6 => Just(Outcome::Accepted),
-        3 => Just(Outcome::Rejected),
-        3 => asked.prop_map(|retry_after| Outcome::Failed { retry_after }),
-        3 => Just(Outcome::Unreachable),
-        1 => Just(Outcome::NotSent),
-        1 => Just(Outcome::Gone),
+        6 => Just(AttemptOutcome::Accepted),
+        3 => Just(AttemptOutcome::Rejected),
+        3 => asked.prop_map(|retry_after| AttemptOutcome::Failed { retry_after }),
+        3 => Just(AttemptOutcome::Unreachable),
+        1 => Just(AttemptOutcome::NotSent),
+        1 => Just(AttemptOutcome::Gone),
     ]
 }
 
@@ -286,7 +288,7 @@ proptest! {
         concurrency in 1_usize..5,
         batch_max in 1_usize..4,
     ) {
-        let settings = Settings { concurrency, batch_max, reject_after: 3, retry_for: Duration::from_mins(10) };
+        let settings = DispatchSettings { concurrency, batch_max, reject_after: 3, retry_for: Duration::from_mins(10) };
         let mut world = World::new(settings);
         for op in ops {
             match op {
@@ -303,7 +305,7 @@ proptest! {
         }
         let took = world.heal();
 
-        prop_assert_eq!(world.ids(State::Pending), Vec::<u64>::new());
+        prop_assert_eq!(world.ids(RowState::Pending), Vec::<u64>::new());
         prop_assert_eq!(world.dispatch.in_flight(), 0);
         prop_assert!(took <= Duration::from_hours(1), "a Retry-After is the longest wait, took {:?}", took);
     }

@@ -1,9 +1,9 @@
 //! An hour of outage, of each kind, in virtual time: ten thousand users come and go before it, through it and through
 //! the recovery. Their presence machines decide what is to be told; here is what the receiver sees of it.
 
-use super::model::{State, World};
-use super::{FRESH_MAX, RequestId, Settings};
-use crate::core::delivery::decision::Outcome;
+use super::model::{RowState, World};
+use super::{DispatchSettings, RequestId, UNTRIED_MAX};
+use crate::core::delivery::decision::AttemptOutcome;
 use crate::core::presence::session::{Presence, Removed, Status};
 use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ const ASKED_MAX_MS: u64 = 90_000;
 
 /// How the receiver is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OutageKind {
     /// Nobody listens.
     Refuses,
     /// It answers 500, or 429 with `Retry-After`.
@@ -37,12 +37,12 @@ enum Kind {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum Happening {
     /// A user comes, or goes.
     Flap(usize),
     /// A user's grace may have run out.
     Expire(usize),
-    Answer(RequestId, Outcome),
+    Answer(RequestId, AttemptOutcome),
     /// The store has recorded what was decided.
     Commit,
     /// The dispatcher hears of it.
@@ -50,16 +50,16 @@ enum Step {
 }
 
 struct Simulation {
-    kind: Kind,
+    kind: OutageKind,
     world: World,
     users: Vec<Presence<()>>,
     /// The news of each row: the row with id n at n - 1.
     news: Vec<(usize, Change)>,
     /// What happens when; the second number keeps the order of what happens at one instant.
-    steps: BTreeMap<(u64, u64), Step>,
+    steps: BTreeMap<(u64, u64), Happening>,
     last: u64,
     random: u64,
-    receiver: Receiver,
+    receiver: ModelReceiver,
     /// When requests were sent.
     sent: Vec<u64>,
     /// When a row may be sent again at the earliest, because the receiver said so.
@@ -73,7 +73,7 @@ struct Simulation {
 
 /// The receiver: what it was sent, and what it believes.
 #[derive(Default)]
-struct Receiver {
+struct ModelReceiver {
     /// The newest row that has arrived of each user.
     arrived: BTreeMap<usize, u64>,
     /// Rows whose last attempt is known to have failed: only they may come again.
@@ -85,7 +85,7 @@ struct Receiver {
 
 #[test]
 fn after_an_hour_of_refused_connections_all_is_told_in_order_once_and_without_a_herd() {
-    let it = Simulation::run(Kind::Refuses);
+    let it = Simulation::run(OutageKind::Refuses);
 
     // A probe every 30 s, and what was under way at the beginning.
     let during = it.sent_between(FROM_MS, TO_MS);
@@ -95,7 +95,7 @@ fn after_an_hour_of_refused_connections_all_is_told_in_order_once_and_without_a_
 
 #[test]
 fn after_an_hour_of_failures_all_is_told_in_order_once_and_without_a_herd() {
-    let it = Simulation::run(Kind::Fails);
+    let it = Simulation::run(OutageKind::Fails);
 
     let during = it.sent_between(FROM_MS, TO_MS);
     assert!(during < CONCURRENCY + 150, "{during} attempts");
@@ -104,7 +104,7 @@ fn after_an_hour_of_failures_all_is_told_in_order_once_and_without_a_herd() {
 
 #[test]
 fn after_an_hour_of_silence_all_is_told_in_order_once_and_without_a_herd() {
-    let it = Simulation::run(Kind::Hangs);
+    let it = Simulation::run(OutageKind::Hangs);
 
     let during = it.sent_between(FROM_MS, TO_MS);
     assert!(during < CONCURRENCY + 100, "{during} attempts");
@@ -112,11 +112,11 @@ fn after_an_hour_of_silence_all_is_told_in_order_once_and_without_a_herd() {
 }
 
 impl Simulation {
-    fn run(kind: Kind) -> Self {
+    fn run(kind: OutageKind) -> Self {
         let mut it = Self::new(kind);
         for user in 0..USERS {
             let at = it.between(0, FROM_MS / 2);
-            it.plan(at, Step::Flap(user));
+            it.plan(at, Happening::Flap(user));
         }
         loop {
             it.send();
@@ -133,8 +133,8 @@ impl Simulation {
         it
     }
 
-    fn new(kind: Kind) -> Self {
-        let settings = Settings {
+    fn new(kind: OutageKind) -> Self {
+        let settings = DispatchSettings {
             concurrency: CONCURRENCY,
             batch_max: 1,
             reject_after: 5,
@@ -149,7 +149,7 @@ impl Simulation {
             steps: BTreeMap::new(),
             last: 0,
             random: 20_260_801,
-            receiver: Receiver::default(),
+            receiver: ModelReceiver::default(),
             sent: Vec::new(),
             asked: BTreeMap::new(),
             accepted_before: 0,
@@ -159,7 +159,7 @@ impl Simulation {
         }
     }
 
-    fn plan(&mut self, at: u64, step: Step) {
+    fn plan(&mut self, at: u64, step: Happening) {
         self.last += 1;
         self.steps.insert((at, self.last), step);
     }
@@ -169,24 +169,24 @@ impl Simulation {
         from + (self.random >> 33) % (to - from)
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: Happening) {
         let now = self.world.now;
         match step {
-            Step::Flap(user) => self.flap(user),
-            Step::Expire(user) => {
+            Happening::Flap(user) => self.flap(user),
+            Happening::Expire(user) => {
                 let moment = self.moment();
                 let change = self.users[user].expire(moment);
                 self.tell(user, change);
             }
-            Step::Answer(request, outcome) => self.answer(request, outcome),
-            Step::Commit => {
+            Happening::Answer(request, outcome) => self.answer(request, outcome),
+            Happening::Commit => {
                 self.world.commit();
-                self.plan(now + 1, Step::Reply);
+                self.plan(now + 1, Happening::Reply);
             }
-            Step::Reply => {
+            Happening::Reply => {
                 self.world.reply();
                 if self.world.has_decided() {
-                    self.plan(now + COMMIT_MS, Step::Commit);
+                    self.plan(now + COMMIT_MS, Happening::Commit);
                 }
             }
         }
@@ -200,7 +200,7 @@ impl Simulation {
             let removed =
                 self.users[user].disconnect(socket, Reason::TransportClose, GRACE, moment);
             let Removed::Last(deadline) = removed else { panic!("it had one socket: {removed:?}") };
-            self.plan(deadline.0, Step::Expire(user));
+            self.plan(deadline.0, Happening::Expire(user));
             if self.between(0, 5) == 0 {
                 self.between(100, 9_900)
             } else {
@@ -213,7 +213,7 @@ impl Simulation {
         };
         let next = self.world.now + stays_for;
         if next < END_MS {
-            self.plan(next, Step::Flap(user));
+            self.plan(next, Happening::Flap(user));
         }
     }
 
@@ -233,7 +233,7 @@ impl Simulation {
             let id = request.deliveries[0].0;
             assert!(self.asked.remove(&id).is_none_or(|at| at <= now), "{id} before its time");
             let is_out = (FROM_MS..TO_MS).contains(&now);
-            if !is_out || self.kind != Kind::Refuses {
+            if !is_out || self.kind != OutageKind::Refuses {
                 self.receiver.arrive(self.news[usize::try_from(id).unwrap() - 1].0, id);
             }
             self.sent.push(now);
@@ -244,7 +244,7 @@ impl Simulation {
                 assert!(self.first_accepted.is_none() || at_once <= most, "{at_once} at once");
             }
             let (after, outcome) = if is_out { self.failure() } else { self.success() };
-            self.plan(now + after, Step::Answer(request.id, outcome));
+            self.plan(now + after, Happening::Answer(request.id, outcome));
         }
         let is_told = self.told_all.is_none() && TO_MS <= self.world.now;
         if is_told && self.receiver.accepted.len() + 100 > self.news.len() {
@@ -252,28 +252,28 @@ impl Simulation {
         }
     }
 
-    fn success(&mut self) -> (u64, Outcome) {
-        (self.between(5, 60), Outcome::Accepted)
+    fn success(&mut self) -> (u64, AttemptOutcome) {
+        (self.between(5, 60), AttemptOutcome::Accepted)
     }
 
-    fn failure(&mut self) -> (u64, Outcome) {
+    fn failure(&mut self) -> (u64, AttemptOutcome) {
         match self.kind {
-            Kind::Refuses => (self.between(1, 250), Outcome::Unreachable),
-            Kind::Hangs => (TIMEOUT_MS, Outcome::Unreachable),
-            Kind::Fails => {
+            OutageKind::Refuses => (self.between(1, 250), AttemptOutcome::Unreachable),
+            OutageKind::Hangs => (TIMEOUT_MS, AttemptOutcome::Unreachable),
+            OutageKind::Fails => {
                 let asked = self.between(1000, ASKED_MAX_MS);
                 let asks = self.between(0, 2) == 0;
                 let retry_after = asks.then(|| Duration::from_millis(asked));
-                (self.between(5, 500), Outcome::Failed { retry_after })
+                (self.between(5, 500), AttemptOutcome::Failed { retry_after })
             }
         }
     }
 
-    fn answer(&mut self, request: RequestId, outcome: Outcome) {
+    fn answer(&mut self, request: RequestId, outcome: AttemptOutcome) {
         let now = self.world.now;
         let place = self.world.in_flight.iter().position(|it| it.id == request).unwrap();
         let id = self.world.in_flight[place].deliveries[0].0;
-        if outcome == Outcome::Accepted {
+        if outcome == AttemptOutcome::Accepted {
             let (user, change) = &self.news[usize::try_from(id).unwrap() - 1];
             self.receiver.accept(id, *user, change);
             if TO_MS <= now {
@@ -285,17 +285,17 @@ impl Simulation {
         } else {
             self.receiver.failed.insert(id);
         }
-        if let Outcome::Failed { retry_after: Some(asked) } = outcome {
+        if let AttemptOutcome::Failed { retry_after: Some(asked) } = outcome {
             self.asked.insert(id, (Timestamp(now) + asked).0);
         }
         self.world.answer(place, outcome);
-        self.plan(now + COMMIT_MS, Step::Commit);
+        self.plan(now + COMMIT_MS, Happening::Commit);
     }
 
     /// Nothing is left, and the receiver believes what is true.
     fn is_truly_told(&self) {
-        assert!(50_000 < self.news.len() && FRESH_MAX < self.news.len(), "{}", self.news.len());
-        assert_eq!(self.world.ids(State::Delivered).len(), self.news.len(), "every hook, once");
+        assert!(50_000 < self.news.len() && UNTRIED_MAX < self.news.len(), "{}", self.news.len());
+        assert_eq!(self.world.ids(RowState::Delivered).len(), self.news.len(), "every hook, once");
         let online = (0..USERS).filter(|user| !self.users[*user].is_absent());
         assert_eq!(
             self.receiver.open.keys().copied().collect::<Vec<_>>(),
@@ -326,7 +326,7 @@ impl Simulation {
     }
 }
 
-impl Receiver {
+impl ModelReceiver {
     /// A request is there: newer than all before of its user, or one that came before and failed.
     fn arrive(&mut self, user: usize, id: u64) {
         let last = self.arrived.insert(user, id).unwrap_or(0);

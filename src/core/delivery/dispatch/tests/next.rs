@@ -1,30 +1,30 @@
 //! Whose next hook the store is asked for.
 
 use super::{SETTINGS, answer, at, head, ms, user, with};
-use crate::core::delivery::decision::{Decision, Outcome};
-use crate::core::delivery::dispatch::Settings;
+use crate::core::delivery::decision::{AttemptOutcome, DeliveryDecision};
+use crate::core::delivery::dispatch::DispatchSettings;
 
 #[test]
 fn the_store_looks_for_a_next_hook_only_of_users_who_may_have_one() {
-    let mut dispatch = with(Settings { batch_max: 2, ..SETTINGS }, &["ann", "bob"]);
+    let mut dispatch = with(DispatchSettings { batch_max: 2, ..SETTINGS }, &["ann", "bob"]);
     dispatch.offer(head(3, "ann"), at(0));
 
     let request = dispatch.next_request(ms(0)).unwrap();
-    let decided = answer(&mut dispatch, &request, Outcome::Accepted, 5);
+    let decided = answer(&mut dispatch, &request, AttemptOutcome::Accepted, 5);
     assert_eq!(has_more(&decided), [true, false]);
 
     dispatch.advance(&user("ann"), Some(head(3, "ann")), at(6));
     dispatch.advance(&user("bob"), None, at(6));
     dispatch.offer(head(4, "bob"), at(6));
     let request = dispatch.next_request(ms(6)).unwrap();
-    let decided = answer(&mut dispatch, &request, Outcome::Accepted, 7);
+    let decided = answer(&mut dispatch, &request, AttemptOutcome::Accepted, 7);
     assert_eq!(
         has_more(&decided),
         [true, false],
-        "ann may have had several, bob's lane is a new one"
+        "ann may have had several, bob's queue is a new one"
     );
 }
 
-fn has_more(decided: &[Decision]) -> Vec<bool> {
+fn has_more(decided: &[DeliveryDecision]) -> Vec<bool> {
     decided.iter().map(|it| it.has_more).collect()
 }
