@@ -4,6 +4,7 @@ mod claims;
 mod jwt;
 mod mint;
 mod object;
+mod payload;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -11,20 +12,19 @@ mod trust;
 
 pub use jwt::KeyError;
 pub use mint::{Grant, MintError, mint};
+pub use payload::AuthPayload;
 pub use refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 
 use crate::config::{AuthConfig, AuthMode};
 use crate::types::{Identity, WallMs};
 use jwt::Verifier;
-use object::Object;
-use serde_json::value::RawValue;
 use std::fmt;
 
 /// What a client brought along to say who it is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// The `auth` value of its CONNECT packet, as it was written. Its size is bounded by the caller.
-    pub auth: Option<&'a RawValue>,
+    /// The `auth` of its CONNECT packet.
+    pub auth: &'a AuthPayload<'a>,
     /// The `Authorization` header of its handshake.
     pub authorization: Option<&'a str>,
 }
@@ -33,7 +33,7 @@ pub struct Credentials<'a> {
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("auth", &self.auth.map(|_| HIDDEN))
+            .field("auth", &self.auth)
             .field("authorization", &self.authorization.map(|_| HIDDEN))
             .finish()
     }
@@ -94,25 +94,17 @@ impl Authenticator {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        let auth = match credentials.auth {
-            Some(raw) if raw.get() != "null" => {
-                Object::parse(raw.get()).ok_or(Refusal::AuthInvalid)?
-            }
-            Some(_) | None => Object::default(),
-        };
+        let Credentials { auth, authorization } = credentials;
         match &self.mode {
-            Mode::Jwt(verifier) => {
-                let token = find_token(&auth, credentials.authorization)?;
-                verifier.verify(&token, now)
-            }
-            Mode::Trust => trust::identity(&auth),
+            Mode::Jwt(verifier) => verifier.verify(&find_token(auth, authorization)?, now),
+            Mode::Trust => trust::identity(&auth.0),
         }
     }
 }
 
-fn find_token(auth: &Object<'_>, authorization: Option<&str>) -> Result<String, Refusal> {
-    let token = match auth.get("token") {
-        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| Refusal::AuthInvalid)?,
+fn find_token(auth: &AuthPayload<'_>, authorization: Option<&str>) -> Result<String, Refusal> {
+    let token = match auth.field("token").map_err(|_| Refusal::AuthInvalid)? {
+        Some(token) => token,
         None => authorization.and_then(bearer).unwrap_or_default().to_owned(),
     };
     if token.is_empty() { Err(Refusal::TokenMissing) } else { Ok(token) }

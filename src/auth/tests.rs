@@ -10,6 +10,7 @@ use crate::types::{Room, Secret, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::pin;
@@ -45,9 +46,11 @@ fn a_token_comes_in_auth_or_in_the_header() {
     let header = format!("bearer  {good}");
     let verdict = |auth: Option<&str>, authorization: Option<&str>| {
         let auth = auth.map(|text| serde_json::from_str::<Box<RawValue>>(text).unwrap());
-        let credentials = Credentials { auth: auth.as_deref(), authorization };
-        now_or_never(standard().authenticate(credentials, WallMs(NOW * 1000)))
-            .map_or_else(|refusal| refusal.code(), |_| "ok")
+        let identity = AuthPayload::parse(auth.as_deref()).and_then(|auth| {
+            let credentials = Credentials { auth: &auth, authorization };
+            now_or_never(standard().authenticate(credentials, WallMs(NOW * 1000)))
+        });
+        identity.map_or_else(|refusal| refusal.code(), |_| "ok")
     };
     let in_auth = json!({"token": good, "device": 1}).to_string();
 
@@ -147,7 +150,8 @@ fn with_token(authenticator: &Authenticator, token: &str) -> Result<Identity, Re
 
 fn with_auth(authenticator: &Authenticator, auth: &str) -> Result<Identity, Refusal> {
     let auth: Box<RawValue> = serde_json::from_str(auth).unwrap();
-    let credentials = Credentials { auth: Some(&auth), authorization: None };
+    let auth = AuthPayload::parse(Some(&auth))?;
+    let credentials = Credentials { auth: &auth, authorization: None };
     now_or_never(authenticator.authenticate(credentials, WallMs(NOW * 1000)))
 }
 
@@ -193,7 +197,8 @@ fn now_or_never<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn no_debug_form_shows_credentials() {
     let auth = RawValue::from_string(r#"{"token":"hush"}"#.to_owned()).unwrap();
-    let both = Credentials { auth: Some(&auth), authorization: Some("Bearer hush") };
+    let auth = AuthPayload::parse(Some(&auth)).unwrap();
+    let both = Credentials { auth: &auth, authorization: Some("Bearer hush") };
 
     let shown = format!("{both:?}");
 

@@ -1,20 +1,23 @@
 //! A client authenticates, comes and goes.
 
-use super::{Realtime, inbox};
-use crate::auth::{Credentials, Refusal};
+mod options;
+
+pub(crate) use options::RecoveryClaim;
+
+use super::Realtime;
+use crate::auth::{AuthPayload, Credentials, Refusal};
 use crate::connection::Connection;
 use crate::core::presence::session::Session;
 use crate::core::protocol::packet;
-use crate::core::recovery::{Claim, Member, Newcomer, Offset, Outcome, Pid, Recovery};
+use crate::core::recovery::{Member, Newcomer, Offset, Outcome, Pid, Recovery};
 use crate::entropy;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Permit;
-use crate::types::{
-    DeviceId, Identity, ItemSeq, Namespace, Payload, Reason, ServerEvent, SocketId,
-};
+use crate::types::{DeviceId, Identity, Namespace, Payload, Reason, ServerEvent, SocketId};
 use bytes::Bytes;
+use options::ConnectOptions;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
@@ -86,10 +89,10 @@ impl Realtime {
         auth: Option<&RawValue>,
     ) -> Result<Arc<Socket>, ConnectError> {
         match self.admit(connection, auth).await {
-            Ok(Admitted { identity, device, inbox_after, permit }) => {
+            Ok(Admitted { identity, options, permit }) => {
+                let ConnectOptions { device, inbox_after, claim } = options;
                 let socket = Arc::new(self.make_socket(connection, namespace, identity, device));
                 let (realtime, joining) = (self.clone(), Arc::clone(&socket));
-                let claim = RecoveryClaim::of(auth);
                 connection.prepare_accept(namespace, move |_| {
                     let is_recovered = realtime.join(&joining, permit, &claim);
                     if let Some(after) = inbox_after {
@@ -119,11 +122,15 @@ impl Realtime {
         connection: &Connection,
         auth: Option<&RawValue>,
     ) -> Result<Admitted, ConnectError> {
-        let identity = self.identify(connection, auth).await?;
-        let device = device(auth)?;
-        let inbox_after = inbox::claimed(auth)?;
+        let (len, max) = (auth.map_or(0, |it| it.get().len()), self.limits.auth_bytes);
+        if max < len {
+            return Err(ConnectError::AuthTooLarge { len, max });
+        }
+        let auth = AuthPayload::parse(auth)?;
+        let identity = self.identify(connection, &auth).await?;
+        let options = ConnectOptions::read(&auth)?;
         let permit = self.reserve(connection).await?;
-        Ok(Admitted { identity, device, inbox_after, permit })
+        Ok(Admitted { identity, options, permit })
     }
 
     /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
@@ -140,12 +147,8 @@ impl Realtime {
     async fn identify(
         &self,
         connection: &Connection,
-        auth: Option<&RawValue>,
+        auth: &AuthPayload<'_>,
     ) -> Result<Identity, ConnectError> {
-        let (len, max) = (auth.map_or(0, |it| it.get().len()), self.limits.auth_bytes);
-        if max < len {
-            return Err(ConnectError::AuthTooLarge { len, max });
-        }
         let authorization = connection.facts().authorization.as_ref();
         let authorization = authorization.and_then(|it| std::str::from_utf8(it.expose()).ok());
         let credentials = Credentials { auth, authorization };
@@ -279,51 +282,8 @@ fn count(outcome: Outcome) {
 /// A client that may come in.
 struct Admitted {
     identity: Identity,
-    device: Option<DeviceId>,
-    inbox_after: Option<ItemSeq>,
+    options: ConnectOptions,
     permit: Permit,
-}
-
-/// Reads `auth.device`: absent or `null` is none.
-fn device(auth: Option<&RawValue>) -> Result<Option<DeviceId>, ConnectError> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        device: Option<&'a RawValue>,
-    }
-    // Whatever else is wrong with `auth` was found by authentication.
-    let named = auth.and_then(|auth| serde_json::from_str::<Named<'_>>(auth.get()).ok());
-    let Some(device) = named.and_then(|it| it.device) else { return Ok(None) };
-    let device = serde_json::from_str::<Option<String>>(device.get());
-    let device = device.map_err(|_| ConnectError::Device)?;
-    device.map(|it| DeviceId::parse(&it)).transpose().map_err(|_| ConnectError::Device)
-}
-
-/// What a stock client sends along to have its session back.
-#[derive(Debug, Default)]
-pub(crate) struct RecoveryClaim {
-    pid: Option<Pid>,
-    offset: Option<String>,
-}
-
-impl RecoveryClaim {
-    /// Whatever does not look like a claim is none.
-    fn of(auth: Option<&RawValue>) -> Self {
-        #[derive(Default, Deserialize)]
-        struct Claimed {
-            pid: Option<String>,
-            offset: Option<String>,
-        }
-        let claimed: Claimed =
-            auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default();
-        let pid = claimed.pid.filter(|pid| pid.len() <= Pid::BYTES_MAX).map(Pid::new);
-        Self { pid, offset: claimed.offset }
-    }
-
-    fn get(&self) -> Option<Claim<'_>> {
-        let offset = self.offset.as_deref();
-        self.pid.as_ref().map(|pid| Claim { pid, offset })
-    }
 }
 
 /// The reply to a CONNECT, with the public id and, where there is recovery, the name of the session.

@@ -10,8 +10,6 @@ mod view;
 pub use keep::{KeptEmit, Stored};
 pub use view::{page_view, state_view};
 
-pub(super) use replay::claimed;
-
 use super::Realtime;
 use crate::core::inbox::{InboxPage, InboxState, PageQuery, SeenItems};
 use crate::core::protocol::packet;

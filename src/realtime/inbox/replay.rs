@@ -4,35 +4,16 @@
 use super::{InboxError, in_time, state_view};
 use crate::core::inbox::{InboxState, PageQuery, Paging, Which};
 use crate::realtime::Realtime;
-use crate::realtime::connect::ConnectError;
 use crate::realtime::inbox::view::item_view;
 use crate::registry::Socket;
 use crate::types::{ItemSeq, ServerEvent};
-use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// Items replayed at once; the client asks for more.
 const ITEMS_MAX: u16 = 100;
 /// The part of the client's buffer that a replay may fill: recovery and live events need the rest.
 const BUFFER_PART: usize = 4;
-
-/// Reads `auth.inbox_after`: absent or `null` is none.
-pub(in crate::realtime) fn claimed(
-    auth: Option<&RawValue>,
-) -> Result<Option<ItemSeq>, ConnectError> {
-    #[derive(Deserialize)]
-    struct Claimed<'a> {
-        #[serde(borrow)]
-        inbox_after: Option<&'a RawValue>,
-    }
-    // Whatever else is wrong with `auth` was found by authentication.
-    let claimed = auth.and_then(|auth| serde_json::from_str::<Claimed<'_>>(auth.get()).ok());
-    let Some(after) = claimed.and_then(|it| it.inbox_after) else { return Ok(None) };
-    let after = serde_json::from_str::<Option<u64>>(after.get());
-    after.map(|after| after.map(ItemSeq)).map_err(|_| ConnectError::InboxAfter)
-}
 
 impl Realtime {
     /// Sends a socket the items after `after`, oldest first, each as `userline:inbox:item`, and then

@@ -4,7 +4,7 @@ use super::{SECRET, end_of, run, text, userline};
 use serde_json::value::RawValue;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use userline::auth::{Authenticator, Credentials};
+use userline::auth::{AuthPayload, Authenticator, Credentials};
 use userline::clock::Clock;
 use userline::config::{Config, Sources};
 use userline::types::Seq;
@@ -96,7 +96,8 @@ async fn a_minted_token_is_accepted_by_the_server() {
     let config = Config::load(&sources).unwrap();
     let auth: Box<RawValue> =
         serde_json::from_str(&format!("{{\"token\":\"{}\"}}", ended.out.trim_end())).unwrap();
-    let credentials = Credentials { auth: Some(&auth), authorization: None };
+    let auth = AuthPayload::parse(Some(&auth)).unwrap();
+    let credentials = Credentials { auth: &auth, authorization: None };
     let now = Clock::start(Seq(0)).wall();
     let authenticator = Authenticator::new(config.auth).unwrap();
     let identity = authenticator.authenticate(credentials, now).await.unwrap();
