@@ -31,7 +31,7 @@ pub(super) struct ApiArgs {
     #[arg(long, help = URL_HELP)]
     url: Option<Url>,
     /// Admin key; other users of this machine can see arguments, so rather set the variable
-    #[arg(long, env = "USERLINE_KEY", hide_env_values = true)]
+    #[arg(long, env = "USERLINE_KEY", hide_env_values = true, allow_hyphen_values = true)]
     key: Option<Hidden>,
     /// The server's configuration: its address and its first key that is allowed to do this
     #[arg(long, value_name = "FILE")]

@@ -14,13 +14,13 @@ use serde_json::value::RawValue;
 #[command(group = clap::ArgGroup::new("to").required(true).multiple(true))]
 pub(super) struct EmitArgs {
     /// All sockets of a user; may be repeated
-    #[arg(long = "user", value_name = "USER", group = "to")]
+    #[arg(long = "user", value_name = "USER", group = "to", allow_hyphen_values = true)]
     users: Vec<String>,
     /// All sockets in a room; may be repeated
-    #[arg(long = "room", value_name = "ROOM", group = "to")]
+    #[arg(long = "room", value_name = "ROOM", group = "to", allow_hyphen_values = true)]
     rooms: Vec<String>,
     /// One socket by its id; may be repeated
-    #[arg(long = "socket", value_name = "ID", group = "to")]
+    #[arg(long = "socket", value_name = "ID", group = "to", allow_hyphen_values = true)]
     sockets: Vec<String>,
     /// Every socket of the namespace
     #[arg(long, group = "to")]
@@ -29,16 +29,16 @@ pub(super) struct EmitArgs {
     #[arg(long)]
     namespace: Option<String>,
     /// Not to this user; may be repeated
-    #[arg(long = "except-user", value_name = "USER")]
+    #[arg(long = "except-user", value_name = "USER", allow_hyphen_values = true)]
     except_users: Vec<String>,
     /// Not to this room; may be repeated
-    #[arg(long = "except-room", value_name = "ROOM")]
+    #[arg(long = "except-room", value_name = "ROOM", allow_hyphen_values = true)]
     except_rooms: Vec<String>,
     /// Not to this socket; may be repeated
-    #[arg(long = "except-socket", value_name = "ID")]
+    #[arg(long = "except-socket", value_name = "ID", allow_hyphen_values = true)]
     except_sockets: Vec<String>,
     /// Not to clients with this `auth.device`; may be repeated
-    #[arg(long = "except-device", value_name = "DEVICE")]
+    #[arg(long = "except-device", value_name = "DEVICE", allow_hyphen_values = true)]
     except_devices: Vec<String>,
     /// Drop it for clients that are not ready to take it at once
     #[arg(long)]

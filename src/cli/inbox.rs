@@ -11,6 +11,7 @@ use serde_json::Value;
 #[derive(Debug, Args)]
 pub(super) struct InboxArgs {
     /// Whose
+    #[arg(allow_hyphen_values = true)]
     user: String,
     /// Only what the user has not seen
     #[arg(long)]

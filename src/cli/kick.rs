@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Args)]
 pub(super) struct KickArgs {
     /// Whom
+    #[arg(allow_hyphen_values = true)]
     user: String,
     /// What the clients are told
     #[arg(long, value_name = "TEXT")]

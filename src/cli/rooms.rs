@@ -10,7 +10,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(super) struct RoomsArgs {
     /// Only those whose name begins with this
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     prefix: Option<String>,
     /// Most rooms shown
     #[arg(long, default_value = "100", value_parser = api::parse_limit)]

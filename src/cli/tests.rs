@@ -120,3 +120,43 @@ fn a_table_is_as_wide_as_its_widest_cell() {
 
     assert_eq!(text, "USER    SOCKETS\nann     1\njürgen  23");
 }
+
+#[test]
+fn names_and_keys_may_begin_with_a_hyphen() {
+    let name = "-AbC9_dEfGh1234567xy";
+    let key = ["--key", "-hush"];
+    let commands: [&[&str]; 8] = [
+        &["emit", "--user", name, "--room", name, "--socket", name, "e"],
+        &["emit", "--all", "--except-user", name, "--except-socket", name, "e", "-1"],
+        &["emit", "--all", "--except-room", name, "--except-device", name, "e"],
+        &["user", name],
+        &["kick", name, "--reason", "spam"],
+        &["inbox", name, "--unread"],
+        &["rooms", "--prefix", name],
+        &["hooks", "deliveries", "--user", name, "--endpoint", name],
+    ];
+    for command in commands {
+        let parsed = Cli::try_parse_from([&["userline"], command, &key].concat());
+        assert!(parsed.is_ok(), "{command:?}: {}", parsed.unwrap_err());
+    }
+    let token = ["userline", "token", "--user", name, "--rooms", name];
+    assert!(Cli::try_parse_from(token).is_ok());
+    let load =
+        ["bench", "target", "http://127.0.0.1:1", "--jwt-secret", name, "--preset", "userline"];
+    assert!(Cli::try_parse_from([&["userline"], &load[..], &key].concat()).is_ok());
+    let wrong = Cli::try_parse_from(["userline", "kick", "ann", "--resaon", "spam"]);
+    assert!(wrong.is_err(), "a flag that does not exist is no name");
+}
+
+#[test]
+fn help_shows_places_of_templates_as_they_are_written() {
+    let mut cli = Cli::command();
+    let bench = cli.find_subcommand_mut("bench").unwrap();
+    for kind in ["connect", "echo", "fanout"] {
+        let help = bench.find_subcommand_mut(kind).unwrap().render_long_help().to_string();
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["`auth`; {n} is its number", "Name of a user; {n} is the user's number"] {
+            assert!(words.contains(part), "{kind}: {help}");
+        }
+    }
+}

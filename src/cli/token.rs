@@ -14,10 +14,10 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
     /// Whose
-    #[arg(long, value_parser = parse_user)]
+    #[arg(long, value_parser = parse_user, allow_hyphen_values = true)]
     user: UserId,
     /// Rooms to join, separated by commas
-    #[arg(long, value_delimiter = ',', value_parser = parse_room)]
+    #[arg(long, value_delimiter = ',', value_parser = parse_room, allow_hyphen_values = true)]
     rooms: Vec<Room>,
     /// How long it is good for
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]

@@ -30,7 +30,7 @@ enum State {
 #[derive(Debug, Args)]
 pub(super) struct UserArgs {
     /// Whom
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]
     api: ApiArgs,

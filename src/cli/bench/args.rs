@@ -12,6 +12,10 @@ use clap::{Args, ValueEnum};
 use reqwest::Url;
 use std::time::Duration;
 
+/// In help texts, clap takes `{n}` for a line end, unless something is between the braces: a style that changes nothing.
+const AUTH_HELP: &str = "JSON that each socket sends as `auth`; {\u{1b}[0mn} is its number, {user} its user, \
+     {token} a token of its user";
+const USER_HELP: &str = "Name of a user; {\u{1b}[0mn} is the user's number";
 const USERLINE_URL: &str = "http://127.0.0.1:4001/v1/emit";
 const DURATION_MIN: Duration = Duration::from_millis(100);
 const DURATION_MAX: Duration = Duration::from_mins(10);
@@ -27,14 +31,18 @@ pub(super) struct SocketArgs {
     /// Handshakes under way at once; 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = number::<1, 10_000>)]
     concurrency: usize,
-    /// JSON that each socket sends as `auth`; {n} is its number, {user} its user, {token} a token of its user
-    #[arg(long, value_name = "JSON", default_value = r#"{"user":"{user}"}"#)]
+    #[arg(long, value_name = "JSON", default_value = r#"{"user":"{user}"}"#, help = AUTH_HELP)]
     auth: Template,
     /// Secret that {token} is signed with (HS256); others can see arguments, so rather set the variable
-    #[arg(long, value_name = "SECRET", env = "USERLINE_JWT_SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "USERLINE_JWT_SECRET",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     jwt_secret: Option<Hidden>,
-    /// Name of a user; {n} is the user's number
-    #[arg(long, value_name = "NAME", default_value = "u{n}")]
+    #[arg(long, value_name = "NAME", default_value = "u{n}", help = USER_HELP)]
     user: Template,
     /// Users that the sockets are dealt out to [default: one for each socket]
     #[arg(long, value_name = "N", value_parser = number::<1, 60_000>)]
@@ -103,7 +111,7 @@ pub(super) struct PublishArgs {
     #[arg(long)]
     preset: Option<Preset>,
     /// Admin key for the preset; others can see arguments, so rather set the variable
-    #[arg(long, env = "USERLINE_KEY", hide_env_values = true)]
+    #[arg(long, env = "USERLINE_KEY", hide_env_values = true, allow_hyphen_values = true)]
     key: Option<Hidden>,
     /// Where to POST
     #[arg(long, value_name = "URL")]

@@ -14,10 +14,10 @@ pub(in crate::cli) struct DeliveriesArgs {
     #[arg(long)]
     state: Option<State>,
     /// Only those to this endpoint
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     endpoint: Option<String>,
     /// Only those about this user, in every state unless one is given
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", allow_hyphen_values = true)]
     user: Option<String>,
     /// Most deliveries shown
     #[arg(long, default_value = "100", value_parser = api::parse_limit)]
@@ -44,7 +44,7 @@ pub(in crate::cli) struct ReplayArgs {
     #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
     id: Option<String>,
     /// All dead letters of this endpoint
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     endpoint: Option<String>,
     /// Only events that happened at this time or later, such as 2026-08-01T00:00:00Z
     #[arg(long, value_name = "TIME", requires = "endpoint", conflicts_with = "id")]
