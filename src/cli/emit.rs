@@ -52,6 +52,18 @@ pub(super) struct EmitArgs {
     /// Whose acks end the wait early
     #[arg(long, value_name = "WHOSE", requires = "ack", value_parser = ["all", "any", "one_per_user"])]
     need: Option<String>,
+    /// Keep it in the inboxes of the users; if_offline: of those of whom no connection takes it. Goes with --user alone
+    #[arg(long, value_name = "WHEN", value_parser = ["always", "if_offline"])]
+    store: Option<String>,
+    /// How long it is kept, such as 7d [default: inbox.keep]
+    #[arg(long, value_name = "TIME", requires = "store")]
+    ttl: Option<String>,
+    /// Your name for it: the same one again stores and sends nothing
+    #[arg(long, value_name = "NAME", requires = "store", allow_hyphen_values = true)]
+    id: Option<String>,
+    /// It takes the place of unread ones with the same key
+    #[arg(long, value_name = "KEY", requires = "store", allow_hyphen_values = true)]
+    collapse_key: Option<String>,
     /// Name of the event
     event: String,
     /// Arguments of the event, each JSON; texts with their quotes: '"hello"'
@@ -62,12 +74,12 @@ pub(super) struct EmitArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct EmitRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
-    to: To<'a>,
+    to: EmitTo<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    except: Option<Except<'a>>,
+    except: Option<EmitExcept<'a>>,
     event: &'a str,
     args: &'a [Box<RawValue>],
     #[serde(skip_serializing_if = "is_false")]
@@ -75,18 +87,26 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "is_false")]
     binary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ack: Option<Ack<'a>>,
+    ack: Option<EmitAck<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collapse_key: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct Ack<'a> {
+struct EmitAck<'a> {
     timeout: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     need: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct To<'a> {
+struct EmitTo<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     users: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -98,7 +118,7 @@ struct To<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Except<'a> {
+struct EmitExcept<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     users: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -116,7 +136,7 @@ fn is_false(flag: &bool) -> bool {
 
 pub(super) async fn run(args: EmitArgs) -> Result<(), Failure> {
     let api = Api::new(&args.api, Scope::Emit)?;
-    let body = serde_json::to_string(&body(&args)).map_err(Failure::internal)?;
+    let body = serde_json::to_string(&request(&args)).map_err(Failure::internal)?;
     let answer = api.post(&["emit"], body).await?;
     if args.api.json {
         return output::line(answer.text());
@@ -128,12 +148,20 @@ pub(super) async fn run(args: EmitArgs) -> Result<(), Failure> {
     for (user, counts) in users.into_iter().flatten() {
         let [state, matched, sent] =
             ["state", "matched", "sent"].map(|name| output::field(counts, name));
-        output::line(&format!("  {user}: {state}, matched {matched}, sent {sent}"))?;
+        let inbox = counts.get("inbox").map(inbox_text).unwrap_or_default();
+        output::line(&format!("  {user}: {state}, matched {matched}, sent {sent}{inbox}"))?;
     }
     for (title, list) in [("acked", "acks"), ("missing", "missing")] {
         print_acks(title, answer.get(list).and_then(Value::as_array))?;
     }
     Ok(())
+}
+
+/// Where an event is in the inbox of one user.
+fn inbox_text(inbox: &Value) -> String {
+    let (seq, id) = (output::field(inbox, "seq"), output::field(inbox, "id"));
+    let is_old = inbox.get("duplicate").and_then(Value::as_bool) == Some(true);
+    format!(", inbox {seq} ({id}{})", if is_old { ", was there already" } else { "" })
 }
 
 /// Who acked and how, or who did not and why; nothing if nobody was asked.
@@ -155,8 +183,8 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn body(args: &EmitArgs) -> Body<'_> {
-    let except = Except {
+fn request(args: &EmitArgs) -> EmitRequest<'_> {
+    let except = EmitExcept {
         users: &args.except_users,
         rooms: &args.except_rooms,
         sockets: &args.except_sockets,
@@ -165,16 +193,25 @@ fn body(args: &EmitArgs) -> Body<'_> {
     let lists = [except.users, except.rooms, except.sockets, except.devices];
     let is_any = lists.iter().any(|list| !list.is_empty());
     let need = args.need.as_deref();
-    let ack = args.ack.as_deref().map(|timeout| Ack { timeout, need });
-    Body {
+    let ack = args.ack.as_deref().map(|timeout| EmitAck { timeout, need });
+    EmitRequest {
         namespace: args.namespace.as_deref(),
-        to: To { users: &args.users, rooms: &args.rooms, sockets: &args.sockets, all: args.all },
+        to: EmitTo {
+            users: &args.users,
+            rooms: &args.rooms,
+            sockets: &args.sockets,
+            all: args.all,
+        },
         except: is_any.then_some(except),
         event: &args.event,
         args: &args.args,
         volatile: args.volatile,
         binary: args.binary,
         ack,
+        store: args.store.as_deref(),
+        ttl: args.ttl.as_deref(),
+        id: args.id.as_deref(),
+        collapse_key: args.collapse_key.as_deref(),
     }
 }
 

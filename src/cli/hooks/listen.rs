@@ -40,7 +40,7 @@ pub(in crate::cli) struct ListenArgs {
     port: u16,
     #[command(flatten)]
     secret: SecretArgs,
-    /// Print one JSON object per request: headers, verified, body
+    /// Print one JSON object per request: headers, verified, body, and the text of the body as it came in raw
     #[arg(long)]
     json: bool,
 }
@@ -155,14 +155,15 @@ impl Receiver {
 }
 
 fn json_line(headers: SignedHeaders<'_>, body: &[u8], verified: Option<bool>) -> String {
-    let body =
-        serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)));
+    let raw = String::from_utf8_lossy(body);
+    let body = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(raw.clone()));
     let headers = json!({
         "webhook-id": headers.id,
         "webhook-timestamp": headers.timestamp,
         "webhook-signature": headers.signature,
     });
-    json!({ "headers": headers, "verified": verified, "body": body }).to_string()
+    // Signatures are over the bytes as they came: JSON that is parsed and written again has others.
+    json!({ "headers": headers, "verified": verified, "body": body, "raw": raw }).to_string()
 }
 
 /// One line per event; several in a batch.

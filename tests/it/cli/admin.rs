@@ -112,6 +112,33 @@ async fn emit_prints_who_acked_and_who_did_not() {
 }
 
 #[tokio::test]
+async fn emit_stores_what_must_not_be_lost_and_prints_where_it_is() {
+    let user = |seq: u64, duplicate: bool| {
+        let inbox = format!(r#"{{"seq":{seq},"id":"order-7","duplicate":{duplicate}}}"#);
+        let counts = r#""state":"offline","matched":0,"sent":0"#;
+        format!(
+            r#"{{"id":"msg_1","matched":0,"sent":0,"users":{{"42":{{{counts},"inbox":{inbox}}}}}}}"#
+        )
+    };
+    let admin = Admin::start(&[(200, &user(7, false)), (200, &user(7, true))]).await;
+
+    let all = ["--store", "always", "--id", "order-7", "--ttl", "7d", "--collapse-key", "o"];
+    let first = admin.run(&[&["emit", "--user", "42"], &all[..], &["e"]].concat()).await;
+    let again = admin.run(&["emit", "--user", "42", "--store", "if_offline", "e"]).await;
+    let alone = admin.run(&["emit", "--user", "42", "--ttl", "7d", "e"]).await;
+
+    let line = "matched 0, sent 0\n  42: offline, matched 0, sent 0, inbox 7 (order-7";
+    assert_eq!(first.out, format!("{line})\n"), "{}", first.err);
+    assert_eq!(again.out, format!("{line}, was there already)\n"), "{}", again.err);
+    assert_eq!(alone.code, Some(2), "--ttl without --store means nothing");
+    let bodies = [
+        r#"{"to":{"users":["42"]},"event":"e","args":[],"store":"always","ttl":"7d","id":"order-7","collapse_key":"o"}"#,
+        r#"{"to":{"users":["42"]},"event":"e","args":[],"store":"if_offline"}"#,
+    ];
+    assert_eq!(admin.end().await, bodies.map(|body| asked("POST /v1/emit", body)));
+}
+
+#[tokio::test]
 async fn users_are_listed_page_by_page_up_to_the_limit() {
     let page = |user: &str, next: &str| {
         format!(

@@ -104,6 +104,36 @@ async fn json_output_is_hooks_only_and_the_address_is_told_beside_it() {
     child.kill().await.unwrap();
 }
 
+/// A body that no JSON parser writes again as it was.
+#[tokio::test]
+async fn the_raw_body_of_json_output_can_be_verified() {
+    let body = r#"{"type":"user.offline", "data":{"user":"ann","amount":1.50,"big":12345678901234567890123}}"#;
+    let at = now_s();
+    let signature = sign(&[parse_secret(SECRET).unwrap()], "pr_1", at, body.as_bytes());
+    let mut command = userline(&["hooks", "listen", "--port", "0", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program is there");
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = timeout(DEADLINE, notes.next_line()).await.unwrap().unwrap().unwrap();
+    let url = told.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client.post(url).header("webhook-id", "pr_1").body(body).send().await.unwrap();
+    let line = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("body");
+    fs::write(&file, line["raw"].as_str().unwrap()).unwrap();
+
+    let at = at.to_string();
+    let mut verify = userline(&["hooks", "verify", "--id", "pr_1", "--timestamp", &at]);
+    verify.args(["--signature", &signature]).arg(file).env("USERLINE_HOOK_SECRET", SECRET);
+    let verified = end_of(verify).await;
+
+    assert_eq!(verified.code, Some(0), "{}", verified.err);
+    child.kill().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_wrong_secret_is_not_repeated() {
     let mut command = userline(&["hooks", "listen", "--port", "0"]);
