@@ -1,7 +1,7 @@
 // Runs the servers interleaved, pinned to one core with the generator on another, and compares their medians. `floor` is no server
 // for anybody: it is what the job costs at least.
-// Started by `run`, which builds and installs what is needed. Ends by itself, and ends what it started.
-import { spawn } from "node:child_process";
+// Started by `run`. Builds and installs what is needed first, ends by itself, and ends what it started.
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -17,15 +17,42 @@ const [SERVER_CORE, GENERATOR_CORE] = ["0", "1"];
 const START_MS = 20_000;
 const END_MS = 5_000;
 
-const { values: knobs } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "5" },
-    sockets: { type: "string", default: "5000" },
-    only: { type: "string" },
-    servers: { type: "string" },
-  },
-});
+const USAGE = `benches/compare/run [--rounds 3] [--seconds 5] [--sockets 5000] [--only fanout,echo] [--servers userline,bun]
+
+Measures userline beside its peers on this machine, all doing the same small job, and prints medians and ratios.
+Everything is built and installed first; what cannot be had here is said and left out. Results: target/compare/.
+
+  --rounds N      how often each server does each row; 1 to 50
+  --seconds N     how long a row is measured; 1 to 120
+  --sockets N     clients; 1 to 25000
+  --only ROWS     fanout, burst, flood, target, echo, connect, churn, idle; separated by commas
+  --servers NAMES userline, floor, bare, node, bun; separated by commas
+`;
+
+function readKnobs() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: "string", default: "3" },
+        seconds: { type: "string", default: "5" },
+        sockets: { type: "string", default: "5000" },
+        only: { type: "string" },
+        servers: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    return values;
+  } catch (error) {
+    console.error(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const knobs = readKnobs();
+if (knobs.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const number = (name, max) => {
   const value = Number(knobs[name]);
   if (!Number.isInteger(value) || value < 1 || max < value) {
@@ -58,6 +85,23 @@ const rows = [
   { name: "idle", unit: "resident KiB per connection", figure: (it) => it.rss_kib_per_connection,
     args: ["idle", "--sockets", Math.ceil(sockets * 1.6), "--browser-headers", "--duration", `${seconds}s`] },
 ];
+
+function build(manifest, target, ...more) {
+  const args = ["build", "--quiet", "--release", "--manifest-path", manifest, ...more];
+  execFileSync("cargo", args, { stdio: "inherit", env: { ...process.env, CARGO_TARGET_DIR: target } });
+}
+build(join(root, "Cargo.toml"), join(root, "target"));
+for (const peer of ["bare", "floor"]) {
+  build(join(here, peer, "Cargo.toml"), join(root, `target/compare-${peer}`), "--locked");
+}
+for (const peer of ["node", "bun"]) {
+  const args = ["ci", "--prefix", join(here, peer), "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+  try {
+    execFileSync("npm", args, { stdio: ["ignore", 2, 2] });
+  } catch {
+    console.error(`!!! the peer \`${peer}\` cannot be installed here and is left out`);
+  }
+}
 
 const bun = ["bun-linux-x64", "bun-linux-x64-musl", "bun-linux-aarch64"]
   .map((name) => join(here, "bun/node_modules/@oven", name, "bin/bun"))

@@ -52,7 +52,7 @@ pub(super) struct EmitArgs {
     /// Whose acks end the wait early
     #[arg(long, value_name = "WHOSE", requires = "ack", value_parser = ["all", "any", "one_per_user"])]
     need: Option<String>,
-    /// Keep it in the inboxes of the users; if_offline: of those of whom no connection takes it. Goes with --user alone
+    /// Keep it in the inboxes of the users; `if_offline`: of those of whom no connection takes it. Goes with --user alone
     #[arg(long, value_name = "WHEN", value_parser = ["always", "if_offline"])]
     store: Option<String>,
     /// How long it is kept, such as 7d [default: inbox.keep]

@@ -1,7 +1,7 @@
 //! `userline bench` in all its kinds, against the real server: nothing is lost, repeated or out of order.
 
 use super::server::Server;
-use super::{Ended, run, userline};
+use super::{Ended, end_of, run, userline};
 use serde_json::Value;
 
 struct Loaded {
@@ -53,6 +53,25 @@ fn clean(ended: &Ended, command: &str) -> Value {
     assert!(report["server_cpu_seconds"].is_number() && report["per_second"].is_number());
     assert!(report["latency_us"]["p50"].as_u64() <= report["latency_us"]["max"].as_u64());
     report
+}
+
+/// Nothing is built for it.
+#[tokio::test]
+async fn the_comparison_says_how_it_is_run() {
+    let run = async |arg: &str| {
+        let mut command = tokio::process::Command::new("benches/compare/run");
+        command.arg(arg).kill_on_drop(true);
+        end_of(command).await
+    };
+
+    let (help, wrong) = (run("--help").await, run("--nonsense").await);
+
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    assert_eq!((wrong.code, wrong.out.as_str()), (Some(2), ""));
+    for text in [&help.out, &wrong.err] {
+        assert!(text.contains("benches/compare/run [--rounds 3]"), "{text}");
+        assert!(!text.contains("    at "), "no stack: {text}");
+    }
 }
 
 #[tokio::test]
