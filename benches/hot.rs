@@ -16,11 +16,13 @@ use userline::config::{Config, Sources};
 use userline::connection::{Acceptor, AcceptorConfig, Connection, Connections};
 use userline::core::backend::signature;
 use userline::core::emit::audience::Audience;
-use userline::core::presence::session::Presence;
+use userline::core::presence::roster::Roster;
+use userline::core::presence::session::SessionMachine;
 use userline::core::protocol::outbound::OutboundQueue;
 use userline::core::protocol::{frame, packet};
 use userline::core::recovery::{Recovery, RecoveryLimits};
-use userline::registry::{Registry, Socket, SocketParts};
+use userline::realtime::sockets::Sockets;
+use userline::registry::{Socket, SocketParts};
 use userline::store::Store;
 use userline::tasks::Tasks;
 use userline::types::{
@@ -82,10 +84,12 @@ fn presence(criterion: &mut Criterion) {
     let id = SocketId::from_bytes([7; SocketId::BYTES]);
     criterion.bench_function("presence: online, offline", |bencher| {
         bencher.iter(|| {
-            let mut presence = Presence::new(user.clone());
-            black_box(presence.connect(id, (), moment(1)));
-            black_box(presence.disconnect(id, Reason::TransportClose, GRACE, moment(2)));
-            presence.expire(moment(20_000))
+            let mut roster = Roster::default();
+            let mut session = SessionMachine::new(user.clone());
+            black_box((roster.add(id, ()), session.up(moment(1))));
+            let down = session.down(Reason::TransportClose, GRACE, moment(2));
+            black_box((roster.remove(id), down));
+            session.expire(moment(20_000))
         });
     });
 }
@@ -129,21 +133,21 @@ fn registry(criterion: &mut Criterion) {
         let crowd = runtime.block_on(Crowd::gather(users));
         let user = user(users / 2);
         group.bench_with_input(BenchmarkId::new("find a user", users), &user, |bencher, user| {
-            bencher.iter(|| crowd.registry.user(black_box(user)));
+            bencher.iter(|| crowd.sockets.user(black_box(user)));
         });
         let root = Namespace::root();
         let room = Room::of_user(&user);
         group.bench_with_input(BenchmarkId::new("find a room", users), &room, |bencher, room| {
-            bencher.iter(|| crowd.registry.room(&root, black_box(room)));
+            bencher.iter(|| crowd.sockets.room(&root, black_box(room)));
         });
         group.bench_function(BenchmarkId::new("connect and disconnect", users), |bencher| {
             let setup = || {
-                let permit = runtime.block_on(crowd.registry.reserve()).unwrap();
-                (permit, crowd.socket(u32::MAX))
+                let place = runtime.block_on(crowd.sockets.presence.reserve()).unwrap();
+                (place, crowd.socket(u32::MAX))
             };
-            let come_and_go = |(permit, socket): (_, Arc<Socket>)| {
-                crowd.registry.connect(&socket, permit).unwrap();
-                crowd.registry.disconnect(&socket, Reason::TransportClose);
+            let come_and_go = |(place, socket): (_, Arc<Socket>)| {
+                crowd.sockets.connect(&socket, place).unwrap();
+                crowd.sockets.disconnect(&socket, Reason::TransportClose);
                 socket
             };
             bencher.iter_batched(setup, come_and_go, BatchSize::SmallInput);
@@ -159,7 +163,7 @@ fn user(number: u32) -> UserId {
 
 /// So many users, online with a socket each; all sockets share one connection.
 struct Crowd {
-    registry: Registry,
+    sockets: Sockets,
     store: Store,
     connection: Arc<Connection>,
     _folder: tempfile::TempDir,
@@ -179,12 +183,12 @@ impl Crowd {
             .fold(sources, |sources, (key, value)| sources.with_flag("bench", key, value));
         let config = Config::load(&sources).unwrap();
         let (store, _) = Store::open(&config.store, &config.hooks).unwrap();
-        let registry = Registry::new(config.presence, store.clone(), Clock::start(Seq(0)));
+        let sockets = Sockets::new(config.presence, store.clone(), Clock::start(Seq(0)));
         let connection = connection(&config).await;
-        let crowd = Self { registry, store, connection, _folder: folder };
+        let crowd = Self { sockets, store, connection, _folder: folder };
         for number in 0..users {
-            let permit = crowd.registry.reserve().await.unwrap();
-            crowd.registry.connect(&crowd.socket(number), permit).unwrap();
+            let place = crowd.sockets.presence.reserve().await.unwrap();
+            crowd.sockets.connect(&crowd.socket(number), place).unwrap();
         }
         crowd.store.flush().await.unwrap();
         crowd

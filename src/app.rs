@@ -8,12 +8,14 @@ use crate::auth::{Authenticator, KeyError};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::connection::{AcceptorConfig, Connections};
-use crate::core::presence::session::Session;
+use crate::core::presence::session::UserSession;
 use crate::hooks::{Hooks, StartError};
 use crate::metrics::Metrics;
+use crate::presence::Ghost;
+use crate::realtime::sockets::Sockets;
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
-use crate::registry::{Ghost, Registry, Socket};
+use crate::registry::Socket;
 use crate::socket::{ClientFiles, ClientFilesError, SocketEdge};
 use crate::store::{OpenError, OpenSession, Recovered, Store};
 use crate::tasks::Tasks;
@@ -66,7 +68,7 @@ struct Parts {
     store: Store,
     clock: Clock,
     hooks: Hooks,
-    registry: Registry,
+    sockets: Sockets,
     connections: Connections,
     recoveries: Recoveries<Arc<Socket>>,
     /// End first at a stop: from then on nobody goes offline.
@@ -168,13 +170,13 @@ impl App {
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
         let Self { parts, realtime, recovered, drain, data_dir, no_backends, .. } = self;
-        let Parts { store, clock, registry, recoveries, presence_tasks, tasks, .. } = &parts;
+        let Parts { store, clock, sockets, recoveries, presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
             tracing::warn!(%error, "clients of before the restart will not recover");
         }
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
-        registry.recover(recovered.sessions.into_iter().map(ghost), ended_at);
-        presence_tasks.spawn("presence.deadlines", registry.clone().run_deadlines());
+        sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
+        sockets.watch_deadlines(presence_tasks);
         presence_tasks.spawn("presence.sweep", realtime.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("store.alive", say_alive(store.clone(), clock.clone()));
@@ -191,7 +193,7 @@ impl Parts {
         let tasks = Tasks::new();
         Ok(Self {
             hooks: Hooks::start(&config.hooks, &store, &clock, &tasks)?,
-            registry: Registry::new(config.presence, store.clone(), clock.clone()),
+            sockets: Sockets::new(config.presence, store.clone(), clock.clone()),
             connections: Connections::new(config.limits.connections),
             recoveries: Recoveries::new(
                 &config.recovery,
@@ -222,9 +224,9 @@ impl Parts {
                 store: self.store.clone(),
             },
         };
-        let (registry, connections) = (self.registry.clone(), self.connections.clone());
+        let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
         let recoveries = self.recoveries.clone();
-        Ok(Realtime::new(registry, connections, recoveries, authenticator, bounds))
+        Ok(Realtime::new(sockets, connections, recoveries, authenticator, bounds))
     }
 
     fn public_edge(&self, config: &Config, realtime: Realtime) -> Result<Router, BuildError> {
@@ -325,7 +327,7 @@ fn metrics() -> Metrics {
 
 fn ghost(open: OpenSession) -> Ghost {
     let OpenSession { user, session, since } = open;
-    Ghost { user, session: Session { id: session, since } }
+    Ghost { user, session: UserSession { id: session, since } }
 }
 
 async fn say_alive(store: Store, clock: Clock) {

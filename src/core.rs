@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod emit;
 pub mod inbox;
 pub mod memory;
+pub mod page;
 pub mod presence;
 pub mod protocol;
 pub mod recovery;

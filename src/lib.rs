@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod tasks;
 
 pub mod backend;
+pub mod deadlines;
 pub mod store;
 
 pub mod auth;
@@ -18,6 +19,7 @@ pub mod connection;
 pub mod hooks;
 pub mod recovery;
 
+pub mod presence;
 pub mod registry;
 
 pub mod realtime;

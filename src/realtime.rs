@@ -14,6 +14,7 @@ pub mod kick;
 pub mod post;
 pub mod query;
 pub mod recent;
+pub mod sockets;
 mod sweep;
 mod transports;
 
@@ -24,7 +25,7 @@ use crate::connection::{Connections, Pump};
 use crate::core::memory::history::{History, HistoryLimits};
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
 use crate::recovery::Recoveries;
-use crate::registry::{Registry, Socket};
+use crate::registry::Socket;
 use crate::store::{Inboxes, Store};
 use crate::tasks::Tasks;
 use crate::types::Namespace;
@@ -33,13 +34,14 @@ use history::Visit;
 use parking_lot::Mutex;
 use post::AskedMessage;
 use recent::RecentEmits;
+use sockets::Sockets;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// What the verbs work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Realtime {
-    registry: Registry,
+    sockets: Sockets,
     connections: Connections,
     /// Writes to the many.
     pump: Pump,
@@ -69,7 +71,7 @@ struct Messages {
 impl Realtime {
     /// Puts the parts together. Emits are counted where the process counts by now.
     pub fn new(
-        registry: Registry,
+        sockets: Sockets,
         connections: Connections,
         recoveries: Recoveries<Arc<Socket>>,
         authenticator: Authenticator,
@@ -84,7 +86,7 @@ impl Realtime {
         let known =
             Mutex::new(MessageStatuses::new(MessageStatusLimits { keep, entries_max, bytes_max }));
         Self {
-            registry,
+            sockets,
             connections,
             pump: Pump::start(&tasks),
             recoveries,

@@ -1,235 +1,153 @@
-//! Who is here: users with their presence, sockets, and the rooms they are in.
+//! The sockets of this node by namespace, room and id.
 //!
-//! One concurrent map from user to the pure presence machine of that user ([`crate::core::presence::session`]), touched here
-//! and nowhere else. Every rule is one call on one entry, made while the entry is held; nothing waits meanwhile. The
-//! news that a call returns is handed to the store before the entry is let go, so that the order of one user's news
-//! is the order of the calls.
+//! The engine's own rooms are not used: events do not go through the engine, and a second index would have to agree
+//! with this one. Not every room has an entry: the room of a user is what presence says of that user
+//! ([`crate::presence`]), and for the room of a socket there is the index by id. So a connection costs no room of its
+//! own.
 
-mod deadlines;
 mod listing;
-mod rooms;
 mod socket;
-mod sweep;
 
-pub use listing::{Counts, Page, RoomEntry, StateFilter, UserEntry};
-pub use socket::{Grace, Socket, SocketParts};
-pub use sweep::Suspects;
+pub use listing::RoomEntry;
+pub use socket::{Socket, SocketParts};
 
-use crate::clock::Clock;
-use crate::config::PresenceConfig;
 use crate::core::emit::audience::Addressee as _;
-use crate::core::presence::session::{Presence, Removed, Session, Status};
-use crate::core::presence::standstill::StandstillGuard;
-use crate::store::{Closed, Permit, Store};
-use crate::types::{Namespace, Reason, Room, RoomKind, SocketId, UserId, WallMs};
+use crate::types::{Namespace, Room, SocketId};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use deadlines::Deadlines;
-use rooms::Rooms;
-use smallvec::SmallVec;
+use indexmap::IndexMap;
+use smallvec::{SmallVec, smallvec};
+use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Sockets of one user; a second one is rare, a third rarer.
-pub type UserSockets = SmallVec<[Arc<Socket>; 2]>;
+/// Sockets of one user, or of one id; a second one is rare, a third rarer.
+pub type FewSockets = SmallVec<[Arc<Socket>; 2]>;
 
-/// Sockets of one room, at one moment.
-pub type Sockets = Arc<[Arc<Socket>]>;
+/// Sockets of one room or namespace, at one moment.
+pub type ManySockets = Arc<[Arc<Socket>]>;
 
-/// Who is here. Cheap to clone.
-#[derive(Debug, Clone)]
+/// The sockets of this node by namespace, room and id. Cheap to clone; clones share it.
+#[derive(Debug, Clone, Default)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    index: Arc<Index>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    users: DashMap<UserId, Presence<Arc<Socket>>>,
-    rooms: Rooms,
-    deadlines: Deadlines,
-    config: PresenceConfig,
-    store: Store,
-    clock: Clock,
+#[derive(Debug, Default)]
+struct Index {
+    /// All sockets of each namespace.
+    everyone: DashMap<Namespace, RoomMembers>,
+    /// Granted rooms with at least one socket, by namespace and name.
+    granted: DashMap<(Namespace, Room), RoomMembers>,
+    /// Sockets by their own ids and by those of the connections whose session they have recovered. Several may have
+    /// one id, while the older ones are about to go.
+    by_id: DashMap<SocketId, SmallVec<[Arc<Socket>; 1]>>,
 }
 
-/// A user who was online when an earlier life of this process ended.
-#[derive(Debug, Clone)]
-pub struct Ghost {
-    /// Who.
-    pub user: UserId,
-    /// The session that is still open.
-    pub session: Session,
+/// The sockets of one room: dense to iterate, O(1) to leave.
+#[derive(Debug, Default)]
+struct RoomMembers {
+    sockets: IndexMap<SocketId, Arc<Socket>>,
+    /// The same as one piece, for emits; forgotten when a socket comes or goes. An emit to thousands would otherwise
+    /// touch each of them once more, only to make a list.
+    list: Option<ManySockets>,
+}
+
+impl RoomMembers {
+    fn insert(&mut self, socket: &Arc<Socket>) {
+        self.list = None;
+        self.sockets.insert(socket.id, Arc::clone(socket));
+    }
+
+    fn remove(&mut self, socket: &Socket) {
+        self.list = None;
+        self.sockets.swap_remove(&socket.id);
+    }
+
+    fn list(&mut self) -> ManySockets {
+        let list: ManySockets = self.sockets.values().cloned().collect();
+        self.list = (1 < list.len()).then(|| Arc::clone(&list));
+        list
+    }
 }
 
 impl Registry {
-    /// Nobody is here.
-    pub fn new(config: PresenceConfig, store: Store, clock: Clock) -> Self {
-        let inner = Inner {
-            users: DashMap::new(),
-            rooms: Rooms::default(),
-            deadlines: Deadlines::default(),
-            config,
-            store,
-            clock,
-        };
-        Self { inner: Arc::new(inner) }
-    }
-
-    /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
-    /// call it when clients can connect. `ended_at` is when that life was last known.
-    pub fn recover(&self, ghosts: impl IntoIterator<Item = Ghost>, ended_at: WallMs) {
-        let grace = self.inner.config.startup_grace.max(self.inner.config.grace);
-        let deadline = self.inner.clock.now() + grace;
-        for Ghost { user, session } in ghosts {
-            // Whoever was quick enough to connect before is a vacant entry no more.
-            if let Entry::Vacant(entry) = self.inner.users.entry(user.clone()) {
-                entry.insert(Presence::ghost(user.clone(), session, ended_at, deadline));
-                self.inner.deadlines.add(deadline, user);
+    /// Puts a socket into its namespace and all its rooms.
+    pub fn join(&self, socket: &Arc<Socket>) {
+        let Index { everyone, granted, by_id } = &*self.index;
+        everyone.entry(socket.namespace.clone()).or_default().insert(socket);
+        for id in socket.ids() {
+            match by_id.entry(id) {
+                Entry::Vacant(entry) => drop(entry.insert(smallvec![Arc::clone(socket)])),
+                Entry::Occupied(mut entry) => entry.get_mut().push(Arc::clone(socket)),
             }
         }
-    }
-
-    /// Waits until the store can take the news that [`Registry::connect`] may have.
-    pub async fn reserve(&self) -> Result<Permit, Closed> {
-        self.inner.store.reserve().await
-    }
-
-    /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already.
-    pub fn connect(&self, socket: &Arc<Socket>, permit: Permit) -> Option<Session> {
-        let mut lifecycle = socket.lifecycle();
-        if !lifecycle.register() {
-            return None;
+        for room in &socket.granted {
+            granted.entry((socket.namespace.clone(), room.clone())).or_default().insert(socket);
         }
-        let session = self.bring_online(socket, permit);
-        self.inner.rooms.join(socket);
-        Some(session)
+        socket.set_joined(true);
     }
 
-    fn bring_online(&self, socket: &Arc<Socket>, permit: Permit) -> Session {
-        let user = &socket.user;
-        let mut entry =
-            self.inner.users.entry(user.clone()).or_insert_with(|| Presence::new(user.clone()));
-        let moment = self.inner.clock.moment();
-        if let Some(news) = entry.connect(socket.id, Arc::clone(socket), moment) {
-            permit.record(news);
+    /// Takes a socket out of its namespace and all its rooms.
+    pub fn leave(&self, socket: &Socket) {
+        let Index { everyone, granted, by_id } = &*self.index;
+        socket.set_joined(false);
+        remove_from(everyone, socket.namespace.clone(), socket);
+        for id in socket.ids() {
+            let Entry::Occupied(mut entry) = by_id.entry(id) else { continue };
+            entry.get_mut().retain(|it| it.id != socket.id);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
         }
-        match entry.status() {
-            Status::Online(session) | Status::Lingering(session) => session,
-            Status::Offline => Session { id: moment.seq, since: moment.wall },
-        }
-    }
-
-    /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.
-    pub fn disconnect(&self, socket: &Socket, reason: Reason) -> bool {
-        let mut lifecycle = socket.lifecycle();
-        if !lifecycle.close() {
-            return false;
-        }
-        self.inner.rooms.leave(socket);
-        let grace = match socket.kicked() {
-            Some(Grace::Skip) => Duration::ZERO,
-            Some(Grace::Keep) | None => self.inner.config.grace,
-        };
-        let Some(mut entry) = self.inner.users.get_mut(&socket.user) else { return true };
-        let removed = entry.disconnect(socket.id, reason, grace, self.inner.clock.moment());
-        drop(entry);
-        if let Removed::Last(deadline) = removed {
-            self.inner.deadlines.add(deadline, socket.user.clone());
-        }
-        true
-    }
-
-    /// Ends the grace of a user without sockets at once; the news follows. Returns whether there was one.
-    pub fn end_grace(&self, user: &UserId, reason: Reason) -> bool {
-        let Some(mut entry) = self.inner.users.get_mut(user) else { return false };
-        let due = entry.end_grace(reason, self.inner.clock.now());
-        drop(entry);
-        if let Some(due) = due {
-            self.inner.deadlines.add(due, user.clone());
-        }
-        due.is_some()
-    }
-
-    /// A user's status and sockets, in the order they came.
-    pub fn user(&self, user: &UserId) -> (Status, UserSockets) {
-        let Some(entry) = self.inner.users.get(user) else {
-            return (Status::Offline, SmallVec::new());
-        };
-        (entry.status(), entry.sockets().cloned().collect())
-    }
-
-    /// The sockets in a room, in no particular order.
-    pub fn room(&self, namespace: &Namespace, room: &Room) -> Sockets {
-        let granted = self.inner.rooms.granted(namespace, room);
-        let mut implied = self.inner.implied(namespace, room);
-        implied.retain(|it| !it.granted.contains(room));
-        match (implied.as_slice(), &*granted) {
-            ([], _) => granted,
-            (implied, granted) => [implied, granted].concat().into(),
+        for room in &socket.granted {
+            remove_from(granted, (socket.namespace.clone(), room.clone()), socket);
         }
     }
 
     /// All sockets of a namespace, in no particular order.
-    pub fn everyone(&self, namespace: &Namespace) -> Sockets {
-        self.inner.rooms.everyone(namespace)
+    pub fn everyone(&self, namespace: &Namespace) -> ManySockets {
+        list(&self.index.everyone, namespace)
     }
 
-    /// The socket of `namespace` with this id, or the one that has recovered its session: while both are there, the
-    /// older one is about to go.
+    /// The sockets that were granted a room, in no particular order.
+    pub fn granted(&self, namespace: &Namespace, room: &Room) -> ManySockets {
+        list(&self.index.granted, &(namespace.clone(), room.clone()))
+    }
+
+    /// The sockets of `namespace` that have this id, or that have recovered the session of the connection that had it.
+    pub fn known_as(&self, namespace: &Namespace, id: SocketId) -> FewSockets {
+        let Some(known) = self.index.by_id.get(&id) else { return FewSockets::new() };
+        known.iter().filter(|it| it.namespace == *namespace).cloned().collect()
+    }
+
+    /// The newest of these: while there are several, the older ones are about to go.
     pub fn socket_in(&self, namespace: &Namespace, id: SocketId) -> Option<Arc<Socket>> {
         // How many recoveries ago a socket was called that; the more, the newer it is.
         let age = |socket: &Arc<Socket>| socket.ids().position(|it| it == id);
-        self.inner.rooms.known_as(namespace, id).into_iter().max_by_key(age)
+        self.known_as(namespace, id).into_iter().max_by_key(age)
     }
 
-    /// The socket with this id, in whichever of `namespaces` it is.
+    /// The same in whichever of `namespaces` it is.
     pub fn socket(&self, id: SocketId, namespaces: &[Namespace]) -> Option<Arc<Socket>> {
         namespaces.iter().find_map(|namespace| self.socket_in(namespace, id))
     }
 
-    /// Makes those offline whose grace has run out, as long as it runs. After a standstill, of the process or of the
-    /// store, it waits for those who knocked meanwhile.
-    pub async fn run_deadlines(self) {
-        let Inner { clock, config, .. } = &*self.inner;
-        let mut pulse = StandstillGuard::new(clock.now(), config.grace);
-        loop {
-            let user = self.inner.deadlines.next(clock, &mut pulse).await;
-            let Ok(permit) = self.inner.store.reserve().await else { return };
-            // While the store had no room, nobody who knocked could be let in either.
-            let now = clock.now();
-            if now < pulse.beat(now) {
-                self.inner.deadlines.add(now, user);
-                continue;
-            }
-            self.expire(user, permit);
-        }
-    }
-
-    fn expire(&self, user: UserId, permit: Permit) {
-        let Entry::Occupied(mut entry) = self.inner.users.entry(user) else { return };
-        if let Some(news) = entry.get_mut().expire(self.inner.clock.moment()) {
-            permit.record(news);
-        }
-        if entry.get().is_absent() {
-            entry.remove();
-        }
+    /// How many rooms have an entry: one for each namespace, granted room, and id.
+    pub fn room_count(&self) -> usize {
+        let Index { everyone, granted, by_id } = &*self.index;
+        everyone.len() + granted.len() + by_id.len()
     }
 }
 
-impl Inner {
-    /// The sockets that are in a room because of its name: those of the user, or of the id, that it is named after.
-    fn implied(&self, namespace: &Namespace, room: &Room) -> UserSockets {
-        match room.kind() {
-            RoomKind::User(user) => {
-                let Some(entry) = self.users.get(user) else { return UserSockets::new() };
-                let is_here = |it: &&Arc<Socket>| it.namespace == *namespace && it.is_joined();
-                entry.sockets().filter(is_here).cloned().collect()
-            }
-            RoomKind::Socket(id) => self.rooms.known_as(namespace, id),
-            RoomKind::Granted => UserSockets::new(),
-        }
+fn remove_from<K: Eq + Hash>(rooms: &DashMap<K, RoomMembers>, key: K, socket: &Socket) {
+    let Entry::Occupied(mut entry) = rooms.entry(key) else { return };
+    entry.get_mut().remove(socket);
+    if entry.get().sockets.is_empty() {
+        entry.remove();
     }
 }
 
-#[cfg(test)]
-mod tests;
+fn list<K: Eq + Hash>(rooms: &DashMap<K, RoomMembers>, key: &K) -> ManySockets {
+    let known = rooms.get(key).and_then(|it| it.list.clone());
+    known.unwrap_or_else(|| rooms.get_mut(key).map(|mut it| it.list()).unwrap_or_default())
+}

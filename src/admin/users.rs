@@ -8,9 +8,9 @@ use super::extract::{Body, NoParameters, OptionalBody, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::sockets::SocketView;
 use super::time::Time;
-use crate::core::presence::session::{Session, Status};
+use crate::core::presence::session::{PresenceStatus, UserSession};
+use crate::presence::{StateFilter, UserEntry, UserStatus};
 use crate::realtime::kick::Grace;
-use crate::registry::{StateFilter, UserEntry};
 use crate::types::UserId;
 use axum::Json;
 use axum::extract;
@@ -37,11 +37,11 @@ pub(super) enum State {
 
 impl State {
     /// The state, and the session unless it is offline.
-    pub(super) fn of(status: Status) -> (Self, Option<Session>) {
+    pub(super) fn of(status: PresenceStatus) -> (Self, Option<UserSession>) {
         match status {
-            Status::Offline => (Self::Offline, None),
-            Status::Online(session) => (Self::Online, Some(session)),
-            Status::Lingering(session) => (Self::Lingering, Some(session)),
+            PresenceStatus::Offline => (Self::Offline, None),
+            PresenceStatus::Online(session) => (Self::Online, Some(session)),
+            PresenceStatus::Lingering(session) => (Self::Lingering, Some(session)),
         }
     }
 }
@@ -247,18 +247,18 @@ pub(super) async fn presence(
     Body(request): Body<PresenceRequest>,
 ) -> Result<Json<PresenceReply>, ApiError> {
     let users = names("users", &request.users, UserId::parse)?;
-    let look = |user: UserId| {
-        let (status, sockets) = api.realtime.user(&user);
-        let (state, session) = State::of(status);
+    let statuses = api.realtime.status(&users).await;
+    let look = |(user, status): (UserId, UserStatus)| {
+        let (state, session) = State::of(status.status);
         let presence = UserPresence {
             state,
             since: session.map(|it| Time(it.since)),
             session: session.map(|it| it.id.0),
-            sockets: sockets.len(),
+            sockets: status.sockets,
         };
         (user.as_str().to_owned(), presence)
     };
-    Ok(Json(PresenceReply { users: users.into_iter().map(look).collect() }))
+    Ok(Json(PresenceReply { users: users.into_iter().zip(statuses).map(look).collect() }))
 }
 
 /// How to disconnect a user.

@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::connection::{Acceptor, AcceptorConfig, Connection, Connections, EngineStream};
 use crate::core::protocol::frame;
-use crate::registry::{Registry, Socket, SocketParts};
+use crate::realtime::sockets::Sockets;
+use crate::registry::{Socket, SocketParts};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Reason, Seq, SocketId, UserId, WallMs};
 use bytes::Bytes;
@@ -26,19 +27,19 @@ async fn the_sweep_runs_as_long_as_the_program_does() {
     let (folder, tasks) = (TempDir::new().unwrap(), Tasks::new());
     let config = config(folder.path(), &[]);
     let app = App::build(config.clone(), None).await.unwrap();
-    let (registry, clock) = (app.parts.registry.clone(), app.parts.clock.clone());
+    let (sockets, clock) = (app.parts.sockets.clone(), app.parts.clock.clone());
     let shutdown = CancellationToken::new();
     tasks.spawn_to_end("test.app", app.run_until(shutdown.clone()));
 
     // Twice, because a sweep that runs once is none. The engine never says that they are gone.
     for n in [1, 2] {
         let connection = connection(&config, &clock, &tasks).await;
-        register(&registry, &connection, n).await;
-        assert_eq!(registry.counts().sockets, 1);
+        register(&sockets, &connection, n).await;
+        assert_eq!(sockets.counts().sockets, 1);
         connection.close(Reason::TransportError);
 
         let swept = async {
-            while registry.counts().sockets != 0 {
+            while sockets.counts().sockets != 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -87,7 +88,7 @@ async fn connection(config: &Config, clock: &Clock, tasks: &Tasks) -> Arc<Connec
     Arc::clone(io.connection())
 }
 
-async fn register(registry: &Registry, connection: &Arc<Connection>, n: u8) {
+async fn register(sockets: &Sockets, connection: &Arc<Connection>, n: u8) {
     let socket = Arc::new(Socket::new(SocketParts {
         id: SocketId::from_bytes([n; SocketId::BYTES]),
         namespace: Namespace::root(),
@@ -99,6 +100,6 @@ async fn register(registry: &Registry, connection: &Arc<Connection>, n: u8) {
         granted: Vec::new(),
         connection: Arc::clone(connection),
     }));
-    let permit = registry.reserve().await.unwrap();
-    assert!(registry.connect(&socket, permit).is_some_and(|session| Seq(0) < session.id));
+    let place = sockets.presence.reserve().await.unwrap();
+    assert!(sockets.connect(&socket, place).is_some_and(|session| Seq(0) < session.id));
 }

@@ -7,12 +7,12 @@ pub(crate) use options::RecoveryClaim;
 use super::Realtime;
 use crate::auth::{AuthPayload, Credentials, Refusal};
 use crate::connection::Connection;
-use crate::core::presence::session::Session;
+use crate::core::presence::session::UserSession;
 use crate::core::protocol::packet;
 use crate::core::recovery::{Member, Newcomer, Offset, Outcome, Pid, Recovery};
 use crate::entropy;
+use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
-use crate::store::Permit;
 use crate::types::{DeviceId, Identity, Namespace, Payload, Reason, ServerEvent, SocketId};
 use bytes::Bytes;
 use options::ConnectOptions;
@@ -89,12 +89,12 @@ impl Realtime {
         auth: Option<&RawValue>,
     ) -> Result<Arc<Socket>, ConnectError> {
         match self.admit(connection, auth).await {
-            Ok(Admitted { identity, options, permit }) => {
+            Ok(Admitted { identity, options, place }) => {
                 let ConnectOptions { device, inbox_after, claim } = options;
                 let socket = Arc::new(self.make_socket(connection, namespace, identity, device));
                 let (realtime, joining) = (self.clone(), Arc::clone(&socket));
                 connection.prepare_accept(namespace, move |_| {
-                    let is_recovered = realtime.join(&joining, permit, &claim);
+                    let is_recovered = realtime.join(&joining, place, &claim);
                     if let Some(after) = inbox_after {
                         realtime.replay_inbox(joining, after);
                     } else if is_recovered {
@@ -129,15 +129,17 @@ impl Realtime {
         let auth = AuthPayload::parse(auth)?;
         let identity = self.identify(connection, &auth).await?;
         let options = ConnectOptions::read(&auth)?;
-        let permit = self.reserve(connection).await?;
-        Ok(Admitted { identity, options, permit })
+        let place = self.reserve(connection).await?;
+        Ok(Admitted { identity, options, place })
     }
 
     /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
     /// comes back by itself after that, and not after a refusal.
-    pub(crate) async fn reserve(&self, connection: &Connection) -> Result<Permit, ConnectError> {
-        if let Ok(Ok(permit)) = tokio::time::timeout(STORE_WAIT, self.registry.reserve()).await {
-            return Ok(permit);
+    pub(crate) async fn reserve(&self, connection: &Connection) -> Result<Place, ConnectError> {
+        if let Ok(Ok(place)) =
+            tokio::time::timeout(STORE_WAIT, self.sockets.presence.reserve()).await
+        {
+            return Ok(place);
         }
         tracing::warn!("closed a connection: the store takes nothing");
         connection.close(Reason::ServerShutdown);
@@ -183,15 +185,15 @@ impl Realtime {
 
     /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
     /// already, nothing happens. Returns whether it has recovered an earlier session.
-    pub(crate) fn join(&self, socket: &Arc<Socket>, permit: Permit, claim: &RecoveryClaim) -> bool {
+    pub(crate) fn join(&self, socket: &Arc<Socket>, place: Place, claim: &RecoveryClaim) -> bool {
         if socket.connection.is_closed() {
             return false; // kicked in another namespace, for example: nobody came
         }
         if let Some(recovery) = self.recoveries.of(&socket.namespace) {
-            return self.join_recovering(socket, permit, claim, recovery);
+            return self.join_recovering(socket, place, claim, recovery);
         }
         socket.connection.answer_connect(&connect_reply(socket, None));
-        if let Some(session) = self.registry.connect(socket, permit) {
+        if let Some(session) = self.sockets.connect(socket, place) {
             greet(socket, session, None);
         }
         false
@@ -202,7 +204,7 @@ impl Realtime {
     fn join_recovering(
         &self,
         socket: &Arc<Socket>,
-        permit: Permit,
+        place: Place,
         claim: &RecoveryClaim,
         recovery: &Mutex<Recovery<Arc<Socket>>>,
     ) -> bool {
@@ -222,7 +224,7 @@ impl Realtime {
         let reply = connect_reply(socket, Some(&attached.pid));
         let frames = [&[reply][..], &attached.missed].concat();
         socket.connection.answer_connect(&Bytes::from(frames.concat()));
-        if let Some(session) = self.registry.connect(socket, permit) {
+        if let Some(session) = self.sockets.connect(socket, place) {
             greet(socket, session, Some(&attached.head));
         } else {
             locked.detach(&attached.pid, socket.id, now);
@@ -249,7 +251,7 @@ impl Realtime {
         // One lock around both: what is logged from here on was not handed to this socket.
         let recovery = self.recoveries.of(&socket.namespace);
         let recovery = socket.pid().zip(recovery).map(|(pid, recovery)| (pid, recovery.lock()));
-        let was_here = self.registry.disconnect(socket, reason);
+        let was_here = self.sockets.disconnect(socket, reason);
         socket.connection.forget_acks(&socket.namespace);
         if let Some((pid, mut recovery)) = recovery {
             if matches!(reason, Reason::ClientDisconnect | Reason::Kicked) {
@@ -283,7 +285,7 @@ fn count(outcome: Outcome) {
 struct Admitted {
     identity: Identity,
     options: ConnectOptions,
-    permit: Permit,
+    place: Place,
 }
 
 /// The reply to a CONNECT, with the public id and, where there is recovery, the name of the session.
@@ -309,7 +311,7 @@ struct Greeting<'a> {
 }
 
 /// Tells the client who it is. The event's offset lets even a client recover that gets no other event.
-fn greet(socket: &Socket, session: Session, head: Option<&Offset>) {
+fn greet(socket: &Socket, session: UserSession, head: Option<&Offset>) {
     let (user, id) = (&socket.user, socket.id);
     tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
     let greeting = Greeting {

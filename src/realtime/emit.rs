@@ -8,11 +8,11 @@ pub use ask::{AskError, Asking};
 use super::Realtime;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
-use crate::core::presence::session::Status;
+use crate::core::presence::session::PresenceStatus;
 use crate::core::protocol::packet;
 use crate::core::recovery::Recovery;
 use crate::entropy;
-use crate::registry::{Socket, Sockets, UserSockets};
+use crate::registry::{FewSockets, ManySockets, Socket};
 use crate::types::UserId;
 use parking_lot::Mutex;
 pub(super) use run::Counters;
@@ -42,7 +42,7 @@ pub struct Emitted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserEmitted {
     /// The user's status at that moment.
-    pub status: Status,
+    pub status: PresenceStatus,
     /// Sockets of the user it was for.
     pub matched: usize,
     /// Sockets of the user whose connection took it.
@@ -54,12 +54,12 @@ type Users = Vec<(UserId, UserEmitted)>;
 /// The sockets of one name of the target, and the user if that is one.
 struct Named {
     sockets: NamedSockets,
-    user: Option<(UserId, Status)>,
+    user: Option<(UserId, PresenceStatus)>,
 }
 
 enum NamedSockets {
-    Few(UserSockets),
-    Many(Sockets),
+    Few(FewSockets),
+    Many(ManySockets),
 }
 
 impl Deref for NamedSockets {
@@ -186,16 +186,16 @@ impl Realtime {
     fn named<'a>(&'a self, audience: &'a Audience) -> impl Iterator<Item = Named> + 'a {
         let Audience { namespace, target, except: _ } = audience;
         let nobody = |sockets| Named { sockets: NamedSockets::Many(sockets), user: None };
-        let all = target.all.then(|| nobody(self.registry.everyone(namespace)));
+        let all = target.all.then(|| nobody(self.sockets.registry.everyone(namespace)));
         let users = target.users.iter().map(|user| {
-            let (status, mut sockets) = self.registry.user(user);
+            let (status, mut sockets) = self.sockets.user(user);
             sockets.retain(|it| it.namespace == *namespace);
             Named { sockets: NamedSockets::Few(sockets), user: Some((user.clone(), status)) }
         });
         let rooms = target.rooms.iter();
-        let rooms = rooms.map(move |room| nobody(self.registry.room(namespace, room)));
+        let rooms = rooms.map(move |room| nobody(self.sockets.room(namespace, room)));
         let sockets = target.sockets.iter().map(move |socket| {
-            nobody(self.registry.socket_in(namespace, *socket).into_iter().collect())
+            nobody(self.sockets.registry.socket_in(namespace, *socket).into_iter().collect())
         });
         all.into_iter().chain(users).chain(rooms).chain(sockets)
     }

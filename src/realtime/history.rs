@@ -55,7 +55,7 @@ impl Realtime {
     /// ended last first.
     pub fn history(&self, user: &UserId) -> Vec<Visit> {
         // In this order, so that a socket that ends meanwhile is seen twice rather than not at all.
-        let (_, here) = self.registry.user(user);
+        let (_, here) = self.sockets.user(user);
         let here: Vec<Visit> = here.iter().rev().map(|socket| Visit::of(socket, None)).collect();
         let gone: Vec<Visit> = self.history.lock().of(user, self.clock.now()).cloned().collect();
         let is_gone = |visit: &Visit| gone.iter().any(|it| it.id == visit.id);

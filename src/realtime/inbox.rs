@@ -116,7 +116,7 @@ impl Realtime {
 
     /// Tells all sockets of a user, in all namespaces, what the inbox is like, unless they know already.
     fn tell_inbox(&self, user: &UserId, state: InboxState) {
-        let (_, sockets) = self.registry.user(user);
+        let (_, sockets) = self.sockets.user(user);
         for socket in &sockets {
             self.tell_numbers(socket, state);
         }

@@ -1,8 +1,8 @@
 //! A user, or one socket, has to go: told why, disconnected for good (a stock client does not come back by itself).
 
 use super::Realtime;
+pub use crate::core::presence::session::Grace;
 use crate::core::protocol::packet;
-pub use crate::registry::Grace;
 use crate::registry::Socket;
 use crate::types::{Payload, Reason, ServerEvent, SocketId, UserId};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ impl Realtime {
     /// Disconnects all sockets of a user, in all namespaces, after an event `userline:kicked {reason}`. Returns how
     /// many there were; none is no error. They are gone at once, whenever their clients hear of it.
     pub fn kick(&self, user: &UserId, reason: Option<&str>, grace: Grace) -> usize {
-        let (_, sockets) = self.registry.user(user);
+        let (_, sockets) = self.sockets.user(user);
         let goodbye = goodbye(reason);
         for socket in &sockets {
             socket.kick(grace);
@@ -25,7 +25,7 @@ impl Realtime {
             socket.connection.finish(Reason::Kicked);
         }
         if grace == Grace::Skip {
-            self.registry.end_grace(user, Reason::Kicked);
+            self.sockets.presence.end_grace(user, Reason::Kicked);
         }
         tracing::info!(user.id = %user, sockets = sockets.len(), "kicked a user");
         sockets.len()
@@ -36,7 +36,7 @@ impl Realtime {
     ///
     /// Its connection is closed with it: the sockets in other namespaces of the same connection come back by themselves.
     pub fn kick_socket(&self, id: SocketId) -> Option<Arc<Socket>> {
-        let kicked = self.registry.socket(id, &self.namespaces)?;
+        let kicked = self.sockets.registry.socket(id, &self.namespaces)?;
         kicked.kick(Grace::Keep);
         tell(&kicked, &goodbye(None));
         self.leave(&kicked, Reason::Kicked);

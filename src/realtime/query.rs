@@ -1,9 +1,12 @@
 //! Who is here: answered from memory, without side effects.
 
 use super::Realtime;
+use super::sockets::NodeCounts;
 use crate::connection::Transports;
-use crate::core::presence::session::Status;
-use crate::registry::{Counts, Page, RoomEntry, Socket, StateFilter, UserEntry, UserSockets};
+use crate::core::page::Page;
+use crate::core::presence::session::PresenceStatus;
+use crate::presence::{StateFilter, UserEntry, UserStatus};
+use crate::registry::{FewSockets, RoomEntry, Socket};
 use crate::types::{Namespace, Room, SocketId, UserId};
 use std::sync::Arc;
 
@@ -11,7 +14,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Users, sockets, rooms.
-    pub counts: Counts,
+    pub counts: NodeCounts,
     /// Connections, also those without a socket.
     pub connections: usize,
     /// How these reach their clients.
@@ -26,12 +29,17 @@ impl Realtime {
         limit: usize,
         filter: StateFilter,
     ) -> Page<UserEntry> {
-        self.registry.users(after, limit, filter)
+        self.sockets.presence.users(after, limit, filter)
+    }
+
+    /// What is known of the presence of these users, in the same order.
+    pub async fn status(&self, users: &[UserId]) -> Vec<UserStatus> {
+        self.sockets.presence.status(users).await
     }
 
     /// A user's status and sockets.
-    pub fn user(&self, user: &UserId) -> (Status, UserSockets) {
-        self.registry.user(user)
+    pub fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
+        self.sockets.user(user)
     }
 
     /// Granted rooms that begin with `prefix`, after `after`.
@@ -41,31 +49,31 @@ impl Realtime {
         after: Option<&(Namespace, Room)>,
         limit: usize,
     ) -> Page<RoomEntry> {
-        self.registry.rooms(prefix, after, limit)
+        self.sockets.rooms(prefix, after, limit)
     }
 
     /// The sockets in a room.
     pub fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
-        self.registry.room(namespace, room).to_vec()
+        self.sockets.room(namespace, room).to_vec()
     }
 
     /// The sockets of a user in `namespace` that can be written to.
-    pub(super) fn reachable(&self, user: &UserId, namespace: &Namespace) -> UserSockets {
-        let (_, mut sockets) = self.registry.user(user);
+    pub(super) fn reachable(&self, user: &UserId, namespace: &Namespace) -> FewSockets {
+        let (_, mut sockets) = self.sockets.user(user);
         sockets.retain(|it| it.namespace == *namespace && !it.connection.is_closed());
         sockets
     }
 
     /// The socket with this id.
     pub fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
-        self.registry.socket(id, &self.namespaces)
+        self.sockets.registry.socket(id, &self.namespaces)
     }
 
     /// How many are here.
     pub fn stats(&self) -> Stats {
         let connections = &self.connections;
         Stats {
-            counts: self.registry.counts(),
+            counts: self.sockets.counts(),
             connections: connections.len(),
             transports: connections.transports(),
         }

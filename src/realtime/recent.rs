@@ -55,7 +55,7 @@ impl Realtime {
     pub fn recent_emits(&self, user: Option<&UserId>, limit: usize) -> Vec<Recalled> {
         // The lock is held for no more than this: everybody who emits needs it.
         let emits: Vec<Arc<RecentEmit>> = self.recent.lock().iter().cloned().collect();
-        let sockets = user.map(|user| self.registry.user(user).1);
+        let sockets = user.map(|user| self.sockets.user(user).1);
         let is_wanted = |emit: &RecentEmit| match (user, &sockets) {
             (Some(user), Some(sockets)) => emit.is_for(user, sockets),
             _ => true,

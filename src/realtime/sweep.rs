@@ -1,7 +1,7 @@
 //! The last resort against what should never happen, and the forgetting of what is too old.
 
 use super::Realtime;
-use crate::registry::Suspects;
+use super::sockets::Suspects;
 use crate::types::Reason;
 
 impl Realtime {
@@ -10,8 +10,8 @@ impl Realtime {
     pub async fn run_sweep(self) {
         let mut suspects = Suspects::default();
         loop {
-            tokio::time::sleep(self.registry.sweep_interval()).await;
-            for socket in self.registry.sweep(&mut suspects) {
+            tokio::time::sleep(self.sockets.sweep_interval()).await;
+            for socket in self.sockets.sweep(&mut suspects) {
                 tracing::warn!(socket.id = %socket.id, "a socket was registered without a connection");
                 metrics::counter!("userline_audit_removals_total").increment(1);
                 self.leave(&socket, Reason::Audit);

@@ -4,9 +4,10 @@ use crate::connection::Connection;
 use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
+use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Pid};
 use crate::types::{DeviceId, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,15 +15,6 @@ use std::sync::{Arc, OnceLock};
 const NOT_KICKED: u8 = 0;
 const KICKED: u8 = 1;
 const KICKED_WITH_GRACE: u8 = 2;
-
-/// Whether a kicked user is offline at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grace {
-    /// Offline at once.
-    Skip,
-    /// The grace runs as usual.
-    Keep,
-}
 
 /// One client in one namespace, authenticated. It is never without a user.
 #[derive(Debug)]
@@ -46,7 +38,7 @@ pub struct Socket {
     /// Its connection, which sockets of other namespaces share.
     pub connection: Arc<Connection>,
     lifecycle: Mutex<Lifecycle>,
-    /// Whether it is in its rooms; changed by [`super::rooms`] only.
+    /// Whether it is in its rooms; changed by [`super::Registry`] only.
     is_joined: AtomicBool,
     kick: AtomicU8,
     /// The number of the last logged event that was for it.
@@ -222,11 +214,24 @@ impl Socket {
         tell(newest)
     }
 
-    pub(super) fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
-        self.lifecycle.lock()
+    /// Has `take_in` register it, if it is new: neither registered before nor gone. Nothing else happens to it meanwhile.
+    pub fn register<T>(&self, take_in: impl FnOnce() -> T) -> Option<T> {
+        let mut lifecycle = self.lifecycle.lock();
+        lifecycle.register().then(take_in)
     }
 
-    pub(super) fn is_joined(&self) -> bool {
+    /// It is gone, for good: has `let_go` take it out if it is registered. Returns whether it was.
+    pub fn close(&self, let_go: impl FnOnce()) -> bool {
+        let mut lifecycle = self.lifecycle.lock();
+        let was_registered = lifecycle.close();
+        if was_registered {
+            let_go();
+        }
+        was_registered
+    }
+
+    /// Whether it is in its rooms.
+    pub fn is_joined(&self) -> bool {
         self.is_joined.load(Ordering::Relaxed)
     }
 

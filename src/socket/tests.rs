@@ -9,9 +9,9 @@ use crate::config::{
     MessagesConfig, Origins, PresenceConfig, RecoveryConfig, SocketIoConfig, StoreConfig,
 };
 use crate::connection::{Accepted, AcceptorConfig, ClientAddress, Connections};
+use crate::realtime::sockets::{NodeCounts, Sockets};
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
-use crate::registry::{Counts, Registry};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
@@ -41,7 +41,7 @@ const CYCLES: usize = 200;
 
 struct Server {
     address: SocketAddr,
-    registry: Registry,
+    sockets: Sockets,
     connections: Connections,
     store: Store,
     tasks: Tasks,
@@ -55,8 +55,8 @@ impl Server {
         let keep_events = Duration::from_hours(1);
         let kept = StoreConfig { data_dir, keep_events, keep_items: keep_events };
         let (store, _) = Store::open(&kept, &no_hooks()).unwrap();
-        let registry = Registry::new(presence(), store.clone(), clock.clone());
-        tasks.spawn("test.deadlines", registry.clone().run_deadlines());
+        let sockets = Sockets::new(presence(), store.clone(), clock.clone());
+        sockets.watch_deadlines(&tasks);
         let connections = Connections::new(limits().connections);
         let bounds = Bounds {
             limits: limits(),
@@ -83,7 +83,7 @@ impl Server {
             Recoveries::new(&recovery(), &bounds.namespaces, limits().buffer_bytes / 2, clock);
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
         let authenticator = authenticator.delayed(AUTH_DELAY);
-        let (entries, known) = (registry.clone(), connections.clone());
+        let (entries, known) = (sockets.clone(), connections.clone());
         let edge = SocketEdge {
             realtime: Realtime::new(entries, known, recoveries, authenticator, bounds),
             connections: connections.clone(),
@@ -105,18 +105,18 @@ impl Server {
                 spawner.spawn("test.http", serve(router.clone(), stream, peer));
             }
         });
-        Self { address, registry, connections, store, tasks, _folder: folder }
+        Self { address, sockets, connections, store, tasks, _folder: folder }
     }
 
     /// Waits until nothing is left of anybody.
     async fn empties(&self) {
         let is_empty = async {
-            while self.registry.counts() != Counts::default() || !self.connections.is_empty() {
+            while self.sockets.counts() != NodeCounts::default() || !self.connections.is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         let waited = tokio::time::timeout(PATIENCE, is_empty).await;
-        let (counts, connections) = (self.registry.counts(), self.connections.len());
+        let (counts, connections) = (self.sockets.counts(), self.connections.len());
         assert!(waited.is_ok(), "left behind: {counts:?}, {connections} connections");
     }
 

@@ -14,9 +14,10 @@ use crate::entropy;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::connect::RecoveryClaim;
+use crate::realtime::sockets::Sockets;
 use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
-use crate::registry::{Registry, Socket, SocketParts};
+use crate::registry::{Socket, SocketParts};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{DeviceId, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
@@ -53,7 +54,7 @@ pub(super) struct Fixture {
     /// Why the server is not ready.
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) store: Store,
-    pub(super) registry: Registry,
+    pub(super) sockets: Sockets,
     pub(super) tasks: Tasks,
     /// The tasks that send hooks.
     pub(super) senders: Tasks,
@@ -137,7 +138,7 @@ impl Fixture {
             keep_items: inbox_config().keep,
         };
         let (store, _) = Store::open(&kept, &hooks()).unwrap();
-        let registry = Registry::new(presence(), store.clone(), clock.clone());
+        let sockets = Sockets::new(presence(), store.clone(), clock.clone());
         let namespaces = socketio().namespaces;
         let recoveries = Recoveries::new(&no_recovery(), &namespaces, 0, clock.clone());
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
@@ -148,7 +149,7 @@ impl Fixture {
         let bounds =
             Bounds { limits, history, namespaces, clock: clock_, tasks: tasks_, inbox, messages };
         let realtime =
-            Realtime::new(registry.clone(), connections.clone(), recoveries, authenticator, bounds);
+            Realtime::new(sockets.clone(), connections.clone(), recoveries, authenticator, bounds);
         let hooks = Hooks::start(&hooks(), &store, &clock, &senders).unwrap();
         let admin = Admin::new(AdminState {
             realtime: realtime.clone(),
@@ -169,7 +170,7 @@ impl Fixture {
             connections,
             trouble: Arc::default(),
             store,
-            registry,
+            sockets,
             tasks,
             senders,
             acceptor,

@@ -204,9 +204,9 @@ async fn a_receiver_shows_how_it_is_doing() {
 async fn an_offline_user_was_last_seen_when_the_last_socket_closed() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
-    api.tasks.spawn("deadlines", api.registry.clone().run_deadlines());
+    api.sockets.watch_deadlines(&api.tasks);
     api.realtime.leave(&ann.socket, Reason::TransportClose);
-    api.registry.end_grace(&ann.socket.user, Reason::Kicked);
+    api.sockets.presence.end_grace(&ann.socket.user, Reason::Kicked);
 
     let seen = |it: &Value| it["last_seen"].is_string();
     let shown = api.wait_for("/v1/users/ann", seen).await;

@@ -1,41 +1,39 @@
-//! Presence of one user: who is connected, since when, and when "gone" is final.
+//! The session machine of one user: online or not, since when, and when "gone" is final.
 //!
 //! ```text
 //!             first socket: Online                 last socket gone
-//!   Absent ────────────────────────► Online ──────────────────────────► Lingering
-//!     ▲                                ▲                                  │   │
-//!     │                                └────── socket within the grace ───┘   │
-//!     └───────────────────── deadline passed: Offline ────────────────────────┘
+//!   Offline ───────────────────────► Online ──────────────────────────► Lingering
+//!      ▲                               ▲                                  │   │
+//!      │                               └────── socket within the grace ───┘   │
+//!      └──────────────────── deadline passed: Offline ────────────────────────┘
 //! ```
 //!
 //! Lingering counts as online for everybody outside. A session is the time between an Online and its Offline; its
 //! name is the sequence number of the Online.
+//!
+//! It is told facts, not differences: "there is a socket" and "there is none". To say one twice changes nothing.
 
-use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
-use smallvec::SmallVec;
+use crate::types::{Change, ChangeKind, Moment, Reason, Seq, Timestamp, UserId, WallMs};
 use std::time::Duration;
 
-/// Presence of one user. `S` is whatever the shell wants to find beside each socket.
+/// The session machine of one user.
 #[derive(Debug)]
-pub struct Presence<S> {
+pub struct SessionMachine {
     user: UserId,
-    state: State<S>,
+    state: SessionState,
 }
 
 #[derive(Debug)]
-enum State<S> {
-    Absent,
-    Online { session: Session, sockets: Sockets<S> },
-    Lingering { session: Session, linger: Linger },
+enum SessionState {
+    Offline,
+    Online(UserSession),
+    Lingering { session: UserSession, linger: Linger },
 }
-
-/// In the order they came; a user rarely has more than two.
-type Sockets<S> = SmallVec<[(SocketId, S); 1]>;
 
 /// The time during which a user never was without a socket for longer than the grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session {
-    /// The sequence number of its `online`.
+pub struct UserSession {
+    /// The sequence number of its `user.online`.
     pub id: Seq,
     /// When it began.
     pub since: WallMs,
@@ -51,86 +49,78 @@ struct Linger {
 
 /// What the outside sees of a user's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum PresenceStatus {
     /// No session.
     Offline,
     /// At least one socket.
-    Online(Session),
+    Online(UserSession),
     /// No socket, and the grace is still running.
-    Lingering(Session),
+    Lingering(UserSession),
 }
 
-/// What the removal of a socket meant.
+/// Whether a user without sockets keeps the grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removed {
-    /// The socket was not there: a repeat or a latecomer, nothing happened.
-    Unknown,
-    /// Other sockets of the user remain.
-    Others,
-    /// It was the last one; [`Presence::expire`] is due at this time.
-    Last(Timestamp),
+pub enum Grace {
+    /// Offline at once.
+    Skip,
+    /// The grace runs as usual.
+    Keep,
 }
 
-impl<S> Presence<S> {
-    /// A user nobody has heard of.
+/// A user has a socket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Up {
+    /// The session that goes on, or that has begun with it.
+    pub session: UserSession,
+    /// The news, if one has begun.
+    pub news: Option<Change>,
+}
+
+impl SessionMachine {
+    /// A user who is offline.
     pub fn new(user: UserId) -> Self {
-        Self { user, state: State::Absent }
+        Self { user, state: SessionState::Offline }
     }
 
     /// A user who was online when an earlier life of this process ended at `ended_at`: lingers until `deadline`.
-    pub fn ghost(user: UserId, session: Session, ended_at: WallMs, deadline: Timestamp) -> Self {
+    pub fn ghost(
+        user: UserId,
+        session: UserSession,
+        ended_at: WallMs,
+        deadline: Timestamp,
+    ) -> Self {
         let linger = Linger { deadline, reason: Reason::ServerRestart, socket_closed_at: ended_at };
-        Self { user, state: State::Lingering { session, linger } }
+        Self { user, state: SessionState::Lingering { session, linger } }
     }
 
-    /// A socket came. Returns the news if the user was offline; a socket that is already there changes nothing.
-    pub fn connect(&mut self, id: SocketId, socket: S, at: Moment) -> Option<Change> {
-        match std::mem::replace(&mut self.state, State::Absent) {
-            State::Absent => {
-                let session = Session { id: at.seq, since: at.wall };
-                self.state = State::Online { session, sockets: [(id, socket)].into() };
-                Some(self.change(session, at, ChangeKind::Online))
+    /// The user has a socket.
+    pub fn up(&mut self, at: Moment) -> Up {
+        let (session, news) = match self.state {
+            SessionState::Offline => {
+                let session = UserSession { id: at.seq, since: at.wall };
+                (session, Some(self.change(session, at, ChangeKind::Online)))
             }
-            State::Lingering { session, linger: _ } => {
-                self.state = State::Online { session, sockets: [(id, socket)].into() };
-                None
+            SessionState::Online(session) | SessionState::Lingering { session, .. } => {
+                (session, None)
             }
-            State::Online { session, mut sockets } => {
-                if !sockets.iter().any(|(it, _)| *it == id) {
-                    sockets.push((id, socket));
-                }
-                self.state = State::Online { session, sockets };
-                None
-            }
-        }
-    }
-
-    /// A socket is gone; if it was the last one, the user lingers for `grace`.
-    pub fn disconnect(
-        &mut self,
-        id: SocketId,
-        reason: Reason,
-        grace: Duration,
-        at: Moment,
-    ) -> Removed {
-        let State::Online { session, sockets } = &mut self.state else { return Removed::Unknown };
-        let Some(index) = sockets.iter().position(|(it, _)| *it == id) else {
-            return Removed::Unknown;
         };
-        drop(sockets.remove(index));
-        if !sockets.is_empty() {
-            return Removed::Others;
-        }
-        let session = *session;
+        self.state = SessionState::Online(session);
+        Up { session, news }
+    }
+
+    /// The user has no socket any more, and lingers for `grace`. Returns when [`SessionMachine::expire`] is due, if the
+    /// user was online.
+    pub fn down(&mut self, reason: Reason, grace: Duration, at: Moment) -> Option<Timestamp> {
+        let SessionState::Online(session) = self.state else { return None };
         let deadline = at.now + grace;
         let linger = Linger { deadline, reason, socket_closed_at: at.wall };
-        self.state = State::Lingering { session, linger };
-        Removed::Last(deadline)
+        self.state = SessionState::Lingering { session, linger };
+        Some(deadline)
     }
 
-    /// Ends the grace of a lingering user at once; returns when [`Presence::expire`] is due, if the user lingers.
+    /// Ends the grace of a lingering user at once. Returns when [`SessionMachine::expire`] is due, if the user lingers.
     pub fn end_grace(&mut self, reason: Reason, now: Timestamp) -> Option<Timestamp> {
-        let State::Lingering { linger, .. } = &mut self.state else { return None };
+        let SessionState::Lingering { linger, .. } = &mut self.state else { return None };
         linger.deadline = linger.deadline.min(now);
         linger.reason = reason;
         Some(linger.deadline)
@@ -138,12 +128,11 @@ impl<S> Presence<S> {
 
     /// Makes a lingering user offline if the deadline has passed, and returns the news.
     pub fn expire(&mut self, at: Moment) -> Option<Change> {
-        let State::Lingering { session, linger } = &self.state else { return None };
+        let SessionState::Lingering { session, linger } = self.state else { return None };
         if at.now < linger.deadline {
             return None;
         }
-        let (session, linger) = (*session, *linger);
-        self.state = State::Absent;
+        self.state = SessionState::Offline;
         let kind = ChangeKind::Offline {
             reason: linger.reason,
             online_since: session.since,
@@ -152,38 +141,16 @@ impl<S> Presence<S> {
         Some(self.change(session, at, kind))
     }
 
-    /// When [`Presence::expire`] is due, if the user lingers.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        match &self.state {
-            State::Absent | State::Online { .. } => None,
-            State::Lingering { linger, .. } => Some(linger.deadline),
-        }
-    }
-
     /// What the outside sees.
-    pub fn status(&self) -> Status {
-        match &self.state {
-            State::Absent => Status::Offline,
-            State::Online { session, .. } => Status::Online(*session),
-            State::Lingering { session, .. } => Status::Lingering(*session),
+    pub fn status(&self) -> PresenceStatus {
+        match self.state {
+            SessionState::Offline => PresenceStatus::Offline,
+            SessionState::Online(session) => PresenceStatus::Online(session),
+            SessionState::Lingering { session, .. } => PresenceStatus::Lingering(session),
         }
     }
 
-    /// Nothing is known of the user: the entry can be forgotten.
-    pub fn is_absent(&self) -> bool {
-        matches!(self.state, State::Absent)
-    }
-
-    /// The user's sockets in the order they came.
-    pub fn sockets(&self) -> impl Iterator<Item = &S> {
-        let sockets: &[(SocketId, S)] = match &self.state {
-            State::Online { sockets, .. } => sockets,
-            State::Absent | State::Lingering { .. } => &[],
-        };
-        sockets.iter().map(|(_, socket)| socket)
-    }
-
-    fn change(&self, session: Session, at: Moment, kind: ChangeKind) -> Change {
+    fn change(&self, session: UserSession, at: Moment, kind: ChangeKind) -> Change {
         Change { user: self.user.clone(), seq: at.seq, session: session.id, at: at.wall, kind }
     }
 }

@@ -41,9 +41,9 @@ impl StandstillGuard {
         self.held_until
     }
 
-    /// There was no reason to beat until `now`.
-    pub fn rested(&mut self, now: Timestamp) {
-        self.last = now;
+    /// There was no reason to beat until `until`.
+    pub fn rested(&mut self, until: Timestamp) {
+        self.last = self.last.max(until);
     }
 }
 
@@ -82,5 +82,15 @@ mod tests {
         it.rested(Timestamp(60_000));
 
         assert!(it.beat(Timestamp(60_250)) <= Timestamp(60_250));
+    }
+
+    #[test]
+    fn a_rest_before_the_last_beat_is_over() {
+        let mut it = StandstillGuard::new(Timestamp(0), GRACE);
+        it.beat(Timestamp(900));
+
+        it.rested(Timestamp(100));
+
+        assert!(it.beat(Timestamp(1_800)) <= Timestamp(1_800));
     }
 }

@@ -4,7 +4,7 @@ use super::UserEmitted;
 use crate::connection::{Batch, Sent};
 use crate::core::emit::audience::LeftOut;
 use crate::core::emit::message::Emit;
-use crate::core::presence::session::Status;
+use crate::core::presence::session::PresenceStatus;
 use crate::registry::Socket;
 use crate::types::{SocketId, saturating_u64};
 use bytes::Bytes;
@@ -132,7 +132,7 @@ impl Counters {
 
 impl Tally {
     /// What has come since `before`, for a user of this status.
-    pub(super) fn since(&self, before: &Self, status: Status) -> UserEmitted {
+    pub(super) fn since(&self, before: &Self, status: PresenceStatus) -> UserEmitted {
         let (matched, sent) = (self.matched - before.matched, self.sent - before.sent);
         UserEmitted { status, matched, sent }
     }

@@ -124,7 +124,7 @@ impl Realtime {
         let emitted: BTreeMap<_, _> = emitted.into_iter().collect();
         let each = named.iter().map(|user| {
             let it = emitted.get(user).copied().unwrap_or_else(|| UserEmitted {
-                status: self.registry.user(user).0,
+                status: self.sockets.user(user).0,
                 matched: 0,
                 sent: 0,
             });

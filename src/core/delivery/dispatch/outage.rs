@@ -4,8 +4,8 @@
 use super::model::{RowState, World};
 use super::{DispatchSettings, RequestId, UNTRIED_MAX};
 use crate::core::delivery::decision::AttemptOutcome;
-use crate::core::presence::session::{Presence, Removed, Status};
-use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
+use crate::core::presence::session::{PresenceStatus, SessionMachine};
+use crate::types::{Change, ChangeKind, Moment, Reason, Seq, Timestamp, UserId, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ enum Happening {
 struct Simulation {
     kind: OutageKind,
     world: World,
-    users: Vec<Presence<()>>,
+    users: Vec<SessionMachine>,
     /// The news of each row: the row with id n at n - 1.
     news: Vec<(usize, Change)>,
     /// What happens when; the second number keeps the order of what happens at one instant.
@@ -140,7 +140,7 @@ impl Simulation {
             reject_after: 5,
             retry_for: Duration::from_hours(72),
         };
-        let user = |n: usize| Presence::new(UserId::parse(&n.to_string()).unwrap());
+        let user = |n: usize| SessionMachine::new(UserId::parse(&n.to_string()).unwrap());
         Self {
             kind,
             world: World::new(settings),
@@ -195,11 +195,9 @@ impl Simulation {
     /// A user without a socket gets one, a user with one loses it: one time in five for less than the grace.
     fn flap(&mut self, user: usize) {
         let moment = self.moment();
-        let socket = SocketId::from_bytes([1; SocketId::BYTES]);
-        let stays_for = if let Status::Online(_) = self.users[user].status() {
-            let removed =
-                self.users[user].disconnect(socket, Reason::TransportClose, GRACE, moment);
-            let Removed::Last(deadline) = removed else { panic!("it had one socket: {removed:?}") };
+        let stays_for = if let PresenceStatus::Online(_) = self.users[user].status() {
+            let due = self.users[user].down(Reason::TransportClose, GRACE, moment);
+            let deadline = due.expect("it was online");
             self.plan(deadline.0, Happening::Expire(user));
             if self.between(0, 5) == 0 {
                 self.between(100, 9_900)
@@ -207,8 +205,8 @@ impl Simulation {
                 self.between(11_000, 10 * MINUTE_MS)
             }
         } else {
-            let change = self.users[user].connect(socket, (), moment);
-            self.tell(user, change);
+            let up = self.users[user].up(moment);
+            self.tell(user, up.news);
             self.between(MINUTE_MS, 19 * MINUTE_MS)
         };
         let next = self.world.now + stays_for;
@@ -296,7 +294,8 @@ impl Simulation {
     fn is_truly_told(&self) {
         assert!(50_000 < self.news.len() && UNTRIED_MAX < self.news.len(), "{}", self.news.len());
         assert_eq!(self.world.ids(RowState::Delivered).len(), self.news.len(), "every hook, once");
-        let online = (0..USERS).filter(|user| !self.users[*user].is_absent());
+        let online =
+            (0..USERS).filter(|user| self.users[*user].status() != PresenceStatus::Offline);
         assert_eq!(
             self.receiver.open.keys().copied().collect::<Vec<_>>(),
             online.collect::<Vec<_>>()

@@ -2,7 +2,8 @@
 
 use super::fixture::{Fixture, GRACE, MOMENT, user_id};
 use crate::core::emit::audience::Addressee as _;
-use crate::registry::{Counts, Socket};
+use crate::realtime::sockets::NodeCounts;
+use crate::registry::Socket;
 use crate::types::{Namespace, Reason, Room};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,9 +50,9 @@ fn indexed(it: &Fixture, rooms: impl Iterator<Item = (String, String)>) -> Membe
     for (namespace, room) in rooms {
         let in_namespace = Namespace::parse(&namespace).unwrap();
         let found = if room == EVERYONE {
-            it.registry.everyone(&in_namespace)
+            it.sockets.registry.everyone(&in_namespace)
         } else {
-            it.registry.room(&in_namespace, &Room::parse(&room).unwrap())
+            it.sockets.room(&in_namespace, &Room::parse(&room).unwrap())
         };
         members.insert((namespace, room), found.iter().map(|it| it.id.to_string()).collect());
     }
@@ -80,27 +81,27 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
                 here.push(socket);
             } else {
                 let gone = here.swap_remove(dice.below(here.len()));
-                it.registry.disconnect(&gone, Reason::TransportClose);
+                it.sockets.disconnect(&gone, Reason::TransportClose);
                 assert_eq!(gone.rooms(), [], "it is in no room any more");
             }
             let expected = expected(&here);
             assert_eq!(indexed(&it, expected.keys().cloned()), expected, "seed {seed} step {step}");
-            assert_eq!(it.registry.counts().rooms, expected.len(), "seed {seed} step {step}");
+            assert_eq!(it.sockets.counts().rooms, expected.len(), "seed {seed} step {step}");
         }
         for user in ["ann", "bob", "eve"] {
-            let (_, sockets) = it.registry.user(&user_id(user));
+            let (_, sockets) = it.sockets.user(&user_id(user));
             let listed: Vec<_> = sockets.iter().map(|it| it.id).collect();
             let mut own: Vec<_> = here.iter().filter(|it| it.user == user_id(user)).collect();
             own.sort_by_key(|it| it.id);
             assert_eq!(listed, own.iter().map(|it| it.id).collect::<Vec<_>>(), "as they came");
         }
         for socket in here.drain(..) {
-            it.registry.disconnect(&socket, Reason::TransportClose);
+            it.sockets.disconnect(&socket, Reason::TransportClose);
         }
-        assert_eq!(it.registry.counts().rooms, 0, "seed {seed}");
+        assert_eq!(it.sockets.counts().rooms, 0, "seed {seed}");
     }
     tokio::time::sleep(GRACE + MOMENT).await;
-    assert_eq!(it.registry.counts(), Counts::default());
+    assert_eq!(it.sockets.counts(), NodeCounts::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,13 +112,13 @@ async fn a_socket_is_found_by_its_id_as_long_as_it_is_here() {
     it.register(&socket).unwrap();
     let namespaces = [Namespace::root(), Namespace::parse("/chat").unwrap()];
 
-    let found = it.registry.socket(socket.id, &namespaces).map(|it| it.id);
+    let found = it.sockets.registry.socket(socket.id, &namespaces).map(|it| it.id);
     assert_eq!(found, Some(socket.id));
-    assert!(it.registry.socket(socket.id, &namespaces[..1]).is_none());
-    it.registry.disconnect(&socket, Reason::TransportClose);
+    assert!(it.sockets.registry.socket(socket.id, &namespaces[..1]).is_none());
+    it.sockets.disconnect(&socket, Reason::TransportClose);
 
-    assert!(it.registry.socket(socket.id, &namespaces).is_none());
-    assert!(it.registry.everyone(&namespaces[1]).is_empty());
+    assert!(it.sockets.registry.socket(socket.id, &namespaces).is_none());
+    assert!(it.sockets.registry.everyone(&namespaces[1]).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +130,7 @@ async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
     let stranger = it.socket_on(&it.connection, "eve", "/", &[&named]);
     two.set_earlier_ids(vec![one.id]);
     three.set_earlier_ids(vec![two.id, one.id]);
-    let find = |id| it.registry.socket_in(&Namespace::root(), id).map(|it| it.id);
+    let find = |id| it.sockets.registry.socket_in(&Namespace::root(), id).map(|it| it.id);
 
     it.register(&stranger).unwrap();
     assert_eq!(find(one.id), None, "being in a room of that name is not being it");
@@ -142,13 +143,13 @@ async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
     }
     assert_eq!(three.rooms(), [Room::of_user(&three.user)], "a former id is no room to show");
     for gone in [&one, &two] {
-        it.registry.disconnect(gone, Reason::Replaced);
+        it.sockets.disconnect(gone, Reason::Replaced);
     }
     assert_eq!((find(one.id), find(two.id)), (Some(three.id), Some(three.id)));
-    it.registry.disconnect(&three, Reason::TransportClose);
+    it.sockets.disconnect(&three, Reason::TransportClose);
     assert_eq!((find(one.id), find(three.id)), (None, None));
-    it.registry.disconnect(&stranger, Reason::TransportClose);
-    assert_eq!(it.registry.counts().rooms, 0);
+    it.sockets.disconnect(&stranger, Reason::TransportClose);
+    assert_eq!(it.sockets.counts().rooms, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,9 +160,9 @@ async fn a_granted_room_that_is_named_like_a_socket_holds_both() {
     let one = it.socket("ann", &[]);
     let room = Room::of_socket(one.id);
     let stranger = it.socket("eve", &[room.as_str()]);
-    let found = || it.registry.room(&root, &room).iter().map(|it| it.id).collect::<BTreeSet<_>>();
+    let found = || it.sockets.room(&root, &room).iter().map(|it| it.id).collect::<BTreeSet<_>>();
     let listed = || {
-        let page = it.registry.rooms("", None, 10);
+        let page = it.sockets.rooms("", None, 10);
         page.items.iter().map(|it| (it.room.clone(), it.sockets)).collect::<Vec<_>>()
     };
 
@@ -170,9 +171,9 @@ async fn a_granted_room_that_is_named_like_a_socket_holds_both() {
     it.register(&one).unwrap();
     assert_eq!((found(), listed()), ([one.id, stranger.id].into(), vec![(room.clone(), 2)]));
     // Everyone's, two users', the stranger's own, and this one, once.
-    assert_eq!(it.registry.counts().rooms, 5);
-    it.registry.disconnect(&stranger, Reason::TransportClose);
+    assert_eq!(it.sockets.counts().rooms, 5);
+    it.sockets.disconnect(&stranger, Reason::TransportClose);
 
     assert_eq!((found(), listed()), ([one.id].into(), vec![]));
-    assert_eq!(it.registry.counts().rooms, 3);
+    assert_eq!(it.sockets.counts().rooms, 3);
 }

@@ -1,7 +1,7 @@
 //! The last resort: sockets that are registered though their connection is gone.
 
 use super::fixture::Fixture;
-use crate::registry::Suspects;
+use crate::realtime::sockets::Suspects;
 use crate::types::Reason;
 use tempfile::TempDir;
 
@@ -14,15 +14,15 @@ async fn a_socket_whose_connection_is_gone_has_to_go_after_two_sweeps_in_a_row()
     let socket = it.socket_on(&connection, "ann", "/", &[]);
     it.register(&socket).unwrap();
     let mut suspects = Suspects::default();
-    assert!(it.registry.sweep(&mut suspects).is_empty());
+    assert!(it.sockets.sweep(&mut suspects).is_empty());
 
     connection.close(Reason::TransportError);
-    assert!(it.registry.sweep(&mut suspects).is_empty(), "perhaps its disconnect is on its way");
-    let found = it.registry.sweep(&mut suspects);
+    assert!(it.sockets.sweep(&mut suspects).is_empty(), "perhaps its disconnect is on its way");
+    let found = it.sockets.sweep(&mut suspects);
 
     assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [socket.id]);
-    it.registry.disconnect(&socket, Reason::Audit);
-    assert!(it.registry.sweep(&mut suspects).is_empty());
+    it.sockets.disconnect(&socket, Reason::Audit);
+    assert!(it.sockets.sweep(&mut suspects).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,11 +36,11 @@ async fn a_disconnect_on_its_way_is_not_the_sweeps_business() {
         let socket = it.socket_on(&connection, "ann", "/", &[]);
         it.register(&socket).unwrap();
         connection.close(Reason::TransportError);
-        assert!(it.registry.sweep(&mut suspects).is_empty());
-        it.registry.disconnect(&socket, Reason::TransportError);
+        assert!(it.sockets.sweep(&mut suspects).is_empty());
+        it.sockets.disconnect(&socket, Reason::TransportError);
     }
 
-    it.registry.sweep(&mut suspects);
+    it.sockets.sweep(&mut suspects);
     assert_eq!(format!("{suspects:?}"), "Suspects({})", "nobody is suspected for ever");
 }
 
@@ -56,6 +56,6 @@ async fn a_connection_that_only_finishes_is_not_gone() {
     connection.finish(Reason::Kicked);
 
     for _ in 0..3 {
-        assert!(it.registry.sweep(&mut suspects).is_empty(), "its client has not polled yet");
+        assert!(it.sockets.sweep(&mut suspects).is_empty(), "its client has not polled yet");
     }
 }

@@ -4,8 +4,9 @@ use super::fixture::{
     ALMOST_GRACE, ALMOST_STARTUP_GRACE, Fixture, GRACE, MOMENT, STARTUP_GRACE, presence, user_id,
 };
 use crate::config::PresenceConfig;
-use crate::core::presence::session::{Session, Status};
-use crate::registry::{Counts, Ghost, Grace};
+use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::presence::Ghost;
+use crate::realtime::sockets::NodeCounts;
 use crate::store::{OpenSession, Recovered};
 use crate::types::{Reason, WallMs};
 use futures_util::FutureExt as _;
@@ -13,13 +14,13 @@ use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
 
-fn status(it: &Fixture, user: &str) -> Status {
-    it.registry.user(&user_id(user)).0
+fn status(it: &Fixture, user: &str) -> PresenceStatus {
+    it.sockets.user(&user_id(user)).0
 }
 
 fn ghosts(recovered: &Recovered) -> Vec<Ghost> {
     let ghost = |open: &OpenSession| {
-        let session = Session { id: open.session, since: open.since };
+        let session = UserSession { id: open.session, since: open.since };
         Ghost { user: open.user.clone(), session }
     };
     recovered.sessions.iter().map(ghost).collect()
@@ -40,14 +41,14 @@ async fn a_session_of_many_sockets_is_recorded_once_at_each_end() {
         (&third, Reason::TransportClose),
     ] {
         tokio::time::sleep(2 * GRACE).await;
-        assert!(matches!(status(&it, "ann"), Status::Online(_)));
-        assert!(it.registry.disconnect(socket, reason));
-        assert!(!it.registry.disconnect(socket, reason), "a repeat changes nothing");
+        assert!(matches!(status(&it, "ann"), PresenceStatus::Online(_)));
+        assert!(it.sockets.disconnect(socket, reason));
+        assert!(!it.sockets.disconnect(socket, reason), "a repeat changes nothing");
     }
     tokio::time::sleep(GRACE + MOMENT).await;
 
     assert_eq!(it.recorded().await, ["user.online ann", "user.offline ann transport_close"]);
-    assert_eq!(it.registry.counts(), Counts::default());
+    assert_eq!(it.sockets.counts(), NodeCounts::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,14 +56,14 @@ async fn the_grace_is_waited_for_to_its_end() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
     let socket = it.connect("ann");
-    it.registry.disconnect(&socket, Reason::TransportClose);
+    it.sockets.disconnect(&socket, Reason::TransportClose);
 
     tokio::time::sleep(ALMOST_GRACE).await;
-    assert!(matches!(status(&it, "ann"), Status::Lingering(_)));
+    assert!(matches!(status(&it, "ann"), PresenceStatus::Lingering(_)));
     assert_eq!(it.recorded().await, ["user.online ann"]);
     tokio::time::sleep(2 * MOMENT).await;
 
-    assert_eq!(status(&it, "ann"), Status::Offline);
+    assert_eq!(status(&it, "ann"), PresenceStatus::Offline);
     assert_eq!(it.recorded().await.len(), 2);
 }
 
@@ -71,10 +72,10 @@ async fn back_within_the_grace_nothing_has_happened() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
     let mut socket = it.connect("ann");
-    let Status::Online(session) = status(&it, "ann") else { panic!("not online") };
+    let PresenceStatus::Online(session) = status(&it, "ann") else { panic!("not online") };
 
     for _ in 0..5 {
-        it.registry.disconnect(&socket, Reason::TransportClose);
+        it.sockets.disconnect(&socket, Reason::TransportClose);
         tokio::time::sleep(ALMOST_GRACE).await;
         socket = it.connect("ann");
         // Past the deadline of the socket before.
@@ -82,9 +83,9 @@ async fn back_within_the_grace_nothing_has_happened() {
     }
     tokio::time::sleep(3 * GRACE).await;
 
-    assert_eq!(status(&it, "ann"), Status::Online(session));
+    assert_eq!(status(&it, "ann"), PresenceStatus::Online(session));
     assert_eq!(it.recorded().await, ["user.online ann"]);
-    assert_eq!(it.registry.counts().deadlines, 0);
+    assert_eq!(it.sockets.counts().deadlines, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,13 +96,13 @@ async fn who_knocks_while_the_store_takes_nothing_is_no_news_and_who_does_not_is
     let (ann, bob) = (it.connect("ann"), it.connect("bob"));
     it.events().await;
     let mut room = Vec::new();
-    let reserve = || tokio::task::coop::unconstrained(it.registry.reserve()).now_or_never();
+    let reserve = || tokio::task::coop::unconstrained(it.sockets.presence.reserve()).now_or_never();
     while let Some(permit) = reserve() {
         room.push(permit.unwrap());
     }
 
     for socket in [&ann, &bob] {
-        it.registry.disconnect(socket, Reason::TransportClose);
+        it.sockets.disconnect(socket, Reason::TransportClose);
     }
     tokio::time::sleep(3 * GRACE).await;
     drop(room);
@@ -113,7 +114,7 @@ async fn who_knocks_while_the_store_takes_nothing_is_no_news_and_who_does_not_is
 
     let offline = "user.offline bob transport_close";
     assert_eq!(it.recorded().await, ["user.online ann", "user.online bob", offline]);
-    assert!(matches!(status(&it, "ann"), Status::Online(_)));
+    assert!(matches!(status(&it, "ann"), PresenceStatus::Online(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +123,7 @@ async fn a_second_session_begins_after_the_grace() {
     let it = Fixture::new(&folder).await;
     for _ in 0..2 {
         let socket = it.connect("ann");
-        it.registry.disconnect(&socket, Reason::TransportClose);
+        it.sockets.disconnect(&socket, Reason::TransportClose);
         tokio::time::sleep(GRACE + MOMENT).await;
     }
 
@@ -144,7 +145,7 @@ async fn a_kicked_user_is_offline_at_once() {
 
     for socket in &sockets {
         socket.kick(Grace::Skip);
-        it.registry.disconnect(socket, Reason::Kicked);
+        it.sockets.disconnect(socket, Reason::Kicked);
     }
     it.settle().await;
 
@@ -158,9 +159,9 @@ async fn a_kicked_socket_that_keeps_the_grace_leaves_its_user_online() {
     let socket = it.connect("ann");
 
     socket.kick(Grace::Keep);
-    it.registry.disconnect(&socket, Reason::Kicked);
+    it.sockets.disconnect(&socket, Reason::Kicked);
     tokio::time::sleep(ALMOST_GRACE).await;
-    assert!(matches!(status(&it, "ann"), Status::Lingering(_)));
+    assert!(matches!(status(&it, "ann"), PresenceStatus::Lingering(_)));
     tokio::time::sleep(2 * MOMENT).await;
 
     assert_eq!(it.recorded().await, ["user.online ann", "user.offline ann kicked"]);
@@ -172,11 +173,14 @@ async fn the_grace_of_a_user_who_is_away_can_be_ended() {
     let it = Fixture::new(&folder).await;
     let ann = it.connect("ann");
     let _bob = it.connect("bob");
-    it.registry.disconnect(&ann, Reason::TransportClose);
+    it.sockets.disconnect(&ann, Reason::TransportClose);
 
-    assert!(it.registry.end_grace(&user_id("ann"), Reason::Kicked));
-    assert!(!it.registry.end_grace(&user_id("bob"), Reason::Kicked), "who is here has no grace");
-    assert!(!it.registry.end_grace(&user_id("eve"), Reason::Kicked));
+    assert!(it.sockets.presence.end_grace(&user_id("ann"), Reason::Kicked));
+    assert!(
+        !it.sockets.presence.end_grace(&user_id("bob"), Reason::Kicked),
+        "who is here has no grace"
+    );
+    assert!(!it.sockets.presence.end_grace(&user_id("eve"), Reason::Kicked));
     it.settle().await;
 
     let recorded = it.recorded().await;
@@ -191,10 +195,10 @@ async fn a_socket_that_is_gone_before_it_came_is_never_here() {
     let it = Fixture::new(&folder).await;
     let socket = it.socket("ann", &["org:7"]);
 
-    assert!(!it.registry.disconnect(&socket, Reason::TransportClose));
+    assert!(!it.sockets.disconnect(&socket, Reason::TransportClose));
     assert_eq!(it.register(&socket), None);
 
-    assert_eq!(it.registry.counts(), Counts::default());
+    assert_eq!(it.sockets.counts(), NodeCounts::default());
     tokio::time::sleep(3 * GRACE).await;
     assert_eq!(it.recorded().await, Vec::<String>::new());
 }
@@ -205,12 +209,12 @@ async fn a_socket_that_is_gone_does_not_come_back() {
     let it = Fixture::new(&folder).await;
     let socket = it.connect("ann");
     assert_eq!(it.register(&socket), None, "nor does it come twice");
-    it.registry.disconnect(&socket, Reason::TransportClose);
+    it.sockets.disconnect(&socket, Reason::TransportClose);
 
     assert_eq!(it.register(&socket), None);
 
-    assert!(matches!(status(&it, "ann"), Status::Lingering(_)));
-    assert_eq!((it.registry.counts().sockets, it.registry.counts().rooms), (0, 0));
+    assert!(matches!(status(&it, "ann"), PresenceStatus::Lingering(_)));
+    assert_eq!((it.sockets.counts().sockets, it.sockets.counts().rooms), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,15 +223,15 @@ async fn after_a_restart_users_have_the_startup_grace_to_come_back() {
     let before = Fixture::new(&folder).await;
     let (_ann, _bob) = (before.connect("ann"), before.connect("bob"));
     let eve = before.connect("eve");
-    before.registry.disconnect(&eve, Reason::TransportClose);
+    before.sockets.disconnect(&eve, Reason::TransportClose);
     before.events().await;
     before.crash().await;
 
     let it = Fixture::new(&folder).await;
     let ended_at = WallMs(1_785_577_260_123);
-    it.registry.recover(ghosts(&it.recovered), ended_at);
+    it.sockets.presence.recover(ghosts(&it.recovered), ended_at);
 
-    assert_eq!(it.registry.counts().lingering, 3);
+    assert_eq!(it.sockets.counts().lingering, 3);
     tokio::time::sleep(ALMOST_STARTUP_GRACE).await;
     let _ann = it.connect("ann");
     tokio::time::sleep(2 * MOMENT).await;
@@ -239,7 +243,7 @@ async fn after_a_restart_users_have_the_startup_grace_to_come_back() {
     assert_eq!(gone, ["user.offline bob server_restart", "user.offline eve server_restart"]);
     let events = it.events().await;
     let ann = events.iter().find(|event| event.user == user_id("ann")).unwrap();
-    let Status::Online(session) = status(&it, "ann") else { panic!("not online") };
+    let PresenceStatus::Online(session) = status(&it, "ann") else { panic!("not online") };
     assert_eq!(session.id, ann.seq, "the session goes on");
     let bob = events.iter().rfind(|event| event.user == user_id("bob")).unwrap();
     let body: Value = serde_json::from_str(&bob.body).unwrap();
@@ -256,12 +260,12 @@ async fn the_startup_grace_is_never_shorter_than_the_grace() {
     let presence = PresenceConfig { startup_grace: Duration::ZERO, ..presence() };
     let it = Fixture::with(&folder, presence).await;
 
-    it.registry.recover(ghosts(&it.recovered), WallMs(0));
+    it.sockets.presence.recover(ghosts(&it.recovered), WallMs(0));
     tokio::time::sleep(ALMOST_GRACE).await;
-    assert!(matches!(status(&it, "ann"), Status::Lingering(_)));
+    assert!(matches!(status(&it, "ann"), PresenceStatus::Lingering(_)));
     tokio::time::sleep(2 * MOMENT).await;
 
-    assert_eq!(status(&it, "ann"), Status::Offline);
+    assert_eq!(status(&it, "ann"), PresenceStatus::Offline);
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,13 +273,14 @@ async fn a_user_who_is_here_is_no_ghost() {
     let folder = TempDir::new().unwrap();
     let it = Fixture::new(&folder).await;
     let _ann = it.connect("ann");
-    let Status::Online(session) = status(&it, "ann") else { panic!("not online") };
-    let ghost = Ghost { user: user_id("ann"), session: Session { since: WallMs(1), ..session } };
+    let PresenceStatus::Online(session) = status(&it, "ann") else { panic!("not online") };
+    let ghost =
+        Ghost { user: user_id("ann"), session: UserSession { since: WallMs(1), ..session } };
 
-    it.registry.recover([ghost], WallMs(0));
+    it.sockets.presence.recover([ghost], WallMs(0));
     tokio::time::sleep(2 * STARTUP_GRACE).await;
 
-    assert_eq!(status(&it, "ann"), Status::Online(session));
+    assert_eq!(status(&it, "ann"), PresenceStatus::Online(session));
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,17 +297,17 @@ async fn a_thousand_users_who_flap_leave_nothing_behind() {
             it.register(&socket).unwrap();
             sockets.push(socket);
         }
-        assert_eq!(it.registry.counts().sockets, 1000);
+        assert_eq!(it.sockets.counts().sockets, 1000);
         for socket in &sockets {
-            it.registry.disconnect(socket, Reason::TransportClose);
+            it.sockets.disconnect(socket, Reason::TransportClose);
         }
         tokio::time::sleep(GRACE / 2).await;
-        let deadlines = it.registry.counts().deadlines;
+        let deadlines = it.sockets.counts().deadlines;
         assert!(deadlines <= 2 * users.len(), "{deadlines}");
     }
     assert_eq!(it.recorded().await.len(), 1000, "nobody was away for long");
     tokio::time::sleep(GRACE + MOMENT).await;
 
-    assert_eq!(it.registry.counts(), Counts::default());
+    assert_eq!(it.sockets.counts(), NodeCounts::default());
     assert_eq!(it.recorded().await.len(), 2000);
 }

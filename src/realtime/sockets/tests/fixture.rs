@@ -1,14 +1,16 @@
-//! A registry on a store in a folder of its own, sockets without clients, and what was recorded of them.
+//! Sockets on a store in a folder of its own, sockets without clients, and what was recorded of them.
 
 use crate::clock::Clock;
 use crate::config::{
     Coalesce, HooksConfig, LimitsConfig, Origins, PresenceConfig, SocketIoConfig, StoreConfig,
 };
 use crate::connection::{Acceptor, AcceptorConfig, Connection, Connections, EngineStream};
-use crate::core::presence::session::Session;
+use crate::core::presence::session::UserSession;
 use crate::core::protocol::frame;
-use crate::registry::{Registry, Socket, SocketParts};
-use crate::store::{Event, Permit, Recovered, Store};
+use crate::presence::Place;
+use crate::realtime::sockets::Sockets;
+use crate::registry::{Socket, SocketParts};
+use crate::store::{Event, Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Room, SocketId, UserId, WallMs};
 use bytes::Bytes;
@@ -33,7 +35,7 @@ pub(super) const ALMOST_GRACE: Duration = Duration::from_millis(9_500);
 pub(super) const ALMOST_STARTUP_GRACE: Duration = Duration::from_millis(29_500);
 
 pub(super) struct Fixture {
-    pub(super) registry: Registry,
+    pub(super) sockets: Sockets,
     pub(super) store: Store,
     /// What the life before left behind.
     pub(super) recovered: Recovered,
@@ -54,7 +56,7 @@ impl Fixture {
     pub(super) async fn with(folder: &TempDir, presence: PresenceConfig) -> Self {
         let (store, recovered) = store(folder.path());
         let (tasks, clock) = (Tasks::new(), Clock::start(recovered.last_seq));
-        let registry = Registry::new(presence, store.clone(), clock.clone());
+        let sockets = Sockets::new(presence, store.clone(), clock.clone());
         let engine = Arc::new(Mutex::new(Vec::new()));
         let lent = Arc::clone(&engine);
         let connections = Connections::new(1000);
@@ -62,9 +64,9 @@ impl Fixture {
             lent.lock().push(io);
         });
         let connection = open(&acceptor, &engine).await;
-        tasks.spawn("test.deadlines", registry.clone().run_deadlines());
+        sockets.watch_deadlines(&tasks);
         let next = AtomicU32::new(0);
-        Self { registry, store, recovered, connection, tasks, next, engine, acceptor }
+        Self { sockets, store, recovered, connection, tasks, next, engine, acceptor }
     }
 
     /// A connection of its own.
@@ -99,13 +101,13 @@ impl Fixture {
         }))
     }
 
-    pub(super) fn permit(&self) -> Permit {
-        let reserve = tokio::task::coop::unconstrained(self.registry.reserve());
+    pub(super) fn place(&self) -> Place {
+        let reserve = tokio::task::coop::unconstrained(self.sockets.presence.reserve());
         reserve.now_or_never().expect("there is room").unwrap()
     }
 
-    pub(super) fn register(&self, socket: &Arc<Socket>) -> Option<Session> {
-        self.registry.connect(socket, self.permit())
+    pub(super) fn register(&self, socket: &Arc<Socket>) -> Option<UserSession> {
+        self.sockets.connect(socket, self.place())
     }
 
     /// A registered socket.

@@ -2,8 +2,9 @@
 
 use super::fixture::{Fixture, user_id};
 use crate::config::PresenceConfig;
-use crate::core::presence::session::Status;
-use crate::registry::{Counts, Grace, Socket};
+use crate::core::presence::session::{Grace, PresenceStatus};
+use crate::realtime::sockets::NodeCounts;
+use crate::registry::Socket;
 use crate::store::Event;
 use crate::types::{Reason, Seq};
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ impl Dice {
 
 /// One thread's part: sockets come and go, graces end, deadlines pass.
 fn work(it: &Fixture, mut dice: Dice, runtime: &Handle) {
-    let permit = || runtime.block_on(it.registry.reserve()).unwrap();
+    let permit = || runtime.block_on(it.sockets.presence.reserve()).unwrap();
     // One socket at most, so that users are often without any.
     let mut here: Vec<Arc<Socket>> = Vec::new();
     for _ in 0..STEPS {
@@ -41,7 +42,7 @@ fn work(it: &Fixture, mut dice: Dice, runtime: &Handle) {
         match dice.below(8) {
             0..3 if here.is_empty() => {
                 let socket = it.socket(user, &["org:7"]);
-                assert!(it.registry.connect(&socket, permit()).is_some());
+                assert!(it.sockets.connect(&socket, permit()).is_some());
                 here.push(socket);
             }
             3..6 if !here.is_empty() => {
@@ -50,15 +51,15 @@ fn work(it: &Fixture, mut dice: Dice, runtime: &Handle) {
                 if reason == Reason::Kicked {
                     socket.kick(Grace::Skip);
                 }
-                assert!(it.registry.disconnect(&socket, reason));
-                assert!(!it.registry.disconnect(&socket, reason));
+                assert!(it.sockets.disconnect(&socket, reason));
+                assert!(!it.sockets.disconnect(&socket, reason));
             }
-            6 => drop(it.registry.end_grace(&user_id(user), Reason::Kicked)),
-            _ => it.registry.expire(user_id(user), permit()),
+            6 => drop(it.sockets.presence.end_grace(&user_id(user), Reason::Kicked)),
+            _ => it.sockets.presence.expire(user_id(user), permit()),
         }
     }
     for socket in here {
-        it.registry.disconnect(&socket, Reason::TransportClose);
+        it.sockets.disconnect(&socket, Reason::TransportClose);
     }
 }
 
@@ -116,13 +117,13 @@ async fn whatever_the_threads_do_changes_alternate_and_nothing_remains() {
             }
         });
     });
-    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+    super::fixture::until("nothing remains", || it.sockets.counts() == NodeCounts::default()).await;
 
     let events = it.events().await;
     assert!(500 < events.len(), "too little happened to prove anything: {}", events.len());
     check(&events);
     for user in USERS {
-        assert_eq!(it.registry.user(&user_id(user)).0, Status::Offline);
+        assert_eq!(it.sockets.user(&user_id(user)).0, PresenceStatus::Offline);
     }
 }
 
@@ -131,14 +132,14 @@ async fn a_user_who_returns_in_the_very_moment_the_grace_ends_has_changes_in_ord
     let folder = TempDir::new().unwrap();
     let it = Fixture::with(&folder, short()).await;
     let (runtime, began, ended) = (Handle::current(), AtomicU32::new(0), AtomicU32::new(0));
-    let permit = || runtime.block_on(it.registry.reserve()).unwrap();
+    let permit = || runtime.block_on(it.sockets.presence.reserve()).unwrap();
 
     tokio::task::block_in_place(|| {
         std::thread::scope(|scope| {
             let expire = |round| {
                 let permits = [permit(), permit(), permit()];
                 spin_until(&began, round);
-                let expire = |permit| it.registry.expire(user_id("ann"), permit);
+                let expire = |permit| it.sockets.presence.expire(user_id("ann"), permit);
                 permits.into_iter().for_each(expire);
                 ended.store(round, Ordering::Release);
             };
@@ -149,15 +150,15 @@ async fn a_user_who_returns_in_the_very_moment_the_grace_ends_has_changes_in_ord
                 // Without a grace, so that the end of it is due at once.
                 socket.kick(Grace::Skip);
                 began.store(round, Ordering::Release);
-                it.registry.disconnect(&socket, Reason::Kicked);
-                it.registry.connect(&next, permit);
+                it.sockets.disconnect(&socket, Reason::Kicked);
+                it.sockets.connect(&next, permit);
                 spin_until(&ended, round);
                 socket = next;
             }
-            it.registry.disconnect(&socket, Reason::Kicked);
+            it.sockets.disconnect(&socket, Reason::Kicked);
         });
     });
-    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+    super::fixture::until("nothing remains", || it.sockets.counts() == NodeCounts::default()).await;
 
     check(&it.events().await);
 }
@@ -173,18 +174,18 @@ async fn a_socket_that_comes_and_goes_in_the_same_moment_leaves_nothing_behind()
         std::thread::scope(|scope| {
             let leave = |(round, socket): (u32, &Arc<Socket>)| {
                 spin_until(&began, round);
-                it.registry.disconnect(socket, Reason::TransportClose);
+                it.sockets.disconnect(socket, Reason::TransportClose);
             };
             let sockets = &sockets;
             scope.spawn(move || (1..).zip(sockets).for_each(leave));
             for (round, socket) in (1..).zip(sockets) {
-                let permit = runtime.block_on(it.registry.reserve()).unwrap();
+                let permit = runtime.block_on(it.sockets.presence.reserve()).unwrap();
                 began.store(round, Ordering::Release);
-                it.registry.connect(socket, permit);
+                it.sockets.connect(socket, permit);
             }
         });
     });
 
-    super::fixture::until("nothing remains", || it.registry.counts() == Counts::default()).await;
+    super::fixture::until("nothing remains", || it.sockets.counts() == NodeCounts::default()).await;
     check(&it.events().await);
 }

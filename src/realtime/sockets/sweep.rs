@@ -1,16 +1,16 @@
 //! The last resort: sockets that are registered though their connection is gone. There should never be one.
 
-use super::{Registry, Socket};
+use super::Sockets;
+use crate::registry::Socket;
 use crate::types::SocketId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Sockets that were found in a sweep; those of the next one that are among them have to go.
 #[derive(Debug, Default)]
 pub struct Suspects(BTreeSet<SocketId>);
 
-impl Registry {
+impl Sockets {
     /// Looks for such sockets and returns those that were found twice in a row: once may be a disconnect on its way.
     /// The caller lets them go.
     pub fn sweep(&self, suspects: &mut Suspects) -> Vec<Arc<Socket>> {
@@ -21,16 +21,11 @@ impl Registry {
         again
     }
 
-    /// How long to wait between two sweeps.
-    pub fn sweep_interval(&self) -> Duration {
-        self.inner.config.sweep_interval
-    }
-
     fn gone_sockets(&self) -> Vec<Arc<Socket>> {
         let mut gone = Vec::new();
-        for entry in &self.inner.users {
-            gone.extend(entry.sockets().filter(|it| it.connection.is_gone()).cloned());
-        }
+        self.presence.for_each(|_, roster| {
+            gone.extend(roster.sockets().filter(|it| it.connection.is_gone()).cloned());
+        });
         gone
     }
 }

@@ -1,0 +1,184 @@
+//! Who is online: one entry for each user, in which the roster of this node and the session machine stand together.
+//!
+//! ```text
+//!   socket ─► ┌ entry of its user, held ────────────────────┐
+//!             │ roster: first? last? ─► session machine ─► news ─► place in the store's queue
+//!             └─────────────────────────────────────────────┘
+//! ```
+//!
+//! The one concurrent map of users is touched here and nowhere else. Every rule is one call on one entry, made while the
+//! entry is held; nothing waits meanwhile. The news that a call returns is handed to the store before the entry is let
+//! go, so the order of one user's news is the order of what happened.
+
+mod entry;
+mod listing;
+
+pub use listing::{StateFilter, UserEntry, UserStatus};
+
+use crate::clock::Clock;
+use crate::config::PresenceConfig;
+use crate::core::presence::roster::Roster;
+use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::deadlines::{Deadlines, Reminder};
+use crate::store::{Closed, Permit, Store};
+use crate::types::{Reason, SocketId, UserId, WallMs};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use entry::UserPresence;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sockets of one user; a second one is rare, a third rarer.
+pub type UserSockets<S> = SmallVec<[S; 2]>;
+
+/// Who is online. `S` is what is wanted back for each socket of this node. Cheap to clone.
+#[derive(Debug)]
+pub struct Presence<S> {
+    users: Arc<DashMap<UserId, UserPresence<S>>>,
+    deadlines: Deadlines,
+    config: PresenceConfig,
+    store: Store,
+    clock: Clock,
+}
+
+/// Room for the news that one fact may be.
+#[derive(Debug)]
+pub struct Place(Permit);
+
+/// A user who was online when an earlier life of this process ended.
+#[derive(Debug, Clone)]
+pub struct Ghost {
+    /// The user.
+    pub user: UserId,
+    /// The session that is still open.
+    pub session: UserSession,
+}
+
+impl<S> Clone for Presence<S> {
+    fn clone(&self) -> Self {
+        let (users, deadlines) = (Arc::clone(&self.users), self.deadlines.clone());
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Self { users, deadlines, config: self.config, store, clock }
+    }
+}
+
+impl<S: Clone> Presence<S> {
+    /// Nobody is online. Whose grace runs out is a reminder in `deadlines`: whoever watches these calls
+    /// [`Presence::expire`].
+    pub fn new(config: PresenceConfig, store: Store, deadlines: Deadlines, clock: Clock) -> Self {
+        Self { users: Arc::default(), deadlines, config, store, clock }
+    }
+
+    /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
+    /// call it when clients can connect. `ended_at` is when that life was last known.
+    pub fn recover(&self, ghosts: impl IntoIterator<Item = Ghost>, ended_at: WallMs) {
+        let grace = self.config.startup_grace.max(self.config.grace);
+        let deadline = self.clock.now() + grace;
+        for Ghost { user, session } in ghosts {
+            // Whoever was quick enough to connect before has an entry already.
+            if let Entry::Vacant(entry) = self.users.entry(user.clone()) {
+                entry.insert(UserPresence::ghost(user.clone(), session, ended_at, deadline));
+                self.deadlines.add(deadline, Reminder::Grace(user));
+            }
+        }
+    }
+
+    /// Waits until the news of one fact can be taken.
+    pub async fn reserve(&self) -> Result<Place, Closed> {
+        self.store.reserve().await.map(Place)
+    }
+
+    /// A socket of the user has come. Returns the user's session, which begins if the user was offline.
+    pub fn up(&self, user: &UserId, id: SocketId, socket: S, place: Place) -> UserSession {
+        let new = || UserPresence::new(user.clone());
+        let mut entry = self.users.entry(user.clone()).or_insert_with(new);
+        let up = entry.up(id, socket, self.clock.moment());
+        if let Some(news) = up.news {
+            place.0.record(news);
+        }
+        up.session
+    }
+
+    /// A socket of the user is gone; a repeat changes nothing.
+    pub fn down(&self, user: &UserId, id: SocketId, reason: Reason, grace: Grace) {
+        let grace = match grace {
+            Grace::Skip => Duration::ZERO,
+            Grace::Keep => self.config.grace,
+        };
+        let Some(mut entry) = self.users.get_mut(user) else { return };
+        let due = entry.down(id, reason, grace, self.clock.moment());
+        drop(entry);
+        if let Some(due) = due {
+            self.deadlines.add(due, Reminder::Grace(user.clone()));
+        }
+    }
+
+    /// Ends the grace of a user without sockets at once; the news follows. Returns whether the user was lingering.
+    pub fn end_grace(&self, user: &UserId, reason: Reason) -> bool {
+        let Some(mut entry) = self.users.get_mut(user) else { return false };
+        let due = entry.end_grace(reason, self.clock.now());
+        drop(entry);
+        if let Some(due) = due {
+            self.deadlines.add(due, Reminder::Grace(user.clone()));
+        }
+        due.is_some()
+    }
+
+    /// What the reminder of a grace means: the user is offline now, if the grace has run out.
+    pub fn expire(&self, user: UserId, place: Place) {
+        let Entry::Occupied(mut entry) = self.users.entry(user) else { return };
+        if let Some(news) = entry.get_mut().expire(self.clock.moment()) {
+            place.0.record(news);
+        }
+        if entry.get().status() == PresenceStatus::Offline {
+            entry.remove();
+        }
+    }
+
+    /// What is known of these users, in the same order.
+    #[expect(clippy::unused_async, reason = "where many nodes agree on sessions, they are asked")]
+    pub async fn status(&self, users: &[UserId]) -> Vec<UserStatus> {
+        let status = |user| {
+            let (status, sockets) = self.here(user);
+            UserStatus { status, sockets: sockets.len() }
+        };
+        users.iter().map(status).collect()
+    }
+
+    /// A user's status as far as this node knows it, and the user's sockets on this node in the order they came.
+    pub fn here(&self, user: &UserId) -> (PresenceStatus, UserSockets<S>) {
+        let Some(entry) = self.users.get(user) else {
+            return (PresenceStatus::Offline, UserSockets::new());
+        };
+        (entry.status(), entry.roster().sockets().cloned().collect())
+    }
+
+    /// The sockets on this node of the user with this id, in the order they came.
+    pub fn sockets(&self, user: &str) -> UserSockets<S> {
+        let entry = self.users.get(user);
+        entry.map(|it| it.roster().sockets().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Calls `see` with each user who is online or lingering, in no particular order. The entry is held meanwhile: `see`
+    /// may look, and call nothing that locks.
+    pub fn for_each(&self, mut see: impl FnMut(PresenceStatus, &Roster<S>)) {
+        for entry in &*self.users {
+            see(entry.status(), entry.roster());
+        }
+    }
+
+    /// Forgets what names a user who is offline: reminders only. Returns whether the user is.
+    ///
+    /// For a user who is not, nothing is done: kick, end the grace and wait for the news first, which others must hear.
+    pub fn erase(&self, user: &UserId) -> bool {
+        let is_offline = self.here(user).0 == PresenceStatus::Offline;
+        if is_offline {
+            self.deadlines.erase(user);
+        }
+        is_offline
+    }
+}
+
+#[cfg(test)]
+mod tests;

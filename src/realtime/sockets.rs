@@ -1,0 +1,125 @@
+//! The sockets of this node: presence knows them by user, the registry by namespace, room and id. Here the two change
+//! together, and whatever needs both is answered.
+//!
+//! ```text
+//!   connect:    lifecycle held ─► presence up ─► registry join
+//!   disconnect: lifecycle held ─► registry leave ─► presence down ─► a reminder, if it was the last one
+//!   due:        reminder ─► place in the store's queue ─► presence decides
+//! ```
+
+mod listing;
+mod sweep;
+
+pub use listing::NodeCounts;
+pub use sweep::Suspects;
+
+use crate::clock::Clock;
+use crate::config::PresenceConfig;
+use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::deadlines::{Deadlines, DueReminders, Reminder};
+use crate::presence::{Place, Presence};
+use crate::registry::{FewSockets, ManySockets, Registry, Socket};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::types::{Namespace, Reason, Room, RoomKind, UserId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The sockets of this node. Cheap to clone; clones share them.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    /// Which users are online, and their sockets.
+    pub presence: Presence<Arc<Socket>>,
+    /// Sockets by namespace, room and id.
+    pub registry: Registry,
+    deadlines: Deadlines,
+    config: PresenceConfig,
+}
+
+impl Sockets {
+    /// There are none.
+    pub fn new(config: PresenceConfig, store: Store, clock: Clock) -> Self {
+        let deadlines = Deadlines::new(clock.clone());
+        let presence = Presence::new(config, store, deadlines.clone(), clock);
+        Self { presence, registry: Registry::default(), deadlines, config }
+    }
+
+    /// Has tasks perform what is due: users whose grace has run out are offline. After a standstill, of the process or of
+    /// the store, they wait for those who knocked meanwhile. Call it once.
+    pub fn watch_deadlines(&self, tasks: &Tasks) {
+        for due in self.deadlines.watch(self.config.grace) {
+            tasks.spawn("presence.deadlines", self.clone().perform(due));
+        }
+    }
+
+    async fn perform(self, mut due: DueReminders) {
+        loop {
+            match due.next().await {
+                Reminder::Grace(user) => {
+                    let Ok(place) = self.presence.reserve().await else { return };
+                    // While the store had no room, nobody who knocked could be let in either.
+                    if due.is_held() {
+                        due.put_back(Reminder::Grace(user));
+                    } else {
+                        self.presence.expire(user, place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already.
+    pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<UserSession> {
+        socket.register(|| {
+            let session = self.presence.up(&socket.user, socket.id, Arc::clone(socket), place);
+            self.registry.join(socket);
+            session
+        })
+    }
+
+    /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.
+    pub fn disconnect(&self, socket: &Socket, reason: Reason) -> bool {
+        socket.close(|| {
+            self.registry.leave(socket);
+            let grace = socket.kicked().unwrap_or(Grace::Keep);
+            self.presence.down(&socket.user, socket.id, reason, grace);
+        })
+    }
+
+    /// A user's status and sockets, in the order they came.
+    pub fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
+        self.presence.here(user)
+    }
+
+    /// The sockets in a room, in no particular order.
+    pub fn room(&self, namespace: &Namespace, room: &Room) -> ManySockets {
+        let granted = self.registry.granted(namespace, room);
+        let mut implied = self.implied(namespace, room);
+        implied.retain(|it| !it.granted.contains(room));
+        match (implied.as_slice(), &*granted) {
+            ([], _) => granted,
+            (implied, granted) => [implied, granted].concat().into(),
+        }
+    }
+
+    /// How long to wait between two sweeps.
+    pub fn sweep_interval(&self) -> Duration {
+        self.config.sweep_interval
+    }
+
+    /// The sockets that are in a room because of its name: those of the user, or of the id, that it is named after.
+    fn implied(&self, namespace: &Namespace, room: &Room) -> FewSockets {
+        match room.kind() {
+            RoomKind::User(user) => {
+                let mut sockets = self.presence.sockets(user);
+                sockets.retain(|it| it.namespace == *namespace && it.is_joined());
+                sockets
+            }
+            RoomKind::Socket(id) => self.registry.known_as(namespace, id),
+            RoomKind::Granted => FewSockets::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
