@@ -104,6 +104,10 @@ pub const TABLE: &[Metric] = &[
         "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
     ),
     counter(
+        "userline_log_lines_dropped_total",
+        "Lines of the log that were dropped because whoever reads stderr is too slow, or gone.",
+    ),
+    counter(
         "userline_messages_undelivered_total",
         "Messages that did not reach a user, told by a hook because the sender asked for it.",
     ),

@@ -6,7 +6,7 @@ use super::settings::Settings;
 use crate::app::{App, DevPage};
 use crate::config::Config;
 use crate::tasks::Tasks;
-use crate::telemetry;
+use crate::telemetry::Log;
 use crate::types::saturating_u64;
 use clap::Args;
 use std::net::SocketAddr;
@@ -63,7 +63,18 @@ pub(super) async fn run_server(
     page: Option<DevPage>,
     tell: impl FnOnce(Bound) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    telemetry::init(&config.log).map_err(Failure::internal)?;
+    let log = Log::init(&config.log).map_err(Failure::internal)?;
+    let ended = run_logged(config, page, tell, &log).await;
+    log.flush();
+    ended
+}
+
+async fn run_logged(
+    config: Config,
+    page: Option<DevPage>,
+    tell: impl FnOnce(Bound) -> Result<(), Failure>,
+    log: &Log,
+) -> Result<(), Failure> {
     if config.admin.keys.is_empty() {
         tracing::warn!("admin.keys is empty: the admin API refuses everybody");
     }
@@ -71,7 +82,7 @@ pub(super) async fn run_server(
     let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
     // Before the ports are bound: whoever sees them open may send a signal.
     let signals = Signals::new().map_err(Failure::internal)?;
-    tasks.spawn("signals", signals.obey(shutdown.clone()));
+    tasks.spawn("signals", signals.obey(shutdown.clone(), log.clone()));
     let app = App::build(config, page).await.map_err(Failure::internal)?;
     let bound = Bound { public: app.public_addr(), admin: app.admin_addr() };
     tracing::info!(public = %bound.public, admin = %bound.admin, "listening");
@@ -112,12 +123,13 @@ impl Signals {
         })
     }
 
-    async fn obey(mut self, shutdown: CancellationToken) {
+    async fn obey(mut self, shutdown: CancellationToken, log: Log) {
         let name = self.next().await;
         tracing::info!(signal = name, "stopping; a second signal ends the process at once");
         shutdown.cancel();
         let name = self.next().await;
         tracing::warn!(signal = name, "ended by a second signal");
+        log.flush();
         // What a shell reports for a process that SIGINT ended.
         std::process::exit(130);
     }

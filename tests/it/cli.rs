@@ -3,6 +3,7 @@
 mod admin;
 mod bench;
 mod hooks;
+mod log;
 mod offline;
 mod server;
 
