@@ -45,9 +45,6 @@ const HIDDEN: &str = "[hidden]";
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Mode,
-    /// How long each answer takes, for tests of who leaves meanwhile.
-    #[cfg(test)]
-    delay: std::time::Duration,
 }
 
 #[derive(Debug)]
@@ -63,17 +60,7 @@ impl Authenticator {
             AuthMode::Jwt(config) => Mode::Jwt(Box::new(Verifier::new(config)?)),
             AuthMode::Trust => Mode::Trust,
         };
-        Ok(Self {
-            mode,
-            #[cfg(test)]
-            delay: std::time::Duration::ZERO,
-        })
-    }
-
-    /// The same, with so much time for each answer, as if a server was asked.
-    #[cfg(test)]
-    pub(crate) fn delayed(self, delay: std::time::Duration) -> Self {
-        Self { delay, ..self }
+        Ok(Self { mode })
     }
 
     /// Who brought these credentials, at the time `now`.
@@ -81,19 +68,12 @@ impl Authenticator {
     /// With tokens: `auth.token` counts before `Authorization: Bearer`; a token is good until its `exp` plus the
     /// leeway, so [`Identity::expires_at`] (`exp` itself) may be a little in the past. Rooms come without
     /// repetition; how many a socket may have is the caller's rule.
-    #[cfg_attr(
-        not(test),
-        expect(clippy::unused_async, reason = "other ways to authenticate ask a server")
-    )]
+    #[expect(clippy::unused_async, reason = "other ways to authenticate ask a server")]
     pub async fn authenticate(
         &self,
         credentials: Credentials<'_>,
         now: WallMs,
     ) -> Result<Identity, Refusal> {
-        #[cfg(test)]
-        if !self.delay.is_zero() {
-            tokio::time::sleep(self.delay).await;
-        }
         let Credentials { auth, authorization } = credentials;
         match &self.mode {
             Mode::Jwt(verifier) => verifier.verify(&find_token(auth, authorization)?, now),

@@ -2,7 +2,7 @@
 
 use super::claims;
 use super::object::Object;
-use super::refusal::{Refusal, TokenFlaw};
+use super::refusal::{Refusal, TOKEN_BYTES_MAX, TokenFlaw};
 use crate::config::{JwtConfig, JwtKey};
 use crate::types::{Identity, WallMs, millis};
 use aws_lc_rs::hmac;
@@ -12,9 +12,6 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::value::RawValue;
 use std::time::Duration;
 use thiserror::Error;
-
-/// Longest token: beyond this no proxy lets a header pass.
-pub(super) const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// The end of the year 9999; a later time is one in milliseconds.
 const SECONDS_MAX: u64 = 253_402_300_799;

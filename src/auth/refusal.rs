@@ -3,6 +3,9 @@
 use crate::types::{RoomError, UserIdError};
 use thiserror::Error;
 
+/// Bytes of the longest token: beyond this no proxy lets a header pass.
+pub(super) const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
 /// Why credentials were refused. No message repeats what the client sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -53,7 +56,7 @@ impl Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenFlaw {
     /// Longer than any sensible token.
-    #[error("is longer than {} bytes", super::jwt::TOKEN_BYTES_MAX)]
+    #[error("is longer than {} bytes", TOKEN_BYTES_MAX)]
     TooLong,
     /// Not `header.claims.signature`, or not JSON inside.
     #[error("is not a JSON Web Token: three parts of base64 with dots between, without `Bearer`")]

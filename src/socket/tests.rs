@@ -17,6 +17,7 @@ use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
 use axum::Router;
 use axum::body::Body;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use http::Request;
 use hyper::body::Incoming;
@@ -31,8 +32,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service as _;
 
-/// How long each authentication takes: long enough to leave before it, during it and after it.
-const AUTH_DELAY: Duration = Duration::from_millis(2);
+/// How long a client waits for its answer at most: long enough to leave before it, during it and after it.
+const STORE_PAUSE: Duration = Duration::from_millis(2);
+/// How long the store takes everything between two pauses.
+const STORE_EASE: Duration = Duration::from_millis(1);
 /// How long something that must happen may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Clients at once, each for a user of its own.
@@ -82,7 +85,7 @@ impl Server {
         let recoveries =
             Recoveries::new(&recovery(), &bounds.namespaces, limits().buffer_bytes / 2, clock);
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
-        let authenticator = authenticator.delayed(AUTH_DELAY);
+        tasks.spawn("test.pauses", pause_again_and_again(store.clone()));
         let (entries, known) = (sockets.clone(), connections.clone());
         let edge = SocketEdge {
             realtime: Realtime::new(entries, known, recoveries, authenticator, bounds),
@@ -141,6 +144,19 @@ impl Server {
         }
         assert!(online.values().all(|is_online| !is_online), "somebody stays online: {online:?}");
         sessions
+    }
+}
+
+/// Holds every place in the store's queue for a while, over and over: whoever connects then has to wait.
+async fn pause_again_and_again(store: Store) {
+    loop {
+        let mut held = Vec::new();
+        while let Some(Ok(permit)) = store.reserve().now_or_never() {
+            held.push(permit);
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+        drop(held);
+        tokio::time::sleep(STORE_EASE).await;
     }
 }
 
@@ -231,8 +247,8 @@ fn connect(user: &str) -> String {
 
 /// One client that comes and goes; the cycle says in which way and how soon.
 async fn come_and_go(address: SocketAddr, user: &str, cycle: usize) {
-    // From 0 to 5 ms, in steps of a third: authentication is under way, is done, or has not begun.
-    let pause = AUTH_DELAY * u32::try_from(cycle % 16).unwrap() / 6;
+    // From 0 to 5 ms, in steps of a third: the client is waiting for its answer, has it, or has not asked.
+    let pause = STORE_PAUSE * u32::try_from(cycle % 16).unwrap() / 6;
     let is_reset = cycle.is_multiple_of(3);
     match cycle % 5 {
         // Gone before it is a connection.
