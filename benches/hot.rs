@@ -26,8 +26,8 @@ use userline::registry::{Socket, SocketParts};
 use userline::store::Store;
 use userline::tasks::Tasks;
 use userline::types::{
-    Except, Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Target, Timestamp,
-    UserId, WallMs,
+    Except, Grants, Moment, Namespace, Payload, Reason, Room, Secret, Seq, SocketId, Target,
+    Timestamp, UserId, WallMs,
 };
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -203,9 +203,7 @@ impl Crowd {
             user: user(number),
             device: None,
             connected_at: WallMs(0),
-            expires_at: None,
-            data: None,
-            granted: Vec::new(),
+            grants: Grants::default(),
             connection: Arc::clone(&self.connection),
         }))
     }

@@ -66,7 +66,7 @@ impl Authenticator {
     /// Who brought these credentials, at the time `now`.
     ///
     /// With tokens: `auth.token` counts before `Authorization: Bearer`; a token is good until its `exp` plus the
-    /// leeway, so [`Identity::expires_at`] (`exp` itself) may be a little in the past. Rooms come without
+    /// leeway, so [`Grants::expires_at`](crate::types::Grants::expires_at) (`exp` itself) may be a little in the past. Rooms come without
     /// repetition; how many a socket may have is the caller's rule.
     #[expect(clippy::unused_async, reason = "other ways to authenticate ask a server")]
     pub async fn authenticate(

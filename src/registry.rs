@@ -81,7 +81,7 @@ impl Registry {
                 Entry::Occupied(mut entry) => entry.get_mut().push(Arc::clone(socket)),
             }
         }
-        for room in &socket.granted {
+        for room in &socket.grants().rooms {
             granted.entry((socket.namespace.clone(), room.clone())).or_default().insert(socket);
         }
         socket.set_joined(true);
@@ -99,7 +99,7 @@ impl Registry {
                 entry.remove();
             }
         }
-        for room in &socket.granted {
+        for room in &socket.grants().rooms {
             remove_from(granted, (socket.namespace.clone(), room.clone()), socket);
         }
     }

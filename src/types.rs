@@ -24,7 +24,7 @@ pub use change::{Change, ChangeKind};
 pub use device::{DeviceId, DeviceIdError};
 pub use ending::Ending;
 pub use event::{EventName, EventNameError, Payload, PayloadError};
-pub use identity::Identity;
+pub use identity::{Grants, Identity};
 pub use inbox::{CollapseKey, CollapseKeyError, ItemId, ItemIdError, ItemSeq};
 pub use namespace::{Namespace, NamespaceError};
 pub use number::{millis, saturating_u64};

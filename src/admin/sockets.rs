@@ -65,8 +65,8 @@ impl SocketView {
             transport: socket.connection.transport().as_str(),
             rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
             connected_at: Time(socket.connected_at),
-            expires_at: socket.expires_at.map(Time),
-            data: socket.data.clone(),
+            expires_at: socket.grants().expires_at.map(Time),
+            data: socket.grants().data.clone(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::core::protocol::frame;
 use crate::realtime::sockets::Sockets;
 use crate::registry::{Socket, SocketParts};
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Reason, Seq, SocketId, UserId, WallMs};
+use crate::types::{Grants, Namespace, Reason, Seq, SocketId, UserId, WallMs};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
@@ -94,10 +94,8 @@ async fn register(sockets: &Sockets, connection: &Arc<Connection>, n: u8) {
         namespace: Namespace::root(),
         user: UserId::parse("ann").unwrap(),
         connected_at: WallMs(0),
-        expires_at: None,
-        data: None,
         device: None,
-        granted: Vec::new(),
+        grants: Grants::default(),
         connection: Arc::clone(connection),
     }));
     let place = sockets.presence.reserve().await.unwrap();

@@ -21,8 +21,8 @@ pub(super) fn user(object: &Object<'_>, key: &str) -> Result<UserId, Refusal> {
 }
 
 /// The rooms under `key`, each once; none if it is missing.
-pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Vec<Room>, Refusal> {
-    let Some(raw) = object.get(key) else { return Ok(Vec::new()) };
+pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Box<[Room]>, Refusal> {
+    let Some(raw) = object.get(key) else { return Ok(Box::default()) };
     let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
     let mut seen = BTreeSet::new();
     let mut rooms = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Vec<Room>, Refusal
             rooms.push(room);
         }
     }
-    Ok(rooms)
+    Ok(rooms.into())
 }
 
 /// The value under `data`, as it was written.

@@ -4,7 +4,7 @@ use super::claims;
 use super::object::Object;
 use super::refusal::{Refusal, TOKEN_BYTES_MAX, TokenFlaw};
 use crate::config::{JwtConfig, JwtKey};
-use crate::types::{Identity, WallMs, millis};
+use crate::types::{Grants, Identity, WallMs, millis};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -89,12 +89,10 @@ impl Verifier {
         let claims = Object::parse(&claims).ok_or(TokenFlaw::Malformed)?;
         let expires_at = self.check_times(&claims, now)?;
         self.check_parties(&claims)?;
-        Ok(Identity {
-            user: claims::user(&claims, &self.user_claim)?,
-            rooms: claims::rooms(&claims, &self.rooms_claim)?,
-            data: claims::data(&claims),
-            expires_at: Some(expires_at),
-        })
+        let user = claims::user(&claims, &self.user_claim)?;
+        let rooms = claims::rooms(&claims, &self.rooms_claim)?;
+        let (data, expires_at) = (claims::data(&claims), Some(expires_at));
+        Ok(Identity { user, grants: Grants { rooms, data, expires_at } })
     }
 
     /// `alg` only chooses among the configured algorithms, which are all of the key's own family: so no token can

@@ -76,9 +76,9 @@ fn in_trust_mode_the_client_is_believed() {
 
     let ann = identity(r#"{"user":"ann","rooms":["org:7"],"data":{"x":1.50}}"#).unwrap();
 
-    assert_eq!((ann.user.as_str(), ann.rooms.len()), ("ann", 1));
-    assert_eq!(ann.data.unwrap().get(), r#"{"x":1.50}"#);
-    assert_eq!(ann.expires_at, None);
+    assert_eq!((ann.user.as_str(), ann.grants.rooms.len()), ("ann", 1));
+    assert_eq!(ann.grants.data.unwrap().get(), r#"{"x":1.50}"#);
+    assert_eq!(ann.grants.expires_at, None);
     assert_eq!(identity(r#"{"user":7}"#).unwrap().user.as_str(), "7");
     assert_eq!(identity("{}").unwrap_err().code(), "user_invalid");
     assert_eq!(identity("null").unwrap_err().code(), "user_invalid");
@@ -104,9 +104,9 @@ fn a_minted_token_is_accepted_as_what_it_says() {
 
     let identity = with_token(&authenticator, &token).unwrap();
 
-    assert_eq!((identity.user.as_str(), identity.rooms.len()), ("42", 1));
-    assert_eq!(identity.expires_at, Some(WallMs((NOW + 60) * 1000)));
-    assert_eq!(identity.data.unwrap().get(), r#"{"a":1}"#);
+    assert_eq!((identity.user.as_str(), identity.grants.rooms.len()), ("42", 1));
+    assert_eq!(identity.grants.expires_at, Some(WallMs((NOW + 60) * 1000)));
+    assert_eq!(identity.grants.data.unwrap().get(), r#"{"a":1}"#);
 }
 
 #[test]

@@ -3,13 +3,10 @@
 use super::claims;
 use super::object::Object;
 use super::refusal::Refusal;
-use crate::types::Identity;
+use crate::types::{Grants, Identity};
 
 pub(super) fn identity(auth: &Object<'_>) -> Result<Identity, Refusal> {
-    Ok(Identity {
-        user: claims::user(auth, "user")?,
-        rooms: claims::rooms(auth, "rooms")?,
-        data: claims::data(auth),
-        expires_at: None,
-    })
+    let user = claims::user(auth, "user")?;
+    let (rooms, data) = (claims::rooms(auth, "rooms")?, claims::data(auth));
+    Ok(Identity { user, grants: Grants { rooms, data, expires_at: None } })
 }

@@ -155,7 +155,7 @@ impl Realtime {
         let authorization = authorization.and_then(|it| std::str::from_utf8(it.expose()).ok());
         let credentials = Credentials { auth, authorization };
         let identity = self.authenticator.authenticate(credentials, self.clock.wall()).await?;
-        let (len, max) = (identity.rooms.len(), self.limits.rooms_per_socket);
+        let (len, max) = (identity.grants.rooms.len(), self.limits.rooms_per_socket);
         if max < len {
             return Err(ConnectError::TooManyRooms { len, max });
         }
@@ -169,16 +169,13 @@ impl Realtime {
         identity: Identity,
         device: Option<DeviceId>,
     ) -> Socket {
-        let Identity { user, rooms, data, expires_at } = identity;
         Socket::new(SocketParts {
             id: SocketId::from_bytes(entropy::bytes()),
             namespace: namespace.clone(),
-            user,
+            user: identity.user,
             device,
             connected_at: self.clock.wall(),
-            expires_at,
-            data,
-            granted: rooms,
+            grants: identity.grants,
             connection: Arc::clone(connection),
         })
     }
@@ -208,7 +205,7 @@ impl Realtime {
         claim: &RecoveryClaim,
         recovery: &Mutex<Recovery<Arc<Socket>>>,
     ) -> bool {
-        let (user, rooms) = (socket.user.clone(), socket.granted.to_vec());
+        let (user, rooms) = (socket.user.clone(), socket.grants().rooms.to_vec());
         let (ids, device) = (vec![socket.id], socket.device.clone());
         let newcomer = Newcomer {
             member: Member { user, rooms, ids, device },
@@ -315,7 +312,7 @@ fn greet(socket: &Socket, session: UserSession, head: Option<&Offset>) {
     let (user, id) = (&socket.user, socket.id);
     tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
     let greeting = Greeting {
-        expires_at: socket.expires_at.map(|at| at.0),
+        expires_at: socket.grants().expires_at.map(|at| at.0),
         session: session.id.0,
         socket: id.to_string(),
         user: user.as_str(),

@@ -15,6 +15,7 @@ pub use sweep::Suspects;
 
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
+use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::deadlines::{Deadlines, DueReminders, Reminder};
 use crate::presence::{Place, Presence};
@@ -95,7 +96,7 @@ impl Sockets {
     pub fn room(&self, namespace: &Namespace, room: &Room) -> ManySockets {
         let granted = self.registry.granted(namespace, room);
         let mut implied = self.implied(namespace, room);
-        implied.retain(|it| !it.granted.contains(room));
+        implied.retain(|it| !it.is_granted(room));
         match (implied.as_slice(), &*granted) {
             ([], _) => granted,
             (implied, granted) => [implied, granted].concat().into(),

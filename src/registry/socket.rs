@@ -6,9 +6,8 @@ use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Pid};
-use crate::types::{DeviceId, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
+use crate::types::{DeviceId, Grants, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -29,14 +28,10 @@ pub struct Socket {
     pub device: Option<DeviceId>,
     /// When it was authenticated.
     pub connected_at: WallMs,
-    /// When its credentials end.
-    pub expires_at: Option<WallMs>,
-    /// What authentication said about it besides, for the API.
-    pub data: Option<Box<RawValue>>,
-    /// Rooms that authentication granted.
-    pub granted: Box<[Room]>,
     /// Its connection, which sockets of other namespaces share.
     pub connection: Arc<Connection>,
+    /// The only place where they stand: whoever needs them asks the socket.
+    grants: Grants,
     lifecycle: Mutex<Lifecycle>,
     /// Whether it is in its rooms; changed by [`super::Registry`] only.
     is_joined: AtomicBool,
@@ -64,12 +59,8 @@ pub struct SocketParts {
     pub device: Option<DeviceId>,
     /// See [`Socket::connected_at`].
     pub connected_at: WallMs,
-    /// See [`Socket::expires_at`].
-    pub expires_at: Option<WallMs>,
-    /// See [`Socket::data`].
-    pub data: Option<Box<RawValue>>,
-    /// See [`Socket::granted`].
-    pub granted: Vec<Room>,
+    /// See [`Socket::grants`].
+    pub grants: Grants,
     /// See [`Socket::connection`].
     pub connection: Arc<Connection>,
 }
@@ -99,34 +90,22 @@ impl Addressee for Socket {
     }
 
     fn is_granted(&self, room: &Room) -> bool {
-        self.granted.contains(room)
+        self.grants.rooms.contains(room)
     }
 }
 
 impl Socket {
     /// A socket that is not in the registry yet.
     pub fn new(parts: SocketParts) -> Self {
-        let SocketParts {
-            id,
-            namespace,
-            user,
-            device,
-            connected_at,
-            expires_at,
-            data,
-            granted,
-            connection,
-        } = parts;
+        let SocketParts { id, namespace, user, device, connected_at, grants, connection } = parts;
         Self {
             id,
             namespace,
             user,
             device,
             connected_at,
-            expires_at,
-            data,
-            granted: granted.into_boxed_slice(),
             connection,
+            grants,
             lifecycle: Mutex::default(),
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
@@ -137,13 +116,19 @@ impl Socket {
         }
     }
 
+    /// What its credentials grant it.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
     /// The rooms it is in, sorted, without those that every socket has.
     pub fn rooms(&self) -> Vec<Room> {
         if !self.is_joined() {
             return Vec::new();
         }
         let is_own = |room: &Room| matches!(room.kind(), RoomKind::Socket(id) if self.ids().any(|it| it == id));
-        let mut rooms: Vec<Room> = self.granted.iter().filter(|it| !is_own(it)).cloned().collect();
+        let mut rooms: Vec<Room> =
+            self.grants.rooms.iter().filter(|it| !is_own(it)).cloned().collect();
         rooms.push(Room::of_user(&self.user));
         rooms.sort();
         rooms.dedup();

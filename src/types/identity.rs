@@ -8,8 +8,15 @@ use serde_json::value::RawValue;
 pub struct Identity {
     /// The user.
     pub user: UserId,
-    /// Rooms the socket joins at once, besides its own and its user's.
-    pub rooms: Vec<Room>,
+    /// What its credentials grant the socket.
+    pub grants: Grants,
+}
+
+/// What credentials grant a socket. One value, so that a later credential can replace all of it at once.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// Rooms the socket is in, besides its own and its user's.
+    pub rooms: Box<[Room]>,
     /// What the backend wants to see beside the socket in the API; a JSON value as it was written.
     pub data: Option<Box<RawValue>>,
     /// When the credentials end.

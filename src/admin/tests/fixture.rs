@@ -20,7 +20,9 @@ use crate::recovery::Recoveries;
 use crate::registry::{Socket, SocketParts};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{DeviceId, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs};
+use crate::types::{
+    DeviceId, Grants, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs,
+};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
@@ -227,9 +229,11 @@ impl Fixture {
             user: UserId::parse(user).unwrap(),
             device: device.map(|it| DeviceId::parse(it).unwrap()),
             connected_at: CONNECTED_AT,
-            expires_at: None,
-            data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
-            granted: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
+            grants: Grants {
+                rooms: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
+                data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
+                expires_at: None,
+            },
             connection: Arc::clone(io.connection()),
         }));
         self.engine.lock().insert(0, io);

@@ -37,7 +37,7 @@ fn a_token_says_when_it_ends_in_seconds() {
         assert!(with_exp(exp).is_ok(), "{exp}");
     }
     let identity = with_exp("1767225700.25").unwrap();
-    assert_eq!(identity.expires_at, Some(WallMs(1_767_225_700_250)));
+    assert_eq!(identity.grants.expires_at, Some(WallMs(1_767_225_700_250)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn rooms_are_texts_that_are_nobodys_own() {
     let rooms = |rooms: Value| {
         let claims = json!({"sub": "42", "exp": NOW + 60, "rooms": rooms});
         with_token(&standard(), &hs256(&claims)).map(|identity| {
-            identity.rooms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            identity.grants.rooms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
         })
     };
 
@@ -113,7 +113,7 @@ fn data_stays_as_it_was_written() {
     let identity =
         with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, claims)).expect("a good token");
 
-    assert_eq!(identity.data.unwrap().get(), r#"{"b":1.0,"a":12345678901234567890123}"#);
+    assert_eq!(identity.grants.data.unwrap().get(), r#"{"b":1.0,"a":12345678901234567890123}"#);
 }
 
 #[test]

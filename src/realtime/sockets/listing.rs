@@ -1,6 +1,7 @@
 //! How many there are, and lists that need both presence and the registry.
 
 use super::Sockets;
+use crate::core::emit::audience::Addressee as _;
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::registry::RoomEntry;
@@ -32,7 +33,7 @@ impl Sockets {
         let mut page = self.registry.rooms(prefix, after, limit);
         for RoomEntry { namespace, room, sockets } in &mut page.items {
             let implied = self.implied(namespace, room);
-            *sockets += implied.iter().filter(|it| !it.granted.contains(room)).count();
+            *sockets += implied.iter().filter(|it| !it.is_granted(room)).count();
         }
         page
     }

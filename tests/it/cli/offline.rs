@@ -101,8 +101,8 @@ async fn a_minted_token_is_accepted_by_the_server() {
     let now = Clock::start(Seq(0)).wall();
     let authenticator = Authenticator::new(config.auth).unwrap();
     let identity = authenticator.authenticate(credentials, now).await.unwrap();
-    assert_eq!((identity.user.as_str(), identity.rooms.len()), ("42", 2));
-    let left = identity.expires_at.unwrap().0 - now.0;
+    assert_eq!((identity.user.as_str(), identity.grants.rooms.len()), ("42", 2));
+    let left = identity.grants.expires_at.unwrap().0 - now.0;
     assert!((60_000..=120_000).contains(&left), "{left}");
 }
 

@@ -12,7 +12,7 @@ use crate::realtime::sockets::Sockets;
 use crate::registry::{Socket, SocketParts};
 use crate::store::{Event, Recovered, Store};
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Room, SocketId, UserId, WallMs};
+use crate::types::{Grants, Namespace, Room, SocketId, UserId, WallMs};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::Request;
@@ -94,9 +94,10 @@ impl Fixture {
             user: user_id(user),
             device: None,
             connected_at: WallMs(0),
-            expires_at: None,
-            data: None,
-            granted: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
+            grants: Grants {
+                rooms: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
+                ..Grants::default()
+            },
             connection: Arc::clone(connection),
         }))
     }
