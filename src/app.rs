@@ -21,7 +21,7 @@ use crate::store::{OpenError, OpenSession, Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Secret, Seq};
 use axum::Router;
-use listener::Listener;
+use listener::{Listener, RequestLimits};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -131,7 +131,10 @@ impl App {
             name,
             tcp,
             address,
-            header_timeout: config.limits.header_timeout,
+            limits: RequestLimits {
+                head: config.limits.header_timeout,
+                pause: config.limits.keep_alive,
+            },
             stall: config.limits.stall,
             connections_max,
         };

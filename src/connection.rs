@@ -31,7 +31,7 @@ mod upgrade;
 mod vitals;
 mod websocket;
 
-pub use accepted::Accepted;
+pub use accepted::{Accepted, Moved};
 pub use acceptor::{Acceptor, AcceptorConfig};
 pub use acks::{AwaitedAck, TooManyAcks};
 pub use connections::{Connections, Transports};

@@ -1,16 +1,21 @@
 //! Accepting connections: one loop for both listeners.
 
+mod deadlines;
+
+pub(super) use deadlines::RequestLimits;
+
 use crate::admin::Admin;
 use crate::connection::{Accepted, ClientAddress};
 use crate::tasks::Tasks;
 use axum::Router;
 use axum::response::Response;
+use deadlines::RequestProgress;
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -37,16 +42,16 @@ pub(super) struct Listener {
     pub(super) tcp: TcpListener,
     /// Where that is.
     pub(super) address: SocketAddr,
-    /// How long a client may take to send the head of a request, or to begin another one.
-    pub(super) header_timeout: Duration,
+    /// How long a client may take to send a request, and to begin another one.
+    pub(super) limits: RequestLimits,
     /// How long a client may take none of an answer.
     pub(super) stall: Duration,
-    /// HTTP connections at once; one that became a WebSocket not count any more.
+    /// HTTP connections at once. A connection that became a WebSocket does not count any more.
     pub(super) connections_max: usize,
 }
 
-/// What answers on a listener.
-pub(super) trait Answers: Clone + Send + Sync + 'static {
+/// Answers the requests that come in on a listener.
+pub(super) trait HttpService: Clone + Send + Sync + 'static {
     /// Answers a request of `peer`.
     fn answer(
         &self,
@@ -55,7 +60,7 @@ pub(super) trait Answers: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
-impl Answers for Router {
+impl HttpService for Router {
     fn answer(
         &self,
         peer: ClientAddress,
@@ -66,7 +71,7 @@ impl Answers for Router {
     }
 }
 
-impl Answers for Admin {
+impl HttpService for Admin {
     fn answer(
         &self,
         peer: ClientAddress,
@@ -78,7 +83,12 @@ impl Answers for Admin {
 
 impl Listener {
     /// Accepts until `stop`; requests under way then may still finish.
-    pub(super) async fn run(self, answers: impl Answers, tasks: Tasks, stop: CancellationToken) {
+    pub(super) async fn run(
+        self,
+        answers: impl HttpService,
+        tasks: Tasks,
+        stop: CancellationToken,
+    ) {
         let room = Arc::new(Semaphore::new(self.connections_max));
         loop {
             let accepted = tokio::select! {
@@ -100,7 +110,7 @@ impl Listener {
             // Small answers, given at once; failures mean that the peer is gone already.
             stream.set_nodelay(true).ok();
             SockRef::from(&stream).set_tcp_user_timeout(Some(self.stall)).ok();
-            let serve = serve(stream, peer, answers.clone(), self.header_timeout, stop.clone());
+            let serve = serve(stream, peer, answers.clone(), self.limits, stop.clone());
             tasks.spawn("http", async move {
                 serve.await;
                 drop(permit);
@@ -112,24 +122,29 @@ impl Listener {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    answers: impl Answers,
-    header_timeout: Duration,
+    answers: impl HttpService,
+    limits: RequestLimits,
     stop: CancellationToken,
 ) {
-    let answer =
-        service_fn(|request| answers.answer(ClientAddress(peer), request).map(Ok::<_, Infallible>));
+    let stream = Accepted::new(stream);
+    let progress = RequestProgress::new(stream.moved());
+    let answer = service_fn(|request| {
+        progress.begin_answer();
+        let answer = answers.answer(ClientAddress(peer), request);
+        answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| progress.ending(body))))
+    });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        // The limits are those of `deadlines`.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         // Answers are small: one copy costs less than a write of two pieces.
         .writev(false)
-        .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
+        .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        // An error is the client's: a broken request, a timeout, a reset.
-        _ = connection.as_mut() => return,
+        // How it ended is the client's doing: a broken request, too long a wait, a reset.
+        () = deadlines::drive(connection.as_mut(), &progress, limits) => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     tokio::time::timeout(LINGER, connection).await.ok();

@@ -16,6 +16,8 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// How long a client may take to send the head of a request.
     pub header_timeout: Duration,
+    /// How long an HTTP connection may rest between two requests.
+    pub keep_alive: Duration,
     /// How long a client may take to send the body of a request.
     pub body_timeout: Duration,
     /// Rooms of one socket, its own and its user's not counted.
@@ -36,6 +38,8 @@ impl LimitsConfig {
             reader.duration("limits.stall", Duration::from_secs(1)..=Duration::from_mins(10));
         let connections = reader.number("limits.connections", 1..=10_000_000);
         let header_timeout = reader.duration("limits.header_timeout", patience());
+        let keep_alive = Duration::from_secs(1)..=Duration::from_hours(1);
+        let keep_alive = reader.duration("limits.keep_alive", keep_alive);
         let body_timeout = reader.duration("limits.body_timeout", patience());
         let rooms_per_socket = reader.number("limits.rooms_per_socket", 1..=10_000);
         let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
@@ -45,6 +49,7 @@ impl LimitsConfig {
             stall: stall?,
             connections: connections?,
             header_timeout: header_timeout?,
+            keep_alive: keep_alive?,
             body_timeout: body_timeout?,
             rooms_per_socket: rooms_per_socket?,
             auth_bytes: auth_bytes?,

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,7 +25,37 @@ const CHUNK_BYTES: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Accepted {
     tcp: TcpStream,
+    moved: Arc<Moved>,
     end: Option<End>,
+}
+
+/// Whether bytes have moved over a connection since this was asked last.
+#[derive(Debug, Default)]
+pub struct Moved {
+    is_read: AtomicBool,
+    is_written: AtomicBool,
+}
+
+impl Moved {
+    /// The client has sent something.
+    pub fn read(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
+    }
+
+    /// The kernel took something for the client.
+    pub fn written(&self) {
+        self.is_written.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has sent anything.
+    pub fn take_read(&self) -> bool {
+        self.is_read.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the kernel took anything for the client.
+    pub fn take_written(&self) -> bool {
+        self.is_written.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// Our side has said all; what the client still says is thrown away.
@@ -36,7 +68,12 @@ struct End {
 impl Accepted {
     /// Takes a connection that was just accepted.
     pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp, end: None }
+        Self { tcp, moved: Arc::default(), end: None }
+    }
+
+    /// Tells whether bytes move, also while hyper has the connection.
+    pub fn moved(&self) -> Arc<Moved> {
+        Arc::clone(&self.moved)
     }
 
     /// Gives it back, for another protocol.
@@ -51,7 +88,12 @@ impl AsyncRead for Accepted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
+        if before < buf.filled().len() {
+            self.moved.read();
+        }
+        Poll::Ready(read)
     }
 }
 
@@ -61,7 +103,9 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf));
+        self.moved.written();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -69,7 +113,9 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let written = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs));
+        self.moved.written();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,7 +128,7 @@ impl AsyncWrite for Accepted {
 
     /// Ends our side, then waits for the client to end its own; within bounds.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { tcp, end } = self.get_mut();
+        let Self { tcp, end, .. } = self.get_mut();
         if end.is_none() {
             ready!(Pin::new(&mut *tcp).poll_shutdown(cx))?;
         }

@@ -334,6 +334,7 @@ fn limits() -> LimitsConfig {
         stall: Duration::from_secs(20),
         connections: 1000,
         header_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_mins(2),
         body_timeout: BODY_TIMEOUT,
         rooms_per_socket: 64,
         auth_bytes: 16_000,

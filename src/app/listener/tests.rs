@@ -1,15 +1,17 @@
 //! Clients that take their time, and clients that are too many, at a real listener.
 
-use super::Listener;
+use super::{Listener, RequestLimits};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{Acceptor, AcceptorConfig, Connections, EngineStream};
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::any;
 use parking_lot::Mutex;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_mins(2);
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 const OPEN: &[u8] = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -44,12 +47,20 @@ impl Server {
         let answer = any(async move |request: Request| acceptor.answer(request).await);
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
-        let answers = Router::new().route("/socket.io/", answer);
+        let slow = any(async || {
+            tokio::time::sleep(2 * KEEP_ALIVE).await;
+            let end = async {
+                tokio::time::sleep(2 * KEEP_ALIVE).await;
+                Ok::<_, Infallible>("done")
+            };
+            Body::from_stream(futures_util::stream::once(end))
+        });
+        let answers = Router::new().route("/socket.io/", answer).route("/slow", slow);
         let listener = Listener {
             name: "test",
             tcp,
             address,
-            header_timeout: HEADER_TIMEOUT,
+            limits: RequestLimits { head: HEADER_TIMEOUT, pause: KEEP_ALIVE },
             stall: Duration::from_secs(20),
             connections_max,
         };
@@ -121,6 +132,42 @@ async fn a_client_that_sends_its_headers_byte_by_byte_wins_no_time() {
     }
 
     assert!((8..=12).contains(&sent), "closed after {sent} seconds");
+}
+
+/// Load balancers and pools keep connections for a minute and more, and lose what they send to one that is closed.
+#[tokio::test(start_paused = true)]
+async fn a_connection_may_rest_between_requests_and_then_has_the_time_of_a_first_one_for_the_next()
+{
+    let server = Server::start(10).await;
+    let request = b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut client = server.client(request).await;
+    for _ in 0..3 {
+        assert!(0 < client.read(&mut [0; 1000]).await.unwrap());
+        tokio::time::sleep(KEEP_ALIVE / 10 * 9).await;
+        client.write_all(request).await.unwrap();
+    }
+    assert!(0 < client.read(&mut [0; 1000]).await.unwrap());
+
+    let (passed, _) = closed_after(&mut client).await;
+    assert!(is_about(passed, KEEP_ALIVE), "{passed:?}");
+
+    let mut client = server.client(request).await;
+    assert!(0 < client.read(&mut [0; 1000]).await.unwrap());
+    tokio::time::sleep(KEEP_ALIVE / 2).await;
+    client.write_all(b"GET /none HT").await.unwrap();
+    let (passed, _) = closed_after(&mut client).await;
+    assert!(is_about(passed, HEADER_TIMEOUT), "{passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_longer_than_the_pause_is_given_all_the_same() {
+    let server = Server::start(10).await;
+    let mut client = server.client(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+
+    let (passed, said) = closed_after(&mut client).await;
+
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("done"), "{said}");
+    assert!(is_about(passed, 5 * KEEP_ALIVE), "{passed:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,6 +284,7 @@ fn acceptor() -> AcceptorConfig {
         stall: Duration::from_mins(1),
         connections: 10,
         header_timeout: HEADER_TIMEOUT,
+        keep_alive: KEEP_ALIVE,
         body_timeout: BODY_TIMEOUT,
         rooms_per_socket: 64,
         auth_bytes: 16_000,

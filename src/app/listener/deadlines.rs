@@ -1,0 +1,194 @@
+//! How long an HTTP connection may take to ask for something: for a head that has begun, and for the pause before one.
+//!
+//! hyper has one limit for both. But a stranger who sends a head byte by byte must be stopped soon, and a load balancer
+//! or a pool of connections must never use one that is being closed.
+
+use crate::connection::Moved;
+use bytes::Buf;
+use hyper::body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
+
+/// The two limits.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) struct RequestLimits {
+    /// How long a client may take to send the head of a request; that of the first one is counted from the accept.
+    pub(in crate::app) head: Duration,
+    /// How long a connection may rest between two requests.
+    pub(in crate::app) pause: Duration,
+}
+
+/// What a connection is doing. Told by the service; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct RequestProgress {
+    state: Arc<Mutex<State>>,
+    moved: Arc<Moved>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    phase: Phase,
+    /// Grows whenever a phase begins: the limit is counted from there.
+    begun: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head of a request is coming in.
+    Head,
+    /// A request is being answered. That has limits of its own.
+    Answer,
+    /// The answer is given, and nothing of another request has come.
+    Pause,
+}
+
+impl RequestProgress {
+    /// Of a connection that was just accepted; `moved` tells whether bytes move over it.
+    pub(super) fn new(moved: Arc<Moved>) -> Self {
+        let state = State { phase: Phase::Head, begun: 1 };
+        Self { state: Arc::new(Mutex::new(state)), moved }
+    }
+
+    /// A whole head has come.
+    pub(super) fn begin_answer(&self) {
+        self.enter(Phase::Answer);
+    }
+
+    /// The body that ends the answer when it is dropped, which is when all of it is on its way.
+    pub(super) fn ending<B>(&self, body: B) -> AnswerBody<B> {
+        AnswerBody { body, _end: AnswerEnd(self.clone()) }
+    }
+
+    fn enter(&self, phase: Phase) {
+        let mut state = self.state.lock();
+        state.phase = phase;
+        state.begun += 1;
+    }
+
+    /// After hyper had its turn: whatever has moved since may begin another phase.
+    fn look(&self) -> State {
+        let (is_read, is_written) = (self.moved.take_read(), self.moved.take_written());
+        if self.state.lock().phase == Phase::Pause {
+            if is_read {
+                self.enter(Phase::Head);
+            } else if is_written {
+                // A slow client is still taking the answer.
+                self.enter(Phase::Pause);
+            }
+        }
+        *self.state.lock()
+    }
+}
+
+/// Drives `connection` to its end, or until it has taken too long.
+pub(super) async fn drive(
+    mut connection: Pin<&mut impl Future>,
+    progress: &RequestProgress,
+    limits: RequestLimits,
+) {
+    let mut timer = Timer { counted: 0, sleep: None };
+    std::future::poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        timer.poll_over(cx, progress.look(), limits)
+    })
+    .await;
+}
+
+/// The limit of the phase that a connection is in.
+struct Timer {
+    /// Which phase, by its [`State::begun`].
+    counted: u64,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    fn poll_over(&mut self, cx: &mut Context<'_>, state: State, limits: RequestLimits) -> Poll<()> {
+        if state.begun != self.counted {
+            self.counted = state.begun;
+            let limit = match state.phase {
+                Phase::Head => Some(limits.head),
+                Phase::Pause => Some(limits.pause),
+                Phase::Answer => None,
+            };
+            self.sleep = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
+        }
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(())
+    }
+}
+
+/// The body of an answer.
+pub(super) struct AnswerBody<B> {
+    body: B,
+    _end: AnswerEnd,
+}
+
+struct AnswerEnd(RequestProgress);
+
+impl Drop for AnswerEnd {
+    fn drop(&mut self) {
+        // What was read until here belongs to the request that is answered.
+        self.0.moved.take_read();
+        self.0.enter(Phase::Pause);
+    }
+}
+
+impl<B: Body<Data: Buf> + Unpin> Body for AnswerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RequestLimits, RequestProgress, drive};
+    use crate::clock::Clock;
+    use crate::types::{Seq, Timestamp};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const LIMITS: RequestLimits =
+        RequestLimits { head: Duration::from_secs(10), pause: Duration::from_mins(2) };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_that_still_takes_the_answer_is_not_at_rest() {
+        let moved = Arc::default();
+        let progress = RequestProgress::new(Arc::clone(&moved));
+        let connection = async {
+            progress.begin_answer();
+            drop(progress.ending(()));
+            for _ in 0..8 {
+                tokio::time::sleep(LIMITS.pause / 2).await;
+                moved.written();
+            }
+            std::future::pending::<()>().await;
+        };
+        let clock = Clock::start(Seq(0));
+
+        drive(std::pin::pin!(connection), &progress, LIMITS).await;
+
+        let passed = clock.now().since(Timestamp(0));
+        assert!(passed.abs_diff(5 * LIMITS.pause) < Duration::from_secs(1), "{passed:?}");
+    }
+}
