@@ -67,7 +67,7 @@ use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
-use crate::store::Store;
+use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use axum::body::HttpBody;
 use axum::http::{Method, Request};
@@ -91,8 +91,12 @@ use utoipa_axum::routes;
 pub struct AdminState {
     /// The verbs.
     pub realtime: Realtime,
-    /// What is recorded: events, hooks, when somebody was last seen.
-    pub store: Store,
+    /// When somebody was last seen.
+    pub records: PresenceRecords,
+    /// What happened, for those who pull.
+    pub events: EventLog,
+    /// Hooks, and what became of them.
+    pub outbox: Outbox,
     /// How the receivers of hooks are doing.
     pub hooks: Hooks,
     /// Who may call.
@@ -120,7 +124,9 @@ struct Api(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     realtime: Realtime,
-    store: Store,
+    records: PresenceRecords,
+    events: EventLog,
+    outbox: Outbox,
     hooks: Hooks,
     keys: Keys,
     limits: LimitsConfig,
@@ -177,7 +183,9 @@ impl Admin {
 fn share(state: AdminState) -> (Api, Option<DevConsole>) {
     let AdminState {
         realtime,
-        store,
+        records,
+        events,
+        outbox,
         hooks,
         keys,
         limits,
@@ -192,7 +200,9 @@ fn share(state: AdminState) -> (Api, Option<DevConsole>) {
     let keys = Keys::new(&keys);
     let api = Api(Arc::new(Shared {
         realtime,
-        store,
+        records,
+        events,
+        outbox,
         hooks,
         keys,
         limits,

@@ -17,7 +17,7 @@ use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
 use crate::socket::{ClientFiles, ClientFilesError, SocketEdge};
-use crate::store::{OpenError, OpenSession, Recovered, Store};
+use crate::store::{OpenError, OpenSession, PresenceRecords, Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Secret, Seq};
 use axum::Router;
@@ -182,7 +182,7 @@ impl App {
         sockets.watch_deadlines(presence_tasks);
         presence_tasks.spawn("presence.sweep", realtime.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
-        tasks.spawn("store.alive", say_alive(store.clone(), clock.clone()));
+        tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
         tasks.spawn("listen.admin", admin.run(api, tasks.clone(), no_backends.clone()));
@@ -195,8 +195,8 @@ impl Parts {
         let clock = Clock::start(last_seq);
         let tasks = Tasks::new();
         Ok(Self {
-            hooks: Hooks::start(&config.hooks, &store, &clock, &tasks)?,
-            sockets: Sockets::new(config.presence, store.clone(), clock.clone()),
+            hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
+            sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
             connections: Connections::new(config.limits.connections),
             recoveries: Recoveries::new(
                 &config.recovery,
@@ -224,7 +224,7 @@ impl Parts {
             messages: MessageParts {
                 config: config.messages,
                 tasks: self.ack_tasks.clone(),
-                store: self.store.clone(),
+                outbox: self.store.outbox(),
             },
         };
         let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
@@ -253,7 +253,9 @@ impl Parts {
     ) -> Admin {
         Admin::new(AdminState {
             realtime,
-            store: self.store.clone(),
+            records: self.store.presence(),
+            events: self.store.events(),
+            outbox: self.store.outbox(),
             hooks: self.hooks.clone(),
             keys: config.admin.clone(),
             limits: config.limits,
@@ -333,9 +335,9 @@ fn ghost(open: OpenSession) -> Ghost {
     Ghost { user, session: UserSession { id: session, since } }
 }
 
-async fn say_alive(store: Store, clock: Clock) {
+async fn say_alive(records: PresenceRecords, clock: Clock) {
     loop {
-        store.alive(clock.wall(), clock.now());
+        records.alive(clock.wall(), clock.now());
         tokio::time::sleep(ALIVE_INTERVAL).await;
     }
 }

@@ -20,7 +20,8 @@ pub use status::{EndpointStatus, LastError};
 use crate::backend::{Caller, HttpClient, HttpClientError, HttpSettings, UrlError};
 use crate::clock::Clock;
 use crate::config::{HooksConfig, shown_url};
-use crate::store::{EndpointId, ReadError, Store};
+use crate::core::delivery::outbox::EndpointId;
+use crate::store::{Outbox, ReadError};
 use crate::tasks::Tasks;
 use endpoint::Endpoint;
 use futures_util::future::join_all;
@@ -62,7 +63,7 @@ pub enum StartError {
 #[derive(Debug, Clone)]
 pub struct Hooks {
     endpoints: Arc<[EndpointHandle]>,
-    store: Store,
+    outbox: Outbox,
     clock: Clock,
 }
 
@@ -76,10 +77,10 @@ struct EndpointHandle {
 }
 
 impl Hooks {
-    /// Starts to deliver: one task per endpoint of the configuration that `store` was opened with.
+    /// Starts to deliver: one task per endpoint of the configuration that the outbox was opened with.
     pub fn start(
         config: &HooksConfig,
-        store: &Store,
+        outbox: &Outbox,
         clock: &Clock,
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
@@ -96,7 +97,7 @@ impl Hooks {
             let caller = Caller::new(client.clone(), &one.url, one.secrets.clone())
                 .map_err(|error| StartError::Url { endpoint: one.name.clone(), error })?;
             let unknown = || StartError::Unknown { endpoint: one.name.clone() };
-            let id = store.endpoint(&one.name).ok_or_else(unknown)?;
+            let id = outbox.endpoint(&one.name).ok_or_else(unknown)?;
             let (commands, queue) = mpsc::channel(COMMANDS_LEN);
             let (report, reports) = watch::channel(EndpointReport::default());
             let endpoint = Endpoint {
@@ -104,7 +105,7 @@ impl Hooks {
                 name: one.name.clone(),
                 caller,
                 is_batching: 1 < config.batch_max,
-                store: store.clone(),
+                outbox: outbox.clone(),
                 clock: clock.clone(),
             };
             running.push(EndpointTask::new(endpoint, config, queue, report));
@@ -119,7 +120,7 @@ impl Hooks {
         for task in running {
             tasks.spawn("hooks", task.run());
         }
-        Ok(Self { endpoints: handles.into(), store: store.clone(), clock: clock.clone() })
+        Ok(Self { endpoints: handles.into(), outbox: outbox.clone(), clock: clock.clone() })
     }
 
     /// How each endpoint is doing, in the order of the configuration.
@@ -131,10 +132,10 @@ impl Hooks {
                 name: endpoint.name.clone(),
                 url: endpoint.url.clone(),
                 health: report.health,
-                backlog: self.store.backlog(endpoint.id),
-                dead_letters: self.store.dead_letters(endpoint.id).await?,
+                backlog: self.outbox.backlog(endpoint.id).await,
+                dead_letters: self.outbox.dead_letters(endpoint.id).await?,
                 in_flight: report.in_flight,
-                oldest_pending: self.store.oldest_pending(endpoint.id).await?,
+                oldest_pending: self.outbox.oldest_pending(endpoint.id).await?,
                 last_error: report.last_error,
                 next_attempt: report.next_attempt,
             });

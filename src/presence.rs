@@ -20,7 +20,7 @@ use crate::config::PresenceConfig;
 use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::deadlines::{Deadlines, Reminder};
-use crate::store::{Closed, Permit, Store};
+use crate::store::{Closed, Permit, PresenceRecords};
 use crate::types::{Reason, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -38,7 +38,7 @@ pub struct Presence<S> {
     users: Arc<DashMap<UserId, UserPresence<S>>>,
     deadlines: Deadlines,
     config: PresenceConfig,
-    store: Store,
+    records: PresenceRecords,
     clock: Clock,
 }
 
@@ -58,16 +58,21 @@ pub struct Ghost {
 impl<S> Clone for Presence<S> {
     fn clone(&self) -> Self {
         let (users, deadlines) = (Arc::clone(&self.users), self.deadlines.clone());
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        Self { users, deadlines, config: self.config, store, clock }
+        let (records, clock) = (self.records.clone(), self.clock.clone());
+        Self { users, deadlines, config: self.config, records, clock }
     }
 }
 
 impl<S: Clone> Presence<S> {
     /// Nobody is online. Whose grace runs out is a reminder in `deadlines`: whoever watches these calls
     /// [`Presence::expire`].
-    pub fn new(config: PresenceConfig, store: Store, deadlines: Deadlines, clock: Clock) -> Self {
-        Self { users: Arc::default(), deadlines, config, store, clock }
+    pub fn new(
+        config: PresenceConfig,
+        records: PresenceRecords,
+        deadlines: Deadlines,
+        clock: Clock,
+    ) -> Self {
+        Self { users: Arc::default(), deadlines, config, records, clock }
     }
 
     /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
@@ -86,7 +91,7 @@ impl<S: Clone> Presence<S> {
 
     /// Waits until the news of one fact can be taken.
     pub async fn reserve(&self) -> Result<Place, Closed> {
-        self.store.reserve().await.map(Place)
+        self.records.reserve().await.map(Place)
     }
 
     /// A socket of the user has come. Returns the user's session, which begins if the user was offline.

@@ -26,7 +26,7 @@ use crate::core::memory::history::{History, HistoryLimits};
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
-use crate::store::{Inboxes, Store};
+use crate::store::{Inboxes, Outbox};
 use crate::tasks::Tasks;
 use crate::types::Namespace;
 use emit::Counters;
@@ -65,7 +65,7 @@ pub struct Realtime {
 struct Messages {
     known: Mutex<MessageStatuses<AskedMessage>>,
     tasks: Tasks,
-    store: Store,
+    outbox: Outbox,
 }
 
 impl Realtime {
@@ -81,7 +81,7 @@ impl Realtime {
         let Bounds { limits, history, namespaces, clock, tasks, inbox, messages } = bounds;
         let HistoryConfig { per_user, total, keep } = history;
         let history = Arc::new(Mutex::new(History::new(HistoryLimits { per_user, total, keep })));
-        let MessageParts { config, tasks: ack_tasks, store } = messages;
+        let MessageParts { config, tasks: ack_tasks, outbox } = messages;
         let MessagesConfig { keep, entries_max, bytes_max, recent } = config;
         let known =
             Mutex::new(MessageStatuses::new(MessageStatusLimits { keep, entries_max, bytes_max }));
@@ -99,7 +99,7 @@ impl Realtime {
             asked: Arc::default(),
             inbox: Arc::new(inbox),
             tasks,
-            messages: Arc::new(Messages { known, tasks: ack_tasks, store }),
+            messages: Arc::new(Messages { known, tasks: ack_tasks, outbox }),
             counters: Counters::new(),
         }
     }
@@ -152,5 +152,5 @@ pub struct MessageParts {
     /// Acks are waited for here.
     pub tasks: Tasks,
     /// Takes the news of those that did not arrive.
-    pub store: Store,
+    pub outbox: Outbox,
 }

@@ -8,7 +8,8 @@ use super::extract::{NoParameters, Parameters, Segment};
 use super::keys::{Control, May, Read};
 use super::time::Time;
 use crate::core::delivery::decision::DeliveryId;
-use crate::store::{Delivery, DeliveryFilter, DeliveryState, ReplayError};
+use crate::core::delivery::record::{Delivery, DeliveryFilter, DeliveryState};
+use crate::store::ReplayError;
 use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
@@ -137,10 +138,12 @@ pub(super) async fn list(
     query.end()?;
     let limit = limit.into();
     let page = if let Some(user) = user {
-        api.store.deliveries_of_user(user, DeliveryFilter { endpoint, state }, after, limit).await?
+        api.outbox
+            .deliveries_of_user(user, DeliveryFilter { endpoint, state }, after, limit)
+            .await?
     } else {
         let state = state.unwrap_or(DeliveryState::Pending);
-        api.store.deliveries(endpoint, state, after, limit).await?
+        api.outbox.deliveries(endpoint, state, after, limit).await?
     };
     let next = page.next.map(|it| cursor::after(&it.to_string()));
     let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
@@ -165,7 +168,7 @@ pub(super) async fn get(
     id: Segment,
 ) -> Result<Json<DeliveryView>, ApiError> {
     let id = id.parse("id", parse_id)?;
-    let Some((delivery, body)) = api.store.delivery(id).await? else {
+    let Some((delivery, body)) = api.outbox.delivery(id).await? else {
         return Err(ApiError::new(Code::NotFound, ReplayError::Unknown));
     };
     let body = Some(stored_json(body)?);
@@ -204,7 +207,7 @@ pub(super) async fn replay(
     id: Segment,
 ) -> Result<Json<ReplayReply>, ApiError> {
     let id = id.parse("id", parse_id)?;
-    api.store.replay(id, api.clock.wall()).await.map_err(|error| match error {
+    api.outbox.replay(id, api.clock.wall()).await.map_err(|error| match error {
         ReplayError::Unknown => ApiError::new(Code::NotFound, error),
         ReplayError::Pending | ReplayError::Replaced | ReplayError::Endpoint => {
             ApiError::new(Code::Conflict, error)

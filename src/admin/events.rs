@@ -5,7 +5,7 @@ use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::Parameters;
 use super::keys::{May, Read};
 use crate::core::delivery::hook_body;
-use crate::store::Event;
+use crate::core::delivery::record::RecordedEvent;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -39,11 +39,11 @@ pub(super) struct EventItem {
     body: Box<RawValue>,
 }
 
-impl TryFrom<Event> for EventItem {
+impl TryFrom<RecordedEvent> for EventItem {
     type Error = ApiError;
 
-    fn try_from(event: Event) -> Result<Self, ApiError> {
-        let Event { id, user, seq, hook_type, body, .. } = event;
+    fn try_from(event: RecordedEvent) -> Result<Self, ApiError> {
+        let RecordedEvent { id, user, seq, hook_type, body, .. } = event;
         let webhook_id = hook_body::id_of(&hook_type, &user, seq);
         Ok(Self { id, webhook_id, body: stored_json(body)? })
     }
@@ -79,7 +79,7 @@ pub(super) async fn list(
     let after = query.take("after", |text| text.parse().map_err(|_| "must be a whole number"))?;
     let limit = query.limit()?;
     query.end()?;
-    let page = api.store.events(after.unwrap_or(0), limit.into()).await?;
+    let page = api.events.page(after.unwrap_or(0), limit.into()).await?;
     let events = page.items.into_iter().map(EventItem::try_from).collect::<Result<_, _>>()?;
     Ok(Json(EventList { events, next: page.next, gap: page.gap }))
 }

@@ -7,8 +7,8 @@ use super::error::{
 use super::extract::{Body, NoParameters};
 use super::keys::{Control, May, Read};
 use super::time::{self, Time};
+use crate::core::delivery::outbox::DeadRange;
 use crate::hooks::{EndpointStatus, LastError};
-use crate::store::DeadRange;
 use crate::types::WallMs;
 use axum::Json;
 use axum::extract::State;
@@ -78,12 +78,12 @@ pub(super) async fn replay(
         request;
     let from = moment("from", from.as_deref())?.unwrap_or_default();
     let to = moment("to", to.as_deref())?.unwrap_or(WallMs(u64::MAX));
-    let endpoint = api.store.endpoint(&name).ok_or_else(|| {
+    let endpoint = api.outbox.endpoint(&name).ok_or_else(|| {
         let why = format!("no endpoint `{name}`; see `hooks.endpoints`");
         ApiError { code: Code::NotFound, ..ApiError::field("endpoint", why) }
     })?;
     let range = DeadRange { endpoint, from, to };
-    let done = api.store.replay_dead(range, api.clock.wall()).await;
+    let done = api.outbox.replay_dead(range, api.clock.wall()).await;
     let done = done.map_err(|_| ApiError::stopping())?;
     api.hooks.wake(endpoint).await;
     tracing::info!(endpoint = name, count = done.count, "dead letters are sent again");

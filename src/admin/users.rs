@@ -116,7 +116,7 @@ pub(super) async fn list(
     let limit = query.limit()?;
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
-    let events_after = api.store.head().await?;
+    let events_after = api.events.head().await?;
     let page = api.realtime.users(after.as_ref(), limit.into(), filter);
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after(it.user.as_str()));
@@ -182,7 +182,7 @@ pub(super) async fn get(
     let (state, session) = State::of(status);
     let last_seen = match state {
         State::Online | State::Lingering => None,
-        State::Offline => api.store.last_seen(&user).await?,
+        State::Offline => api.records.last_seen(&user).await?,
     };
     Ok(Json(UserView {
         user: user.as_str().to_owned(),

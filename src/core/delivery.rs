@@ -4,3 +4,5 @@ pub mod clock_step;
 pub mod decision;
 pub mod dispatch;
 pub mod hook_body;
+pub mod outbox;
+pub mod record;

@@ -5,7 +5,8 @@ use crate::clock::Clock;
 use crate::core::delivery::decision::{AttemptOutcome, DeliveryId};
 use crate::core::delivery::dispatch::Request;
 use crate::core::delivery::hook_body;
-use crate::store::{EndpointId, Payload, Store};
+use crate::core::delivery::outbox::{EndpointId, HookPayload};
+use crate::store::Outbox;
 
 /// One receiver of hooks, and what is needed to send to it.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Endpoint {
     pub(super) caller: Caller,
     /// Whether requests hold arrays of events instead of one event.
     pub(super) is_batching: bool,
-    pub(super) store: Store,
+    pub(super) outbox: Outbox,
     pub(super) clock: Clock,
 }
 
@@ -39,7 +40,7 @@ impl Endpoint {
     /// Makes one request, of hooks that are in the store.
     pub(super) async fn attempt(&self, request: Request) -> FinishedAttempt {
         let not_sent = |error| AttemptResult { outcome: AttemptOutcome::NotSent, error };
-        let payloads = match self.store.payloads(self.id, request.deliveries.clone()).await {
+        let payloads = match self.outbox.payloads(self.id, request.deliveries.clone()).await {
             Ok(payloads) => payloads,
             Err(error) => {
                 let result = not_sent(Some(error.to_string()));
@@ -86,7 +87,7 @@ impl Endpoint {
 }
 
 /// Id and body of one request.
-fn message(mut payloads: Vec<Payload>, is_batching: bool) -> Option<(String, String)> {
+fn message(mut payloads: Vec<HookPayload>, is_batching: bool) -> Option<(String, String)> {
     if !is_batching {
         return payloads.pop().map(|payload| (payload.webhook_id, payload.body));
     }

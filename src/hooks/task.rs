@@ -6,8 +6,9 @@ use crate::config::HooksConfig;
 use crate::core::delivery::clock_step::ClockStepGuard;
 use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
 use crate::core::delivery::dispatch::{Dispatch, DispatchSettings, Health, Offer};
+use crate::core::delivery::outbox::{NextHook, Settlement};
 use crate::entropy;
-use crate::store::{Closed, Next, ReadError, Settlement};
+use crate::store::{Closed, ReadError};
 use crate::types::{Moment, Timestamp, WallMs};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -42,11 +43,13 @@ pub(super) struct EndpointTask {
     attempts: FuturesUnordered<BoxFuture<'static, FinishedAttempt>>,
     /// Decisions to record, while earlier ones are being recorded.
     unsettled: Vec<Settlement>,
-    settling: Option<BoxFuture<'static, Result<Vec<Next>, Closed>>>,
+    settling: Option<BoxFuture<'static, Result<Vec<NextHook>, Closed>>>,
     /// `None` when nobody is left who could give a command.
     commands: Option<mpsc::Receiver<EndpointCommand>>,
     draining: Option<Draining>,
     report: watch::Sender<EndpointReport>,
+    /// Undelivered hooks when the task last looked.
+    backlog: u64,
     last_error: Option<LastError>,
 }
 
@@ -62,7 +65,7 @@ enum WakeReason {
     Time,
     Committed,
     Attempt(Option<FinishedAttempt>),
-    Settled(Result<Vec<Next>, Closed>),
+    Settled(Result<Vec<NextHook>, Closed>),
     Command(Option<EndpointCommand>),
 }
 
@@ -92,13 +95,14 @@ impl EndpointTask {
             commands: Some(commands),
             draining: None,
             report,
+            backlog: 0,
             last_error: None,
         }
     }
 
     /// Runs until it is drained or the store is closed.
     pub(super) async fn run(mut self) {
-        let mut committed = self.endpoint.store.committed();
+        let mut committed = self.endpoint.outbox.news();
         loop {
             if committed.has_changed().unwrap_or(false) {
                 committed.mark_unchanged();
@@ -109,6 +113,7 @@ impl EndpointTask {
             }
             self.start_attempts();
             self.start_settling();
+            self.backlog = self.endpoint.outbox.backlog(self.endpoint.id).await;
             self.tell();
             if self.is_drained() {
                 break;
@@ -173,7 +178,7 @@ impl EndpointTask {
 
     /// Offers one slice of what the dispatcher does not know yet.
     async fn load(&mut self) -> ControlFlow<()> {
-        if let Some(replayed) = self.endpoint.store.take_rewind(self.endpoint.id) {
+        if let Some(replayed) = self.endpoint.outbox.take_rewind(self.endpoint.id) {
             self.cursor = self.cursor.min(DeliveryId(replayed.0.saturating_sub(1)));
             self.is_behind = true;
             self.dispatch.enable();
@@ -211,8 +216,8 @@ impl EndpointTask {
     /// Reads on. Attempts go on meanwhile: they wait for their turn to read as well, and one that were given its turn
     /// but not polled would keep it, and this one waiting, for ever.
     async fn read_slice(&mut self) -> Result<Vec<PendingHook>, ReadError> {
-        let store = self.endpoint.store.clone();
-        let mut reading = std::pin::pin!(store.pending(self.endpoint.id, self.cursor, SLICE));
+        let outbox = self.endpoint.outbox.clone();
+        let mut reading = std::pin::pin!(outbox.pending(self.endpoint.id, self.cursor, SLICE));
         loop {
             tokio::select! {
                 heads = &mut reading => return heads,
@@ -275,7 +280,7 @@ impl EndpointTask {
         if before == after {
             return;
         }
-        let waiting = self.endpoint.store.backlog(self.endpoint.id);
+        let waiting = self.backlog;
         match after {
             Health::Disabled => tracing::error!(
                 endpoint = %name, waiting,
@@ -294,16 +299,16 @@ impl EndpointTask {
     /// Records what was decided since the last time, in one go.
     fn start_settling(&mut self) {
         if self.settling.is_none() && !self.unsettled.is_empty() {
-            let (store, id) = (self.endpoint.store.clone(), self.endpoint.id);
+            let (outbox, id) = (self.endpoint.outbox.clone(), self.endpoint.id);
             let settlements = std::mem::take(&mut self.unsettled);
-            self.settling = Some(Box::pin(async move { store.settle(id, settlements).await }));
+            self.settling = Some(Box::pin(async move { outbox.settle(id, settlements).await }));
         }
     }
 
-    fn take_next(&mut self, next: Vec<Next>) {
+    fn take_next(&mut self, next: Vec<NextHook>) {
         self.settling = None;
         let at = self.moment();
-        for Next { user, head } in next {
+        for NextHook { user, head } in next {
             if let Some(decision) = self.dispatch.advance(&user, head, at) {
                 self.record(decision, None);
             }
@@ -338,8 +343,7 @@ impl EndpointTask {
     }
 
     fn tell(&self) {
-        let backlog =
-            u32::try_from(self.endpoint.store.backlog(self.endpoint.id)).unwrap_or(u32::MAX);
+        let backlog = u32::try_from(self.backlog).unwrap_or(u32::MAX);
         metrics::gauge!("userline_hook_backlog", "endpoint" => self.endpoint.name.clone())
             .set(backlog);
         let health = self.dispatch.health();

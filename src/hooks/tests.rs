@@ -8,7 +8,8 @@ use crate::clock::Clock;
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
 use crate::core::backend::signature::{self, SignedHeaders};
 use crate::core::delivery::dispatch::Health;
-use crate::store::{DeliveryState, Store};
+use crate::core::delivery::record::DeliveryState;
+use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::{Change, ChangeKind, Reason, Secret, UserId, WallMs};
 use receiver::{Received, Receiver, Reply};
@@ -65,7 +66,8 @@ async fn a_failed_hook_is_sent_again_with_the_same_id_and_body_before_the_users_
         assert_eq!(verify(repeat, &secret(1)), Ok(()), "each attempt has its own timestamp");
     }
     until_async(async || server.count(DeliveryState::Delivered).await == 2).await;
-    let listed = server.store.deliveries(None, DeliveryState::Delivered, None, 10).await.unwrap();
+    let listed =
+        server.store.outbox().deliveries(None, DeliveryState::Delivered, None, 10).await.unwrap();
     assert!(listed.items.iter().all(|it| it.attempts == 3));
 }
 
@@ -239,7 +241,12 @@ async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir, &config("ftp://example.com/"));
     let start = |url| {
-        Hooks::start(&config(url), &store, &Clock::start(crate::types::Seq(0)), &Tasks::new())
+        Hooks::start(
+            &config(url),
+            &store.outbox(),
+            &Clock::start(crate::types::Seq(0)),
+            &Tasks::new(),
+        )
     };
 
     for url in ["ftp://example.com/", "nonsense", "http://"] {
@@ -267,7 +274,7 @@ impl Server {
 
     fn start_with(dir: TempDir, config: &HooksConfig, tasks: &Tasks, clock: Clock) -> Self {
         let store = open(&dir, config);
-        let hooks = Hooks::start(config, &store, &clock, tasks).unwrap();
+        let hooks = Hooks::start(config, &store.outbox(), &clock, tasks).unwrap();
         Self { dir, store, hooks, clock }
     }
 
@@ -285,7 +292,7 @@ impl Server {
         let at = self.clock.moment();
         let user = UserId::parse(user).unwrap();
         let change = Change { user, seq: at.seq, session: at.seq, at: at.wall, kind };
-        self.store.reserve().await.unwrap().record(change);
+        self.store.presence().reserve().await.unwrap().record(change);
     }
 
     /// How the first endpoint is doing.
@@ -294,7 +301,7 @@ impl Server {
     }
 
     async fn count(&self, state: DeliveryState) -> usize {
-        self.store.deliveries(None, state, None, 1000).await.unwrap().items.len()
+        self.store.outbox().deliveries(None, state, None, 1000).await.unwrap().items.len()
     }
 }
 

@@ -40,7 +40,7 @@ impl Fixture {
         let config = PresenceConfig { grace: GRACE, startup_grace: GRACE, sweep_interval: GRACE };
         let clock = Clock::start(Seq(0));
         let deadlines = Deadlines::new(clock.clone());
-        let presence = Presence::new(config, store, deadlines.clone(), clock);
+        let presence = Presence::new(config, store.presence(), deadlines.clone(), clock);
         Self { presence, deadlines, _folder: folder }
     }
 

@@ -8,11 +8,12 @@ mod undelivered;
 use super::Realtime;
 use super::emit::{AskError, Asking, Emitted};
 use super::inbox::{InboxError, STORE_WAIT, Stored, in_time};
+use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::acks::Outcome;
 use crate::core::emit::message::{Message, WhenUndelivered};
 use crate::core::inbox::Placed;
 use crate::core::protocol::ack_reader::HeardAck;
-use crate::store::{Closed, NoHook};
+use crate::store::Closed;
 use crate::types::{UserId, WallMs};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -95,7 +96,7 @@ impl Realtime {
     pub async fn post(&self, message: Message) -> Result<Posted, PostError> {
         let Message { emit, store, ask, undelivered } = message;
         if undelivered == WhenUndelivered::Hook {
-            self.messages.store.check_outbox()?;
+            self.messages.outbox.check().await?;
         }
         let (emitted, stored, asking) = match (store, ask) {
             (None, None) => (self.emit(&emit).await, BTreeMap::new(), None),

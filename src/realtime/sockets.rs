@@ -20,7 +20,7 @@ use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::deadlines::{Deadlines, DueReminders, Reminder};
 use crate::presence::{Place, Presence};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
-use crate::store::Store;
+use crate::store::PresenceRecords;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Reason, Room, RoomKind, UserId};
 use std::sync::Arc;
@@ -39,9 +39,9 @@ pub struct Sockets {
 
 impl Sockets {
     /// There are none.
-    pub fn new(config: PresenceConfig, store: Store, clock: Clock) -> Self {
+    pub fn new(config: PresenceConfig, records: PresenceRecords, clock: Clock) -> Self {
         let deadlines = Deadlines::new(clock.clone());
-        let presence = Presence::new(config, store, deadlines.clone(), clock);
+        let presence = Presence::new(config, records, deadlines.clone(), clock);
         Self { presence, registry: Registry::default(), deadlines, config }
     }
 

@@ -58,7 +58,7 @@ impl Server {
         let keep_events = Duration::from_hours(1);
         let kept = StoreConfig { data_dir, keep_events, keep_items: keep_events };
         let (store, _) = Store::open(&kept, &no_hooks()).unwrap();
-        let sockets = Sockets::new(presence(), store.clone(), clock.clone());
+        let sockets = Sockets::new(presence(), store.presence(), clock.clone());
         sockets.watch_deadlines(&tasks);
         let connections = Connections::new(limits().connections);
         let bounds = Bounds {
@@ -79,7 +79,7 @@ impl Server {
                     recent: 10,
                 },
                 tasks: tasks.clone(),
-                store: store.clone(),
+                outbox: store.outbox(),
             },
         };
         let recoveries =
@@ -130,7 +130,7 @@ impl Server {
         let mut online = BTreeMap::new();
         let mut after = 0;
         loop {
-            let page = self.store.events(after, 1000).await.unwrap();
+            let page = self.store.events().page(after, 1000).await.unwrap();
             if page.items.is_empty() {
                 break;
             }
@@ -151,7 +151,7 @@ impl Server {
 async fn pause_again_and_again(store: Store) {
     loop {
         let mut held = Vec::new();
-        while let Some(Ok(permit)) = store.reserve().now_or_never() {
+        while let Some(Ok(permit)) = store.presence().reserve().now_or_never() {
             held.push(permit);
         }
         tokio::time::sleep(STORE_PAUSE).await;

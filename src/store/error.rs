@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// What the database says when it fails.
-pub type DatabaseError = rusqlite::Error;
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct DatabaseError(#[from] rusqlite::Error);
 
 /// Why the store cannot be opened.
 #[derive(Debug, Error)]
@@ -56,7 +58,13 @@ pub enum ReadError {
     Closed,
     /// The database cannot be read.
     #[error("cannot read the database")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] DatabaseError),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 /// Why a hook is not sent again.

@@ -1,6 +1,6 @@
 //! The database file: where it is, who may use it, how its connections are set up.
 
-use super::OpenError;
+use super::error::OpenError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, TryLockError};

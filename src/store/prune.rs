@@ -1,6 +1,6 @@
 //! Forgetting what is too old, a slice at a time.
 
-use super::schema::{from_db, meta, set_meta, to_db};
+use super::rows::{from_db, meta, set_meta, to_db};
 use crate::types::{WallMs, millis};
 use rusqlite::{Connection, Transaction, params};
 use std::time::Duration;
@@ -71,21 +71,21 @@ fn prune(db: &mut Connection, after: i64, before: u64) -> rusqlite::Result<Optio
 }
 
 /// One event as the walk sees it.
-struct Seen {
+struct EventAge {
     id: i64,
     is_old: bool,
     /// Some endpoint has yet to get it, or its hook there ended not long ago.
     is_needed: bool,
 }
 
-fn look(tx: &Transaction<'_>, after: i64, before: u64) -> rusqlite::Result<Vec<Seen>> {
+fn look(tx: &Transaction<'_>, after: i64, before: u64) -> rusqlite::Result<Vec<EventAge>> {
     let sql = "SELECT id, created_ms < ?2, EXISTS \
                    (SELECT 1 FROM deliveries \
                     WHERE event = events.id AND (state = 'pending' OR ?2 <= ended_ms)) \
                FROM events WHERE ?1 < id ORDER BY id LIMIT ?3";
     let mut query = tx.prepare_cached(sql)?;
     let rows = query.query_map(params![after, to_db(before), SLICE], |row| {
-        Ok(Seen { id: row.get(0)?, is_old: row.get(1)?, is_needed: row.get(2)? })
+        Ok(EventAge { id: row.get(0)?, is_old: row.get(1)?, is_needed: row.get(2)? })
     })?;
     rows.collect()
 }

@@ -2,14 +2,14 @@
 
 mod undelivered;
 
-use super::deliveries::Payload;
-use super::fresh::FreshNews;
-use super::schema::{from_db, set_meta, to_db};
-use super::shared::{EndpointId, Shared};
-use super::writer::Batch;
+use super::after_commit::AfterCommit;
+use super::outbox::fresh::FreshNews;
+use super::rows::{from_db, meta, set_meta, to_db};
+use super::state::StoreState;
 use crate::config::{Coalesce, HooksConfig};
 use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use crate::core::delivery::hook_body;
+use crate::core::delivery::outbox::{EndpointId, HookPayload};
 use crate::types::{Change, ChangeKind, UserId, WallMs};
 use rusqlite::{Transaction, params};
 use std::sync::atomic::Ordering;
@@ -30,8 +30,8 @@ struct EndpointRules {
 }
 
 impl Rules {
-    pub(super) fn new(hooks: &HooksConfig, shared: &Shared) -> Self {
-        let named = hooks.endpoints.iter().zip(&shared.endpoints);
+    pub(super) fn new(hooks: &HooksConfig, state: &StoreState) -> Self {
+        let named = hooks.endpoints.iter().zip(&state.endpoints);
         let endpoints = named.map(|(config, endpoint)| EndpointRules {
             id: endpoint.id,
             events: config.events.clone(),
@@ -42,15 +42,21 @@ impl Rules {
 
     /// Whether older undelivered hooks of a user give way to a new one. A backlog at its bound forces it: then it
     /// grows only by users who had nothing waiting, and says so.
-    fn coalesces(&self, endpoint: &EndpointRules, shared: &Shared, batch: &mut Batch) -> bool {
+    fn coalesces(
+        &self,
+        endpoint: &EndpointRules,
+        state: &StoreState,
+        effects: &mut AfterCommit,
+    ) -> bool {
         if endpoint.coalesce == Coalesce::Latest {
             return true;
         }
-        let committed = shared.endpoint(endpoint.id).map(|it| it.pending.load(Ordering::Relaxed));
-        let waiting = batch.pending_of(endpoint.id).saturating_add_unsigned(committed.unwrap_or(0));
+        let committed = state.endpoint(endpoint.id).map(|it| it.pending.load(Ordering::Relaxed));
+        let waiting =
+            effects.pending_of(endpoint.id).saturating_add_unsigned(committed.unwrap_or(0));
         let is_full = to_db(self.backlog_max) <= waiting;
         if is_full {
-            batch.overflowed.insert(endpoint.id);
+            effects.overflowed.insert(endpoint.id);
         }
         is_full
     }
@@ -65,8 +71,8 @@ impl Rules {
         &self,
         tx: &Transaction<'_>,
         change: &Change,
-        shared: &Shared,
-        batch: &mut Batch,
+        state: &StoreState,
+        effects: &mut AfterCommit,
     ) -> rusqlite::Result<()> {
         let hook_type = change.hook_type();
         let body = hook_body::render(change);
@@ -76,17 +82,17 @@ impl Rules {
         let (user, at) = (&change.user, change.at);
         let webhook_id = hook_body::webhook_id(user, change.seq);
         let news = News { event: tx.last_insert_rowid(), user, at, webhook_id, body };
-        batch.events += 1;
-        batch.last_seq = batch.last_seq.max(change.seq.0);
+        effects.events += 1;
+        effects.last_seq = effects.last_seq.max(change.seq.0);
         set_presence(tx, change)?;
         for endpoint in self.endpoints.iter().filter(|it| it.events.iter().any(|e| e == hook_type))
         {
-            let replaced = if self.coalesces(endpoint, shared, batch) {
-                replace_older(tx, endpoint.id, change, batch)?
+            let replaced = if self.coalesces(endpoint, state, effects) {
+                replace_older(tx, endpoint.id, change, effects)?
             } else {
                 0
             };
-            insert_delivery(tx, endpoint.id, &news, replaced, batch)?;
+            insert_delivery(tx, endpoint.id, &news, replaced, effects)?;
         }
         Ok(())
     }
@@ -107,17 +113,18 @@ fn insert_delivery(
     endpoint: EndpointId,
     news: &News<'_>,
     replaced: i64,
-    batch: &mut Batch,
+    effects: &mut AfterCommit,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO deliveries (endpoint, event, user, state, since_ms, coalesced) \
                VALUES (?1, ?2, ?3, 'pending', ?4, ?5)";
-    let values = params![endpoint.0, news.event, news.user.as_str(), to_db(news.at.0), replaced];
+    let values =
+        params![to_db(endpoint.0), news.event, news.user.as_str(), to_db(news.at.0), replaced];
     tx.prepare_cached(sql)?.execute(values)?;
     let id = DeliveryId(from_db(tx.last_insert_rowid()));
-    batch.add_pending(endpoint, 1);
+    effects.add_pending(endpoint, 1);
     // How many it stands for may still change, in the file.
     let fresh = if replaced == 0 { news.fresh(id) } else { FreshNews::Miss(id) };
-    batch.add_fresh(endpoint, fresh);
+    effects.add_fresh(endpoint, fresh);
     Ok(())
 }
 
@@ -126,7 +133,7 @@ impl News<'_> {
         let (user, created) = (self.user.clone(), self.at);
         let head = PendingHook { id, user, attempts: 0, created, next_attempt: None };
         let (webhook_id, body) = (self.webhook_id.clone(), self.body.clone());
-        FreshNews::New(head, Payload { id, webhook_id, body })
+        FreshNews::New(head, HookPayload { id, webhook_id, body })
     }
 }
 
@@ -171,7 +178,7 @@ fn replace_older(
     tx: &Transaction<'_>,
     endpoint: EndpointId,
     change: &Change,
-    batch: &mut Batch,
+    effects: &mut AfterCommit,
 ) -> rusqlite::Result<i64> {
     let sql = "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?3 \
                WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' AND EXISTS \
@@ -179,24 +186,24 @@ fn replace_older(
                RETURNING id, coalesced + 1";
     let mut update = tx.prepare_cached(sql)?;
     let at = to_db(change.at.0);
-    let older = params![endpoint.0, change.user.as_str(), at];
+    let older = params![to_db(endpoint.0), change.user.as_str(), at];
     let counts = update.query_map(older, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut replaced = 0;
     for count in counts {
         let (id, count): (i64, i64) = count?;
         replaced += count;
-        batch.add_pending(endpoint, -1);
-        batch.add_fresh(endpoint, FreshNews::Miss(DeliveryId(from_db(id))));
-        batch.add_coalesced(endpoint);
+        effects.add_pending(endpoint, -1);
+        effects.add_fresh(endpoint, FreshNews::Miss(DeliveryId(from_db(id))));
+        effects.add_coalesced(endpoint);
     }
     Ok(replaced)
 }
 
-/// Writes down the highest sequence number of a batch.
-pub(super) fn note_seq(tx: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    if batch.last_seq == 0 {
+/// Writes down the highest sequence number of a effects.
+pub(super) fn note_seq(tx: &Transaction<'_>, effects: &AfterCommit) -> rusqlite::Result<()> {
+    if effects.last_seq == 0 {
         return Ok(());
     }
-    let known = super::schema::meta(tx, "last_seq")?.unwrap_or(0);
-    set_meta(tx, "last_seq", known.max(batch.last_seq))
+    let known = meta(tx, "last_seq")?.unwrap_or(0);
+    set_meta(tx, "last_seq", known.max(effects.last_seq))
 }

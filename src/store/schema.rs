@@ -1,4 +1,4 @@
-//! The tables, their versions, and what is read from them at the start.
+//! The tables and their versions.
 //!
 //! | table | holds |
 //! | --- | --- |
@@ -13,12 +13,8 @@
 //!
 //! A row of `deliveries` that is pending, or ended less than `keep_events` ago, keeps its event.
 
-use super::shared::{EndpointId, Shared};
-use super::{OpenError, OpenSession, Recovered};
-use crate::config::HooksConfig;
-use crate::types::{Seq, UserId, WallMs};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use std::time::Duration;
+use super::error::OpenError;
+use rusqlite::Transaction;
 
 /// One script per version of the format; a file of version n gets all from the n-th on.
 const MIGRATIONS: &[&str] = &[
@@ -90,51 +86,8 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-/// A number as the database stores it. Ours are times, counts and ids far below its limit.
-pub(super) fn to_db(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A number as the database stored it.
-pub(super) fn from_db(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-/// Writes one number of `meta`.
-pub(super) fn set_meta(db: &Connection, key: &str, value: u64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
-    db.prepare_cached(sql)?.execute(params![key, to_db(value)])?;
-    Ok(())
-}
-
-/// Reads one number of `meta`.
-pub(super) fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<u64>> {
-    let mut query = db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
-    Ok(query.query_row([key], |row| row.get(0)).optional()?.map(from_db))
-}
-
-/// Brings the file up to date and reads what the program starts with.
-pub(super) fn recover(
-    db: &mut Connection,
-    hooks: &HooksConfig,
-    inbox_keep: Duration,
-) -> Result<(Shared, Recovered), OpenError> {
-    let tx = db.transaction()?;
-    migrate(&tx)?;
-    let endpoints = name_endpoints(&tx, hooks)?;
-    let orphans = find_orphans(&tx, &endpoints)?;
-    let shared = Shared::new(count_pending(&tx, endpoints)?, orphans, inbox_keep);
-    let alive_at = meta(&tx, "alive_at")?;
-    let recovered = Recovered {
-        sessions: open_sessions(&tx)?,
-        last_seq: Seq(meta(&tx, "last_seq")?.unwrap_or(0)),
-        alive_at: alive_at.map(WallMs),
-    };
-    tx.commit()?;
-    Ok((shared, recovered))
-}
-
-fn migrate(tx: &Transaction<'_>) -> Result<(), OpenError> {
+/// Brings the file to the newest version.
+pub(super) fn migrate(tx: &Transaction<'_>) -> Result<(), OpenError> {
     let found: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if known < found {
@@ -146,69 +99,4 @@ fn migrate(tx: &Transaction<'_>) -> Result<(), OpenError> {
         tx.pragma_update(None, "user_version", version)?;
     }
     Ok(())
-}
-
-fn name_endpoints(
-    tx: &Transaction<'_>,
-    hooks: &HooksConfig,
-) -> rusqlite::Result<Vec<(EndpointId, String)>> {
-    let mut named = Vec::new();
-    for endpoint in &hooks.endpoints {
-        tx.execute("INSERT OR IGNORE INTO endpoints (name) VALUES (?1)", [&endpoint.name])?;
-        let sql = "SELECT id FROM endpoints WHERE name = ?1";
-        let id = tx.query_row(sql, [&endpoint.name], |row| row.get(0))?;
-        named.push((EndpointId(id), endpoint.name.clone()));
-    }
-    Ok(named)
-}
-
-/// Endpoints that are no longer configured and for which hooks wait: says so, once per endpoint.
-fn find_orphans(
-    tx: &Transaction<'_>,
-    endpoints: &[(EndpointId, String)],
-) -> rusqlite::Result<Vec<(EndpointId, String)>> {
-    let mut query = tx.prepare("SELECT id, name FROM endpoints")?;
-    let all = query.query_map([], |row| Ok((EndpointId(row.get(0)?), row.get(1)?)))?;
-    let mut gone = all.collect::<rusqlite::Result<Vec<(EndpointId, String)>>>()?;
-    gone.retain(|it| !endpoints.contains(it));
-    let mut orphans = Vec::new();
-    for (id, name, count) in count_pending(tx, gone)? {
-        if 0 < count {
-            tracing::warn!(
-                endpoint = %name, count,
-                "{count} hooks wait for `{name}`, which is not configured: they are sent if it is configured \
-                 again, and are dead letters when `hooks.retry_for` is over"
-            );
-            orphans.push((id, name));
-        }
-    }
-    Ok(orphans)
-}
-
-fn count_pending(
-    tx: &Transaction<'_>,
-    endpoints: Vec<(EndpointId, String)>,
-) -> rusqlite::Result<Vec<(EndpointId, String, u64)>> {
-    let sql = "SELECT count(*) FROM deliveries WHERE endpoint = ?1 AND state = 'pending'";
-    let mut query = tx.prepare(sql)?;
-    let counted = endpoints.into_iter().map(|(id, name)| {
-        let pending = query.query_row([id.0], |row| row.get(0)).map(from_db)?;
-        Ok((id, name, pending))
-    });
-    counted.collect()
-}
-
-fn open_sessions(tx: &Transaction<'_>) -> Result<Vec<OpenSession>, OpenError> {
-    let mut query = tx.prepare("SELECT user, session, since_ms FROM presence ORDER BY user")?;
-    let mut rows = query.query([])?;
-    let mut sessions = Vec::new();
-    while let Some(row) = rows.next()? {
-        let user = UserId::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
-        sessions.push(OpenSession {
-            user: user.map_err(|_| OpenError::Row("a user id in `presence`"))?,
-            session: Seq(from_db(row.get(1)?)),
-            since: WallMs(from_db(row.get(2)?)),
-        });
-    }
-    Ok(sessions)
 }

@@ -7,8 +7,10 @@ mod hooks;
 mod inbox;
 mod undelivered;
 
-use super::{Closed, DeliveryState, OpenError, OpenSession, Recovered, Settlement, Store};
+use super::{Closed, OpenError, OpenSession, Recovered, Store};
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
+use crate::core::delivery::outbox::Settlement;
+use crate::core::delivery::record::DeliveryState;
 use crate::types::{Change, ChangeKind, Reason, Secret, Seq, Timestamp, UserId, WallMs};
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
@@ -30,7 +32,7 @@ async fn who_is_online_survives_a_restart() {
     record(&store, online("bob", 1)).await;
     record(&store, online("ann", 2)).await;
     record(&store, offline("bob", 3, 1)).await;
-    store.alive(WallMs(NOW + 5), Timestamp(0));
+    store.presence().alive(WallMs(NOW + 5), Timestamp(0));
     store.close().await;
 
     let (_, second) = open(&dir, &hooks(&[]));
@@ -83,9 +85,9 @@ async fn the_same_change_recorded_twice_is_one_event() {
     record(&store, online("ann", 1)).await;
     store.flush().await.unwrap();
 
-    assert_eq!(store.events(0, 10).await.unwrap().items.len(), 1);
-    assert_eq!(store.backlog(store.endpoint("a").unwrap()), 1);
-    assert_eq!(*store.committed().borrow(), 1);
+    assert_eq!(store.events().page(0, 10).await.unwrap().items.len(), 1);
+    assert_eq!(store.outbox().backlog(store.outbox().endpoint("a").unwrap()).await, 1);
+    assert_eq!(*store.outbox().news().borrow(), 1);
 }
 
 #[tokio::test]
@@ -99,8 +101,8 @@ async fn changes_that_come_one_soon_after_the_other_are_committed_together() {
     }
     store.flush().await.unwrap();
 
-    assert_eq!(store.head().await.unwrap(), 200);
-    let commits = store.shared.commits.load(Ordering::Relaxed);
+    assert_eq!(store.events().head().await.unwrap(), 200);
+    let commits = store.state.commits.load(Ordering::Relaxed);
     assert!(commits <= 100, "{commits} commits of 200 changes");
 }
 
@@ -108,20 +110,20 @@ async fn changes_that_come_one_soon_after_the_other_are_committed_together() {
 async fn events_are_pulled_page_by_page_in_the_order_of_commit() {
     let dir = TempDir::new().unwrap();
     let (store, _) = open(&dir, &hooks(&[]));
-    assert_eq!(store.head().await.unwrap(), 0);
+    assert_eq!(store.events().head().await.unwrap(), 0);
     for n in 1..=5 {
         record(&store, online(&format!("u{n}"), n)).await;
     }
     store.flush().await.unwrap();
 
-    let first = store.events(0, 3).await.unwrap();
-    let second = store.events(first.next, 3).await.unwrap();
-    let third = store.events(second.next, 3).await.unwrap();
+    let first = store.events().page(0, 3).await.unwrap();
+    let second = store.events().page(first.next, 3).await.unwrap();
+    let third = store.events().page(second.next, 3).await.unwrap();
 
     let users: Vec<_> = first.items.iter().chain(&second.items).map(|it| it.user.clone()).collect();
     assert_eq!(users, ["u1", "u2", "u3", "u4", "u5"].map(user));
     assert!(third.items.is_empty() && !third.gap);
-    assert_eq!(third.next, store.head().await.unwrap());
+    assert_eq!(third.next, store.events().head().await.unwrap());
     assert_eq!(first.items[0].hook_type, "user.online");
     assert!(first.items[0].body.contains(r#""user":"u1""#));
 }
@@ -132,13 +134,13 @@ async fn last_seen_is_when_the_last_socket_closed() {
     let (store, _) = open(&dir, &hooks(&[]));
     record(&store, online("ann", 1)).await;
     store.flush().await.unwrap();
-    assert_eq!(store.last_seen(&user("ann")).await.unwrap(), None);
+    assert_eq!(store.presence().last_seen(&user("ann")).await.unwrap(), None);
 
     record(&store, offline("ann", 2, 1)).await;
     record(&store, online("ann", 3)).await;
     store.flush().await.unwrap();
 
-    assert_eq!(store.last_seen(&user("ann")).await.unwrap(), Some(WallMs(NOW - 1000)));
+    assert_eq!(store.presence().last_seen(&user("ann")).await.unwrap(), Some(WallMs(NOW - 1000)));
 }
 
 #[tokio::test]
@@ -149,20 +151,23 @@ async fn old_events_go_but_not_those_that_somebody_waits_for() {
         record(&store, Change { at: WallMs(NOW), ..online(&format!("u{n}"), n) }).await;
     }
     store.flush().await.unwrap();
-    let a = store.endpoint("a").unwrap();
+    let a = store.outbox().endpoint("a").unwrap();
     // All but the first 600, more than a slice, are delivered.
-    let ids =
-        store.pending(a, crate::core::delivery::decision::DeliveryId(600), 1000).await.unwrap();
-    store.settle(a, ids.iter().map(hooks::delivered).collect()).await.unwrap();
+    let ids = store
+        .outbox()
+        .pending(a, crate::core::delivery::decision::DeliveryId(600), 1000)
+        .await
+        .unwrap();
+    store.outbox().settle(a, ids.iter().map(hooks::delivered).collect()).await.unwrap();
 
-    store.alive(WallMs(NOW + 60_000), Timestamp(60_000));
-    until(async || store.events(0, 1000).await.unwrap().items.len() == 600).await;
+    store.presence().alive(WallMs(NOW + 60_000), Timestamp(60_000));
+    until(async || store.events().page(0, 1000).await.unwrap().items.len() == 600).await;
 
-    let left = store.events(0, 1000).await.unwrap();
+    let left = store.events().page(0, 1000).await.unwrap();
     assert!(left.gap, "who pulls is told that something is missing");
     assert_eq!(left.items.last().unwrap().id, 600);
-    assert_eq!(store.head().await.unwrap(), 1500);
-    assert!(!store.events(1500, 10).await.unwrap().gap);
+    assert_eq!(store.events().head().await.unwrap(), 1500);
+    assert!(!store.events().page(1500, 10).await.unwrap().gap);
 }
 
 #[tokio::test]
@@ -173,23 +178,27 @@ async fn a_dead_letter_is_kept_from_when_it_died_however_old_its_event_is() {
         record(&store, online(&format!("u{n}"), n)).await;
     }
     store.flush().await.unwrap();
-    let a = store.endpoint("a").unwrap();
-    let heads = store.pending(a, crate::core::delivery::decision::DeliveryId(0), 10).await.unwrap();
+    let a = store.outbox().endpoint("a").unwrap();
+    let heads = store
+        .outbox()
+        .pending(a, crate::core::delivery::decision::DeliveryId(0), 10)
+        .await
+        .unwrap();
     let end = async |number: usize, at: u64| {
         let died = Settlement { at: WallMs(NOW + at), ..hooks::dead(&heads[number]) };
-        store.settle(a, vec![died]).await.unwrap();
+        store.outbox().settle(a, vec![died]).await.unwrap();
     };
     // One died at once, the other after a minute of attempts.
     end(0, 0).await;
     end(1, 60_000).await;
 
-    store.alive(WallMs(NOW + 65_000), Timestamp(0));
-    until(async || store.events(0, 10).await.unwrap().items.len() < 2).await;
-    let dead = store.deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
+    store.presence().alive(WallMs(NOW + 65_000), Timestamp(0));
+    until(async || store.events().page(0, 10).await.unwrap().items.len() < 2).await;
+    let dead = store.outbox().deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
     assert_eq!(dead.iter().map(|it| it.id).collect::<Vec<_>>(), [heads[1].id]);
 
-    store.alive(WallMs(NOW + 75_000), Timestamp(0));
-    until(async || store.events(0, 10).await.unwrap().items.is_empty()).await;
+    store.presence().alive(WallMs(NOW + 75_000), Timestamp(0));
+    until(async || store.events().page(0, 10).await.unwrap().items.is_empty()).await;
 }
 
 #[tokio::test]
@@ -200,36 +209,40 @@ async fn a_wall_clock_that_is_set_forward_deletes_nothing_at_once() {
     let (store, _) = Store::open(&config(&dir, keep), &hooks(&["a"])).unwrap();
     record(&store, Change { at: WallMs(NOW), ..online("ann", 1) }).await;
     store.flush().await.unwrap();
-    let a = store.endpoint("a").unwrap();
-    let heads = store.pending(a, crate::core::delivery::decision::DeliveryId(0), 10).await.unwrap();
-    store.settle(a, vec![hooks::dead(&heads[0])]).await.unwrap();
+    let a = store.outbox().endpoint("a").unwrap();
+    let heads = store
+        .outbox()
+        .pending(a, crate::core::delivery::decision::DeliveryId(0), 10)
+        .await
+        .unwrap();
+    store.outbox().settle(a, vec![hooks::dead(&heads[0])]).await.unwrap();
 
     for (wall, now) in [(10_000, 10_000), (MONTH + 15_000, 15_000), (MONTH + 300_000, 300_000)] {
-        store.alive(WallMs(NOW + wall), Timestamp(now));
+        store.presence().alive(WallMs(NOW + wall), Timestamp(now));
         // The first one waits until the time is told, the second one for what it brings about.
         store.flush().await.unwrap();
         store.flush().await.unwrap();
     }
-    assert_eq!(store.events(0, 10).await.unwrap().items.len(), 1);
-    assert_eq!(store.dead_letters(a).await.unwrap(), 1);
+    assert_eq!(store.events().page(0, 10).await.unwrap().items.len(), 1);
+    assert_eq!(store.outbox().dead_letters(a).await.unwrap(), 1);
 
-    store.alive(WallMs(NOW + MONTH + 700_000), Timestamp(700_000));
-    until(async || store.events(0, 10).await.unwrap().items.is_empty()).await;
-    assert_eq!(store.dead_letters(a).await.unwrap(), 0);
+    store.presence().alive(WallMs(NOW + MONTH + 700_000), Timestamp(700_000));
+    until(async || store.events().page(0, 10).await.unwrap().items.is_empty()).await;
+    assert_eq!(store.outbox().dead_letters(a).await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn who_pulls_from_behind_the_end_of_the_log_is_told_that_it_is_another_log() {
     let dir = TempDir::new().unwrap();
     let (store, _) = open(&dir, &hooks(&[]));
-    assert!(!store.events(0, 10).await.unwrap().gap, "an empty log has no gap");
+    assert!(!store.events().page(0, 10).await.unwrap().gap, "an empty log has no gap");
     for n in 1..=3 {
         record(&store, online(&format!("u{n}"), n)).await;
     }
     store.flush().await.unwrap();
 
-    let at_the_end = store.events(3, 10).await.unwrap();
-    let behind = store.events(4, 10).await.unwrap();
+    let at_the_end = store.events().page(3, 10).await.unwrap();
+    let behind = store.events().page(4, 10).await.unwrap();
 
     assert_eq!((at_the_end.gap, at_the_end.next), (false, 3));
     assert_eq!((behind.gap, behind.next), (true, 3));
@@ -265,7 +278,7 @@ async fn while_the_disk_fails_changes_wait_and_then_all_are_kept_in_order() {
 
     let mut count = 0;
     until(async || {
-        while let Some(permit) = store.reserve().now_or_never() {
+        while let Some(permit) = store.presence().reserve().now_or_never() {
             count += 1;
             permit.unwrap().record(online(&format!("u{count}"), count));
         }
@@ -273,14 +286,14 @@ async fn while_the_disk_fails_changes_wait_and_then_all_are_kept_in_order() {
     })
     .await;
     assert!((10_000..=10_512).contains(&count), "the queue is bounded: took {count}");
-    assert_eq!(store.head().await.unwrap(), 0, "nothing is seen that is not kept");
+    assert_eq!(store.events().head().await.unwrap(), 0, "nothing is seen that is not kept");
 
     other.execute_batch("ROLLBACK").unwrap();
     store.flush().await.unwrap();
 
     assert!(store.healthy());
-    assert_eq!(store.head().await.unwrap(), count);
-    let page = store.events(0, 1000).await.unwrap();
+    assert_eq!(store.events().head().await.unwrap(), count);
+    let page = store.events().page(0, 1000).await.unwrap();
     assert!(page.items.iter().all(|event| event.id == event.seq.0));
 }
 
@@ -306,10 +319,10 @@ async fn a_closed_store_refuses_everything_and_closes_twice() {
     tokio::join!(store.close(), store.close());
     store.close().await;
 
-    assert_eq!(store.reserve().await.err(), Some(Closed));
+    assert_eq!(store.presence().reserve().await.err(), Some(Closed));
     assert_eq!(store.flush().await, Err(Closed));
-    store.alive(WallMs(NOW), Timestamp(0));
-    assert!(store.events(0, 1).await.is_err());
+    store.presence().alive(WallMs(NOW), Timestamp(0));
+    assert!(store.events().page(0, 1).await.is_err());
     let (_, again) = open(&dir, &hooks(&[]));
     assert_eq!(again.sessions.len(), 1, "what was queued before is kept");
 }
@@ -318,11 +331,12 @@ async fn a_closed_store_refuses_everything_and_closes_twice() {
 async fn a_permit_that_is_taken_before_close_still_records() {
     let dir = TempDir::new().unwrap();
     let (store, _) = open(&dir, &hooks(&[]));
-    let permit = store.reserve().await.unwrap();
+    let permit = store.presence().reserve().await.unwrap();
 
     let closing = store.clone();
     let ((), ()) = tokio::join!(closing.close(), async {
-        until(async || store.reserve().now_or_never().is_some_and(|it| it.is_err())).await;
+        until(async || store.presence().reserve().now_or_never().is_some_and(|it| it.is_err()))
+            .await;
         permit.record(online("ann", 1));
     });
 
@@ -363,7 +377,7 @@ fn hooks(endpoints: &[&str]) -> HooksConfig {
 }
 
 async fn record(store: &Store, change: Change) {
-    store.reserve().await.unwrap().record(change);
+    store.presence().reserve().await.unwrap().record(change);
 }
 
 fn online(name: &str, seq: u64) -> Change {

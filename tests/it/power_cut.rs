@@ -12,7 +12,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use userline::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
 use userline::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict};
-use userline::store::{DeliveryState, OpenError, Recovered, Settlement, Store};
+use userline::core::delivery::outbox::Settlement;
+use userline::core::delivery::record::DeliveryState;
+use userline::store::{OpenError, Recovered, Store};
 use userline::types::{Change, ChangeKind, Reason, Secret, Seq, UserId, WallMs};
 
 const RUNS: u64 = 100;
@@ -47,7 +49,7 @@ async fn what_was_acknowledged_survives_a_hundred_kills() {
         events_are_whole(&store, known, head).await;
         known = head;
         for id in acknowledged.ended.iter().skip(ended_before) {
-            let delivery = store.delivery(DeliveryId(*id)).await.unwrap().unwrap().0;
+            let delivery = store.outbox().delivery(DeliveryId(*id)).await.unwrap().unwrap().0;
             assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 1), "{id}");
         }
         store.close().await;
@@ -67,17 +69,17 @@ async fn power_cut_child() {
     #[expect(clippy::disallowed_methods, reason = "how a parent test talks to its child")]
     let Ok(dir) = std::env::var(DIR) else { return };
     let (store, recovered) = Store::open(&config(dir.as_ref()), &hooks()).unwrap();
-    let endpoint = store.endpoint("a").unwrap();
+    let endpoint = store.outbox().endpoint("a").unwrap();
     let mut seq = recovered.last_seq.0;
     loop {
         for _ in 0..=seq % 40 {
             seq += 1;
-            store.reserve().await.unwrap().record(change(seq));
+            store.presence().reserve().await.unwrap().record(change(seq));
         }
         if seq % 3 == 0 {
             store.flush().await.unwrap();
         }
-        let heads = store.pending(endpoint, DeliveryId(0), TOGETHER).await.unwrap();
+        let heads = store.outbox().pending(endpoint, DeliveryId(0), TOGETHER).await.unwrap();
         let settle = |head: &userline::core::delivery::decision::PendingHook| Settlement {
             decision: DeliveryDecision {
                 id: head.id,
@@ -90,11 +92,11 @@ async fn power_cut_child() {
             next_attempt: None,
             error: None,
         };
-        store.settle(endpoint, heads.iter().map(settle).collect()).await.unwrap();
+        store.outbox().settle(endpoint, heads.iter().map(settle).collect()).await.unwrap();
         for head in heads {
             acknowledge("ended", head.id.0);
         }
-        acknowledge("committed", store.head().await.unwrap());
+        acknowledge("committed", store.events().head().await.unwrap());
     }
 }
 
@@ -151,7 +153,7 @@ async fn open_again(dir: &TempDir) -> (Store, Recovered) {
 
 /// Checks what every life must find; returns the last event.
 async fn check(store: &Store, recovered: &Recovered, acknowledged: &Acknowledged) -> u64 {
-    let head = store.head().await.unwrap();
+    let head = store.events().head().await.unwrap();
     let event = acknowledged.event;
     assert!(event <= head, "event {event} was acknowledged, the file ends at {head}");
     assert_eq!(recovered.last_seq.0, head, "every event has its sequence number in the file");
@@ -161,8 +163,8 @@ async fn check(store: &Store, recovered: &Recovered, acknowledged: &Acknowledged
     open.sort_unstable();
     assert_eq!(open, online, "presence and events changed together");
     // Deliveries are ended in their order, so the rest of them waits: none is missing, none is ended unasked.
-    let endpoint = store.endpoint("a").unwrap();
-    let pending = store.pending(endpoint, DeliveryId(0), u32::MAX).await.unwrap();
+    let endpoint = store.outbox().endpoint("a").unwrap();
+    let pending = store.outbox().pending(endpoint, DeliveryId(0), u32::MAX).await.unwrap();
     let pending: Vec<u64> = pending.iter().map(|it| it.id.0).collect();
     let ended = pending.first().map_or(head, |first| first - 1);
     let rest: Vec<u64> = (ended + 1..=head).collect();
@@ -170,7 +172,7 @@ async fn check(store: &Store, recovered: &Recovered, acknowledged: &Acknowledged
     let told = acknowledged.ended.last().copied().unwrap_or(0);
     let untold = u64::from(TOGETHER);
     assert!(told <= ended && ended <= told + untold, "{told} were ended, and {ended} are");
-    assert_eq!(store.backlog(endpoint), head - ended);
+    assert_eq!(store.outbox().backlog(endpoint).await, head - ended);
     head
 }
 
@@ -178,7 +180,7 @@ async fn check(store: &Store, recovered: &Recovered, acknowledged: &Acknowledged
 async fn events_are_whole(store: &Store, after: u64, head: u64) {
     let mut last = after;
     while last < head {
-        let page = store.events(last, 1000).await.unwrap();
+        let page = store.events().page(last, 1000).await.unwrap();
         assert!(!page.items.is_empty() && !page.gap, "nothing after {last} of {head}");
         for event in page.items {
             last += 1;
@@ -197,7 +199,8 @@ async fn ends_are_whole(store: &Store, acknowledged: &Acknowledged) {
     let mut delivered = BTreeSet::new();
     let mut after = None;
     loop {
-        let page = store.deliveries(None, DeliveryState::Delivered, after, 1000).await.unwrap();
+        let page =
+            store.outbox().deliveries(None, DeliveryState::Delivered, after, 1000).await.unwrap();
         delivered.extend(page.items.iter().map(|it| it.id.0));
         let Some(next) = page.next else { break };
         after = Some(next);

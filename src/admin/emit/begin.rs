@@ -3,10 +3,10 @@
 use super::{EmitReply, ack, storing};
 use crate::admin::Api;
 use crate::admin::error::{ApiError, Code};
+use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
 use crate::realtime::inbox::STORE_WAIT;
 use crate::realtime::post::{AwaitedAcks, PostError, Posted};
-use crate::store::NoHook;
 use tokio::sync::oneshot;
 
 /// An emit that was sent, and the acks it waits for.

@@ -140,26 +140,31 @@ impl Fixture {
             keep_items: inbox_config().keep,
         };
         let (store, _) = Store::open(&kept, &hooks()).unwrap();
-        let sockets = Sockets::new(presence(), store.clone(), clock.clone());
+        let sockets = Sockets::new(presence(), store.presence(), clock.clone());
         let namespaces = socketio().namespaces;
         let recoveries = Recoveries::new(&no_recovery(), &namespaces, 0, clock.clone());
         let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
         let inbox = InboxParts { inboxes: store.inboxes(), config: inbox_config() };
-        let messages =
-            MessageParts { config: messages_config(), tasks: tasks.clone(), store: store.clone() };
+        let messages = MessageParts {
+            config: messages_config(),
+            tasks: tasks.clone(),
+            outbox: store.outbox(),
+        };
         let (history, clock_, tasks_) = (history(), clock.clone(), tasks.clone());
         let bounds =
             Bounds { limits, history, namespaces, clock: clock_, tasks: tasks_, inbox, messages };
         let realtime =
             Realtime::new(sockets.clone(), connections.clone(), recoveries, authenticator, bounds);
-        let hooks = Hooks::start(&hooks(), &store, &clock, &senders).unwrap();
+        let hooks = Hooks::start(&hooks(), &store.outbox(), &clock, &senders).unwrap();
         let admin = Admin::new(AdminState {
             realtime: realtime.clone(),
             keys: keys(),
             limits,
             inbox: inbox_config(),
             ready,
-            store: store.clone(),
+            records: store.presence(),
+            events: store.events(),
+            outbox: store.outbox(),
             hooks,
             metrics: Metrics::new(),
             clock,

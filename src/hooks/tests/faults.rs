@@ -4,7 +4,8 @@ use super::{PATIENCE, Receiver, Reply, Server, config, until, until_async};
 use crate::clock::Clock;
 use crate::config::HooksConfig;
 use crate::core::delivery::dispatch::Health;
-use crate::store::{DeadRange, DeliveryState};
+use crate::core::delivery::outbox::DeadRange;
+use crate::core::delivery::record::DeliveryState;
 use crate::tasks::Tasks;
 use crate::types::{Seq, WallMs};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -30,9 +31,10 @@ async fn a_rejected_hook_is_a_dead_letter_that_can_be_replayed_and_holds_up_nobo
     until_async(async || server.count(DeliveryState::Dead).await == 1).await;
     until(|| receiver.received().iter().any(|it| it.json()["type"] == "user.offline")).await;
 
-    let dead = server.store.deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
+    let dead =
+        server.store.outbox().deliveries(None, DeliveryState::Dead, None, 10).await.unwrap().items;
     assert_eq!((dead[0].attempts, dead[0].error.as_deref()), (2, Some("status 422")));
-    server.store.replay(dead[0].id, server.clock.wall()).await.unwrap();
+    server.store.outbox().replay(dead[0].id, server.clock.wall()).await.unwrap();
     until(|| receiver.accepted().iter().any(|it| it.header("webhook-id") == dead[0].webhook_id))
         .await;
     until_async(async || server.count(DeliveryState::Dead).await == 0).await;
@@ -70,9 +72,9 @@ async fn a_range_of_dead_letters_is_sent_again() {
     }
     until_async(async || server.count(DeliveryState::Dead).await == 3).await;
 
-    let endpoint = server.store.endpoint("main").unwrap();
+    let endpoint = server.store.outbox().endpoint("main").unwrap();
     let range = DeadRange { endpoint, from: WallMs(0), to: WallMs(u64::MAX) };
-    let replayed = server.store.replay_dead(range, server.clock.wall()).await.unwrap();
+    let replayed = server.store.outbox().replay_dead(range, server.clock.wall()).await.unwrap();
 
     assert_eq!(replayed.count, 3);
     until(|| receiver.accepted().len() == 3).await;
@@ -110,7 +112,7 @@ async fn gone_stops_the_endpoint_and_a_wake_up_starts_it_again() {
 
     // The other one is answered 410 too, at its first attempt.
     let wake_until_both_arrive = async || {
-        server.hooks.wake(server.store.endpoint("main").unwrap()).await;
+        server.hooks.wake(server.store.outbox().endpoint("main").unwrap()).await;
         receiver.accepted().len() == 2
     };
     until_async(wake_until_both_arrive).await;
@@ -138,7 +140,7 @@ async fn waking_one_endpoint_leaves_another_that_is_switched_off_alone() {
     };
     until_async(async || healths().await == [Health::Disabled; 2]).await;
 
-    server.hooks.wake(server.store.endpoint("main").unwrap()).await;
+    server.hooks.wake(server.store.outbox().endpoint("main").unwrap()).await;
     until_async(async || healths().await == [Health::Ok, Health::Disabled]).await;
 
     assert_eq!((a.received().len(), b.received().len()), (2, 1));
@@ -176,7 +178,7 @@ async fn what_the_receiver_asked_to_wait_for_is_waited_for_over_a_restart() {
     let server = Server::start_in(dir, &config(&up.url()), &second);
     server.online("bob").await;
     until(|| up.accepted().len() == 1).await;
-    server.hooks.wake(server.store.endpoint("main").unwrap()).await;
+    server.hooks.wake(server.store.outbox().endpoint("main").unwrap()).await;
     until_async(async || server.status().await.backlog == 1).await;
 
     let shown = server.status().await.next_attempt.unwrap();
@@ -236,7 +238,8 @@ async fn an_event_of_a_failed_batch_keeps_its_id_and_its_bytes() {
     let sizes: Vec<usize> =
         receiver.received().iter().map(|it| it.json().as_array().unwrap().len()).collect();
     assert_eq!(sizes, [1, 2, 1, 1], "what failed together is sent again one by one");
-    let listed = server.store.deliveries(None, DeliveryState::Delivered, None, 10).await.unwrap();
+    let listed =
+        server.store.outbox().deliveries(None, DeliveryState::Delivered, None, 10).await.unwrap();
     let mut bytes = std::collections::BTreeMap::new();
     for request in receiver.received() {
         for element in request.json().as_array().unwrap() {

@@ -111,7 +111,7 @@ impl Report {
         });
         let told: Vec<_> = told.collect();
         let count = saturating_u64(told.len());
-        self.realtime.messages.store.undelivered(told).await?;
+        self.realtime.messages.outbox.undelivered(told).await?;
         metrics::counter!("userline_messages_undelivered_total").increment(count);
         Ok(())
     }

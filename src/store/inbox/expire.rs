@@ -1,9 +1,9 @@
 //! Letting expired items go that nobody asks for, a slice at a time.
 
+use super::expired::ExpiredInboxes;
 use super::write;
 use crate::core::inbox::InboxState;
-use crate::store::schema::to_db;
-use crate::store::shared::Shared;
+use crate::store::rows::to_db;
 use crate::types::{UserId, WallMs};
 use rusqlite::{Connection, Transaction, params};
 
@@ -31,11 +31,11 @@ impl Expiry {
     }
 
     /// Does one slice; after an error the pass ends, and the next one tries again.
-    pub(in crate::store) fn slice(&mut self, db: &mut Connection, shared: &Shared) {
+    pub(in crate::store) fn slice(&mut self, db: &mut Connection, expired: &ExpiredInboxes) {
         let Some(now) = self.pass else { return };
         match slice(db, now) {
             Ok(done) => {
-                shared.tell_expired(done.changed);
+                expired.tell(done.changed);
                 self.pass = done.has_more.then_some(now);
             }
             Err(error) => {

@@ -1,8 +1,8 @@
 //! Reading an inbox, page by page.
 
-use super::write::{first_unread, load, numbered};
+use super::head::{first_unread, load, numbered};
 use crate::core::inbox::{Inbox, InboxPage, InboxState, Item, PageQuery, Paging, Which};
-use crate::store::schema::{from_db, to_db};
+use crate::store::rows::{from_db, to_db};
 use crate::types::{ItemSeq, UserId, WallMs};
 use rusqlite::{Connection, Row, params};
 

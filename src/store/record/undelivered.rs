@@ -3,8 +3,8 @@
 
 use super::{News, Rules, insert_delivery};
 use crate::core::delivery::hook_body;
-use crate::store::schema::to_db;
-use crate::store::writer::Batch;
+use crate::store::after_commit::AfterCommit;
+use crate::store::rows::to_db;
 use crate::types::Undelivered;
 use rusqlite::{Transaction, params};
 
@@ -14,7 +14,7 @@ impl Rules {
         &self,
         tx: &Transaction<'_>,
         it: &Undelivered,
-        batch: &mut Batch,
+        effects: &mut AfterCommit,
     ) -> rusqlite::Result<()> {
         let (user, at) = (it.user.as_str(), to_db(it.at.0));
         let sql = "INSERT INTO events (user, seq, session, type, body, created_ms) \
@@ -25,11 +25,11 @@ impl Rules {
         let webhook_id = hook_body::id_of(Undelivered::HOOK_TYPE, &it.user, it.seq);
         let event = tx.last_insert_rowid();
         let news = News { event, user: &it.user, at: it.at, webhook_id, body };
-        batch.events += 1;
-        batch.last_seq = batch.last_seq.max(it.seq.0);
+        effects.events += 1;
+        effects.last_seq = effects.last_seq.max(it.seq.0);
         let wants = |events: &[String]| events.iter().any(|it| it == Undelivered::HOOK_TYPE);
         for endpoint in self.endpoints.iter().filter(|it| wants(&it.events)) {
-            insert_delivery(tx, endpoint.id, &news, 0, batch)?;
+            insert_delivery(tx, endpoint.id, &news, 0, effects)?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ async fn a_wall_clock_that_is_set_forward_expires_no_item_early() {
         items.iter().map(|it| it.seq.0).collect::<Vec<_>>()
     };
     let told = async |wall: u64, now: u64| {
-        store.alive(WallMs(wall), Timestamp(now));
+        store.presence().alive(WallMs(wall), Timestamp(now));
         // The first one waits until the time is told, the second one for what it brings about.
         store.flush().await.unwrap();
         store.flush().await.unwrap();

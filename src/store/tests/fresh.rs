@@ -15,10 +15,10 @@ async fn a_hook_is_the_same_whether_it_is_at_hand_or_read_from_the_file() {
     }
     store.flush().await.unwrap();
     let seen = async |store: &Store| {
-        let b = store.endpoint("b").unwrap();
-        let heads = store.pending(b, DeliveryId(0), 10).await.unwrap();
+        let b = store.outbox().endpoint("b").unwrap();
+        let heads = store.outbox().pending(b, DeliveryId(0), 10).await.unwrap();
         let ids = heads.iter().map(|head| head.id).collect();
-        (heads, store.payloads(b, ids).await.unwrap())
+        (heads, store.outbox().payloads(b, ids).await.unwrap())
     };
     // Nothing is at hand of what was there before, nor a second time.
     let (at_hand, again) = (seen(&store).await, seen(&store).await);
@@ -41,8 +41,9 @@ async fn hooks_of_before_and_after_a_restart_come_in_one_row() {
     record(&store, online("ann", 3)).await;
     store.flush().await.unwrap();
 
-    let heads = store.pending(a, DeliveryId(0), 10).await.unwrap();
-    let payloads = store.payloads(a, heads.iter().map(|it| it.id).collect()).await.unwrap();
+    let heads = store.outbox().pending(a, DeliveryId(0), 10).await.unwrap();
+    let payloads =
+        store.outbox().payloads(a, heads.iter().map(|it| it.id).collect()).await.unwrap();
 
     let ids: Vec<_> = payloads.iter().map(|it| it.id.0).collect();
     assert_eq!(ids, [1, 2, 3]);

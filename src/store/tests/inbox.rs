@@ -141,7 +141,7 @@ async fn walk(steps: &[Step]) {
                 None
             }
             Step::Tidy => {
-                store.alive(WallMs(model.now), crate::types::Timestamp(model.now));
+                store.presence().alive(WallMs(model.now), crate::types::Timestamp(model.now));
                 store.flush().await.unwrap();
                 None
             }
@@ -345,7 +345,7 @@ async fn what_expires_unasked_is_deleted_and_told() {
     }
     assert_eq!(count(&dir, "inbox"), 900);
 
-    store.alive(WallMs(DAY), crate::types::Timestamp(DAY));
+    store.presence().alive(WallMs(DAY), crate::types::Timestamp(DAY));
     let inboxes = store.inboxes();
     let mut told = std::collections::BTreeMap::new();
     while told.len() < 300 {

@@ -5,12 +5,13 @@ use crate::config::{
     Coalesce, HooksConfig, LimitsConfig, Origins, PresenceConfig, SocketIoConfig, StoreConfig,
 };
 use crate::connection::{Acceptor, AcceptorConfig, Connection, Connections, EngineStream};
+use crate::core::delivery::record::RecordedEvent;
 use crate::core::presence::session::UserSession;
 use crate::core::protocol::frame;
 use crate::presence::Place;
 use crate::realtime::sockets::Sockets;
 use crate::registry::{Socket, SocketParts};
-use crate::store::{Event, Recovered, Store};
+use crate::store::{Recovered, Store};
 use crate::tasks::Tasks;
 use crate::types::{Grants, Namespace, Room, SocketId, UserId, WallMs};
 use bytes::Bytes;
@@ -56,7 +57,7 @@ impl Fixture {
     pub(super) async fn with(folder: &TempDir, presence: PresenceConfig) -> Self {
         let (store, recovered) = store(folder.path());
         let (tasks, clock) = (Tasks::new(), Clock::start(recovered.last_seq));
-        let sockets = Sockets::new(presence, store.clone(), clock.clone());
+        let sockets = Sockets::new(presence, store.presence(), clock.clone());
         let engine = Arc::new(Mutex::new(Vec::new()));
         let lent = Arc::clone(&engine);
         let connections = Connections::new(1000);
@@ -127,7 +128,7 @@ impl Fixture {
 
     /// All that was recorded, as `type user reason`. Time stands still meanwhile.
     pub(super) async fn recorded(&self) -> Vec<String> {
-        let line = |event: &Event| {
+        let line = |event: &RecordedEvent| {
             let body: serde_json::Value = serde_json::from_str(&event.body).unwrap();
             let reason = body["data"]["reason"].as_str().unwrap_or_default();
             format!("{} {} {reason}", event.hook_type, event.user).trim_end().to_owned()
@@ -136,15 +137,15 @@ impl Fixture {
     }
 
     /// All that was recorded, in the order of the log.
-    pub(super) async fn events(&self) -> Vec<Event> {
+    pub(super) async fn events(&self) -> Vec<RecordedEvent> {
         // On a thread for blocking work, because a paused clock would run on if nobody were busy.
         let (store, runtime) = (self.store.clone(), Handle::current());
         let flushed = tokio::task::spawn_blocking(move || runtime.block_on(store.flush()));
         flushed.await.unwrap().unwrap();
         let mut events = Vec::new();
         loop {
-            let after = events.last().map_or(0, |it: &Event| it.id);
-            let page = self.store.events(after, 1000).await.unwrap().items;
+            let after = events.last().map_or(0, |it: &RecordedEvent| it.id);
+            let page = self.store.events().page(after, 1000).await.unwrap().items;
             if page.is_empty() {
                 return events;
             }

@@ -2,10 +2,10 @@
 
 use super::fixture::{Fixture, user_id};
 use crate::config::PresenceConfig;
+use crate::core::delivery::record::RecordedEvent;
 use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::realtime::sockets::NodeCounts;
 use crate::registry::Socket;
-use crate::store::Event;
 use crate::types::{Reason, Seq};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ fn work(it: &Fixture, mut dice: Dice, runtime: &Handle) {
 }
 
 /// Each user's changes alternate and grow in the order of the log, and belong to the session that is open.
-fn check(events: &[Event]) {
+fn check(events: &[RecordedEvent]) {
     let mut last: BTreeMap<&str, (Seq, Option<Seq>)> = BTreeMap::new();
     for event in events {
         let (seq, open) = last.get(event.user.as_str()).copied().unwrap_or((Seq(0), None));

@@ -1,6 +1,7 @@
 //! A few read-only connections, each used by one query at a time, off the async threads.
 
-use super::{ReadError, file};
+use super::error::ReadError;
+use super::file;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,13 @@ use tokio::sync::Semaphore;
 const AT_ONCE: usize = 3;
 
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(super) struct ReadPool {
     dir: PathBuf,
     turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
-impl Readers {
+impl ReadPool {
     pub(super) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), turns: Arc::new(Semaphore::new(AT_ONCE)), idle: Arc::default() }
     }

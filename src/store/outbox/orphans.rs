@@ -1,8 +1,8 @@
 //! Hooks for endpoints that are no longer configured: they wait, in case the endpoint comes back, for as long as a
 //! failing hook is tried; then they are dead letters, because pending ones would keep their events for ever.
 
-use super::schema::{from_db, to_db};
-use super::shared::EndpointId;
+use crate::core::delivery::outbox::EndpointId;
+use crate::store::rows::{from_db, to_db};
 use crate::types::{WallMs, millis, saturating_u64};
 use rusqlite::{Connection, params};
 use std::time::Duration;
@@ -12,7 +12,7 @@ const SLICE: u32 = 500;
 
 /// Buries the hooks of orphaned endpoints when their time is over.
 #[derive(Debug)]
-pub(super) struct Orphans {
+pub(in crate::store) struct Orphans {
     retry_for: Duration,
     endpoints: Vec<(EndpointId, String)>,
     pass: Option<Pass>,
@@ -28,24 +28,24 @@ struct Pass {
 }
 
 impl Orphans {
-    pub(super) fn new(retry_for: Duration, endpoints: Vec<(EndpointId, String)>) -> Self {
+    pub(in crate::store) fn new(retry_for: Duration, endpoints: Vec<(EndpointId, String)>) -> Self {
         Self { retry_for, endpoints, pass: None }
     }
 
     /// Begins a pass unless one is under way.
-    pub(super) fn tick(&mut self, now: WallMs) {
+    pub(in crate::store) fn tick(&mut self, now: WallMs) {
         if self.pass.is_none() && !self.endpoints.is_empty() {
             self.pass = Some(Pass { at: now, left: self.endpoints.clone(), buried: 0 });
         }
     }
 
     /// Whether a pass is under way.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::store) fn is_busy(&self) -> bool {
         self.pass.is_some()
     }
 
     /// Does one slice; after an error the pass ends, and the next one tries again.
-    pub(super) fn slice(&mut self, db: &mut Connection) {
+    pub(in crate::store) fn slice(&mut self, db: &mut Connection) {
         let Some(mut pass) = self.pass.take() else { return };
         let Some((endpoint, name)) = pass.left.last() else { return };
         let retry_ms = millis(self.retry_for);
@@ -91,7 +91,7 @@ fn bury(
         let sql = "SELECT id, since_ms FROM deliveries WHERE endpoint = ?1 AND state = 'pending' \
                    ORDER BY id LIMIT ?2";
         let mut query = tx.prepare_cached(sql)?;
-        let rows = query.query_map(params![endpoint.0, SLICE], |row| {
+        let rows = query.query_map(params![to_db(endpoint.0), SLICE], |row| {
             Ok((row.get::<_, i64>(0)?, from_db(row.get(1)?)))
         })?;
         // Ids follow time closely enough: behind a young hook there are only young ones.

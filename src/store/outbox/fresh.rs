@@ -2,8 +2,8 @@
 //!
 //! Only a shortcut. What is here is in the file as well, in these very words; what is not here is read from there.
 
-use super::deliveries::Payload;
 use crate::core::delivery::decision::{DeliveryId, PendingHook};
+use crate::core::delivery::outbox::HookPayload;
 use std::collections::BTreeMap;
 
 /// Hooks at hand for one endpoint: some more than its dispatcher takes at once.
@@ -14,17 +14,17 @@ const BODY_MAX: usize = 4096;
 
 /// The fresh hooks of one endpoint.
 #[derive(Debug, Default)]
-pub(super) struct Fresh {
-    kept: BTreeMap<DeliveryId, (PendingHook, Payload)>,
+pub(in crate::store) struct Fresh {
+    kept: BTreeMap<DeliveryId, (PendingHook, HookPayload)>,
     /// Every undelivered hook with a higher id is kept; `None` if that cannot be said.
     from: Option<DeliveryId>,
 }
 
 /// What one transaction has done to hooks of an endpoint.
 #[derive(Debug)]
-pub(super) enum FreshNews {
+pub(in crate::store) enum FreshNews {
     /// There is a new one.
-    New(PendingHook, Payload),
+    New(PendingHook, HookPayload),
     /// This one is not to be kept, or not any more.
     Miss(DeliveryId),
     /// Old ones are to be sent again.
@@ -33,7 +33,7 @@ pub(super) enum FreshNews {
 
 impl Fresh {
     /// Takes in what was committed, in that order.
-    pub(super) fn apply(&mut self, news: FreshNews) {
+    pub(in crate::store) fn apply(&mut self, news: FreshNews) {
         match news {
             FreshNews::New(head, payload) if BODY_MAX < payload.body.len() => self.miss(head.id),
             FreshNews::New(head, payload) => {
@@ -54,14 +54,18 @@ impl Fresh {
     }
 
     /// The undelivered hooks with an id over `after`, ascending, at most `limit`; `None` if some may be missing here.
-    pub(super) fn after(&self, after: DeliveryId, limit: usize) -> Option<Vec<PendingHook>> {
+    pub(in crate::store) fn after(
+        &self,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Option<Vec<PendingHook>> {
         let next = DeliveryId(after.0.saturating_add(1));
         let is_whole = self.from.is_some_and(|from| from <= after);
         is_whole.then(|| self.kept.range(next..).take(limit).map(|(_, it)| it.0.clone()).collect())
     }
 
     /// Hands out what is to be sent for a hook. Once: a second attempt reads the file.
-    pub(super) fn take(&mut self, id: DeliveryId) -> Option<Payload> {
+    pub(in crate::store) fn take(&mut self, id: DeliveryId) -> Option<HookPayload> {
         let (_, payload) = self.kept.remove(&id)?;
         self.miss(id);
         Some(payload)
@@ -76,14 +80,17 @@ impl Fresh {
 mod tests {
     use super::{BODY_MAX, Fresh, FreshNews, KEPT_MAX};
     use crate::core::delivery::decision::{DeliveryId, PendingHook};
-    use crate::store::Payload;
+    use crate::core::delivery::outbox::HookPayload;
     use crate::types::{UserId, WallMs};
 
     fn new(id: u64) -> FreshNews {
         let id = DeliveryId(id);
         let user = UserId::parse("ann").unwrap();
         let head = PendingHook { id, user, attempts: 0, created: WallMs(1), next_attempt: None };
-        FreshNews::New(head, Payload { id, webhook_id: format!("pr_{id}"), body: "{}".to_owned() })
+        FreshNews::New(
+            head,
+            HookPayload { id, webhook_id: format!("pr_{id}"), body: "{}".to_owned() },
+        )
     }
 
     fn after(fresh: &Fresh, id: u64) -> Option<Vec<u64>> {
@@ -127,7 +134,8 @@ mod tests {
         let mut fresh = Fresh::default();
         fresh.apply(new(1));
         let FreshNews::New(head, payload) = new(2) else { panic!() };
-        fresh.apply(FreshNews::New(head, Payload { body: " ".repeat(BODY_MAX + 1), ..payload }));
+        fresh
+            .apply(FreshNews::New(head, HookPayload { body: " ".repeat(BODY_MAX + 1), ..payload }));
         fresh.apply(new(3));
 
         assert_eq!((after(&fresh, 1), after(&fresh, 2)), (None, Some(vec![3])));

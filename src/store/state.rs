@@ -1,26 +1,23 @@
 //! What the writer thread and the handles of the store have in common.
 
-use super::fresh::Fresh;
-use super::inbox::Expired;
+use super::inbox::expired::ExpiredInboxes;
+use super::outbox::endpoint::EndpointBacklog;
 use crate::core::delivery::clock_step::ClockStepGuard;
 use crate::core::delivery::decision::DeliveryId;
+use crate::core::delivery::outbox::EndpointId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The number that stands for an endpoint's name in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId(pub(super) i64);
-
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StoreState {
     /// The configured endpoints, in the order of the configuration.
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Vec<EndpointBacklog>,
     /// Endpoints that are not configured, and for which hooks wait.
     pub(super) orphans: Vec<(EndpointId, String)>,
-    /// Events committed in this life.
+    /// The number of events committed in this life.
     pub(super) committed: watch::Sender<u64>,
     /// Whether the last write succeeded.
     pub(super) healthy: AtomicBool,
@@ -29,8 +26,8 @@ pub(super) struct Shared {
     /// Lowest ids that replays have put back, until the dispatchers take them.
     pub(super) rewinds: Mutex<BTreeMap<EndpointId, DeliveryId>>,
     /// Inboxes that changed because items expired.
-    pub(super) expired: Expired,
-    /// By which time items are old.
+    pub(super) expired: ExpiredInboxes,
+    /// The time by which items of inboxes are old.
     pub(super) inbox_time: Mutex<ClockStepGuard>,
     /// Whether the file is closed.
     pub(super) closed: watch::Sender<bool>,
@@ -42,7 +39,7 @@ pub(super) struct Shared {
     called: Condvar,
 }
 
-/// What the writer is to know at once, whatever it waits for.
+/// What the writer must notice at once, also in the middle of a pause.
 #[derive(Debug, Default)]
 struct Calls {
     /// The store is to be closed: ends the wait for a failing disk.
@@ -51,36 +48,22 @@ struct Calls {
     waiting: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct Endpoint {
-    pub(super) id: EndpointId,
-    pub(super) name: String,
-    /// Undelivered hooks.
-    pub(super) pending: AtomicU64,
-    /// The youngest of these.
-    pub(super) fresh: Mutex<Fresh>,
-}
-
-impl Shared {
+impl StoreState {
+    /// `endpoints` are the configured ones, each with the number of its undelivered hooks.
     pub(super) fn new(
         endpoints: Vec<(EndpointId, String, u64)>,
         orphans: Vec<(EndpointId, String)>,
         inbox_keep: Duration,
     ) -> Self {
-        let endpoint = |(id, name, pending)| Endpoint {
-            id,
-            name,
-            pending: AtomicU64::new(pending),
-            fresh: Mutex::default(),
-        };
+        let endpoints = endpoints.into_iter();
         Self {
-            endpoints: endpoints.into_iter().map(endpoint).collect(),
+            endpoints: endpoints.map(|(id, name, n)| EndpointBacklog::new(id, name, n)).collect(),
             orphans,
             committed: watch::Sender::new(0),
             healthy: AtomicBool::new(true),
             alive_at: AtomicU64::new(0),
             rewinds: Mutex::default(),
-            expired: Expired::default(),
+            expired: ExpiredInboxes::default(),
             inbox_time: Mutex::new(ClockStepGuard::new(inbox_keep)),
             closed: watch::Sender::new(false),
             #[cfg(test)]
@@ -90,7 +73,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+    pub(super) fn endpoint(&self, id: EndpointId) -> Option<&EndpointBacklog> {
         self.endpoints.iter().find(|it| it.id == id)
     }
 
@@ -99,7 +82,7 @@ impl Shared {
         self.called.notify_all();
     }
 
-    /// Blocks for `pause`, less if closing begins in it; says whether it has begun.
+    /// Blocks for `pause`, or until closing begins in it. Says whether closing has begun.
     pub(super) fn wait_for_closing(&self, pause: Duration) -> bool {
         let mut calls = self.calls.lock();
         let before = calls.closing;
@@ -113,7 +96,7 @@ impl Shared {
         self.called.notify_all();
     }
 
-    /// Blocks for `pause`, less if somebody waits for an answer or closing begins.
+    /// Blocks for `pause`, or until somebody waits for an answer or closing begins.
     pub(super) fn rest(&self, pause: Duration) {
         let mut calls = self.calls.lock();
         self.called.wait_while_for(&mut calls, |it| !it.closing && !it.waiting, pause);
@@ -123,7 +106,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::Shared;
+    use super::StoreState;
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::time::Duration;
@@ -133,9 +116,9 @@ mod tests {
 
     #[test]
     fn a_rest_ends_when_somebody_waits_and_the_next_one_is_a_rest_again() {
-        let shared = Arc::new(Shared::new(vec![], vec![], LONG));
+        let state = Arc::new(StoreState::new(vec![], vec![], LONG));
         let (rested, rests) = channel();
-        let resting = Arc::clone(&shared);
+        let resting = Arc::clone(&state);
         std::thread::spawn(move || {
             for _ in 0..3 {
                 resting.rest(LONG);
@@ -143,13 +126,13 @@ mod tests {
             }
         });
 
-        shared.call();
+        state.call();
         rests.recv_timeout(DEADLINE).unwrap();
         assert!(rests.recv_timeout(Duration::from_millis(50)).is_err(), "one call ends one rest");
-        shared.call();
+        state.call();
         rests.recv_timeout(DEADLINE).unwrap();
-        shared.begin_closing();
+        state.begin_closing();
         rests.recv_timeout(DEADLINE).unwrap();
-        shared.rest(LONG);
+        state.rest(LONG);
     }
 }

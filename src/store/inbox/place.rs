@@ -1,7 +1,7 @@
 //! What became of a stored event, also after it is gone: as far as its name is remembered.
 
 use crate::core::inbox::{Gone, Placed, PlacedState};
-use crate::store::schema::{from_db, to_db};
+use crate::store::rows::{from_db, to_db};
 use crate::types::{ItemSeq, UserId, WallMs};
 use rusqlite::{Connection, Row, params};
 

@@ -1,0 +1,72 @@
+//! What the writer is asked for, and what it answers.
+
+use super::error::ReplayError;
+use super::inbox::command::{InboxAnswer, InboxCommand};
+use crate::core::delivery::decision::DeliveryId;
+use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
+use crate::types::{Change, Timestamp, Undelivered, WallMs};
+use tokio::sync::oneshot;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum WriteCommand {
+    Record(Change),
+    Undelivered {
+        news: Vec<Undelivered>,
+        reply: oneshot::Sender<()>,
+    },
+    Settle {
+        endpoint: EndpointId,
+        settlements: Vec<Settlement>,
+        reply: oneshot::Sender<Vec<NextHook>>,
+    },
+    Replay {
+        id: DeliveryId,
+        at: WallMs,
+        reply: oneshot::Sender<Result<(), ReplayError>>,
+    },
+    ReplayDead {
+        range: DeadRange,
+        at: WallMs,
+        reply: oneshot::Sender<Replayed>,
+    },
+    Inbox(InboxCommand),
+    Alive(WallMs, Timestamp),
+    Flush(oneshot::Sender<()>),
+    Close,
+}
+
+/// What a command is answered with, once it is committed.
+#[derive(Debug)]
+pub(super) enum WriteAnswer {
+    None,
+    Next(Vec<NextHook>),
+    Replay(Result<(), ReplayError>),
+    ReplayDead(Replayed),
+    Inbox(InboxAnswer),
+}
+
+impl WriteCommand {
+    /// Answers. The caller may have stopped waiting: what was asked for is done all the same.
+    pub(super) fn reply(self, answer: WriteAnswer) {
+        match (self, answer) {
+            (Self::Settle { reply, .. }, WriteAnswer::Next(next)) => drop(reply.send(next)),
+            (Self::Replay { reply, .. }, WriteAnswer::Replay(done)) => drop(reply.send(done)),
+            (Self::ReplayDead { reply, .. }, WriteAnswer::ReplayDead(done)) => {
+                let _gone = reply.send(done);
+            }
+            (Self::Flush(reply) | Self::Undelivered { reply, .. }, WriteAnswer::None) => {
+                let _gone = reply.send(());
+            }
+            (Self::Inbox(command), WriteAnswer::Inbox(answer)) => command.reply(answer),
+            (
+                _,
+                WriteAnswer::None
+                | WriteAnswer::Next(_)
+                | WriteAnswer::Replay(_)
+                | WriteAnswer::ReplayDead(_)
+                | WriteAnswer::Inbox(_),
+            ) => {}
+        }
+    }
+}
