@@ -2,6 +2,7 @@
 
 mod aging;
 mod fates;
+mod fixture;
 mod fresh;
 mod hooks;
 mod inbox;
