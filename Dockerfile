@@ -27,6 +27,9 @@ COPY --from=build --chown=65532:65532 /data /data
 USER 65532
 VOLUME /data
 EXPOSE 4000 4001
+# Whether the process lives; it listens on another admin port? Set USERLINE_URL. To know whether it takes clients (as a load
+# balancer does, by GET /readyz on the public listener), leave `--live` out.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/userline", "health", "--live"]
 # SIGTERM drains: give `docker stop -t` more than [listen] drain.
 ENTRYPOINT ["/usr/local/bin/userline"]
 CMD ["serve", "--config", "/etc/userline.toml"]

@@ -1,5 +1,6 @@
 //! The program put together: the only place where every part is known.
 
+mod health;
 mod listener;
 mod stop;
 
@@ -241,7 +242,8 @@ impl Parts {
             path: config.listen.path.clone(),
             client_files: ClientFiles::load(config.socketio.client_dir.as_deref())?,
         };
-        Ok(edge.router())
+        let ready = ready(&self.connections, &self.store);
+        Ok(edge.router().merge(health::routes(ready)))
     }
 
     fn admin_api(

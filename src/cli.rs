@@ -6,6 +6,7 @@ mod config;
 mod dev;
 mod emit;
 mod exit;
+mod health;
 mod hooks;
 mod inbox;
 mod kick;
@@ -37,6 +38,7 @@ enum Command {
     Serve(serve::ServeArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    Health(health::HealthArgs),
     Token(token::TokenArgs),
     Emit(Box<emit::EmitArgs>),
     Users(users::UsersArgs),
@@ -64,6 +66,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => block_on(dev::run(args)),
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Config(command) => config::run(command),
+        Command::Health(args) => block_on(health::run(args)),
         Command::Token(args) => token::run(args),
         Command::Emit(args) => block_on(emit::run(*args)),
         Command::Users(args) => block_on(users::list(args)),

@@ -22,6 +22,11 @@ impl Ready {
     pub fn new(check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(check))
     }
+
+    /// Whether the server takes clients now; the error says why it does not.
+    pub fn check(&self) -> Result<(), String> {
+        (self.0)()
+    }
 }
 
 impl fmt::Debug for Ready {
@@ -126,9 +131,8 @@ pub(super) async fn healthz() -> Json<Well> {
     security(()),
 )]
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Well>, ApiError> {
-    let Ready(check) = &api.ready;
     let drained = if api.realtime.is_draining() { Err("the server is stopping") } else { Ok(()) };
-    match drained.map_err(str::to_owned).and_then(|()| check()) {
+    match drained.map_err(str::to_owned).and_then(|()| api.ready.check()) {
         Ok(()) => Ok(Json(Well { status: "ok" })),
         Err(why) => Err(ApiError::new(Code::Unavailable, why)),
     }

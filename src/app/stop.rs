@@ -39,8 +39,10 @@ impl Stop {
         tracing::info!(connections = connections.len(), "stopping");
         presence_tasks.stop(LINGER).await;
         connections.start_draining();
-        self.no_clients.cancel();
+        // The listener stays until all are closed: it answers 503, by which a load balancer sees that it must send nobody
+        // here, and serves those who poll until it is their turn.
         self.close_connections().await;
+        self.no_clients.cancel();
         // With nobody left who could ack, they are over.
         ack_tasks.stop(LINGER).await;
         self.no_backends.cancel();

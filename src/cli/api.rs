@@ -6,7 +6,7 @@ use crate::config::{AdminConfig, Config, Scope, Sources, shown_url};
 use clap::Args;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,8 +15,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const URL_HELP: &str =
-    "Address of the admin listener [default: that of --config, or http://127.0.0.1:4001]";
+const URL_HELP: &str = "Address of the admin listener [default: that of --config, else USERLINE_URL, \
+     else http://127.0.0.1:4001]";
+const URL_VARIABLE: &str = "USERLINE_URL";
 /// Longer than the longest wait for acks.
 const TIMEOUT: Duration = Duration::from_secs(90);
 /// Most bytes of an answer: a page of the longest list is smaller.
@@ -24,18 +25,26 @@ const ANSWER_BYTES_MAX: usize = 64_000_000;
 /// Most entries of a list asked for at once.
 const PAGE_LEN: usize = 1000;
 
+/// Where the admin listener is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct ServerArgs {
+    #[arg(long, help = URL_HELP)]
+    url: Option<Url>,
+    /// The server's configuration: its address and its first key that is allowed to do this
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
 /// Where the admin API is and how to show the answer.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct ApiArgs {
-    #[arg(long, help = URL_HELP)]
-    url: Option<Url>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Admin key; other users of this machine can see arguments, so rather set the variable
     #[arg(long, env = "USERLINE_KEY", hide_env_values = true, allow_hyphen_values = true)]
     key: Option<Hidden>,
-    /// The server's configuration: its address and its first key that is allowed to do this
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Print the answer of the server as it is
     #[arg(long)]
     pub(super) json: bool,
@@ -74,19 +83,52 @@ struct RefusedBody {
     request_id: Option<String>,
 }
 
+impl ServerArgs {
+    fn config(&self) -> Result<Option<Config>, Failure> {
+        let Some(path) = &self.config else { return Ok(None) };
+        Ok(Some(Config::load(&Sources::new().with_process_environment().with_file(path))?))
+    }
+
+    /// The address. What the command line says, a configuration too, goes before the variable: that one may stay from
+    /// work on another server.
+    fn base(&self, config: Option<&Config>) -> Result<Url, Failure> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        if let Some(config) = config {
+            return local_url(config.listen.admin);
+        }
+        let Some(text) = std::env::var_os(URL_VARIABLE) else {
+            return parse_url("http://127.0.0.1:4001");
+        };
+        let url = text.to_str().and_then(|text| Url::parse(text).ok());
+        url.filter(|url| ["http", "https"].contains(&url.scheme())).ok_or_else(|| {
+            Failure::Usage(format!(
+                "{URL_VARIABLE} must be an address such as http://127.0.0.1:4001"
+            ))
+        })
+    }
+
+    /// The status of the server's answer to a GET of `path`, and where it was asked.
+    pub(super) async fn status(
+        &self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<(String, StatusCode), Failure> {
+        let mut url = self.base(self.config()?.as_ref())?;
+        let client = client(&url, timeout)?;
+        extend_path(&mut url, &[path])?;
+        let asked = client.get(url.clone()).send().await;
+        let response = asked.map_err(|error| unreachable(&url, &error))?;
+        Ok((shown_url(url.as_str()), response.status()))
+    }
+}
+
 impl Api {
     /// Finds address and key; `scope` is what the command needs.
     pub(super) fn new(args: &ApiArgs, scope: Scope) -> Result<Self, Failure> {
-        let config = match &args.config {
-            Some(path) => {
-                let sources = Sources::new().with_process_environment().with_file(path);
-                Some(Config::load(&sources)?)
-            }
-            None => None,
-        };
-        let configured = config.as_ref().map(|config| local_url(config.listen.admin));
-        let base = args.url.clone().map(Ok).or(configured);
-        let base = base.unwrap_or_else(|| parse_url("http://127.0.0.1:4001"))?;
+        let config = args.server.config()?;
+        let base = args.server.base(config.as_ref())?;
         let configured = config.as_ref().and_then(|config| find_key(&config.admin, scope));
         let Some(key) = args.key.clone().or(configured) else {
             let why = format!(
@@ -95,11 +137,7 @@ impl Api {
             );
             return Err(Failure::Usage(why));
         };
-        let mut client = Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
-        if is_local(&base) {
-            client = client.no_proxy();
-        }
-        Ok(Self { client: client.build().map_err(Failure::internal)?, base, key })
+        Ok(Self { client: client(&base, TIMEOUT)?, base, key })
     }
 
     /// GET of a path, whose segments may hold anything.
@@ -152,11 +190,8 @@ impl Api {
             return Err(Failure::Usage(format!("`{step}` cannot be part of an address")));
         }
         let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| Failure::Usage("--url must be an http or https address".to_owned()))?
-            .pop_if_empty()
-            .push("v1")
-            .extend(path);
+        extend_path(&mut url, &["v1"])?;
+        extend_path(&mut url, path)?;
         Ok(url)
     }
 
@@ -173,7 +208,7 @@ impl Api {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = request.send().await.map_err(|error| unreachable(&self.base, &error))?;
         let status = response.status();
         let text = self.read(response).await?;
         if status.is_success() {
@@ -193,23 +228,15 @@ impl Api {
 
     async fn read(&self, mut response: Response) -> Result<String, Failure> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| unreachable(&self.base, &error))?
+        {
             bytes.extend_from_slice(&chunk);
             if ANSWER_BYTES_MAX < bytes.len() {
                 return Err(self.not_the_api("the answer is too large"));
             }
         }
         String::from_utf8(bytes).map_err(|_| self.not_the_api("the answer is not UTF-8"))
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let mut why = String::new();
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            why = error.to_string();
-            cause = error.source();
-        }
-        Failure::Unreachable(format!("no answer from {}: {why}", shown_url(self.base.as_str())))
     }
 
     fn not_the_api(&self, why: &str) -> Failure {
@@ -251,6 +278,29 @@ impl List {
         let next = self.next.as_ref().map_or("null", |next| next.get());
         format!("{{\"{name}\":[{}],\"next\":{next}}}", items.join(","))
     }
+}
+
+/// Adds segments, which may hold anything, to the path of an address.
+fn extend_path(url: &mut Url, path: &[&str]) -> Result<(), Failure> {
+    let not_http = |()| Failure::Usage("--url must be an http or https address".to_owned());
+    url.path_segments_mut().map_err(not_http)?.pop_if_empty().extend(path);
+    Ok(())
+}
+
+fn client(base: &Url, timeout: Duration) -> Result<Client, Failure> {
+    let client = Client::builder().connect_timeout(CONNECT_TIMEOUT.min(timeout)).timeout(timeout);
+    let client = if is_local(base) { client.no_proxy() } else { client };
+    client.build().map_err(Failure::internal)
+}
+
+fn unreachable(base: &Url, error: &reqwest::Error) -> Failure {
+    let mut why = String::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        why = error.to_string();
+        cause = error.source();
+    }
+    Failure::Unreachable(format!("no answer from {}: {why}", shown_url(base.as_str())))
 }
 
 fn not_json() -> Failure {

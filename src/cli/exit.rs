@@ -9,7 +9,7 @@ use thiserror::Error;
 pub(super) const HELP: &str = "\
 Exit codes:
   0   done
-  1   the server refused the request, a signature does not fit, or a strict bench found fault
+  1   the server refused the request or is not well, a signature does not fit, or a strict bench found fault
   2   wrong arguments
   69  the server cannot be reached
   70  internal error, or the server cannot run

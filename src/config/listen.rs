@@ -37,6 +37,9 @@ pub enum Origins {
 /// Most entries of `origins`, and of `trusted_proxies`.
 const LIST_LEN_MAX: usize = 1000;
 
+/// What load balancers ask on the same listener.
+const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Stands for every page of the client's own machine.
 const LOCAL: &str = "localhost";
 
@@ -47,7 +50,8 @@ impl ListenConfig {
         let admin = reader.parsed("listen.admin", address, |text| text.parse().ok());
         let path = reader.parsed(
             "listen.path",
-            "must begin and end with \"/\", such as \"/socket.io/\", of letters, digits and -._~/",
+            "must begin and end with \"/\", such as \"/socket.io/\", of letters, digits and -._~/, and \
+             not be that of a health check",
             parse_path,
         );
         let trusted_proxies = reader.list(
@@ -78,6 +82,7 @@ fn parse_path(text: &str) -> Option<String> {
     let good = text.starts_with('/')
         && text.ends_with('/')
         && !text.contains("//")
+        && !HEALTH_PATHS.contains(&text.trim_end_matches('/'))
         && text.chars().all(is_plain);
     good.then(|| text.to_owned())
 }

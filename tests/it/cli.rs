@@ -2,6 +2,7 @@
 
 mod admin;
 mod bench;
+mod health;
 mod hooks;
 mod log;
 mod offline;
