@@ -49,7 +49,9 @@ use outbox::undelivered::UndeliveredRules;
 use queue::WriterQueue;
 use read_pool::ReadPool;
 use record::Rules;
+use rusqlite::Connection;
 use state::StoreState;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tidying::Tidying;
@@ -71,14 +73,24 @@ impl Store {
     /// and become dead letters when they would have been given up.
     pub fn open(config: &StoreConfig, hooks: &HooksConfig) -> Result<(Self, Recovered), OpenError> {
         let lock = file::lock(&config.data_dir)?;
-        let mut db = file::open(&config.data_dir)?;
+        let db = file::open(&config.data_dir)?;
+        Self::start(db, lock, config, hooks)
+    }
+
+    /// Starts to write to `db`.
+    fn start(
+        mut db: Connection,
+        lock: File,
+        config: &StoreConfig,
+        hooks: &HooksConfig,
+    ) -> Result<(Self, Recovered), OpenError> {
         let (state, recovered) = open::recover(&mut db, hooks, config.keep_items)?;
         let state = Arc::new(state);
         let (queue, commands) = WriterQueue::new(&state);
         let rules = Rules::new(hooks, &state);
         let undelivered = Arc::new(UndeliveredRules::new(hooks, &state));
         let tidying = Tidying::new(config.keep_events, hooks.retry_for, &state);
-        let writer = Writer::new(db, lock, rules, Arc::clone(&state), tidying);
+        let writer = Writer::new(db, lock, rules, Arc::clone(&state), tidying)?;
         writer.start(commands).map_err(OpenError::Thread)?;
         let readers = Arc::new(ReadPool::new(&config.data_dir));
         Ok((Self { queue, readers, state, undelivered }, recovered))

@@ -2,7 +2,7 @@
 //!
 //! | table | holds |
 //! | --- | --- |
-//! | `meta` | `alive_at` (ms), `last_seq`, `pruned` (highest event id that was deleted) |
+//! | `meta` | `alive_at` (ms), `last_seq`, `pruned` (highest event id that was deleted), `last_commit` (counts the writer's transactions) |
 //! | `presence` | users who are online: session and since when |
 //! | `events` | every presence change and undelivered message, in the order of commit; `closed_ms`: when the last socket closed |
 //! | `endpoints` | names of receivers, and the number that stands for each |

@@ -1,6 +1,7 @@
 //! The store on real files: what is kept, what is refused, what happens when the disk fails.
 
 mod aging;
+mod commits;
 mod fates;
 mod fixture;
 mod fresh;

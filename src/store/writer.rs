@@ -5,7 +5,7 @@ use super::command::{WriteAnswer, WriteCommand};
 use super::file;
 use super::outbox::{replay, settle};
 use super::record::{self, Rules};
-use super::rows::set_meta;
+use super::rows::{meta, set_meta};
 use super::state::StoreState;
 use super::tidying::Tidying;
 use crate::core::delivery::outbox::EndpointId;
@@ -20,6 +20,8 @@ use tokio::sync::mpsc;
 
 /// Commands in one transaction: the gain of more is small (36,000 changes a second), the wait grows.
 const BATCH_MAX: usize = 512;
+/// Where the number of the last transaction stands in `meta`.
+const LAST_COMMIT: &str = "last_commit";
 /// Rest after a commit, unless somebody waits for an answer: what comes meanwhile is committed together, and one commit
 /// costs as much as recording ten changes.
 const REST: Duration = Duration::from_millis(10);
@@ -37,6 +39,17 @@ pub(super) struct Writer {
     tidying: Tidying,
     /// Endpoints whose full backlog was logged.
     full: BTreeSet<EndpointId>,
+    /// The number of the last transaction, which the transaction itself has written into the file.
+    last_commit: u64,
+    /// The transaction whose COMMIT has failed: it may have taken effect all the same.
+    uncertain: Option<Committed>,
+}
+
+/// What a transaction has done.
+struct Committed {
+    effects: AfterCommit,
+    /// What each command is answered with.
+    answers: Vec<WriteAnswer>,
 }
 
 impl Writer {
@@ -46,8 +59,10 @@ impl Writer {
         rules: Rules,
         state: Arc<StoreState>,
         tidying: Tidying,
-    ) -> Self {
-        Self { db, lock, rules, state, tidying, full: BTreeSet::new() }
+    ) -> rusqlite::Result<Self> {
+        let last_commit = meta(&db, LAST_COMMIT)?.unwrap_or(0);
+        let (full, uncertain) = (BTreeSet::new(), None);
+        Ok(Self { db, lock, rules, state, tidying, full, last_commit, uncertain })
     }
 
     /// Starts the thread, which ends when the queue is closed.
@@ -94,7 +109,7 @@ impl Writer {
     fn commit(&mut self, commands: Vec<WriteCommand>) -> bool {
         let mut pause = PAUSE_FIRST;
         let mut last_tries = 0;
-        let (effects, answers) = loop {
+        let Committed { effects, answers } = loop {
             match self.try_commit(&commands) {
                 Ok(done) => break done,
                 Err(error) => self.note_failure(&error),
@@ -129,10 +144,19 @@ impl Writer {
         }
     }
 
-    fn try_commit(
-        &mut self,
-        commands: &[WriteCommand],
-    ) -> rusqlite::Result<(AfterCommit, Vec<WriteAnswer>)> {
+    /// Does the commands in one transaction.
+    ///
+    /// A COMMIT may fail after it has taken effect. To do the commands once more would then be wrong: what they record
+    /// is there already, and an item would be in its inbox twice. The number in the file tells.
+    fn try_commit(&mut self, commands: &[WriteCommand]) -> rusqlite::Result<Committed> {
+        let number = self.last_commit + 1;
+        if self.uncertain.is_some() {
+            let has_taken_effect = meta(&self.db, LAST_COMMIT)? == Some(number);
+            if let Some(committed) = self.uncertain.take().filter(|_| has_taken_effect) {
+                self.last_commit = number;
+                return Ok(committed);
+            }
+        }
         let tx = self.db.transaction()?;
         let mut effects = AfterCommit::default();
         let mut answers = Vec::with_capacity(commands.len());
@@ -140,8 +164,14 @@ impl Writer {
             answers.push(apply(&tx, command, &self.rules, &self.state, &mut effects)?);
         }
         record::note_seq(&tx, &effects)?;
-        tx.commit()?;
-        Ok((effects, answers))
+        set_meta(&tx, LAST_COMMIT, number)?;
+        let committed = Committed { effects, answers };
+        if let Err(error) = tx.commit() {
+            self.uncertain = Some(committed);
+            return Err(error);
+        }
+        self.last_commit = number;
+        Ok(committed)
     }
 
     /// Lets the rest of the program see what was committed.

@@ -18,10 +18,12 @@ impl Rules {
     ) -> rusqlite::Result<()> {
         let (user, at) = (it.user.as_str(), to_db(it.at.0));
         let sql = "INSERT INTO events (user, seq, session, type, body, created_ms) \
-                   VALUES (?1, ?2, 0, ?3, ?4, ?5)";
+                   VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (user, seq) DO NOTHING";
         let body = hook_body::render_undelivered(it);
         let values = params![user, to_db(it.seq.0), Undelivered::HOOK_TYPE, body, at];
-        tx.prepare_cached(sql)?.execute(values)?;
+        if tx.prepare_cached(sql)?.execute(values)? == 0 {
+            return Ok(()); // it was recorded before
+        }
         let webhook_id = hook_body::id_of(Undelivered::HOOK_TYPE, &it.user, it.seq);
         let event = tx.last_insert_rowid();
         let news = News { event, user: &it.user, at: it.at, webhook_id, body };

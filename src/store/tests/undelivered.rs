@@ -14,7 +14,7 @@ fn wanting(endpoints: &[&str]) -> HooksConfig {
     config
 }
 
-fn undelivered(name: &str, seq: u64) -> Undelivered {
+pub(super) fn undelivered(name: &str, seq: u64) -> Undelivered {
     Undelivered {
         user: user(name),
         seq: Seq(seq),
