@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::RecoveryConfig;
 use crate::core::recovery::{Live, Recovery, RecoveryLimits};
 use crate::entropy;
-use crate::types::Namespace;
+use crate::types::{Namespace, UserId};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,6 +64,13 @@ impl<S: Live> Recoveries<S> {
     /// The recovery of `namespace`, if it has one.
     pub fn of(&self, namespace: &Namespace) -> Option<&Mutex<Recovery<S>>> {
         self.by_namespace.get(namespace)
+    }
+
+    /// Forgets a user without live sockets, in all namespaces: see [`Recovery::erase`].
+    pub fn erase(&self, user: &UserId) {
+        for recovery in self.by_namespace.values() {
+            recovery.lock().erase(user);
+        }
     }
 
     /// Forgets what is too old, again and again.

@@ -14,34 +14,32 @@
 //! and a session has one connection at a time: who claims it last has it, and the connection before is closed.
 
 mod absent;
+mod by_name;
+mod claim;
 mod log;
+mod member;
+mod offset;
 mod sessions;
 
-pub use log::{Entry, Offset};
-pub use sessions::{Detached, Pid};
+pub use claim::{Attached, Lost, Newcomer, RecoveryOutcome, SessionClaim};
+pub use log::LogEntry;
+pub use member::{Live, Member};
+pub use offset::Offset;
+pub use sessions::{DetachedSession, Pid};
 
-use crate::core::emit::audience::{Addressee, Audience};
-use crate::types::{DeviceId, Namespace, Room, SocketId, Target, Timestamp, UserId};
+use crate::core::emit::audience::Audience;
+use crate::types::{SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
-use log::Log;
-use sessions::{Session, Sessions};
+use log::{Log, Missed};
+use sessions::{RecoverySession, Sessions};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The recent events and the sessions of one namespace. `S` is whatever the shell needs to end a live session's old
-/// connection.
+/// The recent events and the sessions of one namespace. `S` is the socket of a live session.
 #[derive(Debug)]
 pub struct Recovery<S> {
     log: Log,
     sessions: Sessions<S>,
-    limits: RecoveryLimits,
-}
-
-/// What the shell keeps of a live session: its connection.
-pub trait Live {
-    /// The number of the last logged event that was for this connection, whether it could take it or not; 0 if none
-    /// was.
-    fn addressed(&self) -> u64;
 }
 
 /// The bounds of recovery in one namespace.
@@ -51,7 +49,7 @@ pub struct RecoveryLimits {
     pub window: Duration,
     /// Events that are kept.
     pub events_max: usize,
-    /// Bytes of events that are kept.
+    /// Bytes of events that are kept: of their frames, and of all names they were for and not for.
     pub bytes_max: usize,
     /// Sessions that are kept of clients that are away.
     pub sessions_max: usize,
@@ -59,135 +57,13 @@ pub struct RecoveryLimits {
     pub replay_bytes_max: usize,
 }
 
-/// As whom a socket is addressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its user.
-    pub user: UserId,
-    /// The rooms it is in, besides its user's and its own.
-    pub rooms: Vec<Room>,
-    /// Its public ids: its own, and those of the connections it recovered, the latest first.
-    pub ids: Vec<SocketId>,
-    /// What its client calls the tab or device it runs in.
-    pub device: Option<DeviceId>,
-}
-
-/// A socket that comes with the name of an earlier session.
-#[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
-    /// The session it says it had.
-    pub pid: &'a Pid,
-    /// The last offset it says it saw; a client that has seen no event has none.
-    pub offset: Option<&'a str>,
-}
-
-/// A socket that becomes live.
-#[derive(Debug)]
-pub struct Newcomer<S> {
-    /// Who it is now.
-    pub member: Member,
-    /// Names its session if none is recovered.
-    pub fresh: Pid,
-    /// What ends its connection.
-    pub socket: S,
-}
-
-/// What a socket gets when it becomes live.
-#[derive(Debug)]
-pub struct Attached<S> {
-    /// The name of its session: the claimed one if it was recovered.
-    pub pid: Pid,
-    /// Whether the earlier session goes on.
-    pub outcome: Outcome,
-    /// The ids of the connections that had the session before, the latest first; events for these are for it.
-    pub earlier: Vec<SocketId>,
-    /// What it missed, in order, each with its offset.
-    pub missed: Vec<Bytes>,
-    /// The number of the last of these; 0 if it missed nothing. It counts as addressed.
-    pub last_missed: u64,
-    /// Where the log stands: the offset of whatever the socket is sent now.
-    pub head: Offset,
-    /// The connection that had the session, if it is still there: it must be closed.
-    pub replaced: Option<S>,
-}
-
-/// What became of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// There was none.
-    New,
-    /// The session goes on.
-    Recovered,
-    /// It does not; a new one has begun.
-    Lost(Lost),
-}
-
-/// Why a session does not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
-    /// No such session, nor a place in this log: it is of an earlier life of the process, or of another user.
-    Unknown,
-    /// No such session any more: away for longer than the window, forgotten as the longest absent of too many, or
-    /// ended by a goodbye or a kick.
-    Over,
-    /// The place is none of this log.
-    BadOffset,
-    /// What came after the place is not kept any more.
-    Truncated,
-    /// It missed more bytes than its connection would bear.
-    TooMuch,
-}
-
-impl Outcome {
-    /// Whether the earlier session goes on.
-    pub fn is_recovered(self) -> bool {
-        self == Self::Recovered
-    }
-}
-
-impl Lost {
-    /// The stable name, for metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Over => "over",
-            Self::BadOffset => "bad_offset",
-            Self::Truncated => "truncated",
-            Self::TooMuch => "too_much",
-        }
-    }
-}
-
-impl Addressee for Member {
-    /// One recovery serves one namespace, and knows no others.
-    fn is_in_namespace(&self, _: &Namespace) -> bool {
-        true
-    }
-
-    fn user(&self) -> &UserId {
-        &self.user
-    }
-
-    fn device(&self) -> Option<&DeviceId> {
-        self.device.as_ref()
-    }
-
-    fn ids(&self) -> impl Iterator<Item = SocketId> {
-        self.ids.iter().copied()
-    }
-
-    fn is_granted(&self, room: &Room) -> bool {
-        self.rooms.contains(room)
-    }
-}
-
 impl<S: Live> Recovery<S> {
     /// Nothing has happened. `life` tells this log from those of other lives of the process.
     pub fn new(limits: RecoveryLimits, life: u64) -> Self {
-        Self { log: Log::new(limits, life), sessions: Sessions::new(limits), limits }
+        Self { log: Log::new(limits, life), sessions: Sessions::new(limits) }
     }
 
-    /// Whether somebody who is away may have to get an event for `target` later. One that is for nobody who is here
+    /// Whether a client that is away may have to get an event for `target` later. One that is for no socket that is here
     /// either need not be appended: nobody will ever ask for it, and it would push out what others need.
     pub fn is_any_away_in(&self, target: &Target) -> bool {
         self.sessions.is_any_away_in(target)
@@ -210,47 +86,58 @@ impl<S: Live> Recovery<S> {
 
     /// A socket becomes live. Of what was missed it gets what its session was entitled to then and is still entitled
     /// to. A claim that does not know its place leaves the session to whoever has it.
+    ///
+    /// From now on the socket must answer for its session: it has the ids in [`Attached::earlier`], too.
     pub fn attach(
         &mut self,
         newcomer: Newcomer<S>,
-        claim: Option<Claim<'_>>,
+        claim: Option<SessionClaim<'_>>,
         now: Timestamp,
     ) -> Attached<S> {
-        let Some(claim) = claim else { return self.begin(newcomer, Outcome::New, None) };
-        let from = match self.resume_after(claim, &newcomer.member.user, now) {
+        let Some(claim) = claim else { return self.begin(newcomer, RecoveryOutcome::New, None) };
+        let from = match self.resume_after(claim, newcomer.socket.user(), now) {
             Ok(from) => from,
-            Err(lost) => return self.begin(newcomer, Outcome::Lost(lost), None),
+            Err(lost) => return self.begin(newcomer, RecoveryOutcome::Lost(lost), None),
         };
         let Some(earlier) = self.sessions.remove(claim.pid) else {
-            return self.begin(newcomer, Outcome::Lost(Lost::Unknown), None);
+            return self.begin(newcomer, RecoveryOutcome::Lost(Lost::Unknown), None);
         };
-        let Session { member: had, socket: replaced, began_at, .. } = earlier;
-        let mut member = newcomer.member.clone();
-        let rooms = had.rooms.into_iter().filter(|it| member.rooms.contains(it)).collect();
-        let device = member.device.clone().or(had.device);
+        let began_at = earlier.began_at();
+        let (had, replaced) = match earlier {
+            RecoverySession::Live(socket, _) => (socket.member(), Some(socket)),
+            RecoverySession::Away(session, _) => (session.member, None),
+        };
+        let is = newcomer.socket.member();
+        let rooms = had.rooms.into_iter().filter(|it| is.rooms.contains(it)).collect();
+        let device = is.device.or(had.device);
         let entitled = Member { user: had.user, rooms, ids: had.ids, device };
-        let (missed, last_missed) = match self.missed(from, &entitled) {
+        let Missed { frames, last } = match self.log.since(from, &entitled) {
             Ok(missed) => missed,
-            Err(lost) => return self.begin(newcomer, Outcome::Lost(lost), replaced),
+            Err(lost) => return self.begin(newcomer, RecoveryOutcome::Lost(lost), replaced),
         };
         let mut earlier = entitled.ids;
         earlier.truncate(IDS_MAX - 1);
-        member.ids.extend(&earlier);
-        let (pid, head) = (claim.pid.clone(), self.log.head());
-        self.sessions.insert(pid.clone(), member, newcomer.socket, began_at);
-        let outcome = Outcome::Recovered;
-        Attached { pid, outcome, earlier, missed, last_missed, head, replaced }
+        self.sessions.insert(claim.pid.clone(), newcomer.socket, began_at);
+        Attached {
+            pid: claim.pid.clone(),
+            outcome: RecoveryOutcome::Recovered,
+            earlier,
+            missed: frames,
+            last_missed: last,
+            head: self.log.head(),
+            replaced,
+        }
     }
 
     /// A session of its own for a socket that has recovered none.
     fn begin(
         &mut self,
         newcomer: Newcomer<S>,
-        outcome: Outcome,
+        outcome: RecoveryOutcome,
         replaced: Option<S>,
     ) -> Attached<S> {
-        let Newcomer { member, fresh: pid, socket } = newcomer;
-        self.sessions.insert(pid.clone(), member, socket, self.log.position());
+        let Newcomer { socket, fresh: pid } = newcomer;
+        self.sessions.insert(pid.clone(), socket, self.log.position());
         let (earlier, missed, head) = (Vec::new(), Vec::new(), self.log.head());
         Attached { pid, outcome, earlier, missed, last_missed: 0, head, replaced }
     }
@@ -258,7 +145,7 @@ impl<S: Live> Recovery<S> {
     /// The number of the last event that the client has, or that was not for it.
     fn resume_after(
         &mut self,
-        claim: Claim<'_>,
+        claim: SessionClaim<'_>,
         user: &UserId,
         now: Timestamp,
     ) -> Result<u64, Lost> {
@@ -268,21 +155,14 @@ impl<S: Live> Recovery<S> {
             return Err(if is_of_this_log { Lost::Over } else { Lost::Unknown });
         };
         let claimed = match claimed {
-            None => return Ok(session.began_at),
+            None => return Ok(session.began_at()),
             Some(None) => return Err(Lost::BadOffset),
-            Some(Some(number)) => number.max(session.began_at),
+            Some(Some(number)) => number.max(session.began_at()),
         };
         // Who has the last event that was for it has missed nothing until it was cut off, however far the log has moved
         // on since with events for others.
         let (addressed, cut_off_at) = session.addressed(self.log.position());
         Ok(if addressed <= claimed { claimed.max(cut_off_at) } else { claimed })
-    }
-
-    /// What came for `member` after this number, and the number of the last of it.
-    fn missed(&self, from: u64, member: &Member) -> Result<(Vec<Bytes>, u64), Lost> {
-        let missed = self.log.since(from, member).ok_or(Lost::Truncated)?;
-        let bytes: usize = missed.0.iter().map(Bytes::len).sum();
-        if self.limits.replay_bytes_max < bytes { Err(Lost::TooMuch) } else { Ok(missed) }
     }
 
     /// A socket is gone; its session is kept for the window. `id` is the socket's public id: news of a connection that
@@ -314,6 +194,13 @@ impl<S: Live> Recovery<S> {
         self.sessions.len()
     }
 
+    /// Forgets a user without live sockets: the sessions of clients that are away, and what names the user in the log.
+    /// The sessions of live sockets go on.
+    pub fn erase(&mut self, user: &UserId) {
+        let ids = self.sessions.erase(user);
+        self.log.erase(user, &ids);
+    }
+
     /// What has to be kept over a graceful restart: the log and all sessions; by then every client is away.
     pub fn dump(&self) -> Dump {
         Dump {
@@ -341,9 +228,9 @@ pub struct Dump {
     /// The number of the last event, also if that is not kept any more.
     pub last: u64,
     /// The events that are kept, contiguous up to the last one.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LogEntry>,
     /// All sessions.
-    pub sessions: Vec<(Pid, Detached)>,
+    pub sessions: Vec<(Pid, DetachedSession)>,
 }
 
 /// Public ids of one session that events may still be addressed to.

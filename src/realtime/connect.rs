@@ -9,7 +9,7 @@ use crate::auth::{AuthPayload, Credentials, Refusal};
 use crate::connection::Connection;
 use crate::core::presence::session::UserSession;
 use crate::core::protocol::packet;
-use crate::core::recovery::{Member, Newcomer, Offset, Outcome, Pid, Recovery};
+use crate::core::recovery::{Newcomer, Offset, Pid, Recovery, RecoveryOutcome};
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
@@ -205,13 +205,8 @@ impl Realtime {
         claim: &RecoveryClaim,
         recovery: &Mutex<Recovery<Arc<Socket>>>,
     ) -> bool {
-        let (user, rooms) = (socket.user.clone(), socket.grants().rooms.to_vec());
-        let (ids, device) = (vec![socket.id], socket.device.clone());
-        let newcomer = Newcomer {
-            member: Member { user, rooms, ids, device },
-            fresh: Pid::new(entropy::secret()),
-            socket: Arc::clone(socket),
-        };
+        let fresh = Pid::new(entropy::secret());
+        let newcomer = Newcomer { socket: Arc::clone(socket), fresh };
         let mut locked = recovery.lock();
         let now = self.clock.now();
         let attached = locked.attach(newcomer, claim.get(), now);
@@ -268,11 +263,11 @@ impl Realtime {
 }
 
 /// Tells the metrics what became of a claim.
-fn count(outcome: Outcome) {
+fn count(outcome: RecoveryOutcome) {
     let (outcome, cause) = match outcome {
-        Outcome::New => return,
-        Outcome::Recovered => ("recovered", "none"),
-        Outcome::Lost(lost) => ("lost", lost.as_str()),
+        RecoveryOutcome::New => return,
+        RecoveryOutcome::Recovered => ("recovered", "none"),
+        RecoveryOutcome::Lost(lost) => ("lost", lost.as_str()),
     };
     metrics::counter!("userline_recoveries_total", "outcome" => outcome, "cause" => cause)
         .increment(1);

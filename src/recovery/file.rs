@@ -7,7 +7,7 @@
 //! name and renamed when it is whole.
 
 use crate::core::emit::audience::Audience;
-use crate::core::recovery::{Detached, Dump, Entry, Member, Pid};
+use crate::core::recovery::{DetachedSession, Dump, LogEntry, Member, Pid};
 use crate::types::{
     DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
 };
@@ -139,7 +139,7 @@ pub(super) fn take(data_dir: &Path) -> Result<Option<Saved>, RecoveryFileError> 
 
 fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
     let Dump { life, last, entries, sessions } = dump;
-    let entry = |entry: Entry| EntryJson {
+    let entry = |entry: LogEntry| EntryJson {
         number: entry.number,
         frame: STANDARD.encode(&entry.frame),
         to: names_json(&entry.audience.target),
@@ -149,7 +149,7 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
             NamesJson { devices: texts(&devices), ..names }
         },
     };
-    let session = |(pid, session): (Pid, Detached)| SessionJson {
+    let session = |(pid, session): (Pid, DetachedSession)| SessionJson {
         pid: pid.as_str().to_owned(),
         user: session.member.user.to_string(),
         rooms: texts(&session.member.rooms),
@@ -185,20 +185,21 @@ fn texts<T: ToString>(items: &[T]) -> Vec<String> {
 /// What cannot be understood is left out: a client that needs it is told that it was not recovered.
 fn namespace(json: NamespaceJson) -> Option<(Namespace, Dump)> {
     let name = Namespace::parse(&json.name).ok()?;
-    let entries: Option<Vec<Entry>> = json.entries.into_iter().map(|it| entry(&name, it)).collect();
+    let entries: Option<Vec<LogEntry>> =
+        json.entries.into_iter().map(|it| entry(&name, it)).collect();
     let sessions = json.sessions.into_iter().filter_map(session).collect();
     let NamespaceJson { life, last, .. } = json;
     Some((name, Dump { life, last, entries: entries?, sessions }))
 }
 
-fn entry(namespace: &Namespace, json: EntryJson) -> Option<Entry> {
+fn entry(namespace: &Namespace, json: EntryJson) -> Option<LogEntry> {
     let Target { users, rooms, sockets, .. } = target(&json.except)?;
     let devices = json.except.devices.iter().map(|it| DeviceId::parse(it).ok());
     let except = Except { users, rooms, sockets, devices: devices.collect::<Option<_>>()? };
     let audience = Audience { namespace: namespace.clone(), target: target(&json.to)?, except };
     let frame = STANDARD.decode(json.frame).ok()?.into();
     let at = Timestamp::default();
-    Some(Entry { number: json.number, at, audience: Arc::new(audience), frame })
+    Some(LogEntry { number: json.number, at, audience: Arc::new(audience), frame })
 }
 
 fn target(json: &NamesJson) -> Option<Target> {
@@ -210,7 +211,7 @@ fn target(json: &NamesJson) -> Option<Target> {
     })
 }
 
-fn session(json: SessionJson) -> Option<(Pid, Detached)> {
+fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
     let member = Member {
         user: UserId::parse(&json.user).ok()?,
         rooms: rooms(&json.rooms)?,
@@ -218,7 +219,7 @@ fn session(json: SessionJson) -> Option<(Pid, Detached)> {
         device: json.device.as_deref().map(DeviceId::parse).transpose().ok()?,
     };
     let SessionJson { began_at, addressed, cut_off_at, .. } = json;
-    Some((Pid::new(json.pid), Detached { member, began_at, addressed, cut_off_at }))
+    Some((Pid::new(json.pid), DetachedSession { member, began_at, addressed, cut_off_at }))
 }
 
 fn rooms(texts: &[String]) -> Option<Vec<Room>> {

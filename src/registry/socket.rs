@@ -5,7 +5,7 @@ use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
-use crate::core::recovery::{Live, Pid};
+use crate::core::recovery::{Live, Member, Pid};
 use crate::types::{DeviceId, Grants, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -66,6 +66,19 @@ pub struct SocketParts {
 }
 
 impl Live for Arc<Socket> {
+    fn id(&self) -> SocketId {
+        self.id
+    }
+
+    fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    fn member(&self) -> Member {
+        let (user, rooms) = (self.user.clone(), self.grants.rooms.to_vec());
+        Member { user, rooms, ids: self.ids().collect(), device: self.device.clone() }
+    }
+
     fn addressed(&self) -> u64 {
         self.addressed.load(Ordering::Relaxed)
     }

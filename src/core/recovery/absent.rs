@@ -1,36 +1,29 @@
 //! Who is away, by every name that an event may be for.
 
 use super::Member;
-use crate::types::{Room, RoomKind, SocketId, Target, UserId};
-use std::collections::HashMap;
-use std::hash::Hash;
+use super::by_name::{ByName, Name};
+use crate::types::{Room, RoomKind, Target};
 
 /// The members of the sessions whose clients are away, counted by name: quick to ask about at every emit.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
     members: usize,
-    users: Counts<UserId>,
-    rooms: Counts<Room>,
-    ids: Counts<SocketId>,
+    by_name: ByName<usize>,
 }
-
-type Counts<K> = HashMap<K, usize>;
 
 impl Absent {
     pub(super) fn add(&mut self, member: &Member) {
-        let Member { user, rooms, ids, device: _ } = member;
         self.members += 1;
-        add(&mut self.users, [user]);
-        add(&mut self.rooms, rooms);
-        add(&mut self.ids, ids);
+        for name in member.names() {
+            self.by_name.change(name, |count| *count += 1);
+        }
     }
 
     pub(super) fn remove(&mut self, member: &Member) {
-        let Member { user, rooms, ids, device: _ } = member;
         self.members = self.members.saturating_sub(1);
-        remove(&mut self.users, [user]);
-        remove(&mut self.rooms, rooms);
-        remove(&mut self.ids, ids);
+        for name in member.names() {
+            self.by_name.change(name, |count| *count = count.saturating_sub(1));
+        }
     }
 
     /// Whether one of them is in the target, whoever is left out of it.
@@ -38,42 +31,19 @@ impl Absent {
         if self.members == 0 {
             return false;
         }
-        target.all
-            || target.users.iter().any(|it| self.users.contains_key(it))
-            || target.sockets.iter().any(|it| self.ids.contains_key(it))
-            || target.rooms.iter().any(|it| self.is_any_in_room(it))
+        let Target { users, rooms, sockets, all } = target;
+        let is_known = |name| self.by_name.get(name).is_some();
+        *all || users.iter().any(|it| is_known(Name::User(it)))
+            || sockets.iter().any(|it| is_known(Name::Socket(*it)))
+            || rooms.iter().any(|it| self.is_any_in_room(it))
     }
 
     fn is_any_in_room(&self, room: &Room) -> bool {
         let is_there_by_name = match room.kind() {
-            RoomKind::User(user) => self.users.contains_key(user),
-            RoomKind::Socket(id) => self.ids.contains_key(&id),
+            RoomKind::User(user) => self.by_name.user(user).is_some(),
+            RoomKind::Socket(id) => self.by_name.get(Name::Socket(id)).is_some(),
             RoomKind::Granted => false,
         };
-        is_there_by_name || self.rooms.contains_key(room)
-    }
-}
-
-fn add<'a, K: Clone + Eq + Hash + 'a>(
-    counts: &mut Counts<K>,
-    keys: impl IntoIterator<Item = &'a K>,
-) {
-    for key in keys {
-        if let Some(count) = counts.get_mut(key) {
-            *count += 1;
-        } else {
-            counts.insert(key.clone(), 1);
-        }
-    }
-}
-
-fn remove<'a, K: Eq + Hash + 'a>(counts: &mut Counts<K>, keys: impl IntoIterator<Item = &'a K>) {
-    for key in keys {
-        if let Some(count) = counts.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(key);
-            }
-        }
+        is_there_by_name || self.by_name.get(Name::Room(room)).is_some()
     }
 }

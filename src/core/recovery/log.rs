@@ -1,23 +1,20 @@
-//! The recent events of one namespace, numbered.
+//! The recent events of one namespace, numbered, and found by the names they were for.
 
-use super::{Member, RecoveryLimits};
+use super::by_name::{ByName, Name};
+use super::{Lost, Member, Offset, RecoveryLimits};
 use crate::core::emit::audience::Audience;
-use crate::types::{Timestamp, saturating_u64};
+use crate::types::{Except, Room, RoomKind, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
-/// What a client remembers of an event: its place in the log, written `life.number` in base 36.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Offset {
-    life: u64,
-    number: u64,
-}
+/// What a name in the audience of an event is counted as, besides its own length: about what it takes in memory, in the
+/// audience and in the index.
+const NAME_BYTES: usize = 128;
 
 /// A logged event.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct LogEntry {
     /// Its number; contiguous.
     pub number: u64,
     /// When it was appended.
@@ -28,21 +25,41 @@ pub struct Entry {
     pub frame: Bytes,
 }
 
+/// What a client missed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Missed {
+    /// The frames, in order.
+    pub(super) frames: Vec<Bytes>,
+    /// The number of the last of these; 0 if there is none.
+    pub(super) last: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Log {
     life: u64,
     /// The number of the last event, 0 before the first.
     last: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<LogEntry>,
+    index: Index,
     bytes: usize,
     /// Events that were forgotten before the window had passed, because there were too many.
     pushed_out: u64,
     limits: RecoveryLimits,
 }
 
+/// The numbers of the entries for everybody, and of those for each name, in ascending order.
+#[derive(Debug, Default)]
+struct Index {
+    all: Numbers,
+    by_name: ByName<Numbers>,
+}
+
+type Numbers = VecDeque<u64>;
+
 impl Log {
     pub(super) fn new(limits: RecoveryLimits, life: u64) -> Self {
-        Self { life, last: 0, entries: VecDeque::new(), bytes: 0, pushed_out: 0, limits }
+        let (entries, index) = (VecDeque::new(), Index::default());
+        Self { life, last: 0, entries, index, bytes: 0, pushed_out: 0, limits }
     }
 
     pub(super) fn append(
@@ -53,9 +70,7 @@ impl Log {
     ) -> Bytes {
         self.last += 1;
         let frame = encode(&self.head());
-        self.bytes += frame.len();
-        let entry = Entry { number: self.last, at: now, audience, frame: frame.clone() };
-        self.entries.push_back(entry);
+        self.push(LogEntry { number: self.last, at: now, audience, frame: frame.clone() });
         self.expire(now);
         while self.limits.events_max < self.entries.len() || self.limits.bytes_max < self.bytes {
             self.drop_first();
@@ -76,7 +91,7 @@ impl Log {
         self.life
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LogEntry> {
         self.entries.iter()
     }
 
@@ -87,24 +102,31 @@ impl Log {
 
     /// The number in an offset of this log; `None` for any other text.
     pub(super) fn locate(&self, offset: &str) -> Option<u64> {
-        let (life, number) = offset.split_once('.')?;
-        let life = u64::from_str_radix(life, 36).ok()?;
-        let number = u64::from_str_radix(number, 36).ok()?;
+        let Offset { life, number } = Offset::parse(offset)?;
         (life == self.life && number <= self.last).then_some(number)
     }
 
-    /// The events after `number` for `member`, and the number of the last of them (0 if there is none); `None` if some
-    /// after it are not kept any more.
-    pub(super) fn since(&self, number: u64, member: &Member) -> Option<(Vec<Bytes>, u64)> {
-        let kept_from = self.entries.front().map_or(self.last, |first| first.number - 1);
-        if number < kept_from {
-            return None;
+    /// What came after `number` for `member`. Looks at no event that was for others only.
+    pub(super) fn since(&self, number: u64, member: &Member) -> Result<Missed, Lost> {
+        let first = self.entries.front().map_or(self.last + 1, |first| first.number);
+        if number + 1 < first {
+            return Err(Lost::Truncated);
         }
-        let first = self.entries.partition_point(|entry| entry.number <= number);
-        let after = self.entries.iter().skip(first);
-        let missed: Vec<&Entry> = after.filter(|entry| entry.audience.includes(member)).collect();
-        let last = missed.last().map_or(0, |entry| entry.number);
-        Some((missed.iter().map(|entry| entry.frame.clone()).collect(), last))
+        let (mut missed, mut bytes) = (Missed::default(), 0);
+        for number in self.index.naming(member, number) {
+            let place = number.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+            let Some(entry) = place.and_then(|place| self.entries.get(place)) else { continue };
+            if entry.audience.leaves_out(member) {
+                continue;
+            }
+            bytes += entry.frame.len();
+            if self.limits.replay_bytes_max < bytes {
+                return Err(Lost::TooMuch);
+            }
+            missed.frames.push(entry.frame.clone());
+            missed.last = number;
+        }
+        Ok(missed)
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) {
@@ -119,54 +141,135 @@ impl Log {
         &mut self,
         life: u64,
         last: u64,
-        entries: Vec<Entry>,
+        entries: Vec<LogEntry>,
         now: Timestamp,
     ) -> bool {
-        let len = saturating_u64(entries.len());
+        let len = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let Some(before) = last.checked_sub(len) else { return false };
         if !entries.iter().map(|entry| entry.number).eq(before + 1..=last) {
             return false;
         }
-        (self.life, self.last) = (life, last);
-        self.bytes = entries.iter().map(|entry| entry.frame.len()).sum();
-        self.entries = entries.into_iter().map(|entry| Entry { at: now, ..entry }).collect();
+        *self = Self { last, ..Self::new(self.limits, life) };
+        for entry in entries {
+            self.push(LogEntry { at: now, ..entry });
+        }
         true
+    }
+
+    /// Forgets a user, who had sockets of these ids: no entry names the user any more, and the content of those that
+    /// were for nobody else is gone. They keep their numbers.
+    pub(super) fn erase(&mut self, user: &UserId, ids: &[SocketId]) {
+        let is_erased = |room: &Room| match room.kind() {
+            RoomKind::User(it) => it == user.as_str(),
+            RoomKind::Socket(id) => ids.contains(&id),
+            RoomKind::Granted => false,
+        };
+        let erase =
+            |users: &mut Vec<UserId>, rooms: &mut Vec<Room>, sockets: &mut Vec<SocketId>| {
+                users.retain(|it| it != user);
+                rooms.retain(|it| !is_erased(it));
+                sockets.retain(|it| !ids.contains(it));
+            };
+        let entries = std::mem::take(&mut self.entries);
+        let (last, pushed_out) = (self.last, self.pushed_out);
+        *self = Self { last, pushed_out, ..Self::new(self.limits, self.life) };
+        for mut entry in entries {
+            let mut audience = (*entry.audience).clone();
+            let Target { users, rooms, sockets, .. } = &mut audience.target;
+            erase(users, rooms, sockets);
+            let Except { users, rooms, sockets, .. } = &mut audience.except;
+            erase(users, rooms, sockets);
+            if audience.target.names() == 0 {
+                entry.frame = Bytes::new();
+            }
+            if audience != *entry.audience {
+                entry.audience = Arc::new(audience);
+            }
+            self.push(entry);
+        }
+    }
+
+    fn push(&mut self, entry: LogEntry) {
+        self.bytes += entry.bytes();
+        self.index.add(&entry);
+        self.entries.push_back(entry);
     }
 
     fn drop_first(&mut self) {
         if let Some(first) = self.entries.pop_front() {
-            self.bytes -= first.frame.len();
+            self.bytes -= first.bytes();
+            self.index.remove_first(&first);
         }
     }
 }
 
-impl Offset {
-    /// The number of the event.
-    pub fn number(self) -> u64 {
-        self.number
+impl LogEntry {
+    /// What it is counted as: its frame and all names of its audience.
+    fn bytes(&self) -> usize {
+        let Audience { target, except, .. } = &*self.audience;
+        let texts =
+            [&target.users, &except.users].into_iter().flatten().map(|it| it.as_str().len());
+        let rooms =
+            [&target.rooms, &except.rooms].into_iter().flatten().map(|it| it.as_str().len());
+        let devices = except.devices.iter().map(|it| it.as_str().len());
+        let names = target.names() + except.names();
+        let texts: usize = texts.chain(rooms).chain(devices).sum();
+        self.frame.len() + NAME_BYTES * names + texts
     }
 }
 
-impl fmt::Display for Offset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", Base36(self.life), Base36(self.number))
-    }
-}
-
-struct Base36(u64);
-
-impl fmt::Display for Base36 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = Vec::with_capacity(13);
-        let mut rest = self.0;
-        loop {
-            let digit = u32::try_from(rest % 36).unwrap_or_default();
-            digits.push(char::from_digit(digit, 36).unwrap_or('0'));
-            rest /= 36;
-            if rest == 0 {
-                break;
+impl Index {
+    fn add(&mut self, entry: &LogEntry) {
+        let number = entry.number;
+        let add = |numbers: &mut Numbers| {
+            // A name may stand in the list twice.
+            if numbers.back() != Some(&number) {
+                numbers.push_back(number);
             }
+        };
+        if entry.audience.target.all {
+            add(&mut self.all);
         }
-        f.write_str(&digits.iter().rev().collect::<String>())
+        for name in names(&entry.audience.target) {
+            self.by_name.change(name, add);
+        }
+    }
+
+    /// Removes what [`Index::add`] has added for the oldest entry there is.
+    fn remove_first(&mut self, entry: &LogEntry) {
+        let number = entry.number;
+        let remove = |numbers: &mut Numbers| {
+            if numbers.front() == Some(&number) {
+                numbers.pop_front();
+            }
+        };
+        remove(&mut self.all);
+        for name in names(&entry.audience.target) {
+            self.by_name.change(name, remove);
+        }
+    }
+
+    /// The numbers after `after` of the entries that name `member`, whether they leave it out or not, in order.
+    fn naming(&self, member: &Member, after: u64) -> Vec<u64> {
+        let own_rooms: Vec<Room> = member.own_rooms().collect();
+        let names = member.names().chain(own_rooms.iter().map(Name::Room));
+        let lists = names.filter_map(|name| self.by_name.get(name)).chain([&self.all]);
+        let mut numbers = Vec::new();
+        for list in lists {
+            let first = list.partition_point(|number| *number <= after);
+            numbers.extend(list.range(first..));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 }
+
+fn names(target: &Target) -> impl Iterator<Item = Name<'_>> {
+    let Target { users, rooms, sockets, all: _ } = target;
+    let sockets = sockets.iter().copied().map(Name::Socket);
+    users.iter().map(Name::User).chain(rooms.iter().map(Name::Room)).chain(sockets)
+}
+
+#[cfg(test)]
+mod tests;

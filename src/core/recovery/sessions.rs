@@ -3,7 +3,7 @@
 use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
 use crate::types::{SocketId, Target, Timestamp, UserId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The secret name of a session: what the client gets as `pid`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Pid {
 
 /// A session whose client is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Detached {
+pub struct DetachedSession {
     /// As whom it was addressed.
     pub member: Member,
     /// The last event before it began.
@@ -43,44 +43,65 @@ pub struct Detached {
     pub cut_off_at: u64,
 }
 
+/// What a client may come back to.
 #[derive(Debug)]
-pub(super) struct Session<S> {
-    pub(super) member: Member,
-    /// The connection, unless the client is away.
-    pub(super) socket: Option<S>,
-    /// The last event before it began: where a client that has seen none starts.
-    pub(super) began_at: u64,
-    absence: Option<Absence>,
+pub(super) enum RecoverySession<S> {
+    /// The socket has it. The number is that of the last event before the session began: where a client that has seen
+    /// none starts.
+    Live(S, u64),
+    /// Its client is away since this time.
+    Away(Box<DetachedSession>, Timestamp),
 }
 
-/// Since when a client is away, and what had been for it by then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Absence {
-    since: Timestamp,
-    addressed: u64,
-    cut_off_at: u64,
-}
-
-impl<S: Live> Session<S> {
-    /// The last event that was for the connection, and where the log stood when the connection was gone; it stands at
-    /// `position` now.
-    pub(super) fn addressed(&self, position: u64) -> (u64, u64) {
-        match (&self.absence, &self.socket) {
-            (Some(absence), _) => (absence.addressed, absence.cut_off_at),
-            (None, Some(socket)) => (socket.addressed(), position),
-            (None, None) => (position, 0),
+impl<S: Live> RecoverySession<S> {
+    pub(super) fn user(&self) -> &UserId {
+        match self {
+            Self::Live(socket, _) => socket.user(),
+            Self::Away(session, _) => &session.member.user,
         }
     }
 
-    fn detached(&self, position: u64) -> Detached {
-        let (addressed, cut_off_at) = self.addressed(position);
-        Detached { member: self.member.clone(), began_at: self.began_at, addressed, cut_off_at }
+    /// The last event before it began.
+    pub(super) fn began_at(&self) -> u64 {
+        match self {
+            Self::Live(_, began_at) => *began_at,
+            Self::Away(session, _) => session.began_at,
+        }
+    }
+
+    /// The last event that was for the connection, and where the log stood when the connection was gone; it stands at
+    /// `position` now.
+    pub(super) fn addressed(&self, position: u64) -> (u64, u64) {
+        match self {
+            Self::Live(socket, _) => (socket.addressed(), position),
+            Self::Away(session, _) => (session.addressed, session.cut_off_at),
+        }
+    }
+
+    /// Whether the socket with this id has it, or had it last.
+    fn is_of(&self, id: SocketId) -> bool {
+        match self {
+            Self::Live(socket, _) => socket.id() == id,
+            Self::Away(session, _) => session.member.ids.first() == Some(&id),
+        }
+    }
+
+    /// The session as it is if its client is away from now on, with the log at `position`.
+    fn detached(&self, position: u64) -> DetachedSession {
+        match self {
+            Self::Live(socket, began_at) => {
+                let (member, began_at) = (socket.member(), *began_at);
+                let addressed = socket.addressed();
+                DetachedSession { member, began_at, addressed, cut_off_at: position }
+            }
+            Self::Away(session, _) => (**session).clone(),
+        }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Sessions<S> {
-    by_pid: BTreeMap<Pid, Session<S>>,
+    by_pid: BTreeMap<Pid, RecoverySession<S>>,
     /// Sessions in the order in which they were detached; those that came back are skipped.
     detached: VecDeque<(Timestamp, Pid)>,
     /// The members of those that are detached.
@@ -98,39 +119,39 @@ impl<S: Live> Sessions<S> {
         self.by_pid.len()
     }
 
-    pub(super) fn insert(&mut self, pid: Pid, member: Member, socket: S, began_at: u64) {
-        let session = Session { member, socket: Some(socket), began_at, absence: None };
-        self.by_pid.insert(pid, session);
+    pub(super) fn insert(&mut self, pid: Pid, socket: S, began_at: u64) {
+        self.by_pid.insert(pid, RecoverySession::Live(socket, began_at));
     }
 
     /// The session of this user, if it is live or its window has not passed.
-    pub(super) fn find(&mut self, pid: &Pid, user: &UserId, now: Timestamp) -> Option<&Session<S>> {
+    pub(super) fn find(
+        &mut self,
+        pid: &Pid,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Option<&RecoverySession<S>> {
         self.expire(now);
-        self.by_pid.get(pid).filter(|session| session.member.user == *user)
+        self.by_pid.get(pid).filter(|session| session.user() == user)
     }
 
-    /// Whether an event for `target` may be for somebody who is away.
+    /// Whether an event for `target` may be for a client that is away.
     pub(super) fn is_any_away_in(&self, target: &Target) -> bool {
         self.absent.is_any_in(target)
     }
 
     pub(super) fn detach(&mut self, pid: &Pid, id: SocketId, position: u64, now: Timestamp) {
-        let Some(session) = self.by_pid.get_mut(pid) else { return };
-        if session.member.ids.first() != Some(&id) || session.absence.is_some() {
-            return;
-        }
-        let (addressed, cut_off_at) = session.addressed(position);
-        session.socket = None;
-        session.absence = Some(Absence { since: now, addressed, cut_off_at });
-        self.absent.add(&session.member);
-        self.detached.push_back((now, pid.clone()));
+        let is_its =
+            |it: &&RecoverySession<S>| matches!(it, RecoverySession::Live(..)) && it.is_of(id);
+        let Some(session) = self.by_pid.get(pid).filter(is_its) else { return };
+        let session = session.detached(position);
+        self.put_away(pid.clone(), session, now);
         while self.limits.sessions_max < self.detached.len() {
             self.drop_first();
         }
     }
 
     pub(super) fn end(&mut self, pid: &Pid, id: SocketId) {
-        if self.by_pid.get(pid).is_some_and(|session| session.member.ids.first() == Some(&id)) {
+        if self.by_pid.get(pid).is_some_and(|session| session.is_of(id)) {
             self.remove(pid);
         }
     }
@@ -143,37 +164,53 @@ impl<S: Live> Sessions<S> {
     }
 
     /// All sessions, by name, as if their clients were away now, with the log at `position`.
-    pub(super) fn all(&self, position: u64) -> Vec<(Pid, Detached)> {
+    pub(super) fn all(&self, position: u64) -> Vec<(Pid, DetachedSession)> {
         self.by_pid.iter().map(|(pid, it)| (pid.clone(), it.detached(position))).collect()
     }
 
-    pub(super) fn restore(&mut self, sessions: Vec<(Pid, Detached)>, now: Timestamp) {
-        for (pid, Detached { member, began_at, addressed, cut_off_at }) in sessions {
-            let absence = Some(Absence { since: now, addressed, cut_off_at });
-            self.absent.add(&member);
-            self.by_pid.insert(pid.clone(), Session { member, socket: None, began_at, absence });
-            self.detached.push_back((now, pid));
+    pub(super) fn restore(&mut self, sessions: Vec<(Pid, DetachedSession)>, now: Timestamp) {
+        for (pid, session) in sessions {
+            self.put_away(pid, session, now);
         }
+    }
+
+    /// Takes a session out.
+    pub(super) fn remove(&mut self, pid: &Pid) -> Option<RecoverySession<S>> {
+        let session = self.by_pid.remove(pid)?;
+        if let RecoverySession::Away(session, _) = &session {
+            self.absent.remove(&session.member);
+        }
+        Some(session)
+    }
+
+    /// Ends the sessions of a user whose clients are away. Returns the ids that these had.
+    pub(super) fn erase(&mut self, user: &UserId) -> Vec<SocketId> {
+        let is_its = |it: &RecoverySession<S>| matches!(it, RecoverySession::Away(session, _) if session.member.user == *user);
+        let its = self.by_pid.iter().filter(|(_, it)| is_its(it)).map(|(pid, _)| pid.clone());
+        let its: BTreeSet<Pid> = its.collect();
+        self.detached.retain(|(_, pid)| !its.contains(pid));
+        let mut ids = Vec::new();
+        for pid in its {
+            if let Some(RecoverySession::Away(session, _)) = self.remove(&pid) {
+                ids.extend(session.member.ids);
+            }
+        }
+        ids
+    }
+
+    fn put_away(&mut self, pid: Pid, session: DetachedSession, now: Timestamp) {
+        self.absent.add(&session.member);
+        self.by_pid.insert(pid.clone(), RecoverySession::Away(Box::new(session), now));
+        self.detached.push_back((now, pid));
     }
 
     /// Forgets the session that has been away longest, unless it came back.
     fn drop_first(&mut self) {
         let Some((at, pid)) = self.detached.pop_front() else { return };
-        if self
-            .by_pid
-            .get(&pid)
-            .is_some_and(|it| it.absence.is_some_and(|absence| absence.since == at))
-        {
+        let is_still_away =
+            |it: &RecoverySession<S>| matches!(it, RecoverySession::Away(_, since) if *since == at);
+        if self.by_pid.get(&pid).is_some_and(is_still_away) {
             self.remove(&pid);
         }
-    }
-
-    /// Takes a session out.
-    pub(super) fn remove(&mut self, pid: &Pid) -> Option<Session<S>> {
-        let session = self.by_pid.remove(pid)?;
-        if session.absence.is_some() {
-            self.absent.remove(&session.member);
-        }
-        Some(session)
     }
 }

@@ -1,13 +1,16 @@
 //! Exactly once, in order, over any history of emits, cuts and returns; and each refusal by itself.
 
 mod claims;
+mod erase;
 mod random;
 
-use super::{Attached, Claim, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits};
+use super::{
+    Attached, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits, SessionClaim,
+};
 use crate::core::emit::audience::Audience;
 use crate::types::{DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +23,48 @@ const LIMITS: RecoveryLimits = RecoveryLimits {
     replay_bytes_max: 1000,
 };
 
-/// A connection: its number, and the last event that was for it.
+/// A socket: as whom it is addressed, and the last event that was for it.
 #[derive(Clone, Debug)]
-struct Wire(u8, Rc<Cell<u64>>);
+struct TestSocket {
+    user: UserId,
+    member: Rc<RefCell<Member>>,
+    addressed: Rc<Cell<u64>>,
+}
 
-impl Live for Wire {
+impl Live for TestSocket {
+    fn id(&self) -> SocketId {
+        self.member.borrow().ids[0]
+    }
+
+    fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    fn member(&self) -> Member {
+        self.member.borrow().clone()
+    }
+
     fn addressed(&self) -> u64 {
-        self.1.get()
+        self.addressed.get()
     }
 }
 
-fn wire(n: u8) -> Wire {
-    Wire(n, Rc::default())
+/// Socket `n` of user `u`.
+fn socket(u: u8, n: u8) -> TestSocket {
+    socket_of(member(u, n))
+}
+
+fn socket_of(member: Member) -> TestSocket {
+    let (user, member) = (member.user.clone(), Rc::new(RefCell::new(member)));
+    TestSocket { user, member, addressed: Rc::default() }
 }
 
 fn user(n: u8) -> UserId {
     UserId::parse(&format!("u{n}")).unwrap()
+}
+
+fn room(text: &str) -> Room {
+    Room::parse(text).unwrap()
 }
 
 fn id(n: u8) -> SocketId {
@@ -60,7 +89,7 @@ fn to(target: Target, except: Except) -> Audience {
     Audience { namespace: Namespace::root(), target, except }
 }
 
-fn emit(it: &mut Recovery<Wire>, audience: &Arc<Audience>, name: u32, now: u64) -> String {
+fn emit(it: &mut Recovery<TestSocket>, audience: &Arc<Audience>, name: u32, now: u64) -> String {
     let mut offset = None;
     it.append(Arc::clone(audience), Timestamp(now), |at: &Offset| {
         offset = Some(at.to_string());
@@ -78,15 +107,18 @@ fn names(frames: &[Bytes]) -> Vec<u32> {
     frames.iter().map(|frame| parse(frame).0).collect()
 }
 
-/// Socket `socket` of user `u` becomes live.
+/// A socket becomes live, and takes the ids of those before it.
 fn attach(
-    it: &mut Recovery<Wire>,
-    (member, socket): (Member, Wire),
-    claim: Option<Claim<'_>>,
+    it: &mut Recovery<TestSocket>,
+    socket: TestSocket,
+    claim: Option<SessionClaim<'_>>,
     fresh: &str,
     now: u64,
-) -> Attached<Wire> {
-    it.attach(Newcomer { member, fresh: pid(fresh), socket }, claim, Timestamp(now))
+) -> Attached<TestSocket> {
+    let member = Rc::clone(&socket.member);
+    let attached = it.attach(Newcomer { socket, fresh: pid(fresh) }, claim, Timestamp(now));
+    member.borrow_mut().ids.extend(&attached.earlier);
+    attached
 }
 
 fn pid(text: &str) -> Pid {
@@ -94,29 +126,29 @@ fn pid(text: &str) -> Pid {
 }
 
 /// A session `p` of user 1 with socket 1, detached at time 0, with events 1 and 2 behind it.
-fn away() -> (Recovery<Wire>, String) {
+fn away() -> (Recovery<TestSocket>, String) {
     let mut it = Recovery::new(LIMITS, 7);
-    let one = wire(1);
-    attach(&mut it, (member(1, 1), one.clone()), None, "p", 0);
+    let one = socket(1, 1);
+    attach(&mut it, one.clone(), None, "p", 0);
     let seen = emit(&mut it, &to_user(1), 1, 0);
-    one.1.set(1);
+    one.addressed.set(1);
     it.detach(&pid("p"), id(1), Timestamp(0));
     emit(&mut it, &to_user(1), 2, 0);
     (it, seen)
 }
 
 fn come_back(
-    it: &mut Recovery<Wire>,
+    it: &mut Recovery<TestSocket>,
     u: u8,
     claimed: &str,
     offset: Option<&str>,
     now: u64,
 ) -> (bool, Vec<u32>) {
     let claimed = pid(claimed);
-    let claim = Claim { pid: &claimed, offset };
-    let two = wire(2);
-    let attached = attach(it, (member(u, 2), two.clone()), Some(claim), "fresh", now);
-    two.1.set(attached.last_missed);
+    let claim = SessionClaim { pid: &claimed, offset };
+    let two = socket(u, 2);
+    let attached = attach(it, two.clone(), Some(claim), "fresh", now);
+    two.addressed.set(attached.last_missed);
     assert_eq!(attached.pid == claimed, attached.outcome.is_recovered());
     (attached.outcome.is_recovered(), names(&attached.missed))
 }
@@ -140,12 +172,12 @@ fn a_live_session_is_taken_over_and_its_late_end_changes_nothing() {
     let (mut it, seen) = away();
     come_back(&mut it, 1, "p", Some(&seen), 10);
     let claimed = pid("p");
-    let claim = Claim { pid: &claimed, offset: Some(&seen) };
+    let claim = SessionClaim { pid: &claimed, offset: Some(&seen) };
 
-    let attached = attach(&mut it, (member(1, 3), wire(3)), Some(claim), "x", 20);
+    let attached = attach(&mut it, socket(1, 3), Some(claim), "x", 20);
     assert_eq!(
-        (attached.outcome.is_recovered(), attached.replaced.map(|it| it.0)),
-        (true, Some(2))
+        (attached.outcome.is_recovered(), attached.replaced.map(|it| it.id())),
+        (true, Some(id(2)))
     );
     it.detach(&claimed, id(2), Timestamp(30));
     it.expire(Timestamp(1000));
@@ -174,7 +206,6 @@ fn more_events_than_are_kept_cannot_be_recovered() {
 
 #[test]
 fn who_is_away_is_known_by_every_name_and_only_while_away() {
-    let room = |text: &str| Room::parse(text).unwrap();
     let rooms = |name: &str| Target { rooms: vec![room(name)], ..Target::default() };
     let sockets = |n| Target { sockets: vec![id(n)], ..Target::default() };
     let users = |n| Target { users: vec![user(9), user(n)], ..Target::default() };
@@ -188,7 +219,7 @@ fn who_is_away_is_known_by_every_name_and_only_while_away() {
     ];
     let others =
         [Target::default(), rooms("a"), rooms("user:u"), rooms("user:"), sockets(9), users(2)];
-    let check = |it: &Recovery<Wire>, expected: bool| {
+    let check = |it: &Recovery<TestSocket>, expected: bool| {
         for target in &of {
             assert_eq!(it.is_any_away_in(target), expected, "{target:?}");
         }
@@ -209,7 +240,7 @@ fn who_is_away_is_known_by_every_name_and_only_while_away() {
     it.end(&pid("p"), id(2));
     check(&it, false);
     for n in 20..40 {
-        attach(&mut it, (member(1, n), wire(n)), None, &n.to_string(), 20);
+        attach(&mut it, socket(1, n), None, &n.to_string(), 20);
         it.detach(&pid(&n.to_string()), id(n), Timestamp(20));
     }
     assert!(
@@ -221,7 +252,7 @@ fn who_is_away_is_known_by_every_name_and_only_while_away() {
 
 #[test]
 fn what_is_pushed_out_before_its_time_is_counted() {
-    let mut it: Recovery<Wire> = Recovery::new(LIMITS, 7);
+    let mut it: Recovery<TestSocket> = Recovery::new(LIMITS, 7);
     for n in 0..53 {
         emit(&mut it, &to_user(1), n, 0);
     }
@@ -241,10 +272,10 @@ fn more_bytes_than_a_connection_bears_are_not_replayed() {
 #[test]
 fn a_client_that_has_missed_nothing_recovers_however_far_the_log_has_moved() {
     let mut it = Recovery::new(LIMITS, 7);
-    let one = wire(1);
-    attach(&mut it, (member(1, 1), one.clone()), None, "p", 0);
+    let one = socket(1, 1);
+    attach(&mut it, one.clone(), None, "p", 0);
     let seen = emit(&mut it, &to_user(1), 1, 0);
-    one.1.set(1);
+    one.addressed.set(1);
     for n in 0..60 {
         emit(&mut it, &to_user(9), 100 + n, 1);
     }
@@ -258,7 +289,7 @@ fn a_client_that_has_missed_nothing_recovers_however_far_the_log_has_moved() {
 fn what_was_before_the_session_is_never_replayed() {
     let mut it = Recovery::new(LIMITS, 7);
     emit(&mut it, &to_user(1), 1, 0);
-    attach(&mut it, (member(1, 1), wire(1)), None, "p", 0);
+    attach(&mut it, socket(1, 1), None, "p", 0);
     it.detach(&pid("p"), id(1), Timestamp(0));
     let before = "7.0".to_owned();
 
@@ -270,7 +301,7 @@ fn a_quiet_log_survives_a_graceful_restart_with_its_numbers() {
     let (mut it, _) = away();
     let seen = it.head().to_string();
     it.expire(Timestamp(1000));
-    attach(&mut it, (member(1, 5), wire(5)), None, "q", 1000);
+    attach(&mut it, socket(1, 5), None, "q", 1000);
     let mut next = Recovery::new(LIMITS, 8);
     next.restore(it.dump(), Timestamp(0));
     for n in 3..8 {
@@ -299,17 +330,16 @@ fn rooms_that_were_taken_away_meanwhile_are_not_replayed() {
     let everywhere = to(Target { rooms, ..Target::default() }, Except::default());
     emit(&mut it, &Arc::new(everywhere), 3, 0);
     let claimed = pid("p");
-    let claim = Claim { pid: &claimed, offset: Some(&seen) };
+    let claim = SessionClaim { pid: &claimed, offset: Some(&seen) };
     let now = Member { rooms: vec![], ..member(1, 2) };
 
-    let attached = attach(&mut it, (now, wire(2)), Some(claim), "x", 1);
+    let attached = attach(&mut it, socket_of(now), Some(claim), "x", 1);
 
     assert_eq!(names(&attached.missed), [2]);
 }
 
 #[test]
 fn who_was_addressed_and_who_was_left_out() {
-    let room = |text: &str| Room::parse(text).unwrap();
     let all = || Target { all: true, ..Target::default() };
     let rooms = |name: &str| Target { rooms: vec![room(name)], ..Target::default() };
     let sockets = |n| Target { sockets: vec![id(n)], ..Target::default() };

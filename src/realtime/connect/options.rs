@@ -2,7 +2,7 @@
 
 use super::ConnectError;
 use crate::auth::AuthPayload;
-use crate::core::recovery::{Claim, Pid};
+use crate::core::recovery::{Pid, SessionClaim};
 use crate::types::{DeviceId, ItemSeq};
 
 /// What a client wants of the connection besides being let in: the fields of its `auth` that say nothing of who it is.
@@ -47,9 +47,9 @@ impl ConnectOptions {
 
 impl RecoveryClaim {
     /// The claim; `None` without a `pid`.
-    pub(super) fn get(&self) -> Option<Claim<'_>> {
+    pub(super) fn get(&self) -> Option<SessionClaim<'_>> {
         let offset = self.offset.as_deref();
-        self.pid.as_ref().map(|pid| Claim { pid, offset })
+        self.pid.as_ref().map(|pid| SessionClaim { pid, offset })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who gets a session back, who does not and why, and what a wrong claim must leave alone.
 
-use super::{LIMITS, attach, away, come_back, emit, id, member, pid, to_user, wire};
-use crate::core::recovery::{Claim, Lost, Outcome, Recovery};
+use super::{LIMITS, attach, away, come_back, emit, id, pid, socket, to_user};
+use crate::core::recovery::{Live as _, Lost, Recovery, RecoveryOutcome, SessionClaim};
 use crate::types::{SocketId, Timestamp};
 use bytes::Bytes;
 
@@ -21,10 +21,10 @@ fn a_session_is_refused_to_others_too_late_and_for_unknown_offsets() {
     ];
     for (u, claimed, offset, now, why) in table {
         let (mut it, _) = away();
-        let claim = Claim { pid: &pid(claimed), offset };
-        let attached = attach(&mut it, (member(u, 2), wire(2)), Some(claim), "fresh", now);
+        let claim = SessionClaim { pid: &pid(claimed), offset };
+        let attached = attach(&mut it, socket(u, 2), Some(claim), "fresh", now);
         let place = format!("{u} {claimed} {offset:?} {now}");
-        assert_eq!(attached.outcome, Outcome::Lost(why), "{place}");
+        assert_eq!(attached.outcome, RecoveryOutcome::Lost(why), "{place}");
         assert_eq!((attached.pid, attached.missed.len()), (pid("fresh"), 0), "{place}");
     }
 }
@@ -36,29 +36,29 @@ fn a_session_that_cannot_be_replayed_is_lost_for_a_reason() {
     for n in 0..50 {
         emit(&mut it, &to_user(1), n, 1);
     }
-    let claim = Claim { pid: &claimed, offset: Some(&seen) };
-    let attached = attach(&mut it, (member(1, 2), wire(2)), Some(claim), "fresh", 1);
-    assert_eq!(attached.outcome, Outcome::Lost(Lost::Truncated));
+    let claim = SessionClaim { pid: &claimed, offset: Some(&seen) };
+    let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
+    assert_eq!(attached.outcome, RecoveryOutcome::Lost(Lost::Truncated));
 
     let (mut it, seen) = away();
     it.append(to_user(1), Timestamp(0), |_| Bytes::from(vec![b'x'; 1000]));
-    let claim = Claim { pid: &claimed, offset: Some(&seen) };
-    let attached = attach(&mut it, (member(1, 2), wire(2)), Some(claim), "fresh", 1);
-    assert_eq!(attached.outcome, Outcome::Lost(Lost::TooMuch));
+    let claim = SessionClaim { pid: &claimed, offset: Some(&seen) };
+    let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
+    assert_eq!(attached.outcome, RecoveryOutcome::Lost(Lost::TooMuch));
 }
 
 #[test]
 fn a_claim_with_a_wrong_place_leaves_the_session_to_whoever_has_it() {
     let (mut it, seen) = away();
     let claimed = pid("p");
-    let wrong = || Some(Claim { pid: &claimed, offset: Some("zzz") });
+    let wrong = || Some(SessionClaim { pid: &claimed, offset: Some("zzz") });
     // While its client is away …
-    let attached = attach(&mut it, (member(1, 5), wire(5)), wrong(), "w1", 1);
+    let attached = attach(&mut it, socket(1, 5), wrong(), "w1", 1);
     assert!(attached.replaced.is_none());
     assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 10), (true, vec![2]));
 
     // … and while it is here.
-    let attached = attach(&mut it, (member(1, 6), wire(6)), wrong(), "w2", 20);
+    let attached = attach(&mut it, socket(1, 6), wrong(), "w2", 20);
     assert!(attached.replaced.is_none(), "nobody is closed for it");
     it.detach(&claimed, id(2), Timestamp(20));
     assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 30), (true, vec![2]));
@@ -68,12 +68,12 @@ fn a_claim_with_a_wrong_place_leaves_the_session_to_whoever_has_it() {
 fn of_two_claims_the_later_has_the_session() {
     let (mut it, seen) = away();
     let claimed = pid("p");
-    let claim = || Some(Claim { pid: &claimed, offset: Some(&*seen) });
+    let claim = || Some(SessionClaim { pid: &claimed, offset: Some(&*seen) });
 
-    let first = attach(&mut it, (member(1, 2), wire(2)), claim(), "x", 1);
-    let second = attach(&mut it, (member(1, 3), wire(3)), claim(), "y", 1);
+    let first = attach(&mut it, socket(1, 2), claim(), "x", 1);
+    let second = attach(&mut it, socket(1, 3), claim(), "y", 1);
     assert!(first.outcome.is_recovered() && second.outcome.is_recovered());
-    assert_eq!(second.replaced.map(|it| it.0), Some(2), "the first connection is closed");
+    assert_eq!(second.replaced.map(|it| it.id()), Some(id(2)), "the first connection is closed");
     it.detach(&claimed, id(2), Timestamp(2));
 
     assert_eq!(it.sessions(), 1);
@@ -93,17 +93,17 @@ fn another_users_claim_leaves_the_session_alone() {
 #[test]
 fn the_ids_of_a_session_go_on_up_to_a_bound() {
     let mut it = Recovery::new(LIMITS, 7);
-    let first = attach(&mut it, (member(1, 0), wire(0)), None, "p", 0);
+    let first = attach(&mut it, socket(1, 0), None, "p", 0);
     assert_eq!(first.earlier, []);
     let claimed = pid("p");
     for n in 1..20 {
-        let claim = Claim { pid: &claimed, offset: None };
-        let attached = attach(&mut it, (member(1, n), wire(n)), Some(claim), "x", 0);
+        let claim = SessionClaim { pid: &claimed, offset: None };
+        let attached = attach(&mut it, socket(1, n), Some(claim), "x", 0);
         let expected: Vec<SocketId> = (0..n).rev().take(7).map(id).collect();
         assert_eq!(attached.earlier, expected);
     }
 
-    let claim = Claim { pid: &pid("unknown"), offset: None };
-    let anew = attach(&mut it, (member(1, 99), wire(99)), Some(claim), "y", 0);
+    let claim = SessionClaim { pid: &pid("unknown"), offset: None };
+    let anew = attach(&mut it, socket(1, 99), Some(claim), "y", 0);
     assert_eq!(anew.earlier, [], "a session that begins anew has no past");
 }

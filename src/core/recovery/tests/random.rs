@@ -1,7 +1,7 @@
 //! Exactly once, in order, over any history of emits, cuts and returns of one stock client.
 
-use super::{LIMITS, Wire, attach, emit, id, member, parse, to_user};
-use crate::core::recovery::{Claim, Pid, Recovery};
+use super::{LIMITS, TestSocket, attach, emit, id, parse, socket, to_user};
+use crate::core::recovery::{Pid, Recovery, SessionClaim};
 use crate::types::Timestamp;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -32,7 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// A stock client and the wire to it.
 struct Client {
-    it: Recovery<Wire>,
+    it: Recovery<TestSocket>,
     pid: Option<Pid>,
     offset: Option<String>,
     is_live: bool,
@@ -60,10 +60,10 @@ impl Client {
         self.socket += 1;
         let claimed = self.pid.clone();
         let offset = self.offset.clone();
-        let claim = claimed.as_ref().map(|pid| Claim { pid, offset: offset.as_deref() });
+        let claim = claimed.as_ref().map(|pid| SessionClaim { pid, offset: offset.as_deref() });
         let fresh = format!("p{}", self.socket);
-        self.addressed = Rc::default();
-        let newcomer = (member(1, self.socket), Wire(self.socket, Rc::clone(&self.addressed)));
+        let newcomer = socket(1, self.socket);
+        self.addressed = Rc::clone(&newcomer.addressed);
         let attached = attach(&mut self.it, newcomer, claim, &fresh, self.now);
         if !attached.outcome.is_recovered() {
             (self.received, self.emitted, self.offset) = (vec![], vec![], None);

@@ -1,0 +1,71 @@
+//! As whom a socket is addressed, while it is live and while its client is away.
+
+use super::by_name::Name;
+use crate::core::emit::audience::Addressee;
+use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
+
+/// As whom a socket is addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its user.
+    pub user: UserId,
+    /// The rooms it is in, besides its user's and its own.
+    pub rooms: Vec<Room>,
+    /// Its public ids: its own, and those of the connections it recovered, the latest first.
+    pub ids: Vec<SocketId>,
+    /// What its client calls the tab or device it runs in.
+    pub device: Option<DeviceId>,
+}
+
+/// What the shell keeps of a live session: its socket. What may change while it lives is asked for when it is needed.
+pub trait Live {
+    /// Its public id.
+    fn id(&self) -> SocketId;
+
+    /// Its user.
+    fn user(&self) -> &UserId;
+
+    /// As whom it is addressed now.
+    fn member(&self) -> Member;
+
+    /// The number of the last logged event that was for it, whether it could take it or not; 0 if none was.
+    fn addressed(&self) -> u64;
+}
+
+impl Member {
+    /// The names under which it is addressed, but for those of the rooms that are its user's and its own.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name<'_>> {
+        let user = [Name::User(&self.user)].into_iter();
+        let ids = self.ids.iter().copied().map(Name::Socket);
+        user.chain(self.rooms.iter().map(Name::Room)).chain(ids)
+    }
+
+    /// The rooms that are its user's and its own.
+    pub(super) fn own_rooms(&self) -> impl Iterator<Item = Room> {
+        let of_sockets = self.ids.iter().copied().map(Room::of_socket);
+        [Room::of_user(&self.user)].into_iter().chain(of_sockets)
+    }
+}
+
+impl Addressee for Member {
+    /// One recovery serves one namespace, and knows no others.
+    fn is_in_namespace(&self, _: &Namespace) -> bool {
+        true
+    }
+
+    fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = SocketId> {
+        self.ids.iter().copied()
+    }
+
+    fn is_granted(&self, room: &Room) -> bool {
+        self.rooms.contains(room)
+    }
+}
