@@ -18,7 +18,7 @@ const FILES_RESERVED: u64 = 512;
 
 /// Run the server
 ///
-/// SIGTERM or SIGINT ends it in an orderly way (listen.drain), a second one at once.
+/// SIGTERM or SIGINT ends it in an orderly way (listen.drain), a second one at once. SIGHUP is ignored.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
@@ -78,48 +78,63 @@ async fn run_logged(
     if config.admin.keys.is_empty() {
         tracing::warn!("admin.keys is empty: the admin API refuses everybody");
     }
-    raise_file_limit(config.limits.connections);
+    let (limits, grace, is_dev) = (config.limits, config.presence.grace, page.is_some());
+    let store = config.store.data_dir.display();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %store, "starting");
+    let connections = capacity(limits.connections, is_dev);
     let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
     // Before the ports are bound: whoever sees them open may send a signal.
-    let signals = Signals::new().map_err(Failure::internal)?;
+    let signals = Signals::new(is_dev).map_err(Failure::internal)?;
     tasks.spawn("signals", signals.obey(shutdown.clone(), log.clone()));
     let app = App::build(config, page).await.map_err(Failure::internal)?;
     let bound = Bound { public: app.public_addr(), admin: app.admin_addr() };
-    tracing::info!(public = %bound.public, admin = %bound.admin, "listening");
+    tracing::info!(
+        public = %bound.public, admin = %bound.admin, connections, payload_bytes = limits.payload_bytes,
+        buffer_bytes = limits.buffer_bytes, ?grace, "listening"
+    );
     tell(bound)?;
     app.run_until(shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Every connection needs an open file; most systems start with 1024 and allow more.
-fn raise_file_limit(connections_max: usize) {
+/// Raises the limit of open files, for every connection needs one: most systems start with 1024 and allow more. Returns
+/// how many connections there can be.
+fn capacity(connections_max: usize, is_dev: bool) -> u64 {
+    let wanted = saturating_u64(connections_max);
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) => {
-            let wanted = saturating_u64(connections_max);
             let capacity = wanted.min(files.saturating_sub(FILES_RESERVED));
-            tracing::info!(files, capacity, "this process can hold `capacity` connections");
-            if capacity < wanted {
+            if capacity < wanted && !is_dev {
                 tracing::warn!(
                     files,
                     "limits.connections is {wanted}: raise the limit of open files (ulimit -n) to reach it"
                 );
             }
+            capacity
         }
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+            wanted
+        }
     }
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Whether SIGHUP ends the process: a trial ends with the terminal in which it was begun.
+    hangup_ends: bool,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new(hangup_ends: bool) -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            hangup_ends,
         })
     }
 
@@ -134,10 +149,19 @@ impl Signals {
         std::process::exit(130);
     }
 
+    /// The next signal that ends the process.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    if self.hangup_ends {
+                        return "SIGHUP";
+                    }
+                    tracing::info!("SIGHUP is ignored: settings are read at the start only, so restart");
+                }
+            }
         }
     }
 }

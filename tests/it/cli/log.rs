@@ -3,10 +3,9 @@
 use super::{DEADLINE, SECRET, userline};
 use crate::rig::http::{self, Message};
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 /// Each logs a line at the level `debug`: many more than a pipe and a megabyte hold.
@@ -18,7 +17,7 @@ struct Logging {
     log: Lines<BufReader<ChildStderr>>,
     public: String,
     admin: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Logging {
@@ -40,7 +39,13 @@ impl Logging {
         };
         let (public, admin) = (address("public http://").await, address("admin http://").await);
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, log, public, admin, _dir: dir }
+        Self { child, log, public, admin, dir }
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
+        assert!(sent.success());
     }
 
     async fn get(&self, path: &str) -> Message {
@@ -100,15 +105,13 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_is_told_what_it_misse
 #[tokio::test]
 async fn a_server_whose_log_nobody_reads_still_ends_in_order() {
     let mut it = Logging::start(&["log.level=trace"]).await;
-    let pid = it.child.id().unwrap().to_string();
     // The pipe is full after some hundred lines.
     for _ in 0..1000 {
         assert_eq!(it.get("/healthz").await.status(), 200);
     }
 
-    let sent = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+    it.signal("-TERM").await;
 
-    assert!(sent.success());
     let ended = timeout(DEADLINE, it.child.wait()).await.expect("it ends in time").unwrap();
     assert_eq!(ended.code(), Some(0));
 }
@@ -130,14 +133,42 @@ async fn no_client_writes_a_line_of_the_log() {
 }
 
 #[tokio::test]
+async fn the_first_lines_say_what_counts() {
+    let mut it = Logging::start(&["limits.connections=7", "presence.grace=3s"]).await;
+
+    let first = it.logs("starting").await;
+    let second = it.logs("listening").await;
+
+    let version = env!("CARGO_PKG_VERSION");
+    let store = it.dir.path().display();
+    assert!(first.contains(&format!(" version=\"{version}\" store={store}")), "{first}");
+    let addresses = format!(" public={} admin={} ", it.public, it.admin);
+    assert!(second.contains(&addresses), "{second}");
+    let limits = "connections=7 payload_bytes=1000000 buffer_bytes=1000000 grace=3s";
+    assert!(second.ends_with(limits), "{second}");
+    it.child.kill().await.unwrap();
+}
+
+/// Until there is a reload, a habit of other servers must not end this one.
+#[tokio::test]
+async fn a_hangup_is_ignored_and_said() {
+    let mut it = Logging::start(&[]).await;
+    for _ in 0..2 {
+        it.signal("-HUP").await;
+        it.logs("SIGHUP is ignored").await;
+    }
+    assert_eq!(it.get("/healthz").await.status(), 200);
+    it.child.kill().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_ends_a_server_is_in_its_log_to_the_last_line() {
     let mut it = Logging::start(&[]).await;
-    let pid = it.child.id().unwrap().to_string();
-    let sent = tokio::process::Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
 
-    assert!(sent.success());
+    it.signal("-INT").await;
+
     it.logs("stopping; a second signal ends the process at once").await;
     it.logs("stopped").await;
-    let ended = timeout(Duration::from_secs(30), it.child.wait()).await.unwrap().unwrap();
+    let ended = timeout(DEADLINE, it.child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
 }

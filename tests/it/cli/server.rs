@@ -101,6 +101,15 @@ async fn dev_needs_nothing_says_what_to_try_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn dev_ends_in_order_with_its_terminal() {
+    let mut command = userline(&["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let mut server = Server::start(&mut command);
+    server.says("Ctrl-C").await;
+
+    assert_eq!(server.signal("-HUP").await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn dev_is_for_this_machine_only() {
     let ended = run(&["dev", "--public", "0.0.0.0:0", "--admin", "127.0.0.1:0"]).await;
 
