@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod config;
 mod faults;
+mod hostile;
 mod inbox_cut;
 mod power_cut;
 mod rig;

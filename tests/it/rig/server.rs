@@ -58,8 +58,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts on free ports, with the data in `dir`; ready when this returns.
     pub(crate) async fn start(dir: &Path, hook_url: &str, setup: Setup) -> Self {
+        Self::run(dir, &configuration(dir, hook_url, setup)).await
+    }
+
+    /// The same with a configuration of the test's own.
+    pub(crate) async fn run(dir: &Path, configuration: &str) -> Self {
         let config = dir.join("userline.toml");
-        fs::write(&config, configuration(dir, hook_url, setup)).unwrap();
+        fs::write(&config, configuration).unwrap();
         let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_userline"))
             .args(["serve", "--config", config.to_str().unwrap()])
@@ -91,8 +96,12 @@ impl Server {
         ended.unwrap_or_else(|_| panic!("it did not end: {}", logged(&self.dir))).unwrap()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     pub(crate) async fn signal(&self, signal: &str) {
-        let pid = self.child.id().unwrap().to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
         assert!(sent.success());
     }

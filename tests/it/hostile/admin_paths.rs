@@ -1,0 +1,104 @@
+//! The admin API: paths, parameters, methods, headers.
+
+use super::admin::request;
+use super::gets::Gets;
+use super::{Case, Group, Row};
+
+const EMIT: &str = r#"{"to":{"users":["u"]},"event":"x"}"#;
+
+pub(super) fn group() -> Group {
+    let mut rows = paths();
+    rows.extend(arguments());
+    rows.extend(methods());
+    rows.extend(headers());
+    Group { title: "The admin API: paths, methods and headers", rows }
+}
+
+fn row(input: &'static str, gets: Gets, request: String) -> Row {
+    Row { input, gets, case: Case::Admin(request.into_bytes()) }
+}
+
+fn get(path: &str) -> String {
+    request(&format!("GET {path}"), "", "")
+}
+
+fn paths() -> Vec<Row> {
+    let missing = || Gets::api(404, "not_found");
+    let table = [
+        ("a path that does not exist", "/v2/users"),
+        ("`/v1/../v1/users`", "/v1/../v1/users"),
+        ("`//v1/users`", "//v1/users"),
+        ("`/v1/users/`", "/v1/users/"),
+        ("`/V1/USERS`", "/V1/USERS"),
+        ("`/v1%2fusers`", "/v1%2fusers"),
+        ("the console, which only `userline dev` has", "/"),
+    ];
+    let mut rows: Vec<Row> = table.map(|(input, path)| row(input, missing(), get(path))).into();
+    rows.push(row("its receiver of hooks", missing(), request("POST /dev/hooks", "", "{}")));
+    let websocket = get("/socket.io/?EIO=4&transport=websocket")
+        .replace("Host: test", "Host: test\r\nUpgrade: websocket\r\nConnection: Upgrade");
+    rows.push(row("a WebSocket to the admin listener", missing(), websocket));
+    rows
+}
+
+fn arguments() -> Vec<Row> {
+    let long = format!("/v1/users/{}", "u".repeat(257));
+    let table = [
+        ("a user with a NUL (`%00`)", "/v1/users/%00"),
+        ("a user with a line end (`%0d%0a`)", "/v1/users/a%0d%0aX-Evil:%201"),
+        ("a user that is not UTF-8 (`%ff`)", "/v1/users/%ff"),
+        ("a user of 257 bytes", &long),
+        ("a socket id of 5 bytes", "/v1/sockets/short"),
+        ("an unknown parameter", "/v1/users?surprise=1"),
+        ("a parameter twice", "/v1/users?limit=1&limit=2"),
+        ("`limit=-1`", "/v1/users?limit=-1"),
+        ("`limit=1e3`", "/v1/users?limit=1e3"),
+        ("a cursor that is none", "/v1/users?cursor=%21"),
+        ("a delivery that is a word", "/v1/hooks/deliveries/one"),
+    ];
+    let bad = || Gets::api(400, "invalid_argument");
+    let mut rows: Vec<Row> = table.map(|(input, path)| row(input, bad(), get(path))).into();
+    // A user id is any text: these are nobody's, which is an answer.
+    for (input, path) in [
+        ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),
+        ("a percent sign without its digits", "/v1/users/%zz"),
+    ] {
+        rows.push(row(input, Gets::Status(200), get(path)));
+    }
+    rows
+}
+
+fn methods() -> Vec<Row> {
+    let wrong = || Gets::api(405, "method_not_allowed");
+    let table = [
+        ("GET where POST belongs", "GET /v1/emit"),
+        ("PUT", "PUT /v1/emit"),
+        ("TRACE", "TRACE /v1/emit"),
+        ("a method of the client's own", "PWN /v1/emit"),
+    ];
+    let mut rows: Vec<Row> =
+        table.map(|(input, first)| row(input, wrong(), request(first, "", ""))).into();
+    let over = request("GET /v1/emit", "X-HTTP-Method-Override: POST\r\n", "");
+    rows.push(row("GET with `X-HTTP-Method-Override: POST`", wrong(), over));
+    rows
+}
+
+fn headers() -> Vec<Row> {
+    let media = || Gets::api(415, "unsupported_media_type");
+    let bad = || Gets::api(400, "invalid_argument");
+    let long = format!("Idempotency-Key: {}", "x".repeat(256));
+    let table = [
+        ("`Content-Type: multipart/form-data`", media(), "Content-Type: multipart/form-data"),
+        ("`Content-Type: application/xml`", media(), "Content-Type: application/xml"),
+        ("`Content-Type: ;;;`", media(), "Content-Type: ;;;"),
+        ("`Content-Encoding: gzip`", media(), "Content-Encoding: gzip"),
+        ("an empty `Idempotency-Key`", bad(), "Idempotency-Key:"),
+        ("an `Idempotency-Key` of 256 bytes", bad(), &long),
+        ("two `Idempotency-Key`", bad(), "Idempotency-Key: a\r\nIdempotency-Key: b"),
+    ];
+    table
+        .map(|(input, gets, header)| {
+            row(input, gets, request("POST /v1/emit", &format!("{header}\r\n"), EMIT))
+        })
+        .into()
+}
