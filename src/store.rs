@@ -84,7 +84,13 @@ impl Store {
         config: &StoreConfig,
         hooks: &HooksConfig,
     ) -> Result<(Self, Recovered), OpenError> {
+        let dir = || config.data_dir.clone();
+        let folder = |source| OpenError::Folder { dir: dir(), source };
+        if file::was_whole(&lock).map_err(folder)? && schema::is_blank(&db)? {
+            return Err(OpenError::Emptied { dir: dir() });
+        }
         let (state, recovered) = open::recover(&mut db, hooks, config.keep_items)?;
+        file::note_whole(&lock).map_err(folder)?;
         let state = Arc::new(state);
         let (queue, commands) = WriterQueue::new(&state);
         let rules = Rules::new(hooks, &state);
@@ -134,11 +140,12 @@ impl Store {
     pub async fn close(&self) {
         let mut closed = self.state.closed.subscribe();
         self.state.begin_closing();
+        // The connection that closes last tidies the folder up, and only the writer's can.
+        self.readers.close();
         // Fails only if it is closed already.
         let _sent = self.queue.send_close().await;
         // Fails only if the writer is gone, which is what this waits for.
         let _gone = closed.wait_for(|it| *it).await;
-        self.readers.close();
     }
 
     /// Whether the last write succeeded. `false` lasts until the disk takes writes again.

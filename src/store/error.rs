@@ -26,6 +26,16 @@ pub enum OpenError {
         /// `store.data_dir`
         dir: PathBuf,
     },
+    /// The database is missing or empty, though it was whole once: to begin with nothing would be to forget everything.
+    #[error(
+        "`userline.sqlite` in the data folder `{}` is missing or empty, though it was in use before: restore it, or \
+         delete `lock` beside it to begin with nothing",
+        dir.display()
+    )]
+    Emptied {
+        /// `store.data_dir`
+        dir: PathBuf,
+    },
     /// A newer userline has written it.
     #[error("the database has format {found}, this userline knows formats up to {known}")]
     Newer {

@@ -4,7 +4,7 @@ use super::error::OpenError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
@@ -14,20 +14,52 @@ const LOCK: &str = "lock";
 /// How long to wait for an operator's `sqlite3` that holds the file; after that it counts as a failing disk.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What stands in the lock file once the database is whole. Any text would do; this one is for whoever opens the file.
+const MARK: &str = "userline.sqlite beside this file was whole once. If it is missing or empty now, userline does not \
+    start. To begin with nothing, delete this file, too.\n";
+
 /// Takes the folder for this process until the file is dropped. What is missing is made, for its owner only.
+///
+/// A database that is missing or empty is refused if it was whole once. SQLite must not see it: it would delete the log
+/// beside an empty file, from which the database may still be restored.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let folder = |source| OpenError::Folder { dir: dir.to_owned(), source };
     let mut make = DirBuilder::new();
     make.recursive(true).mode(0o700).create(dir).map_err(folder)?;
     let file = open_private(&dir.join(LOCK)).map_err(folder)?;
     match file.try_lock() {
-        Ok(()) => {
-            // SQLite would let everybody read it. The files that it makes beside it get the same mode.
-            open_private(&dir.join(DATABASE)).map_err(folder)?;
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(folder(source)),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => return Err(folder(source)),
+    }
+    let database = dir.join(DATABASE);
+    if was_whole(&file).map_err(folder)? && len(&database).map_err(folder)? == 0 {
+        return Err(OpenError::Emptied { dir: dir.to_owned() });
+    }
+    // SQLite would let everybody read it. The files that it makes beside it get the same mode.
+    open_private(&database).map_err(folder)?;
+    Ok(file)
+}
+
+/// Whether the database of the folder was whole once.
+pub(super) fn was_whole(lock: &File) -> io::Result<bool> {
+    Ok(0 < lock.metadata()?.len())
+}
+
+/// Notes that the database is whole, which a kill in the very first start comes before.
+pub(super) fn note_whole(mut lock: &File) -> io::Result<()> {
+    if was_whole(lock)? {
+        return Ok(());
+    }
+    lock.write_all(MARK.as_bytes())?;
+    lock.sync_all()
+}
+
+fn len(path: &Path) -> io::Result<u64> {
+    match path.metadata() {
+        Ok(file) => Ok(file.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
     }
 }
 

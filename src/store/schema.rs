@@ -14,7 +14,7 @@
 //! A row of `deliveries` that is pending, or ended less than `keep_events` ago, keeps its event.
 
 use super::error::OpenError;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 /// One script per version of the format; a file of version n gets all from the n-th on.
 const MIGRATIONS: &[&str] = &[
@@ -85,6 +85,12 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX inbox_ids_gone ON inbox_ids (user, seq) WHERE gone IS NOT NULL;
 ",
 ];
+
+/// Whether the file has no tables yet.
+pub(super) fn is_blank(db: &Connection) -> rusqlite::Result<bool> {
+    let found: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(found == 0)
+}
 
 /// Brings the file to the newest version.
 pub(super) fn migrate(tx: &Transaction<'_>) -> Result<(), OpenError> {

@@ -4,6 +4,7 @@ mod aging;
 mod commits;
 mod fates;
 mod fixture;
+mod folder;
 mod fresh;
 mod hooks;
 mod inbox;
