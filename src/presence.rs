@@ -24,7 +24,7 @@ use crate::store::{Closed, Permit, PresenceRecords};
 use crate::types::{Reason, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use entry::UserPresence;
+use entry::PresenceEntry;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub type UserSockets<S> = SmallVec<[S; 2]>;
 /// Who is online. `S` is what is wanted back for each socket of this node. Cheap to clone.
 #[derive(Debug)]
 pub struct Presence<S> {
-    users: Arc<DashMap<UserId, UserPresence<S>>>,
+    users: Arc<DashMap<UserId, PresenceEntry<S>>>,
     deadlines: Deadlines,
     config: PresenceConfig,
     records: PresenceRecords,
@@ -83,7 +83,7 @@ impl<S: Clone> Presence<S> {
         for Ghost { user, session } in ghosts {
             // Whoever was quick enough to connect before has an entry already.
             if let Entry::Vacant(entry) = self.users.entry(user.clone()) {
-                entry.insert(UserPresence::ghost(user.clone(), session, ended_at, deadline));
+                entry.insert(PresenceEntry::ghost(user.clone(), session, ended_at, deadline));
                 self.deadlines.add(deadline, Reminder::Grace(user));
             }
         }
@@ -96,7 +96,7 @@ impl<S: Clone> Presence<S> {
 
     /// A socket of the user has come. Returns the user's session, which begins if the user was offline.
     pub fn up(&self, user: &UserId, id: SocketId, socket: S, place: Place) -> UserSession {
-        let new = || UserPresence::new(user.clone());
+        let new = || PresenceEntry::new(user.clone());
         let mut entry = self.users.entry(user.clone()).or_insert_with(new);
         let up = entry.up(id, socket, self.clock.moment());
         if let Some(news) = up.news {

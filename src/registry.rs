@@ -29,11 +29,11 @@ pub type ManySockets = Arc<[Arc<Socket>]>;
 /// The sockets of this node by namespace, room and id. Cheap to clone; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    index: Arc<Index>,
+    index: Arc<SocketIndex>,
 }
 
 #[derive(Debug, Default)]
-struct Index {
+struct SocketIndex {
     /// All sockets of each namespace.
     everyone: DashMap<Namespace, RoomMembers>,
     /// Granted rooms with at least one socket, by namespace and name.
@@ -73,7 +73,7 @@ impl RoomMembers {
 impl Registry {
     /// Puts a socket into its namespace and all its rooms.
     pub fn join(&self, socket: &Arc<Socket>) {
-        let Index { everyone, granted, by_id } = &*self.index;
+        let SocketIndex { everyone, granted, by_id } = &*self.index;
         everyone.entry(socket.namespace.clone()).or_default().insert(socket);
         for id in socket.ids() {
             match by_id.entry(id) {
@@ -89,7 +89,7 @@ impl Registry {
 
     /// Takes a socket out of its namespace and all its rooms.
     pub fn leave(&self, socket: &Socket) {
-        let Index { everyone, granted, by_id } = &*self.index;
+        let SocketIndex { everyone, granted, by_id } = &*self.index;
         socket.set_joined(false);
         remove_from(everyone, socket.namespace.clone(), socket);
         for id in socket.ids() {
@@ -134,7 +134,7 @@ impl Registry {
 
     /// How many rooms have an entry: one for each namespace, granted room, and id.
     pub fn room_count(&self) -> usize {
-        let Index { everyone, granted, by_id } = &*self.index;
+        let SocketIndex { everyone, granted, by_id } = &*self.index;
         everyone.len() + granted.len() + by_id.len()
     }
 }

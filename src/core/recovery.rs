@@ -30,7 +30,7 @@ pub use sessions::{DetachedSession, Pid};
 use crate::core::emit::audience::Audience;
 use crate::types::{SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
-use log::{Log, Missed};
+use log::{Missed, RecoveryLog};
 use sessions::{RecoverySession, Sessions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ use std::time::Duration;
 /// The recent events and the sessions of one namespace. `S` is the socket of a live session.
 #[derive(Debug)]
 pub struct Recovery<S> {
-    log: Log,
+    log: RecoveryLog,
     sessions: Sessions<S>,
 }
 
@@ -60,7 +60,7 @@ pub struct RecoveryLimits {
 impl<S: Live> Recovery<S> {
     /// Nothing has happened. `life` tells this log from those of other lives of the process.
     pub fn new(limits: RecoveryLimits, life: u64) -> Self {
-        Self { log: Log::new(limits, life), sessions: Sessions::new(limits) }
+        Self { log: RecoveryLog::new(limits, life), sessions: Sessions::new(limits) }
     }
 
     /// Whether a client that is away may have to get an event for `target` later. One that is for no socket that is here

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 /// One user. The roster has sockets if and only if the session is online.
 #[derive(Debug)]
-pub(super) struct UserPresence<S> {
+pub(super) struct PresenceEntry<S> {
     roster: Roster<S>,
     session: SessionMachine,
 }
 
-impl<S> UserPresence<S> {
+impl<S> PresenceEntry<S> {
     /// A user who is offline.
     pub(super) fn new(user: UserId) -> Self {
         Self { roster: Roster::default(), session: SessionMachine::new(user) }
@@ -40,7 +40,7 @@ impl<S> UserPresence<S> {
         }
     }
 
-    /// A socket is gone. Returns when [`UserPresence::expire`] is due, if it was the last one.
+    /// A socket is gone. Returns when [`PresenceEntry::expire`] is due, if it was the last one.
     pub(super) fn down(
         &mut self,
         id: SocketId,

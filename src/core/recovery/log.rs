@@ -35,12 +35,12 @@ pub(super) struct Missed {
 }
 
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct RecoveryLog {
     life: u64,
     /// The number of the last event, 0 before the first.
     last: u64,
     entries: VecDeque<LogEntry>,
-    index: Index,
+    index: NameIndex,
     bytes: usize,
     /// Events that were forgotten before the window had passed, because there were too many.
     pushed_out: u64,
@@ -49,16 +49,16 @@ pub(super) struct Log {
 
 /// The numbers of the entries for everybody, and of those for each name, in ascending order.
 #[derive(Debug, Default)]
-struct Index {
+struct NameIndex {
     all: Numbers,
     by_name: ByName<Numbers>,
 }
 
 type Numbers = VecDeque<u64>;
 
-impl Log {
+impl RecoveryLog {
     pub(super) fn new(limits: RecoveryLimits, life: u64) -> Self {
-        let (entries, index) = (VecDeque::new(), Index::default());
+        let (entries, index) = (VecDeque::new(), NameIndex::default());
         Self { life, last: 0, entries, index, bytes: 0, pushed_out: 0, limits }
     }
 
@@ -218,7 +218,7 @@ impl LogEntry {
     }
 }
 
-impl Index {
+impl NameIndex {
     fn add(&mut self, entry: &LogEntry) {
         let number = entry.number;
         let add = |numbers: &mut Numbers| {
@@ -235,7 +235,7 @@ impl Index {
         }
     }
 
-    /// Removes what [`Index::add`] has added for the oldest entry there is.
+    /// Removes what [`NameIndex::add`] has added for the oldest entry there is.
     fn remove_first(&mut self, entry: &LogEntry) {
         let number = entry.number;
         let remove = |numbers: &mut Numbers| {

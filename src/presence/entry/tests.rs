@@ -1,6 +1,6 @@
 //! Roster and session machine together, against a naive model over random histories.
 
-use super::UserPresence;
+use super::PresenceEntry;
 use crate::core::presence::session::{PresenceStatus, Up};
 use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
@@ -21,8 +21,8 @@ fn user() -> UserId {
     UserId::parse("ann").unwrap()
 }
 
-fn ann() -> UserPresence<()> {
-    UserPresence::new(user())
+fn ann() -> PresenceEntry<()> {
+    PresenceEntry::new(user())
 }
 
 #[test]
@@ -136,10 +136,10 @@ impl Model {
 }
 
 struct Run {
-    it: UserPresence<u8>,
+    it: PresenceEntry<u8>,
     model: Model,
     log: Vec<(u64, &'static str, u64)>,
-    /// When [`UserPresence::expire`] is due, as far as was said.
+    /// When [`PresenceEntry::expire`] is due, as far as was said.
     due: Option<u64>,
     now: u64,
     seq: u64,
@@ -191,9 +191,9 @@ impl Run {
         }
         let deadline = Timestamp(self.now + grace);
         let (it, due) = match self.it.status() {
-            PresenceStatus::Offline => (UserPresence::new(user()), None),
+            PresenceStatus::Offline => (PresenceEntry::new(user()), None),
             PresenceStatus::Online(session) | PresenceStatus::Lingering(session) => {
-                (UserPresence::ghost(user(), session, WallMs(0), deadline), Some(deadline))
+                (PresenceEntry::ghost(user(), session, WallMs(0), deadline), Some(deadline))
             }
         };
         self.it = it;
@@ -209,7 +209,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn agrees_with_the_naive_model(ops in prop::collection::vec(op(), 0..60)) {
-        let it = UserPresence::new(user());
+        let it = PresenceEntry::new(user());
         let mut run = Run { it, model: Model::default(), log: Vec::new(), due: None, now: 0, seq: 0 };
         for op in &ops {
             run.step(op);

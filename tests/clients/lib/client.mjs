@@ -25,7 +25,7 @@ export function client(server, user, options = {}) {
 }
 
 /** What recovery appends to every event: the place in the log, for the client to remember. */
-const OFFSET = /^[0-9a-z]{5,}\.[0-9a-z]+$/;
+const OFFSET = /^A?[0-9a-z]{5,}\.[0-9a-z]+$/;
 
 /** Lets a stock socket keep what it hears; the offset at the end of each event goes to `offsets`. */
 export function listening(socket) {

@@ -1,6 +1,6 @@
 //! The log's index against the plain rule, how much is looked at, what is counted, and what erasing leaves.
 
-use super::{Log, LogEntry, NAME_BYTES};
+use super::{LogEntry, NAME_BYTES, RecoveryLog};
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{Lost, Member, RecoveryLimits};
 use crate::types::{DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId};
@@ -41,11 +41,11 @@ fn to_users(users: impl IntoIterator<Item = usize>) -> Arc<Audience> {
 }
 
 /// Appends an event that carries its own number.
-fn append(it: &mut Log, audience: &Arc<Audience>, now: u64) {
+fn append(it: &mut RecoveryLog, audience: &Arc<Audience>, now: u64) {
     it.append(Arc::clone(audience), Timestamp(now), |at| Bytes::from(at.number().to_string()));
 }
 
-fn numbers(it: &Log, after: u64, member: &Member) -> Result<Vec<u64>, Lost> {
+fn numbers(it: &RecoveryLog, after: u64, member: &Member) -> Result<Vec<u64>, Lost> {
     let missed = it.since(after, member)?;
     let numbers: Vec<u64> =
         missed.frames.iter().map(|it| std::str::from_utf8(it).unwrap().parse().unwrap()).collect();
@@ -60,7 +60,7 @@ fn member() -> Member {
 
 #[test]
 fn whoever_comes_back_looks_at_what_was_for_it_and_at_nothing_else() {
-    let mut it = Log::new(LIMITS, 7);
+    let mut it = RecoveryLog::new(LIMITS, 7);
     let crowd = to_users(1000..1100);
     for n in 0..10_000 {
         append(&mut it, &crowd, 0);
@@ -76,7 +76,7 @@ fn whoever_comes_back_looks_at_what_was_for_it_and_at_nothing_else() {
 
 #[test]
 fn what_an_event_counts_are_its_frame_and_all_names_it_is_for_and_not_for() {
-    let mut it = Log::new(LIMITS, 7);
+    let mut it = RecoveryLog::new(LIMITS, 7);
     let except = Except {
         users: vec![user(1)],
         rooms: vec![room("abc")],
@@ -95,7 +95,7 @@ fn what_an_event_counts_are_its_frame_and_all_names_it_is_for_and_not_for() {
 #[test]
 fn names_push_out_what_is_old_as_bytes_do() {
     let bytes_max = 16_000_000;
-    let mut it = Log::new(RecoveryLimits { bytes_max, ..LIMITS }, 7);
+    let mut it = RecoveryLog::new(RecoveryLimits { bytes_max, ..LIMITS }, 7);
     let crowd = to_users(0..1000);
 
     for _ in 0..1_000 {
@@ -114,7 +114,7 @@ fn names_push_out_what_is_old_as_bytes_do() {
 
 #[test]
 fn an_erased_user_is_named_nowhere_and_the_places_of_others_stay() {
-    let mut it = Log::new(LIMITS, 7);
+    let mut it = RecoveryLog::new(LIMITS, 7);
     let own = Room::of_user(&user(1));
     let rooms = |rooms: Vec<Room>| Target { rooms, ..Target::default() };
     let all = || Target { all: true, ..Target::default() };
@@ -219,7 +219,7 @@ proptest! {
         events in prop::collection::vec((audience(), 0..40_u64), 0..20),
         members in prop::collection::vec((anybody(), 0..25_u64), 1..5),
     ) {
-        let mut it = Log::new(RecoveryLimits { events_max: 12, ..LIMITS }, 7);
+        let mut it = RecoveryLog::new(RecoveryLimits { events_max: 12, ..LIMITS }, 7);
         let mut now = 0;
         for (audience, wait) in &events {
             now += wait;
@@ -241,7 +241,7 @@ proptest! {
     }
 }
 
-impl super::Index {
+impl super::NameIndex {
     fn is_empty(&self) -> bool {
         self.all.is_empty() && self.by_name.is_empty()
     }
