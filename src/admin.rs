@@ -36,7 +36,9 @@
 //!
 //! The third column is the scope that a key needs; the routes without one are why the listener stays private.
 
+mod answered;
 mod console;
+mod context;
 mod cursor;
 mod deliveries;
 mod emit;
@@ -48,12 +50,13 @@ mod history;
 mod hooks;
 mod idempotency;
 mod inbox;
-mod json;
 mod keys;
 mod messages;
 mod openapi;
+mod presence_state;
 mod request;
 mod rooms;
+mod socket_view;
 mod sockets;
 mod time;
 mod users;
@@ -62,6 +65,7 @@ pub use console::DevConsole;
 pub use health::Ready;
 
 use crate::clock::Clock;
+use crate::commands::schema::Rules;
 use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
@@ -69,18 +73,18 @@ use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
+use answered::AnswerCounters;
 use axum::body::HttpBody;
 use axum::http::{Method, Request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Router, middleware};
 use bytes::Bytes;
+use context::{AdminContext, AdminShared};
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
-use idempotency::Requests;
+use idempotency::requests::NamedRequests;
 use keys::Keys;
-use request::Answered;
-use std::ops::Deref;
-use std::sync::Arc;
+use request::Call;
 use tower_service::Service as _;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -117,48 +121,29 @@ pub struct AdminState {
     pub dev: Option<DevConsole>,
 }
 
-/// What the handlers share.
-#[derive(Debug, Clone)]
-struct Api(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    realtime: Realtime,
-    records: PresenceRecords,
-    events: EventLog,
-    outbox: Outbox,
-    hooks: Hooks,
-    keys: Keys,
-    limits: LimitsConfig,
-    inbox: InboxConfig,
-    ready: Ready,
-    metrics: Metrics,
-    clock: Clock,
-    tasks: Tasks,
-    requests: Requests,
-    answered: Answered,
-}
-
-impl Deref for Api {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
 /// The admin API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    api: Api,
+    context: AdminContext,
     router: Router,
 }
 
 impl Admin {
     /// Everything the admin listener answers.
     pub fn new(state: AdminState) -> Self {
-        let (api, dev) = share(state);
-        Self { router: router(api.clone(), dev), api }
+        let dev = state.dev.clone();
+        let (mut router, document) = routes().split_for_parts();
+        let document = openapi::render(&document, Rules { ttl_max: state.inbox.keep });
+        let context = state.share(document);
+        if let Some(dev) = dev {
+            router = router.merge(console::router(dev));
+        }
+        let router = router
+            .fallback(error::no_route)
+            .method_not_allowed_fallback(error::no_method)
+            .layer(middleware::from_fn(request::name_route))
+            .with_state(context.clone());
+        Self { context, router }
     }
 
     /// Answers a request of `peer`.
@@ -171,66 +156,57 @@ impl Admin {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let call = Call::begin(&self.context, &request);
         if request.method() == Method::POST && request.uri().path() == emit::PATH {
-            return Either::Left(emit::answer(&self.api, request));
+            let answer = emit::answer(&self.context, call.caller(), request);
+            return Either::Left(call.end_at(emit::PATH, answer.map(IntoResponse::into_response)));
         }
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(call.caller().clone());
         let answer = self.router.clone().call(request);
-        Either::Right(answer.map(|Ok(response)| response))
+        Either::Right(call.end_at_router(answer.map(|Ok(response)| response)))
     }
 }
 
-fn share(state: AdminState) -> (Api, Option<DevConsole>) {
-    let AdminState {
-        realtime,
-        records,
-        events,
-        outbox,
-        hooks,
-        keys,
-        limits,
-        inbox,
-        ready,
-        metrics,
-        clock,
-        tasks,
-        dev,
-    } = state;
-    let requests = Requests::new(keys.idempotency, clock.clone());
-    let keys = Keys::new(&keys);
-    let api = Api(Arc::new(Shared {
-        realtime,
-        records,
-        events,
-        outbox,
-        hooks,
-        keys,
-        limits,
-        inbox,
-        ready,
-        metrics,
-        clock,
-        tasks,
-        requests,
-        answered: Answered::default(),
-    }));
-    (api, dev)
-}
-
-fn router(api: Api, dev: Option<DevConsole>) -> Router {
-    let (mut router, _) = routes().split_for_parts();
-    if let Some(dev) = dev {
-        router = router.merge(console::router(dev));
+impl AdminState {
+    fn share(self, document: Bytes) -> AdminContext {
+        let Self {
+            realtime,
+            records,
+            events,
+            outbox,
+            hooks,
+            keys,
+            limits,
+            inbox,
+            ready,
+            metrics,
+            clock,
+            tasks,
+            dev: _,
+        } = self;
+        AdminContext::new(AdminShared {
+            named_requests: NamedRequests::new(keys.idempotency, clock.clone()),
+            keys: Keys::new(&keys),
+            answers: AnswerCounters::default(),
+            realtime,
+            records,
+            events,
+            outbox,
+            hooks,
+            limits,
+            inbox,
+            ready,
+            metrics,
+            clock,
+            tasks,
+            document,
+        })
     }
-    router
-        .fallback(error::no_route)
-        .method_not_allowed_fallback(error::no_method)
-        .layer(middleware::from_fn_with_state(api.clone(), request::answer))
-        .with_state(api)
 }
 
 /// The routes of the API, with their documentation.
-fn routes() -> OpenApiRouter<Api> {
+fn routes() -> OpenApiRouter<AdminContext> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(emit::emit))
         .routes(routes!(emit::batch::batch))

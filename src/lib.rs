@@ -22,6 +22,8 @@ pub mod recovery;
 pub mod presence;
 pub mod registry;
 
+pub mod commands;
+
 pub mod realtime;
 
 pub mod admin;

@@ -6,7 +6,7 @@
 
 mod hooks;
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{ApiError, Code};
 use crate::connection::ClientAddress;
 use crate::types::{Secret, millis};
@@ -95,7 +95,7 @@ fn policy(public: &str) -> String {
 }
 
 /// The routes of the page.
-pub(super) fn router(dev: DevConsole) -> Router<Api> {
+pub(super) fn router(dev: DevConsole) -> Router<AdminContext> {
     Router::new()
         .route("/", get(|| async { page("text/html; charset=utf-8", INDEX) }))
         .route("/console/app.js", get(|| async { page("text/javascript; charset=utf-8", APP) }))

@@ -1,12 +1,13 @@
 //! Deliveries of hooks: which wait, which fail, which are dead, and sending one again.
 
-use super::Api;
+use super::context::AdminContext;
 use super::cursor::{self, CursorError};
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
 use super::events::stored_json;
 use super::extract::{NoParameters, Parameters, Segment};
-use super::keys::{Control, May, Read};
+use super::keys::{ControlScope, May, ReadScope};
 use super::time::Time;
+use crate::commands::number::whole;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::record::{Delivery, DeliveryFilter, DeliveryState};
 use crate::store::ReplayError;
@@ -120,8 +121,8 @@ impl From<Delivery> for DeliveryView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<DeliveryList>, ApiError> {
     let state = query.take("state", |text| {
@@ -138,12 +139,13 @@ pub(super) async fn list(
     query.end()?;
     let limit = limit.into();
     let page = if let Some(user) = user {
-        api.outbox
+        context
+            .outbox
             .deliveries_of_user(user, DeliveryFilter { endpoint, state }, after, limit)
             .await?
     } else {
         let state = state.unwrap_or(DeliveryState::Pending);
-        api.outbox.deliveries(endpoint, state, after, limit).await?
+        context.outbox.deliveries(endpoint, state, after, limit).await?
     };
     let next = page.next.map(|it| cursor::after(&it.to_string()));
     let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
@@ -162,13 +164,13 @@ pub(super) async fn list(
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<Read>,
+    _: May<ReadScope>,
     _: NoParameters,
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<DeliveryView>, ApiError> {
     let id = id.parse("id", parse_id)?;
-    let Some((delivery, body)) = api.outbox.delivery(id).await? else {
+    let Some((delivery, body)) = context.outbox.delivery(id).await? else {
         return Err(ApiError::new(Code::NotFound, ReplayError::Unknown));
     };
     let body = Some(stored_json(body)?);
@@ -201,13 +203,13 @@ pub(super) struct ReplayReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn replay(
-    _: May<Control>,
+    _: May<ControlScope>,
     _: NoParameters,
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<ReplayReply>, ApiError> {
     let id = id.parse("id", parse_id)?;
-    api.outbox.replay(id, api.clock.wall()).await.map_err(|error| match error {
+    context.outbox.replay(id, context.clock.wall()).await.map_err(|error| match error {
         ReplayError::Unknown => ApiError::new(Code::NotFound, error),
         ReplayError::Pending | ReplayError::Replaced | ReplayError::Endpoint => {
             ApiError::new(Code::Conflict, error)
@@ -218,6 +220,6 @@ pub(super) async fn replay(
     Ok(Json(ReplayReply { id: id.0, state: DeliveryState::Pending.as_str() }))
 }
 
-fn parse_id(text: &str) -> Result<DeliveryId, &'static str> {
-    text.parse().map(DeliveryId).map_err(|_| "must be a whole number")
+fn parse_id(text: &str) -> Result<DeliveryId, String> {
+    whole(text).map(DeliveryId)
 }

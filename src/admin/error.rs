@@ -2,6 +2,7 @@
 //!
 //! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
 
+use crate::commands::error::{CommandCode, CommandError};
 use crate::store::ReadError;
 use axum::http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
@@ -45,17 +46,17 @@ impl Code {
     /// The name.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::InvalidArgument => "invalid_argument",
+            Self::InvalidArgument => CommandCode::InvalidArgument.as_str(),
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
+            Self::NotFound => CommandCode::NotFound.as_str(),
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::RequestTimeout => "request_timeout",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::ReservedEvent => "reserved_event",
+            Self::ReservedEvent => CommandCode::ReservedEvent.as_str(),
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }
@@ -142,6 +143,18 @@ impl ApiError {
         let request_id = request_id.to_owned();
         let code = code.as_str().to_owned();
         ErrorBody { error: ErrorDetail { code, message, field, request_id } }
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        let CommandError { code, message, field } = error;
+        let code = match code {
+            CommandCode::InvalidArgument => Code::InvalidArgument,
+            CommandCode::NotFound => Code::NotFound,
+            CommandCode::ReservedEvent => Code::ReservedEvent,
+        };
+        Self { code, message, field, cause: None }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Pulling events: the same as the hooks, in the order in which they were recorded.
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::Parameters;
-use super::keys::{May, Read};
+use super::keys::{May, ReadScope};
+use crate::commands::number::whole;
 use crate::core::delivery::hook_body;
 use crate::core::delivery::record::RecordedEvent;
 use axum::Json;
@@ -72,14 +73,14 @@ pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<EventList>, ApiError> {
-    let after = query.take("after", |text| text.parse().map_err(|_| "must be a whole number"))?;
+    let after = query.take("after", whole)?;
     let limit = query.limit()?;
     query.end()?;
-    let page = api.events.page(after.unwrap_or(0), limit.into()).await?;
+    let page = context.events.page(after.unwrap_or(0), limit.into()).await?;
     let events = page.items.into_iter().map(EventItem::try_from).collect::<Result<_, _>>()?;
     Ok(Json(EventList { events, next: page.next, gap: page.gap }))
 }

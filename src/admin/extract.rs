@@ -1,8 +1,8 @@
 //! The parts of a request, read strictly: whatever does not fit is refused with the name of what is wrong.
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{ApiError, Code};
-use super::json;
+use crate::commands::{json, number};
 use axum::BoxError;
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -13,36 +13,39 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 /// A body that must be there: a JSON object without unknown fields.
-pub(super) struct Body<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<AdminContext> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        check_present(&request, api)?;
-        Ok(Self(json::parse(&read_present(request.into_body(), api).await?)?))
+    async fn from_request(request: Request, context: &AdminContext) -> Result<Self, ApiError> {
+        check_present(&request, context)?;
+        Ok(Self(json::parse(&read_present(request.into_body(), context).await?)?))
     }
 }
 
 /// Looks at the head of a request whose body must be there. Where there is a body, the query has nothing to say.
-pub(super) fn check_present<B>(request: &http::Request<B>, api: &Api) -> Result<(), ApiError> {
+pub(super) fn check_present<B>(
+    request: &http::Request<B>,
+    context: &AdminContext,
+) -> Result<(), ApiError> {
     no_parameters(request.uri())?;
-    check(request.headers(), api.limits.payload_bytes)
+    check(request.headers(), context.limits.payload_bytes)
 }
 
 /// The bytes of a body that must be there.
-pub(super) async fn read_present<B>(body: B, api: &Api) -> Result<Bytes, ApiError>
+pub(super) async fn read_present<B>(body: B, context: &AdminContext) -> Result<Bytes, ApiError>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let body = read_checked(body, api.limits.payload_bytes, api.limits.body_timeout).await?;
+    let body =
+        read_checked(body, context.limits.payload_bytes, context.limits.body_timeout).await?;
     if body.is_empty() {
         let message = "the body is empty; a JSON object is expected";
         return Err(ApiError::new(Code::InvalidArgument, message));
@@ -51,14 +54,14 @@ where
 }
 
 /// The same, but no body at all, or `null`, means `{}`.
-pub(super) struct OptionalBody<T>(pub(super) T);
+pub(super) struct OptionalJsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<AdminContext> for OptionalJsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, context: &AdminContext) -> Result<Self, ApiError> {
         no_parameters(request.uri())?;
-        let body = read(request, api.limits.payload_bytes, api.limits.body_timeout).await?;
+        let body = read(request, context.limits.payload_bytes, context.limits.body_timeout).await?;
         let is_absent = matches!(body.trim_ascii(), b"" | b"null");
         Ok(Self(if is_absent { T::default() } else { json::parse(&body)? }))
     }
@@ -192,11 +195,6 @@ pub(super) struct Parameters {
     known: Vec<&'static str>,
 }
 
-/// Entries of one page if the caller does not say.
-const LIMIT_DEFAULT: u16 = 100;
-/// Entries that a caller may ask for.
-const LIMITS: RangeInclusive<u16> = 1..=1000;
-
 impl Parameters {
     /// Reads the parameter `name`, if it is there.
     pub(super) fn take<T, E: Display>(
@@ -211,11 +209,7 @@ impl Parameters {
 
     /// Reads `limit`: how many entries a page may have.
     pub(super) fn limit(&mut self) -> Result<u16, ApiError> {
-        let limit = self.take("limit", |text| {
-            let limit = text.parse().ok().filter(|it| LIMITS.contains(it));
-            limit.ok_or("must be a number from 1 to 1000")
-        })?;
-        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+        Ok(self.take("limit", number::limit)?.unwrap_or(number::LIMIT_DEFAULT))
     }
 
     /// There must be no more.

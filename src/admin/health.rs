@@ -1,9 +1,10 @@
 //! How the server is: numbers, and whether it lives and is ready.
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, Failures, KeyFailures};
 use super::extract::NoParameters;
-use super::keys::{May, Read};
+use super::keys::{May, ReadScope};
+use crate::realtime::Realtime;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -64,11 +65,11 @@ pub(super) struct StatsView {
     deadlines: usize,
 }
 
-impl Api {
-    fn counts(&self) -> StatsView {
-        let stats = self.realtime.stats();
+impl StatsView {
+    fn of(realtime: &Realtime) -> Self {
+        let stats = realtime.stats();
         let (counts, transports) = (stats.counts, stats.transports);
-        StatsView {
+        Self {
             users: counts.users,
             lingering: counts.lingering,
             sockets: counts.sockets,
@@ -91,11 +92,11 @@ impl Api {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn stats(
-    _: May<Read>,
+    _: May<ReadScope>,
     _: NoParameters,
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
 ) -> Json<StatsView> {
-    Json(api.counts())
+    Json(StatsView::of(&context.realtime))
 }
 
 /// All is well.
@@ -130,9 +131,10 @@ pub(super) async fn healthz() -> Json<Well> {
     ),
     security(()),
 )]
-pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Well>, ApiError> {
-    let drained = if api.realtime.is_draining() { Err("the server is stopping") } else { Ok(()) };
-    match drained.map_err(str::to_owned).and_then(|()| api.ready.check()) {
+pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<Well>, ApiError> {
+    let drained =
+        if context.realtime.is_draining() { Err("the server is stopping") } else { Ok(()) };
+    match drained.map_err(str::to_owned).and_then(|()| context.ready.check()) {
         Ok(()) => Ok(Json(Well { status: "ok" })),
         Err(why) => Err(ApiError::new(Code::Unavailable, why)),
     }
@@ -149,9 +151,9 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Well>, ApiErro
     ),
     security(()),
 )]
-pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    let counts = api.counts();
-    let text = api.metrics.render(&[
+pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
+    let counts = StatsView::of(&context.realtime);
+    let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
         ("userline_sockets", &[], counts.sockets),

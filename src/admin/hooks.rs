@@ -1,48 +1,19 @@
 //! Endpoints of hooks: how they are doing, and sending their dead letters again.
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{
     ApiError, ArgumentFailures, BodyFailures, Code, ErrorBody, KeyFailures, StoreFailures,
 };
-use super::extract::{Body, NoParameters};
-use super::keys::{Control, May, Read};
-use super::time::{self, Time};
+use super::extract::{JsonBody, NoParameters};
+use super::keys::{ControlScope, May, ReadScope};
+use super::time::Time;
+use crate::commands::replay::{ReplayRange, ReplayRangeRequest};
 use crate::core::delivery::outbox::DeadRange;
 use crate::hooks::{EndpointStatus, LastError};
-use crate::types::WallMs;
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-
-/// Which hooks to send again.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReplayRangeRequest {
-    /// The name of the endpoint.
-    #[schema(example = "default")]
-    endpoint: String,
-    /// `dead`: there is no other choice.
-    #[serde(default)]
-    #[schema(nullable = false)]
-    state: Option<Replayable>,
-    /// Only events that happened at this time or later.
-    #[serde(default)]
-    #[schema(format = DateTime, example = "2026-08-01T00:00:00Z")]
-    from: Option<String>,
-    /// Only events that happened before this time.
-    #[serde(default)]
-    #[schema(format = DateTime, example = "2026-08-02T00:00:00Z")]
-    to: Option<String>,
-}
-
-/// State of hooks that can be sent again by the thousand.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Replayable {
-    /// Dead letters.
-    Dead,
-}
 
 /// What a replay did.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,28 +41,21 @@ pub(super) struct ReplayRangeReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn replay(
-    _: May<Control>,
-    State(api): State<Api>,
-    Body(request): Body<ReplayRangeRequest>,
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    JsonBody(request): JsonBody<ReplayRangeRequest>,
 ) -> Result<Json<ReplayRangeReply>, ApiError> {
-    let ReplayRangeRequest { endpoint: name, state: None | Some(Replayable::Dead), from, to } =
-        request;
-    let from = moment("from", from.as_deref())?.unwrap_or_default();
-    let to = moment("to", to.as_deref())?.unwrap_or(WallMs(u64::MAX));
-    let endpoint = api.outbox.endpoint(&name).ok_or_else(|| {
+    let ReplayRange { endpoint: name, from, to } = request.parse()?;
+    let endpoint = context.outbox.endpoint(&name).ok_or_else(|| {
         let why = format!("no endpoint `{name}`; see `hooks.endpoints`");
         ApiError { code: Code::NotFound, ..ApiError::field("endpoint", why) }
     })?;
     let range = DeadRange { endpoint, from, to };
-    let done = api.outbox.replay_dead(range, api.clock.wall()).await;
+    let done = context.outbox.replay_dead(range, context.clock.wall()).await;
     let done = done.map_err(|_| ApiError::stopping())?;
-    api.hooks.wake(endpoint).await;
+    context.hooks.wake(endpoint).await;
     tracing::info!(endpoint = name, count = done.count, "dead letters are sent again");
     Ok(Json(ReplayRangeReply { replayed: done.count, more: done.more }))
-}
-
-fn moment(field: &'static str, text: Option<&str>) -> Result<Option<WallMs>, ApiError> {
-    text.map(|text| time::parse(text).map_err(|why| ApiError::field(field, why))).transpose()
 }
 
 /// The receivers of hooks.
@@ -174,10 +138,10 @@ impl From<EndpointStatus> for EndpointView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn endpoints(
-    _: May<Read>,
+    _: May<ReadScope>,
     _: NoParameters,
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
 ) -> Result<Json<EndpointList>, ApiError> {
-    let endpoints = api.hooks.status().await?.into_iter().map(EndpointView::from).collect();
+    let endpoints = context.hooks.status().await?.into_iter().map(EndpointView::from).collect();
     Ok(Json(EndpointList { endpoints }))
 }

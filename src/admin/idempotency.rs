@@ -4,14 +4,15 @@
 //! emit with `store` that the disk does not take in time may still be done, and has its `id` against that: where the
 //! sender gave none, one that follows from the key, which the inboxes remember over a restart.
 
-use super::Api;
-use super::error::{ApiError, Code, ErrorBody};
+pub(super) mod requests;
+
+use super::answered::RouteName;
+use super::context::AdminContext;
+use super::error::{ApiError, ErrorBody};
 use super::extract;
-use super::json;
 use super::keys::Caller;
-use crate::clock::Clock;
-use crate::config::IdempotencyConfig;
-use crate::core::memory::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
+use crate::commands::json;
+use crate::core::memory::idempotency::Fingerprint;
 use crate::types::ItemId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::BoxError;
@@ -23,11 +24,10 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use requests::RequestKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use utoipa::{IntoParams, IntoResponses};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -58,17 +58,10 @@ pub(super) enum IdempotencyFailures {
     Mismatch(ErrorBody),
 }
 
-/// A body that must be there, like [`extract::Body`], and the name of the request if it has one.
+/// A body that must be there, like [`extract::JsonBody`], and the name of the request if it has one.
 pub(super) struct Keyed<T> {
     pub(super) request: T,
-    pub(super) key: Option<Key>,
-}
-
-/// The name of a request, and what it asks for.
-pub(super) struct Key {
-    /// The caller's name and the header's value.
-    name: String,
-    fingerprint: Fingerprint,
+    pub(super) key: Option<RequestKey>,
 }
 
 /// Bytes of a digest that go into the name of an item: 128 bits keep two requests apart.
@@ -79,7 +72,7 @@ pub(super) struct ItemNames(Option<String>);
 
 impl ItemNames {
     /// Those of a request that may have a key.
-    pub(super) fn of(key: Option<&Key>) -> Self {
+    pub(super) fn of(key: Option<&RequestKey>) -> Self {
         Self(key.map(|key| key.name.clone()))
     }
 
@@ -92,11 +85,13 @@ impl ItemNames {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Api> for Keyed<T> {
+impl<T: DeserializeOwned> FromRequest<AdminContext> for Keyed<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        let KeyedBytes { bytes, key } = KeyedBytes::from_request(request, api).await?;
+    async fn from_request(request: Request, context: &AdminContext) -> Result<Self, ApiError> {
+        let caller = request.extensions().get::<Caller>().unwrap_or(&Caller::Nobody).clone();
+        let route = request.extensions().get::<MatchedPath>().cloned().map(RouteName::Matched);
+        let KeyedBytes { bytes, key } = KeyedBytes::read(request, &caller, route, context).await?;
         Ok(Self { request: json::parse(&bytes)?, key })
     }
 }
@@ -104,48 +99,43 @@ impl<T: DeserializeOwned> FromRequest<Api> for Keyed<T> {
 /// The same, not parsed yet.
 pub(super) struct KeyedBytes {
     pub(super) bytes: Bytes,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<RequestKey>,
 }
 
 impl KeyedBytes {
+    /// Reads the body and the name of a request by `caller` for `route`. Its head is looked at in this call; what has to
+    /// be waited for is a short future, and what is short is moved for little.
+    pub(super) fn read<'a, B>(
+        request: http::Request<B>,
+        caller: &Caller,
+        route: Option<RouteName>,
+        context: &'a AdminContext,
+    ) -> impl Future<Output = Result<Self, ApiError>> + Send + use<'a, B>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let name = Self::check(&request, caller, context);
+        let body = request.into_body();
+        async move {
+            let name = name?;
+            let bytes = extract::read_present(body, context).await?;
+            let route = RouteName::text(route.as_ref());
+            let key = name.map(|name| RequestKey { name, fingerprint: fingerprint(route, &bytes) });
+            Ok(Self { bytes, key })
+        }
+    }
+
     /// What the head of a request says of its name, and of its body, which must be there.
-    pub(super) fn check<B>(
+    fn check<B>(
         request: &http::Request<B>,
         caller: &Caller,
-        api: &Api,
+        context: &AdminContext,
     ) -> Result<Option<String>, ApiError> {
         let given = read_key(request.headers())?;
         let caller = caller.name().unwrap_or_default();
-        extract::check_present(request, api)?;
+        extract::check_present(request, context)?;
         Ok(given.map(|given| format!("{caller}\0{given}")))
-    }
-
-    /// Reads the body of a request with this name, which was checked.
-    pub(super) async fn read<B>(
-        name: Option<String>,
-        route: &str,
-        body: B,
-        api: &Api,
-    ) -> Result<Self, ApiError>
-    where
-        B: HttpBody<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let bytes = extract::read_present(body, api).await?;
-        let key = name.map(|name| Key { name, fingerprint: fingerprint(route, &bytes) });
-        Ok(Self { bytes, key })
-    }
-}
-
-impl FromRequest<Api> for KeyedBytes {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        let caller = request.extensions().get::<Caller>().unwrap_or(&Caller::Nobody);
-        let name = Self::check(&request, caller, api)?;
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        let route = route.as_ref().map_or("", MatchedPath::as_str);
-        Self::read(name, route, request.into_body(), api).await
     }
 }
 
@@ -173,76 +163,15 @@ fn fingerprint(route: &str, body: &[u8]) -> Fingerprint {
     fingerprint
 }
 
-/// The requests with a name. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(super) struct Requests {
-    known: Arc<Mutex<Idempotency<Bytes, watch::Receiver<()>>>>,
-    clock: Clock,
-}
-
-impl Requests {
-    pub(super) fn new(config: IdempotencyConfig, clock: Clock) -> Self {
-        let IdempotencyConfig { keep, entries_max, bytes_max } = config;
-        let limits = IdempotencyLimits { keep, entries_max, bytes_max };
-        Self { known: Arc::new(Mutex::new(Idempotency::new(limits))), clock }
-    }
-
-    /// The turn to make a request, or its answer, waiting for one that is under way.
-    async fn begin(&self, key: Key) -> Result<Result<Turn, Bytes>, ApiError> {
-        let Key { name, fingerprint } = key;
-        loop {
-            let (ended, wait) = watch::channel(());
-            let begun = self.known.lock().begin(&name, fingerprint, wait, self.clock.now());
-            match begun {
-                Begin::First => {
-                    return Ok(Ok(Turn { requests: self.clone(), name, _ended: ended }));
-                }
-                // Ends when the other turn does, one way or another.
-                Begin::UnderWay(mut wait) => while wait.changed().await.is_ok() {},
-                Begin::Answered(answer) => return Ok(Err(answer)),
-                Begin::Mismatch => {
-                    let message = "this Idempotency-Key belongs to a request with another body";
-                    return Err(ApiError::new(Code::IdempotencyMismatch, message));
-                }
-                Begin::Full => {
-                    let message = "too many requests with an Idempotency-Key are under way";
-                    return Err(ApiError::new(Code::Unavailable, message));
-                }
-            }
-        }
-    }
-}
-
-/// The turn to make a request. Dropped without an answer, it is another's turn.
-struct Turn {
-    requests: Requests,
-    name: String,
-    /// Tells those who wait, when it is dropped.
-    _ended: watch::Sender<()>,
-}
-
-impl Turn {
-    fn answer(self, answer: &Bytes) {
-        let now = self.requests.clock.now();
-        self.requests.known.lock().finish(&self.name, answer.clone(), answer.len(), now);
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.requests.known.lock().abandon(&self.name);
-    }
-}
-
 /// Answers a request by `work`, or as it was answered before. With a key, `work` runs to its end even if the caller
 /// hangs up: the caller will ask again.
 pub(super) async fn once<R: Serialize + Send + 'static>(
-    api: &Api,
-    key: Option<Key>,
+    context: &AdminContext,
+    key: Option<RequestKey>,
     work: impl Future<Output = Result<R, ApiError>> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let Some(key) = key else { return answer(&work.await?) };
-    let turn = match api.requests.begin(key).await? {
+    let turn = match context.named_requests.begin(key).await? {
         Ok(turn) => turn,
         Err(answer) => {
             metrics::counter!("userline_idempotent_replays_total").increment(1);
@@ -250,7 +179,7 @@ pub(super) async fn once<R: Serialize + Send + 'static>(
         }
     };
     let (done, answer) = oneshot::channel();
-    api.tasks.spawn_to_end("admin.keyed_request", async move {
+    context.tasks.spawn_to_end("admin.keyed_request", async move {
         let answer = work.await.and_then(|reply| write(&reply));
         match &answer {
             Ok(answer) => turn.answer(answer),

@@ -1,26 +1,25 @@
 //! Inboxes: what waits for a user, page by page; what the user has seen; taking items back.
 
-use super::Api;
+use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, BodyFailures, Code, KeyFailures, StoreFailures};
 use super::events::stored_json;
-use super::extract::{Body, NoParameters, Parameters, Segment, Segments};
-use super::keys::{Emit, May, Read};
+use super::extract::{JsonBody, NoParameters, Parameters, Segment, Segments};
+use super::keys::{EmitScope, May, ReadScope};
 use super::time::Time;
 use crate::admin::error::ErrorBody;
-use crate::core::inbox::{InboxState, Item, PageQuery, Paging, SeenItems, Which};
+use crate::commands::inbox::{PageRequest, ReadRequest};
+use crate::commands::number::whole;
+use crate::core::inbox::{InboxState, Item};
 use crate::realtime::inbox::InboxError;
-use crate::types::{ItemId, ItemSeq, UserId};
+use crate::types::{ItemSeq, UserId};
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// Bytes of items in one answer, about.
 const PAGE_BYTES: usize = 4_000_000;
-/// Ids in one request.
-const IDS_MAX: usize = 1000;
 
 /// A page of an inbox.
 #[derive(Debug, Serialize, ToSchema)]
@@ -148,53 +147,30 @@ impl From<InboxError> for ApiError {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     user: Segment,
     mut query: Parameters,
 ) -> Result<Json<InboxReply>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let seq = |text: &str| text.parse().map(ItemSeq).map_err(|_| "must be a whole number");
-    let (before, after) = (query.take("before", seq)?, query.take("after", seq)?);
-    let paging = match (before, after) {
-        (None, None) => Paging::Newest,
-        (Some(before), None) => Paging::Before(before),
-        (None, Some(after)) => Paging::After(after),
-        (Some(_), Some(_)) => {
-            return Err(ApiError::field("after", "give `before` or `after`, not both"));
-        }
-    };
-    let limit = query.limit()?;
-    let which = query.take("unread", parse_unread)?.unwrap_or(Which::All);
+    let (before, after) = (query.take("before", whole)?, query.take("after", whole)?);
+    let limit = Some(query.limit()?);
+    let unread = query.take("unread", parse_unread)?;
     query.end()?;
-    let query = PageQuery { paging, which, limit, bytes_max: PAGE_BYTES };
-    let page = api.realtime.inbox(&user, query).await?;
+    let query = PageRequest { after, before, limit, unread }.parse(PAGE_BYTES)?;
+    let page = context.realtime.inbox(&user, query).await?;
     let items = page.items.into_iter().map(InboxItem::try_from).collect::<Result<_, _>>()?;
     let InboxNumbers { head, unread, read_upto, min_seq } = page.state.into();
     let next = page.next.map(|seq| seq.0);
     Ok(Json(InboxReply { items, next, head, unread, read_upto, min_seq }))
 }
 
-fn parse_unread(text: &str) -> Result<Which, &'static str> {
+fn parse_unread(text: &str) -> Result<bool, &'static str> {
     match text {
-        "true" | "1" => Ok(Which::Unread),
-        "false" | "0" => Ok(Which::All),
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
         _ => Err("must be `true` or `false`"),
     }
-}
-
-/// What a user has seen: either `upto` or `ids`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"upto": 7}))]
-pub(super) struct ReadRequest {
-    /// All items up to this one; numbers that were not given yet do not count.
-    #[serde(default)]
-    upto: Option<u64>,
-    /// The items with these ids; those that are not there do not matter.
-    #[serde(default)]
-    #[schema(max_items = 1000)]
-    ids: Option<Vec<String>>,
 }
 
 /// Mark as read
@@ -211,37 +187,14 @@ pub(super) struct ReadRequest {
     security(("bearer" = ["emit"])),
 )]
 pub(super) async fn read(
-    _: May<Emit>,
-    State(api): State<Api>,
+    _: May<EmitScope>,
+    State(context): State<AdminContext>,
     user: Segment,
-    Body(request): Body<ReadRequest>,
+    JsonBody(request): JsonBody<ReadRequest>,
 ) -> Result<Json<InboxNumbers>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
     let seen = request.parse()?;
-    Ok(Json(api.realtime.mark_read(&user, seen).await?.into()))
-}
-
-impl ReadRequest {
-    fn parse(self) -> Result<SeenItems, ApiError> {
-        match (self.upto, self.ids) {
-            (Some(upto), None) => Ok(SeenItems::Upto(ItemSeq(upto))),
-            (None, Some(ids)) if ids.len() <= IDS_MAX => {
-                let mut parsed = BTreeSet::new();
-                for (index, id) in ids.iter().enumerate() {
-                    let id = ItemId::parse(id);
-                    parsed.insert(id.map_err(|why| ApiError::field(format!("ids[{index}]"), why))?);
-                }
-                Ok(SeenItems::Ids(parsed))
-            }
-            (None, Some(ids)) => {
-                let why = format!("at most {IDS_MAX} ids, not {}", ids.len());
-                Err(ApiError::field("ids", why))
-            }
-            (None, None) | (Some(_), Some(_)) => {
-                Err(ApiError::field("upto", "give either `upto` or `ids`"))
-            }
-        }
-    }
+    Ok(Json(context.realtime.mark_read(&user, seen).await?.into()))
 }
 
 /// Delete an item
@@ -262,16 +215,14 @@ impl ReadRequest {
     security(("bearer" = ["emit"])),
 )]
 pub(super) async fn delete(
-    _: May<Emit>,
+    _: May<EmitScope>,
     _: NoParameters,
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
     Segments(user, seq): Segments,
 ) -> Result<Json<InboxNumbers>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let seq = seq.parse("seq", |text| {
-        text.parse().map(ItemSeq).map_err(|_| "must be the number of an item")
-    })?;
-    match api.realtime.delete_item(&user, seq).await? {
+    let seq = seq.parse("seq", |text| whole(text).map(ItemSeq))?;
+    match context.realtime.delete_item(&user, seq).await? {
         Some(state) => Ok(Json(state.into())),
         None => Err(ApiError::new(Code::NotFound, "no such item, or not any more")),
     }

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 /// The keys of the configuration.
 #[derive(Debug)]
-pub(super) struct Keys(Vec<Arc<Known>>);
+pub(super) struct Keys(Vec<Arc<KnownKey>>);
 
 #[derive(Debug)]
-struct Known {
+struct KnownKey {
     name: String,
     digest: Digest,
     scopes: Vec<Scope>,
@@ -37,7 +37,7 @@ pub(super) enum Caller {
 
 /// One of the configured keys.
 #[derive(Debug, Clone)]
-pub(super) struct CallerKey(Arc<Known>);
+pub(super) struct CallerKey(Arc<KnownKey>);
 
 impl Caller {
     /// The name of the key, for logs.
@@ -72,7 +72,7 @@ impl Keys {
     pub(super) fn new(config: &AdminConfig) -> Self {
         let known = config.keys.iter().map(|key| {
             let (name, scopes) = (key.name.clone(), key.scopes.clone());
-            Arc::new(Known { name, digest: digest(&SHA256, key.key.expose()), scopes })
+            Arc::new(KnownKey { name, digest: digest(&SHA256, key.key.expose()), scopes })
         });
         Self(known.collect())
     }
@@ -104,21 +104,21 @@ pub(super) trait Permission: Send {
 }
 
 /// Send events.
-pub(super) struct Emit;
+pub(super) struct EmitScope;
 /// Look at users, rooms, sockets.
-pub(super) struct Read;
+pub(super) struct ReadScope;
 /// Disconnect users.
-pub(super) struct Control;
+pub(super) struct ControlScope;
 
-impl Permission for Emit {
+impl Permission for EmitScope {
     const SCOPE: Scope = Scope::Emit;
 }
 
-impl Permission for Read {
+impl Permission for ReadScope {
     const SCOPE: Scope = Scope::Read;
 }
 
-impl Permission for Control {
+impl Permission for ControlScope {
     const SCOPE: Scope = Scope::Control;
 }
 

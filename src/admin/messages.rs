@@ -1,11 +1,10 @@
 //! Did it arrive? What became of a message, asked afterwards, and which there were.
 
-use super::Api;
-use super::emit::ack::{self, AckReply, MissingReply};
-use super::emit::reply::UserReply;
+use super::context::AdminContext;
+use super::emit::reply::{self, AckReply, MissingReply, UserReply};
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
 use super::extract::{Parameters, Segment};
-use super::keys::{May, Read};
+use super::keys::{May, ReadScope};
 use super::time::Time;
 use crate::core::inbox::{Placed, PlacedState};
 use crate::realtime::post::{AskedMessage, MessageStatus};
@@ -111,7 +110,7 @@ impl From<AskedMessage> for AskedReply {
         let AskedMessage { at, matched, sent, outcome } = asked;
         let state = if outcome.is_some() { AskedState::Ended } else { AskedState::UnderWay };
         let met = outcome.as_ref().map(|it| it.is_met);
-        let (acks, missing) = outcome.map(|it| ack::write(&it)).unzip();
+        let (acks, missing) = outcome.map(|it| reply::acks(&it)).unzip();
         let acked = acks.as_ref().map(Vec::len);
         Self { state, emitted_at: Time(at), matched, sent, acked, met, acks, missing }
     }
@@ -133,12 +132,12 @@ impl From<AskedMessage> for AskedReply {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<MessageReply>, ApiError> {
     let id = id.parse("id", ItemId::parse)?;
-    let Some(MessageStatus { asked, placed }) = api.realtime.fate(id.as_str()).await? else {
+    let Some(MessageStatus { asked, placed }) = context.realtime.fate(id.as_str()).await? else {
         let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
                        `messages.keep` and until a restart, stored events while the inboxes know their names; a repeat \
                        of a stored emit is known by the `id` its sender gave";
@@ -172,7 +171,7 @@ pub(super) struct MessageItem {
     /// Whether it could be dropped for clients that were busy.
     volatile: bool,
     /// Who it was for, besides the users.
-    to: Addressed,
+    to: MessageTarget,
     /// Sockets it was for.
     #[schema(example = 3)]
     matched: usize,
@@ -190,7 +189,7 @@ pub(super) struct MessageItem {
 
 /// Who an emit was for, besides the users.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Addressed {
+pub(super) struct MessageTarget {
     /// Everybody in the namespace.
     all: bool,
     /// Rooms.
@@ -211,7 +210,7 @@ impl MessageItem {
             namespace: audience.namespace.as_str().to_owned(),
             event: emit.event.as_str().to_owned(),
             volatile: emit.volatile,
-            to: Addressed {
+            to: MessageTarget {
                 all: audience.target.all,
                 rooms: audience.target.rooms.iter().map(Room::to_string).collect(),
                 sockets: audience.target.sockets.iter().map(ToString::to_string).collect(),
@@ -225,8 +224,8 @@ impl MessageItem {
 }
 
 /// The last messages for a user, the newest first.
-pub(super) fn of_user(api: &Api, user: &UserId, limit: usize) -> Vec<MessageItem> {
-    let recalled = api.realtime.recent_emits(Some(user), limit);
+pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Vec<MessageItem> {
+    let recalled = context.realtime.recent_emits(Some(user), limit);
     recalled.iter().map(|it| MessageItem::new(it, Some(user))).collect()
 }
 
@@ -248,16 +247,16 @@ pub(super) fn of_user(api: &Api, user: &UserId, limit: usize) -> Vec<MessageItem
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<MessageList>, ApiError> {
     let user = query.take("user", UserId::parse)?;
     let limit = usize::from(query.limit()?);
     query.end()?;
     let messages = match &user {
-        Some(user) => of_user(&api, user, limit),
-        None => api
+        Some(user) => of_user(&context, user, limit),
+        None => context
             .realtime
             .recent_emits(None, limit)
             .iter()

@@ -1,12 +1,13 @@
 //! The OpenAPI document, generated from the handlers that answer.
 
+use super::context::AdminContext;
 use super::error::{ArgumentFailures, Failures};
 use super::extract::NoParameters;
-use super::routes;
+use crate::commands::schema::Rules;
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -44,11 +45,15 @@ impl Modify for Bearer {
     }
 }
 
-/// The same for as long as the process lives.
-static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+/// The document as it is answered, with what a derived schema cannot say.
+pub(super) fn render(document: &utoipa::openapi::OpenApi, rules: Rules) -> Bytes {
     // A document that cannot be written fails the tests, all of which walk through it.
-    routes().into_openapi().to_json().map(Bytes::from).unwrap_or_default()
-});
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    if let Some(schemas) = document.pointer_mut("/components/schemas") {
+        rules.merge_into(schemas);
+    }
+    document.to_string().into()
+}
 
 /// Get this document
 ///
@@ -61,6 +66,9 @@ static JSON: LazyLock<Bytes> = LazyLock::new(|| {
     ),
     security(()),
 )]
-pub(super) async fn openapi(_: NoParameters) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], JSON.clone())
+pub(super) async fn openapi(
+    _: NoParameters,
+    State(context): State<AdminContext>,
+) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], context.document.clone())
 }

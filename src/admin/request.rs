@@ -1,86 +1,90 @@
 //! What every request goes through: it gets an id, its caller is looked up, its end is logged and counted, errors get
 //! their body, and a panic becomes a 500.
 
+use super::answered::RouteName;
+use super::context::AdminContext;
 use super::error::ApiError;
 use super::keys::Caller;
-use super::{Api, emit};
 use crate::entropy;
 use crate::types::Timestamp;
 use axum::Json;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use metrics::Counter;
 use std::panic::AssertUnwindSafe;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The header with the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers a request by means of `next`.
-pub(super) async fn answer(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned().map(Route::Matched);
-    let call = Call::begin(&api, &request, route);
-    request.extensions_mut().insert(call.caller().clone());
-    call.end(next.run(request)).await
-}
-
 /// A request on its way to its answer.
 pub(super) struct Call<'a> {
-    api: &'a Api,
+    context: &'a AdminContext,
     began: Timestamp,
-    told: Told,
-}
-
-/// What a request is for, as the documentation writes it.
-pub(super) enum Route {
-    /// `POST /v1/emit`, which did not pass the router.
-    Emit,
-    /// What the router found.
-    Matched(MatchedPath),
-}
-
-impl Route {
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Emit => emit::PATH,
-            Self::Matched(path) => path.as_str(),
-        }
-    }
+    record: RequestRecord,
 }
 
 impl<'a> Call<'a> {
     /// Names the request and looks up its caller.
-    pub(super) fn begin<B>(api: &'a Api, request: &http::Request<B>, route: Option<Route>) -> Self {
-        let began = api.clock.now();
-        let caller = api.keys.caller(request.headers());
+    pub(super) fn begin<B>(context: &'a AdminContext, request: &http::Request<B>) -> Self {
+        let began = context.clock.now();
+        let caller = context.keys.caller(request.headers());
         let (id, method) = (entropy::token("req_"), request.method().clone());
-        let told = Told { id, method, route, caller };
-        Self { api, began, told }
+        Self { context, began, record: RequestRecord { id, method, caller } }
     }
 
     /// Who makes it.
     pub(super) fn caller(&self) -> &Caller {
-        &self.told.caller
+        &self.record.caller
     }
 
-    /// Answers it by `work`.
-    pub(super) async fn end(self, work: impl Future<Output = Response>) -> Response {
-        let Self { api, began, told } = self;
-        // Whatever a handler shares with others it changes under locks that survive a panic, or through the core.
-        let answer = AssertUnwindSafe(work).catch_unwind().await;
-        let mut response =
-            answer.unwrap_or_else(|_| ApiError::internal("a panic, see above").into_response());
-        let cause = write_error(&mut response, &told.id);
-        if let Ok(id) = HeaderValue::from_str(&told.id) {
+    /// Answers it by `work`, which is that of a route that was found without the router.
+    pub(super) async fn end_at(
+        self,
+        route: &'static str,
+        work: impl Future<Output = Response>,
+    ) -> Response {
+        let response = caught(work).await;
+        self.finish(Some(&RouteName::Direct(route)), response)
+    }
+
+    /// Answers it by `work` of the router, which says by [`name_route`] which route it found.
+    pub(super) async fn end_at_router(self, work: impl Future<Output = Response>) -> Response {
+        let mut response = work.await;
+        let route = response.extensions_mut().remove::<RouteName>();
+        self.finish(route.as_ref(), response)
+    }
+
+    fn finish(self, route: Option<&RouteName>, mut response: Response) -> Response {
+        let Self { context, began, record } = self;
+        let cause = write_error(&mut response, &record.id);
+        if let Ok(id) = HeaderValue::from_str(&record.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        told.end(api, response.status(), api.clock.now().since(began), cause.as_deref());
+        let (status, took) = (response.status(), context.clock.now().since(began));
+        context.answers.count(route, status);
+        record.log(route, status, took, cause.as_deref());
         response
     }
+}
+
+/// Says in an answer of the router which route it is of. Only here, inside of the router, that is known.
+pub(super) async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = caught(next.run(request)).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(RouteName::Matched(route));
+    }
+    response
+}
+
+/// Runs a handler; a panic is an error like any other.
+async fn caught(work: impl Future<Output = Response>) -> Response {
+    // Whatever a handler shares with others it changes under locks that survive a panic, or through the core.
+    let answer = AssertUnwindSafe(work).catch_unwind().await;
+    answer.unwrap_or_else(|_| ApiError::internal("a panic, see above").into_response())
 }
 
 /// Gives an error that a handler returned its body; returns what the log says of it besides.
@@ -92,52 +96,28 @@ fn write_error(response: &mut Response, request_id: &str) -> Option<String> {
     error.cause
 }
 
-/// What the log says of a request: never the path as it was sent, which names users.
-struct Told {
+/// What the log says of a request, besides its route.
+struct RequestRecord {
     id: String,
     method: Method,
-    route: Option<Route>,
     caller: Caller,
 }
 
-impl Told {
-    /// Logs and counts the answer.
-    fn end(&self, api: &Api, status: StatusCode, took: Duration, cause: Option<&str>) {
-        let Self { id, method, route, caller } = self;
-        api.answered.count(route.as_ref(), status);
-        let path = path(route.as_ref());
-        let (status, key) = (status.as_u16(), caller.name());
-        let duration_ms = took.as_millis();
+impl RequestRecord {
+    fn log(
+        &self,
+        route: Option<&RouteName>,
+        status: StatusCode,
+        took: Duration,
+        cause: Option<&str>,
+    ) {
+        let Self { id, method, caller } = self;
+        let (path, key) = (RouteName::text(route), caller.name());
+        let (status, duration_ms) = (status.as_u16(), took.as_millis());
         if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
             tracing::error!(request.id = id, %method, path, duration_ms, key, cause, "request failed");
         } else {
             tracing::debug!(request.id = id, %method, path, status, duration_ms, key, "answered");
         }
     }
-}
-
-/// Counts answers.
-#[derive(Debug, Default)]
-pub(super) struct Answered {
-    /// Emits with status 200, the most frequent by far: to look up a counter by its labels costs more than an emit.
-    emits: OnceLock<Counter>,
-}
-
-impl Answered {
-    fn count(&self, route: Option<&Route>, status: StatusCode) {
-        let counter = || {
-            let labels =
-                [("route", path(route).to_owned()), ("status", status.as_str().to_owned())];
-            metrics::counter!("userline_admin_requests_total", &labels)
-        };
-        if matches!(route, Some(Route::Emit)) && status == StatusCode::OK {
-            self.emits.get_or_init(counter).increment(1);
-        } else {
-            counter().increment(1);
-        }
-    }
-}
-
-fn path(route: Option<&Route>) -> &str {
-    route.map_or("(none)", Route::as_str)
 }

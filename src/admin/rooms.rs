@@ -1,12 +1,12 @@
 //! Rooms: which there are, and who is in one.
 
-use super::Api;
+use super::context::AdminContext;
 use super::cursor::{self, CursorError};
-use super::emit::parse_namespace;
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures};
 use super::extract::{Parameters, Segment};
-use super::keys::{May, Read};
-use super::sockets::SocketView;
+use super::keys::{May, ReadScope};
+use super::socket_view::SocketView;
+use crate::commands::names;
 use crate::registry::RoomEntry;
 use crate::types::{Namespace, Room, SocketId};
 use axum::Json;
@@ -67,8 +67,8 @@ impl From<RoomEntry> for RoomItem {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<RoomList>, ApiError> {
     let prefix = query.take("prefix", |text| Ok::<_, Infallible>(text.to_owned()))?;
@@ -76,7 +76,7 @@ pub(super) async fn list(
     let limit = query.limit()?;
     query.end()?;
     let page =
-        api.realtime.rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into());
+        context.realtime.rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into());
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after(&format!("{}{SEPARATOR}{}", it.namespace, it.room)));
     Ok(Json(RoomList { rooms: page.items.into_iter().map(RoomItem::from).collect(), next }))
@@ -127,8 +127,8 @@ pub(super) struct RoomView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<Read>,
-    State(api): State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     room: Segment,
     mut query: Parameters,
 ) -> Result<Json<RoomView>, ApiError> {
@@ -140,9 +140,9 @@ pub(super) async fn get(
     query.end()?;
     let namespace = match namespace {
         None => Namespace::root(),
-        Some(text) => parse_namespace("namespace", &text, api.realtime.namespaces())?,
+        Some(text) => names::namespace("namespace", &text, context.realtime.namespaces())?,
     };
-    let mut sockets = api.realtime.room(&namespace, &room);
+    let mut sockets = context.realtime.room(&namespace, &room);
     let sockets_total = sockets.len();
     if sockets_total == 0 {
         return Err(ApiError::new(Code::NotFound, "nobody is in such a room"));

@@ -1,50 +1,27 @@
-//! Users: who is here, what is known of one, bulk presence, and the door.
+//! Users: who is here, what is known of one or of many, and disconnecting one.
 
-use super::Api;
+use super::context::AdminContext;
 use super::cursor::{self, CursorError};
-use super::emit::names;
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
-use super::extract::{Body, NoParameters, OptionalBody, Parameters, Segment};
-use super::keys::{Control, May, Read};
-use super::sockets::SocketView;
+use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segment};
+use super::keys::{ControlScope, May, ReadScope};
+use super::presence_state::PresenceState;
+use super::socket_view::SocketView;
 use super::time::Time;
-use crate::core::presence::session::{PresenceStatus, UserSession};
+use crate::commands::disconnect::{Disconnect, DisconnectRequest};
+use crate::commands::names::NameList;
+use crate::commands::presence::PresenceRequest;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
 use crate::realtime::kick::Grace;
 use crate::types::UserId;
 use axum::Json;
-use axum::extract;
-use serde::{Deserialize, Serialize};
+use axum::extract::State;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Sockets of one user that are shown.
 const SOCKETS_MAX: usize = 1000;
-/// Longest reason that a client is told, in bytes.
-const REASON_BYTES_MAX: usize = 1024;
-
-/// Whether a user is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    /// At least one socket.
-    Online,
-    /// No socket, and the grace is still running: counts as online.
-    Lingering,
-    /// Gone.
-    Offline,
-}
-
-impl State {
-    /// The state, and the session unless it is offline.
-    pub(super) fn of(status: PresenceStatus) -> (Self, Option<UserSession>) {
-        match status {
-            PresenceStatus::Offline => (Self::Offline, None),
-            PresenceStatus::Online(session) => (Self::Online, Some(session)),
-            PresenceStatus::Lingering(session) => (Self::Lingering, Some(session)),
-        }
-    }
-}
 
 /// A page of users.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,7 +44,7 @@ pub(super) struct UserItem {
     #[schema(example = "42")]
     user: String,
     /// Online or lingering.
-    state: State,
+    state: PresenceState,
     /// When the session began.
     since: Time,
     /// The session: the `seq` of the user's `user.online`.
@@ -81,7 +58,7 @@ pub(super) struct UserItem {
 impl From<UserEntry> for UserItem {
     fn from(entry: UserEntry) -> Self {
         let UserEntry { user, status, session, sockets } = entry;
-        let (state, _) = State::of(status);
+        let (state, _) = PresenceState::of(status);
         let (since, session) = (Time(session.since), session.id.0);
         Self { user: user.as_str().to_owned(), state, since, session, sockets }
     }
@@ -104,8 +81,8 @@ impl From<UserEntry> for UserItem {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<Read>,
-    extract::State(api): extract::State<Api>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<UserList>, ApiError> {
     let filter = query.take("state", parse_filter)?.unwrap_or(StateFilter::All);
@@ -116,8 +93,8 @@ pub(super) async fn list(
     let limit = query.limit()?;
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
-    let events_after = api.events.head().await?;
-    let page = api.realtime.users(after.as_ref(), limit.into(), filter);
+    let events_after = context.events.head().await?;
+    let page = context.realtime.users(after.as_ref(), limit.into(), filter);
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after(it.user.as_str()));
     let users = page.items.into_iter().map(UserItem::from).collect();
@@ -139,7 +116,7 @@ pub(super) struct UserView {
     #[schema(example = "42")]
     user: String,
     /// Whether the user is here.
-    state: State,
+    state: PresenceState,
     /// When the session began; absent if offline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -172,17 +149,17 @@ pub(super) struct UserView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<Read>,
+    _: May<ReadScope>,
     _: NoParameters,
-    extract::State(api): extract::State<Api>,
+    State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let (status, sockets) = api.realtime.user(&user);
-    let (state, session) = State::of(status);
+    let (status, sockets) = context.realtime.user(&user);
+    let (state, session) = PresenceState::of(status);
     let last_seen = match state {
-        State::Online | State::Lingering => None,
-        State::Offline => api.records.last_seen(&user).await?,
+        PresenceState::Online | PresenceState::Lingering => None,
+        PresenceState::Offline => context.records.last_seen(&user).await?,
     };
     Ok(Json(UserView {
         user: user.as_str().to_owned(),
@@ -193,15 +170,6 @@ pub(super) async fn get(
         sockets: sockets.iter().take(SOCKETS_MAX).map(|it| SocketView::of(it)).collect(),
         last_seen: last_seen.map(Time),
     }))
-}
-
-/// Who to look at.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PresenceRequest {
-    /// Their ids.
-    #[schema(max_items = 1000, example = json!(["42", "43"]))]
-    users: Vec<String>,
 }
 
 /// Who of them is here.
@@ -215,7 +183,7 @@ pub(super) struct PresenceReply {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserPresence {
     /// Whether the user is here.
-    state: State,
+    state: PresenceState,
     /// When the session began; absent if offline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -242,14 +210,14 @@ pub(super) struct UserPresence {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn presence(
-    _: May<Read>,
-    extract::State(api): extract::State<Api>,
-    Body(request): Body<PresenceRequest>,
+    _: May<ReadScope>,
+    State(context): State<AdminContext>,
+    JsonBody(request): JsonBody<PresenceRequest>,
 ) -> Result<Json<PresenceReply>, ApiError> {
-    let users = names("users", &request.users, UserId::parse)?;
-    let statuses = api.realtime.status(&users).await;
+    let NameList(users) = request.users;
+    let statuses = context.realtime.status(&users).await;
     let look = |(user, status): (UserId, UserStatus)| {
-        let (state, session) = State::of(status.status);
+        let (state, session) = PresenceState::of(status.status);
         let presence = UserPresence {
             state,
             since: session.map(|it| Time(it.since)),
@@ -259,24 +227,6 @@ pub(super) async fn presence(
         (user.as_str().to_owned(), presence)
     };
     Ok(Json(PresenceReply { users: users.into_iter().zip(statuses).map(look).collect() }))
-}
-
-/// How to disconnect a user.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct DisconnectRequest {
-    /// What the clients are told, at most 1024 bytes.
-    #[schema(max_length = 1024, example = "signed out everywhere")]
-    reason: Option<String>,
-    /// Whether the user is offline at once; else the grace runs as usual.
-    #[schema(default = true)]
-    now: bool,
-}
-
-impl Default for DisconnectRequest {
-    fn default() -> Self {
-        Self { reason: None, now: true }
-    }
 }
 
 /// What became of a user's sockets.
@@ -305,20 +255,14 @@ pub(super) struct DisconnectReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn disconnect(
-    _: May<Control>,
-    extract::State(api): extract::State<Api>,
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
     user: Segment,
-    OptionalBody(request): OptionalBody<DisconnectRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<DisconnectRequest>,
 ) -> Result<Json<DisconnectReply>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let DisconnectRequest { reason, now } = request;
-    if let Some(reason) = &reason
-        && REASON_BYTES_MAX < reason.len()
-    {
-        let why = format!("at most {REASON_BYTES_MAX} bytes, not {}", reason.len());
-        return Err(ApiError::field("reason", why));
-    }
-    let grace = if now { Grace::Skip } else { Grace::Keep };
-    let disconnected = api.realtime.kick(&user, reason.as_deref(), grace);
+    let Disconnect { reason, is_offline_at_once } = request.parse()?;
+    let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
+    let disconnected = context.realtime.kick(&user, reason.as_deref(), grace);
     Ok(Json(DisconnectReply { user: user.as_str().to_owned(), disconnected }))
 }

@@ -22,7 +22,7 @@ impl SocketId {
     /// Bytes of an id.
     pub const BYTES: usize = 15;
     /// Characters of its text.
-    const TEXT_LEN: usize = 20;
+    pub const TEXT_LEN: usize = 20;
 
     /// An id of these bytes, which the caller drew at random.
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {

@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["backend", "deadlines", "store"],
     &["auth", "hooks", "recovery", "connection"],
     &["presence", "registry"],
+    &["commands"],
     &["realtime"],
     &["admin", "socket"],
     &["app", "telemetry"],
@@ -41,7 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing_subscriber", &["config", "telemetry"]),
     ("tungstenite", &["connection"]),
-    ("utoipa", &["admin"]),
+    ("utoipa", &["admin", "commands"]),
     ("utoipa_axum", &["admin"]),
 ];
 const MAX_LINES: usize = 400;

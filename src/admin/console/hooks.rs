@@ -1,7 +1,7 @@
 //! The hooks that the server sends to itself: received, checked, kept for a while and streamed to the page.
 
 use super::Console;
-use crate::admin::Api;
+use crate::admin::context::AdminContext;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::extract::read;
 use crate::core::backend::signature::{self, SignedHeaders};
@@ -85,12 +85,12 @@ impl HookLog {
 
 /// Takes a hook of the server. A wrong signature is shown, and refused.
 pub(super) async fn receive(
-    State(api): State<Api>,
+    State(context): State<AdminContext>,
     Extension(console): Extension<Arc<Console>>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let headers = request.headers().clone();
-    let body = read(request, BODY_MAX, api.limits.body_timeout).await?;
+    let body = read(request, BODY_MAX, context.limits.body_timeout).await?;
     // Outside of strings, the only place where JSON may hold them, line breaks mean nothing; in a stream they do.
     let text = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
     let shown: &RawValue = serde_json::from_str(&text)
@@ -101,7 +101,7 @@ pub(super) async fn receive(
         timestamp: text_of("webhook-timestamp").unwrap_or_default(),
         signature: text_of("webhook-signature").unwrap_or_default(),
     };
-    let now = api.clock.wall();
+    let now = context.clock.wall();
     let verdict = signature::verify(&console.hook_secret, signed, &body, now, TOLERANCE);
     console.log.add(render(&headers, verdict.is_ok(), shown)?);
     match verdict {

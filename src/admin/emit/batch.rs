@@ -1,32 +1,21 @@
 //! Many emits in one request: sent one after the other, answered in order.
 
-use super::begin::Begun;
-use super::{EmitReply, EmitRequest};
-use crate::admin::Api;
+use super::reply::EmitReply;
+use super::sending::SendingEmit;
+use crate::admin::context::AdminContext;
 use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
 use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
-use crate::admin::json;
-use crate::admin::keys::{self, May};
+use crate::admin::keys::{EmitScope, May};
+use crate::commands;
+use crate::commands::batch::BatchRequest;
 use crate::types::ItemId;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
-
-/// Emits in one batch.
-const EMITS_MAX: usize = 1000;
-
-/// Many emits.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::admin) struct BatchRequest {
-    /// The emits, 1 to 1000, in the order in which they are sent.
-    #[schema(value_type = Vec<EmitRequest>, max_items = 1000)]
-    emits: Vec<Box<RawValue>>,
-}
 
 /// What became of many emits.
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,25 +78,25 @@ struct BatchError {
     security(("bearer" = ["emit"])),
 )]
 pub(in crate::admin) async fn batch(
-    _: May<keys::Emit>,
-    State(api): State<Api>,
+    _: May<EmitScope>,
+    State(context): State<AdminContext>,
     Keyed { request, key }: Keyed<BatchRequest>,
 ) -> Result<Response, ApiError> {
     let names = ItemNames::of(key.as_ref());
-    let work = run(api.clone(), request, names);
-    idempotency::once(&api, key, work).await
+    let work = run(context.clone(), request, names);
+    idempotency::once(&context, key, work).await
 }
 
-async fn run(api: Api, request: BatchRequest, names: ItemNames) -> Result<BatchReply, ApiError> {
-    let BatchRequest { emits } = request;
-    if emits.is_empty() || EMITS_MAX < emits.len() {
-        let why = format!("1 to {EMITS_MAX} emits, not {}", emits.len());
-        return Err(ApiError::field("emits", why));
-    }
+async fn run(
+    context: AdminContext,
+    request: BatchRequest,
+    names: ItemNames,
+) -> Result<BatchReply, ApiError> {
+    let emits = request.parse()?;
     let (done, begun) = oneshot::channel();
-    let sending = api.clone();
+    let sending = context.clone();
     // To its end, even if the caller hangs up: half a batch is hard to make good.
-    api.tasks.spawn_to_end("admin.emit_batch", async move {
+    context.tasks.spawn_to_end("admin.emit_batch", async move {
         // Nobody waits for the results any more: that is fine.
         drop(done.send(begin_all(&sending, &emits, &names).await));
     });
@@ -117,14 +106,14 @@ async fn run(api: Api, request: BatchRequest, names: ItemNames) -> Result<BatchR
 }
 
 async fn begin_all(
-    api: &Api,
+    context: &AdminContext,
     emits: &[Box<RawValue>],
     names: &ItemNames,
-) -> Vec<Result<Begun, ApiError>> {
+) -> Vec<Result<SendingEmit, ApiError>> {
     let mut all = Vec::with_capacity(emits.len());
     let mut disk = Disk::Takes;
     for (index, emit) in emits.iter().enumerate() {
-        let begun = begin(api, emit, names.at(index), disk).await;
+        let begun = begin(context, emit, names.at(index), disk).await;
         if begun.as_ref().is_err_and(|error| error.code == Code::Unavailable) {
             disk = Disk::TakesNothing;
         }
@@ -141,21 +130,20 @@ enum Disk {
 }
 
 async fn begin(
-    api: &Api,
+    context: &AdminContext,
     emit: &RawValue,
     named: Option<ItemId>,
     disk: Disk,
-) -> Result<Begun, ApiError> {
-    let request: EmitRequest = json::parse(emit.get().as_bytes())?;
-    let message = request.parse(api, named)?;
+) -> Result<SendingEmit, ApiError> {
+    let message = commands::emit::parse(emit.get().as_bytes(), context.emit_terms(), named)?;
     if disk == Disk::TakesNothing && message.waits_for_disk() {
         let why = "not tried: the disk did not take an emit before this one";
         return Err(ApiError::new(Code::Unavailable, why));
     }
-    Begun::begin(api, message).await
+    SendingEmit::begin(context, message).await
 }
 
-async fn end(begun: Result<Begun, ApiError>) -> BatchResult {
+async fn end(begun: Result<SendingEmit, ApiError>) -> BatchResult {
     let reply = match begun {
         Ok(begun) => begun.end().await,
         Err(error) => Err(error),

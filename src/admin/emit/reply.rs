@@ -1,11 +1,16 @@
 //! What became of an emit, as it is told.
 
-use super::ack::{AckReply, MissingReply};
-use super::storing::StoredReply;
-use crate::admin::users::State;
+mod acks;
+
+pub(in crate::admin) use acks::{AckReply, MissingReply, acks};
+
+use crate::admin::presence_state::PresenceState;
+use crate::commands::schema::ItemIdText;
 use crate::realtime::emit::{Emitted, UserEmitted};
+use crate::realtime::inbox::Stored;
 use crate::types::UserId;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What became of an emit.
@@ -49,7 +54,7 @@ pub(in crate::admin) struct EmitReply {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct UserReply {
     /// The user's state at that moment.
-    state: State,
+    state: PresenceState,
     /// Sockets of the user it was for.
     #[schema(example = 2)]
     matched: usize,
@@ -65,9 +70,22 @@ pub(in crate::admin) struct UserReply {
 impl From<UserEmitted> for UserReply {
     fn from(emitted: UserEmitted) -> Self {
         let UserEmitted { status, matched, sent } = emitted;
-        let (state, _) = State::of(status);
+        let (state, _) = PresenceState::of(status);
         Self { state, matched, sent, inbox: None }
     }
+}
+
+/// Where an event is in an inbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::admin) struct StoredReply {
+    /// Its place: 1, 2, 3 and so on for each user.
+    #[schema(example = 7)]
+    seq: u64,
+    /// Its name: the one given, or one that follows from the `Idempotency-Key`, or that of the emit.
+    #[schema(value_type = ItemIdText)]
+    id: String,
+    /// It was there before: nothing was stored or sent.
+    duplicate: bool,
 }
 
 /// What became of an emit for each user, in ascending order of their ids.
@@ -100,5 +118,17 @@ impl From<Emitted> for EmitReply {
         let users = UserReplies::new(users.into_iter().map(reply).collect());
         let (acked, met, acks, missing) = (None, None, None, None);
         Self { status: None, id, matched, sent, users, acked, met, acks, missing }
+    }
+}
+
+impl EmitReply {
+    /// Tells each user's part of the answer what is in the inbox.
+    pub(super) fn add_stored(&mut self, stored: BTreeMap<UserId, Stored>) {
+        for (user, it) in stored {
+            if let Some(user) = self.users.get_mut(&user) {
+                let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);
+                user.inbox = Some(StoredReply { seq, id, duplicate });
+            }
+        }
     }
 }

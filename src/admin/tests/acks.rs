@@ -208,7 +208,7 @@ async fn more_than_128_emits_do_not_wait_for_one_connection() {
 async fn asks_that_make_no_sense_are_refused_with_their_field() {
     let api = Fixture::new();
     let table = [
-        (r#""ack":{}"#, "ack"),
+        (r#""ack":{}"#, "ack.timeout"),
         (r#""ack":{"timeout":"61s"}"#, "ack.timeout"),
         (r#""ack":{"timeout":0}"#, "ack.timeout"),
         (r#""ack":{"timeout":"soon"}"#, "ack.timeout"),

@@ -118,7 +118,7 @@ async fn what_cannot_be_sent_again_is_refused_with_the_reason() {
         ("/v1/hooks/deliveries/7/replay", "", 404, "not_found", None),
         ("/v1/hooks/deliveries/-1/replay", "", 400, "invalid_argument", Some("id")),
         ("/v1/hooks/replay", r#"{"endpoint":"x"}"#, 404, "not_found", Some("endpoint")),
-        ("/v1/hooks/replay", "{}", 400, "invalid_argument", None),
+        ("/v1/hooks/replay", "{}", 400, "invalid_argument", Some("endpoint")),
         (
             "/v1/hooks/replay",
             r#"{"endpoint":"default","state":"delivered"}"#,

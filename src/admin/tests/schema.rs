@@ -17,6 +17,10 @@ impl Schemas<'_> {
     }
 
     fn walk(&self, schema: &Value, value: &Value, place: &str, wrong: &mut Vec<String>) {
+        if *schema == Value::Bool(false) {
+            wrong.push(format!("{place} must not be there"));
+            return;
+        }
         let schema = schema.as_object().unwrap_or_else(|| panic!("{place}: no schema: {schema}"));
         for (word, rule) in schema {
             let fits = match word.as_str() {
@@ -31,14 +35,32 @@ impl Schemas<'_> {
                     types.iter().any(|it| is_of_type(value, it))
                 }
                 "enum" => rule.as_array().unwrap().contains(value),
+                "const" => rule == value,
                 "oneOf" => {
                     let fitting = rule.as_array().unwrap().iter();
                     fitting.filter(|it| self.check(it, value).is_empty()).count() == 1
                 }
+                "anyOf" => {
+                    rule.as_array().unwrap().iter().any(|it| self.check(it, value).is_empty())
+                }
+                "allOf" => {
+                    rule.as_array()
+                        .unwrap()
+                        .iter()
+                        .for_each(|it| self.walk(it, value, place, wrong));
+                    true
+                }
+                "not" => !self.check(rule, value).is_empty(),
                 "minimum" => value.as_f64().is_none_or(|it| rule.as_f64().unwrap() <= it),
                 "maximum" => value.as_f64().is_none_or(|it| it <= rule.as_f64().unwrap()),
                 "maxItems" => value.as_array().is_none_or(|it| it.len() <= number(rule)),
                 "maxLength" => value.as_str().is_none_or(|it| it.chars().count() <= number(rule)),
+                "minItems" => value.as_array().is_none_or(|it| number(rule) <= it.len()),
+                "minLength" => value.as_str().is_none_or(|it| number(rule) <= it.chars().count()),
+                "pattern" => {
+                    let pattern = regex::Regex::new(rule.as_str().unwrap()).unwrap();
+                    value.as_str().is_none_or(|it| pattern.is_match(it))
+                }
                 "items" => {
                     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                         self.walk(rule, item, &format!("{place}[{index}]"), wrong);
@@ -76,11 +98,14 @@ impl Schemas<'_> {
         if known.is_none() && others.is_none() {
             return;
         }
+        // A part of a schema, such as one of `anyOf`, need not mention everything.
+        let is_whole = schema.contains_key("type");
         for (name, value) in object {
             let place = format!("{place}.{name}");
             match known.and_then(|it| it.get(name)).or(others) {
                 Some(schema) => self.walk(schema, value, &place, wrong),
-                None => wrong.push(format!("{place} is not documented")),
+                None if is_whole => wrong.push(format!("{place} is not documented")),
+                None => {}
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Reading JSON bodies so that a mistake is named by its field, or by its line and column.
+//! Reading JSON so that a mistake is named by its field, or by its line and column.
 
-use super::error::{ApiError, Code};
+use super::error::CommandError;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -8,32 +8,40 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Reads a body: one JSON object.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+/// Reads one JSON object.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, CommandError> {
     // Remembering the place of a mistake costs as much as reading: it is looked for only where there is one.
-    if let Ok(Object(value)) = serde_json::from_slice(body) {
+    if let Ok(JsonObject(value)) = serde_json::from_slice(json) {
         return Ok(value);
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut json);
-    let Object(value) = read.map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
-    json.end().map_err(|error| refuse(".", &error))?;
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let read = serde_path_to_error::deserialize::<_, JsonObject<T>>(&mut json);
+    let JsonObject(value) =
+        read.map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| refuse(ROOT, &error))?;
     Ok(value)
 }
 
-fn refuse(path: &str, error: &serde_json::Error) -> ApiError {
+/// The path of the whole object.
+const ROOT: &str = ".";
+/// How serde says that a field is not there, or there twice: not with the path of the field, but of its object.
+const ABOUT_A_FIELD: [&str; 2] = ["missing field `", "duplicate field `"];
+
+fn refuse(path: &str, error: &serde_json::Error) -> CommandError {
     let text = error.to_string();
     match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => {
-            ApiError::new(Code::InvalidArgument, format_args!("malformed JSON: {text}"))
+            CommandError::new(format_args!("malformed JSON: {text}"))
         }
         Category::Data => {
             let place = format!(" at line {} column {}", error.line(), error.column());
             let why = text.strip_suffix(&place).unwrap_or(&text);
-            if path == "." {
-                ApiError::new(Code::InvalidArgument, why)
-            } else {
-                ApiError::field(path, why)
+            let field = ABOUT_A_FIELD.iter().find_map(|it| why.strip_prefix(it)?.strip_suffix('`'));
+            match field {
+                Some(field) if path == ROOT => CommandError::field(field, why),
+                Some(field) => CommandError::field(format!("{path}.{field}"), why),
+                None if path == ROOT => CommandError::new(why),
+                None => CommandError::field(path, why),
             }
         }
     }
@@ -41,9 +49,9 @@ fn refuse(path: &str, error: &serde_json::Error) -> ApiError {
 
 /// A `T` written as a JSON object: for serde alone an array of its fields would do as well.
 #[derive(Debug, Default)]
-pub(super) struct Object<T>(pub(super) T);
+pub struct JsonObject<T>(pub T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
@@ -52,14 +60,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 struct ObjectVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
+    type Value = JsonObject<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+        T::deserialize(MapAccessDeserializer::new(map)).map(JsonObject)
     }
 }
 

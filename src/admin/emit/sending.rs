@@ -1,7 +1,7 @@
 //! One emit from the API under way: sent, perhaps stored, and what is left to wait for.
 
-use super::{EmitReply, ack, storing};
-use crate::admin::Api;
+use super::reply::{self, EmitReply};
+use crate::admin::context::AdminContext;
 use crate::admin::error::{ApiError, Code};
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
@@ -10,22 +10,22 @@ use crate::realtime::post::{AwaitedAcks, PostError, Posted};
 use tokio::sync::oneshot;
 
 /// An emit that was sent, and the acks it waits for.
-pub(super) struct Begun {
+pub(super) struct SendingEmit {
     reply: EmitReply,
     acks: Option<AwaitedAcks>,
 }
 
-impl Begun {
+impl SendingEmit {
     /// Sends it; with `store`, once it is on disk.
-    pub(super) async fn begin(api: &Api, message: Message) -> Result<Self, ApiError> {
+    pub(super) async fn begin(context: &AdminContext, message: Message) -> Result<Self, ApiError> {
         let posted = if message.waits_for_disk() {
-            post_in_time(api, message).await?
+            post_in_time(context, message).await?
         } else {
-            api.realtime.post(message).await?
+            context.realtime.post(message).await?
         };
         let Posted { emitted, stored, acks } = posted;
         let mut reply = EmitReply::from(emitted);
-        storing::write(stored, &mut reply);
+        reply.add_stored(stored);
         Ok(Self { reply, acks })
     }
 
@@ -35,17 +35,17 @@ impl Begun {
         let Some(acks) = acks else { return Ok(reply) };
         let outcome = acks.end().await?;
         let met = Some(outcome.is_met);
-        let (acks, missing) = ack::write(&outcome);
+        let (acks, missing) = reply::acks(&outcome);
         let acked = Some(acks.len());
         Ok(EmitReply { acked, met, acks: Some(acks), missing: Some(missing), ..reply })
     }
 }
 
 /// Sends it, to the end even if the disk does not take it in time, or the caller hangs up.
-async fn post_in_time(api: &Api, message: Message) -> Result<Posted, ApiError> {
+async fn post_in_time(context: &AdminContext, message: Message) -> Result<Posted, ApiError> {
     let (done, posted) = oneshot::channel();
-    let realtime = api.realtime.clone();
-    api.tasks.spawn_to_end("admin.emit", async move {
+    let realtime = context.realtime.clone();
+    context.tasks.spawn_to_end("admin.emit", async move {
         // Nobody waits for the numbers any more: that is fine.
         drop(done.send(realtime.post(message).await));
     });

@@ -1,0 +1,61 @@
+//! What the handlers share.
+
+use super::answered::AnswerCounters;
+use super::health::Ready;
+use super::idempotency::requests::NamedRequests;
+use super::keys::Keys;
+use crate::clock::Clock;
+use crate::commands::emit::EmitTerms;
+use crate::config::{InboxConfig, LimitsConfig};
+use crate::hooks::Hooks;
+use crate::metrics::Metrics;
+use crate::realtime::Realtime;
+use crate::store::{EventLog, Outbox, PresenceRecords};
+use crate::tasks::Tasks;
+use bytes::Bytes;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What the handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct AdminContext(Arc<AdminShared>);
+
+/// What every request may need.
+#[derive(Debug)]
+pub(super) struct AdminShared {
+    pub(super) realtime: Realtime,
+    pub(super) records: PresenceRecords,
+    pub(super) events: EventLog,
+    pub(super) outbox: Outbox,
+    pub(super) hooks: Hooks,
+    pub(super) keys: Keys,
+    pub(super) limits: LimitsConfig,
+    pub(super) inbox: InboxConfig,
+    pub(super) ready: Ready,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) named_requests: NamedRequests,
+    pub(super) answers: AnswerCounters,
+    /// The OpenAPI document, as it is answered.
+    pub(super) document: Bytes,
+}
+
+impl AdminContext {
+    pub(super) fn new(shared: AdminShared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// What of the configuration bounds an emit.
+    pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
+        EmitTerms { namespaces: self.realtime.namespaces(), ttl_max: self.inbox.keep }
+    }
+}
+
+impl Deref for AdminContext {
+    type Target = AdminShared;
+
+    fn deref(&self) -> &AdminShared {
+        &self.0
+    }
+}

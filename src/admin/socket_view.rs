@@ -1,0 +1,195 @@
+//! What is told of a socket: of one that is here, and of one that was.
+
+use super::time::Time;
+use crate::realtime::history::Visit;
+use crate::registry::Socket;
+use crate::types::{Ending, Reason, millis};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+
+/// A socket: one client in one namespace.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SocketView {
+    /// What the client sees as `socket.id`.
+    #[schema(example = "wTmVbPq0o3x5n2LkZr8c")]
+    id: String,
+    /// Whose it is.
+    #[schema(example = "42")]
+    user: String,
+    /// What its client calls the tab or device it runs in (`auth.device`), if it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "k3v9-tab")]
+    device: Option<String>,
+    /// Its namespace.
+    #[schema(example = "/")]
+    namespace: String,
+    /// The address of the client, behind trusted proxies.
+    #[schema(example = "203.0.113.7")]
+    address: String,
+    /// The client's `User-Agent`, at most 256 bytes; the client may write anything there.
+    #[schema(required)]
+    user_agent: Option<String>,
+    /// How the connection reaches the client now: `websocket` or `polling`.
+    #[schema(example = "websocket")]
+    transport: &'static str,
+    /// The rooms it is in, sorted.
+    #[schema(example = json!(["org:7", "user:42"]))]
+    rooms: Vec<String>,
+    /// When it was authenticated.
+    connected_at: Time,
+    /// When its credentials end, if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_at: Option<Time>,
+    /// What authentication said of it besides, as it was written; `null` if nothing.
+    #[schema(value_type = serde_json::Value, required)]
+    data: Option<Box<RawValue>>,
+}
+
+impl SocketView {
+    /// What is known of `socket`.
+    pub(super) fn of(socket: &Socket) -> Self {
+        let facts = socket.connection.facts();
+        Self {
+            id: socket.id.to_string(),
+            user: socket.user.as_str().to_owned(),
+            device: socket.device.as_ref().map(|it| it.as_str().to_owned()),
+            namespace: socket.namespace.as_str().to_owned(),
+            address: facts.address.to_string(),
+            user_agent: facts.user_agent.as_deref().map(str::to_owned),
+            transport: socket.connection.transport().as_str(),
+            rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
+            connected_at: Time(socket.connected_at),
+            expires_at: socket.grants().expires_at.map(Time),
+            data: socket.grants().data.clone(),
+        }
+    }
+}
+
+/// One socket's time here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VisitView {
+    /// Its id.
+    #[schema(example = "wTmVbPq0o3x5n2LkZr8c")]
+    id: String,
+    /// Its namespace.
+    #[schema(example = "/")]
+    namespace: String,
+    /// The address of the client, behind trusted proxies.
+    #[schema(example = "203.0.113.7")]
+    address: String,
+    /// The client's `User-Agent`, at most 256 bytes; the client may write anything there.
+    #[schema(required)]
+    user_agent: Option<String>,
+    /// How the connection reached the client at the end, or reaches it now: `websocket` or `polling`.
+    #[schema(example = "websocket")]
+    transport: &'static str,
+    /// Whether the connection began by polling and went over to WebSocket.
+    upgraded: bool,
+    /// When it was authenticated.
+    connected_at: Time,
+    /// When it was gone; absent while it is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    disconnected_at: Option<Time>,
+    /// Why it was gone; absent while it is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ReasonName>, nullable = false)]
+    reason: Option<&'static str>,
+    /// Milliseconds between the last packet of the client, such as its answer to a ping, and the end of its
+    /// connection, or now.
+    #[schema(example = 12_345)]
+    last_pong_ms_ago: u64,
+    /// Bytes the client sent on the connection: WebSocket frames and polling bodies.
+    #[schema(example = 1234)]
+    bytes_in: u64,
+    /// Bytes the client was sent on the connection.
+    #[schema(example = 56_789)]
+    bytes_out: u64,
+    /// Bytes that waited in the server for the client, at the end or now; what is on its way in the network is not
+    /// among them.
+    #[schema(example = 0)]
+    pending_bytes: usize,
+    /// What was seen of the connection at its end, if anything; `reason` is what it was taken for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EndingName>, nullable = false)]
+    close_detail: Option<&'static str>,
+    /// The code with which the client closed its WebSocket, if it did: 1000 and 1005 by its program, 1001 because the
+    /// page was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 1001)]
+    close_code: Option<u16>,
+}
+
+impl From<&Visit> for VisitView {
+    fn from(visit: &Visit) -> Self {
+        let vitals = visit.vitals;
+        Self {
+            id: visit.id.to_string(),
+            namespace: visit.namespace.as_str().to_owned(),
+            address: visit.address.to_string(),
+            user_agent: visit.user_agent.as_deref().map(str::to_owned),
+            transport: vitals.transport.as_str(),
+            upgraded: vitals.is_upgraded,
+            connected_at: Time(visit.connected_at),
+            disconnected_at: visit.end.map(|end| Time(end.at)),
+            reason: visit.end.map(|end| end.reason.as_str()),
+            last_pong_ms_ago: millis(vitals.silent),
+            bytes_in: vitals.bytes_in,
+            bytes_out: vitals.bytes_out,
+            pending_bytes: vitals.pending_bytes,
+            close_detail: vitals.ending.map(Ending::as_str),
+            close_code: vitals.close_code,
+        }
+    }
+}
+
+/// The names of all reasons, for the document.
+struct ReasonName;
+
+impl utoipa::PartialSchema for ReasonName {
+    fn schema() -> RefOr<Schema> {
+        let description = "`client_disconnect`: the client called `disconnect()`. \
+            `transport_close`: its connection ended in an orderly way. \
+            `transport_error`: it broke, or spoke nonsense. \
+            `ping_timeout`: the client did not answer a ping in time. \
+            `slow_consumer`: it took too little of what was sent. \
+            `replaced`: it came back on another connection. \
+            `kicked`: the admin API disconnected it. \
+            `server_shutdown`: the server was stopping. \
+            `server_restart`: not of a socket, only of a user who did not come back after one. \
+            `audit`: a bug; its connection had been gone for a while.";
+        names(&Reason::ALL.map(Reason::as_str), description)
+    }
+}
+
+impl ToSchema for ReasonName {}
+
+/// The names of all endings, for the document.
+struct EndingName;
+
+impl utoipa::PartialSchema for EndingName {
+    fn schema() -> RefOr<Schema> {
+        let description = "`goodbye`: the client closed the connection itself. \
+            `end_of_stream`: it ended without that; its process or device went away, or a proxy cut it. \
+            `reset`: its side, or something between, reset it. \
+            `unreachable`: the network lost the client. \
+            `broken`: it failed otherwise. \
+            `poll_abandoned`: the client gave up a poll, as a closed tab does. \
+            `polls_overlap`, `posts_overlap`: it sent two at once. \
+            `malformed_body`: it posted no list of packets. \
+            `buffer_full`: more than `limits.buffer_bytes` waited for it. \
+            `stalled`: it took nothing for `limits.stall`.";
+        names(&Ending::ALL.map(Ending::as_str), description)
+    }
+}
+
+impl ToSchema for EndingName {}
+
+fn names(names: &[&'static str], description: &str) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.enum_values(Some(names.iter().copied())).description(Some(description)).into()
+}
