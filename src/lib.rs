@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod tasks;
 
 pub mod backend;
+pub mod client;
 pub mod deadlines;
 pub mod store;
 
@@ -31,5 +32,7 @@ pub mod socket;
 
 pub mod app;
 pub mod telemetry;
+
+mod bench;
 
 pub mod cli;

@@ -1,41 +1,13 @@
-//! `userline bench`: load for any Socket.IO server, with every delivery checked.
-//!
-//! One thread, raw WebSocket: thousands of sockets must cost less here than in the server that is measured.
-//!
-//! ```text
-//!   fanout, target ──► publishing ──► deliveries (sequence, latency) ──┐
-//!   echo ──────────────────────────────────────────────────────────────┼──► report
-//!   connect, idle, churn, storm ───────────────────────────────────────┘
-//!        fleet ──► session (Socket.IO), http (publishers) ──► stream
-//! ```
+//! `userline bench`: what is asked for, and what is printed of it; the load itself is in [`bench`](crate::bench).
 
 mod args;
-mod arrivals;
 mod churn;
 mod connect;
-mod deliveries;
 mod echo;
-mod endpoint;
 mod fanout;
-mod fleet;
-mod http;
-mod latency;
-mod marker;
-mod meter;
-mod pace;
-mod plan;
-mod process;
-mod progress;
-mod publishing;
-mod report;
-mod sequence;
-mod session;
+mod idle;
 mod storm;
-mod stream;
 mod target;
-mod template;
-#[cfg(test)]
-mod tests;
 
 use super::exit::Failure;
 use clap::Subcommand;
@@ -46,7 +18,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     Connect(connect::ConnectArgs),
-    Idle(connect::IdleArgs),
+    Idle(idle::IdleArgs),
     Fanout(fanout::FanoutArgs),
     Target(target::TargetArgs),
     Echo(echo::EchoArgs),
@@ -56,8 +28,8 @@ pub(super) enum BenchCommand {
 
 pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
     match command {
-        BenchCommand::Connect(args) => connect::connect(args),
-        BenchCommand::Idle(args) => connect::idle(args),
+        BenchCommand::Connect(args) => connect::run(args),
+        BenchCommand::Idle(args) => idle::run(args),
         BenchCommand::Fanout(args) => fanout::run(args),
         BenchCommand::Target(args) => target::run(args),
         BenchCommand::Echo(args) => echo::run(args),

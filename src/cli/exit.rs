@@ -1,5 +1,6 @@
 //! How commands end: stable exit codes for scripts, a message on stderr for people.
 
+use crate::bench::BenchError;
 use crate::config::ConfigErrors;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -39,6 +40,17 @@ pub(super) enum Failure {
     /// Nobody reads what is printed.
     #[error("cannot write: {0}")]
     Output(io::Error),
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Usage(why) => Self::Usage(why),
+            BenchError::Unreachable(why) => Self::Unreachable(why),
+            BenchError::Refused(why) => Self::Refused(why),
+            BenchError::System { .. } => Self::internal(error),
+        }
+    }
 }
 
 impl Failure {

@@ -1,12 +1,11 @@
 //! What all kinds of load are told on the command line.
 
-use super::endpoint::{AsBrowser, Endpoint};
-use super::http::Post;
-use super::marker;
-use super::plan::{Plan, Tokens};
-use super::report::Manner;
-use super::template::Template;
+use crate::bench::{
+    BenchError, BenchReport, BrowserHeaders, LoadPlan, MARKER_BYTES_MAX, PostTemplate,
+    ServerAddress, Template, TokenSigner,
+};
 use crate::cli::exit::Failure;
+use crate::cli::output;
 use crate::cli::settings::Hidden;
 use clap::{Args, ValueEnum};
 use reqwest::Url;
@@ -55,7 +54,7 @@ pub(super) struct SocketArgs {
     namespace: String,
     /// Header of the handshake, as NAME: VALUE; may be repeated
     #[arg(long = "header", value_name = "HEADER", value_parser = parse_header)]
-    headers: Vec<Header>,
+    headers: Vec<HeaderLine>,
     /// Send the headers of a browser with the handshake, a session cookie included
     #[arg(long)]
     browser_headers: bool,
@@ -96,7 +95,7 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_warmup)]
     pub(super) warmup: Duration,
     /// Bytes of the data of an event; 46 to 100000, because order and time are written into them
-    #[arg(long, value_name = "N", default_value = "128", value_parser = number::<{ marker::BYTES_MAX }, 100_000>)]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = number::<{ MARKER_BYTES_MAX }, 100_000>)]
     pub(super) bytes: usize,
     /// At most so many a second, all together [default: as fast as it goes]
     #[arg(long, value_name = "N", value_parser = number::<1, 10_000_000>)]
@@ -118,7 +117,7 @@ pub(super) struct PublishArgs {
     publish_url: Option<Url>,
     /// Header of the POST, as NAME: VALUE; may be repeated
     #[arg(long = "publish-header", value_name = "HEADER", value_parser = parse_header)]
-    publish_headers: Vec<Header>,
+    publish_headers: Vec<HeaderLine>,
     /// Body of the POST; {payload} is the data (a JSON text without its quotes), {user} and {seq} are filled in, too
     #[arg(long, value_name = "TEMPLATE")]
     publish_body: Option<Template>,
@@ -132,41 +131,34 @@ enum Preset {
 
 /// A header line, which may hold a secret.
 #[derive(Clone)]
-struct Header(String);
+struct HeaderLine(String);
 
-impl std::fmt::Debug for Header {
+impl std::fmt::Debug for HeaderLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[header]")
     }
 }
 
 impl SocketArgs {
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.common.pid
-    }
-
-    pub(super) fn manner(&self) -> Manner {
-        Manner { is_json: self.common.json, is_strict: self.common.strict }
-    }
-
-    /// The plan of a run that only connects.
-    pub(super) fn plan(&self, duration: Duration) -> Result<Plan, Failure> {
-        let endpoint = Endpoint::resolve(&self.url)?;
-        let as_browser = if self.browser_headers { AsBrowser::Yes } else { AsBrowser::No };
+    /// The plan of a run that only connects, for so long.
+    pub(super) fn plan(&self, duration: Duration) -> Result<LoadPlan, BenchError> {
+        let server = ServerAddress::resolve(&self.url)?;
+        let as_browser =
+            if self.browser_headers { BrowserHeaders::Yes } else { BrowserHeaders::No };
         let users = self.users.unwrap_or(self.sockets);
         if self.sockets < users {
-            return Err(Failure::Usage("--users cannot be more than --sockets".to_owned()));
+            return Err(BenchError::Usage("--users cannot be more than --sockets".to_owned()));
         }
-        Ok(Plan {
-            upgrade: endpoint.upgrade(&self.path, &lines(&self.headers), as_browser),
-            endpoint,
+        Ok(LoadPlan {
+            upgrade: server.upgrade(&self.path, &lines(&self.headers), as_browser),
+            server,
             prefix: match self.namespace.as_str() {
                 "/" => String::new(),
                 namespace => format!("{namespace},"),
             },
             auth: self.auth.clone(),
             user: self.user.clone(),
-            tokens: self.jwt_secret.as_ref().map(|Hidden(secret)| Tokens::new(secret)),
+            tokens: self.jwt_secret.as_ref().map(|Hidden(secret)| TokenSigner::new(secret)),
             sockets: self.sockets,
             users,
             concurrency: self.concurrency,
@@ -174,19 +166,35 @@ impl SocketArgs {
             duration,
             warmup: Duration::ZERO,
             patience: self.patience,
+            server_pid: self.common.pid,
         })
     }
 
     /// The plan of a run that sends events.
-    pub(super) fn load_plan(&self, load: &LoadArgs) -> Result<Plan, Failure> {
+    pub(super) fn load_plan(&self, load: &LoadArgs) -> Result<LoadPlan, BenchError> {
         let plan = self.plan(load.time.duration)?;
-        Ok(Plan { bytes: load.bytes, warmup: load.warmup, ..plan })
+        Ok(LoadPlan { bytes: load.bytes, warmup: load.warmup, ..plan })
+    }
+
+    /// Prints what a run found, and fails if it was to be strict and something went wrong.
+    pub(super) fn show(&self, report: &BenchReport) -> Result<(), Failure> {
+        let text = if self.common.json {
+            serde_json::to_string(report).map_err(Failure::internal)?
+        } else {
+            report.text()
+        };
+        output::line(&text)?;
+        if self.common.strict && !report.is_clean() {
+            let why = "not everything arrived once, in order and on a connection that held";
+            return Err(Failure::Refused(why.to_owned()));
+        }
+        Ok(())
     }
 }
 
 impl PublishArgs {
     /// Where and what to POST; `body` is that of the preset.
-    pub(super) fn post(&self, body: &str) -> Result<(Endpoint, Post), Failure> {
+    pub(super) fn post(&self, body: &str) -> Result<(ServerAddress, PostTemplate), Failure> {
         let mut headers = lines(&self.publish_headers);
         let (url, body) = match self.preset {
             Some(Preset::Userline) => {
@@ -208,20 +216,20 @@ impl PublishArgs {
                 })?
             }
         };
-        let endpoint = Endpoint::resolve(&url)?;
-        let post = Post::new(&endpoint, &headers, body);
-        Ok((endpoint, post))
+        let server = ServerAddress::resolve(&url)?;
+        let post = PostTemplate::new(&server, &headers, body);
+        Ok((server, post))
     }
 }
 
-fn lines(headers: &[Header]) -> Vec<String> {
-    headers.iter().map(|Header(line)| line.clone()).collect()
+fn lines(headers: &[HeaderLine]) -> Vec<String> {
+    headers.iter().map(|HeaderLine(line)| line.clone()).collect()
 }
 
-fn parse_header(text: &str) -> Result<Header, String> {
+fn parse_header(text: &str) -> Result<HeaderLine, String> {
     let is_line = text.split_once(':').is_some_and(|(name, _)| !name.is_empty());
     if is_line && !text.contains(['\r', '\n']) {
-        return Ok(Header(text.to_owned()));
+        return Ok(HeaderLine(text.to_owned()));
     }
     Err("must be NAME: VALUE, on one line".to_owned())
 }

@@ -1,8 +1,7 @@
 //! `userline bench fanout`: one event for everybody.
 
 use super::args::{LoadArgs, PublishArgs, SocketArgs, number};
-use super::deliveries::Audience;
-use super::publishing::{self, Eagerness, Order};
+use crate::bench::{self, Eagerness, PublishingSettings, Receivers};
 use crate::cli::exit::Failure;
 use clap::{Args, ValueEnum};
 
@@ -19,7 +18,7 @@ pub(in crate::cli) struct FanoutArgs {
     load: LoadArgs,
     /// When the next event is published
     #[arg(long, default_value = "steady")]
-    mode: Mode,
+    mode: FanoutMode,
     /// Publishers of a flood; 1 to 1024 [default: 256]
     #[arg(long, value_name = "N", value_parser = number::<1, 1024>)]
     publishers: Option<usize>,
@@ -28,7 +27,7 @@ pub(in crate::cli) struct FanoutArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Mode {
+enum FanoutMode {
     /// When the one before has come to everybody
     Steady,
     /// When the one before was answered
@@ -39,21 +38,25 @@ enum Mode {
 
 pub(super) fn run(args: &FanoutArgs) -> Result<(), Failure> {
     let (command, eagerness, publishers) = match args.mode {
-        Mode::Steady => ("fanout steady", Eagerness::Delivered, 1),
-        Mode::Burst => ("fanout burst", Eagerness::Answered, 1),
-        Mode::Flood => ("fanout flood", Eagerness::Answered, args.publishers.unwrap_or(FLOOD)),
+        FanoutMode::Steady => ("fanout steady", Eagerness::Delivered, 1),
+        FanoutMode::Burst => ("fanout burst", Eagerness::Answered, 1),
+        FanoutMode::Flood => {
+            ("fanout flood", Eagerness::Answered, args.publishers.unwrap_or(FLOOD))
+        }
     };
-    if args.mode != Mode::Flood && args.publishers.is_some_and(|it| it != 1) {
+    if args.mode != FanoutMode::Flood && args.publishers.is_some_and(|it| it != 1) {
         return Err(Failure::Usage("several --publishers need --mode flood".to_owned()));
     }
     let plan = args.sockets.load_plan(&args.load)?;
-    let order = Order {
+    let (server, post) = args.publish.post(BODY)?;
+    let settings = PublishingSettings {
         command,
-        audience: Audience::Everybody,
+        receivers: Receivers::Everybody,
         eagerness,
         publishers,
         rate: args.load.rate,
-        body: BODY,
+        server,
+        post,
     };
-    publishing::run(&args.sockets, &args.publish, plan, order)
+    args.sockets.show(&bench::publish(plan, settings)?)
 }

@@ -1,8 +1,7 @@
 //! `userline bench target`: each event for one user.
 
 use super::args::{LoadArgs, PublishArgs, SocketArgs, number};
-use super::deliveries::Audience;
-use super::publishing::{self, Eagerness, Order};
+use crate::bench::{self, Eagerness, PublishingSettings, Receivers};
 use crate::cli::exit::Failure;
 use clap::Args;
 
@@ -27,13 +26,15 @@ pub(super) fn run(args: &TargetArgs) -> Result<(), Failure> {
     if plan.users < args.publishers {
         return Err(Failure::Usage("--publishers cannot be more than users".to_owned()));
     }
-    let order = Order {
+    let (server, post) = args.publish.post(BODY)?;
+    let settings = PublishingSettings {
         command: "target",
-        audience: Audience::OneUser,
+        receivers: Receivers::OneUser,
         eagerness: Eagerness::Answered,
         publishers: args.publishers,
         rate: args.load.rate,
-        body: BODY,
+        server,
+        post,
     };
-    publishing::run(&args.sockets, &args.publish, plan, order)
+    args.sockets.show(&bench::publish(plan, settings)?)
 }
