@@ -113,6 +113,19 @@ impl Client {
         }
     }
 
+    /// Ends the connection without a word, in order: what was sent still arrives.
+    pub async fn close(self) -> io::Result<()> {
+        match self.link {
+            Link::WebSocket(socket) => socket.close().await,
+            Link::Polling(polling) => polling.close().await,
+        }
+    }
+
+    /// Ends the connection at once, with a reset: what was sent may be lost.
+    pub fn reset(self) -> io::Result<()> {
+        self.streams().into_iter().try_for_each(TcpStream::set_zero_linger)
+    }
+
     /// The TCP connections: of a polling client, that of the polls comes first.
     pub fn streams(&self) -> Vec<&TcpStream> {
         match &self.link {

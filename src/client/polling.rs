@@ -49,6 +49,11 @@ impl Polling {
         [&self.polls.stream, &self.posts.stream]
     }
 
+    pub(super) async fn close(mut self) -> io::Result<()> {
+        self.polls.stream.shutdown().await?;
+        self.posts.stream.shutdown().await
+    }
+
     /// What names the session in a query.
     pub(super) fn sid_parameter(&self) -> String {
         format!("&sid={}", self.sid)

@@ -57,6 +57,10 @@ impl WebSocket {
         &self.stream
     }
 
+    pub(super) async fn close(mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
     pub(super) async fn send(&mut self, packet: &str) -> io::Result<()> {
         let mut framed = BytesMut::new();
         frame::put_client_text(&mut framed, packet.as_bytes());

@@ -2,17 +2,14 @@
 
 use super::{PATIENCE, is_up};
 use crate::rig::client::{Goodbye, Transport};
+use crate::rig::eventually;
 use crate::rig::proxy::Flow;
 use crate::rig::server::token;
 use crate::rig::stage::Stage;
-use crate::rig::{eventually, http};
-use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use userline::core::protocol::frame::{self, Content};
+use userline::client::Client;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_fell_silent_is_a_ping_timeout_with_the_time_of_the_last_pong() {
@@ -70,13 +67,12 @@ async fn a_connection_that_began_by_polling_and_went_over_is_said_to_be_upgraded
     let still = &history(&stage, "poll").await[0];
     assert_eq!((&still["transport"], &still["upgraded"]), (&json!("polling"), &json!(false)));
 
-    let mut upgraded = timeout(PATIENCE, upgrade(stage.proxy.address, "ann")).await.unwrap();
+    let upgraded = timeout(PATIENCE, upgrade(stage.proxy.address, "ann")).await.unwrap();
     eventually("it is upgraded", PATIENCE, async || {
         history(&stage, "ann").await.first().is_some_and(|it| it["upgraded"] == true)
     })
     .await;
-    upgraded.shutdown().await.unwrap();
-    drop(upgraded);
+    upgraded.close().await.unwrap();
 
     let visit = ended(&stage, "ann").await;
     assert_eq!((&visit["transport"], &visit["upgraded"]), (&json!("websocket"), &json!(true)));
@@ -101,57 +97,9 @@ async fn ended(stage: &Stage, user: &str) -> Value {
 }
 
 /// A client that polls, joins, and goes over to WebSocket as stock clients do.
-async fn upgrade(server: SocketAddr, user: &str) -> TcpStream {
-    let mut polls = TcpStream::connect(server).await.unwrap();
-    let mut rest = Vec::new();
-    let path = "/socket.io/?EIO=4&transport=polling";
-    http::ask(&mut polls, &format!("GET {path}"), "", "").await.unwrap();
-    let opened = http::read(&mut polls, &mut rest).await.unwrap().body;
-    let opened: Value = serde_json::from_str(opened.trim_start_matches('0')).unwrap();
-    let sid = opened["sid"].as_str().unwrap();
-    let path = format!("{path}&sid={sid}");
-    let join = format!("40{}", json!({"token": token(user)}));
-    http::ask(&mut polls, &format!("POST {path}"), "", &join).await.unwrap();
-    assert_eq!(http::read(&mut polls, &mut rest).await.unwrap().status(), 200);
-    // A ping may come first.
-    let mut heard = String::new();
-    while !heard.contains("40{") {
-        http::ask(&mut polls, &format!("GET {path}"), "", "").await.unwrap();
-        heard += &http::read(&mut polls, &mut rest).await.unwrap().body;
-    }
-
-    let mut stream = TcpStream::connect(server).await.unwrap();
-    let headers = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let first = format!("GET /socket.io/?EIO=4&transport=websocket&sid={sid}");
-    http::ask(&mut stream, &first, headers, "").await.unwrap();
-    let mut read = Vec::new();
-    assert_eq!(http::read(&mut stream, &mut read).await.unwrap().status(), 101);
-    let mut read = BytesMut::from(&read[..]);
-    // A poll waits meanwhile, and is ended by the server.
-    http::ask(&mut polls, &format!("GET {path}"), "", "").await.unwrap();
-    say(&mut stream, "2probe").await;
-    while hear(&mut stream, &mut read).await != "3probe" {}
-    http::read(&mut polls, &mut rest).await.unwrap();
-    say(&mut stream, "5").await;
-    stream
-}
-
-async fn say(stream: &mut TcpStream, packet: &str) {
-    let mut framed = BytesMut::new();
-    frame::put_client_text(&mut framed, packet.as_bytes());
-    stream.write_all(&framed).await.unwrap();
-}
-
-async fn hear(stream: &mut TcpStream, read: &mut BytesMut) -> String {
-    loop {
-        let mut bytes: Bytes = read.split().freeze();
-        let taken = frame::take(&mut bytes);
-        read.extend_from_slice(&bytes);
-        match taken {
-            Some((_, Content::Text(text))) => return String::from_utf8(text.to_vec()).unwrap(),
-            Some(_) => {}
-            None => assert_ne!(stream.read_buf(read).await.unwrap(), 0, "it ended"),
-        }
-    }
+async fn upgrade(server: SocketAddr, user: &str) -> Client {
+    let mut client = Client::open(Transport::Polling, server).await.unwrap();
+    client.join(&json!({"token": token(user)}).to_string()).await.unwrap();
+    client.upgrade().await.unwrap();
+    client
 }

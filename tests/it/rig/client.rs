@@ -4,7 +4,6 @@ use super::Random;
 use super::proxy::{Flow, Proxy};
 use super::server::token;
 use super::truth::{State, Truth};
-use link::Link;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::io;
@@ -12,16 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use userline::client::Client;
 use userline::tasks::Tasks;
 
-mod link;
-
-/// How a client reaches its server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    WebSocket,
-    Polling,
-}
+pub(crate) use userline::client::ClientTransport as Transport;
 
 /// How a client leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,34 +156,36 @@ impl Inner {
 
     /// One connection, from its beginning until it breaks (an error) or is not wanted any more.
     async fn session(&self, wish: Wish, wishes: &mut watch::Receiver<Wish>) -> io::Result<()> {
-        let open = Link::open(self.transport, self.proxy.address);
-        let mut link = timeout(PATIENCE, open).await.map_err(|_| lost())??;
-        *self.ports.lock() = link.ports()?;
+        let open = Client::open(self.transport, self.proxy.address);
+        let mut client = timeout(PATIENCE, open).await.map_err(|_| lost())??;
+        *self.ports.lock() = ports(&client)?;
         let attempt = self.truth.begins(self.index);
-        link.send(&format!("40{}", self.auth())).await?;
+        client.send(&format!("40{}", self.auth())).await?;
         loop {
             tokio::select! {
                 changed = wishes.changed() => {
                     let now = *wishes.borrow_and_update();
                     if changed.is_err() || !now.is_online || now.page != wish.page {
                         self.truth.is_out(self.index, true);
-                        // It may be broken already.
-                        timeout(PATIENCE, link.leave(now.goodbye)).await.ok();
+                        if now.goodbye == Goodbye::Polite {
+                            // It may be broken already.
+                            timeout(PATIENCE, client.disconnect()).await.ok();
+                        }
                         return Ok(());
                     }
                 }
-                packet = timeout(SILENCE, link.receive()) => {
+                packet = timeout(SILENCE, client.receive()) => {
                     let packet = packet.map_err(|_| lost())??;
-                    self.heed(&mut link, &packet, attempt).await?;
+                    self.heed(&mut client, &packet, attempt).await?;
                 }
             }
         }
     }
 
-    async fn heed(&self, link: &mut Link, packet: &str, attempt: u64) -> io::Result<()> {
+    async fn heed(&self, client: &mut Client, packet: &str, attempt: u64) -> io::Result<()> {
         if packet == "2" {
             self.truth.is_pinged(self.index);
-            return link.send("3").await;
+            return client.send("3").await;
         }
         if let Some(reply) = packet.strip_prefix("40") {
             let reply: Value = serde_json::from_str(reply)?;
@@ -221,6 +216,11 @@ impl Inner {
         }
         auth
     }
+}
+
+/// Our ports, by which the proxy knows the connection.
+fn ports(client: &Client) -> io::Result<Vec<u16>> {
+    client.streams().into_iter().map(|it| it.local_addr().map(|address| address.port())).collect()
 }
 
 fn lost() -> io::Error {
