@@ -25,7 +25,7 @@ mod tests;
 pub use admin::{AdminConfig, ApiKey, IdempotencyConfig, Scope};
 pub use auth::{AuthConfig, AuthMode, JwtConfig, JwtKey};
 pub use dev::Dev;
-pub use error::{ConfigError, ConfigErrors, Origin};
+pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig, parse_hook_secret};
 pub use inbox::InboxConfig;
@@ -40,7 +40,7 @@ pub use socketio::SocketIoConfig;
 pub use sources::{DEFAULTS, Sources};
 pub use store::StoreConfig;
 
-use reader::{Read, Reader, Shown};
+use reader::{Checked, SettingsReader, ShownSetting};
 use std::time::Duration;
 
 /// The whole configuration.
@@ -86,13 +86,13 @@ pub fn show(sources: &Sources) -> Result<String, ConfigErrors> {
     read(sources).map(|(_, lines)| show::render(&lines))
 }
 
-fn read(sources: &Sources) -> Result<(Config, Vec<Shown>), ConfigErrors> {
-    let mut reader = Reader::open(sources)?;
+fn read(sources: &Sources) -> Result<(Config, Vec<ShownSetting>), ConfigErrors> {
+    let mut reader = SettingsReader::open(sources)?;
     let config = read_sections(&mut reader);
     reader.finish(config)
 }
 
-fn read_sections(reader: &mut Reader) -> Read<Config> {
+fn read_sections(reader: &mut SettingsReader) -> Checked<Config> {
     let listen = ListenConfig::read(reader);
     let admin = AdminConfig::read(reader);
     let auth = AuthConfig::read(reader);
@@ -134,7 +134,11 @@ fn read_sections(reader: &mut Reader) -> Read<Config> {
 
 /// Without proof of who somebody is, nobody from elsewhere may come, and nobody at all in production: a proxy on the
 /// same machine makes everybody seem to be from here.
-fn check_trust(reader: &mut Reader, listen: &ListenConfig, auth: &AuthConfig) -> Read<()> {
+fn check_trust(
+    reader: &mut SettingsReader,
+    listen: &ListenConfig,
+    auth: &AuthConfig,
+) -> Checked<()> {
     let rule = match auth.mode {
         AuthMode::Trust if !reader.is_dev() => {
             "believes every client: only in `userline dev`; use \"jwt\" here"
@@ -149,7 +153,7 @@ fn check_trust(reader: &mut Reader, listen: &ListenConfig, auth: &AuthConfig) ->
 }
 
 /// The page of `userline dev` tells an admin key with every scope to whoever opens it.
-fn check_page(reader: &mut Reader, listen: &ListenConfig) -> Read<()> {
+fn check_page(reader: &mut SettingsReader, listen: &ListenConfig) -> Checked<()> {
     if !reader.is_dev() || listen.admin.ip().is_loopback() {
         return Ok(());
     }

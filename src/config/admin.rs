@@ -1,6 +1,6 @@
 //! `[admin]`: who may call the admin API.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use crate::types::Secret;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ const KEY_BYTES_MIN: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 
 impl AdminConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let keys = read_keys(reader);
         let idempotency = IdempotencyConfig::read(reader);
         Ok(Self { keys: keys?, idempotency: idempotency? })
@@ -74,7 +74,7 @@ impl AdminConfig {
 }
 
 impl IdempotencyConfig {
-    fn read(reader: &mut Reader) -> Read<Self> {
+    fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let keep = Duration::from_mins(1)..=Duration::from_hours(7 * 24);
         let keep = reader.duration("admin.idempotency_keep", keep);
         let entries_max = reader.number("admin.idempotency_max", 1_000..=10_000_000);
@@ -83,10 +83,11 @@ impl IdempotencyConfig {
     }
 }
 
-fn read_keys(reader: &mut Reader) -> Read<Vec<ApiKey>> {
+fn read_keys(reader: &mut SettingsReader) -> Checked<Vec<ApiKey>> {
     let prefixes = reader.tables(KEY, KEYS_LEN_MAX)?;
-    let keys: Vec<Read<ApiKey>> = prefixes.iter().map(|prefix| read_key(reader, prefix)).collect();
-    let keys: Vec<ApiKey> = keys.into_iter().collect::<Read<_>>()?;
+    let keys: Vec<Checked<ApiKey>> =
+        prefixes.iter().map(|prefix| read_key(reader, prefix)).collect();
+    let keys: Vec<ApiKey> = keys.into_iter().collect::<Checked<_>>()?;
     for (index, key) in keys.iter().enumerate() {
         let earlier = keys.iter().take(index);
         if earlier.clone().any(|it| it.name == key.name) {
@@ -100,7 +101,7 @@ fn read_keys(reader: &mut Reader) -> Read<Vec<ApiKey>> {
     Ok(keys)
 }
 
-fn read_key(reader: &mut Reader, prefix: &str) -> Read<ApiKey> {
+fn read_key(reader: &mut SettingsReader, prefix: &str) -> Checked<ApiKey> {
     let name =
         reader.parsed(&format!("{prefix}.name"), "must be a text of 1 to 64 bytes", |text| {
             (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
@@ -114,7 +115,7 @@ fn read_key(reader: &mut Reader, prefix: &str) -> Read<ApiKey> {
     Ok(ApiKey { name: name?, key: key?, scopes: scopes? })
 }
 
-fn read_secret(reader: &mut Reader, key: &str) -> Read<Secret> {
+fn read_secret(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
     let rule = "must have at least 16 bytes; make one with `openssl rand -base64 32`";
     match reader.secret(key)? {
         None => Err(reader.reject(key, format!("is missing (or key_file): {rule}"))),

@@ -1,6 +1,6 @@
 //! `[auth]`: how a socket's user is found out.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use crate::types::Secret;
 use jsonwebtoken::Algorithm;
 use std::time::Duration;
@@ -52,23 +52,23 @@ pub enum JwtKey {
 const ALGORITHMS_LEN_MAX: usize = 12;
 
 impl AuthConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let mode = reader.parsed("auth.mode", "must be jwt or trust", |text| match text {
-            "jwt" => Some(Mode::Jwt),
-            "trust" => Some(Mode::Trust),
+            "jwt" => Some(WrittenMode::Jwt),
+            "trust" => Some(WrittenMode::Trust),
             _ => None,
         });
         let jwt = JwtFields::read(reader);
         let mode = match (mode?, jwt?) {
-            (Mode::Jwt, jwt) => AuthMode::Jwt(jwt.checked(reader)?),
+            (WrittenMode::Jwt, jwt) => AuthMode::Jwt(jwt.checked(reader)?),
             // The keys below `[auth.jwt]` may stand there for another day.
-            (Mode::Trust, _) => AuthMode::Trust,
+            (WrittenMode::Trust, _) => AuthMode::Trust,
         };
         Ok(Self { mode })
     }
 }
 
-enum Mode {
+enum WrittenMode {
     Jwt,
     Trust,
 }
@@ -86,7 +86,7 @@ struct JwtFields {
 }
 
 impl JwtFields {
-    fn read(reader: &mut Reader) -> Read<Self> {
+    fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let secret = reader.secret("auth.jwt.secret");
         let public_key = reader.text_or_file("auth.jwt.public_key");
         let algorithms = reader.list(
@@ -115,7 +115,7 @@ impl JwtFields {
         })
     }
 
-    fn checked(self, reader: &mut Reader) -> Read<JwtConfig> {
+    fn checked(self, reader: &mut SettingsReader) -> Checked<JwtConfig> {
         let key = match (self.secret, self.public_key) {
             (Some(secret), None) => {
                 check_secret(reader, &secret, &self.algorithms)?;
@@ -147,7 +147,11 @@ impl JwtFields {
     }
 }
 
-fn check_secret(reader: &mut Reader, secret: &str, algorithms: &[Algorithm]) -> Read<()> {
+fn check_secret(
+    reader: &mut SettingsReader,
+    secret: &str,
+    algorithms: &[Algorithm],
+) -> Checked<()> {
     if secret.contains("-----BEGIN") {
         let rule = "must not be a PEM: a public key is no secret, set public_key instead";
         return Err(reader.reject("auth.jwt.secret", rule));
@@ -171,7 +175,11 @@ fn check_secret(reader: &mut Reader, secret: &str, algorithms: &[Algorithm]) -> 
     }
 }
 
-fn check_public_key(reader: &mut Reader, pem: &str, algorithms: &[Algorithm]) -> Read<()> {
+fn check_public_key(
+    reader: &mut SettingsReader,
+    pem: &str,
+    algorithms: &[Algorithm],
+) -> Checked<()> {
     if !pem.contains("-----BEGIN PUBLIC KEY-----")
         && !pem.contains("-----BEGIN RSA PUBLIC KEY-----")
     {

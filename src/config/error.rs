@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// Where a setting was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// In the compiled-in `config/default.toml`.
     Default,
     /// In the configuration file.
@@ -24,7 +24,7 @@ pub enum Origin {
     Dev,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -51,7 +51,7 @@ pub enum ConfigError {
     #[error("{origin}: {why}")]
     Syntax {
         /// Where.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What the parser said.
         why: String,
     },
@@ -61,7 +61,7 @@ pub enum ConfigError {
         /// As it was written, dotted.
         key: String,
         /// Where.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What may have been meant; begins with `: ` or is empty.
         hint: String,
     },
@@ -75,7 +75,7 @@ pub enum ConfigError {
         /// What it must be.
         rule: String,
         /// Where it was written.
-        origin: Option<Origin>,
+        origin: Option<SettingOrigin>,
     },
 }
 
@@ -83,7 +83,7 @@ fn shown(value: Option<&String>) -> String {
     value.map(|value| format!(" = {value}")).unwrap_or_default()
 }
 
-fn at(origin: Option<&Origin>) -> String {
+fn at(origin: Option<&SettingOrigin>) -> String {
     origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
 }
 

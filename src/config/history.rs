@@ -1,6 +1,6 @@
 //! `[history]`: what is remembered of sockets that are gone.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::time::Duration;
 
 /// What is remembered of sockets that are gone.
@@ -15,7 +15,7 @@ pub struct HistoryConfig {
 }
 
 impl HistoryConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let per_user = reader.number("history.per_user", 1..=1000);
         let total = reader.number("history.total", 0..=10_000_000);
         let keep =

@@ -4,7 +4,7 @@ mod endpoints;
 
 pub use endpoints::{HOOK_TYPES, parse_hook_secret};
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use super::shown_url::shown_url;
 use crate::types::Secret;
 use reqwest::Certificate;
@@ -71,7 +71,7 @@ pub enum Coalesce {
 }
 
 impl HooksConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let timeout =
             reader.duration("hooks.timeout", Duration::from_millis(100)..=Duration::from_mins(5));
         let retry_for = reader

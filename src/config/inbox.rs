@@ -1,6 +1,6 @@
 //! `[inbox]`: how long stored events are kept, and how many.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::time::Duration;
 
 /// How long stored events are kept, and how many.
@@ -13,7 +13,7 @@ pub struct InboxConfig {
 }
 
 impl InboxConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let keep =
             reader.duration("inbox.keep", Duration::from_mins(1)..=Duration::from_hours(365 * 24));
         let max_per_user = reader.number("inbox.max_per_user", 1..=10_000);

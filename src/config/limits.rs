@@ -1,6 +1,6 @@
 //! `[limits]`: the bounds of everything that strangers can grow.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::time::Duration;
 
 /// The bounds of everything that strangers can grow.
@@ -30,7 +30,7 @@ const KB: u64 = 1000;
 const MB: u64 = 1000 * KB;
 
 impl LimitsConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
         let payload = reader.size("limits.payload", KB..=100 * MB);
         let buffer = reader.size("limits.buffer_bytes", KB..=1000 * MB);

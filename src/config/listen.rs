@@ -1,6 +1,6 @@
 //! `[listen]`: where the two listeners are and whom they believe.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use crate::types::OriginRule;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +44,7 @@ const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 const LOCAL: &str = "localhost";
 
 impl ListenConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let address = "must be an address such as 0.0.0.0:4000";
         let public = reader.parsed("listen.public", address, |text| text.parse().ok());
         let admin = reader.parsed("listen.admin", address, |text| text.parse().ok());
@@ -91,7 +91,7 @@ fn parse_network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|address: IpAddr| IpNet::from(address)))
 }
 
-fn read_origins(reader: &mut Reader) -> Read<Origins> {
+fn read_origins(reader: &mut SettingsReader) -> Checked<Origins> {
     let key = "listen.origins";
     let rule = "must be pages such as https://app.example.com or https://*.example.com \
                 (scheme://host[:port], no path), null, file://, * or localhost";

@@ -1,6 +1,6 @@
 //! `[log]`: what the operator reads.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use tracing_subscriber::EnvFilter;
 
 /// What the operator reads.
@@ -22,7 +22,7 @@ pub enum LogFormat {
 }
 
 impl LogConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let level = reader.parsed(
             "log.level",
             "must be error, warn, info, debug, trace or off, or a filter such as \

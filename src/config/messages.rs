@@ -1,6 +1,6 @@
 //! `[messages]`: what is remembered of messages.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::time::Duration;
 
 /// What is remembered of messages: of those that asked for acks what became of them, of all that they were.
@@ -17,7 +17,7 @@ pub struct MessagesConfig {
 }
 
 impl MessagesConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let keep = Duration::from_mins(1)..=Duration::from_hours(7 * 24);
         let keep = reader.duration("messages.keep", keep);
         let entries_max = reader.number("messages.max", 0..=10_000_000);

@@ -1,6 +1,6 @@
 //! `[presence]`: when a user counts as gone.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::time::Duration;
 
 /// When a user counts as gone.
@@ -15,7 +15,7 @@ pub struct PresenceConfig {
 }
 
 impl PresenceConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let grace = || Duration::ZERO..=Duration::from_mins(10);
         let config = (
             reader.duration("presence.grace", grace()),

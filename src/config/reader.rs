@@ -5,7 +5,7 @@ mod secrets;
 mod unknown;
 mod values;
 
-use super::error::{ConfigError, ConfigErrors, Origin};
+use super::error::{ConfigError, ConfigErrors, SettingOrigin};
 use super::shown_url::shown_url;
 use super::sources::{Layers, Setting, Sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,37 +16,37 @@ use toml::{Table, Value};
 pub(super) struct Rejected(());
 
 /// A value, or the knowledge that its error has been written down.
-pub(super) type Read<T> = Result<T, Rejected>;
+pub(super) type Checked<T> = Result<T, Rejected>;
 
 /// Reads settings by key. A key that nobody asked for in the end is unknown: so there is no second list of keys.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct SettingsReader {
     settings: BTreeMap<String, Setting>,
     file_lines: BTreeMap<String, usize>,
     known: BTreeSet<String>,
     secret: BTreeSet<String>,
     /// Keys whose values are URLs, which are seen without what may be secret in them.
     urls: BTreeSet<String>,
-    shown: Vec<Shown>,
+    shown: Vec<ShownSetting>,
     errors: Vec<ConfigError>,
     is_dev: bool,
 }
 
 /// One line of `config show`.
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct ShownSetting {
     /// Dotted.
     pub(super) key: String,
     /// A TOML value; `"[hidden]"` for secrets.
     pub(super) value: String,
     /// Where it was written.
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 /// What stands for a secret wherever it could be seen.
 const HIDDEN: &str = "\"[hidden]\"";
 
-impl Reader {
+impl SettingsReader {
     /// Opens the sources. One that cannot be read is all that is said: whatever it holds would seem to be missing.
     pub(super) fn open(sources: &Sources) -> Result<Self, ConfigErrors> {
         let Layers { settings, file_lines, errors } = sources.layers();
@@ -117,7 +117,7 @@ impl Reader {
     /// The tables of a list of tables: what each one's keys begin with, such as `admin.keys[0]`.
     ///
     /// Keys inside are read like any other.
-    pub(super) fn tables(&mut self, key: &str, len_max: usize) -> Read<Vec<String>> {
+    pub(super) fn tables(&mut self, key: &str, len_max: usize) -> Checked<Vec<String>> {
         self.secret.insert(key.to_owned());
         let Some(setting) = self.ask(key) else { return Ok(Vec::new()) };
         let items = match values::as_array(&setting) {
@@ -146,10 +146,10 @@ impl Reader {
         Ok(prefixes.collect())
     }
 
-    fn add_inner(&mut self, key: String, value: Value, outer: &Origin) {
+    fn add_inner(&mut self, key: String, value: Value, outer: &SettingOrigin) {
         let origin = match (outer, self.file_lines.get(&key)) {
-            (Origin::File { path, .. }, Some(line)) => {
-                Origin::File { path: path.clone(), line: *line }
+            (SettingOrigin::File { path, .. }, Some(line)) => {
+                SettingOrigin::File { path: path.clone(), line: *line }
             }
             (outer, _) => outer.clone(),
         };
@@ -157,7 +157,10 @@ impl Reader {
     }
 
     /// Ends the reading: what was asked for, or all errors.
-    pub(super) fn finish<T>(mut self, value: Read<T>) -> Result<(T, Vec<Shown>), ConfigErrors> {
+    pub(super) fn finish<T>(
+        mut self,
+        value: Checked<T>,
+    ) -> Result<(T, Vec<ShownSetting>), ConfigErrors> {
         self.errors.extend(unknown::errors(&self.settings, &self.known));
         match value {
             Ok(value) if self.errors.is_empty() => Ok((value, self.shown)),
@@ -171,8 +174,8 @@ impl Reader {
         self.settings.get(key).cloned()
     }
 
-    fn show(&mut self, key: &str, value: String, origin: &Origin) {
-        self.shown.push(Shown { key: key.to_owned(), value, origin: origin.clone() });
+    fn show(&mut self, key: &str, value: String, origin: &SettingOrigin) {
+        self.shown.push(ShownSetting { key: key.to_owned(), value, origin: origin.clone() });
     }
 }
 

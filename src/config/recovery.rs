@@ -1,6 +1,6 @@
 //! `[recovery]`: what a client that was away for a moment gets when it is back.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use crate::types::Namespace;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub struct RecoveryConfig {
 const NAMESPACES_LEN_MAX: usize = 64;
 
 impl RecoveryConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let window = reader.duration("recovery.window", Duration::ZERO..=Duration::from_hours(1));
         let events_max = reader.number("recovery.events_max", 1..=10_000_000);
         let bytes_max = reader.size("recovery.bytes_max", 1_000..=10_000_000_000);

@@ -1,10 +1,10 @@
 //! The effective configuration as TOML: secrets hidden, and beside each line where its value comes from.
 
-use super::reader::Shown;
+use super::reader::ShownSetting;
 use std::fmt::Write as _;
 
 /// Renders the lines in the order they were read; a line's table is what stands before its last dot.
-pub(super) fn render(lines: &[Shown]) -> String {
+pub(super) fn render(lines: &[ShownSetting]) -> String {
     let mut text = String::new();
     let mut last_table = None;
     for line in lines {

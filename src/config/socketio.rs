@@ -1,6 +1,6 @@
 //! `[socketio]`: the protocol's own settings.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use crate::types::Namespace;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,13 +29,13 @@ pub struct SocketIoConfig {
 const NAMESPACES_LEN_MAX: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
+enum OfferedTransport {
     Polling,
     WebSocket,
 }
 
 impl SocketIoConfig {
-    pub(super) fn read(reader: &mut Reader) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
         let ping_interval = reader.duration("socketio.ping_interval", patience());
         let ping_timeout = reader.duration("socketio.ping_timeout", patience());
@@ -50,19 +50,19 @@ impl SocketIoConfig {
             ping_timeout: ping_timeout?,
             connect_timeout: connect_timeout?,
             upgrade_timeout: upgrade_timeout?,
-            polling: transports.contains(&Transport::Polling),
-            websocket: transports.contains(&Transport::WebSocket),
+            polling: transports.contains(&OfferedTransport::Polling),
+            websocket: transports.contains(&OfferedTransport::WebSocket),
             namespaces: namespaces?,
             client_dir: client_dir?,
         })
     }
 }
 
-fn read_transports(reader: &mut Reader) -> Read<Vec<Transport>> {
+fn read_transports(reader: &mut SettingsReader) -> Checked<Vec<OfferedTransport>> {
     let key = "socketio.transports";
     let transports = reader.list(key, 2, "must be polling, websocket", |text| match text {
-        "polling" => Some(Transport::Polling),
-        "websocket" => Some(Transport::WebSocket),
+        "polling" => Some(OfferedTransport::Polling),
+        "websocket" => Some(OfferedTransport::WebSocket),
         _ => None,
     })?;
     if transports.is_empty() {
@@ -71,7 +71,7 @@ fn read_transports(reader: &mut Reader) -> Read<Vec<Transport>> {
     Ok(transports)
 }
 
-fn read_namespaces(reader: &mut Reader) -> Read<Vec<Namespace>> {
+fn read_namespaces(reader: &mut SettingsReader) -> Checked<Vec<Namespace>> {
     let key = "socketio.namespaces";
     let rule =
         "must begin with \"/\", at most 128 bytes without \",\", \"?\" and control characters";
@@ -88,7 +88,7 @@ fn read_namespaces(reader: &mut Reader) -> Read<Vec<Namespace>> {
     Ok(namespaces)
 }
 
-fn read_client_dir(reader: &mut Reader) -> Read<Option<PathBuf>> {
+fn read_client_dir(reader: &mut SettingsReader) -> Checked<Option<PathBuf>> {
     let key = "socketio.client_dir";
     match reader.text(key)?.map(PathBuf::from) {
         Some(dir) if !dir.is_dir() => Err(reader.reject(key, "must be a folder")),

@@ -1,6 +1,6 @@
 //! Where settings come from, and which one counts: defaults, then the file, then the environment, then flags.
 
-use super::error::{ConfigError, Origin};
+use super::error::{ConfigError, SettingOrigin};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -51,7 +51,7 @@ pub(super) struct Setting {
     /// The value; a text from a variable or a flag is not parsed yet.
     pub(super) value: Value,
     /// Where it was written.
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 impl fmt::Debug for Setting {
@@ -64,8 +64,8 @@ impl Setting {
     /// The value if it is text that means what its key makes of it: `4` in a variable may be a number.
     pub(super) fn raw_text(&self) -> Option<&str> {
         match self.origin {
-            Origin::Environment(_) | Origin::Flag(_) => self.value.as_str(),
-            Origin::Default | Origin::File { .. } | Origin::Dev => None,
+            SettingOrigin::Environment(_) | SettingOrigin::Flag(_) => self.value.as_str(),
+            SettingOrigin::Default | SettingOrigin::File { .. } | SettingOrigin::Dev => None,
         }
     }
 }
@@ -142,18 +142,18 @@ impl Sources {
 
     pub(super) fn layers(&self) -> Layers {
         let mut layers = Layers::default();
-        layers.add_text(DEFAULTS, |_| Origin::Default);
+        layers.add_text(DEFAULTS, |_| SettingOrigin::Default);
         if let Some(path) = &self.file {
             layers.add_file(path);
         }
         if let Some(dev) = &self.dev {
-            layers.add_table("", dev, &|_| Origin::Dev);
+            layers.add_table("", dev, &|_| SettingOrigin::Dev);
         }
         for (name, value) in &self.environment {
             layers.add_variable(name, value);
         }
         for Flag { name, key, value } in &self.flags {
-            layers.add(key, Value::String(value.clone()), Origin::Flag(name.clone()));
+            layers.add(key, Value::String(value.clone()), SettingOrigin::Flag(name.clone()));
         }
         layers
     }
@@ -167,11 +167,11 @@ pub(super) fn meant_variable(name: &str) -> Option<String> {
 }
 
 impl Layers {
-    fn add(&mut self, key: &str, value: Value, origin: Origin) {
+    fn add(&mut self, key: &str, value: Value, origin: SettingOrigin) {
         self.settings.insert(key.to_owned(), Setting { value, origin });
     }
 
-    fn add_table(&mut self, prefix: &str, table: &Table, origin: &impl Fn(&str) -> Origin) {
+    fn add_table(&mut self, prefix: &str, table: &Table, origin: &impl Fn(&str) -> SettingOrigin) {
         for (name, value) in table {
             let key = join(prefix, name);
             match value {
@@ -187,7 +187,7 @@ impl Layers {
         }
     }
 
-    fn add_text(&mut self, text: &str, origin: impl Fn(usize) -> Origin) {
+    fn add_text(&mut self, text: &str, origin: impl Fn(usize) -> SettingOrigin) {
         let parsed = DeTable::parse(text).and_then(|spans| Ok((spans, toml::from_str(text)?)));
         let (spans, table): (_, Table) = match parsed {
             Ok(parsed) => parsed,
@@ -205,7 +205,9 @@ impl Layers {
 
     fn add_file(&mut self, path: &Path) {
         match read_text(path) {
-            Ok(text) => self.add_text(&text, |line| Origin::File { path: path.to_owned(), line }),
+            Ok(text) => {
+                self.add_text(&text, |line| SettingOrigin::File { path: path.to_owned(), line });
+            }
             Err(why) => self.errors.push(ConfigError::Unreadable { path: path.to_owned(), why }),
         }
     }
@@ -215,7 +217,7 @@ impl Layers {
         let key = name.strip_prefix(Sources::ENVIRONMENT_PREFIX);
         let key =
             key.map_or_else(|| name.to_owned(), |it| it.to_ascii_lowercase().replace("__", "."));
-        let origin = Origin::Environment(name.to_owned());
+        let origin = SettingOrigin::Environment(name.to_owned());
         match value.to_str() {
             Some(value) => self.add(&key, Value::String(value.to_owned()), origin),
             None => self.errors.push(ConfigError::Invalid {

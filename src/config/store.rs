@@ -1,6 +1,6 @@
 //! `[store]`: what survives a restart.
 
-use super::reader::{Read, Reader};
+use super::reader::{Checked, SettingsReader};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    pub(super) fn read(reader: &mut Reader, keep_items: Duration) -> Read<Self> {
+    pub(super) fn read(reader: &mut SettingsReader, keep_items: Duration) -> Checked<Self> {
         let data_dir = reader.parsed("store.data_dir", "must be a path", |text| {
             (!text.is_empty()).then(|| PathBuf::from(text))
         });

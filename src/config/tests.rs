@@ -63,7 +63,7 @@ fn the_defaults_are_what_the_documentation_promises() {
 
 #[test]
 fn every_setting_is_documented_in_the_default_file() {
-    let mut reader = Reader::open(&full()).unwrap();
+    let mut reader = SettingsReader::open(&full()).unwrap();
     drop(read_sections(&mut reader));
     let known = reader.known();
 

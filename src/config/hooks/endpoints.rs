@@ -1,7 +1,7 @@
 //! `hooks.url` and `[[hooks.endpoints]]`: the receivers and their signing secrets.
 
 use super::EndpointConfig;
-use crate::config::reader::{Read, Reader, Rejected};
+use crate::config::reader::{Checked, Rejected, SettingsReader};
 use crate::core::backend::{address, signature};
 use crate::types::{Secret, Undelivered};
 use reqwest::Url;
@@ -24,12 +24,12 @@ pub fn parse_hook_secret(text: &str) -> Option<Secret> {
 /// An endpoint and what its keys begin with, such as `hooks` or `hooks.endpoints[0]`.
 type Written = (String, EndpointConfig);
 
-pub(super) fn read(reader: &mut Reader) -> Read<Vec<Written>> {
+pub(super) fn read(reader: &mut SettingsReader) -> Checked<Vec<Written>> {
     let events = read_events(reader, "hooks");
     let default_events = events.as_deref().unwrap_or_default().to_vec();
     let default = read_default(reader, &default_events);
     let prefixes = reader.tables("hooks.endpoints", ENDPOINTS_LEN_MAX)?;
-    let others: Vec<Read<Written>> =
+    let others: Vec<Checked<Written>> =
         prefixes.into_iter().map(|prefix| read_one(reader, prefix, &default_events)).collect();
     drop(events?);
     let default = default?.map(|endpoint| ("hooks".to_owned(), endpoint));
@@ -47,7 +47,7 @@ pub(super) fn read(reader: &mut Reader) -> Read<Vec<Written>> {
 }
 
 /// An attempt would be refused anyway, each time, so it is refused before anything is sent.
-pub(super) fn refuse_private(reader: &mut Reader, endpoints: &[Written]) -> Read<()> {
+pub(super) fn refuse_private(reader: &mut SettingsReader, endpoints: &[Written]) -> Checked<()> {
     let mut result = Ok(());
     for (prefix, endpoint) in endpoints {
         if is_private(&endpoint.url) {
@@ -58,7 +58,7 @@ pub(super) fn refuse_private(reader: &mut Reader, endpoints: &[Written]) -> Read
     result
 }
 
-fn read_default(reader: &mut Reader, events: &[String]) -> Read<Option<EndpointConfig>> {
+fn read_default(reader: &mut SettingsReader, events: &[String]) -> Checked<Option<EndpointConfig>> {
     let url = read_url(reader, "hooks");
     let secrets = read_secrets(reader, "hooks");
     match (url?, secrets?) {
@@ -74,7 +74,11 @@ fn read_default(reader: &mut Reader, events: &[String]) -> Read<Option<EndpointC
     }
 }
 
-fn read_one(reader: &mut Reader, prefix: String, default_events: &[String]) -> Read<Written> {
+fn read_one(
+    reader: &mut SettingsReader,
+    prefix: String,
+    default_events: &[String],
+) -> Checked<Written> {
     let name = reader.parsed(
         &format!("{prefix}.name"),
         "must be 1 to 64 letters, digits, \"-\", \"_\", \".\"",
@@ -101,7 +105,7 @@ fn parse_name(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn read_events(reader: &mut Reader, prefix: &str) -> Read<Vec<String>> {
+fn read_events(reader: &mut SettingsReader, prefix: &str) -> Checked<Vec<String>> {
     let key = format!("{prefix}.events");
     let events = reader.list(
         &key,
@@ -118,7 +122,7 @@ fn read_events(reader: &mut Reader, prefix: &str) -> Read<Vec<String>> {
     Ok(events)
 }
 
-fn read_url(reader: &mut Reader, prefix: &str) -> Read<Option<String>> {
+fn read_url(reader: &mut SettingsReader, prefix: &str) -> Checked<Option<String>> {
     let key = format!("{prefix}.url");
     let Some(url) = reader.url(&key)? else { return Ok(None) };
     if !url.username().is_empty() || url.password().is_some() {
@@ -130,7 +134,7 @@ fn read_url(reader: &mut Reader, prefix: &str) -> Read<Option<String>> {
 }
 
 /// The newest first; none if no key for secrets is written.
-fn read_secrets(reader: &mut Reader, prefix: &str) -> Read<Option<Vec<Secret>>> {
+fn read_secrets(reader: &mut SettingsReader, prefix: &str) -> Checked<Option<Vec<Secret>>> {
     let (one, list) = (format!("{prefix}.secret"), format!("{prefix}.secrets"));
     let from_one = reader.secret(&one);
     let from_list = reader.secret_list(&list, SECRETS_LEN_MAX);
@@ -151,7 +155,7 @@ fn read_secrets(reader: &mut Reader, prefix: &str) -> Read<Option<Vec<Secret>>> 
     secrets.map(Some).ok_or_else(|| reader.reject(&key, SECRET_RULE))
 }
 
-fn missing_secret(reader: &mut Reader, prefix: &str) -> Rejected {
+fn missing_secret(reader: &mut SettingsReader, prefix: &str) -> Rejected {
     let rule = format!("is missing (or secret_file, secrets): {SECRET_RULE}");
     reader.reject(&format!("{prefix}.secret"), rule)
 }

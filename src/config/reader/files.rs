@@ -1,13 +1,13 @@
 //! Files that settings name: texts and certificates.
 
-use super::{Read, Reader};
+use super::{Checked, SettingsReader};
 use crate::config::sources::read_text;
 use reqwest::{Certificate, Client};
 use std::path::Path;
 
-impl Reader {
+impl SettingsReader {
     /// The text of the file `path`, which `key` names; not empty. One line end at its end is not part of it.
-    pub(super) fn file_text(&mut self, key: &str, path: &str) -> Read<String> {
+    pub(super) fn file_text(&mut self, key: &str, path: &str) -> Checked<String> {
         let text = match read_text(Path::new(path)) {
             Ok(text) => text,
             Err(why) => return Err(self.reject(key, format!("cannot be read: {why}"))),
@@ -21,7 +21,7 @@ impl Reader {
     }
 
     /// The certificates of authorities in the PEM file that `key` names; none if it is not set.
-    pub(in crate::config) fn certificates(&mut self, key: &str) -> Read<Vec<Certificate>> {
+    pub(in crate::config) fn certificates(&mut self, key: &str) -> Checked<Vec<Certificate>> {
         let Some(path) = self.text(key)? else { return Ok(Vec::new()) };
         let pem = self.file_text(key, &path)?;
         match Certificate::from_pem_bundle(pem.as_bytes()) {

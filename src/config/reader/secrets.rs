@@ -1,18 +1,18 @@
 //! Secrets, in the configuration itself or in files of their own. Their values are in no message and no listing.
 
-use super::{Read, Reader};
+use super::{Checked, SettingsReader};
 
-impl Reader {
+impl SettingsReader {
     /// The text under `key`, or that of the file under `key_file`; not empty. `None` if neither is written.
     ///
     /// One line end at the end of the file is not part of it.
-    pub(in crate::config) fn secret(&mut self, key: &str) -> Read<Option<String>> {
+    pub(in crate::config) fn secret(&mut self, key: &str) -> Checked<Option<String>> {
         self.secret.insert(key.to_owned());
         self.text_or_file(key)
     }
 
     /// The same for a text that may be seen, such as a public key.
-    pub(in crate::config) fn text_or_file(&mut self, key: &str) -> Read<Option<String>> {
+    pub(in crate::config) fn text_or_file(&mut self, key: &str) -> Checked<Option<String>> {
         let file_key = format!("{key}_file");
         let text = self.text(key);
         let path = self.text(&file_key);
@@ -31,7 +31,7 @@ impl Reader {
         &mut self,
         key: &str,
         len_max: usize,
-    ) -> Read<Option<Vec<String>>> {
+    ) -> Checked<Option<Vec<String>>> {
         self.secret.insert(key.to_owned());
         if !self.is_set(key) {
             self.known.insert(key.to_owned());

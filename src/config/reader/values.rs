@@ -1,6 +1,6 @@
 //! Values by kind: text, durations, sizes, numbers, switches, lists.
 
-use super::{HIDDEN, Read, Reader, literal};
+use super::{Checked, HIDDEN, SettingsReader, literal};
 use crate::config::sources::Setting;
 use bytesize::ByteSize;
 use reqwest::Url;
@@ -8,16 +8,16 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Value;
 
-impl Reader {
+impl SettingsReader {
     /// A text that may be left out.
-    pub(in crate::config) fn text(&mut self, key: &str) -> Read<Option<String>> {
+    pub(in crate::config) fn text(&mut self, key: &str) -> Checked<Option<String>> {
         self.optional(key, "must be a text that is not empty", |setting| {
             setting.value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
         })
     }
 
     /// A URL that may be left out. It is shown without user, password and query, and not at all if it is none.
-    pub(in crate::config) fn url(&mut self, key: &str) -> Read<Option<Url>> {
+    pub(in crate::config) fn url(&mut self, key: &str) -> Checked<Option<Url>> {
         self.urls.insert(key.to_owned());
         let rule = "must be a URL such as https://backend.example.com/hooks";
         self.optional(key, rule, |setting| {
@@ -32,7 +32,7 @@ impl Reader {
         key: &str,
         rule: &str,
         parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Read<T> {
+    ) -> Checked<T> {
         self.required(key, rule, |setting| setting.value.as_str().and_then(parse))
     }
 
@@ -41,7 +41,7 @@ impl Reader {
         &mut self,
         key: &str,
         range: RangeInclusive<Duration>,
-    ) -> Read<Duration> {
+    ) -> Checked<Duration> {
         let show = |it: &Duration| humantime::format_duration(*it).to_string();
         let (min, max) = (show(range.start()), show(range.end()));
         let rule = format!("must be a duration such as \"10s\", from {min} to {max}");
@@ -52,7 +52,11 @@ impl Reader {
     }
 
     /// A number of bytes: an integer, or a text such as `"1MB"`.
-    pub(in crate::config) fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Read<usize> {
+    pub(in crate::config) fn size(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Checked<usize> {
         let (min, max) = (size_text(*range.start()), size_text(*range.end()));
         let rule = format!("must be a size such as \"1MB\", from {min} to {max}");
         self.required(key, &rule, |setting| {
@@ -69,7 +73,7 @@ impl Reader {
         &mut self,
         key: &str,
         range: RangeInclusive<u64>,
-    ) -> Read<T> {
+    ) -> Checked<T> {
         let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
         self.required(key, &rule, |setting| {
             let number = match setting.raw_text() {
@@ -81,7 +85,7 @@ impl Reader {
     }
 
     /// `true` or `false`.
-    pub(in crate::config) fn switch(&mut self, key: &str) -> Read<bool> {
+    pub(in crate::config) fn switch(&mut self, key: &str) -> Checked<bool> {
         self.required(key, "must be true or false", |setting| match setting.raw_text() {
             Some(text) => text.parse().ok(),
             None => setting.value.as_bool(),
@@ -95,7 +99,7 @@ impl Reader {
         len_max: usize,
         rule: &str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Read<Vec<T>> {
+    ) -> Checked<Vec<T>> {
         let items =
             self.required(key, "must be a list of texts such as [\"a\", \"b\"]", as_array)?;
         if items.len() > len_max {
@@ -118,7 +122,7 @@ impl Reader {
         key: &str,
         rule: &str,
         parse: impl FnOnce(&Setting) -> Option<T>,
-    ) -> Read<T> {
+    ) -> Checked<T> {
         match self.optional(key, rule, parse)? {
             Some(value) => Ok(value),
             None => Err(self.reject(key, format!("is missing: {rule}"))),
@@ -130,7 +134,7 @@ impl Reader {
         key: &str,
         rule: &str,
         parse: impl FnOnce(&Setting) -> Option<T>,
-    ) -> Read<Option<T>> {
+    ) -> Checked<Option<T>> {
         let Some(setting) = self.ask(key) else { return Ok(None) };
         let value = self.visible(key, &setting.value);
         let value = value.map_or_else(|| HIDDEN.to_owned(), |value| value.to_string());

@@ -48,7 +48,7 @@ fn no_debug_form_shows_a_secret() {
         key: "hush".to_owned(),
         hook_secret: "hush".to_owned(),
     };
-    let reader = Reader::open(&sources).unwrap();
+    let reader = SettingsReader::open(&sources).unwrap();
     for shown in [format!("{sources:?}"), format!("{dev:?}"), format!("{reader:?}")] {
         assert!(!shown.contains("hush") && !shown.contains(SECRET), "{shown}");
     }
