@@ -231,16 +231,16 @@ impl Connection {
 
     /// Says what to do when the engine accepts the CONNECT of `namespace`: `answer` must send the reply, by
     /// [`Connection::answer_connect`], before it makes the socket known to anybody. It is called at most once, on the
-    /// engine's writing task, and must not wait. Dropped at once if the connection is closed already: the engine will
-    /// accept nothing, and whatever `answer` holds would stay held for ever.
+    /// engine's writing task, and must not wait. Dropped at once if the connection is closed or finishing: nobody is
+    /// accepted any more, and whatever `answer` holds would stay held, a place in the store's queue, too.
     pub fn prepare_accept(
         &self,
         namespace: &Namespace,
         answer: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) {
         let mut state = self.lock();
-        // Nobody would ever ask for it, and it keeps this very connection alive.
-        if !matches!(state.phase, Phase::Closed(_)) {
+        // Else nobody would ever ask for it, and it keeps this very connection alive.
+        if state.phase == Phase::Open {
             // In order, not one per namespace: a client may leave and come again before it has the first answer.
             state.accepts.push(Accept { namespace: namespace.clone(), answer: Box::new(answer) });
         }

@@ -94,6 +94,11 @@ impl<S: Clone> Presence<S> {
         self.records.reserve().await.map(Place)
     }
 
+    /// The same for a fact that this user brings about; see [`PresenceRecords::reserve_for`].
+    pub async fn reserve_for(&self, user: &UserId) -> Result<Place, Closed> {
+        self.records.reserve_for(user).await.map(Place)
+    }
+
     /// A socket of the user has come. Returns the user's session, which begins if the user was offline.
     pub fn up(&self, user: &UserId, id: SocketId, socket: S, place: Place) -> UserSession {
         let new = || PresenceEntry::new(user.clone());

@@ -29,6 +29,7 @@ mod read_pool;
 mod record;
 mod rows;
 mod schema;
+mod shares;
 mod state;
 #[cfg(test)]
 mod tests;

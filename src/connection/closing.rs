@@ -35,6 +35,7 @@ impl Connection {
             return;
         }
         state.phase = Phase::Finishing(reason);
+        state.accepts = SmallVec::new();
         match state.transport {
             // Nobody is there to read a goodbye.
             Transport::WebSocket if state.peer_ended && state.outbound.is_clear() => {

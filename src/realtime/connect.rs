@@ -13,7 +13,7 @@ use crate::core::recovery::{Newcomer, Offset, Pid, Recovery, RecoveryOutcome};
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
-use crate::types::{DeviceId, Identity, Namespace, Payload, Reason, ServerEvent, SocketId};
+use crate::types::{DeviceId, Identity, Namespace, Payload, Reason, ServerEvent, SocketId, UserId};
 use bytes::Bytes;
 use options::ConnectOptions;
 use parking_lot::Mutex;
@@ -129,15 +129,19 @@ impl Realtime {
         let auth = AuthPayload::parse(auth)?;
         let identity = self.identify(connection, &auth).await?;
         let options = ConnectOptions::read(&auth)?;
-        let place = self.reserve(connection).await?;
+        let place = self.reserve(connection, &identity.user).await?;
         Ok(Admitted { identity, options, place })
     }
 
     /// Room in the store for the news that the user is online. Without it the connection is closed: a stock client
     /// comes back by itself after that, and not after a refusal.
-    pub(crate) async fn reserve(&self, connection: &Connection) -> Result<Place, ConnectError> {
+    pub(crate) async fn reserve(
+        &self,
+        connection: &Connection,
+        user: &UserId,
+    ) -> Result<Place, ConnectError> {
         if let Ok(Ok(place)) =
-            tokio::time::timeout(STORE_WAIT, self.sockets.presence.reserve()).await
+            tokio::time::timeout(STORE_WAIT, self.sockets.presence.reserve_for(user)).await
         {
             return Ok(place);
         }

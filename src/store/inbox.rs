@@ -89,9 +89,10 @@ impl Inboxes {
         seen: SeenItems,
         time: WallMs,
     ) -> Result<InboxState, Closed> {
-        let user = user.clone();
-        let command = |reply| WriteCommand::Inbox(InboxCommand::Mark { user, seen, time, reply });
-        self.queue.ask(command).await
+        let of = user.clone();
+        let command =
+            |reply| WriteCommand::Inbox(InboxCommand::Mark { user: of, seen, time, reply });
+        self.queue.ask_for(user, command).await
     }
 
     /// Deletes an item; answers with the inbox afterwards, `None` if there is no such item.
@@ -101,9 +102,10 @@ impl Inboxes {
         seq: ItemSeq,
         time: WallMs,
     ) -> Result<Option<InboxState>, Closed> {
-        let user = user.clone();
-        let command = |reply| WriteCommand::Inbox(InboxCommand::Delete { user, seq, time, reply });
-        self.queue.ask(command).await
+        let of = user.clone();
+        let command =
+            |reply| WriteCommand::Inbox(InboxCommand::Delete { user: of, seq, time, reply });
+        self.queue.ask_for(user, command).await
     }
 
     /// Waits until items have expired that nobody had asked for, and takes the inboxes that this has changed.

@@ -25,7 +25,13 @@ pub struct PresenceRecords {
 impl PresenceRecords {
     /// Waits for room for one change. While the disk fails this waits, so nothing is accepted that cannot be kept.
     pub async fn reserve(&self) -> Result<Permit, Closed> {
-        self.queue.reserve().await
+        self.queue.reserve(None).await
+    }
+
+    /// The same for a change that this user may bring about: of the room that there is, one user gets a small part, so
+    /// a user who takes room and does not give it back keeps no other one waiting.
+    pub async fn reserve_for(&self, user: &UserId) -> Result<Permit, Closed> {
+        self.queue.reserve(Some(user)).await
     }
 
     /// Notes that the process runs at `at`, which is `now` by the monotonic clock. That is written down every few

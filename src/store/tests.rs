@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::task::coop::unconstrained;
 
 const NOW: u64 = 1_785_577_260_000;
 const KEEP: Duration = Duration::from_hours(72);
@@ -281,7 +282,7 @@ async fn while_the_disk_fails_changes_wait_and_then_all_are_kept_in_order() {
 
     let mut count = 0;
     until(async || {
-        while let Some(permit) = store.presence().reserve().now_or_never() {
+        while let Some(permit) = unconstrained(store.presence().reserve()).now_or_never() {
             count += 1;
             permit.unwrap().record(online(&format!("u{count}"), count));
         }

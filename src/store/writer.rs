@@ -4,6 +4,7 @@ use super::after_commit::AfterCommit;
 use super::command::{WriteAnswer, WriteCommand};
 use super::file;
 use super::outbox::{replay, settle};
+use super::queue::QueueEnd;
 use super::record::{self, Rules};
 use super::rows::{meta, set_meta};
 use super::state::StoreState;
@@ -16,7 +17,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Commands in one transaction: the gain of more is small (36,000 changes a second), the wait grows.
 const BATCH_MAX: usize = 512;
@@ -66,16 +66,15 @@ impl Writer {
     }
 
     /// Starts the thread, which ends when the queue is closed.
-    pub(super) fn start(self, queue: mpsc::Receiver<WriteCommand>) -> io::Result<()> {
+    pub(super) fn start(self, queue: QueueEnd) -> io::Result<()> {
         let thread = std::thread::Builder::new().name("userline-store".to_owned());
         // It is not joined: `StoreState::closed` tells when it has ended.
         drop(thread.spawn(move || self.run(queue))?);
         Ok(())
     }
 
-    fn run(mut self, mut queue: mpsc::Receiver<WriteCommand>) {
+    fn run(mut self, mut queue: QueueEnd) {
         let end = SaysClosed(Arc::clone(&self.state));
-        let mut commands = Vec::with_capacity(BATCH_MAX);
         loop {
             if self.tidying.is_busy() {
                 self.tidying.slice(&mut self.db, &self.state);
@@ -83,13 +82,14 @@ impl Writer {
                     continue;
                 }
             }
-            if queue.blocking_recv_many(&mut commands, BATCH_MAX) == 0 {
+            let commands = queue.take(BATCH_MAX);
+            if commands.is_empty() {
                 break;
             }
             if commands.iter().any(|command| matches!(command, WriteCommand::Close)) {
                 queue.close();
             }
-            if !self.commit(std::mem::take(&mut commands)) {
+            if !self.commit(commands) {
                 break;
             }
             if queue.len() < BATCH_MAX && !self.tidying.is_busy() {

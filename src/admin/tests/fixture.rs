@@ -242,7 +242,7 @@ impl Fixture {
             connection: Arc::clone(io.connection()),
         }));
         self.engine.lock().insert(0, io);
-        let permit = self.realtime.reserve(&socket.connection).await.unwrap();
+        let permit = self.realtime.reserve(&socket.connection, &socket.user).await.unwrap();
         self.realtime.join(&socket, permit, &RecoveryClaim::default());
         let client = Client { socket, sid: open["sid"].as_str().unwrap().to_owned() };
         let greeting = self.hear(&client).await;

@@ -4,7 +4,7 @@ use super::fixture::{Server, WebSocket, answer, client_frame, get, header, limit
 use crate::config::LimitsConfig;
 use crate::connection::{Sent, Transport};
 use crate::core::protocol::frame;
-use crate::types::Reason;
+use crate::types::{Namespace, Reason};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,6 +164,26 @@ async fn a_finished_connection_does_not_wait_for_ever() {
 
     assert!(engine.connection.is_gone());
     assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked), "not slow: told to go");
+}
+
+/// What an accept holds (a place in the store's queue) others need: a client that is being closed must not collect them.
+#[tokio::test]
+async fn a_finished_connection_holds_nothing_for_sockets_that_nobody_accepts() {
+    let server = Server::start().await;
+    let (_client, engine) = server.poller().await;
+    let held = Arc::new(());
+    let prepare = || {
+        let held = Arc::clone(&held);
+        engine.connection.prepare_accept(&Namespace::root(), move |_| drop(held));
+    };
+
+    prepare();
+    assert_eq!(Arc::strong_count(&held), 2, "the engine may accept it");
+    engine.connection.finish(Reason::Kicked);
+    prepare();
+
+    assert!(!engine.connection.is_gone(), "it waits for the client");
+    assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[tokio::test]
