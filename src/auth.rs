@@ -11,13 +11,13 @@ mod tests;
 mod trust;
 
 pub use jwt::KeyError;
-pub use mint::{Grant, MintError, mint};
+pub use mint::{MintError, TokenClaims, mint};
 pub use payload::AuthPayload;
 pub use refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 
 use crate::config::{AuthConfig, AuthMode};
 use crate::types::{Identity, WallMs};
-use jwt::Verifier;
+use jwt::JwtVerifier;
 use std::fmt;
 
 /// What a client brought along to say who it is.
@@ -44,12 +44,12 @@ const HIDDEN: &str = "[hidden]";
 /// Decides who is who. Cheap to share: nothing in it changes.
 #[derive(Debug)]
 pub struct Authenticator {
-    mode: Mode,
+    mode: Verification,
 }
 
 #[derive(Debug)]
-enum Mode {
-    Jwt(Box<Verifier>),
+enum Verification {
+    Jwt(Box<JwtVerifier>),
     Trust,
 }
 
@@ -57,8 +57,8 @@ impl Authenticator {
     /// Fails if the key cannot be read, is too weak, or is of another kind than the algorithms.
     pub fn new(config: AuthConfig) -> Result<Self, KeyError> {
         let mode = match config.mode {
-            AuthMode::Jwt(config) => Mode::Jwt(Box::new(Verifier::new(config)?)),
-            AuthMode::Trust => Mode::Trust,
+            AuthMode::Jwt(config) => Verification::Jwt(Box::new(JwtVerifier::new(config)?)),
+            AuthMode::Trust => Verification::Trust,
         };
         Ok(Self { mode })
     }
@@ -76,8 +76,8 @@ impl Authenticator {
     ) -> Result<Identity, Refusal> {
         let Credentials { auth, authorization } = credentials;
         match &self.mode {
-            Mode::Jwt(verifier) => verifier.verify(&find_token(auth, authorization)?, now),
-            Mode::Trust => trust::identity(&auth.0),
+            Verification::Jwt(verifier) => verifier.verify(&find_token(auth, authorization)?, now),
+            Verification::Trust => trust::identity(&auth.0),
         }
     }
 }

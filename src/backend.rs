@@ -1,6 +1,6 @@
 //! Calls to the backend of whoever runs this server: signed POSTs, in time, to addresses that may be called.
 //!
-//! Each section of the configuration that calls a backend has a [`HttpClient`] of its own, and one [`Caller`] for each
+//! Each section of the configuration that calls a backend has a [`HttpClient`] of its own, and one [`BackendCaller`] for each
 //! URL in it. Whether a call may be made now is not decided here: the rules for that, back-off and circuit, are in
 //! [`core::backend`](crate::core::backend).
 
@@ -10,8 +10,8 @@ mod public_only;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
-pub use caller::{Caller, NoAnswer, UrlError};
+pub use answer::BackendAnswer;
+pub use caller::{BackendCaller, NoAnswer, UrlError};
 
 use public_only::PublicOnly;
 use reqwest::Certificate;

@@ -20,7 +20,7 @@ mod token;
 mod users;
 
 use clap::{Parser, Subcommand};
-use exit::Failure;
+use exit::CommandFailure;
 use std::future::Future;
 use std::process::ExitCode;
 
@@ -29,11 +29,11 @@ use std::process::ExitCode;
 #[command(version, after_help = exit::HELP, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Dev(dev::DevArgs),
     Serve(serve::ServeArgs),
     #[command(subcommand)]
@@ -61,25 +61,25 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: CliCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::Dev(args) => block_on(dev::run(args)),
-        Command::Serve(args) => block_on(serve::run(args)),
-        Command::Config(command) => config::run(command),
-        Command::Health(args) => block_on(health::run(args)),
-        Command::Token(args) => token::run(args),
-        Command::Emit(args) => block_on(emit::run(*args)),
-        Command::Users(args) => block_on(users::list(args)),
-        Command::User(args) => block_on(users::one(args)),
-        Command::Rooms(args) => block_on(rooms::run(args)),
-        Command::Inbox(args) => block_on(inbox::run(args)),
-        Command::Kick(args) => block_on(kick::run(args)),
-        Command::Hooks(command) => hooks::run(command),
-        Command::Bench(command) => bench::run(&command),
+        CliCommand::Dev(args) => block_on(dev::run(args)),
+        CliCommand::Serve(args) => block_on(serve::run(args)),
+        CliCommand::Config(command) => config::run(command),
+        CliCommand::Health(args) => block_on(health::run(args)),
+        CliCommand::Token(args) => token::run(args),
+        CliCommand::Emit(args) => block_on(emit::run(*args)),
+        CliCommand::Users(args) => block_on(users::list(args)),
+        CliCommand::User(args) => block_on(users::one(args)),
+        CliCommand::Rooms(args) => block_on(rooms::run(args)),
+        CliCommand::Inbox(args) => block_on(inbox::run(args)),
+        CliCommand::Kick(args) => block_on(kick::run(args)),
+        CliCommand::Hooks(command) => hooks::run(command),
+        CliCommand::Bench(command) => bench::run(&command),
     }
 }
 
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on(work: impl Future<Output = Result<(), CommandFailure>>) -> Result<(), CommandFailure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(Failure::internal)?.block_on(work)
+    runtime.map_err(CommandFailure::internal)?.block_on(work)
 }

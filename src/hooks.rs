@@ -17,13 +17,13 @@ mod tests;
 
 pub use status::{EndpointStatus, LastError};
 
-use crate::backend::{Caller, HttpClient, HttpClientError, HttpSettings, UrlError};
+use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, UrlError};
 use crate::clock::Clock;
 use crate::config::{HooksConfig, shown_url};
 use crate::core::delivery::outbox::EndpointId;
 use crate::store::{Outbox, ReadError};
 use crate::tasks::Tasks;
-use endpoint::Endpoint;
+use endpoint::HookEndpoint;
 use futures_util::future::join_all;
 use status::EndpointReport;
 use std::sync::Arc;
@@ -94,13 +94,13 @@ impl Hooks {
         let mut handles = Vec::new();
         let mut running = Vec::new();
         for one in &config.endpoints {
-            let caller = Caller::new(client.clone(), &one.url, one.secrets.clone())
+            let caller = BackendCaller::new(client.clone(), &one.url, one.secrets.clone())
                 .map_err(|error| StartError::Url { endpoint: one.name.clone(), error })?;
             let unknown = || StartError::Unknown { endpoint: one.name.clone() };
             let id = outbox.endpoint(&one.name).ok_or_else(unknown)?;
             let (commands, queue) = mpsc::channel(COMMANDS_LEN);
             let (report, reports) = watch::channel(EndpointReport::default());
-            let endpoint = Endpoint {
+            let endpoint = HookEndpoint {
                 id,
                 name: one.name.clone(),
                 caller,

@@ -1,13 +1,13 @@
 //! What tokens and `auth.user` have in common: a user, rooms, data.
 
-use super::object::Object;
+use super::object::JsonFields;
 use super::refusal::{Refusal, RoomFlaw, UserFlaw};
 use crate::types::{Room, RoomKind, UserId};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
 /// The user under `key`: a text, or an integer as its decimal digits.
-pub(super) fn user(object: &Object<'_>, key: &str) -> Result<UserId, Refusal> {
+pub(super) fn user(object: &JsonFields<'_>, key: &str) -> Result<UserId, Refusal> {
     let raw = object.get(key).ok_or(UserFlaw::Missing)?.get();
     let text = if raw.starts_with('"') {
         serde_json::from_str(raw).ok()
@@ -21,7 +21,7 @@ pub(super) fn user(object: &Object<'_>, key: &str) -> Result<UserId, Refusal> {
 }
 
 /// The rooms under `key`, each once; none if it is missing.
-pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Box<[Room]>, Refusal> {
+pub(super) fn rooms(object: &JsonFields<'_>, key: &str) -> Result<Box<[Room]>, Refusal> {
     let Some(raw) = object.get(key) else { return Ok(Box::default()) };
     let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
     let mut seen = BTreeSet::new();
@@ -39,6 +39,6 @@ pub(super) fn rooms(object: &Object<'_>, key: &str) -> Result<Box<[Room]>, Refus
 }
 
 /// The value under `data`, as it was written.
-pub(super) fn data(object: &Object<'_>) -> Option<Box<RawValue>> {
+pub(super) fn data(object: &JsonFields<'_>) -> Option<Box<RawValue>> {
     object.get("data").map(ToOwned::to_owned)
 }

@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519) with a static key. The library checks the signature; time and claims are checked here.
 
 use super::claims;
-use super::object::Object;
+use super::object::JsonFields;
 use super::refusal::{Refusal, TOKEN_BYTES_MAX, TokenFlaw};
 use crate::config::{JwtConfig, JwtKey};
 use crate::types::{Grants, Identity, WallMs, millis};
@@ -45,7 +45,7 @@ pub enum KeyError {
 
 /// Verifies tokens.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct JwtVerifier {
     key: DecodingKey,
     /// The key as it is used with each of the algorithms, if it is a secret: made once, not for each token.
     macs: Vec<(Algorithm, hmac::Key)>,
@@ -57,7 +57,7 @@ pub(super) struct Verifier {
     leeway: Duration,
 }
 
-impl Verifier {
+impl JwtVerifier {
     pub(super) fn new(config: JwtConfig) -> Result<Self, KeyError> {
         let key = decoding_key(&config.key, &config.algorithms)?;
         let secret = match &config.key {
@@ -84,9 +84,9 @@ impl Verifier {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenFlaw::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(TokenFlaw::Malformed)?;
         let (header, claims) = (decode(header)?, decode(claims)?);
-        let header = Object::parse(&header).ok_or(TokenFlaw::Malformed)?;
+        let header = JsonFields::parse(&header).ok_or(TokenFlaw::Malformed)?;
         self.check_signature(&header, message, signature)?;
-        let claims = Object::parse(&claims).ok_or(TokenFlaw::Malformed)?;
+        let claims = JsonFields::parse(&claims).ok_or(TokenFlaw::Malformed)?;
         let expires_at = self.check_times(&claims, now)?;
         self.check_parties(&claims)?;
         let user = claims::user(&claims, &self.user_claim)?;
@@ -99,7 +99,7 @@ impl Verifier {
     /// have a public key taken for a shared secret.
     fn check_signature(
         &self,
-        header: &Object<'_>,
+        header: &JsonFields<'_>,
         message: &str,
         signature: &str,
     ) -> Result<(), TokenFlaw> {
@@ -124,7 +124,7 @@ impl Verifier {
     }
 
     /// When the token ends.
-    fn check_times(&self, claims: &Object<'_>, now: WallMs) -> Result<WallMs, Refusal> {
+    fn check_times(&self, claims: &JsonFields<'_>, now: WallMs) -> Result<WallMs, Refusal> {
         let leeway_ms = millis(self.leeway);
         let expires_at = time(claims.get("exp").ok_or(TokenFlaw::NoExpiry)?)?;
         if expires_at.0.saturating_add(leeway_ms) <= now.0 {
@@ -137,7 +137,7 @@ impl Verifier {
         Ok(expires_at)
     }
 
-    fn check_parties(&self, claims: &Object<'_>) -> Result<(), TokenFlaw> {
+    fn check_parties(&self, claims: &JsonFields<'_>) -> Result<(), TokenFlaw> {
         if self.issuer.is_some() && text(claims.get("iss")) != self.issuer {
             return Err(TokenFlaw::Issuer);
         }

@@ -8,9 +8,9 @@ use std::fmt;
 
 /// Values by key. Every key is there once: of two, one program would read the first and another the last.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(BTreeMap<String, &'a RawValue>);
+pub(super) struct JsonFields<'a>(BTreeMap<String, &'a RawValue>);
 
-impl<'a> Object<'a> {
+impl<'a> JsonFields<'a> {
     /// None unless the text is one JSON object with distinct keys.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -22,7 +22,7 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Object<'de> {
+impl<'de> Deserialize<'de> for JsonFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Entries)
     }
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Object<'de>;
+    type Value = JsonFields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -44,6 +44,6 @@ impl<'de> Visitor<'de> for Entries {
                 return Err(A::Error::custom("a key is there twice"));
             }
         }
-        Ok(Object(entries))
+        Ok(JsonFields(entries))
     }
 }

@@ -1,6 +1,6 @@
 //! The `auth` of a CONNECT packet.
 
-use super::object::Object;
+use super::object::JsonFields;
 use super::{HIDDEN, Refusal};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use std::fmt;
 /// What a client sent as `auth` of its CONNECT packet, split into its fields once: who it is, and what it wants besides.
 /// Whoever wants a field reads it from here.
 #[derive(Default)]
-pub struct AuthPayload<'a>(pub(super) Object<'a>);
+pub struct AuthPayload<'a>(pub(super) JsonFields<'a>);
 
 /// Says nothing: it may hold credentials.
 impl fmt::Debug for AuthPayload<'_> {
@@ -23,7 +23,7 @@ impl<'a> AuthPayload<'a> {
     pub fn parse(auth: Option<&'a RawValue>) -> Result<Self, Refusal> {
         match auth {
             Some(raw) if raw.get() != "null" => {
-                Object::parse(raw.get()).map(Self).ok_or(Refusal::AuthInvalid)
+                JsonFields::parse(raw.get()).map(Self).ok_or(Refusal::AuthInvalid)
             }
             Some(_) | None => Ok(Self::default()),
         }

@@ -93,7 +93,7 @@ fn a_minted_token_is_accepted_as_what_it_says() {
     config.audience = Some("here".to_owned());
     config.user_claim = "uid".to_owned();
     config.rooms_claim = "groups".to_owned();
-    let grant = Grant {
+    let grant = TokenClaims {
         user: UserId::parse("42").unwrap(),
         rooms: vec![Room::parse("org:7").unwrap()],
         ttl: Duration::from_mins(1),

@@ -13,12 +13,12 @@ const DISCARDING_TIME: Duration = Duration::from_millis(500);
 
 /// The head of an answer, whose body is still to come.
 #[derive(Debug)]
-pub struct Answer {
+pub struct BackendAnswer {
     response: Response,
     received_at: WallMs,
 }
 
-impl Answer {
+impl BackendAnswer {
     pub(super) fn new(response: Response, received_at: WallMs) -> Self {
         Self { response, received_at }
     }

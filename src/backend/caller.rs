@@ -1,7 +1,7 @@
 //! A signed POST to one URL.
 
 use super::public_only::{self, NotPublic};
-use super::{Answer, HttpClient};
+use super::{BackendAnswer, HttpClient};
 use crate::core::backend::signature;
 use crate::types::{Secret, WallMs};
 use reqwest::Url;
@@ -26,7 +26,7 @@ pub struct NoAnswer(String);
 
 /// Calls one URL of a backend.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct BackendCaller {
     client: HttpClient,
     url: Url,
     secrets: Vec<Secret>,
@@ -34,7 +34,7 @@ pub struct Caller {
     refused: Option<NotPublic>,
 }
 
-impl Caller {
+impl BackendCaller {
     /// A caller of `url`, which signs with each of `secrets`.
     pub fn new(client: HttpClient, url: &str, secrets: Vec<Secret>) -> Result<Self, UrlError> {
         let url = Url::parse(url).map_err(|error| UrlError(error.to_string()))?;
@@ -51,7 +51,12 @@ impl Caller {
     }
 
     /// Posts the JSON `body` under the id `id`, signed for the time `at` (Standard Webhooks).
-    pub async fn post(&self, id: &str, body: String, at: WallMs) -> Result<Answer, NoAnswer> {
+    pub async fn post(
+        &self,
+        id: &str,
+        body: String,
+        at: WallMs,
+    ) -> Result<BackendAnswer, NoAnswer> {
         if let Some(refused) = self.refused {
             return Err(NoAnswer(refused.to_string()));
         }
@@ -67,7 +72,7 @@ impl Caller {
             .header("webhook-signature", signature)
             .body(body);
         let response = request.send().await.map_err(|error| NoAnswer(describe(error)))?;
-        Ok(Answer::new(response, at))
+        Ok(BackendAnswer::new(response, at))
     }
 }
 

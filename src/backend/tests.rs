@@ -1,6 +1,6 @@
 //! Which backends are called, and what is said of those that are not.
 
-use super::{Caller, HttpClient, HttpSettings};
+use super::{BackendCaller, HttpClient, HttpSettings};
 use crate::types::{Secret, WallMs};
 use axum::Router;
 use axum::serve::Listener;
@@ -55,7 +55,7 @@ fn settings(ca: &[Certificate]) -> HttpSettings<'_> {
 
 async fn status(settings: &HttpSettings<'_>, url: &str) -> Result<u16, String> {
     let client = HttpClient::new(*settings).unwrap();
-    let caller = Caller::new(client, url, vec![Secret::new([1; 32])]).unwrap();
+    let caller = BackendCaller::new(client, url, vec![Secret::new([1; 32])]).unwrap();
     let answer = caller.post("msg_1", "{}".to_owned(), WallMs(0)).await;
     answer.map(|answer| answer.status()).map_err(|error| error.to_string())
 }

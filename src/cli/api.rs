@@ -1,6 +1,6 @@
 //! The admin API as commands call it.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::settings::Hidden;
 use crate::config::{AdminConfig, Config, Scope, Sources, shown_url};
 use clap::Args;
@@ -52,7 +52,7 @@ pub(super) struct ApiArgs {
 
 /// A client of the admin API with its key.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(super) struct ApiClient {
     client: Client,
     base: Url,
     key: Hidden,
@@ -60,23 +60,23 @@ pub(super) struct Api {
 
 /// What the server answered, as it was written.
 #[derive(Debug)]
-pub(super) struct Answer(String);
+pub(super) struct ApiAnswer(String);
 
 /// Entries of a list, from as many pages as were needed.
 #[derive(Debug)]
-pub(super) struct List {
+pub(super) struct ApiList {
     pub(super) items: Vec<Box<RawValue>>,
     /// Where the list goes on; none at its end.
     pub(super) next: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Refused {
-    error: RefusedBody,
+struct ErrorReply {
+    error: ErrorReplyBody,
 }
 
 #[derive(Debug, Deserialize)]
-struct RefusedBody {
+struct ErrorReplyBody {
     code: String,
     message: String,
     field: Option<String>,
@@ -84,14 +84,14 @@ struct RefusedBody {
 }
 
 impl ServerArgs {
-    fn config(&self) -> Result<Option<Config>, Failure> {
+    fn config(&self) -> Result<Option<Config>, CommandFailure> {
         let Some(path) = &self.config else { return Ok(None) };
         Ok(Some(Config::load(&Sources::new().with_process_environment().with_file(path))?))
     }
 
     /// The address. What the command line says, a configuration too, goes before the variable: that one may stay from
     /// work on another server.
-    fn base(&self, config: Option<&Config>) -> Result<Url, Failure> {
+    fn base(&self, config: Option<&Config>) -> Result<Url, CommandFailure> {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
@@ -103,7 +103,7 @@ impl ServerArgs {
         };
         let url = text.to_str().and_then(|text| Url::parse(text).ok());
         url.filter(|url| ["http", "https"].contains(&url.scheme())).ok_or_else(|| {
-            Failure::Usage(format!(
+            CommandFailure::Usage(format!(
                 "{URL_VARIABLE} must be an address such as http://127.0.0.1:4001"
             ))
         })
@@ -114,7 +114,7 @@ impl ServerArgs {
         &self,
         path: &str,
         timeout: Duration,
-    ) -> Result<(String, StatusCode), Failure> {
+    ) -> Result<(String, StatusCode), CommandFailure> {
         let mut url = self.base(self.config()?.as_ref())?;
         let client = client(&url, timeout)?;
         extend_path(&mut url, &[path])?;
@@ -124,9 +124,9 @@ impl ServerArgs {
     }
 }
 
-impl Api {
+impl ApiClient {
     /// Finds address and key; `scope` is what the command needs.
-    pub(super) fn new(args: &ApiArgs, scope: Scope) -> Result<Self, Failure> {
+    pub(super) fn new(args: &ApiArgs, scope: Scope) -> Result<Self, CommandFailure> {
         let config = args.server.config()?;
         let base = args.server.base(config.as_ref())?;
         let configured = config.as_ref().and_then(|config| find_key(&config.admin, scope));
@@ -135,7 +135,7 @@ impl Api {
                 "a key with the scope `{}` is needed: --key, USERLINE_KEY or --config",
                 scope.as_str()
             );
-            return Err(Failure::Usage(why));
+            return Err(CommandFailure::Usage(why));
         };
         Ok(Self { client: client(&base, TIMEOUT)?, base, key })
     }
@@ -145,7 +145,7 @@ impl Api {
         &self,
         path: &[&str],
         query: &[(&str, String)],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiAnswer, CommandFailure> {
         let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -154,7 +154,11 @@ impl Api {
     }
 
     /// POST of JSON to a path, whose segments may hold anything.
-    pub(super) async fn post(&self, path: &[&str], body: String) -> Result<Answer, Failure> {
+    pub(super) async fn post(
+        &self,
+        path: &[&str],
+        body: String,
+    ) -> Result<ApiAnswer, CommandFailure> {
         self.send(Method::POST, self.url(path)?, Some(body)).await
     }
 
@@ -165,8 +169,8 @@ impl Api {
         name: &str,
         filters: &[(&str, Option<String>)],
         limit: usize,
-    ) -> Result<List, Failure> {
-        let mut list = List { items: Vec::new(), next: None };
+    ) -> Result<ApiList, CommandFailure> {
+        let mut list = ApiList { items: Vec::new(), next: None };
         loop {
             let missing = limit.saturating_sub(list.items.len()).min(PAGE_LEN);
             let mut query = vec![("limit", missing.to_string())];
@@ -184,10 +188,10 @@ impl Api {
         }
     }
 
-    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
+    fn url(&self, path: &[&str]) -> Result<Url, CommandFailure> {
         // No encoding keeps a URL from taking these for steps in the tree.
         if let Some(step) = path.iter().find(|segment| [".", ".."].contains(*segment)) {
-            return Err(Failure::Usage(format!("`{step}` cannot be part of an address")));
+            return Err(CommandFailure::Usage(format!("`{step}` cannot be part of an address")));
         }
         let mut url = self.base.clone();
         extend_path(&mut url, &["v1"])?;
@@ -200,7 +204,7 @@ impl Api {
         method: Method,
         url: Url,
         body: Option<String>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiAnswer, CommandFailure> {
         let mut request = self
             .client
             .request(method, url)
@@ -212,21 +216,21 @@ impl Api {
         let status = response.status();
         let text = self.read(response).await?;
         if status.is_success() {
-            return Ok(Answer(text));
+            return Ok(ApiAnswer(text));
         }
-        let Ok(Refused { error }) = serde_json::from_str(&text) else {
+        let Ok(ErrorReply { error }) = serde_json::from_str(&text) else {
             let base = shown_url(self.base.as_str());
             let why = format!("{base} answered {status}: is this the admin listener of userline?");
-            return Err(Failure::Refused(why));
+            return Err(CommandFailure::Refused(why));
         };
         let part = |name: &str, value: Option<String>| {
             value.map(|value| format!(", {name} {value}")).unwrap_or_default()
         };
         let details = part("field", error.field) + &part("request", error.request_id);
-        Err(Failure::Refused(format!("{} ({}{details})", error.message, error.code)))
+        Err(CommandFailure::Refused(format!("{} ({}{details})", error.message, error.code)))
     }
 
-    async fn read(&self, mut response: Response) -> Result<String, Failure> {
+    async fn read(&self, mut response: Response) -> Result<String, CommandFailure> {
         let mut bytes = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| unreachable(&self.base, &error))?
@@ -239,35 +243,35 @@ impl Api {
         String::from_utf8(bytes).map_err(|_| self.not_the_api("the answer is not UTF-8"))
     }
 
-    fn not_the_api(&self, why: &str) -> Failure {
+    fn not_the_api(&self, why: &str) -> CommandFailure {
         let base = shown_url(self.base.as_str());
-        Failure::Unreachable(format!("{base}: {why}: is this the admin listener?"))
+        CommandFailure::Unreachable(format!("{base}: {why}: is this the admin listener?"))
     }
 }
 
-impl Answer {
+impl ApiAnswer {
     /// As it was written.
     pub(super) fn text(&self) -> &str {
         self.0.trim_end()
     }
 
     /// For people; numbers may lose precision.
-    pub(super) fn value(&self) -> Result<Value, Failure> {
+    pub(super) fn value(&self) -> Result<Value, CommandFailure> {
         serde_json::from_str(&self.0).map_err(|_| not_json())
     }
 
-    fn page(&self, name: &str) -> Result<List, Failure> {
+    fn page(&self, name: &str) -> Result<ApiList, CommandFailure> {
         let mut fields: std::collections::BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(&self.0).map_err(|_| not_json())?;
         let items = fields.remove(name).ok_or_else(not_json)?;
         let items = serde_json::from_str(items.get()).map_err(|_| not_json())?;
-        Ok(List { items, next: fields.remove("next").filter(|next| next.get() != "null") })
+        Ok(ApiList { items, next: fields.remove("next").filter(|next| next.get() != "null") })
     }
 }
 
-impl List {
+impl ApiList {
     /// The entries for people.
-    pub(super) fn values(&self) -> Result<Vec<Value>, Failure> {
+    pub(super) fn values(&self) -> Result<Vec<Value>, CommandFailure> {
         let parse = |item: &RawValue| serde_json::from_str(item.get()).map_err(|_| not_json());
         self.items.iter().map(|item| parse(item)).collect()
     }
@@ -281,42 +285,42 @@ impl List {
 }
 
 /// Adds segments, which may hold anything, to the path of an address.
-fn extend_path(url: &mut Url, path: &[&str]) -> Result<(), Failure> {
-    let not_http = |()| Failure::Usage("--url must be an http or https address".to_owned());
+fn extend_path(url: &mut Url, path: &[&str]) -> Result<(), CommandFailure> {
+    let not_http = |()| CommandFailure::Usage("--url must be an http or https address".to_owned());
     url.path_segments_mut().map_err(not_http)?.pop_if_empty().extend(path);
     Ok(())
 }
 
-fn client(base: &Url, timeout: Duration) -> Result<Client, Failure> {
+fn client(base: &Url, timeout: Duration) -> Result<Client, CommandFailure> {
     let client = Client::builder().connect_timeout(CONNECT_TIMEOUT.min(timeout)).timeout(timeout);
     let client = if is_local(base) { client.no_proxy() } else { client };
-    client.build().map_err(Failure::internal)
+    client.build().map_err(CommandFailure::internal)
 }
 
-fn unreachable(base: &Url, error: &reqwest::Error) -> Failure {
+fn unreachable(base: &Url, error: &reqwest::Error) -> CommandFailure {
     let mut why = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         why = error.to_string();
         cause = error.source();
     }
-    Failure::Unreachable(format!("no answer from {}: {why}", shown_url(base.as_str())))
+    CommandFailure::Unreachable(format!("no answer from {}: {why}", shown_url(base.as_str())))
 }
 
-fn not_json() -> Failure {
-    Failure::Unreachable("the answer is not what the admin API of userline says".to_owned())
+fn not_json() -> CommandFailure {
+    CommandFailure::Unreachable("the answer is not what the admin API of userline says".to_owned())
 }
 
 fn cursor_text(next: &RawValue) -> String {
     serde_json::from_str(next.get()).unwrap_or_else(|_| next.get().to_owned())
 }
 
-fn parse_url(text: &str) -> Result<Url, Failure> {
-    Url::parse(text).map_err(Failure::internal)
+fn parse_url(text: &str) -> Result<Url, CommandFailure> {
+    Url::parse(text).map_err(CommandFailure::internal)
 }
 
 /// The address a client on the same machine uses for this listener.
-fn local_url(listener: SocketAddr) -> Result<Url, Failure> {
+fn local_url(listener: SocketAddr) -> Result<Url, CommandFailure> {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

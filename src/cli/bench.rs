@@ -9,7 +9,7 @@ mod idle;
 mod storm;
 mod target;
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use clap::Subcommand;
 
 /// Load any Socket.IO server (v4 or v5 protocol, WebSocket) and check every delivery
@@ -26,7 +26,7 @@ pub(super) enum BenchCommand {
     Storm(storm::StormArgs),
 }
 
-pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &BenchCommand) -> Result<(), CommandFailure> {
     match command {
         BenchCommand::Connect(args) => connect::run(args),
         BenchCommand::Idle(args) => idle::run(args),

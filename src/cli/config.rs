@@ -1,8 +1,8 @@
 //! `userline config`: check, show, init.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::output;
-use super::settings::Settings;
+use super::settings::ConfigArgs;
 use crate::auth::Authenticator;
 use crate::config::{self, Config, DEFAULTS};
 use crate::core::backend::signature;
@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Say everything that is wrong, with its place; exit code 78 if anything is
-    Check(Settings),
+    Check(ConfigArgs),
     /// Print what counts as TOML, secrets hidden, with where each value comes from
-    Show(Settings),
+    Show(ConfigArgs),
     Init(InitArgs),
 }
 
@@ -36,12 +36,12 @@ pub(super) struct InitArgs {
     file: PathBuf,
 }
 
-pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
+pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
     match command {
         ConfigCommand::Check(settings) => {
             let config = Config::load(&settings.sources())?;
             Authenticator::new(config.auth)
-                .map_err(|error| Failure::ConfigValue(error.to_string()))?;
+                .map_err(|error| CommandFailure::ConfigValue(error.to_string()))?;
             output::line("the configuration is good")
         }
         ConfigCommand::Show(settings) => {
@@ -51,16 +51,16 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     }
 }
 
-fn init(path: &Path) -> Result<(), Failure> {
+fn init(path: &Path) -> Result<(), CommandFailure> {
     let text = fresh(DEFAULTS);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     let path = path.display();
     written.map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
-            Failure::Usage(format!("{path} exists and is not overwritten"))
+            CommandFailure::Usage(format!("{path} exists and is not overwritten"))
         } else {
-            Failure::internal(anyhow::Error::new(error).context(path.to_string()))
+            CommandFailure::internal(anyhow::Error::new(error).context(path.to_string()))
         }
     })?;
     output::line(&format!(

@@ -1,9 +1,9 @@
 //! `userline dev`: a server to try things with, without any configuration.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::output;
-use super::serve::{self, Bound};
-use super::settings::Overrides;
+use super::serve::{self, ListenAddresses};
+use super::settings::OverrideArgs;
 use crate::app::DevPage;
 use crate::config::{Config, Dev, Sources};
 use crate::core::backend::signature;
@@ -37,20 +37,20 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "URL", help = HOOK_URL_HELP)]
     hook_url: Vec<String>,
     #[command(flatten)]
-    overrides: Overrides,
+    overrides: OverrideArgs,
 }
 
 const HOOK_URL_HELP: &str =
     "Receiver of hooks, such as http://127.0.0.1:9000/hook; may be repeated";
 
-pub(super) async fn run(args: DevArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: DevArgs) -> Result<(), CommandFailure> {
     let key = entropy::secret();
     let secret = Secret::new(entropy::bytes::<32>());
     let hook_secret = signature::format_secret(&secret);
     let page = DevPage { key: Secret::new(key.as_bytes()), hook_secret: secret };
     let temporary = match args.data_dir {
         Some(_) => None,
-        None => Some(TemporaryDir::new().map_err(Failure::Internal)?),
+        None => Some(TemporaryDir::new().map_err(CommandFailure::Internal)?),
     };
     let data_dir = args.data_dir.or_else(|| temporary.as_ref().map(|dir| dir.0.clone()));
     let has_hooks = !args.hook_url.is_empty();
@@ -72,8 +72,8 @@ pub(super) async fn run(args: DevArgs) -> Result<(), Failure> {
 }
 
 /// What to open and what to type. Programs read the lines `public`, `console` and `key`.
-fn banner(bound: Bound, key: &str, hook_secret: Option<&str>) -> String {
-    let Bound { public, admin } = bound;
+fn banner(bound: ListenAddresses, key: &str, hook_secret: Option<&str>) -> String {
+    let ListenAddresses { public, admin } = bound;
     let program = std::env::args().next().unwrap_or_else(|| "userline".to_owned());
     let secret = hook_secret.map(|it| format!("\nsecret   {it}")).unwrap_or_default();
     let api = format!("--url http://{admin} --key {key}");

@@ -1,7 +1,7 @@
 //! `userline emit`: send an event.
 
-use super::api::{Api, ApiArgs};
-use super::exit::Failure;
+use super::api::{ApiArgs, ApiClient};
+use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
 use clap::Args;
@@ -74,7 +74,7 @@ pub(super) struct EmitArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct EmitRequest<'a> {
+struct EmitBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
     to: EmitTo<'a>,
@@ -134,9 +134,9 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-pub(super) async fn run(args: EmitArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Emit)?;
-    let body = serde_json::to_string(&request(&args)).map_err(Failure::internal)?;
+pub(super) async fn run(args: EmitArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Emit)?;
+    let body = serde_json::to_string(&request(&args)).map_err(CommandFailure::internal)?;
     let answer = api.post(&["emit"], body).await?;
     if args.api.json {
         return output::line(answer.text());
@@ -165,7 +165,7 @@ fn inbox_text(inbox: &Value) -> String {
 }
 
 /// Who acked and how, or who did not and why; nothing if nobody was asked.
-fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), Failure> {
+fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), CommandFailure> {
     let Some(list) = list else { return Ok(()) };
     output::line(&format!("{title} {}", list.len()))?;
     for one in list {
@@ -183,7 +183,7 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn request(args: &EmitArgs) -> EmitRequest<'_> {
+fn request(args: &EmitArgs) -> EmitBody<'_> {
     let except = EmitExcept {
         users: &args.except_users,
         rooms: &args.except_rooms,
@@ -194,7 +194,7 @@ fn request(args: &EmitArgs) -> EmitRequest<'_> {
     let is_any = lists.iter().any(|list| !list.is_empty());
     let need = args.need.as_deref();
     let ack = args.ack.as_deref().map(|timeout| EmitAck { timeout, need });
-    EmitRequest {
+    EmitBody {
         namespace: args.namespace.as_deref(),
         to: EmitTo {
             users: &args.users,

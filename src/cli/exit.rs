@@ -18,7 +18,7 @@ Exit codes:
 
 /// Why a command was not done.
 #[derive(Debug, Error)]
-pub(super) enum Failure {
+pub(super) enum CommandFailure {
     /// The answer is no.
     #[error("{0}")]
     Refused(String),
@@ -42,7 +42,7 @@ pub(super) enum Failure {
     Output(io::Error),
 }
 
-impl From<BenchError> for Failure {
+impl From<BenchError> for CommandFailure {
     fn from(error: BenchError) -> Self {
         match error {
             BenchError::Usage(why) => Self::Usage(why),
@@ -53,7 +53,7 @@ impl From<BenchError> for Failure {
     }
 }
 
-impl Failure {
+impl CommandFailure {
     pub(super) fn internal(error: impl Into<anyhow::Error>) -> Self {
         Self::Internal(error.into())
     }

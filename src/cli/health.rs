@@ -1,7 +1,7 @@
 //! `userline health`: for the health check of a container, which has no other program.
 
 use super::api::ServerArgs;
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::output;
 use clap::Args;
 use std::time::Duration;
@@ -21,12 +21,12 @@ pub(super) struct HealthArgs {
     server: ServerArgs,
 }
 
-pub(super) async fn run(args: HealthArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: HealthArgs) -> Result<(), CommandFailure> {
     let path = if args.live { "healthz" } else { "readyz" };
     match args.server.status(path, TIMEOUT).await {
         Ok((_, status)) if status.is_success() => output::line("ok"),
-        Ok((url, status)) => Err(Failure::Refused(format!("{url} answered {status}"))),
-        Err(Failure::Unreachable(why)) => Err(Failure::Refused(why)),
+        Ok((url, status)) => Err(CommandFailure::Refused(format!("{url} answered {status}"))),
+        Err(CommandFailure::Unreachable(why)) => Err(CommandFailure::Refused(why)),
         Err(other) => Err(other),
     }
 }

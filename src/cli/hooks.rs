@@ -4,7 +4,7 @@ mod deliveries;
 mod listen;
 mod verify;
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use clap::Subcommand;
 
 /// Look at hook deliveries, send them again, check signatures
@@ -16,7 +16,7 @@ pub(super) enum HooksCommand {
     Listen(listen::ListenArgs),
 }
 
-pub(super) fn run(command: HooksCommand) -> Result<(), Failure> {
+pub(super) fn run(command: HooksCommand) -> Result<(), CommandFailure> {
     match command {
         HooksCommand::Deliveries(args) => super::block_on(deliveries::list(args)),
         HooksCommand::Replay(args) => super::block_on(deliveries::replay(args)),

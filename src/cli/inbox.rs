@@ -1,7 +1,7 @@
 //! `userline inbox`: what was stored for a user.
 
-use super::api::{Api, ApiArgs};
-use super::exit::Failure;
+use super::api::{ApiArgs, ApiClient};
+use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
 use clap::Args;
@@ -26,8 +26,8 @@ pub(super) struct InboxArgs {
     api: ApiArgs,
 }
 
-pub(super) async fn run(args: InboxArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Read)?;
+pub(super) async fn run(args: InboxArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Read)?;
     let mut query = vec![("limit", args.limit.to_string())];
     query.extend(args.before.map(|seq| ("before", seq.to_string())));
     query.extend(args.unread.then(|| ("unread", "true".to_owned())));

@@ -1,7 +1,7 @@
 //! `userline kick`: disconnect a user.
 
-use super::api::{Api, ApiArgs};
-use super::exit::Failure;
+use super::api::{ApiArgs, ApiClient};
+use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
 use clap::Args;
@@ -23,8 +23,8 @@ pub(super) struct KickArgs {
     api: ApiArgs,
 }
 
-pub(super) async fn run(args: KickArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Control)?;
+pub(super) async fn run(args: KickArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Control)?;
     let mut body = Map::new();
     if let Some(reason) = args.reason {
         body.insert("reason".to_owned(), Value::String(reason));

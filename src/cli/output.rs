@@ -1,13 +1,13 @@
 //! What commands print.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use serde_json::Value;
 use std::io::{self, Write as _};
 
 /// Prints a text and a line end.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
+pub(super) fn line(text: &str) -> Result<(), CommandFailure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::Output)
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CommandFailure::Output)
 }
 
 /// Prints a text and a line end on stderr: about the output, not part of it.
@@ -66,6 +66,6 @@ pub(super) fn row(value: &Value, names: &[&str]) -> Vec<String> {
 }
 
 /// Says below a list that it goes on.
-pub(super) fn more(is_cut: bool) -> Result<(), Failure> {
+pub(super) fn more(is_cut: bool) -> Result<(), CommandFailure> {
     if is_cut { line("… there are more: --limit") } else { Ok(()) }
 }

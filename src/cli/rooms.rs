@@ -1,7 +1,7 @@
 //! `userline rooms`: which rooms there are.
 
-use super::api::{self, Api, ApiArgs};
-use super::exit::Failure;
+use super::api::{self, ApiArgs, ApiClient};
+use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
 use clap::Args;
@@ -19,8 +19,8 @@ pub(super) struct RoomsArgs {
     api: ApiArgs,
 }
 
-pub(super) async fn run(args: RoomsArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Read)?;
+pub(super) async fn run(args: RoomsArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Read)?;
     let list = api.list(&["rooms"], "rooms", &[("prefix", args.prefix)], args.limit).await?;
     if args.api.json {
         return output::line(&list.json("rooms"));

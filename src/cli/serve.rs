@@ -1,8 +1,8 @@
 //! `userline serve`: the server, until a signal ends it.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::output;
-use super::settings::Settings;
+use super::settings::ConfigArgs;
 use crate::app::{App, DevPage};
 use crate::config::Config;
 use crate::tasks::Tasks;
@@ -22,7 +22,7 @@ const FILES_RESERVED: u64 = 512;
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
     /// Address for clients; as --set listen.public=ADDR
     #[arg(long, value_name = "ADDR")]
     listen_public: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct ServeArgs {
     listen_admin: Option<String>,
 }
 
-pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: ServeArgs) -> Result<(), CommandFailure> {
     let mut sources = args.settings.sources();
     let shortcuts = [
         ("--listen-public", "listen.public", args.listen_public),
@@ -52,7 +52,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
 
 /// Where the server listens, ports that were free included.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
+pub(super) struct ListenAddresses {
     pub(super) public: SocketAddr,
     pub(super) admin: SocketAddr,
 }
@@ -61,9 +61,9 @@ pub(super) struct Bound {
 pub(super) async fn run_server(
     config: Config,
     page: Option<DevPage>,
-    tell: impl FnOnce(Bound) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let log = Log::init(&config.log).map_err(Failure::internal)?;
+    tell: impl FnOnce(ListenAddresses) -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
+    let log = Log::init(&config.log).map_err(CommandFailure::internal)?;
     let ended = run_logged(config, page, tell, &log).await;
     log.flush();
     ended
@@ -72,9 +72,9 @@ pub(super) async fn run_server(
 async fn run_logged(
     config: Config,
     page: Option<DevPage>,
-    tell: impl FnOnce(Bound) -> Result<(), Failure>,
+    tell: impl FnOnce(ListenAddresses) -> Result<(), CommandFailure>,
     log: &Log,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     if config.admin.keys.is_empty() {
         tracing::warn!("admin.keys is empty: the admin API refuses everybody");
     }
@@ -84,10 +84,10 @@ async fn run_logged(
     let connections = capacity(limits.connections, is_dev);
     let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
     // Before the ports are bound: whoever sees them open may send a signal.
-    let signals = Signals::new(is_dev).map_err(Failure::internal)?;
+    let signals = Signals::new(is_dev).map_err(CommandFailure::internal)?;
     tasks.spawn("signals", signals.obey(shutdown.clone(), log.clone()));
-    let app = App::build(config, page).await.map_err(Failure::internal)?;
-    let bound = Bound { public: app.public_addr(), admin: app.admin_addr() };
+    let app = App::build(config, page).await.map_err(CommandFailure::internal)?;
+    let bound = ListenAddresses { public: app.public_addr(), admin: app.admin_addr() };
     tracing::info!(
         public = %bound.public, admin = %bound.admin, connections, payload_bytes = limits.payload_bytes,
         buffer_bytes = limits.buffer_bytes, ?grace, "listening"

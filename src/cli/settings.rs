@@ -23,23 +23,23 @@ impl fmt::Debug for Hidden {
 
 /// Flags that are settings.
 #[derive(Debug, Args)]
-pub(super) struct Settings {
+pub(super) struct ConfigArgs {
     /// TOML file with your settings; `userline config init` writes one
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) overrides: Overrides,
+    pub(super) overrides: OverrideArgs,
 }
 
 /// Flags that are single settings.
 #[derive(Debug, Args)]
-pub(super) struct Overrides {
+pub(super) struct OverrideArgs {
     /// One setting, such as presence.grace=5s; may be repeated and wins over file and variables
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     set: Vec<(String, Hidden)>,
 }
 
-impl Settings {
+impl ConfigArgs {
     pub(super) fn sources(&self) -> Sources {
         let sources = Sources::new().with_process_environment();
         let sources = match &self.config {
@@ -50,7 +50,7 @@ impl Settings {
     }
 }
 
-impl Overrides {
+impl OverrideArgs {
     pub(super) fn add_to(&self, sources: Sources) -> Sources {
         self.set.iter().fold(sources, |sources, (key, value)| {
             sources.with_flag(&format!("--set {key}"), key, &value.0)

@@ -23,13 +23,13 @@ fn the_help_documents_every_exit_code() {
     let help = Cli::command().render_help().to_string();
     let text = || "x".to_owned();
     let failures = [
-        Failure::Refused(text()),
-        Failure::Usage(text()),
-        Failure::Unreachable(text()),
-        Failure::internal(Error::from(ErrorKind::Other)),
-        Failure::ConfigValue(text()),
-        Failure::Output(Error::from(ErrorKind::StorageFull)),
-        Failure::Output(Error::from(ErrorKind::BrokenPipe)),
+        CommandFailure::Refused(text()),
+        CommandFailure::Usage(text()),
+        CommandFailure::Unreachable(text()),
+        CommandFailure::internal(Error::from(ErrorKind::Other)),
+        CommandFailure::ConfigValue(text()),
+        CommandFailure::Output(Error::from(ErrorKind::StorageFull)),
+        CommandFailure::Output(Error::from(ErrorKind::BrokenPipe)),
     ];
     for failure in failures {
         assert!(help.contains(&format!("\n  {:<3} ", failure.code())), "{failure:?}\n{help}");

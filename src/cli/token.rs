@@ -1,9 +1,9 @@
 //! `userline token`: a token for trying things out.
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use super::output;
-use super::settings::Settings;
-use crate::auth::{self, Grant};
+use super::settings::ConfigArgs;
+use crate::auth::{self, TokenClaims};
 use crate::clock::Clock;
 use crate::config::{AuthMode, Config};
 use crate::types::{Room, RoomKind, Seq, UserId};
@@ -26,18 +26,18 @@ pub(super) struct TokenArgs {
     #[arg(long, value_name = "JSON", value_parser = parse_json)]
     data: Option<serde_json::Value>,
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
 }
 
-pub(super) fn run(args: TokenArgs) -> Result<(), Failure> {
+pub(super) fn run(args: TokenArgs) -> Result<(), CommandFailure> {
     let config = Config::load(&args.settings.sources())?;
     let AuthMode::Jwt(jwt) = config.auth.mode else {
         let why = "auth.mode is \"trust\": clients need no token, only `auth: {user: …}`";
-        return Err(Failure::Usage(why.to_owned()));
+        return Err(CommandFailure::Usage(why.to_owned()));
     };
-    let grant = Grant { user: args.user, rooms: args.rooms, ttl: args.ttl, data: args.data };
+    let grant = TokenClaims { user: args.user, rooms: args.rooms, ttl: args.ttl, data: args.data };
     let token = auth::mint(&jwt, grant, Clock::start(Seq(0)).wall())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| CommandFailure::Usage(error.to_string()))?;
     output::line(&token)
 }
 

@@ -1,7 +1,7 @@
 //! `userline users` and `userline user`: who is there.
 
-use super::api::{self, Api, ApiArgs};
-use super::exit::Failure;
+use super::api::{self, ApiArgs, ApiClient};
+use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
 use clap::{Args, ValueEnum};
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(super) struct UsersArgs {
     /// Only those in this state; lingering: no socket, but the grace still runs
     #[arg(long)]
-    state: Option<State>,
+    state: Option<UserStateArg>,
     /// Most users shown
     #[arg(long, default_value = "100", value_parser = api::parse_limit)]
     limit: usize,
@@ -21,7 +21,7 @@ pub(super) struct UsersArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
+enum UserStateArg {
     Online,
     Lingering,
 }
@@ -36,11 +36,11 @@ pub(super) struct UserArgs {
     api: ApiArgs,
 }
 
-pub(super) async fn list(args: UsersArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Read)?;
+pub(super) async fn list(args: UsersArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Read)?;
     let state = args.state.map(|state| match state {
-        State::Online => "online".to_owned(),
-        State::Lingering => "lingering".to_owned(),
+        UserStateArg::Online => "online".to_owned(),
+        UserStateArg::Lingering => "lingering".to_owned(),
     });
     let list = api.list(&["users"], "users", &[("state", state)], args.limit).await?;
     if args.api.json {
@@ -53,8 +53,8 @@ pub(super) async fn list(args: UsersArgs) -> Result<(), Failure> {
     output::more(list.next.is_some())
 }
 
-pub(super) async fn one(args: UserArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Read)?;
+pub(super) async fn one(args: UserArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Read)?;
     let answer = api.get(&["users", &args.id], &[]).await?;
     if args.api.json {
         return output::line(answer.text());

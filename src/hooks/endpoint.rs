@@ -1,6 +1,6 @@
 //! One receiver, and one request to it from its start to its end: the payload read, sent, answered.
 
-use crate::backend::Caller;
+use crate::backend::BackendCaller;
 use crate::clock::Clock;
 use crate::core::delivery::decision::{AttemptOutcome, DeliveryId};
 use crate::core::delivery::dispatch::Request;
@@ -10,11 +10,11 @@ use crate::store::Outbox;
 
 /// One receiver of hooks, and what is needed to send to it.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct HookEndpoint {
     pub(super) id: EndpointId,
     /// Its name in the configuration.
     pub(super) name: String,
-    pub(super) caller: Caller,
+    pub(super) caller: BackendCaller,
     /// Whether requests hold arrays of events instead of one event.
     pub(super) is_batching: bool,
     pub(super) outbox: Outbox,
@@ -36,7 +36,7 @@ pub(super) struct AttemptResult {
     pub(super) error: Option<String>,
 }
 
-impl Endpoint {
+impl HookEndpoint {
     /// Makes one request, of hooks that are in the store.
     pub(super) async fn attempt(&self, request: Request) -> FinishedAttempt {
         let not_sent = |error| AttemptResult { outcome: AttemptOutcome::NotSent, error };

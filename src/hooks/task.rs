@@ -1,6 +1,6 @@
 //! The task of one endpoint: between the store, the dispatcher's rules and the network.
 
-use super::endpoint::{Endpoint, FinishedAttempt};
+use super::endpoint::{FinishedAttempt, HookEndpoint};
 use super::status::{EndpointReport, LastError};
 use crate::config::HooksConfig;
 use crate::core::delivery::clock_step::ClockStepGuard;
@@ -31,7 +31,7 @@ pub(super) enum EndpointCommand {
 }
 
 pub(super) struct EndpointTask {
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<HookEndpoint>,
     clock_steps: ClockStepGuard,
     dispatch: Dispatch,
     /// Every undelivered row up to here has been offered to the dispatcher.
@@ -71,7 +71,7 @@ enum WakeReason {
 
 impl EndpointTask {
     pub(super) fn new(
-        endpoint: Endpoint,
+        endpoint: HookEndpoint,
         config: &HooksConfig,
         commands: mpsc::Receiver<EndpointCommand>,
         report: watch::Sender<EndpointReport>,

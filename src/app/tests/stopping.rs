@@ -2,7 +2,7 @@
 
 use super::config;
 use crate::app::App;
-use crate::auth::{Grant, mint};
+use crate::auth::{TokenClaims, mint};
 use crate::client::{Client, ClientTransport};
 use crate::config::{AuthMode, Config};
 use crate::core::emit::audience::Audience;
@@ -70,5 +70,5 @@ fn token(config: &Config) -> String {
     let AuthMode::Jwt(jwt) = &config.auth.mode else { panic!("tokens are expected") };
     let ttl = Duration::from_hours(24 * 365 * 200);
     let user = UserId::parse("ann").unwrap();
-    mint(jwt, Grant { user, rooms: Vec::new(), ttl, data: None }, WallMs(0)).unwrap()
+    mint(jwt, TokenClaims { user, rooms: Vec::new(), ttl, data: None }, WallMs(0)).unwrap()
 }

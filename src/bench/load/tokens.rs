@@ -1,6 +1,6 @@
 //! Tokens for the sockets of a run.
 
-use crate::auth::{self, Grant};
+use crate::auth::{self, TokenClaims};
 use crate::clock::Clock;
 use crate::config::{JwtConfig, JwtKey};
 use crate::types::{Secret, Seq, UserId, WallMs};
@@ -34,7 +34,7 @@ impl TokenSigner {
     /// One for a user; empty, and so refused by the server, if there can be no such user.
     pub(crate) fn of(&self, user: &str) -> String {
         let Ok(user) = UserId::parse(user) else { return String::new() };
-        let grant = Grant { user, rooms: Vec::new(), ttl: TOKEN_TTL, data: None };
+        let grant = TokenClaims { user, rooms: Vec::new(), ttl: TOKEN_TTL, data: None };
         auth::mint(&self.config, grant, self.now).unwrap_or_default()
     }
 }

@@ -4,7 +4,7 @@ use crate::bench::{
     BenchError, BenchReport, BrowserHeaders, LoadPlan, MARKER_BYTES_MAX, PostTemplate,
     ServerAddress, Template, TokenSigner,
 };
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::cli::output;
 use crate::cli::settings::Hidden;
 use clap::{Args, ValueEnum};
@@ -177,16 +177,16 @@ impl SocketArgs {
     }
 
     /// Prints what a run found, and fails if it was to be strict and something went wrong.
-    pub(super) fn show(&self, report: &BenchReport) -> Result<(), Failure> {
+    pub(super) fn show(&self, report: &BenchReport) -> Result<(), CommandFailure> {
         let text = if self.common.json {
-            serde_json::to_string(report).map_err(Failure::internal)?
+            serde_json::to_string(report).map_err(CommandFailure::internal)?
         } else {
             report.text()
         };
         output::line(&text)?;
         if self.common.strict && !report.is_clean() {
             let why = "not everything arrived once, in order and on a connection that held";
-            return Err(Failure::Refused(why.to_owned()));
+            return Err(CommandFailure::Refused(why.to_owned()));
         }
         Ok(())
     }
@@ -194,25 +194,25 @@ impl SocketArgs {
 
 impl PublishArgs {
     /// Where and what to POST; `body` is that of the preset.
-    pub(super) fn post(&self, body: &str) -> Result<(ServerAddress, PostTemplate), Failure> {
+    pub(super) fn post(&self, body: &str) -> Result<(ServerAddress, PostTemplate), CommandFailure> {
         let mut headers = lines(&self.publish_headers);
         let (url, body) = match self.preset {
             Some(Preset::Userline) => {
                 let Some(Hidden(key)) = &self.key else {
                     let why = "--preset userline needs --key or USERLINE_KEY";
-                    return Err(Failure::Usage(why.to_owned()));
+                    return Err(CommandFailure::Usage(why.to_owned()));
                 };
                 headers.push(format!("authorization: Bearer {key}"));
                 headers.push("content-type: application/json".to_owned());
                 let url = self.publish_url.clone().map_or_else(|| Url::parse(USERLINE_URL), Ok);
                 let body = self.publish_body.clone().unwrap_or_else(|| Template::from(body));
-                (url.map_err(Failure::internal)?, body)
+                (url.map_err(CommandFailure::internal)?, body)
             }
             None => {
                 let given = self.publish_url.clone().zip(self.publish_body.clone());
                 given.ok_or_else(|| {
                     let why = "--preset, or --publish-url and --publish-body are needed";
-                    Failure::Usage(why.to_owned())
+                    CommandFailure::Usage(why.to_owned())
                 })?
             }
         };

@@ -2,7 +2,7 @@
 
 use super::args::{SocketArgs, TimeArgs};
 use crate::bench;
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use clap::Args;
 
 /// Connect and leave, over and over; --concurrency sockets at once, --sockets different ones
@@ -14,6 +14,6 @@ pub(in crate::cli) struct ChurnArgs {
     time: TimeArgs,
 }
 
-pub(super) fn run(args: &ChurnArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ChurnArgs) -> Result<(), CommandFailure> {
     args.sockets.show(&bench::churn(args.sockets.plan(args.time.duration)?)?)
 }

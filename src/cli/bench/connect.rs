@@ -2,7 +2,7 @@
 
 use super::args::SocketArgs;
 use crate::bench;
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use clap::Args;
 use std::time::Duration;
 
@@ -13,6 +13,6 @@ pub(in crate::cli) struct ConnectArgs {
     sockets: SocketArgs,
 }
 
-pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ConnectArgs) -> Result<(), CommandFailure> {
     args.sockets.show(&bench::connect(args.sockets.plan(Duration::ZERO)?)?)
 }

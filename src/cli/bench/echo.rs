@@ -2,7 +2,7 @@
 
 use super::args::{LoadArgs, SocketArgs};
 use crate::bench::{self, EchoSettings};
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::types::ClientRequest;
 use clap::Args;
 
@@ -18,7 +18,7 @@ pub(in crate::cli) struct EchoArgs {
     event: String,
 }
 
-pub(super) fn run(args: &EchoArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &EchoArgs) -> Result<(), CommandFailure> {
     let settings = EchoSettings { event: args.event.clone(), rate: args.load.rate };
     args.sockets.show(&bench::echo(args.sockets.load_plan(&args.load)?, settings)?)
 }

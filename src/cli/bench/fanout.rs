@@ -2,7 +2,7 @@
 
 use super::args::{LoadArgs, PublishArgs, SocketArgs, number};
 use crate::bench::{self, Eagerness, PublishingSettings, Receivers};
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use clap::{Args, ValueEnum};
 
 const BODY: &str = r#"{"to":{"all":true},"event":"bench","data":"{payload}"}"#;
@@ -36,7 +36,7 @@ enum FanoutMode {
     Flood,
 }
 
-pub(super) fn run(args: &FanoutArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &FanoutArgs) -> Result<(), CommandFailure> {
     let (command, eagerness, publishers) = match args.mode {
         FanoutMode::Steady => ("fanout steady", Eagerness::Delivered, 1),
         FanoutMode::Burst => ("fanout burst", Eagerness::Answered, 1),
@@ -45,7 +45,7 @@ pub(super) fn run(args: &FanoutArgs) -> Result<(), Failure> {
         }
     };
     if args.mode != FanoutMode::Flood && args.publishers.is_some_and(|it| it != 1) {
-        return Err(Failure::Usage("several --publishers need --mode flood".to_owned()));
+        return Err(CommandFailure::Usage("several --publishers need --mode flood".to_owned()));
     }
     let plan = args.sockets.load_plan(&args.load)?;
     let (server, post) = args.publish.post(BODY)?;

@@ -2,7 +2,7 @@
 
 use super::args::{SocketArgs, TimeArgs};
 use crate::bench;
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use clap::Args;
 
 /// Connect all sockets, let them be, and measure what that costs
@@ -16,6 +16,6 @@ pub(in crate::cli) struct IdleArgs {
     time: TimeArgs,
 }
 
-pub(super) fn run(args: &IdleArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &IdleArgs) -> Result<(), CommandFailure> {
     args.sockets.show(&bench::idle(args.sockets.plan(args.time.duration)?)?)
 }

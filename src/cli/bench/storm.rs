@@ -2,7 +2,7 @@
 
 use super::args::SocketArgs;
 use crate::bench;
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::types::ClientRequest;
 use clap::Args;
 use std::time::Duration;
@@ -21,6 +21,6 @@ pub(in crate::cli) struct StormArgs {
     event: String,
 }
 
-pub(super) fn run(args: &StormArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &StormArgs) -> Result<(), CommandFailure> {
     args.sockets.show(&bench::storm(args.sockets.plan(Duration::ZERO)?, &args.event)?)
 }

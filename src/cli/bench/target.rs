@@ -2,7 +2,7 @@
 
 use super::args::{LoadArgs, PublishArgs, SocketArgs, number};
 use crate::bench::{self, Eagerness, PublishingSettings, Receivers};
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use clap::Args;
 
 const BODY: &str = r#"{"to":{"users":["{user}"]},"event":"bench","data":"{payload}"}"#;
@@ -21,10 +21,10 @@ pub(in crate::cli) struct TargetArgs {
     publish: PublishArgs,
 }
 
-pub(super) fn run(args: &TargetArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &TargetArgs) -> Result<(), CommandFailure> {
     let plan = args.sockets.load_plan(&args.load)?;
     if plan.users < args.publishers {
-        return Err(Failure::Usage("--publishers cannot be more than users".to_owned()));
+        return Err(CommandFailure::Usage("--publishers cannot be more than users".to_owned()));
     }
     let (server, post) = args.publish.post(BODY)?;
     let settings = PublishingSettings {

@@ -1,7 +1,7 @@
 //! `userline hooks deliveries` and `replay`: what was sent, what was not, and sending it again.
 
-use crate::cli::api::{self, Api, ApiArgs};
-use crate::cli::exit::Failure;
+use crate::cli::api::{self, ApiArgs, ApiClient};
+use crate::cli::exit::CommandFailure;
 use crate::cli::output;
 use crate::config::Scope;
 use clap::{Args, ValueEnum};
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(in crate::cli) struct DeliveriesArgs {
     /// Only those in this state; dead: given up, waiting for a replay; replaced: a newer event of the user took its place
     #[arg(long)]
-    state: Option<State>,
+    state: Option<DeliveryStateArg>,
     /// Only those to this endpoint
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     endpoint: Option<String>,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct DeliveriesArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
+enum DeliveryStateArg {
     Pending,
     Failing,
     Dead,
@@ -56,14 +56,14 @@ pub(in crate::cli) struct ReplayArgs {
     api: ApiArgs,
 }
 
-pub(super) async fn list(args: DeliveriesArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Read)?;
+pub(super) async fn list(args: DeliveriesArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Read)?;
     let state = args.state.map(|state| match state {
-        State::Pending => "pending".to_owned(),
-        State::Failing => "failing".to_owned(),
-        State::Dead => "dead".to_owned(),
-        State::Delivered => "delivered".to_owned(),
-        State::Replaced => "replaced".to_owned(),
+        DeliveryStateArg::Pending => "pending".to_owned(),
+        DeliveryStateArg::Failing => "failing".to_owned(),
+        DeliveryStateArg::Dead => "dead".to_owned(),
+        DeliveryStateArg::Delivered => "delivered".to_owned(),
+        DeliveryStateArg::Replaced => "replaced".to_owned(),
     });
     let filters = [("state", state), ("endpoint", args.endpoint), ("user", args.user)];
     let list = api.list(&["hooks", "deliveries"], "deliveries", &filters, args.limit).await?;
@@ -78,8 +78,8 @@ pub(super) async fn list(args: DeliveriesArgs) -> Result<(), Failure> {
     output::more(list.next.is_some())
 }
 
-pub(super) async fn replay(args: ReplayArgs) -> Result<(), Failure> {
-    let api = Api::new(&args.api, Scope::Control)?;
+pub(super) async fn replay(args: ReplayArgs) -> Result<(), CommandFailure> {
+    let api = ApiClient::new(&args.api, Scope::Control)?;
     let answer = match &args.id {
         Some(id) => api.post(&["hooks", "deliveries", id, "replay"], "{}".to_owned()).await?,
         None => api.post(&["hooks", "replay"], range(&args).to_string()).await?,

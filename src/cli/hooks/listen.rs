@@ -1,7 +1,7 @@
 //! `userline hooks listen`: a receiver that prints what it gets.
 
 use super::verify::{BODY_BYTES_MAX, SecretArgs};
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::cli::output;
 use crate::clock::Clock;
 use crate::core::backend::signature::{self, SignedHeaders};
@@ -45,38 +45,38 @@ pub(in crate::cli) struct ListenArgs {
     json: bool,
 }
 
-struct Receiver {
+struct HookReceiver {
     secret: Option<Secret>,
     clock: Clock,
-    form: Form,
+    form: OutputForm,
 }
 
 #[derive(Clone, Copy)]
-enum Form {
+enum OutputForm {
     Text,
     Json,
 }
 
-pub(super) async fn run(args: ListenArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: ListenArgs) -> Result<(), CommandFailure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
         .with_context(|| format!("listening on port {}", args.port))
-        .map_err(Failure::Internal)?;
-    let address = listener.local_addr().map_err(Failure::internal)?;
-    let form = if args.json { Form::Json } else { Form::Text };
+        .map_err(CommandFailure::Internal)?;
+    let address = listener.local_addr().map_err(CommandFailure::internal)?;
+    let form = if args.json { OutputForm::Json } else { OutputForm::Text };
     let greeting = format!("listening on http://{address}/ (any path); Ctrl-C ends it");
     match form {
-        Form::Text => output::line(&greeting)?,
+        OutputForm::Text => output::line(&greeting)?,
         // Whoever reads the output expects nothing but hooks there.
-        Form::Json => output::note(&greeting),
+        OutputForm::Json => output::note(&greeting),
     }
     let clock = Clock::start(Seq(0));
-    let receiver = Arc::new(Receiver { secret: args.secret.parsed()?, clock, form });
+    let receiver = Arc::new(HookReceiver { secret: args.secret.parsed()?, clock, form });
     let tasks = Tasks::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.map_err(Failure::internal)?;
-        let (stream, _) = listener.accept().await.map_err(Failure::internal)?;
+        let permit = Arc::clone(&room).acquire_owned().await.map_err(CommandFailure::internal)?;
+        let (stream, _) = listener.accept().await.map_err(CommandFailure::internal)?;
         let receiver = Arc::clone(&receiver);
         tasks.spawn("hook connection", async move {
             serve(stream, receiver).await;
@@ -85,7 +85,7 @@ pub(super) async fn run(args: ListenArgs) -> Result<(), Failure> {
     }
 }
 
-async fn serve(stream: TcpStream, receiver: Arc<Receiver>) {
+async fn serve(stream: TcpStream, receiver: Arc<HookReceiver>) {
     let answer = service_fn(move |request| {
         let receiver = Arc::clone(&receiver);
         async move { Ok::<_, Infallible>(receiver.answer(request).await) }
@@ -100,7 +100,7 @@ async fn serve(stream: TcpStream, receiver: Arc<Receiver>) {
     );
 }
 
-impl Receiver {
+impl HookReceiver {
     async fn answer<B>(&self, request: Request<B>) -> Response<Empty<Bytes>>
     where
         B: Body,
@@ -134,8 +134,8 @@ impl Receiver {
             .as_ref()
             .map(|secret| signature::verify(secret, signed, body, now, TOLERANCE));
         let text = match self.form {
-            Form::Json => json_line(signed, body, verdict.as_ref().map(Result::is_ok)),
-            Form::Text => {
+            OutputForm::Json => json_line(signed, body, verdict.as_ref().map(Result::is_ok)),
+            OutputForm::Text => {
                 let note = match &verdict {
                     None => "signature not checked".to_owned(),
                     Some(Ok(())) => "verified".to_owned(),

@@ -1,6 +1,6 @@
 //! `userline hooks verify`: check a received request, without any server.
 
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::cli::output;
 use crate::cli::settings::Hidden;
 use crate::clock::Clock;
@@ -50,28 +50,28 @@ pub(super) struct SecretArgs {
 }
 
 impl SecretArgs {
-    pub(super) fn parsed(&self) -> Result<Option<Secret>, Failure> {
+    pub(super) fn parsed(&self) -> Result<Option<Secret>, CommandFailure> {
         let parse = |secret: &Hidden| {
             config::parse_hook_secret(&secret.0).ok_or_else(|| {
                 let rule = "the secret must be `whsec_` and the base64 of 24 to 64 bytes";
-                Failure::Usage(rule.to_owned())
+                CommandFailure::Usage(rule.to_owned())
             })
         };
         self.secret.as_ref().map(parse).transpose()
     }
 }
 
-pub(super) fn run(args: &VerifyArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandFailure> {
     let Some(secret) = args.secret.parsed()? else {
-        return Err(Failure::Usage("--secret or USERLINE_HOOK_SECRET is needed".to_owned()));
+        return Err(CommandFailure::Usage("--secret or USERLINE_HOOK_SECRET is needed".to_owned()));
     };
     let body = read(&args.body)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", args.body.display())))?;
+        .map_err(|error| CommandFailure::Usage(format!("{}: {error}", args.body.display())))?;
     let headers =
         SignedHeaders { id: &args.id, timestamp: &args.timestamp, signature: &args.signature };
     let now = Clock::start(Seq(0)).wall();
     signature::verify(&secret, headers, &body, now, args.tolerance)
-        .map_err(|error| Failure::Refused(error.to_string()))?;
+        .map_err(|error| CommandFailure::Refused(error.to_string()))?;
     output::line("the signature is good")
 }
 

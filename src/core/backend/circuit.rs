@@ -30,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The circuit of one endpoint.
 #[derive(Debug, Clone)]
 pub struct Circuit {
-    state: State,
+    state: CircuitState,
     /// Who struck since the last accepted request, at most [`STRIKES`]; one may be there several times by silence.
     strikes: Vec<UserId>,
     /// Requests at once when all is well.
@@ -38,7 +38,7 @@ pub struct Circuit {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum CircuitState {
     Closed,
     Open { probe_at: Timestamp, pause: Duration, probing: bool },
     Warming { at_once: usize, accepted: usize },
@@ -79,24 +79,28 @@ pub enum Failure {
 impl Circuit {
     /// A closed circuit for an endpoint that takes `concurrency` requests at once (at least 1).
     pub fn new(concurrency: usize) -> Self {
-        Self { state: State::Closed, strikes: Vec::new(), concurrency: concurrency.max(1) }
+        Self { state: CircuitState::Closed, strikes: Vec::new(), concurrency: concurrency.max(1) }
     }
 
     /// Whether one more request may start while `in_flight` are under way.
     pub fn admit(&self, in_flight: usize, now: Timestamp) -> Admission {
         match self.state {
-            State::Open { probing: false, probe_at, .. } if probe_at <= now => Admission::Probe,
-            State::Closed if in_flight < self.concurrency => Admission::Send,
-            State::Warming { at_once, .. } if in_flight < at_once => Admission::Send,
-            State::Open { .. } | State::Closed | State::Warming { .. } => Admission::Wait,
+            CircuitState::Open { probing: false, probe_at, .. } if probe_at <= now => {
+                Admission::Probe
+            }
+            CircuitState::Closed if in_flight < self.concurrency => Admission::Send,
+            CircuitState::Warming { at_once, .. } if in_flight < at_once => Admission::Send,
+            CircuitState::Open { .. } | CircuitState::Closed | CircuitState::Warming { .. } => {
+                Admission::Wait
+            }
         }
     }
 
     /// When [`Circuit::admit`] may say yes without any news; `None` if only an answer can change its mind.
     pub fn admits_at(&self, in_flight: usize, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            State::Open { probing, probe_at, .. } => (!probing).then_some(probe_at),
-            State::Closed | State::Warming { .. } => {
+            CircuitState::Open { probing, probe_at, .. } => (!probing).then_some(probe_at),
+            CircuitState::Closed | CircuitState::Warming { .. } => {
                 (self.admit(in_flight, now) == Admission::Send).then_some(now)
             }
         }
@@ -116,12 +120,12 @@ impl Circuit {
     pub fn accepted(&mut self) -> bool {
         self.strikes.clear();
         match self.state {
-            State::Closed => false,
-            State::Open { .. } => {
-                self.state = State::Warming { at_once: 1, accepted: 0 };
+            CircuitState::Closed => false,
+            CircuitState::Open { .. } => {
+                self.state = CircuitState::Warming { at_once: 1, accepted: 0 };
                 true
             }
-            State::Warming { at_once, accepted } => {
+            CircuitState::Warming { at_once, accepted } => {
                 self.state = self.warmer(at_once, accepted + 1);
                 false
             }
@@ -135,17 +139,17 @@ impl Circuit {
             Failure::Answer { retry_after: None } | Failure::Silence => Duration::ZERO,
         };
         match (self.state, purpose) {
-            (State::Open { pause, .. }, Purpose::Probe) => {
+            (CircuitState::Open { pause, .. }, Purpose::Probe) => {
                 self.open((pause * 2).min(PAUSE_MAX), asked, now);
             }
             // Sent before the circuit opened: tells nothing new.
-            (State::Open { .. }, Purpose::Deliver) => {}
-            (State::Closed | State::Warming { .. }, _) => {
+            (CircuitState::Open { .. }, Purpose::Deliver) => {}
+            (CircuitState::Closed | CircuitState::Warming { .. }, _) => {
                 let silence = failure == Failure::Silence;
                 if silence || !self.strikes.contains(user) {
                     self.strikes.push(user.clone());
                 }
-                let relapse = silence && matches!(self.state, State::Warming { .. });
+                let relapse = silence && matches!(self.state, CircuitState::Warming { .. });
                 if relapse || STRIKES <= self.strikes.len() {
                     self.open(PAUSE_FIRST, asked, now);
                 }
@@ -155,14 +159,14 @@ impl Circuit {
 
     /// Lets a probe go out now, whatever the pause.
     pub fn hurry(&mut self, now: Timestamp) {
-        if let State::Open { probe_at, .. } = &mut self.state {
+        if let CircuitState::Open { probe_at, .. } = &mut self.state {
             *probe_at = now.min(*probe_at);
         }
     }
 
     /// Whether all sending has stopped.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(self.state, CircuitState::Open { .. })
     }
 
     /// Whether the last request was accepted, or none was made.
@@ -172,23 +176,23 @@ impl Circuit {
 
     fn open(&mut self, pause: Duration, asked: Duration, now: Timestamp) {
         self.strikes.truncate(STRIKES);
-        self.state = State::Open { probe_at: now + pause.max(asked), pause, probing: false };
+        self.state = CircuitState::Open { probe_at: now + pause.max(asked), pause, probing: false };
     }
 
-    fn warmer(&self, at_once: usize, accepted: usize) -> State {
+    fn warmer(&self, at_once: usize, accepted: usize) -> CircuitState {
         if accepted < at_once {
-            return State::Warming { at_once, accepted };
+            return CircuitState::Warming { at_once, accepted };
         }
         let doubled = at_once.saturating_mul(2);
         if self.concurrency <= doubled {
-            State::Closed
+            CircuitState::Closed
         } else {
-            State::Warming { at_once: doubled, accepted: 0 }
+            CircuitState::Warming { at_once: doubled, accepted: 0 }
         }
     }
 
     fn set_probing(&mut self, purpose: Purpose, value: bool) {
-        if let (State::Open { probing, .. }, Purpose::Probe) = (&mut self.state, purpose) {
+        if let (CircuitState::Open { probing, .. }, Purpose::Probe) = (&mut self.state, purpose) {
             *probing = value;
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
-use userline::auth::{Grant, mint};
+use userline::auth::{TokenClaims, mint};
 use userline::clock::Clock;
 use userline::config::{JwtConfig, JwtKey};
 use userline::types::{Secret, Seq, UserId};
@@ -119,7 +119,7 @@ pub(crate) fn token(user: &str) -> String {
         leeway: Duration::ZERO,
     };
     let user = UserId::parse(user).unwrap();
-    let grant = Grant { user, rooms: Vec::new(), ttl: Duration::from_hours(1), data: None };
+    let grant = TokenClaims { user, rooms: Vec::new(), ttl: Duration::from_hours(1), data: None };
     mint(&config, grant, Clock::start(Seq(0)).wall()).unwrap()
 }
 

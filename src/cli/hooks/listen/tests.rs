@@ -1,6 +1,6 @@
 //! Requests that never end, and what is printed of others.
 
-use super::{Form, Receiver, text_lines};
+use super::{HookReceiver, OutputForm, text_lines};
 use crate::clock::Clock;
 use crate::types::Seq;
 use bytes::Bytes;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up() {
-    let receiver = Receiver { secret: None, clock: Clock::start(Seq(0)), form: Form::Text };
+    let receiver =
+        HookReceiver { secret: None, clock: Clock::start(Seq(0)), form: OutputForm::Text };
     let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
 
     let answering = receiver.answer(Request::new(body));
