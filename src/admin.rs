@@ -70,7 +70,10 @@ use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
-use crate::realtime::Realtime;
+use crate::realtime::directory::Directory;
+use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::messages::Messages;
+use crate::realtime::people::People;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use answered::AnswerCounters;
@@ -85,6 +88,7 @@ use futures_util::future::Either;
 use idempotency::requests::NamedRequests;
 use keys::Keys;
 use request::Call;
+use std::sync::Arc;
 use tower_service::Service as _;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -93,8 +97,14 @@ use utoipa_axum::routes;
 /// What the admin API works with.
 #[derive(Debug)]
 pub struct AdminState {
-    /// The verbs.
-    pub realtime: Realtime,
+    /// Sends events.
+    pub messages: Arc<Messages>,
+    /// What waits for users.
+    pub inboxes: Arc<LiveInboxes>,
+    /// Looks at users and kicks them.
+    pub people: Arc<People>,
+    /// Who is here.
+    pub directory: Arc<Directory>,
     /// When somebody was last seen.
     pub records: PresenceRecords,
     /// What happened, for those who pull.
@@ -115,7 +125,7 @@ pub struct AdminState {
     pub metrics: Metrics,
     /// Tells how long a request took.
     pub clock: Clock,
-    /// Emits run here, to their end.
+    /// Requests that must not stay half done run here.
     pub tasks: Tasks,
     /// The page of `userline dev`; `None` in production.
     pub dev: Option<DevConsole>,
@@ -171,7 +181,10 @@ impl Admin {
 impl AdminState {
     fn share(self, document: Bytes) -> AdminContext {
         let Self {
-            realtime,
+            messages,
+            inboxes,
+            people,
+            directory,
             records,
             events,
             outbox,
@@ -189,7 +202,10 @@ impl AdminState {
             named_requests: NamedRequests::new(keys.idempotency, clock.clone()),
             keys: Keys::new(&keys),
             answers: AnswerCounters::default(),
-            realtime,
+            messages,
+            inboxes,
+            people,
+            directory,
             records,
             events,
             outbox,

@@ -2,27 +2,27 @@
 
 mod health;
 mod listener;
+mod parts;
 mod stop;
+#[cfg(test)]
+pub(crate) mod testing;
 
-use crate::admin::{Admin, AdminState, DevConsole, Ready};
+use crate::admin::{Admin, DevConsole};
 use crate::auth::{Authenticator, KeyError};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
-use crate::connection::{AcceptorConfig, Connections};
 use crate::core::presence::session::UserSession;
-use crate::hooks::{Hooks, StartError};
+use crate::hooks::StartError;
 use crate::metrics::Metrics;
 use crate::presence::Ghost;
-use crate::realtime::sockets::Sockets;
-use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
-use crate::recovery::Recoveries;
-use crate::registry::Socket;
-use crate::socket::{ClientFiles, ClientFilesError, SocketEdge};
+use crate::realtime::Realtime;
+use crate::realtime::transports::watch_upgrades;
+use crate::socket::{ClientFiles, ClientFilesError};
 use crate::store::{OpenError, OpenSession, PresenceRecords, Recovered, Store};
-use crate::tasks::Tasks;
-use crate::types::{Secret, Seq};
+use crate::types::Secret;
 use axum::Router;
-use listener::{Listener, RequestLimits};
+use listener::Listener;
+use parts::Parts;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,22 +63,6 @@ pub struct DevPage {
     pub hook_secret: Secret,
 }
 
-/// What the listeners serve, and what runs beside them.
-#[derive(Debug, Clone)]
-struct Parts {
-    store: Store,
-    clock: Clock,
-    hooks: Hooks,
-    sockets: Sockets,
-    connections: Connections,
-    recoveries: Recoveries<Arc<Socket>>,
-    /// End first at a stop: from then on nobody goes offline.
-    presence_tasks: Tasks,
-    /// Those that wait for acks: their end is written down before the store closes.
-    ack_tasks: Tasks,
-    tasks: Tasks,
-}
-
 /// Why the server cannot start.
 #[derive(Debug, Error)]
 pub enum BuildError {
@@ -98,7 +82,7 @@ pub enum BuildError {
     /// Hooks cannot be sent.
     #[error(transparent)]
     Hooks(#[from] StartError),
-    /// The key for tokens is none.
+    /// The key that tokens are verified with cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The client's bundle cannot be served.
@@ -118,30 +102,22 @@ impl App {
         let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
         let parts = Parts::new(&config, store, recovered.last_seq)?;
-        let realtime = parts.realtime(&config)?;
-        parts.presence_tasks.spawn("inbox.expiry", realtime.clone().run_inbox_expiry());
+        let realtime = parts.realtime(&config, Authenticator::new(config.auth.clone())?);
+        let Parts { connections, clock, presence_tasks, .. } = &parts;
+        presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if config.socketio.polling && config.socketio.websocket {
-            let watch = realtime.clone().watch_upgrades(config.socketio.upgrade_timeout);
-            parts.presence_tasks.spawn("upgrades.watch", watch);
+            let patience = config.socketio.upgrade_timeout;
+            let watch = watch_upgrades(connections.clone(), clock.clone(), patience);
+            presence_tasks.spawn("upgrades.watch", watch);
         }
-        let edge = parts.public_edge(&config, realtime.clone())?;
+        let client_files = ClientFiles::load(config.socketio.client_dir.as_deref())?;
+        let edge = parts.public_edge(&config, &realtime, client_files);
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
-        let api = parts.admin_api(&config, realtime.clone(), metrics, console);
-        let listener = |name, (tcp, address), connections_max| Listener {
-            name,
-            tcp,
-            address,
-            limits: RequestLimits {
-                head: config.limits.header_timeout,
-                pause: config.limits.keep_alive,
-            },
-            stall: config.limits.stall,
-            connections_max,
-        };
+        let api = Admin::new(parts.admin_state(&config, &realtime, metrics, console));
         Ok(Self {
-            public: listener("public", public, config.limits.connections),
-            admin: listener("admin", admin, ADMIN_CONNECTIONS_MAX),
+            public: Parts::listener(&config, "public", public, config.limits.connections),
+            admin: Parts::listener(&config, "admin", admin, ADMIN_CONNECTIONS_MAX),
             edge,
             api,
             parts,
@@ -181,93 +157,13 @@ impl App {
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         sockets.watch_deadlines(presence_tasks);
-        presence_tasks.spawn("presence.sweep", realtime.run_sweep());
+        presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
         tasks.spawn("listen.admin", admin.run(api, tasks.clone(), no_backends.clone()));
         Stop { no_clients, no_backends, parts, drain, data_dir }
-    }
-}
-
-impl Parts {
-    fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
-        let clock = Clock::start(last_seq);
-        let tasks = Tasks::new();
-        Ok(Self {
-            hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
-            sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
-            connections: Connections::new(config.limits.connections),
-            recoveries: Recoveries::new(
-                &config.recovery,
-                &config.socketio.namespaces,
-                config.limits.buffer_bytes / 2,
-                clock.clone(),
-            ),
-            store,
-            clock,
-            presence_tasks: Tasks::new(),
-            ack_tasks: Tasks::new(),
-            tasks,
-        })
-    }
-
-    fn realtime(&self, config: &Config) -> Result<Realtime, BuildError> {
-        let authenticator = Authenticator::new(config.auth.clone())?;
-        let bounds = Bounds {
-            limits: config.limits,
-            history: config.history,
-            namespaces: config.socketio.namespaces.clone(),
-            clock: self.clock.clone(),
-            tasks: self.tasks.clone(),
-            inbox: InboxParts { inboxes: self.store.inboxes(), config: config.inbox },
-            messages: MessageParts {
-                config: config.messages,
-                tasks: self.ack_tasks.clone(),
-                outbox: self.store.outbox(),
-            },
-        };
-        let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
-        let recoveries = self.recoveries.clone();
-        Ok(Realtime::new(sockets, connections, recoveries, authenticator, bounds))
-    }
-
-    fn public_edge(&self, config: &Config, realtime: Realtime) -> Result<Router, BuildError> {
-        let edge = SocketEdge {
-            realtime,
-            connections: self.connections.clone(),
-            tasks: self.tasks.clone(),
-            acceptor: AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
-            path: config.listen.path.clone(),
-            client_files: ClientFiles::load(config.socketio.client_dir.as_deref())?,
-        };
-        let ready = ready(&self.connections, &self.store);
-        Ok(edge.router().merge(health::routes(ready)))
-    }
-
-    fn admin_api(
-        &self,
-        config: &Config,
-        realtime: Realtime,
-        metrics: Metrics,
-        dev: Option<DevConsole>,
-    ) -> Admin {
-        Admin::new(AdminState {
-            realtime,
-            records: self.store.presence(),
-            events: self.store.events(),
-            outbox: self.store.outbox(),
-            hooks: self.hooks.clone(),
-            keys: config.admin.clone(),
-            limits: config.limits,
-            inbox: config.inbox,
-            ready: ready(&self.connections, &self.store),
-            metrics,
-            clock: self.clock.clone(),
-            tasks: self.tasks.clone(),
-            dev,
-        })
     }
 }
 
@@ -307,20 +203,6 @@ async fn open_store(config: &Config) -> Result<(Store, Recovered), BuildError> {
         Ok(opened) => Ok(opened?),
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
-}
-
-/// Whether clients are taken: cheap to ask.
-fn ready(connections: &Connections, store: &Store) -> Ready {
-    let (connections, store) = (connections.clone(), store.clone());
-    Ready::new(move || {
-        if connections.is_draining() {
-            return Err("the server is stopping".to_owned());
-        }
-        if !store.healthy() {
-            return Err("the disk takes no writes: see the log".to_owned());
-        }
-        Ok(())
-    })
 }
 
 /// The recorder that the whole process counts with. A second server in one process counts with the first one's.

@@ -13,9 +13,12 @@ mod tests;
 
 pub use client_files::{ClientFiles, ClientFilesError};
 
+use crate::clock::Clock;
 use crate::config::{LimitsConfig, SocketIoConfig};
 use crate::connection::{Acceptor, AcceptorConfig, Connections, EngineStream};
-use crate::realtime::Realtime;
+use crate::realtime::admission::Admission;
+use crate::realtime::attendance::Attendance;
+use crate::realtime::inboxes::LiveInboxes;
 use crate::tasks::Tasks;
 use crate::types::saturating_u64;
 use axum::Router;
@@ -42,8 +45,10 @@ const ENGINE_URI: &str = "/socket.io/?EIO=4&transport=websocket";
 /// What the edge needs.
 #[derive(Debug)]
 pub struct SocketEdge {
-    /// The verbs.
-    pub realtime: Realtime,
+    /// What clients ask for.
+    pub parts: ClientParts,
+    /// When connections begin, are pinged and end.
+    pub clock: Clock,
     /// Where connections are kept.
     pub connections: Connections,
     /// Who runs the tasks of connections.
@@ -56,12 +61,22 @@ pub struct SocketEdge {
     pub client_files: ClientFiles,
 }
 
+/// What clients ask for.
+#[derive(Debug)]
+pub struct ClientParts {
+    /// They connect.
+    pub admission: Arc<Admission>,
+    /// They leave.
+    pub attendance: Arc<Attendance>,
+    /// They read their inbox.
+    pub inboxes: Arc<LiveInboxes>,
+}
+
 impl SocketEdge {
     /// The routes of the public listener.
     pub fn router(self) -> Router {
-        let Self { realtime, connections, tasks, acceptor, path, client_files } = self;
-        let engine = engine(&realtime, &acceptor.socketio, acceptor.limits);
-        let clock = realtime.clock().clone();
+        let Self { parts, clock, connections, tasks, acceptor, path, client_files } = self;
+        let engine = engine(parts, &acceptor.socketio, acceptor.limits);
         let lend = move |io| lend(engine.clone(), io);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);
         let answer = any(async move |request: Request| acceptor.answer(request).await);
@@ -76,7 +91,7 @@ impl SocketEdge {
 
 type Engine = SocketIoService<Router>;
 
-fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) -> Engine {
+fn engine(parts: ClientParts, socketio: &SocketIoConfig, limits: LimitsConfig) -> Engine {
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS_MAX)
         .max_incoming_binary_buf_size(limits.payload_bytes)
@@ -91,8 +106,10 @@ fn engine(realtime: &Realtime, socketio: &SocketIoConfig, limits: LimitsConfig) 
         .ws_max_frame_size(limits.payload_bytes)
         .ws_read_buffer_size(READ_BUFFER)
         .build_with_inner_svc(Router::new());
-    for namespace in realtime.namespaces() {
-        handlers::register(&io, realtime, namespace);
+    // Shared, because every socket holds it.
+    let parts = Arc::new(parts);
+    for namespace in &socketio.namespaces {
+        handlers::register(&io, &parts, namespace);
     }
     engine
 }

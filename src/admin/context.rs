@@ -9,7 +9,10 @@ use crate::commands::emit::EmitTerms;
 use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
-use crate::realtime::Realtime;
+use crate::realtime::directory::Directory;
+use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::messages::Messages;
+use crate::realtime::people::People;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use bytes::Bytes;
@@ -23,7 +26,10 @@ pub(super) struct AdminContext(Arc<AdminShared>);
 /// What every request may need.
 #[derive(Debug)]
 pub(super) struct AdminShared {
-    pub(super) realtime: Realtime,
+    pub(super) messages: Arc<Messages>,
+    pub(super) inboxes: Arc<LiveInboxes>,
+    pub(super) people: Arc<People>,
+    pub(super) directory: Arc<Directory>,
     pub(super) records: PresenceRecords,
     pub(super) events: EventLog,
     pub(super) outbox: Outbox,
@@ -48,7 +54,7 @@ impl AdminContext {
 
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
-        EmitTerms { namespaces: self.realtime.namespaces(), ttl_max: self.inbox.keep }
+        EmitTerms { namespaces: self.directory.namespaces(), ttl_max: self.inbox.keep }
     }
 }
 

@@ -12,7 +12,7 @@ use super::keys::{Caller, EmitScope, May};
 use crate::commands;
 use crate::commands::emit::EmitRequest;
 use crate::core::emit::message::Message;
-use crate::realtime::emit::Emitted;
+use crate::realtime::emitter::Emitted;
 use axum::BoxError;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -20,7 +20,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use reply::EmitReply;
 use sending::SendingEmit;
-use tokio::sync::oneshot;
 
 /// Where it is.
 pub(super) const PATH: &str = "/v1/emit";
@@ -77,16 +76,14 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
     if key.is_none() {
         return match try_send(context, message) {
             Ok(emitted) => idempotency::answer(&EmitReply::from(emitted)),
-            Err(message) => {
-                idempotency::answer(&Box::pin(send_later(context.clone(), message)).await?)
-            }
+            Err(message) => idempotency::answer(&Box::pin(send_later(context, message)).await?),
         };
     }
     let (sending, message) = (context.clone(), Box::new(message));
     let work = async move {
         match try_send(&sending, *message) {
             Ok(emitted) => Ok(emitted.into()),
-            Err(message) => send_later(sending, message).await,
+            Err(message) => send_later(&sending, message).await,
         }
     };
     Box::pin(idempotency::once(context, key, work)).await
@@ -94,19 +91,11 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
 
 /// Sends what is sent in one go: the common case has nothing to wait for. The other messages are given back.
 fn try_send(context: &AdminContext, message: Message) -> Result<Emitted, Box<Message>> {
-    let emitted = context.realtime.post_at_once(&message);
+    let emitted = context.messages.post_at_once(&message);
     emitted.ok_or_else(|| Box::new(message))
 }
 
 /// Sends a message that something has to be waited for.
-async fn send_later(context: AdminContext, message: Box<Message>) -> Result<EmitReply, ApiError> {
-    let (done, begun) = oneshot::channel();
-    let sending = context.clone();
-    // In a task of its own: a caller who hangs up would leave one half of a large room without the event.
-    context.tasks.spawn_to_end("admin.emit", async move {
-        // Nobody waits for the numbers any more: that is fine.
-        drop(done.send(SendingEmit::begin(&sending, *message).await));
-    });
-    let begun = begun.await.map_err(|_| ApiError::internal("an emit ended before its end"))?;
-    begun?.end().await
+async fn send_later(context: &AdminContext, message: Box<Message>) -> Result<EmitReply, ApiError> {
+    SendingEmit::begin(context, *message).await?.end().await
 }

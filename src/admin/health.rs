@@ -4,7 +4,7 @@ use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, Failures, KeyFailures};
 use super::extract::NoParameters;
 use super::keys::{May, ReadScope};
-use crate::realtime::Realtime;
+use crate::realtime::directory::Directory;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -66,8 +66,8 @@ pub(super) struct StatsView {
 }
 
 impl StatsView {
-    fn of(realtime: &Realtime) -> Self {
-        let stats = realtime.stats();
+    fn of(directory: &Directory) -> Self {
+        let stats = directory.stats();
         let (counts, transports) = (stats.counts, stats.transports);
         Self {
             users: counts.users,
@@ -96,7 +96,7 @@ pub(super) async fn stats(
     _: NoParameters,
     State(context): State<AdminContext>,
 ) -> Json<StatsView> {
-    Json(StatsView::of(&context.realtime))
+    Json(StatsView::of(&context.directory))
 }
 
 /// All is well.
@@ -133,7 +133,7 @@ pub(super) async fn healthz() -> Json<Well> {
 )]
 pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<Well>, ApiError> {
     let drained =
-        if context.realtime.is_draining() { Err("the server is stopping") } else { Ok(()) };
+        if context.directory.is_draining() { Err("the server is stopping") } else { Ok(()) };
     match drained.map_err(str::to_owned).and_then(|()| context.ready.check()) {
         Ok(()) => Ok(Json(Well { status: "ok" })),
         Err(why) => Err(ApiError::new(Code::Unavailable, why)),
@@ -152,7 +152,7 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
     security(()),
 )]
 pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
-    let counts = StatsView::of(&context.realtime);
+    let counts = StatsView::of(&context.directory);
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),

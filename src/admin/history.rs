@@ -50,7 +50,7 @@ pub(super) async fn get(
     user: Segment,
 ) -> Result<Json<HistoryView>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let sockets = context.realtime.history(&user);
+    let sockets = context.people.history(&user);
     let sockets = sockets.iter().take(SOCKETS_MAX).map(VisitView::from).collect();
     let messages = messages::of_user(&context, &user, MESSAGES_MAX);
     Ok(Json(HistoryView { user: user.as_str().to_owned(), sockets, messages }))

@@ -27,7 +27,6 @@ use bytes::Bytes;
 use requests::RequestKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 use utoipa::{IntoParams, IntoResponses};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -163,32 +162,31 @@ fn fingerprint(route: &str, body: &[u8]) -> Fingerprint {
     fingerprint
 }
 
-/// Answers a request by `work`, or as it was answered before. With a key, `work` runs to its end even if the caller
-/// hangs up: the caller will ask again.
+/// Answers a request by `work`, or as it was answered before. `work` runs to its end even if the caller hangs up: with a
+/// key, the caller will ask again.
 pub(super) async fn once<R: Serialize + Send + 'static>(
     context: &AdminContext,
     key: Option<RequestKey>,
     work: impl Future<Output = Result<R, ApiError>> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let Some(key) = key else { return answer(&work.await?) };
-    let turn = match context.named_requests.begin(key).await? {
-        Ok(turn) => turn,
-        Err(answer) => {
-            metrics::counter!("userline_idempotent_replays_total").increment(1);
-            return Ok(response(answer, true));
-        }
+    let turn = match key {
+        None => None,
+        Some(key) => match context.named_requests.begin(key).await? {
+            Ok(turn) => Some(turn),
+            Err(answer) => {
+                metrics::counter!("userline_idempotent_replays_total").increment(1);
+                return Ok(response(answer, true));
+            }
+        },
     };
-    let (done, answer) = oneshot::channel();
-    context.tasks.spawn_to_end("admin.keyed_request", async move {
+    let answer = context.tasks.run_to_end("admin.request", async move {
         let answer = work.await.and_then(|reply| write(&reply));
-        match &answer {
-            Ok(answer) => turn.answer(answer),
-            Err(_) => drop(turn),
+        if let (Some(turn), Ok(answer)) = (turn, &answer) {
+            turn.answer(answer);
         }
-        // Nobody waits any more: the answer is kept for whoever asks again.
-        drop(done.send(answer));
+        answer
     });
-    let answer = answer.await.map_err(|_| ApiError::internal("a request ended before its end"))?;
+    let answer = answer.result().await.map_err(ApiError::internal)?;
     Ok(response(answer?, false))
 }
 

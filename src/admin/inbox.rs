@@ -10,7 +10,7 @@ use crate::admin::error::ErrorBody;
 use crate::commands::inbox::{PageRequest, ReadRequest};
 use crate::commands::number::whole;
 use crate::core::inbox::{InboxState, Item};
-use crate::realtime::inbox::InboxError;
+use crate::realtime::inboxes::InboxError;
 use crate::types::{ItemSeq, UserId};
 use axum::Json;
 use axum::extract::State;
@@ -158,7 +158,7 @@ pub(super) async fn list(
     let unread = query.take("unread", parse_unread)?;
     query.end()?;
     let query = PageRequest { after, before, limit, unread }.parse(PAGE_BYTES)?;
-    let page = context.realtime.inbox(&user, query).await?;
+    let page = context.inboxes.page(&user, query).await?;
     let items = page.items.into_iter().map(InboxItem::try_from).collect::<Result<_, _>>()?;
     let InboxNumbers { head, unread, read_upto, min_seq } = page.state.into();
     let next = page.next.map(|seq| seq.0);
@@ -194,7 +194,7 @@ pub(super) async fn read(
 ) -> Result<Json<InboxNumbers>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
     let seen = request.parse()?;
-    Ok(Json(context.realtime.mark_read(&user, seen).await?.into()))
+    Ok(Json(context.inboxes.mark_read(&user, seen).await?.into()))
 }
 
 /// Delete an item
@@ -222,7 +222,7 @@ pub(super) async fn delete(
 ) -> Result<Json<InboxNumbers>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
     let seq = seq.parse("seq", |text| whole(text).map(ItemSeq))?;
-    match context.realtime.delete_item(&user, seq).await? {
+    match context.inboxes.delete_item(&user, seq).await? {
         Some(state) => Ok(Json(state.into())),
         None => Err(ApiError::new(Code::NotFound, "no such item, or not any more")),
     }

@@ -7,8 +7,7 @@ use super::extract::{Parameters, Segment};
 use super::keys::{May, ReadScope};
 use super::time::Time;
 use crate::core::inbox::{Placed, PlacedState};
-use crate::realtime::post::{AskedMessage, MessageStatus};
-use crate::realtime::recent::Recalled;
+use crate::realtime::messages::{AckStatus, MessageStatus, Recalled};
 use crate::types::{ItemId, Room, UserId};
 use axum::Json;
 use axum::extract::State;
@@ -105,9 +104,9 @@ impl From<Placed> for PlacedReply {
     }
 }
 
-impl From<AskedMessage> for AskedReply {
-    fn from(asked: AskedMessage) -> Self {
-        let AskedMessage { at, matched, sent, outcome } = asked;
+impl From<AckStatus> for AskedReply {
+    fn from(asked: AckStatus) -> Self {
+        let AckStatus { at, matched, sent, outcome } = asked;
         let state = if outcome.is_some() { AskedState::Ended } else { AskedState::UnderWay };
         let met = outcome.as_ref().map(|it| it.is_met);
         let (acks, missing) = outcome.map(|it| reply::acks(&it)).unzip();
@@ -137,14 +136,14 @@ pub(super) async fn get(
     id: Segment,
 ) -> Result<Json<MessageReply>, ApiError> {
     let id = id.parse("id", ItemId::parse)?;
-    let Some(MessageStatus { asked, placed }) = context.realtime.fate(id.as_str()).await? else {
+    let Some(MessageStatus { acks, placed }) = context.messages.status(id.as_str()).await? else {
         let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
                        `messages.keep` and until a restart, stored events while the inboxes know their names; a repeat \
                        of a stored emit is known by the `id` its sender gave";
         return Err(ApiError::new(Code::NotFound, message));
     };
     let inbox = placed.into_iter().map(|it| (it.user.as_str().to_owned(), it.into())).collect();
-    Ok(Json(MessageReply { id: id.as_str().to_owned(), ack: asked.map(Into::into), inbox }))
+    Ok(Json(MessageReply { id: id.as_str().to_owned(), ack: acks.map(Into::into), inbox }))
 }
 
 /// The last emits.
@@ -225,7 +224,7 @@ impl MessageItem {
 
 /// The last messages for a user, the newest first.
 pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Vec<MessageItem> {
-    let recalled = context.realtime.recent_emits(Some(user), limit);
+    let recalled = context.messages.recent(Some(user), limit);
     recalled.iter().map(|it| MessageItem::new(it, Some(user))).collect()
 }
 
@@ -257,8 +256,8 @@ pub(super) async fn list(
     let messages = match &user {
         Some(user) => of_user(&context, user, limit),
         None => context
-            .realtime
-            .recent_emits(None, limit)
+            .messages
+            .recent(None, limit)
             .iter()
             .map(|it| MessageItem::new(it, None))
             .collect(),

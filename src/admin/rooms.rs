@@ -75,8 +75,10 @@ pub(super) async fn list(
     let after = query.take("cursor", parse_cursor)?;
     let limit = query.limit()?;
     query.end()?;
-    let page =
-        context.realtime.rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into());
+    let page = context
+        .directory
+        .rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into())
+        .await;
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after(&format!("{}{SEPARATOR}{}", it.namespace, it.room)));
     Ok(Json(RoomList { rooms: page.items.into_iter().map(RoomItem::from).collect(), next }))
@@ -140,9 +142,9 @@ pub(super) async fn get(
     query.end()?;
     let namespace = match namespace {
         None => Namespace::root(),
-        Some(text) => names::namespace("namespace", &text, context.realtime.namespaces())?,
+        Some(text) => names::namespace("namespace", &text, context.directory.namespaces())?,
     };
-    let mut sockets = context.realtime.room(&namespace, &room);
+    let mut sockets = context.directory.room(&namespace, &room).await;
     let sockets_total = sockets.len();
     if sockets_total == 0 {
         return Err(ApiError::new(Code::NotFound, "nobody is in such a room"));

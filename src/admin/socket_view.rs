@@ -1,7 +1,7 @@
 //! What is told of a socket: of one that is here, and of one that was.
 
 use super::time::Time;
-use crate::realtime::history::Visit;
+use crate::realtime::visits::Visit;
 use crate::registry::Socket;
 use crate::types::{Ending, Reason, millis};
 use serde::Serialize;

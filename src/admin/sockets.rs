@@ -39,7 +39,7 @@ pub(super) async fn get(
     id: Segment,
 ) -> Result<Json<SocketView>, ApiError> {
     let id = id.parse("id", str::parse)?;
-    let socket = context.realtime.socket(id).ok_or_else(not_found)?;
+    let socket = context.directory.socket(id).await.ok_or_else(not_found)?;
     Ok(Json(SocketView::of(&socket)))
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn disconnect(
     id: Segment,
 ) -> Result<Json<SocketGone>, ApiError> {
     let id = id.parse("id", str::parse)?;
-    let socket = context.realtime.kick_socket(id).ok_or_else(not_found)?;
+    let socket = context.people.kick_socket(id).ok_or_else(not_found)?;
     Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user.as_str().to_owned() }))
 }
 

@@ -11,8 +11,8 @@ use super::time::Time;
 use crate::commands::disconnect::{Disconnect, DisconnectRequest};
 use crate::commands::names::NameList;
 use crate::commands::presence::PresenceRequest;
+use crate::core::presence::session::Grace;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
-use crate::realtime::kick::Grace;
 use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
@@ -94,7 +94,7 @@ pub(super) async fn list(
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
     let events_after = context.events.head().await?;
-    let page = context.realtime.users(after.as_ref(), limit.into(), filter);
+    let page = context.directory.users(after.as_ref(), limit.into(), filter).await;
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after(it.user.as_str()));
     let users = page.items.into_iter().map(UserItem::from).collect();
@@ -155,7 +155,7 @@ pub(super) async fn get(
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let (status, sockets) = context.realtime.user(&user);
+    let (status, sockets) = context.directory.user(&user).await;
     let (state, session) = PresenceState::of(status);
     let last_seen = match state {
         PresenceState::Online | PresenceState::Lingering => None,
@@ -215,7 +215,7 @@ pub(super) async fn presence(
     JsonBody(request): JsonBody<PresenceRequest>,
 ) -> Result<Json<PresenceReply>, ApiError> {
     let NameList(users) = request.users;
-    let statuses = context.realtime.status(&users).await;
+    let statuses = context.directory.status(&users).await;
     let look = |(user, status): (UserId, UserStatus)| {
         let (state, session) = PresenceState::of(status.status);
         let presence = UserPresence {
@@ -263,6 +263,6 @@ pub(super) async fn disconnect(
     let user = user.parse("user", UserId::parse)?;
     let Disconnect { reason, is_offline_at_once } = request.parse()?;
     let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-    let disconnected = context.realtime.kick(&user, reason.as_deref(), grace);
+    let disconnected = context.people.kick(&user, reason.as_deref(), grace);
     Ok(Json(DisconnectReply { user: user.as_str().to_owned(), disconnected }))
 }

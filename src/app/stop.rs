@@ -1,6 +1,6 @@
 //! The stop, so that clients come back elsewhere one after the other and nothing that happened is forgotten.
 
-use super::Parts;
+use super::parts::Parts;
 use crate::types::Reason;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +34,14 @@ impl Stop {
     /// next life is offline then.
     pub(super) async fn run(self) {
         let Parts {
-            store, hooks, connections, recoveries, presence_tasks, ack_tasks, tasks, ..
+            store,
+            hooks,
+            connections,
+            recoveries,
+            presence_tasks,
+            message_tasks,
+            tasks,
+            ..
         } = &self.parts;
         tracing::info!(connections = connections.len(), "stopping");
         presence_tasks.stop(LINGER).await;
@@ -44,7 +51,7 @@ impl Stop {
         self.close_connections().await;
         self.no_clients.cancel();
         // With nobody left who could ack, they are over.
-        ack_tasks.stop(LINGER).await;
+        message_tasks.stop(LINGER).await;
         self.no_backends.cancel();
         // A disk that takes nothing must not keep the process: what it could not keep is in the log.
         if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {

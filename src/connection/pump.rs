@@ -60,6 +60,11 @@ impl Pump {
         Batch { pump: self, connections: Vec::new() }
     }
 
+    /// Begins to send to `count` connections; `None` if they are so few that whoever sends writes to each at once.
+    pub fn batch_for(&self, count: usize) -> Option<Batch<'_>> {
+        (FEW < count).then(|| self.batch())
+    }
+
     async fn run(self, index: usize) {
         let Some(round) = self.rounds.get(index) else { return };
         loop {

@@ -92,6 +92,13 @@ impl Sockets {
         self.presence.here(user)
     }
 
+    /// The sockets of a user in `namespace` that can be written to.
+    pub fn reachable(&self, user: &UserId, namespace: &Namespace) -> FewSockets {
+        let (_, mut sockets) = self.user(user);
+        sockets.retain(|it| it.namespace == *namespace && !it.connection.is_closed());
+        sockets
+    }
+
     /// The sockets in a room, in no particular order.
     pub fn room(&self, namespace: &Namespace, room: &Room) -> ManySockets {
         let granted = self.registry.granted(namespace, room);

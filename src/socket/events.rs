@@ -1,10 +1,9 @@
 //! What clients emit: the server's own events are answered, everything else is acked with an error; nothing is
 //! swallowed.
 
-use super::inbox;
+use super::{ClientParts, inbox};
 use crate::core::protocol::inbound_rewrite::MARK;
 use crate::core::protocol::packet;
-use crate::realtime::Realtime;
 use crate::registry::Socket;
 use crate::types::ClientRequest;
 use serde_json::json;
@@ -63,7 +62,7 @@ impl Refused {
 /// Answers the events of one socket.
 #[derive(Debug)]
 pub(super) struct Answers {
-    realtime: Arc<Realtime>,
+    parts: Arc<ClientParts>,
     socket: Arc<Socket>,
     questions: Semaphore,
 }
@@ -75,13 +74,13 @@ pub(super) fn register(engine_socket: &SocketRef, answers: &Arc<Answers>) {
 }
 
 impl Answers {
-    pub(super) fn new(realtime: Arc<Realtime>, socket: Arc<Socket>) -> Self {
-        Self { realtime, socket, questions: Semaphore::new(QUESTIONS_MAX) }
+    pub(super) fn new(parts: Arc<ClientParts>, socket: Arc<Socket>) -> Self {
+        Self { parts, socket, questions: Semaphore::new(QUESTIONS_MAX) }
     }
 
-    /// The verbs.
-    pub(super) fn realtime(&self) -> &Realtime {
-        &self.realtime
+    /// What the client may ask for.
+    pub(super) fn parts(&self) -> &ClientParts {
+        &self.parts
     }
 
     /// Whose events.

@@ -6,10 +6,10 @@
 //! ([`Connection::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
 //! nothing that can fail and does nothing that can panic: the engine would keep the socket for ever.
 
+use super::ClientParts;
 use super::events::{self, Answers};
 use crate::connection::Connection;
-use crate::realtime::Realtime;
-use crate::realtime::connect::ConnectError;
+use crate::realtime::admission::ConnectError;
 use crate::types::{Namespace, Reason};
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
@@ -30,26 +30,26 @@ enum Refused {
 }
 
 /// Serves `namespace`.
-pub(super) fn register(io: &SocketIo, realtime: &Realtime, namespace: &Namespace) {
-    // Shared, because every socket holds it.
-    let (realtime, name) = (Arc::new(realtime.clone()), namespace.clone());
+pub(super) fn register(io: &SocketIo, parts: &Arc<ClientParts>, namespace: &Namespace) {
+    let (parts, name) = (Arc::clone(parts), namespace.clone());
     let authenticate = async move |socket: SocketRef, auth: TryData<Box<RawValue>>| {
-        authenticate(&realtime, &name, socket, auth).await
+        authenticate(&parts, &name, socket, auth).await
     };
     let connected = async || {};
     io.ns(namespace.as_str().to_owned(), connected.with(authenticate));
 }
 
 async fn authenticate(
-    realtime: &Arc<Realtime>,
+    parts: &Arc<ClientParts>,
     namespace: &Namespace,
     engine_socket: SocketRef,
     TryData(auth): TryData<Box<RawValue>>,
 ) -> Result<(), Refused> {
     let connection = engine_socket.req_parts().extensions.get::<Arc<Connection>>();
     let connection = Arc::clone(connection.ok_or(Refused::NoWire)?);
-    let socket = realtime.authenticate(&connection, namespace, auth.ok().as_deref()).await?;
-    let answers = Arc::new(Answers::new(Arc::clone(realtime), socket));
+    let auth = auth.ok();
+    let socket = parts.admission.authenticate(&connection, namespace, auth.as_deref()).await?;
+    let answers = Arc::new(Answers::new(Arc::clone(parts), socket));
     events::register(&engine_socket, &answers);
     engine_socket.on_disconnect(Leave { answers });
     Ok(())
@@ -73,7 +73,7 @@ impl<A: Adapter> DisconnectHandler<A, AtOnce> for Leave {
         remove: fn(Arc<EngineSocket<A>>),
     ) {
         let socket = self.answers.socket();
-        self.answers.realtime().leave(socket, translate(reason, &socket.connection));
+        self.answers.parts().attendance.leave(socket, translate(reason, &socket.connection));
         remove(engine_socket);
     }
 }

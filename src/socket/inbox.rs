@@ -4,7 +4,7 @@
 
 use super::events::{Answers, Refused};
 use crate::core::inbox::{PageQuery, Paging, SeenItems, Which};
-use crate::realtime::inbox::{InboxError, page_view, state_view};
+use crate::realtime::inboxes::{InboxError, page_view, state_view};
 use crate::types::{ItemId, ItemSeq};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,8 +17,6 @@ const LIMIT_DEFAULT: u16 = 100;
 const LIMIT_MAX: u16 = 1000;
 /// Ids in one `userline:read`.
 const IDS_MAX: usize = 1000;
-/// The part of the client's buffer that a page may fill.
-const BUFFER_PART: usize = 4;
 
 /// What `userline:inbox` is asked with.
 #[derive(Debug, Default, Deserialize)]
@@ -44,10 +42,11 @@ pub(super) async fn page(
     args: &[&RawValue],
     ack: Option<i64>,
 ) -> Result<(), Refused> {
-    let query = parse_page(args, answers.realtime().client_buffer_bytes() / BUFFER_PART)?;
+    let inboxes = &answers.parts().inboxes;
+    let query = parse_page(args, inboxes.page_bytes_max())?;
     let _turn = answers.question()?;
     let socket = answers.socket();
-    let page = answers.realtime().inbox(&socket.user, query).await.map_err(refuse)?;
+    let page = inboxes.page(&socket.user, query).await.map_err(refuse)?;
     socket.tell_newest_inbox(page.state, |newest| {
         let page = page_view(&page, newest)
             .and_then(|it| to_raw_value(&it))
@@ -66,7 +65,7 @@ pub(super) async fn read(
     let seen = parse_read(args)?;
     let _turn = answers.question()?;
     let socket = answers.socket();
-    let state = answers.realtime().mark_read(&socket.user, seen).await.map_err(refuse)?;
+    let state = answers.parts().inboxes.mark_read(&socket.user, seen).await.map_err(refuse)?;
     socket.tell_newest_inbox(state, |newest| {
         let state = to_raw_value(&state_view(newest)).map_err(|error| damaged(&error))?;
         answers.ack(ack, &[&state]);

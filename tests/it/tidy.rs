@@ -63,6 +63,7 @@ fn modules_use_only_lower_floors() {
         let is_at_the_top = file.parent() == Some(Path::new("src"));
         let hides = is_at_the_top && without_tests(&file, &text).contains("super::");
         assert!(!hides, "{}: `super::` hides what is used, write `crate::`", file.display());
+        let text = without_test_app(&file, &text);
         for used in crate_uses(&text) {
             seen += 1;
             if used != own && floor_of(&used).is_some_and(|floor| own_floor <= floor) {
@@ -156,10 +157,20 @@ fn module(file: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
+/// Tests of every floor use the program put together, which stands on the highest; what runs in production does not.
+fn without_test_app(file: &Path, text: &str) -> String {
+    const TEST_APP: &str = "crate::app::testing::";
+    let uses = without_tests(file, text).contains(TEST_APP);
+    assert!(!uses, "{}: `{TEST_APP}` is for tests", file.display());
+    text.replace(TEST_APP, "")
+}
+
 /// What of a file is no test.
 fn without_tests<'a>(file: &Path, text: &'a str) -> &'a str {
     let inside = file.strip_prefix("src").unwrap();
-    if inside.iter().any(|it| it == "tests" || it == "tests.rs") {
+    let is_of_tests =
+        |it| ["tests", "tests.rs", "testing", "testing.rs"].iter().any(|name| it == *name);
+    if inside.iter().any(is_of_tests) {
         return "";
     }
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()

@@ -14,7 +14,6 @@ use axum::response::Response;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 /// What became of many emits.
@@ -84,6 +83,7 @@ pub(in crate::admin) async fn batch(
 ) -> Result<Response, ApiError> {
     let names = ItemNames::of(key.as_ref());
     let work = run(context.clone(), request, names);
+    // Also without a key to its end: half a batch is hard to make good.
     idempotency::once(&context, key, work).await
 }
 
@@ -93,14 +93,7 @@ async fn run(
     names: ItemNames,
 ) -> Result<BatchReply, ApiError> {
     let emits = request.parse()?;
-    let (done, begun) = oneshot::channel();
-    let sending = context.clone();
-    // To its end, even if the caller hangs up: half a batch is hard to make good.
-    context.tasks.spawn_to_end("admin.emit_batch", async move {
-        // Nobody waits for the results any more: that is fine.
-        drop(done.send(begin_all(&sending, &emits, &names).await));
-    });
-    let begun = begun.await.map_err(|_| ApiError::internal("a batch ended before its end"))?;
+    let begun = begin_all(&context, &emits, &names).await;
     let results = join_all(begun.into_iter().map(end)).await;
     Ok(BatchReply { results })
 }

@@ -6,8 +6,8 @@ pub(in crate::admin) use acks::{AckReply, MissingReply, acks};
 
 use crate::admin::presence_state::PresenceState;
 use crate::commands::schema::ItemIdText;
-use crate::realtime::emit::{Emitted, UserEmitted};
-use crate::realtime::inbox::Stored;
+use crate::realtime::emitter::{Emitted, UserEmitted};
+use crate::realtime::messages::Stored;
 use crate::types::UserId;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;

@@ -5,9 +5,7 @@ use crate::admin::context::AdminContext;
 use crate::admin::error::{ApiError, Code};
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
-use crate::realtime::inbox::STORE_WAIT;
-use crate::realtime::post::{AwaitedAcks, PostError, Posted};
-use tokio::sync::oneshot;
+use crate::realtime::messages::{AwaitedAcks, PostError, Posted};
 
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct SendingEmit {
@@ -18,12 +16,7 @@ pub(super) struct SendingEmit {
 impl SendingEmit {
     /// Sends it; with `store`, once it is on disk.
     pub(super) async fn begin(context: &AdminContext, message: Message) -> Result<Self, ApiError> {
-        let posted = if message.waits_for_disk() {
-            post_in_time(context, message).await?
-        } else {
-            context.realtime.post(message).await?
-        };
-        let Posted { emitted, stored, acks } = posted;
+        let Posted { emitted, stored, acks } = context.messages.post(message).await?;
         let mut reply = EmitReply::from(emitted);
         reply.add_stored(stored);
         Ok(Self { reply, acks })
@@ -41,32 +34,19 @@ impl SendingEmit {
     }
 }
 
-/// Sends it, to the end even if the disk does not take it in time, or the caller hangs up.
-async fn post_in_time(context: &AdminContext, message: Message) -> Result<Posted, ApiError> {
-    let (done, posted) = oneshot::channel();
-    let realtime = context.realtime.clone();
-    context.tasks.spawn_to_end("admin.emit", async move {
-        // Nobody waits for the numbers any more: that is fine.
-        drop(done.send(realtime.post(message).await));
-    });
-    match tokio::time::timeout(STORE_WAIT, posted).await {
-        Ok(Ok(posted)) => Ok(posted?),
-        Ok(Err(_)) => Err(ApiError::internal("an emit ended before its end")),
-        Err(_) => {
-            let message = "the disk takes nothing for the moment; the event, or its hook, waits for it \
-                           and may still go out: repeat it with the same `id` or Idempotency-Key";
-            Err(ApiError::new(Code::Unavailable, message))
-        }
-    }
-}
-
 impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::Ask(why) => Self::field("ack", why),
             PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
             PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
+            PostError::Waiting => {
+                let message = "the disk takes nothing for the moment; the event, or its hook, waits for it and may \
+                               still go out: repeat it with the same `id` or Idempotency-Key";
+                Self::new(Code::Unavailable, message)
+            }
             PostError::Closed(_) => Self::stopping(),
+            PostError::Lost(lost) => Self::internal(lost),
         }
     }
 }

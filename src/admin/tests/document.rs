@@ -207,7 +207,7 @@ async fn every_operation_answers_as_the_document_says() {
     let client = api.connect("ann", "/", &["org:7"]).await;
     // One dead letter, and nobody who sends it when it is replayed.
     api.wait_for(DEAD, has(1)).await;
-    assert!(api.senders.stop(Duration::from_secs(10)).await);
+    assert!(api.tasks.stop(Duration::from_secs(10)).await);
     // Bodies that do not come are given up at once.
     tokio::time::pause();
     let mut walk = Walk::new(&api).await;

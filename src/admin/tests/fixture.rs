@@ -1,40 +1,32 @@
-//! The admin API without listeners, and clients without an engine.
+//! The admin API without listeners, and clients whose engine is the test.
 
 use crate::admin::{Admin, AdminState, DevConsole, Ready};
-use crate::auth::Authenticator;
-use crate::clock::Clock;
+use crate::app::testing::{Parts, TestApp};
 use crate::config::{
-    AdminConfig, ApiKey, AuthConfig, AuthMode, Coalesce, EndpointConfig, HOOK_TYPES, HistoryConfig,
-    HooksConfig, IdempotencyConfig, InboxConfig, LimitsConfig, MessagesConfig, Origins,
-    PresenceConfig, RecoveryConfig, Scope, SocketIoConfig, StoreConfig,
+    AdminConfig, ApiKey, Coalesce, Config, EndpointConfig, HOOK_TYPES, HistoryConfig, HooksConfig,
+    IdempotencyConfig, InboxConfig, MessagesConfig, PresenceConfig, Scope,
 };
-use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connections, EngineStream};
-use crate::core::protocol::frame;
+use crate::connection::{ClientAddress, Connections};
 use crate::entropy;
-use crate::hooks::Hooks;
 use crate::metrics::Metrics;
-use crate::realtime::connect::RecoveryClaim;
+use crate::realtime::Realtime;
 use crate::realtime::sockets::Sockets;
-use crate::realtime::{Bounds, InboxParts, MessageParts, Realtime};
-use crate::recovery::Recoveries;
-use crate::registry::{Socket, SocketParts};
+use crate::registry::SocketParts;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{
-    DeviceId, Grants, Namespace, Reason, Room, Secret, Seq, SocketId, UserId, WallMs,
-};
+use crate::types::{DeviceId, Grants, Namespace, Room, Secret, SocketId, UserId, WallMs};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+pub(super) use crate::app::testing::TestClient as Client;
 
 /// A key with every scope.
 pub(super) const ALL: &str = "key-with-all-scopes";
@@ -58,11 +50,7 @@ pub(super) struct Fixture {
     pub(super) store: Store,
     pub(super) sockets: Sockets,
     pub(super) tasks: Tasks,
-    /// The tasks that send hooks.
-    pub(super) senders: Tasks,
-    acceptor: Acceptor,
-    engine: Arc<Mutex<Vec<EngineStream>>>,
-    _folder: TempDir,
+    app: TestApp,
 }
 
 /// An answer, read whole.
@@ -95,12 +83,6 @@ impl Answer {
     }
 }
 
-/// One client: what it is registered as, and how it hears.
-pub(super) struct Client {
-    pub(super) socket: Arc<Socket>,
-    sid: String,
-}
-
 impl Fixture {
     pub(super) fn new() -> Self {
         let trouble = Arc::new(Mutex::new(None));
@@ -118,72 +100,13 @@ impl Fixture {
     }
 
     fn build(ready: Ready, dev: Option<DevConsole>) -> Self {
-        let (tasks, senders, clock) = (Tasks::new(), Tasks::new(), Clock::start(Seq(0)));
-        let connections = Connections::new(1000);
-        let limits = limits();
-        let engine = Arc::new(Mutex::new(Vec::new()));
-        let config = AcceptorConfig {
-            origins: Origins::Any,
-            trusted_proxies: Vec::new(),
-            limits,
-            socketio: socketio(),
-        };
-        let lent = Arc::clone(&engine);
-        let acceptor =
-            Acceptor::new(config, connections.clone(), tasks.clone(), clock.clone(), move |io| {
-                lent.lock().push(io);
-            });
-        let folder = tempfile::tempdir().unwrap();
-        let kept = StoreConfig {
-            data_dir: folder.path().to_owned(),
-            keep_events: Duration::from_hours(1),
-            keep_items: inbox_config().keep,
-        };
-        let (store, _) = Store::open(&kept, &hooks()).unwrap();
-        let sockets = Sockets::new(presence(), store.presence(), clock.clone());
-        let namespaces = socketio().namespaces;
-        let recoveries = Recoveries::new(&no_recovery(), &namespaces, 0, clock.clone());
-        let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
-        let inbox = InboxParts { inboxes: store.inboxes(), config: inbox_config() };
-        let messages = MessageParts {
-            config: messages_config(),
-            tasks: tasks.clone(),
-            outbox: store.outbox(),
-        };
-        let (history, clock_, tasks_) = (history(), clock.clone(), tasks.clone());
-        let bounds =
-            Bounds { limits, history, namespaces, clock: clock_, tasks: tasks_, inbox, messages };
-        let realtime =
-            Realtime::new(sockets.clone(), connections.clone(), recoveries, authenticator, bounds);
-        let hooks = Hooks::start(&hooks(), &store.outbox(), &clock, &senders).unwrap();
-        let admin = Admin::new(AdminState {
-            realtime: realtime.clone(),
-            keys: keys(),
-            limits,
-            inbox: inbox_config(),
-            ready,
-            records: store.presence(),
-            events: store.events(),
-            outbox: store.outbox(),
-            hooks,
-            metrics: Metrics::new(),
-            clock,
-            tasks: tasks.clone(),
-            dev,
-        });
-        Self {
-            admin,
-            realtime,
-            connections,
-            trouble: Arc::default(),
-            store,
-            sockets,
-            tasks,
-            senders,
-            acceptor,
-            engine,
-            _folder: folder,
-        }
+        let app = TestApp::with(configure);
+        let Parts { connections, store, sockets, tasks, .. } = app.parts.clone();
+        let realtime = app.realtime.clone();
+        let state = app.parts.admin_state(&app.config, &realtime, Metrics::new(), dev);
+        let admin = Admin::new(AdminState { ready, ..state });
+        let trouble = Arc::default();
+        Self { admin, realtime, connections, trouble, store, sockets, tasks, app }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -218,17 +141,8 @@ impl Fixture {
         namespace: &str,
         rooms: &[&str],
     ) -> Client {
-        let opened = self.acceptor.answer(handshake(None));
-        let engine = async {
-            let mut io = self.engine.lock().pop().expect("the connection was lent");
-            // The engine's own open packet, which the connection replaces by its own.
-            io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
-            io
-        };
-        let (opened, io) = tokio::join!(opened, engine);
-        let open = String::from_utf8(bytes_of(opened).await).unwrap();
-        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
-        let socket = Arc::new(Socket::new(SocketParts {
+        let (connection, sid) = self.app.open().await;
+        let socket = SocketParts {
             id: SocketId::from_bytes(entropy::bytes()),
             namespace: Namespace::parse(namespace).unwrap(),
             user: UserId::parse(user).unwrap(),
@@ -239,15 +153,9 @@ impl Fixture {
                 data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
                 expires_at: None,
             },
-            connection: Arc::clone(io.connection()),
-        }));
-        self.engine.lock().insert(0, io);
-        let permit = self.realtime.reserve(&socket.connection, &socket.user).await.unwrap();
-        self.realtime.join(&socket, permit, &RecoveryClaim::default());
-        let client = Client { socket, sid: open["sid"].as_str().unwrap().to_owned() };
-        let greeting = self.hear(&client).await;
-        assert!(greeting.contains("userline:session"), "{greeting}");
-        client
+            connection,
+        };
+        self.app.join(socket, sid).await
     }
 
     /// Asks for `path` until `done` likes the answer.
@@ -264,37 +172,17 @@ impl Fixture {
 
     /// What waits for a client, at least one packet; several are separated by U+001E.
     pub(super) async fn hear(&self, client: &Client) -> String {
-        let answer = self.acceptor.answer(handshake(Some(&client.sid)));
-        String::from_utf8(bytes_of(answer.await).await).unwrap()
+        self.app.hear(client).await
     }
-}
 
-impl Fixture {
     /// A client sends these packets, and the engine reads them.
     pub(super) async fn say(&self, client: &Client, packets: &str) {
-        let mut io = self.take_engine(client);
-        let mut post = handshake(Some(&client.sid));
-        *post.method_mut() = Method::POST;
-        *post.body_mut() = Full::from(packets.to_owned());
-        let mut read = [0; 4096];
-        let (answer, ()) = tokio::join!(self.acceptor.answer(post), async {
-            assert_ne!(io.read(&mut read).await.unwrap(), 0);
-        });
-        assert_eq!(bytes_of(answer).await, b"ok");
-        self.engine.lock().push(io);
+        self.app.say(client, packets).await;
     }
 
     /// A client goes away.
     pub(super) fn leave(&self, client: &Client) {
-        drop(self.take_engine(client));
-        client.socket.connection.close(Reason::TransportClose);
-    }
-
-    fn take_engine(&self, client: &Client) -> EngineStream {
-        let mut engine = self.engine.lock();
-        let of_client = |io: &EngineStream| Arc::ptr_eq(io.connection(), &client.socket.connection);
-        let index = engine.iter().position(of_client).expect("the client is here");
-        engine.remove(index)
+        self.app.leave(client);
     }
 }
 
@@ -302,21 +190,6 @@ pub(super) fn request(method: Method, path: &str, key: &str, body: &str) -> Requ
     let request = Request::builder().method(method).uri(path);
     let request = request.header("authorization", format!("Bearer {key}"));
     request.body(Body::from(body.to_owned())).unwrap()
-}
-
-async fn bytes_of(response: http::Response<Full<bytes::Bytes>>) -> Vec<u8> {
-    response.into_body().collect().await.unwrap().to_bytes().to_vec()
-}
-
-fn handshake(sid: Option<&str>) -> Request<Full<bytes::Bytes>> {
-    let sid = sid.map(|it| format!("&sid={it}")).unwrap_or_default();
-    let mut request = Request::builder()
-        .uri(format!("/socket.io/?EIO=4&transport=polling{sid}"))
-        .header("user-agent", "test/1")
-        .body(Full::default())
-        .unwrap();
-    request.extensions_mut().insert(ClientAddress(SocketAddr::from(([203, 0, 113, 7], 5000))));
-    request
 }
 
 fn keys() -> AdminConfig {
@@ -332,61 +205,24 @@ fn keys() -> AdminConfig {
     AdminConfig { keys, idempotency }
 }
 
-fn limits() -> LimitsConfig {
-    LimitsConfig {
-        payload_bytes: PAYLOAD_MAX,
-        buffer_bytes: 1_000_000,
-        stall: Duration::from_secs(20),
-        connections: 1000,
-        header_timeout: Duration::from_secs(10),
-        keep_alive: Duration::from_mins(2),
-        body_timeout: BODY_TIMEOUT,
-        rooms_per_socket: 64,
-        auth_bytes: 16_000,
-    }
-}
-
-fn inbox_config() -> InboxConfig {
-    InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 }
-}
-
-fn messages_config() -> MessagesConfig {
-    MessagesConfig { keep: Duration::from_hours(1), entries_max: 4, bytes_max: 10_000, recent: 20 }
-}
-
-fn no_recovery() -> RecoveryConfig {
-    RecoveryConfig {
-        window: Duration::ZERO,
-        events_max: 1,
-        bytes_max: 1,
-        sessions_max: 1,
-        except: Vec::new(),
-    }
-}
-
-fn history() -> HistoryConfig {
-    HistoryConfig { per_user: 2, total: 10, keep: Duration::from_hours(1) }
-}
-
-fn presence() -> PresenceConfig {
-    PresenceConfig {
+fn configure(config: &mut Config) {
+    config.admin = keys();
+    config.limits.payload_bytes = PAYLOAD_MAX;
+    config.limits.body_timeout = BODY_TIMEOUT;
+    config.inbox = InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 };
+    config.store.keep_events = Duration::from_hours(1);
+    config.store.keep_items = config.inbox.keep;
+    let keep = Duration::from_hours(1);
+    config.messages = MessagesConfig { keep, entries_max: 4, bytes_max: 10_000, recent: 20 };
+    config.history = HistoryConfig { per_user: 2, total: 10, keep };
+    config.recovery.window = Duration::ZERO;
+    config.presence = PresenceConfig {
         grace: Duration::from_secs(10),
         startup_grace: Duration::from_secs(30),
         sweep_interval: Duration::from_secs(10),
-    }
-}
-
-fn socketio() -> SocketIoConfig {
-    SocketIoConfig {
-        ping_interval: Duration::from_hours(24), // never: the clients here answer no ping
-        ping_timeout: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(20),
-        upgrade_timeout: Duration::from_secs(10),
-        polling: true,
-        websocket: true,
-        namespaces: vec![Namespace::root(), Namespace::parse("/chat").unwrap()],
-        client_dir: None,
-    }
+    };
+    config.socketio.namespaces = vec![Namespace::root(), Namespace::parse("/chat").unwrap()];
+    config.hooks = hooks();
 }
 
 /// One receiver at an address that hooks are not sent to, and no patience: every hook is a dead letter soon.

@@ -5,6 +5,7 @@ use crate::types::{Ending, Reason};
 use axum::http::StatusCode;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn ids(history: &Value) -> Vec<&str> {
@@ -17,7 +18,7 @@ async fn a_socket_that_is_gone_is_shown_with_how_it_ended() {
     let ann = api.connect("ann@example.com", "/chat", &[]).await;
     let here = api.get("/v1/users/ann%40example.com/history").await;
     ann.socket.connection.close(Reason::SlowConsumer);
-    api.realtime.leave(&ann.socket, Reason::SlowConsumer);
+    api.realtime.attendance.leave(&ann.socket, Reason::SlowConsumer);
 
     let gone = api.get("/v1/users/ann%40example.com/history").await;
 
@@ -96,10 +97,10 @@ async fn those_that_are_here_come_first_and_the_oldest_of_those_that_are_gone_is
     }
     // The fixture remembers two sockets of a user.
     for gone in [3, 0, 1] {
-        api.realtime.leave(&clients[gone].socket, Reason::TransportClose);
+        api.realtime.attendance.leave(&clients[gone].socket, Reason::TransportClose);
     }
     // Repeats change nothing.
-    api.realtime.leave(&clients[0].socket, Reason::Kicked);
+    api.realtime.attendance.leave(&clients[0].socket, Reason::Kicked);
 
     let answer = api.get("/v1/users/ann/history").await.json();
 
@@ -120,7 +121,7 @@ async fn a_socket_that_only_the_sweep_found_is_gone_counted_and_remembered() {
     let _bob = api.connect("bob", "/", &[]).await;
     // The engine never says that it is gone.
     ann.socket.connection.close(Reason::TransportError);
-    let mut sweeping = Box::pin(api.realtime.clone().run_sweep());
+    let mut sweeping = Box::pin(Arc::clone(&api.realtime.attendance).run_sweep());
 
     // The fixture sweeps every 10 s.
     for (seconds, sockets, removals) in [(15, 2, None), (10, 1, Some(1)), (30, 1, Some(1))] {
@@ -140,8 +141,8 @@ async fn a_socket_that_only_the_sweep_found_is_gone_counted_and_remembered() {
 async fn what_is_too_old_is_forgotten_though_nobody_asks() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
-    api.realtime.leave(&ann.socket, Reason::TransportClose);
-    let mut sweeping = Box::pin(api.realtime.clone().run_sweep());
+    api.realtime.attendance.leave(&ann.socket, Reason::TransportClose);
+    let mut sweeping = Box::pin(Arc::clone(&api.realtime.attendance).run_sweep());
 
     // The fixture remembers for an hour.
     run_for(59 * 60, &mut sweeping).await;
@@ -149,7 +150,7 @@ async fn what_is_too_old_is_forgotten_though_nobody_asks() {
     run_for(2 * 60, &mut sweeping).await;
 
     assert_eq!(ids(&api.get("/v1/users/ann/history").await.json()).len(), 0);
-    assert_eq!(api.realtime.remembered(), 0);
+    assert_eq!(api.realtime.attendance.visits().len(), 0);
 }
 
 async fn run_for(seconds: u64, task: impl Future<Output = ()>) {

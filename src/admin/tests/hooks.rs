@@ -205,7 +205,7 @@ async fn an_offline_user_was_last_seen_when_the_last_socket_closed() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
     api.sockets.watch_deadlines(&api.tasks);
-    api.realtime.leave(&ann.socket, Reason::TransportClose);
+    api.realtime.attendance.leave(&ann.socket, Reason::TransportClose);
     api.sockets.presence.end_grace(&ann.socket.user, Reason::Kicked);
 
     let seen = |it: &Value| it["last_seen"].is_string();

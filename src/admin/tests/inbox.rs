@@ -257,7 +257,7 @@ async fn a_replay_is_oldest_first_and_ends_with_the_numbers() {
     }
     let ann = api.connect("ann", "/", &[]).await;
 
-    api.realtime.replay_inbox(Arc::clone(&ann.socket), ItemSeq(1));
+    api.realtime.inboxes.replay(Arc::clone(&ann.socket), ItemSeq(1));
 
     let mut packets = heard(&api, &ann).await;
     while packets.len() < 3 {

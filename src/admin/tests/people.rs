@@ -96,7 +96,7 @@ async fn users_can_be_listed_by_state() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
     let _bob = api.connect("bob", "/", &[]).await;
-    api.realtime.leave(&ann.socket, Reason::TransportClose);
+    api.realtime.attendance.leave(&ann.socket, Reason::TransportClose);
 
     for (query, expected) in [("", 2), ("?state=online", 1), ("?state=lingering", 1)] {
         let page = api.get(&format!("/v1/users{query}")).await.json();

@@ -3,7 +3,7 @@
 use crate::admin::error::Code;
 use crate::auth::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 use crate::core::protocol::packet;
-use crate::realtime::connect::ConnectError;
+use crate::realtime::admission::ConnectError;
 use std::collections::BTreeSet;
 use std::iter::successors;
 

@@ -196,7 +196,7 @@ async fn metrics_and_stats_count_what_is_here() {
     let api = Fixture::new();
     let _ann = api.connect("ann", "/", &["org:7"]).await;
     let bob = api.connect("bob", "/", &[]).await;
-    api.realtime.leave(&bob.socket, Reason::TransportClose);
+    api.realtime.attendance.leave(&bob.socket, Reason::TransportClose);
 
     insta::assert_json_snapshot!(api.get("/v1/stats").await.json(), @r#"
     {

@@ -1,12 +1,12 @@
 //! What is emitted while the server stops.
 
-use super::config;
 use crate::app::App;
+use crate::app::testing::config;
 use crate::auth::{TokenClaims, mint};
 use crate::client::{Client, ClientTransport};
 use crate::config::{AuthMode, Config};
 use crate::core::emit::audience::Audience;
-use crate::core::emit::message::Emit;
+use crate::core::emit::message::{Emit, Message, WhenUndelivered};
 use crate::tasks::Tasks;
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId, WallMs};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ async fn an_event_for_many_is_written_also_while_the_server_stops() {
     let config = config(folder.path(), &[("recovery.window", "0s"), ("listen.drain", "1m")]);
     let token = token(&config);
     let app = App::build(config, None).await.unwrap();
-    let (address, realtime) = (app.public_addr(), app.realtime.clone());
+    let (address, messages) = (app.public_addr(), Arc::clone(&app.realtime.messages));
     let connections = app.parts.connections.clone();
     let shutdown = CancellationToken::new();
     tasks.spawn_to_end("test.app", app.run_until(shutdown.clone()));
@@ -38,7 +38,7 @@ async fn an_event_for_many_is_written_also_while_the_server_stops() {
     while !connections.is_draining() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let emitted = realtime.emit(&emit_to_all("last words")).await;
+    let emitted = messages.post(to_all("last words")).await.unwrap().emitted;
 
     assert!(CLIENTS / 2 < emitted.sent, "the stop was too quick for this test: {emitted:?}");
     let mut received = 0;
@@ -52,8 +52,8 @@ async fn an_event_for_many_is_written_also_while_the_server_stops() {
     assert!(tasks.stop(Duration::from_secs(20)).await);
 }
 
-fn emit_to_all(event: &str) -> Emit {
-    Emit {
+fn to_all(event: &str) -> Message {
+    let emit = Emit {
         audience: Arc::new(Audience {
             namespace: Namespace::root(),
             target: Target { all: true, ..Target::default() },
@@ -62,7 +62,8 @@ fn emit_to_all(event: &str) -> Emit {
         event: EventName::parse(event).unwrap(),
         payload: Payload::default(),
         volatile: false,
-    }
+    };
+    Message { emit, store: None, ask: None, undelivered: WhenUndelivered::Nothing }
 }
 
 /// A token that has not expired by any clock.

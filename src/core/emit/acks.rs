@@ -19,7 +19,7 @@ pub enum Need {
 
 /// Why a socket's answer is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum WhyNoAck {
     /// It did not answer in time.
     Timeout,
     /// It was gone before it answered; it may or may not have had the event.
@@ -36,11 +36,11 @@ pub enum Why {
 #[derive(Debug)]
 pub struct Acks<A> {
     need: Need,
-    sockets: IndexMap<SocketId, Asked<A>>,
+    sockets: IndexMap<SocketId, AskedSocket<A>>,
     /// Users who were named and are not here.
     absent: Vec<UserId>,
-    users: BTreeMap<UserId, Count>,
-    all: Count,
+    users: BTreeMap<UserId, AckCounts>,
+    all: AckCounts,
     /// Users who have not answered and still can.
     awaited_users: usize,
     /// Users who have answered.
@@ -50,40 +50,40 @@ pub struct Acks<A> {
 }
 
 #[derive(Debug)]
-struct Asked<A> {
+struct AskedSocket<A> {
     user: UserId,
-    state: State<A>,
+    state: AckState<A>,
 }
 
 #[derive(Debug)]
-enum State<A> {
+enum AckState<A> {
     Waiting(Timestamp),
     Acked(Duration, Option<A>),
-    Missing(Why),
+    Missing(WhyNoAck),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Count {
+struct AckCounts {
     waiting: usize,
     acked: usize,
 }
 
 /// What came of the answers, each list in the order in which the sockets were asked.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome<A> {
+pub struct AckSummary<A> {
     /// Whether what was needed came.
     pub is_met: bool,
     /// Who answered.
-    pub acks: Vec<Ack<A>>,
+    pub acks: Vec<SocketAck<A>>,
     /// Who did not.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingAck>,
     /// Users who were named and not here.
     pub absent: Vec<UserId>,
 }
 
 /// A socket that answered.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ack<A> {
+pub struct SocketAck<A> {
     /// Whose it is.
     pub user: UserId,
     /// The socket.
@@ -96,13 +96,13 @@ pub struct Ack<A> {
 
 /// A socket that did not answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingAck {
     /// Whose it is.
     pub user: UserId,
     /// The socket.
     pub socket: SocketId,
-    /// Why.
-    pub why: Why,
+    /// What kept it.
+    pub why: WhyNoAck,
 }
 
 impl<A> Acks<A> {
@@ -113,8 +113,8 @@ impl<A> Acks<A> {
             need,
             sockets: IndexMap::new(),
             absent: Vec::new(),
-            users: named.into_iter().map(|user| (user, Count::default())).collect(),
-            all: Count::default(),
+            users: named.into_iter().map(|user| (user, AckCounts::default())).collect(),
+            all: AckCounts::default(),
             awaited_users: 0,
             answered_users: 0,
             bytes_left: bytes_max,
@@ -135,23 +135,23 @@ impl<A> Acks<A> {
         self.awaited_users += usize::from(of_user.acked == 0 && of_user.waiting == 0);
         of_user.waiting += 1;
         self.all.waiting += 1;
-        self.sockets.insert(socket, Asked { user, state: State::Waiting(now) });
+        self.sockets.insert(socket, AskedSocket { user, state: AckState::Waiting(now) });
     }
 
     /// A socket it was for was not sent the event.
-    pub fn refuse(&mut self, socket: SocketId, user: UserId, why: Why) {
+    pub fn refuse(&mut self, socket: SocketId, user: UserId, why: WhyNoAck) {
         self.users.entry(user.clone()).or_default();
-        self.sockets.entry(socket).or_insert(Asked { user, state: State::Missing(why) });
+        self.sockets.entry(socket).or_insert(AskedSocket { user, state: AckState::Missing(why) });
     }
 
     /// A socket answered, with `len` bytes. The second answer of a socket, and that of one that was not asked, change
     /// nothing.
     pub fn hear(&mut self, socket: SocketId, answer: A, len: usize, now: Timestamp) {
         let Some(asked) = self.sockets.get_mut(&socket) else { return };
-        let State::Waiting(since) = asked.state else { return };
+        let AckState::Waiting(since) = asked.state else { return };
         let is_kept = len <= self.bytes_left;
         self.bytes_left -= if is_kept { len } else { 0 };
-        asked.state = State::Acked(now.since(since), is_kept.then_some(answer));
+        asked.state = AckState::Acked(now.since(since), is_kept.then_some(answer));
         let of_user = self.users.entry(asked.user.clone()).or_default();
         if of_user.acked == 0 {
             self.answered_users += 1;
@@ -166,8 +166,8 @@ impl<A> Acks<A> {
     /// A socket is gone; if it has answered, that changes nothing.
     pub fn lose(&mut self, socket: SocketId) {
         let Some(asked) = self.sockets.get_mut(&socket) else { return };
-        let State::Waiting(_) = asked.state else { return };
-        asked.state = State::Missing(Why::Disconnected);
+        let AckState::Waiting(_) = asked.state else { return };
+        asked.state = AckState::Missing(WhyNoAck::Disconnected);
         let of_user = self.users.entry(asked.user.clone()).or_default();
         of_user.waiting -= 1;
         self.awaited_users -= usize::from(of_user.acked == 0 && of_user.waiting == 0);
@@ -193,18 +193,20 @@ impl<A> Acks<A> {
     }
 
     /// Nobody is waited for any more: either it is over, or the time is.
-    pub fn end(self) -> Outcome<A> {
+    pub fn end(self) -> AckSummary<A> {
         let is_met = self.is_met();
-        let late = if self.is_over() { Why::Cancelled } else { Why::Timeout };
+        let late = if self.is_over() { WhyNoAck::Cancelled } else { WhyNoAck::Timeout };
         let (mut acks, mut missing) = (Vec::with_capacity(self.all.acked), Vec::new());
-        for (socket, Asked { user, state }) in self.sockets {
+        for (socket, AskedSocket { user, state }) in self.sockets {
             match state {
-                State::Acked(took, answer) => acks.push(Ack { user, socket, took, answer }),
-                State::Missing(why) => missing.push(Missing { user, socket, why }),
-                State::Waiting(_) => missing.push(Missing { user, socket, why: late }),
+                AckState::Acked(took, answer) => {
+                    acks.push(SocketAck { user, socket, took, answer });
+                }
+                AckState::Missing(why) => missing.push(MissingAck { user, socket, why }),
+                AckState::Waiting(_) => missing.push(MissingAck { user, socket, why: late }),
             }
         }
-        Outcome { is_met, acks, missing, absent: self.absent }
+        AckSummary { is_met, acks, missing, absent: self.absent }
     }
 }
 

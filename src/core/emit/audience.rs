@@ -80,13 +80,13 @@ impl Audience {
     pub fn left_out(&self) -> LeftOut<'_> {
         let Except { users, rooms, sockets, devices } = &self.except;
         let is_nobody = self.except.is_empty();
-        LeftOut((!is_nobody).then(|| Names::sets(users, rooms, sockets, devices)))
+        LeftOut((!is_nobody).then(|| Box::new(Names::sets(users, rooms, sockets, devices))))
     }
 }
 
 /// Who is left out of an emit; `None` if nobody is, which then costs nothing to ask.
 #[derive(Debug)]
-pub struct LeftOut<'a>(Option<Names<'a>>);
+pub struct LeftOut<'a>(Option<Box<Names<'a>>>);
 
 impl LeftOut<'_> {
     /// Whether `who` is left out.

@@ -1,7 +1,7 @@
 //! Acks, as they are told.
 
 use crate::commands::schema::{SocketIdText, UserIdText};
-use crate::core::emit::acks::{Ack, Missing, Outcome, Why};
+use crate::core::emit::acks::{AckSummary, MissingAck, SocketAck, WhyNoAck};
 use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::binary;
 use crate::types::millis;
@@ -57,22 +57,22 @@ enum WhyName {
 }
 
 /// Both lists, as they are written.
-pub(in crate::admin) fn acks(outcome: &Outcome<HeardAck>) -> (Vec<AckReply>, Vec<MissingReply>) {
-    let acks = outcome.acks.iter().map(|Ack { user, socket, took, answer }| AckReply {
+pub(in crate::admin) fn acks(outcome: &AckSummary<HeardAck>) -> (Vec<AckReply>, Vec<MissingReply>) {
+    let acks = outcome.acks.iter().map(|SocketAck { user, socket, took, answer }| AckReply {
         user: user.as_str().to_owned(),
         socket: socket.to_string(),
         ms: millis(*took),
         args: answer.as_ref().and_then(write_args),
     });
-    let missing = outcome.missing.iter().map(|Missing { user, socket, why }| MissingReply {
+    let missing = outcome.missing.iter().map(|MissingAck { user, socket, why }| MissingReply {
         user: user.as_str().to_owned(),
         socket: Some(socket.to_string()),
         why: match why {
-            Why::Timeout => WhyName::Timeout,
-            Why::Disconnected => WhyName::Disconnected,
-            Why::NotSent => WhyName::NotSent,
-            Why::TooMany => WhyName::TooManyAcks,
-            Why::Cancelled => WhyName::Cancelled,
+            WhyNoAck::Timeout => WhyName::Timeout,
+            WhyNoAck::Disconnected => WhyName::Disconnected,
+            WhyNoAck::NotSent => WhyName::NotSent,
+            WhyNoAck::TooMany => WhyName::TooManyAcks,
+            WhyNoAck::Cancelled => WhyName::Cancelled,
         },
     });
     let absent = outcome.absent.iter().map(|user| MissingReply {

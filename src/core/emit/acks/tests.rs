@@ -1,4 +1,4 @@
-use super::{Acks, Need, Outcome, Why};
+use super::{AckSummary, Acks, Need, WhyNoAck};
 use crate::types::{SocketId, Timestamp, UserId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn hear(acks: &mut Acks<u8>, n: u8, at: u64) {
     acks.hear(socket(n), n, 1, Timestamp(at));
 }
 
-fn missing(outcome: &Outcome<u8>) -> Vec<(SocketId, Why)> {
+fn missing(outcome: &AckSummary<u8>) -> Vec<(SocketId, WhyNoAck)> {
     outcome.missing.iter().map(|it| (it.socket, it.why)).collect()
 }
 
@@ -65,7 +65,10 @@ fn any_is_over_with_the_first() {
 
     let outcome = acks.end();
 
-    assert_eq!(missing(&outcome), [(socket(1), Why::Cancelled), (socket(3), Why::Cancelled)]);
+    assert_eq!(
+        missing(&outcome),
+        [(socket(1), WhyNoAck::Cancelled), (socket(3), WhyNoAck::Cancelled)]
+    );
 }
 
 #[test]
@@ -84,7 +87,10 @@ fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
     hear(&mut acks, 1, 101);
     acks.lose(socket(3));
     assert!(acks.is_over() && !acks.is_met());
-    assert_eq!(missing(&acks.end()), [(socket(2), Why::Cancelled), (socket(3), Why::Disconnected)]);
+    assert_eq!(
+        missing(&acks.end()),
+        [(socket(2), WhyNoAck::Cancelled), (socket(3), WhyNoAck::Disconnected)]
+    );
 
     let mut absent: Acks<u8> = Acks::new(Need::OnePerUser, [user("ann"), user("cy")], 1000);
     absent.ask(socket(1), user("ann"), Timestamp(0));
@@ -104,17 +110,17 @@ fn nobody_is_not_enough() {
 fn who_is_late_gone_or_was_not_sent_it_is_told() {
     let mut acks = three(Need::All);
     acks.lose(socket(1));
-    acks.refuse(socket(4), user("cy"), Why::TooMany);
-    acks.refuse(socket(5), user("cy"), Why::NotSent);
+    acks.refuse(socket(4), user("cy"), WhyNoAck::TooMany);
+    acks.refuse(socket(5), user("cy"), WhyNoAck::NotSent);
     hear(&mut acks, 3, 101);
 
     let outcome = acks.end();
 
     let expected = [
-        (socket(1), Why::Disconnected),
-        (socket(2), Why::Timeout),
-        (socket(4), Why::TooMany),
-        (socket(5), Why::NotSent),
+        (socket(1), WhyNoAck::Disconnected),
+        (socket(2), WhyNoAck::Timeout),
+        (socket(4), WhyNoAck::TooMany),
+        (socket(5), WhyNoAck::NotSent),
     ];
     assert_eq!(missing(&outcome), expected);
     assert!(!outcome.is_met);
@@ -198,7 +204,7 @@ proptest! {
         for (n, fate) in &sockets {
             let of = user(&(n % 4).to_string());
             match fate {
-                Expected::Refused => acks.refuse(socket(*n), of, Why::NotSent),
+                Expected::Refused => acks.refuse(socket(*n), of, WhyNoAck::NotSent),
                 Expected::Waiting | Expected::Acked | Expected::Lost => acks.ask(socket(*n), of, Timestamp(0)),
             }
         }

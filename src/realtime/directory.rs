@@ -1,8 +1,7 @@
 //! Who is here: answered from memory, without side effects.
 
-use super::Realtime;
-use super::sockets::NodeCounts;
-use crate::connection::Transports;
+use super::sockets::{NodeCounts, Sockets};
+use crate::connection::{Connections, Transports};
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
@@ -21,9 +20,18 @@ pub struct Stats {
     pub transports: Transports,
 }
 
-impl Realtime {
+/// What is known of who is here.
+#[derive(Debug)]
+pub struct Directory {
+    sockets: Sockets,
+    connections: Connections,
+    namespaces: Arc<[Namespace]>,
+}
+
+#[expect(clippy::unused_async, reason = "where there are many nodes, they are asked")]
+impl Directory {
     /// Users in order of their ids, after `after`.
-    pub fn users(
+    pub async fn users(
         &self,
         after: Option<&UserId>,
         limit: usize,
@@ -38,12 +46,12 @@ impl Realtime {
     }
 
     /// A user's status and sockets.
-    pub fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
+    pub async fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
         self.sockets.user(user)
     }
 
     /// Granted rooms that begin with `prefix`, after `after`.
-    pub fn rooms(
+    pub async fn rooms(
         &self,
         prefix: &str,
         after: Option<&(Namespace, Room)>,
@@ -53,30 +61,31 @@ impl Realtime {
     }
 
     /// The sockets in a room.
-    pub fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
+    pub async fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
         self.sockets.room(namespace, room).to_vec()
     }
 
-    /// The sockets of a user in `namespace` that can be written to.
-    pub(super) fn reachable(&self, user: &UserId, namespace: &Namespace) -> FewSockets {
-        let (_, mut sockets) = self.sockets.user(user);
-        sockets.retain(|it| it.namespace == *namespace && !it.connection.is_closed());
-        sockets
-    }
-
     /// The socket with this id.
-    pub fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
+    pub async fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
         self.sockets.registry.socket(id, &self.namespaces)
     }
+}
 
-    /// How many are here.
+impl Directory {
+    /// Those of this node, in these namespaces.
+    pub fn new(sockets: Sockets, connections: Connections, namespaces: Arc<[Namespace]>) -> Self {
+        Self { sockets, connections, namespaces }
+    }
+
+    /// The namespaces that exist.
+    pub fn namespaces(&self) -> &[Namespace] {
+        &self.namespaces
+    }
+
+    /// How many are on this node.
     pub fn stats(&self) -> Stats {
-        let connections = &self.connections;
-        Stats {
-            counts: self.sockets.counts(),
-            connections: connections.len(),
-            transports: connections.transports(),
-        }
+        let (connections, transports) = (self.connections.len(), self.connections.transports());
+        Stats { counts: self.sockets.counts(), connections, transports }
     }
 
     /// Whether the server is stopping.

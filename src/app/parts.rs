@@ -1,0 +1,196 @@
+//! What the listeners serve and what runs beside them, put together.
+
+use super::listener::{Listener, RequestLimits};
+use super::{BuildError, health};
+use crate::admin::{AdminState, DevConsole, Ready};
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::{Config, LimitsConfig};
+use crate::connection::{AcceptorConfig, Connections, Pump};
+use crate::hooks::Hooks;
+use crate::metrics::Metrics;
+use crate::realtime::Realtime;
+use crate::realtime::admission::{Admission, Authentication};
+use crate::realtime::attendance::Attendance;
+use crate::realtime::directory::Directory;
+use crate::realtime::emitter::Emitter;
+use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
+use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
+use crate::realtime::notices::Notices;
+use crate::realtime::people::People;
+use crate::realtime::sockets::Sockets;
+use crate::realtime::visits::Visits;
+use crate::recovery::Recoveries;
+use crate::registry::Socket;
+use crate::socket::{ClientFiles, ClientParts, SocketEdge};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::types::{Namespace, Seq};
+use axum::Router;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// What the listeners serve, and what runs beside them.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) hooks: Hooks,
+    pub(crate) sockets: Sockets,
+    pub(crate) connections: Connections,
+    pub(crate) recoveries: Recoveries<Arc<Socket>>,
+    /// End first at a stop: from then on nobody goes offline.
+    pub(crate) presence_tasks: Tasks,
+    /// Those that send messages and wait for their acks: their end is written down before the store closes.
+    pub(crate) message_tasks: Tasks,
+    pub(crate) tasks: Tasks,
+}
+
+impl Parts {
+    /// The parts that others are made of.
+    pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
+        let clock = Clock::start(last_seq);
+        let tasks = Tasks::new();
+        Ok(Self {
+            hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
+            sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
+            connections: Connections::new(config.limits.connections),
+            recoveries: Recoveries::new(
+                &config.recovery,
+                &config.socketio.namespaces,
+                config.limits.buffer_bytes / 2,
+                clock.clone(),
+            ),
+            store,
+            clock,
+            presence_tasks: Tasks::new(),
+            message_tasks: Tasks::new(),
+            tasks,
+        })
+    }
+
+    /// What can be done, put together. `authenticator` finds out who clients are.
+    pub(super) fn realtime(&self, config: &Config, authenticator: Authenticator) -> Realtime {
+        let namespaces: Arc<[Namespace]> = config.socketio.namespaces.as_slice().into();
+        let inboxes = Arc::new(self.inboxes(config));
+        let attendance = Arc::new(self.attendance(config));
+        let messages = Arc::new(self.messages(config, Arc::clone(&inboxes)));
+        let authentication = Authentication::new(authenticator, config.limits, self.clock.clone());
+        let admission = Admission::new(
+            authentication,
+            Arc::clone(&attendance),
+            Arc::clone(&inboxes),
+            self.clock.clone(),
+        );
+        let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
+        Realtime {
+            admission: Arc::new(admission),
+            people: Arc::new(People::new(Arc::clone(&attendance), Arc::clone(&namespaces))),
+            directory: Arc::new(Directory::new(sockets, connections, namespaces)),
+            attendance,
+            messages,
+            inboxes,
+        }
+    }
+
+    fn inboxes(&self, config: &Config) -> LiveInboxes {
+        let notices = Notices::new(self.sockets.clone(), self.recoveries.clone());
+        let buffer_bytes = config.limits.buffer_bytes;
+        let bounds = InboxBounds { config: config.inbox, buffer_bytes };
+        let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
+        LiveInboxes::new(self.store.inboxes(), bounds, notices, clock, tasks)
+    }
+
+    fn attendance(&self, config: &Config) -> Attendance {
+        let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
+        let visits = Visits::new(config.history, self.clock.clone());
+        Attendance::new(sockets, recoveries, visits, self.clock.clone())
+    }
+
+    fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
+        let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
+        let (pump, recent) = (Pump::start(&self.tasks), config.messages.recent);
+        let emitter = Emitter::new(sockets, recoveries, pump, recent, self.clock.clone());
+        let acks = AckHistory::new(config.messages, self.clock.clone());
+        let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
+        let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
+        Messages::new(Arc::new(emitter), inboxes, acks, undelivered, self.message_tasks.clone())
+    }
+
+    /// A listener that is bound already.
+    pub(super) fn listener(
+        config: &Config,
+        name: &'static str,
+        (tcp, address): (TcpListener, SocketAddr),
+        connections_max: usize,
+    ) -> Listener {
+        let LimitsConfig { header_timeout, keep_alive, stall, .. } = config.limits;
+        let limits = RequestLimits { head: header_timeout, pause: keep_alive };
+        Listener { name, tcp, address, limits, stall, connections_max }
+    }
+
+    /// What the public listener serves.
+    pub(super) fn public_edge(
+        &self,
+        config: &Config,
+        realtime: &Realtime,
+        client_files: ClientFiles,
+    ) -> Router {
+        let Realtime { admission, attendance, inboxes, .. } = realtime.clone();
+        let edge = SocketEdge {
+            parts: ClientParts { admission, attendance, inboxes },
+            clock: self.clock.clone(),
+            connections: self.connections.clone(),
+            tasks: self.tasks.clone(),
+            acceptor: AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
+            path: config.listen.path.clone(),
+            client_files,
+        };
+        let ready = ready(&self.connections, &self.store);
+        edge.router().merge(health::routes(ready))
+    }
+
+    /// What the admin API works with.
+    pub(crate) fn admin_state(
+        &self,
+        config: &Config,
+        realtime: &Realtime,
+        metrics: Metrics,
+        dev: Option<DevConsole>,
+    ) -> AdminState {
+        let Realtime { messages, inboxes, people, directory, .. } = realtime.clone();
+        AdminState {
+            messages,
+            inboxes,
+            people,
+            directory,
+            records: self.store.presence(),
+            events: self.store.events(),
+            outbox: self.store.outbox(),
+            hooks: self.hooks.clone(),
+            keys: config.admin.clone(),
+            limits: config.limits,
+            inbox: config.inbox,
+            ready: ready(&self.connections, &self.store),
+            metrics,
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            dev,
+        }
+    }
+}
+
+/// Whether clients are taken: cheap to ask.
+fn ready(connections: &Connections, store: &Store) -> Ready {
+    let (connections, store) = (connections.clone(), store.clone());
+    Ready::new(move || {
+        if connections.is_draining() {
+            return Err("the server is stopping".to_owned());
+        }
+        if !store.healthy() {
+            return Err("the disk takes no writes: see the log".to_owned());
+        }
+        Ok(())
+    })
+}

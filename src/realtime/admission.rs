@@ -1,0 +1,169 @@
+//! A client asks to connect: found out who it is, refused or let in.
+
+mod authentication;
+mod options;
+
+pub use authentication::Authentication;
+
+use super::attendance::Attendance;
+use super::inboxes::LiveInboxes;
+use crate::auth::Refusal;
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::core::protocol::packet;
+use crate::entropy;
+use crate::presence::Place;
+use crate::registry::{Socket, SocketParts};
+use crate::types::{DeviceId, Identity, Namespace, SocketId};
+use options::ConnectOptions;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Decides who is let in, and lets them in.
+#[derive(Debug)]
+pub struct Admission {
+    authentication: Authentication,
+    attendance: Arc<Attendance>,
+    inboxes: Arc<LiveInboxes>,
+    clock: Clock,
+}
+
+/// Why a client was refused; its `err.data.code` is [`ConnectError::code`].
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Authentication said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// `auth` is larger than `limits.auth_bytes`.
+    #[error("auth has {len} bytes, more than {max}")]
+    AuthTooLarge {
+        /// Bytes sent.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The store takes nothing for a while; the connection is closed, so the client does not see this.
+    #[error("the server cannot take connections now")]
+    Unavailable,
+    /// `auth.device` is not the name of a device.
+    #[error(
+        "auth.device must be a text of 1 to {} bytes without control characters",
+        DeviceId::BYTES_MAX
+    )]
+    Device,
+    /// `auth.inbox_after` is not the number of an item.
+    #[error(
+        "auth.inbox_after must be a whole number: the `seq` of the last item that the client knows"
+    )]
+    InboxAfter,
+    /// More rooms than `limits.rooms_per_socket`.
+    #[error("{len} rooms were granted, more than {max}")]
+    TooManyRooms {
+        /// Rooms granted.
+        len: usize,
+        /// Rooms allowed.
+        max: usize,
+    },
+}
+
+impl ConnectError {
+    /// The stable name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::AuthTooLarge { .. } => "auth_too_large",
+            Self::Unavailable => "unavailable",
+            Self::Device => "device_invalid",
+            Self::InboxAfter => "inbox_after_invalid",
+            Self::TooManyRooms { .. } => "too_many_rooms",
+        }
+    }
+}
+
+/// A client that may come in.
+struct Admitted {
+    identity: Identity,
+    options: ConnectOptions,
+    place: Place,
+}
+
+impl Admission {
+    /// Clients that `authentication` knows become sockets in `attendance`, and hear of their inboxes.
+    pub fn new(
+        authentication: Authentication,
+        attendance: Arc<Attendance>,
+        inboxes: Arc<LiveInboxes>,
+        clock: Clock,
+    ) -> Self {
+        Self { authentication, attendance, inboxes, clock }
+    }
+
+    /// Finds out who wants to connect to `namespace`, and prepares what happens when the engine says so: the client
+    /// is answered, the socket is taken in. `auth` is what the client sent along, as JSON.
+    pub async fn authenticate(
+        &self,
+        connection: &Arc<Connection>,
+        namespace: &Namespace,
+        auth: Option<&RawValue>,
+    ) -> Result<Arc<Socket>, ConnectError> {
+        match self.admit(connection, auth).await {
+            Ok(admitted) => Ok(self.prepare(connection, namespace, admitted)),
+            Err(error) => {
+                metrics::counter!("userline_connects_refused_total", "code" => error.code())
+                    .increment(1);
+                tracing::debug!(code = error.code(), %error, "refused a client");
+                let message = error.to_string();
+                let data = json!({"code": error.code(), "message": message});
+                let reply = json!({"message": message, "data": data}).to_string();
+                connection.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that may go wrong before the client is accepted.
+    async fn admit(
+        &self,
+        connection: &Connection,
+        auth: Option<&RawValue>,
+    ) -> Result<Admitted, ConnectError> {
+        let (identity, options) = self.authentication.identify(connection.facts(), auth).await?;
+        let place = self.attendance.reserve(connection, &identity.user).await;
+        let place = place.ok_or(ConnectError::Unavailable)?;
+        Ok(Admitted { identity, options, place })
+    }
+
+    /// A socket that is taken in when the engine accepts its CONNECT.
+    fn prepare(
+        &self,
+        connection: &Arc<Connection>,
+        namespace: &Namespace,
+        admitted: Admitted,
+    ) -> Arc<Socket> {
+        let Admitted { identity, options, place } = admitted;
+        let ConnectOptions { device, inbox_after, claim } = options;
+        let Identity { user, grants } = identity;
+        let socket = Arc::new(Socket::new(SocketParts {
+            id: SocketId::from_bytes(entropy::bytes()),
+            namespace: namespace.clone(),
+            user,
+            device,
+            connected_at: self.clock.wall(),
+            grants,
+            connection: Arc::clone(connection),
+        }));
+        let joining = Arc::clone(&socket);
+        let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
+        connection.prepare_accept(namespace, move |_| {
+            let is_recovered = attendance.join(&joining, place, claim.get());
+            if let Some(after) = inbox_after {
+                inboxes.replay(joining, after);
+            } else if is_recovered {
+                inboxes.refresh(joining);
+            }
+        });
+        socket
+    }
+}

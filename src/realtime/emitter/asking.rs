@@ -1,0 +1,184 @@
+//! An emit whose sender wants to know who got it: the clients are asked for acks.
+//!
+//! One frame with one id serves all sockets, so an ack costs no more than an event. It goes out in the order of all
+//! events; it is not logged for recovery, because a client that was away could not answer in time.
+//!
+//! The seam for several nodes: [`Asking`] waits for futures of `(socket, ack)`, and does not care who makes them.
+
+use super::delivery::{Delivery, Filter, NotSent};
+use super::{Emitted, Emitter, groups, was_sent};
+use crate::clock::Clock;
+use crate::core::emit::acks::{AckSummary, Acks, WhyNoAck};
+use crate::core::emit::audience::Audience;
+use crate::core::emit::message::{Ask, Emit};
+use crate::core::protocol::ack_reader::HeardAck;
+use crate::core::protocol::packet;
+use crate::registry::Socket;
+use crate::types::{SocketId, Timestamp, UserId, saturating_u64};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use thiserror::Error;
+
+/// Sockets written to between two yields, so that one large room does not hold up everybody else.
+const WRITE_SLICE: usize = 128;
+/// Sockets that one emit may ask for acks.
+const SOCKETS_MAX: usize = 10_000;
+/// Bytes of acks that are kept for one emit.
+const ACK_BYTES_MAX: usize = 8_000_000;
+
+/// Why nobody was sent the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AskError {
+    /// It is for more sockets than can be asked.
+    #[error("an emit that asks for acks can be for at most {max} sockets, not {matched}")]
+    TooMany {
+        /// Sockets it is for.
+        matched: usize,
+        /// Sockets that may be asked.
+        max: usize,
+    },
+}
+
+/// The sockets that an emit is for, none of which was sent anything yet.
+pub struct Recipients {
+    delivery: Delivery<'static>,
+    /// Users who were named, are not left out, and have no socket in the namespace.
+    absent: Vec<UserId>,
+}
+
+/// Acks that are on their way. Whoever drops it does not wait any more.
+pub struct Asking {
+    acks: Acks<HeardAck>,
+    /// What each socket says; `None` if it is gone.
+    answers: FuturesUnordered<BoxFuture<'static, (SocketId, Option<HeardAck>)>>,
+    until: Timestamp,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asking").field("acks", &self.acks).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Recipients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipients")
+            .field("sockets", &self.delivery.sockets())
+            .field("absent", &self.absent)
+            .finish()
+    }
+}
+
+impl Emitter {
+    /// The sockets that an emit is for now.
+    pub fn recipients(&self, audience: &Audience) -> Recipients {
+        let mut filter = Filter::new(audience);
+        let mut absent = Vec::new();
+        let groups = groups::find(&self.sockets, audience).into_iter().map(|group| {
+            let is_absent = |user: &UserId| group.sockets.is_empty() && !audience.leaves_out(user);
+            let user = group.user.as_ref().map(|(user, _)| user);
+            absent.extend(user.filter(|it| is_absent(it)).cloned());
+            group.filtered(&mut filter)
+        });
+        let delivery = Delivery::to_all(groups.collect());
+        Recipients { delivery, absent }
+    }
+
+    /// Emits under the name `id` and asks every recipient for an ack; [`Asking::end`] waits for these.
+    pub async fn ask(
+        &self,
+        id: String,
+        emit: &Emit,
+        ask: Ask,
+        recipients: Recipients,
+    ) -> (Emitted, Asking) {
+        let Recipients { mut delivery, absent } = recipients;
+        let ack_id = self.last_ack_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let Audience { namespace, target, .. } = &*emit.audience;
+        let mut asking = Asking {
+            acks: Acks::new(ask.need, target.users.iter().cloned(), ACK_BYTES_MAX),
+            answers: FuturesUnordered::new(),
+            until: self.clock.now() + ask.timeout,
+            clock: self.clock.clone(),
+        };
+        for user in absent {
+            asking.acks.absent(user);
+        }
+        let event = packet::event_asking(namespace, ack_id, &emit.event.to_json(), &emit.payload);
+        let send = |socket: &Arc<Socket>| {
+            was_sent(if emit.volatile {
+                socket.connection.send_volatile(&event)
+            } else {
+                socket.connection.send(&event)
+            })
+        };
+        while delivery.advance(WRITE_SLICE, |socket| asking.ask(socket, ack_id, send)) {
+            tokio::task::yield_now().await;
+        }
+        (self.emitted(id, emit, delivery.end()), asking)
+    }
+}
+
+impl Recipients {
+    /// Whether all of them may be asked for acks by one emit.
+    pub fn check(&self) -> Result<(), AskError> {
+        let (matched, max) = (self.delivery.sockets(), SOCKETS_MAX);
+        if matched <= max { Ok(()) } else { Err(AskError::TooMany { matched, max }) }
+    }
+}
+
+impl Asking {
+    /// Sends the event to a socket, and waits for its ack if the connection takes it.
+    fn ask(
+        &mut self,
+        socket: &Arc<Socket>,
+        ack_id: u64,
+        send: impl Fn(&Arc<Socket>) -> Result<(), NotSent>,
+    ) -> Result<(), NotSent> {
+        let user = socket.user.clone();
+        let Ok(awaited) = socket.connection.await_ack(&socket.namespace, ack_id) else {
+            self.acks.refuse(socket.id, user, WhyNoAck::TooMany);
+            return Err(NotSent::TooManyAcks);
+        };
+        if let Err(why) = send(socket) {
+            self.acks.refuse(socket.id, user, WhyNoAck::NotSent);
+            return Err(why);
+        }
+        self.acks.ask(socket.id, user, self.clock.now());
+        let socket = socket.id;
+        self.answers.push(Box::pin(async move { (socket, awaited.heard().await) }));
+        Ok(())
+    }
+
+    /// Waits until what is needed has come, cannot come any more, or the time has passed.
+    pub async fn end(mut self) -> AckSummary<HeardAck> {
+        let timeout = self.clock.clone();
+        let timeout = timeout.sleep_until(self.until);
+        tokio::pin!(timeout);
+        while !self.acks.is_over() {
+            let answer = tokio::select! {
+                biased;
+                answer = self.answers.next() => answer,
+                () = &mut timeout => break,
+            };
+            match answer {
+                Some((socket, Some(ack))) => {
+                    let len =
+                        ack.args.get().len() + ack.buffers.iter().map(Bytes::len).sum::<usize>();
+                    self.acks.hear(socket, ack, len, self.clock.now());
+                }
+                Some((socket, None)) => self.acks.lose(socket),
+                None => break,
+            }
+        }
+        let summary = self.acks.end();
+        let (acked, missing) = (summary.acks.len(), summary.missing.len());
+        metrics::counter!("userline_acks_total").increment(saturating_u64(acked));
+        metrics::counter!("userline_acks_missing_total").increment(saturating_u64(missing));
+        summary
+    }
+}

@@ -1,0 +1,50 @@
+//! Which sockets the names of a target stand for.
+
+use crate::core::emit::audience::Audience;
+use crate::core::presence::session::PresenceStatus;
+use crate::realtime::sockets::Sockets;
+use crate::registry::{FewSockets, ManySockets, Socket};
+use crate::types::UserId;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The sockets that one name of a target stands for, whether they are left out or not.
+pub(super) struct Group {
+    pub(super) sockets: GroupSockets,
+    /// The user, with its status, if the name is that of one.
+    pub(super) user: Option<(UserId, PresenceStatus)>,
+}
+
+pub(super) enum GroupSockets {
+    Few(FewSockets),
+    Many(ManySockets),
+}
+
+impl Deref for GroupSockets {
+    type Target = [Arc<Socket>];
+
+    fn deref(&self) -> &[Arc<Socket>] {
+        match self {
+            Self::Few(sockets) => sockets,
+            Self::Many(sockets) => sockets,
+        }
+    }
+}
+
+/// A group for each name of the target, in its order; one socket may be in several.
+pub(super) fn find(sockets: &Sockets, audience: &Audience) -> Vec<Group> {
+    let Audience { namespace, target, except: _ } = audience;
+    let nameless = |sockets| Group { sockets: GroupSockets::Many(sockets), user: None };
+    let all = target.all.then(|| nameless(sockets.registry.everyone(namespace)));
+    let users = target.users.iter().map(|user| {
+        let (status, mut its) = sockets.user(user);
+        its.retain(|it| it.namespace == *namespace);
+        Group { sockets: GroupSockets::Few(its), user: Some((user.clone(), status)) }
+    });
+    let rooms = target.rooms.iter().map(|room| nameless(sockets.room(namespace, room)));
+    let ids = target
+        .sockets
+        .iter()
+        .map(|id| nameless(sockets.registry.socket_in(namespace, *id).into_iter().collect()));
+    all.into_iter().chain(users).chain(rooms).chain(ids).collect()
+}

@@ -1,0 +1,84 @@
+//! The last emits, with what became of them: for "I emitted and nobody got it".
+
+use super::{Emitted, UserEmitted};
+use crate::core::emit::audience::Audience;
+use crate::core::emit::message::Emit;
+use crate::core::memory::recent::Recent;
+use crate::registry::Socket;
+use crate::types::{EventName, UserId, WallMs};
+use parking_lot::Mutex;
+use std::iter;
+use std::sync::Arc;
+
+/// Names in all remembered emits together: so many for each that may be remembered.
+const NAMES_EACH: usize = 20;
+/// Names in all of them, at least: more than one emit can have.
+const NAMES_MIN: usize = 10_000;
+
+/// The last emits.
+#[derive(Debug)]
+pub(super) struct RecentEmits(Mutex<Recent<Arc<RecentEmit>>>);
+
+/// An emit that is remembered. Its payload is not.
+#[derive(Debug)]
+pub struct RecentEmit {
+    /// The id that [`Emitted`] has.
+    pub id: String,
+    /// When it was done.
+    pub at: WallMs,
+    /// Who it was for.
+    pub audience: Arc<Audience>,
+    /// The name of the event.
+    pub event: EventName,
+    /// Whether it could be dropped for clients that were busy.
+    pub volatile: bool,
+    /// Sockets it was for.
+    pub matched: usize,
+    /// Sockets whose connection took it.
+    pub sent: usize,
+    /// The same for each user that was named.
+    pub users: Vec<(UserId, UserEmitted)>,
+}
+
+impl RecentEmits {
+    /// Nothing was emitted yet; the last `count` will be remembered.
+    pub(super) fn new(count: usize) -> Self {
+        let names = count.saturating_mul(NAMES_EACH).max(NAMES_MIN);
+        Self(Mutex::new(Recent::new(count, names)))
+    }
+
+    /// Remembers an emit that was done at `at`. Every emit comes by here, so it shares what it can.
+    pub(super) fn remember(&self, emit: &Emit, emitted: &Emitted, at: WallMs) {
+        let Emit { audience, event, payload: _, volatile } = emit;
+        let Emitted { id, matched, sent, users } = emitted.clone();
+        let names = audience.target.names() + audience.except.names();
+        let recent = Arc::new(RecentEmit {
+            id,
+            at,
+            audience: Arc::clone(audience),
+            event: event.clone(),
+            volatile: *volatile,
+            matched,
+            sent,
+            users,
+        });
+        self.0.lock().add(recent, names);
+    }
+
+    /// All of them, the newest first.
+    pub(super) fn all(&self) -> Vec<Arc<RecentEmit>> {
+        // The lock is held for no more than this: every emit needs it.
+        self.0.lock().iter().cloned().collect()
+    }
+}
+
+impl RecentEmit {
+    /// Whether it was for this user, who has these sockets now.
+    pub fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
+        let mut here = sockets.iter().filter(|it| it.namespace == self.audience.namespace);
+        match here.next() {
+            Some(first) => iter::once(first).chain(here).any(|it| self.audience.includes(&**it)),
+            None => self.audience.includes(user),
+        }
+    }
+}

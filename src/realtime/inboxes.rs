@@ -1,0 +1,221 @@
+//! The inboxes, as their owners see them: events that are kept for their user until they are read, too old or too many.
+//!
+//! Whatever changes an inbox is committed first; then all sockets of the user hear `userline:inbox` with the new
+//! numbers, so that every tab shows the same.
+
+mod replay;
+mod view;
+
+pub use view::{page_view, state_view};
+
+use super::notices::Notices;
+use crate::clock::Clock;
+use crate::config::InboxConfig;
+use crate::core::emit::message::{Emit, StoreOptions};
+use crate::core::inbox::{
+    InboxPage, InboxState, Naming, NewItem, PageQuery, Placed, Put, Putting, SeenItems,
+};
+use crate::registry::Socket;
+use crate::store::{Closed, DatabaseError, Inboxes, ReadError};
+use crate::tasks::Tasks;
+use crate::types::{ItemId, ItemSeq, ServerEvent, UserId, WallMs, millis};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long somebody may wait for the store.
+pub(super) const STORE_WAIT: Duration = Duration::from_secs(10);
+/// The part of a client's buffer that a page may fill: recovery and live events need the rest.
+const BUFFER_PART: usize = 4;
+
+/// The inboxes, whose changes the sockets of their users hear.
+#[derive(Debug)]
+pub struct LiveInboxes {
+    inboxes: Inboxes,
+    bounds: InboxBounds,
+    notices: Notices,
+    clock: Clock,
+    /// Clients that connect get what they missed here.
+    tasks: Tasks,
+}
+
+/// How much inboxes keep and clients get.
+#[derive(Debug, Clone, Copy)]
+pub struct InboxBounds {
+    /// How long and how much they keep.
+    pub config: InboxConfig,
+    /// Bytes that may wait for one client.
+    pub buffer_bytes: usize,
+}
+
+/// Why an inbox cannot be read or changed.
+#[derive(Debug, Error)]
+pub enum InboxError {
+    /// The disk takes nothing for the moment. What was asked for may still be done.
+    #[error("the server's disk takes nothing for the moment")]
+    Waiting,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed,
+    /// The database cannot be read.
+    #[error("the server failed; its log says more")]
+    Database(#[source] DatabaseError),
+}
+
+impl InboxError {
+    /// The stable name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Closed => "unavailable",
+            Self::Database(_) => "internal",
+        }
+    }
+}
+
+impl From<Closed> for InboxError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<ReadError> for InboxError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::Closed,
+            ReadError::Database(source) => Self::Database(source),
+        }
+    }
+}
+
+impl LiveInboxes {
+    /// `tasks` must run as long as clients connect.
+    pub fn new(
+        inboxes: Inboxes,
+        bounds: InboxBounds,
+        notices: Notices,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
+        Self { inboxes, bounds, notices, clock, tasks }
+    }
+
+    /// A page of a user's inbox.
+    pub async fn page(&self, user: &UserId, query: PageQuery) -> Result<InboxPage, InboxError> {
+        in_time(self.inboxes.page(user, query, self.time())).await
+    }
+
+    /// Marks items of a user as read, for all of the user's sockets; answers with the inbox afterwards.
+    pub async fn mark_read(
+        &self,
+        user: &UserId,
+        seen: SeenItems,
+    ) -> Result<InboxState, InboxError> {
+        let state = in_time(self.inboxes.mark(user, seen, self.time())).await?;
+        self.tell(user, state);
+        Ok(state)
+    }
+
+    /// Takes an item out of a user's inbox; answers with the inbox afterwards, `None` if there is no such item.
+    pub async fn delete_item(
+        &self,
+        user: &UserId,
+        seq: ItemSeq,
+    ) -> Result<Option<InboxState>, InboxError> {
+        let state = in_time(self.inboxes.delete(user, seq, self.time())).await?;
+        if let Some(state) = state {
+            self.tell(user, state);
+        }
+        Ok(state)
+    }
+
+    /// Bytes that a page for a client may have.
+    pub fn page_bytes_max(&self) -> usize {
+        self.bounds.buffer_bytes / BUFFER_PART
+    }
+
+    /// Tells the sockets of users whose items have expired, as long as it runs.
+    pub async fn run_expiry(self: Arc<Self>) {
+        loop {
+            for (user, state) in self.inboxes.expired().await {
+                self.tell(&user, state);
+            }
+        }
+    }
+
+    /// Where the item is or was that came from this emit, or that its sender named so; at most 1000 places.
+    pub(super) async fn placed(&self, id: &str) -> Result<Vec<Placed>, InboxError> {
+        in_time(self.inboxes.fate(id, self.time())).await
+    }
+
+    /// What is put into inboxes for an emit with the id `message`.
+    pub(super) fn new_item(&self, message: &str, emit: &Emit, options: StoreOptions) -> NewItem {
+        let StoreOptions { keep: _, ttl, collapse_key, id: given } = options;
+        let naming = if given.is_some() { Naming::Given } else { Naming::Made };
+        let InboxConfig { keep, max_per_user } = self.bounds.config;
+        let at = self.clock.wall();
+        NewItem {
+            id: given.unwrap_or_else(|| made(message)),
+            naming,
+            message: message.to_owned(),
+            namespace: emit.audience.namespace.clone(),
+            event: emit.event.clone(),
+            payload: emit.payload.clone(),
+            collapse_key,
+            at,
+            time: self.time(),
+            expires: later(at, ttl.unwrap_or(keep).min(keep)),
+            remembered_until: later(at, keep),
+            count_max: max_per_user,
+        }
+    }
+
+    /// Puts an item into inboxes, or looks for it there. Answers in the order of `users`; `None` for one that was looked
+    /// for and is not there. Tells nobody.
+    pub(super) async fn put(
+        &self,
+        item: NewItem,
+        users: &[(UserId, Putting)],
+    ) -> Result<Vec<Option<Put>>, Closed> {
+        self.inboxes.put(item, users).await
+    }
+
+    /// Tells all sockets of a user, in all namespaces, what the inbox is like, unless they know already.
+    pub(super) fn tell(&self, user: &UserId, state: InboxState) {
+        for socket in &self.notices.sockets_of(user) {
+            self.tell_socket(socket, state);
+        }
+    }
+
+    /// Tells a socket what the inbox is like, unless it knows that or newer.
+    fn tell_socket(&self, socket: &Socket, state: InboxState) {
+        socket.tell_inbox(state, || {
+            self.notices.send(socket, ServerEvent::Inbox, &state_view(state));
+        });
+    }
+
+    /// The time by which items are old.
+    fn time(&self) -> WallMs {
+        self.inboxes.time(self.clock.wall(), self.clock.now())
+    }
+}
+
+/// Work of the store, which may take so long.
+pub(super) async fn in_time<T, E: Into<InboxError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, InboxError> {
+    let done = tokio::time::timeout(STORE_WAIT, work).await;
+    match done {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(InboxError::Waiting),
+    }
+}
+
+#[expect(clippy::expect_used, reason = "`msg_` and 20 characters of base64 are a valid id")]
+fn made(id: &str) -> ItemId {
+    ItemId::parse(id).expect("a made id is valid")
+}
+
+fn later(at: WallMs, after: Duration) -> WallMs {
+    WallMs(at.0.saturating_add(millis(after)))
+}

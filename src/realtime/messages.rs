@@ -1,0 +1,174 @@
+//! A message: an event, what its sender wants to be done besides, and what became of it.
+//!
+//! Once begun, a message is finished whether its sender waits or not: half of a large room must not go without it. So is
+//! the wait for its acks, which is remembered for whoever asks later.
+
+mod acks;
+mod storing;
+mod undelivered;
+
+pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
+pub use storing::Stored;
+pub use undelivered::UndeliveredHooks;
+
+use super::emitter::{AskError, Emitted, Emitter, RecentEmit};
+use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
+use crate::core::delivery::outbox::NoHook;
+use crate::core::emit::message::{Ask, Message, WhenUndelivered};
+use crate::core::inbox::Placed;
+use crate::store::Closed;
+use crate::tasks::{TaskLost, Tasks};
+use crate::types::UserId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use storing::EmitOutcome;
+use thiserror::Error;
+use undelivered::UndeliveredReport;
+
+/// Sends messages, and knows what became of them.
+#[derive(Debug)]
+pub struct Messages {
+    emitter: Arc<Emitter>,
+    inboxes: Arc<LiveInboxes>,
+    acks: Arc<AckHistory>,
+    undelivered: Arc<UndeliveredHooks>,
+    tasks: Tasks,
+}
+
+/// A message that was sent.
+#[derive(Debug)]
+pub struct Posted {
+    /// What became of it live.
+    pub emitted: Emitted,
+    /// The users who have it in their inbox.
+    pub stored: BTreeMap<UserId, Stored>,
+    /// The acks, if they were asked for.
+    pub acks: Option<AwaitedAcks>,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Error)]
+pub enum PostError {
+    /// It asks too many for acks.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// No hook can tell of users whom it does not reach.
+    #[error(transparent)]
+    NoHook(#[from] NoHook),
+    /// The disk takes nothing for the moment. The message waits for it, and may still go out.
+    #[error("the disk takes nothing for the moment")]
+    Waiting,
+    /// The server is stopping. Some may have it already.
+    #[error("the server is stopping")]
+    Closed(#[from] Closed),
+    /// The server failed. Some may have it already.
+    #[error(transparent)]
+    Lost(#[from] TaskLost),
+}
+
+/// What is known of a message.
+#[derive(Debug, Clone)]
+pub struct MessageStatus {
+    /// Its acks, if it asked for them not too long ago.
+    pub acks: Option<AckStatus>,
+    /// Where it is or was in inboxes.
+    pub placed: Vec<Placed>,
+}
+
+/// A remembered emit, and its acks.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// The emit.
+    pub emit: Arc<RecentEmit>,
+    /// Sockets that acked; `None` if it did not ask for acks, or waits for them, or they are forgotten.
+    pub acked: Option<usize>,
+}
+
+impl Messages {
+    /// Messages run in `tasks`, to their end: a stop that ends these first loses none.
+    pub fn new(
+        emitter: Arc<Emitter>,
+        inboxes: Arc<LiveInboxes>,
+        acks: AckHistory,
+        undelivered: UndeliveredHooks,
+        tasks: Tasks,
+    ) -> Self {
+        let (acks, undelivered) = (Arc::new(acks), Arc::new(undelivered));
+        Self { emitter, inboxes, acks, undelivered, tasks }
+    }
+
+    /// Sends a message without waiting, if it is but an event, and short work. Else nothing is done:
+    /// [`Messages::post`] it.
+    pub fn post_at_once(&self, message: &Message) -> Option<Emitted> {
+        message.is_plain().then(|| self.emitter.emit_at_once(&message.emit)).flatten()
+    }
+
+    /// Sends a message: into the inboxes first, then to who is here; then its acks are waited for. Answers when all but
+    /// the last is done, or when the disk takes nothing for too long.
+    pub async fn post(self: &Arc<Self>, message: Message) -> Result<Posted, PostError> {
+        if let Some(emitted) = self.post_at_once(&message) {
+            return Ok(Posted { emitted, stored: BTreeMap::new(), acks: None });
+        }
+        let waits_for_disk = message.waits_for_disk();
+        let messages = Arc::clone(self);
+        let sending = async move { messages.send(message).await };
+        let posted = self.tasks.run_to_end("messages.post", sending).result();
+        if !waits_for_disk {
+            return posted.await?;
+        }
+        let in_time = tokio::time::timeout(STORE_WAIT, posted).await;
+        in_time.unwrap_or(Ok(Err(PostError::Waiting)))?
+    }
+
+    async fn send(&self, message: Message) -> Result<Posted, PostError> {
+        let Message { emit, store, ask, undelivered } = message;
+        let hooks = (undelivered == WhenUndelivered::Hook).then_some(&self.undelivered);
+        if let Some(hooks) = hooks {
+            hooks.check().await?;
+        }
+        let EmitOutcome { emitted, stored, asking } = match (store, ask) {
+            (Some(options), ask) => self.store_and_emit(&emit, options, ask).await?,
+            (None, ask) => {
+                let recipients = ask.map(|ask| self.may_ask(&emit.audience, ask)).transpose()?;
+                self.emit(Emitter::fresh_id(), &emit, recipients).await
+            }
+        };
+        let report = hooks.map(|hooks| Arc::new(hooks.report(&emit, &emitted, &stored)));
+        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking, report.clone()));
+        if let Some(report) = report {
+            self.undelivered.tell(report.offline()).await?;
+            if acks.is_none() {
+                self.undelivered.tell(report.not_sent()).await?;
+            }
+        }
+        Ok(Posted { emitted, stored, acks })
+    }
+
+    /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
+    pub async fn status(&self, id: &str) -> Result<Option<MessageStatus>, InboxError> {
+        let placed = self.inboxes.placed(id).await?;
+        // The sender's own name stands for one emit only if no other used it.
+        let mut messages = placed.iter().map(|it| it.message.as_str());
+        let own = messages.next().filter(|first| messages.all(|it| it == *first));
+        let acks = self.acks.status(id).or_else(|| self.acks.status(own?));
+        let is_known = acks.is_some() || !placed.is_empty();
+        Ok(is_known.then_some(MessageStatus { acks, placed }))
+    }
+
+    /// What is remembered of the acks of an emit that asked for them.
+    pub fn ack_status(&self, id: &str) -> Option<AckStatus> {
+        self.acks.status(id)
+    }
+
+    /// The last emits, the newest first, at most `limit`; with `user` those that were for it: by its name, to everybody,
+    /// or to a room or a socket that is the user's now.
+    pub fn recent(&self, user: Option<&UserId>, limit: usize) -> Vec<Recalled> {
+        let emits = self.emitter.recent();
+        let sockets = user.map(|user| (user, self.emitter.sockets().user(user).1));
+        let is_wanted = |emit: &RecentEmit| {
+            sockets.as_ref().is_none_or(|(user, sockets)| emit.is_for(user, sockets))
+        };
+        let wanted = emits.into_iter().filter(|emit| is_wanted(emit)).take(limit);
+        wanted.map(|emit| Recalled { acked: self.acks.acked(&emit.id), emit }).collect()
+    }
+}

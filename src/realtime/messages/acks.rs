@@ -1,0 +1,141 @@
+//! The acks of messages: waited for, and remembered.
+
+use super::{Messages, UndeliveredReport};
+use crate::clock::Clock;
+use crate::config::MessagesConfig;
+use crate::core::emit::acks::AckSummary;
+use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
+use crate::core::protocol::ack_reader::HeardAck;
+use crate::realtime::emitter::{Asking, Emitted};
+use crate::realtime::inboxes::{InboxError, in_time};
+use crate::store::Closed;
+use crate::tasks::{Running, TaskLost};
+use crate::types::WallMs;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Bytes that one socket takes in what is remembered, beside its user and what it said.
+const SOCKET_BYTES: usize = 128;
+
+/// What the sockets of an emit said, and who said nothing.
+pub type AckOutcome = Arc<AckSummary<HeardAck>>;
+
+/// What is remembered of a message that asked for acks.
+#[derive(Debug, Clone)]
+pub struct AckStatus {
+    /// When it was emitted.
+    pub at: WallMs,
+    /// Sockets it was for.
+    pub matched: usize,
+    /// Sockets whose connection took it.
+    pub sent: usize,
+    /// How the wait for acks ended; `None` while it goes on.
+    pub outcome: Option<AckOutcome>,
+}
+
+/// The messages that asked for acks not too long ago.
+#[derive(Debug)]
+pub struct AckHistory {
+    known: Mutex<MessageStatuses<AckStatus>>,
+    clock: Clock,
+}
+
+/// Acks that are waited for. Whoever drops it does not wait any more; the server does.
+#[derive(Debug)]
+pub struct AwaitedAcks(Running<AcksEnded>);
+
+/// The wait for acks is over; the backend is being told of who did not ack, if that was asked for.
+#[derive(Debug)]
+struct AcksEnded {
+    outcome: AckOutcome,
+    told: Option<Running<Result<(), Closed>>>,
+}
+
+impl AwaitedAcks {
+    /// Waits until the wait is over, and the backend is told of who did not ack if that was asked for. A disk that
+    /// takes nothing is an error after a while; the hooks wait for it.
+    pub async fn end(self) -> Result<AckOutcome, InboxError> {
+        let AcksEnded { outcome, told } = self.0.result().await?;
+        if let Some(told) = told {
+            in_time(async { told.result().await?.map_err(InboxError::from) }).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+impl AckHistory {
+    /// Nothing is known yet.
+    pub fn new(config: MessagesConfig, clock: Clock) -> Self {
+        let MessagesConfig { keep, entries_max, bytes_max, recent: _ } = config;
+        let limits = MessageStatusLimits { keep, entries_max, bytes_max };
+        Self { known: Mutex::new(MessageStatuses::new(limits)), clock }
+    }
+
+    /// What is remembered of the emit with this id.
+    pub(super) fn status(&self, id: &str) -> Option<AckStatus> {
+        self.known.lock().get(id, self.clock.now()).cloned()
+    }
+
+    /// Sockets that acked the emit with this id; `None` if that is not known, or not yet.
+    pub(super) fn acked(&self, id: &str) -> Option<usize> {
+        Some(self.status(id)?.outcome?.acks.len())
+    }
+
+    fn begin(&self, emitted: &Emitted) {
+        let Emitted { id, matched, sent, users: _ } = emitted;
+        let at = self.clock.wall();
+        let status = AckStatus { at, matched: *matched, sent: *sent, outcome: None };
+        self.known.lock().begin(id, status, SOCKET_BYTES, self.clock.now());
+    }
+
+    fn end(&self, id: &str, outcome: &AckOutcome) {
+        self.known.lock().update(id, bytes(outcome), |status| {
+            status.outcome = Some(Arc::clone(outcome));
+        });
+    }
+}
+
+impl Messages {
+    pub(super) fn wait_for_acks(
+        &self,
+        emitted: &Emitted,
+        asking: Asking,
+        report: Option<Arc<UndeliveredReport>>,
+    ) -> AwaitedAcks {
+        self.acks.begin(emitted);
+        let (acks, id) = (Arc::clone(&self.acks), emitted.id.clone());
+        let (undelivered, tasks) = (Arc::clone(&self.undelivered), self.tasks.clone());
+        AwaitedAcks(self.tasks.run_to_end("messages.acks", async move {
+            let outcome = Arc::new(asking.end().await);
+            acks.end(&id, &outcome);
+            let told = report.map(|report| {
+                let outcome = Arc::clone(&outcome);
+                let tell = async move { undelivered.tell(report.no_ack(&outcome)).await };
+                tasks.run_to_end("messages.undelivered", tell)
+            });
+            AcksEnded { outcome, told }
+        }))
+    }
+}
+
+impl From<TaskLost> for InboxError {
+    fn from(_: TaskLost) -> Self {
+        Self::Closed
+    }
+}
+
+/// About as many bytes as it takes.
+fn bytes(outcome: &AckSummary<HeardAck>) -> usize {
+    let acks = outcome.acks.iter().map(|it| {
+        let said = it.answer.as_ref();
+        let buffers = said.map_or(0, |said| said.buffers.iter().map(Bytes::len).sum());
+        SOCKET_BYTES
+            + it.user.as_str().len()
+            + said.map_or(0, |said| said.args.get().len())
+            + buffers
+    });
+    let missing = outcome.missing.iter().map(|it| &it.user).chain(&outcome.absent);
+    let missing = missing.map(|user| SOCKET_BYTES + user.as_str().len());
+    SOCKET_BYTES + acks.sum::<usize>() + missing.sum::<usize>()
+}
