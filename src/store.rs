@@ -16,6 +16,7 @@
 
 mod after_commit;
 mod command;
+mod erase;
 mod error;
 mod event_log;
 mod file;
@@ -45,6 +46,7 @@ pub use presence::PresenceRecords;
 pub use queue::Permit;
 
 use crate::config::{HooksConfig, StoreConfig};
+use crate::types::UserId;
 use command::WriteCommand;
 use outbox::undelivered::UndeliveredRules;
 use queue::WriterQueue;
@@ -128,6 +130,17 @@ impl Store {
     pub fn inboxes(&self) -> Inboxes {
         let (readers, state) = (Arc::clone(&self.readers), Arc::clone(&self.state));
         Inboxes { queue: self.queue.clone(), readers, state }
+    }
+
+    /// Deletes everything that names a user, but the numbers of the inbox, which are never given twice: they stay under a
+    /// keyed hash of the name. Answers when that is committed, with the number of hooks that were still to be sent and
+    /// are not sent any more.
+    ///
+    /// What is recorded of the user afterwards is there again, so call this for a user who is offline, when the news of
+    /// that is recorded.
+    pub async fn erase(&self, user: &UserId) -> Result<u64, Closed> {
+        let user = user.clone();
+        self.queue.ask(|reply| WriteCommand::Erase { user, reply }).await
     }
 
     /// Waits until everything recorded before is committed.

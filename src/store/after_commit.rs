@@ -3,6 +3,7 @@
 use super::outbox::fresh::FreshNews;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::EndpointId;
+use crate::types::UserId;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct AfterCommit {
     pub(super) fresh: Vec<(EndpointId, FreshNews)>,
     /// Hooks that were replaced by newer ones.
     pub(super) coalesced: BTreeMap<EndpointId, u64>,
+    /// Users who were erased.
+    pub(super) erased: Vec<UserId>,
     /// By how many hooks each backlog grows or shrinks.
     pending: BTreeMap<EndpointId, i64>,
 }

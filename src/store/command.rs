@@ -4,7 +4,7 @@ use super::error::ReplayError;
 use super::inbox::command::{InboxAnswer, InboxCommand};
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
-use crate::types::{Change, Timestamp, Undelivered, WallMs};
+use crate::types::{Change, Timestamp, Undelivered, UserId, WallMs};
 use tokio::sync::oneshot;
 
 /// What the writer is asked for.
@@ -31,6 +31,10 @@ pub(super) enum WriteCommand {
         reply: oneshot::Sender<Replayed>,
     },
     Inbox(InboxCommand),
+    Erase {
+        user: UserId,
+        reply: oneshot::Sender<u64>,
+    },
     Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
@@ -44,6 +48,7 @@ pub(super) enum WriteAnswer {
     Replay(Result<(), ReplayError>),
     ReplayDead(Replayed),
     Inbox(InboxAnswer),
+    Erase(u64),
 }
 
 impl WriteCommand {
@@ -59,13 +64,17 @@ impl WriteCommand {
                 let _gone = reply.send(());
             }
             (Self::Inbox(command), WriteAnswer::Inbox(answer)) => command.reply(answer),
+            (Self::Erase { reply, .. }, WriteAnswer::Erase(hooks)) => {
+                let _gone = reply.send(hooks);
+            }
             (
                 _,
                 WriteAnswer::None
                 | WriteAnswer::Next(_)
                 | WriteAnswer::Replay(_)
                 | WriteAnswer::ReplayDead(_)
-                | WriteAnswer::Inbox(_),
+                | WriteAnswer::Inbox(_)
+                | WriteAnswer::Erase(_),
             ) => {}
         }
     }

@@ -3,6 +3,7 @@
 //! This is all that the rest of the program knows of how inboxes are kept; the rules are in [`crate::core::inbox`].
 
 pub(super) mod command;
+pub(super) mod erased;
 pub(super) mod expire;
 pub(super) mod expired;
 mod head;

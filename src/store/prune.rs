@@ -90,7 +90,8 @@ fn look(tx: &Transaction<'_>, after: i64, before: u64) -> rusqlite::Result<Vec<E
     rows.collect()
 }
 
-fn note_pruned(tx: &Transaction<'_>, id: u64) -> rusqlite::Result<()> {
+/// Notes the highest id of the events that were deleted: whoever pulls from below it is told that some are missing.
+pub(super) fn note_pruned(tx: &Transaction<'_>, id: u64) -> rusqlite::Result<()> {
     let known = meta(tx, "pruned")?.unwrap_or(0);
     set_meta(tx, "pruned", known.max(id))
 }

@@ -8,8 +8,12 @@
 //! | `endpoints` | names of receivers, and the number that stands for each |
 //! | `deliveries` | each event for each endpoint that wants it; `state` is pending, delivered, dead or replaced; `since_ms` is where its time to be retried begins |
 //! | `inbox_head` | the numbers of each user's inbox; stays when the inbox is empty, because numbers are never given twice |
+//! | `inbox_erased` | the same numbers of users who were erased, under a keyed hash of the name |
 //! | `inbox` | stored events; `args` is a JSON array |
 //! | `inbox_ids` | where stored events are or were: by their names, against duplicates, and by the emit (`message`); `gone` is why an event is not there any more |
+//! | `secrets` | random keys that never leave the file: `erased_users` keys the hashes of `inbox_erased` |
+//!
+//! Whatever names a user is deleted by [`super::erase`]; a test finds the columns in the tables themselves.
 //!
 //! A row of `deliveries` that is pending, or ended less than `keep_events` ago, keeps its event.
 
@@ -83,6 +87,13 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX inbox_ids_by_message ON inbox_ids (message);
     CREATE INDEX inbox_ids_by_name ON inbox_ids (id) WHERE id <> message;
     CREATE INDEX inbox_ids_gone ON inbox_ids (user, seq) WHERE gone IS NOT NULL;
+",
+    "
+    CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE inbox_erased (
+        user_hash BLOB PRIMARY KEY, revision INTEGER NOT NULL, head INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

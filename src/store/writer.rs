@@ -2,13 +2,13 @@
 
 use super::after_commit::AfterCommit;
 use super::command::{WriteAnswer, WriteCommand};
-use super::file;
 use super::outbox::{replay, settle};
 use super::queue::QueueEnd;
 use super::record::{self, Rules};
 use super::rows::{meta, set_meta};
 use super::state::StoreState;
 use super::tidying::Tidying;
+use super::{erase, file};
 use crate::core::delivery::outbox::EndpointId;
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeSet;
@@ -194,6 +194,9 @@ impl Writer {
                 endpoint.fresh.lock().apply(news);
             }
         }
+        for user in &effects.erased {
+            self.state.expired.erase(user);
+        }
         let has_news = 0 < effects.events || !effects.rewinds.is_empty();
         if !effects.rewinds.is_empty() {
             let mut rewinds = self.state.rewinds.lock();
@@ -262,6 +265,9 @@ fn apply(
         }
         WriteCommand::ReplayDead { range, at, .. } => {
             return Ok(WriteAnswer::ReplayDead(replay::dead(tx, *range, *at, effects)?));
+        }
+        WriteCommand::Erase { user, .. } => {
+            return Ok(WriteAnswer::Erase(erase::erase(tx, user, effects)?));
         }
         WriteCommand::Inbox(ask) => return Ok(WriteAnswer::Inbox(ask.apply(tx)?)),
         WriteCommand::Flush(_) | WriteCommand::Close => {}

@@ -30,6 +30,11 @@ impl ExpiredInboxes {
         self.news.notify_one();
     }
 
+    /// Forgets a user.
+    pub(in crate::store) fn erase(&self, user: &UserId) {
+        self.states.lock().remove(user);
+    }
+
     /// Waits until there are some, and takes them.
     pub(in crate::store) async fn take(&self) -> BTreeMap<UserId, InboxState> {
         loop {

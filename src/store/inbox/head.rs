@@ -1,5 +1,6 @@
 //! The row of numbers of an inbox, and what is read from the items beside it.
 
+use super::erased;
 use crate::core::inbox::{Inbox, InboxState, ReadMark};
 use crate::store::rows::{from_db, to_db};
 use crate::types::{ItemSeq, UserId, WallMs};
@@ -25,7 +26,7 @@ pub(super) fn load(db: &Connection, user: &UserId) -> rusqlite::Result<Inbox> {
         })
     };
     let found = db.prepare_cached(sql)?.query_row([user.as_str()], head).optional()?;
-    Ok(found.unwrap_or_default())
+    found.map_or_else(|| erased::load(db, user), Ok)
 }
 
 /// Reads `seq, is_read` of a row.

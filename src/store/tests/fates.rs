@@ -108,14 +108,8 @@ async fn events_from_before_fates_were_kept_have_one() {
     store.inboxes().delete(&user("ann"), ItemSeq(3), WallMs(2)).await.unwrap();
     store.close().await;
     let db = super::database(&dir);
-    let script = "DELETE FROM inbox_ids WHERE id = 'made'; \
-                  DROP INDEX inbox_ids_by_message; DROP INDEX inbox_ids_by_name; \
-                  DROP INDEX inbox_ids_gone; ALTER TABLE inbox_ids DROP COLUMN message; \
-                  ALTER TABLE inbox_ids DROP COLUMN gone; \
-                  ALTER TABLE inbox_ids DROP COLUMN was_read;";
-    db.execute_batch(script).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
-    drop(db);
+    db.execute_batch("DELETE FROM inbox_ids WHERE id = 'made'").unwrap();
+    go_back(&db, 2);
 
     let (store, _) = open(&dir, &hooks(&[]));
     let inboxes = store.inboxes();
@@ -128,13 +122,26 @@ async fn events_from_before_fates_were_kept_have_one() {
 async fn a_database_from_before_the_inbox_gets_one() {
     let dir = TempDir::new().unwrap();
     open(&dir, &hooks(&[])).0.close().await;
-    let db = super::database(&dir);
-    let script = "DROP TABLE inbox; DROP TABLE inbox_head; DROP TABLE inbox_ids;";
-    db.execute_batch(script).unwrap();
-    db.pragma_update(None, "user_version", 1).unwrap();
-    drop(db);
+    go_back(&super::database(&dir), 1);
 
     let (store, _) = Store::open(&config(&dir, Duration::from_hours(1)), &hooks(&[])).unwrap();
     store.inboxes().put(plain("1"), &[(user("ann"), Putting::Store)]).await.unwrap();
     assert_eq!(page(&store, &user("ann"), 10, 1000).await.0, ["[1]"]);
+}
+
+/// What each version of the format after the first has added, taken away again.
+const UNDO: [&str; 3] = [
+    "DROP TABLE inbox; DROP TABLE inbox_head; DROP TABLE inbox_ids;",
+    "DROP INDEX inbox_ids_by_message; DROP INDEX inbox_ids_by_name; DROP INDEX inbox_ids_gone; \
+     ALTER TABLE inbox_ids DROP COLUMN message; ALTER TABLE inbox_ids DROP COLUMN gone; \
+     ALTER TABLE inbox_ids DROP COLUMN was_read;",
+    "DROP TABLE secrets; DROP TABLE inbox_erased;",
+];
+
+/// Makes a file of today one of an earlier version.
+fn go_back(db: &rusqlite::Connection, version: usize) {
+    for script in UNDO.iter().skip(version - 1).rev() {
+        db.execute_batch(script).unwrap();
+    }
+    db.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
 }

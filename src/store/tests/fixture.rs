@@ -230,6 +230,20 @@ async fn what_has_become_too_old_meanwhile_goes_as_always() {
     assert!(left.items.iter().any(|it| it.id == 4), "bob's hook still waits");
 }
 
+#[tokio::test]
+async fn a_user_of_an_earlier_version_is_erased_and_the_numbers_go_on() {
+    let (_dir, store, _) = open(&["main"]);
+    let inboxes = store.inboxes();
+
+    store.erase(&user("ann")).await.unwrap();
+
+    let put = inboxes.put(new_item("a1"), &[(user("ann"), Putting::Store)]).await.unwrap();
+    let put = put[0].unwrap();
+    assert_eq!((put.seq, put.is_duplicate), (ItemSeq(10), false));
+    let log = store.events().page(0, 100).await.unwrap().items;
+    assert!(log.iter().all(|it| it.user.as_str() != "ann"));
+}
+
 /// Today's code on a copy of the file.
 fn open(names: &[&str]) -> (TempDir, Store, Recovered) {
     let dir = TempDir::new().unwrap();

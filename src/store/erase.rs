@@ -1,0 +1,57 @@
+//! Erasing a user: every row that names the user is deleted, in one transaction.
+
+use super::after_commit::AfterCommit;
+use super::inbox::erased;
+use super::outbox::fresh::FreshNews;
+use super::prune::note_pruned;
+use super::rows::from_db;
+use crate::core::delivery::decision::DeliveryId;
+use crate::core::delivery::outbox::EndpointId;
+use crate::types::{UserId, saturating_u64};
+use rusqlite::Transaction;
+
+/// Deletes what names the user; returns how many hooks were still to be sent.
+pub(super) fn erase(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    effects: &mut AfterCommit,
+) -> rusqlite::Result<u64> {
+    let hooks = erase_deliveries(tx, user, effects)?;
+    erase_events(tx, user)?;
+    tx.prepare_cached("DELETE FROM presence WHERE user = ?1")?.execute([user.as_str()])?;
+    erased::erase(tx, user)?;
+    effects.erased.push(user.clone());
+    Ok(hooks)
+}
+
+fn erase_deliveries(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    effects: &mut AfterCommit,
+) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM deliveries WHERE event IN (SELECT id FROM events WHERE user = ?1) \
+               RETURNING id, endpoint, state = 'pending'";
+    let mut delete = tx.prepare_cached(sql)?;
+    let rows = delete.query_map([user.as_str()], |row| {
+        let (id, endpoint) = (from_db(row.get(0)?), from_db(row.get(1)?));
+        Ok((DeliveryId(id), EndpointId(endpoint), row.get(2)?))
+    })?;
+    let gone = rows.collect::<rusqlite::Result<Vec<(_, _, bool)>>>()?;
+    let pending: Vec<_> = gone.into_iter().filter(|(_, _, is_pending)| *is_pending).collect();
+    for (id, endpoint, _) in &pending {
+        effects.add_pending(*endpoint, -1);
+        effects.add_fresh(*endpoint, FreshNews::Miss(*id));
+    }
+    Ok(saturating_u64(pending.len()))
+}
+
+/// Whoever pulls and has not seen these events yet is told that some are missing: one may be the user's offline.
+fn erase_events(tx: &Transaction<'_>, user: &UserId) -> rusqlite::Result<()> {
+    let sql = "SELECT max(id) FROM events WHERE user = ?1";
+    let last: Option<i64> = tx.prepare_cached(sql)?.query_row([user.as_str()], |row| row.get(0))?;
+    if let Some(last) = last {
+        note_pruned(tx, from_db(last))?;
+        tx.prepare_cached("DELETE FROM events WHERE user = ?1")?.execute([user.as_str()])?;
+    }
+    Ok(())
+}
