@@ -1,4 +1,4 @@
-//! Finds out who a socket is: credentials in, an identity or a refusal with a stable code out.
+//! Finds out which user a socket belongs to: credentials in, an identity or a refusal with a stable code out.
 
 mod claims;
 mod jwt;
@@ -29,7 +29,7 @@ pub struct Credentials<'a> {
     pub authorization: Option<&'a str>,
 }
 
-/// Says what there is, not what it is.
+/// Says which credentials there are, not what they hold.
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -41,7 +41,7 @@ impl fmt::Debug for Credentials<'_> {
 
 const HIDDEN: &str = "[hidden]";
 
-/// Decides who is who. Cheap to share: nothing in it changes.
+/// Finds the user for credentials. It never changes, so it can be shared.
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Verification,
@@ -63,11 +63,11 @@ impl Authenticator {
         Ok(Self { mode })
     }
 
-    /// Who brought these credentials, at the time `now`.
+    /// The user of these credentials, at the time `now`.
     ///
     /// With tokens: `auth.token` counts before `Authorization: Bearer`; a token is good until its `exp` plus the
-    /// leeway, so [`Grants::expires_at`](crate::types::Grants::expires_at) (`exp` itself) may be a little in the past. Rooms come without
-    /// repetition; how many a socket may have is the caller's rule.
+    /// leeway, so [`Grants::expires_at`](crate::types::Grants::expires_at) (`exp` itself) may be a little in the past.
+    /// Rooms come without repetition; how many a socket may have is the caller's rule.
     #[expect(clippy::unused_async, reason = "other ways to authenticate ask a server")]
     pub async fn authenticate(
         &self,

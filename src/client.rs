@@ -14,11 +14,11 @@ pub use http::{Response, find_response};
 pub use session::{ClientEnd, ClientNews, ClientSession, ClientStage, ConnectPacket};
 pub use websocket::upgrade_request;
 
-use polling::Polling;
+use polling::PollingLink;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
-use websocket::WebSocket;
+use websocket::WebSocketLink;
 
 /// Where Socket.IO is, with the protocol's version and up to the name of the transport.
 const PATH: &str = "/socket.io/?EIO=4&transport=";
@@ -41,8 +41,8 @@ pub struct Client {
 
 #[derive(Debug)]
 enum Link {
-    WebSocket(WebSocket),
-    Polling(Polling),
+    WebSocket(WebSocketLink),
+    Polling(PollingLink),
 }
 
 impl Client {
@@ -50,11 +50,11 @@ impl Client {
     pub async fn open(transport: ClientTransport, server: SocketAddr) -> io::Result<Self> {
         let link = match transport {
             ClientTransport::WebSocket => {
-                let mut socket = WebSocket::open(server, "").await?;
+                let mut socket = WebSocketLink::open(server, "").await?;
                 check(socket.receive().await?.starts_with('0'), "no open packet")?;
                 Link::WebSocket(socket)
             }
-            ClientTransport::Polling => Link::Polling(Polling::open(server).await?),
+            ClientTransport::Polling => Link::Polling(PollingLink::open(server).await?),
         };
         Ok(Self { link })
     }
@@ -94,7 +94,7 @@ impl Client {
     /// Goes over from polling to WebSocket, as stock clients do.
     pub async fn upgrade(&mut self) -> io::Result<()> {
         let Link::Polling(polling) = &mut self.link else { return Ok(()) };
-        let mut socket = WebSocket::open(polling.server()?, &polling.sid_parameter()).await?;
+        let mut socket = WebSocketLink::open(polling.server()?, &polling.sid_parameter()).await?;
         // A poll waits meanwhile, and is ended by the server.
         polling.ask().await?;
         socket.send("2probe").await?;

@@ -1,5 +1,5 @@
-//! Tells receivers about presence: takes undelivered hooks from the store, sends them signed, records what became of
-//! them. The rules are in `core::dispatch`; here are the waiting, the network and the log.
+//! Sends hooks: takes what is undelivered from the store, sends it signed, and records what became of it. The rules are in
+//! [`core::delivery`](crate::core::delivery); the waiting, the network and the log are here.
 //!
 //! Every endpoint has one task, which owns all its state:
 //!
@@ -32,7 +32,7 @@ use task::{EndpointCommand, EndpointTask};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Commands that wait for one endpoint's task; whoever gives more waits.
+/// Commands that may wait for the task of one endpoint; the sender of one more waits.
 const COMMANDS_LEN: usize = 8;
 /// The section of the configuration; errors name its keys.
 const SECTION: &str = "hooks";
@@ -40,7 +40,7 @@ const SECTION: &str = "hooks";
 /// Why hooks cannot be sent at all.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The URL of an endpoint is none.
+    /// The URL of an endpoint cannot be called.
     #[error("the URL of the hook endpoint `{endpoint}` {error}")]
     Url {
         /// The endpoint's name.
@@ -59,7 +59,7 @@ pub enum StartError {
     Client(#[from] HttpClientError),
 }
 
-/// What is done with hooks while they are delivered. Cheap to clone; clones share it.
+/// The running delivery of hooks. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Hooks {
     endpoints: Arc<[EndpointHandle]>,
@@ -154,7 +154,8 @@ impl Hooks {
     /// For a graceful stop: sends what is due during the first half of `limit`, finishes what is on its way until its
     /// end, records what became of it, and stops. What is left is sent after the next start, with the same ids.
     ///
-    /// Call [`Store::flush`] first, so that the last changes are there to be sent, and [`Store::close`] after it.
+    /// Call [`Store::flush`](crate::store::Store::flush) first, so that the last changes are there to be sent, and
+    /// [`Store::close`](crate::store::Store::close) after it.
     pub async fn drain(&self, limit: Duration) {
         let now = self.clock.now();
         let (stop_starting, stop_waiting) = (now + limit / 2, now + limit);
@@ -162,7 +163,7 @@ impl Hooks {
             let (done, is_done) = oneshot::channel();
             let command = EndpointCommand::Drain { stop_starting, stop_waiting, done };
             if endpoint.commands.send(command).await.is_ok() {
-                // Ends with the task, one way or the other.
+                // Ends when the task drops `done`, whether it is drained or has failed.
                 let _ended = is_done.await;
             }
         });

@@ -13,29 +13,29 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use thiserror::Error;
 
-/// The end of the year 9999; a later time is one in milliseconds.
+/// The end of the year 9999 in seconds. A later time was written in milliseconds.
 const SECONDS_MAX: u64 = 253_402_300_799;
 
 /// Why tokens cannot be verified with the configured key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// No algorithm is accepted: no token ever would be.
+    /// The list of algorithms is empty, so every token would be refused.
     #[error("auth.jwt.algorithms: must not be empty")]
     NoAlgorithm,
     /// The key and an algorithm do not belong together.
     #[error("auth.jwt.algorithms: {algorithm:?} does not go with {key}")]
     Mismatch {
-        /// The algorithm.
+        /// The algorithm that does not fit.
         algorithm: Algorithm,
-        /// What the key is.
+        /// The kind of key, such as "a secret".
         key: &'static str,
     },
     /// The PEM is not what the algorithms need.
     #[error("auth.jwt.public_key: is not the PEM of {wanted}: {why}")]
     Pem {
-        /// The kind of key.
+        /// The kind of key that the algorithms need.
         wanted: &'static str,
-        /// What the library said.
+        /// The library's words.
         why: String,
     },
     /// An RSA key of less than 2048 bits.
@@ -47,7 +47,7 @@ pub enum KeyError {
 #[derive(Debug)]
 pub(super) struct JwtVerifier {
     key: DecodingKey,
-    /// The key as it is used with each of the algorithms, if it is a secret: made once, not for each token.
+    /// With a secret: the key of each algorithm, made once and not for each token.
     macs: Vec<(Algorithm, hmac::Key)>,
     algorithms: Vec<Algorithm>,
     issuer: Option<String>,
@@ -95,8 +95,8 @@ impl JwtVerifier {
         Ok(Identity { user, grants: Grants { rooms, data, expires_at } })
     }
 
-    /// `alg` only chooses among the configured algorithms, which are all of the key's own family: so no token can
-    /// have a public key taken for a shared secret.
+    /// `alg` only chooses among the configured algorithms, which are all of the key's own family: so a token cannot
+    /// make this side use a public key as a shared secret.
     fn check_signature(
         &self,
         header: &JsonFields<'_>,

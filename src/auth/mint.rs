@@ -23,7 +23,7 @@ pub struct TokenClaims {
 /// Why no token was made.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MintError {
-    /// Only who holds the private key can sign.
+    /// Only a public key is configured, and signing needs the private key.
     #[error("auth.jwt has a public key only: sign tokens where the private key is")]
     PublicKey,
     /// The library refused.

@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// What a client sent as `auth` of its CONNECT packet, split into its fields once: who it is, and what it wants besides.
-/// Whoever wants a field reads it from here.
+/// What a client sent as `auth` of its CONNECT packet, split into its fields once. They hold credentials, and options
+/// such as `device`.
 #[derive(Default)]
 pub struct AuthPayload<'a>(pub(super) JsonFields<'a>);
 
-/// Says nothing: it may hold credentials.
+/// Shows nothing, because it may hold credentials.
 impl fmt::Debug for AuthPayload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AuthPayload").field(&HIDDEN).finish()

@@ -1,4 +1,4 @@
-//! Why somebody was not let in: stable codes for programs, messages for people.
+//! Why credentials were refused: stable codes for programs, messages for people.
 
 use crate::types::{RoomError, UserIdError};
 use thiserror::Error;
@@ -18,7 +18,7 @@ pub enum Refusal {
     /// `token_invalid`
     #[error("the token {0}")]
     TokenInvalid(#[from] TokenFlaw),
-    /// `token_expired`: a fresh one would be taken.
+    /// `token_expired`: a fresh token would be accepted.
     #[error("the token has expired")]
     TokenExpired,
     /// `token_not_yet_valid`
@@ -93,7 +93,7 @@ pub enum UserFlaw {
     /// Neither a text nor an integer of at most 64 bits.
     #[error("a user id must be a text or an integer of at most 64 bits")]
     Type,
-    /// A text that is no user id.
+    /// Not a user id: empty, too long, or with characters that are not allowed.
     #[error("{0}")]
     Text(#[from] UserIdError),
 }
@@ -104,10 +104,10 @@ pub enum RoomFlaw {
     /// Not an array of texts.
     #[error("rooms must be an array of texts")]
     Type,
-    /// A text that is no room name.
+    /// Not a room name: empty, too long, or with characters that are not allowed.
     #[error("{0}")]
     Text(#[from] RoomError),
-    /// A user's own room.
+    /// It begins with `user:`, as the rooms do that the server joins by itself.
     #[error("rooms that begin with `user:` are joined by the server only")]
     OfUser,
 }

@@ -38,7 +38,7 @@ pub(crate) trait FleetObserver {
     fn answered(&mut self, publisher: usize, status: u16);
 }
 
-/// Nobody looks.
+/// Looks at nothing.
 impl FleetObserver for () {
     fn packet(&mut self, _: usize, _: &[u8], _: Duration) {}
     fn answered(&mut self, _: usize, _: u16) {}
@@ -65,7 +65,7 @@ struct LoadSocket {
 }
 
 impl Fleet {
-    /// Nobody is connected yet. Publishers connect when they first have something to say.
+    /// No socket is connected yet. A publisher connects when it first has something to send.
     pub(crate) fn try_new(plan: Arc<LoadPlan>, clock: Clock) -> Result<Self, BenchError> {
         let poll = Poll::new().map_err(BenchError::system("asking the kernel for readiness"))?;
         Ok(Self {

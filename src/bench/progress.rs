@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How often the line is written anew.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// The line.
+/// The line on stderr.
 #[derive(Debug)]
 pub(crate) struct Progress {
     clock: Clock,
@@ -22,7 +22,7 @@ impl Progress {
         Self { clock, next: Duration::ZERO, is_shown }
     }
 
-    /// Says it, unless something was said a moment ago.
+    /// Shows the text, unless the line was written a moment ago.
     pub(crate) fn say(&mut self, text: impl FnOnce() -> String) {
         if !self.is_shown {
             return;
@@ -30,7 +30,7 @@ impl Progress {
         let now = self.clock.elapsed();
         if self.next <= now {
             self.next = now + INTERVAL;
-            // Whoever closed stderr does not want to know.
+            // A closed stderr is no reason to stop the run.
             write!(io::stderr(), "\r\x1b[K{}", text()).ok();
         }
     }

@@ -33,7 +33,7 @@ pub(crate) struct KindFindings<'a> {
 }
 
 impl LoadRun {
-    /// Nobody is connected yet. `publishers` are connections besides the sockets.
+    /// No socket is connected yet. `publishers` are connections besides the sockets.
     pub(crate) fn try_new(plan: LoadPlan, publishers: usize) -> Result<Self, BenchError> {
         let clock = Clock::start(Seq(0));
         raise_file_limit(plan.sockets.saturating_add(publishers))?;
@@ -43,7 +43,7 @@ impl LoadRun {
         Ok(Self { fleet, meter, progress })
     }
 
-    /// Connects all sockets of which nobody wants to hear anything yet.
+    /// Connects all sockets; what they are told meanwhile is not looked at.
     pub(crate) fn connect_all(&mut self) -> Result<(), BenchError> {
         self.fleet.connect_all(&mut (), &mut self.progress)
     }
@@ -55,7 +55,7 @@ impl LoadRun {
         Ok(cost)
     }
 
-    /// Puts everything together.
+    /// The report of the run.
     pub(crate) fn report(&self, cost: RunCost, found: KindFindings<'_>) -> BenchReport {
         let arrivals = &self.fleet.arrivals;
         BenchReport::new(BenchFindings {

@@ -31,7 +31,7 @@ pub(super) enum ConfigCommand {
 /// The file is readable by its owner only. An existing file is never overwritten.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// Where to
+    /// The file to write
     #[arg(value_name = "FILE", default_value = "userline.toml")]
     file: PathBuf,
 }

@@ -77,9 +77,9 @@ pub(super) struct EmitArgs {
 struct EmitBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
-    to: EmitTo<'a>,
+    to: TargetBody<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    except: Option<EmitExcept<'a>>,
+    except: Option<ExceptBody<'a>>,
     event: &'a str,
     args: &'a [Box<RawValue>],
     #[serde(skip_serializing_if = "is_false")]
@@ -87,7 +87,7 @@ struct EmitBody<'a> {
     #[serde(skip_serializing_if = "is_false")]
     binary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ack: Option<EmitAck<'a>>,
+    ack: Option<AckBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,14 +99,14 @@ struct EmitBody<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct EmitAck<'a> {
+struct AckBody<'a> {
     timeout: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     need: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct EmitTo<'a> {
+struct TargetBody<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     users: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -118,7 +118,7 @@ struct EmitTo<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct EmitExcept<'a> {
+struct ExceptBody<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     users: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -169,7 +169,7 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), CommandFailu
     let Some(list) = list else { return Ok(()) };
     output::line(&format!("{title} {}", list.len()))?;
     for one in list {
-        // Who is offline has no socket.
+        // A user who is offline has no socket.
         let socket = one.get("socket").map(|_| format!(" {}", output::field(one, "socket")));
         let (user, socket) = (output::field(one, "user"), socket.unwrap_or_default());
         let how = if one.get("why").is_some() {
@@ -184,7 +184,7 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), CommandFailu
 }
 
 fn request(args: &EmitArgs) -> EmitBody<'_> {
-    let except = EmitExcept {
+    let except = ExceptBody {
         users: &args.except_users,
         rooms: &args.except_rooms,
         sockets: &args.except_sockets,
@@ -193,10 +193,10 @@ fn request(args: &EmitArgs) -> EmitBody<'_> {
     let lists = [except.users, except.rooms, except.sockets, except.devices];
     let is_any = lists.iter().any(|list| !list.is_empty());
     let need = args.need.as_deref();
-    let ack = args.ack.as_deref().map(|timeout| EmitAck { timeout, need });
+    let ack = args.ack.as_deref().map(|timeout| AckBody { timeout, need });
     EmitBody {
         namespace: args.namespace.as_deref(),
-        to: EmitTo {
+        to: TargetBody {
             users: &args.users,
             rooms: &args.rooms,
             sockets: &args.sockets,

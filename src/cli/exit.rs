@@ -19,13 +19,13 @@ Exit codes:
 /// Why a command was not done.
 #[derive(Debug, Error)]
 pub(super) enum CommandFailure {
-    /// The answer is no.
+    /// The server refused, or a check failed.
     #[error("{0}")]
     Refused(String),
     /// The arguments do not make sense.
     #[error("{0}")]
     Usage(String),
-    /// Nobody answers, or not the admin API.
+    /// No answer, or one that is not from the admin API.
     #[error("{0}")]
     Unreachable(String),
     /// Anything else.
@@ -37,7 +37,7 @@ pub(super) enum CommandFailure {
     /// The configuration is right, but what it names is not.
     #[error("the configuration is wrong:\n{0}")]
     ConfigValue(String),
-    /// Nobody reads what is printed.
+    /// Standard output cannot be written.
     #[error("cannot write: {0}")]
     Output(io::Error),
 }
@@ -71,11 +71,11 @@ impl CommandFailure {
         }
     }
 
-    /// Says it on stderr.
+    /// Writes the reason to stderr; returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
         let code = self.code();
         if code != 0 {
-            // Nobody is left to be told if stderr is closed, too.
+            // If stderr is closed, too, there is nothing left to write to.
             drop(writeln!(io::stderr(), "userline: {self}"));
         }
         ExitCode::from(code)

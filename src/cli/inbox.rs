@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Show what waits in the inbox of a user, the newest first
 #[derive(Debug, Args)]
 pub(super) struct InboxArgs {
-    /// Whose
+    /// The user whose inbox is shown
     #[arg(allow_hyphen_values = true)]
     user: String,
     /// Only what the user has not seen

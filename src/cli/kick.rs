@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// Disconnect all sockets of a user
 #[derive(Debug, Args)]
 pub(super) struct KickArgs {
-    /// Whom
+    /// The user to disconnect
     #[arg(allow_hyphen_values = true)]
     user: String,
     /// What the clients are told

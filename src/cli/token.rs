@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Make a token with the configured secret
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
-    /// Whose
+    /// The user that the token is for
     #[arg(long, value_parser = parse_user, allow_hyphen_values = true)]
     user: UserId,
     /// Rooms to join, separated by commas

@@ -29,7 +29,7 @@ enum UserStateArg {
 /// Show one user and its sockets
 #[derive(Debug, Args)]
 pub(super) struct UserArgs {
-    /// Whom
+    /// The user to show
     #[arg(value_name = "USER", allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const SEPARATOR: char = '\u{1e}';
 
 #[derive(Debug)]
-pub(super) struct Polling {
+pub(super) struct PollingLink {
     polls: HttpConnection,
     /// A poll is on its way, or its answer is.
     is_asked: bool,
@@ -25,18 +25,18 @@ pub(super) struct Polling {
 
 /// The open packet, as far as it is needed.
 #[derive(Deserialize)]
-struct OpenPacket {
+struct OpenedSession {
     sid: String,
 }
 
-impl Polling {
+impl PollingLink {
     pub(super) async fn open(server: SocketAddr) -> io::Result<Self> {
         let mut polls = HttpConnection::open(server).await?;
         polls.ask("GET", &format!("{PATH}polling"), "").await?;
         let body = polls.answer().await?;
         let mut packets: VecDeque<String> = body.split(SEPARATOR).map(str::to_owned).collect();
         let first = packets.pop_front().unwrap_or_default();
-        let OpenPacket { sid } = serde_json::from_str(first.trim_start_matches('0'))?;
+        let OpenedSession { sid } = serde_json::from_str(first.trim_start_matches('0'))?;
         let posts = HttpConnection::open(server).await?;
         Ok(Self { polls, is_asked: false, posts, sid, packets })
     }

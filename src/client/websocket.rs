@@ -24,13 +24,13 @@ pub fn upgrade_request(authority: &str, target: &str, headers: &str) -> String {
 }
 
 #[derive(Debug)]
-pub(super) struct WebSocket {
+pub(super) struct WebSocketLink {
     stream: TcpStream,
     /// What has come and was not taken yet.
     read: BytesMut,
 }
 
-impl WebSocket {
+impl WebSocketLink {
     /// Opens a WebSocket; `parameter` is added to the query, such as `&sid=…`.
     pub(super) async fn open(server: SocketAddr, parameter: &str) -> io::Result<Self> {
         let mut stream = TcpStream::connect(server).await?;

@@ -44,7 +44,7 @@ pub(super) struct EndpointTask {
     /// Decisions to record, while earlier ones are being recorded.
     unsettled: Vec<Settlement>,
     settling: Option<BoxFuture<'static, Result<Vec<NextHook>, Closed>>>,
-    /// `None` when nobody is left who could give a command.
+    /// `None` once every handle that could send a command is gone.
     commands: Option<mpsc::Receiver<EndpointCommand>>,
     draining: Option<Draining>,
     report: watch::Sender<EndpointReport>,
@@ -60,7 +60,7 @@ struct Draining {
     _done: oneshot::Sender<()>,
 }
 
-/// What the task woke up for.
+/// Why the task woke up.
 enum WakeReason {
     Time,
     Committed,
@@ -176,7 +176,7 @@ impl EndpointTask {
         ControlFlow::Continue(())
     }
 
-    /// Offers one slice of what the dispatcher does not know yet.
+    /// Reads one slice of hooks that the dispatcher does not know yet, and offers it.
     async fn load(&mut self) -> ControlFlow<()> {
         if let Some(replayed) = self.endpoint.outbox.take_rewind(self.endpoint.id) {
             self.cursor = self.cursor.min(DeliveryId(replayed.0.saturating_sub(1)));
@@ -213,8 +213,8 @@ impl EndpointTask {
         ControlFlow::Continue(())
     }
 
-    /// Reads on. Attempts go on meanwhile: they wait for their turn to read as well, and one that were given its turn
-    /// but not polled would keep it, and this one waiting, for ever.
+    /// Reads the next slice, and polls the attempts meanwhile. Attempts read from the store too, and a reader that has
+    /// been given its turn but is not polled would keep it for ever.
     async fn read_slice(&mut self) -> Result<Vec<PendingHook>, ReadError> {
         let outbox = self.endpoint.outbox.clone();
         let mut reading = std::pin::pin!(outbox.pending(self.endpoint.id, self.cursor, SLICE));
@@ -315,7 +315,7 @@ impl EndpointTask {
         }
     }
 
-    /// Now, for the age of hooks: a wall clock that is set forward makes none of them too old.
+    /// The time by which the age of hooks is counted: a wall clock that is set forward makes none of them too old.
     fn moment(&mut self) -> Moment {
         let moment = self.endpoint.clock.moment();
         Moment { wall: self.clock_steps.tell(moment.wall, moment.now).at, ..moment }

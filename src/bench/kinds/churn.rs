@@ -1,4 +1,4 @@
-//! Sockets that come and leave again, all the time.
+//! Sockets that connect and leave again, all the time.
 
 use crate::bench::error::BenchError;
 use crate::bench::fleet::Fleet;

@@ -1,4 +1,4 @@
-//! Sockets that come, and stay.
+//! Sockets that connect and stay.
 
 use crate::bench::error::BenchError;
 use crate::bench::load::LoadPlan;

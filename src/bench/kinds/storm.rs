@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long all are let be before the cut, so that what it cost to connect them is over.
+/// Pause between the last connect and the cut, so that the cost of connecting is not measured.
 const CALM: Duration = Duration::from_secs(1);
 /// Time from an ack to the next ping of the witness.
 const PING_EVERY: Duration = Duration::from_millis(5);
@@ -100,7 +100,7 @@ fn come_back(
     Ok(last_news.saturating_sub(begun))
 }
 
-/// What all hear.
+/// What all sockets are told.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     /// The session that each socket was told last.
@@ -123,12 +123,12 @@ impl FleetObserver for Crowd {
 }
 
 impl Crowd {
-    /// Nobody has heard anything yet.
+    /// No socket was told anything yet.
     pub(crate) fn new(sockets: usize, witness: Witness) -> Self {
         Self { sessions: vec![None; sockets], new_sessions: 0, witness }
     }
 
-    /// What they have seen until `now`.
+    /// The findings until `now`.
     pub(crate) fn end(&self, now: Duration) -> StormFindings {
         let Witness { acked, longest, sent_at, .. } = &self.witness;
         let unanswered = sent_at.map(|sent_at| now.saturating_sub(sent_at)).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 const WAIT_MAX: Duration = Duration::from_millis(50);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So many a second since the beginning; what was missed is made up for.
+/// When the next event is due, at so many a second since the beginning. Events that were due earlier are made up for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     begun: Duration,
@@ -39,7 +39,7 @@ impl Pace {
         match self.due().checked_sub(now) {
             // The poll counts in milliseconds and rounds up: a short wait is none.
             Some(wait) => wait.saturating_sub(Duration::from_millis(1)).min(WAIT_MAX),
-            // Due, and nobody free to send it.
+            // An event is due, and no sender is free.
             None => Duration::from_millis(1),
         }
     }

@@ -1,4 +1,4 @@
-//! Where to connect to, and the WebSocket handshake that is said there.
+//! The address of a server, and the WebSocket handshake that opens a connection to it.
 
 use crate::bench::error::BenchError;
 use crate::client::upgrade_request;

@@ -15,7 +15,7 @@ pub(crate) struct TemplateValues<'a> {
     pub(crate) n: usize,
     /// Name of the user.
     pub(crate) user: &'a str,
-    /// A token that says so.
+    /// A token of this user.
     pub(crate) token: &'a str,
     /// Number of the event within its stream, from 0.
     pub(crate) seq: u32,

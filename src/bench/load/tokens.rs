@@ -17,7 +17,7 @@ pub(crate) struct TokenSigner {
 }
 
 impl TokenSigner {
-    /// HS256 with this secret, from now on.
+    /// Signs with HS256 and this secret; the tokens are valid from now on.
     pub(crate) fn new(secret: &str) -> Self {
         let config = JwtConfig {
             key: JwtKey::Secret(Secret::new(secret.as_bytes())),
@@ -31,7 +31,7 @@ impl TokenSigner {
         Self { config, now: Clock::start(Seq(0)).wall() }
     }
 
-    /// One for a user; empty, and so refused by the server, if there can be no such user.
+    /// A token for a user. It is empty, and so refused by the server, if the name is no user id.
     pub(crate) fn of(&self, user: &str) -> String {
         let Ok(user) = UserId::parse(user) else { return String::new() };
         let grant = TokenClaims { user, rooms: Vec::new(), ttl: TOKEN_TTL, data: None };

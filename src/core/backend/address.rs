@@ -1,4 +1,4 @@
-//! Which addresses on the Internet are public: a hook to any other could reach what only this machine may see.
+//! Which addresses are public: a call to any other could reach what only this machine may see.
 
 #[cfg(test)]
 mod tests;

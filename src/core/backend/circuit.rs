@@ -1,4 +1,4 @@
-//! Whether an endpoint as a whole is well: stops sending when it is not, and comes back gently.
+//! Whether an endpoint as a whole is well. Sending stops when it is not, and begins again with few requests.
 //!
 //! ```text
 //!             5 strikes in a row                probe accepted
@@ -11,8 +11,9 @@
 //!                                      └────────────────────────────────────────┘
 //! ```
 //!
-//! A strike is a failed request. A user who has struck since the last accepted request does not strike again by an
-//! answer (only by silence): one user whose events the receiver cannot digest never stops the events of others.
+//! A strike is a failed request. After the first strike by an answer, further answers to requests of the same user are no
+//! strikes until a request is accepted (silence always is): a receiver that cannot digest the events of one user still
+//! gets those of the others.
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Circuit {
     state: CircuitState,
-    /// Who struck since the last accepted request, at most [`STRIKES`]; one may be there several times by silence.
+    /// The users of the requests that struck since the last accepted one, at most [`STRIKES`]. A user is in it several
+    /// times if several requests met silence.
     strikes: Vec<UserId>,
     /// Requests at once when all is well.
     concurrency: usize,
@@ -47,18 +49,18 @@ enum CircuitState {
 /// Whether one more request may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It may.
+    /// One more request may start.
     Send,
-    /// It may, as the only one: it finds out whether the endpoint is back.
+    /// One request may start, alone, to find out whether the endpoint is back.
     Probe,
-    /// Not now.
+    /// No request may start now.
     Wait,
 }
 
 /// What a request was sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To deliver.
+    /// To deliver events.
     Deliver,
     /// To find out whether the endpoint is back.
     Probe,
@@ -67,7 +69,7 @@ pub enum Purpose {
 /// How a request failed, as far as it tells about the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Nobody answered.
+    /// No answer came.
     Silence,
     /// The answer was not 2xx; it may have asked for patience.
     Answer {

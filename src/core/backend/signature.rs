@@ -19,7 +19,7 @@ pub const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 const SECRET_PREFIX: &str = "whsec_";
 /// What a symmetric signature begins with.
 const VERSION_PREFIX: &str = "v1,";
-/// Signatures of one request that are looked at; a sender with more is not ours.
+/// Signatures of one request that are looked at. This server sends at most 4.
 const SIGNATURES_MAX: usize = 16;
 
 /// Why a text is not a signing secret. Never shows the text.
@@ -36,7 +36,7 @@ pub enum SecretError {
     Length(usize),
 }
 
-/// Why a request is not to be believed.
+/// Why a request is not accepted as genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VerifyError {
     /// `webhook-timestamp` is not a whole number of seconds.
@@ -92,7 +92,7 @@ pub fn sign(secrets: &[Secret], id: &str, timestamp_s: u64, body: &[u8]) -> Stri
 
 /// Checks a received request; `now` is the receiver's wall clock, `tolerance` how far the sender's may be off.
 ///
-/// Takes the same time whatever a wrong signature holds.
+/// How long it takes does not depend on where a wrong signature differs.
 pub fn verify(
     secret: &Secret,
     headers: SignedHeaders<'_>,

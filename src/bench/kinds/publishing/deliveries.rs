@@ -21,7 +21,7 @@ pub(crate) enum Receivers {
 pub(crate) struct DeliveryCheck {
     receivers: Receivers,
     users: usize,
-    /// Streams that one socket hears.
+    /// Streams whose events one socket gets.
     streams: usize,
     /// Those of the first socket, then those of the second …
     sequences: Vec<Sequence>,
@@ -33,12 +33,12 @@ pub(crate) struct DeliveryCheck {
     pub(crate) last: Duration,
     /// Publishers that have nothing to wait for.
     pub(crate) idle: Vec<usize>,
-    /// The last answer that was no success.
+    /// The status of the last answer that was not 2xx; 0 if the connection broke.
     pub(crate) bad_status: Option<u16>,
 }
 
 impl DeliveryCheck {
-    /// Nothing has come. `streams` is what one socket hears: 1 if each event is for one user.
+    /// Nothing has come yet.
     pub(crate) fn try_new(
         receivers: Receivers,
         sockets: usize,
