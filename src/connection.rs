@@ -103,6 +103,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Polling, Self::WebSocket];
+
     /// The name in the protocol and in the API.
     pub fn as_str(self) -> &'static str {
         match self {

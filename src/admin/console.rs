@@ -7,7 +7,8 @@
 mod hooks;
 
 use super::context::AdminContext;
-use super::error::{ApiError, Code};
+use super::error::ApiError;
+use super::error_code::Code;
 use crate::connection::ClientAddress;
 use crate::types::{Secret, millis};
 use axum::extract::Request;

@@ -1,13 +1,16 @@
 //! Deliveries of hooks: which wait, which fail, which are dead, and sending one again.
 
 use super::context::AdminContext;
-use super::cursor::{self, CursorError};
-use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
+use super::cursor::{self, DeliveryCursor};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
+use super::error_code::Code;
 use super::events::stored_json;
 use super::extract::{NoParameters, Parameters, Segment};
 use super::keys::{ControlScope, May, ReadScope};
+use super::schemas::{DeliveryStateName, HookTypeName};
 use super::time::Time;
 use crate::commands::number::whole;
+use crate::commands::schema::{PageLimit, StoreNumber, UserIdArgument, UserIdText};
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::record::{Delivery, DeliveryFilter, DeliveryState};
 use crate::store::ReplayError;
@@ -25,7 +28,7 @@ pub(super) struct DeliveryList {
     /// In ascending order of their ids.
     deliveries: Vec<DeliveryView>,
     /// The `cursor` of the next page; `null` on the last one.
-    #[schema(required, example = "MTA0Mg")]
+    #[schema(required, value_type = Option<DeliveryCursor>)]
     next: Option<String>,
 }
 
@@ -42,18 +45,18 @@ pub(super) struct DeliveryView {
     #[schema(example = "pr_Rb1HkW0jQZq9xQ2mB4dY5w_1785577260000000")]
     webhook_id: String,
     /// Whose event.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// The event's place among the user's changes.
     #[schema(example = 1_785_577_260_000_000_u64)]
     seq: u64,
     /// `user.online`, `user.offline` or `message.undelivered`.
     #[serde(rename = "type")]
-    #[schema(example = "user.offline")]
+    #[schema(value_type = HookTypeName)]
     hook_type: String,
     /// `pending` (not tried yet), `failing` (tried, and will be again), `dead` (given up; can be sent again),
     /// `delivered`, or `replaced` (a newer event of the user took its place).
-    #[schema(example = "dead")]
+    #[schema(value_type = DeliveryStateName)]
     state: &'static str,
     /// Attempts so far.
     #[schema(example = 12)]
@@ -108,11 +111,11 @@ impl From<Delivery> for DeliveryView {
 #[utoipa::path(
     get, path = "/v1/hooks/deliveries", tag = "hooks", operation_id = "list_deliveries",
     params(
-        ("state" = Option<String>, Query, description = "`pending` (the default unless there is a `user`; includes the failing ones), `failing`, `dead`, `delivered` or `replaced`"),
+        ("state" = Option<DeliveryStateName>, Query, description = "`pending` (the default unless there is a `user`; includes the failing ones), `failing`, `dead`, `delivered` or `replaced`"),
         ("endpoint" = Option<String>, Query, description = "Only of the endpoint of this name"),
-        ("user" = Option<String>, Query, description = "Only about this user; in every state unless `state` names one"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u16>, Query, description = "Deliveries per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("user" = Option<UserIdArgument>, Query, description = "Only about this user; in every state unless `state` names one"),
+        ("cursor" = Option<DeliveryCursor>, Query, description = "`next` of the page before"),
+        ("limit" = Option<PageLimit>, Query, description = "Deliveries per page, 100 if absent"),
     ),
     responses(
         (status = 200, description = "A page of deliveries", body = DeliveryList),
@@ -131,10 +134,7 @@ pub(super) async fn list(
     })?;
     let endpoint = query.take("endpoint", |text| Ok::<_, Infallible>(text.to_owned()))?;
     let user = query.take("user", UserId::parse)?;
-    let after = query.take("cursor", |text| {
-        let key = cursor::key(text)?;
-        key.parse().map(DeliveryId).map_err(|_| CursorError)
-    })?;
+    let after = query.take("cursor", cursor::delivery)?;
     let limit = query.limit()?;
     query.end()?;
     let limit = limit.into();
@@ -147,7 +147,7 @@ pub(super) async fn list(
         let state = state.unwrap_or(DeliveryState::Pending);
         context.outbox.deliveries(endpoint, state, after, limit).await?
     };
-    let next = page.next.map(|it| cursor::after(&it.to_string()));
+    let next = page.next.map(cursor::after_delivery);
     let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(DeliveryList { deliveries, next }))
 }
@@ -155,7 +155,7 @@ pub(super) async fn list(
 /// Look at a delivery
 #[utoipa::path(
     get, path = "/v1/hooks/deliveries/{id}", tag = "hooks", operation_id = "get_delivery",
-    params(("id" = u64, Path, description = "The delivery's id")),
+    params(("id" = StoreNumber, Path, description = "The delivery's id")),
     responses(
         (status = 200, description = "The delivery, with the body that is or was sent", body = DeliveryView),
         (status = 404, description = "`not_found`: no such delivery, or not any more", body = ErrorBody),
@@ -184,7 +184,7 @@ pub(super) struct ReplayReply {
     #[schema(example = 1042)]
     id: u64,
     /// `pending`
-    #[schema(example = "pending")]
+    #[schema(value_type = DeliveryStateName)]
     state: &'static str,
 }
 
@@ -193,7 +193,7 @@ pub(super) struct ReplayReply {
 /// Sends a dead letter, or a delivered hook, once more: with its old `webhook-id`, and tried for as long as a new one.
 #[utoipa::path(
     post, path = "/v1/hooks/deliveries/{id}/replay", tag = "hooks", operation_id = "replay_delivery",
-    params(("id" = u64, Path, description = "The delivery's id")),
+    params(("id" = StoreNumber, Path, description = "The delivery's id")),
     responses(
         (status = 200, description = "It is sent again", body = ReplayReply),
         (status = 404, description = "`not_found`: no such delivery, or not any more", body = ErrorBody),

@@ -2,103 +2,15 @@
 //!
 //! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
 
+use super::error_code::{Code, ErrorCodeName};
 use crate::commands::error::{CommandCode, CommandError};
 use crate::store::ReadError;
-use axum::http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::fmt::Display;
 use utoipa::{IntoResponses, ToSchema};
-
-/// The stable name of an error, with its status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Code {
-    /// The request makes no sense; `field` says where, if it is about one.
-    InvalidArgument,
-    /// No key, or none of the configured ones.
-    Unauthenticated,
-    /// The key lacks a scope.
-    Forbidden,
-    /// No such route, room, socket, namespace.
-    NotFound,
-    /// The route exists, with other methods.
-    MethodNotAllowed,
-    /// The thing is not in a state in which this can be done.
-    Conflict,
-    /// The `Idempotency-Key` belongs to another request.
-    IdempotencyMismatch,
-    /// The body did not come in time.
-    RequestTimeout,
-    /// The body is larger than `limits.payload`.
-    PayloadTooLarge,
-    /// The body is neither JSON nor what curl calls its own.
-    UnsupportedMediaType,
-    /// Nobody but the server, or the client library, may send this event.
-    ReservedEvent,
-    /// A bug.
-    Internal,
-    /// Not now.
-    Unavailable,
-}
-
-impl Code {
-    /// The name.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidArgument => CommandCode::InvalidArgument.as_str(),
-            Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => CommandCode::NotFound.as_str(),
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Conflict => "conflict",
-            Self::IdempotencyMismatch => "idempotency_mismatch",
-            Self::RequestTimeout => "request_timeout",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::ReservedEvent => CommandCode::ReservedEvent.as_str(),
-            Self::Internal => "internal",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// The HTTP status.
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidArgument => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict | Self::IdempotencyMismatch => StatusCode::CONFLICT,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::ReservedEvent => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// The header that belongs to the error.
-    fn header(self) -> Option<(HeaderName, &'static str)> {
-        match self {
-            Self::Unauthenticated => Some((WWW_AUTHENTICATE, "Bearer realm=\"userline\"")),
-            Self::Unavailable => Some((RETRY_AFTER, "1")),
-            // The rest of the body would be taken for the next request.
-            Self::RequestTimeout | Self::PayloadTooLarge => Some((CONNECTION, "close")),
-            Self::InvalidArgument
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::Conflict
-            | Self::IdempotencyMismatch
-            | Self::UnsupportedMediaType
-            | Self::ReservedEvent
-            | Self::Internal => None,
-        }
-    }
-}
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +103,7 @@ pub(super) struct ErrorBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorDetail {
     /// The stable name of the error: branch on this.
-    #[schema(example = "invalid_argument")]
+    #[schema(value_type = ErrorCodeName)]
     code: String,
     /// The same for people; the words may change.
     #[schema(example = "to.users[3]: a user id must not be empty")]

@@ -5,6 +5,7 @@ use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::Parameters;
 use super::keys::{May, ReadScope};
 use crate::commands::number::whole;
+use crate::commands::schema::{PageLimit, StoreNumber};
 use crate::core::delivery::hook_body;
 use crate::core::delivery::record::RecordedEvent;
 use axum::Json;
@@ -63,8 +64,8 @@ pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
 #[utoipa::path(
     get, path = "/v1/events", tag = "hooks", operation_id = "list_events",
     params(
-        ("after" = Option<u64>, Query, description = "`next` of the answer before, or `events_after` of a list of users; the beginning of the log if absent"),
-        ("limit" = Option<u16>, Query, description = "Events per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("after" = Option<StoreNumber>, Query, description = "`next` of the answer before, or `events_after` of a list of users; the beginning of the log if absent"),
+        ("limit" = Option<PageLimit>, Query, description = "Events per page, 100 if absent"),
     ),
     responses(
         (status = 200, description = "A page of the log", body = EventList),

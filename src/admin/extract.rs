@@ -1,7 +1,8 @@
 //! The parts of a request, read strictly: whatever does not fit is refused with the name of what is wrong.
 
 use super::context::AdminContext;
-use super::error::{ApiError, Code};
+use super::error::ApiError;
+use super::error_code::Code;
 use crate::commands::{json, number};
 use axum::BoxError;
 use axum::body::HttpBody;

@@ -1,7 +1,8 @@
 //! How the server is: numbers, and whether it lives and is ready.
 
 use super::context::AdminContext;
-use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, Failures, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, Failures, KeyFailures};
+use super::error_code::Code;
 use super::extract::NoParameters;
 use super::keys::{May, ReadScope};
 use crate::realtime::directory::Directory;

@@ -6,6 +6,7 @@ use super::extract::{NoParameters, Segment};
 use super::keys::{May, ReadScope};
 use super::messages::{self, MessageItem};
 use super::socket_view::VisitView;
+use crate::commands::schema::{UserIdArgument, UserIdText};
 use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +22,7 @@ const MESSAGES_MAX: usize = 10;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HistoryView {
     /// Who.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// First those that are here, the latest first, then those that are remembered, the one that ended last first; at
     /// most 1000.
@@ -36,7 +37,7 @@ pub(super) struct HistoryView {
 /// restart forgets them. A user nobody remembers has none: that is an answer, not an error.
 #[utoipa::path(
     get, path = "/v1/users/{user}/history", tag = "users", operation_id = "get_user_history",
-    params(("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "The sockets", body = HistoryView),
         ArgumentFailures, KeyFailures,

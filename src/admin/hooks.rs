@@ -2,10 +2,12 @@
 
 use super::context::AdminContext;
 use super::error::{
-    ApiError, ArgumentFailures, BodyFailures, Code, ErrorBody, KeyFailures, StoreFailures,
+    ApiError, ArgumentFailures, BodyFailures, ErrorBody, KeyFailures, StoreFailures,
 };
+use super::error_code::Code;
 use super::extract::{JsonBody, NoParameters};
 use super::keys::{ControlScope, May, ReadScope};
+use super::schemas::EndpointStateName;
 use super::time::Time;
 use crate::commands::replay::{ReplayRange, ReplayRangeRequest};
 use crate::core::delivery::outbox::DeadRange;
@@ -76,7 +78,7 @@ pub(super) struct EndpointView {
     url: String,
     /// `ok`, `failing` (some hooks are being retried), `open` (it fails: nothing is sent but probes) or `disabled`
     /// (it answered 410: nothing is sent until a restart or a replay).
-    #[schema(example = "ok")]
+    #[schema(value_type = EndpointStateName)]
     state: &'static str,
     /// Undelivered hooks.
     #[schema(example = 0)]

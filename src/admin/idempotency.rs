@@ -11,7 +11,8 @@ use super::context::AdminContext;
 use super::error::{ApiError, ErrorBody};
 use super::extract;
 use super::keys::Caller;
-use crate::commands::json;
+use crate::commands;
+use crate::commands::schema::schemas;
 use crate::core::memory::idempotency::Fingerprint;
 use crate::types::ItemId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -27,6 +28,7 @@ use bytes::Bytes;
 use requests::RequestKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use utoipa::{IntoParams, IntoResponses};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -44,8 +46,19 @@ pub(super) struct IdempotencyKey {
     /// `Idempotency-Key` and the same body is answered as the first time (with `idempotent-replayed: true`) and not done
     /// again, also while the first is under way. Answers with status 200 are remembered for `admin.idempotency_keep`, in
     /// memory: a restart forgets them, but not what was emitted with `store`, which is neither stored nor sent again.
-    #[param(rename = "Idempotency-Key", required = false)]
+    #[param(rename = "Idempotency-Key", required = false, value_type = IdempotencyKeyText)]
     idempotency_key: String,
+}
+
+schemas! {
+    /// The value of the header. Spaces around it are not part of it.
+    pub(super) IdempotencyKeyText = "IdempotencyKey": json!({
+        "description": "A name for the request",
+        "type": "string",
+        "minLength": 1,
+        "maxLength": KEY_BYTES_MAX,
+        "pattern": format!("^[!-~](?:[ -~]{{0,{}}}[!-~])?$", KEY_BYTES_MAX - 2),
+    });
 }
 
 /// What a request with an `Idempotency-Key` may be answered with besides.
@@ -91,7 +104,7 @@ impl<T: DeserializeOwned> FromRequest<AdminContext> for Keyed<T> {
         let caller = request.extensions().get::<Caller>().unwrap_or(&Caller::Nobody).clone();
         let route = request.extensions().get::<MatchedPath>().cloned().map(RouteName::Matched);
         let KeyedBytes { bytes, key } = KeyedBytes::read(request, &caller, route, context).await?;
-        Ok(Self { request: json::parse(&bytes)?, key })
+        Ok(Self { request: commands::json::parse(&bytes)?, key })
     }
 }
 

@@ -1,25 +1,52 @@
 //! Inboxes: what waits for a user, page by page; what the user has seen; taking items back.
 
 use super::context::AdminContext;
-use super::error::{ApiError, ArgumentFailures, BodyFailures, Code, KeyFailures, StoreFailures};
+use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
+use super::error_code::Code;
 use super::events::stored_json;
 use super::extract::{JsonBody, NoParameters, Parameters, Segment, Segments};
 use super::keys::{EmitScope, May, ReadScope};
+use super::schemas::SwitchText;
 use super::time::Time;
 use crate::admin::error::ErrorBody;
 use crate::commands::inbox::{PageRequest, ReadRequest};
-use crate::commands::number::whole;
+use crate::commands::number::{NUMBER_MAX, whole};
+use crate::commands::schema::{
+    CollapseKeyText, EventNameText, ItemIdText, NamespaceText, PageLimit, StoreNumber,
+    UserIdArgument, schemas,
+};
 use crate::core::inbox::{InboxState, Item};
 use crate::realtime::inboxes::InboxError;
 use crate::types::{ItemSeq, UserId};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// Bytes of items in one answer, about.
 const PAGE_BYTES: usize = 4_000_000;
+
+schemas! {
+    /// Where a page begins: two parameters of which one may be given, which only an object of them can say.
+    pub(super) InboxPosition = "InboxPosition": json!({
+        "description": "Where a page of an inbox begins",
+        "type": "object",
+        "properties": {
+            "before": {
+                "description": "`next` of the page before: items below it, the newest first",
+                "type": "integer", "minimum": 0, "maximum": NUMBER_MAX,
+            },
+            "after": {
+                "description": "Items above it, the oldest first",
+                "type": "integer", "minimum": 0, "maximum": NUMBER_MAX,
+            },
+        },
+        "additionalProperties": false,
+        "not": {"required": ["before", "after"]},
+    });
+}
 
 /// A page of an inbox.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,13 +94,13 @@ pub(super) struct InboxItem {
     #[schema(example = 7)]
     seq: u64,
     /// Its name.
-    #[schema(example = "order-7-paid")]
+    #[schema(value_type = ItemIdText)]
     id: String,
     /// The namespace it was emitted in.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// The event.
-    #[schema(example = "order:paid")]
+    #[schema(value_type = EventNameText)]
     event: String,
     /// Its arguments, as they were written.
     #[schema(value_type = Vec<serde_json::Value>)]
@@ -86,7 +113,7 @@ pub(super) struct InboxItem {
     read: bool,
     /// A newer event with this key takes its place while it is unread.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "order:7")]
+    #[schema(value_type = CollapseKeyText)]
     collapse_key: Option<String>,
 }
 
@@ -134,11 +161,10 @@ impl From<InboxError> for ApiError {
 #[utoipa::path(
     get, path = "/v1/users/{user}/inbox", tag = "inbox", operation_id = "list_inbox",
     params(
-        ("user" = String, Path, description = "The user's id, percent-encoded"),
-        ("before" = Option<u64>, Query, description = "`next` of the page before: items below it, the newest first"),
-        ("after" = Option<u64>, Query, description = "Items above it, the oldest first; not with `before`"),
-        ("limit" = Option<u16>, Query, description = "Items per page, 100 if absent", minimum = 1, maximum = 1000),
-        ("unread" = Option<bool>, Query, description = "Only items that the user has not seen"),
+        ("user" = UserIdArgument, Path, description = "The user's id, percent-encoded"),
+        ("position" = Option<InboxPosition>, Query, style = Form, explode, description = "`before=7` or `after=7`, not both; the newest page if absent"),
+        ("limit" = Option<PageLimit>, Query, description = "Items per page, 100 if absent"),
+        ("unread" = Option<SwitchText>, Query, description = "Only items that the user has not seen"),
     ),
     responses(
         (status = 200, description = "A page of the inbox", body = InboxReply),
@@ -178,7 +204,7 @@ fn parse_unread(text: &str) -> Result<bool, &'static str> {
 /// All tabs of the user hear the new numbers at once. Marking again what is read changes nothing.
 #[utoipa::path(
     post, path = "/v1/users/{user}/inbox/read", tag = "inbox", operation_id = "read_inbox",
-    params(("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     request_body = ReadRequest,
     responses(
         (status = 200, description = "The inbox afterwards", body = InboxNumbers),
@@ -204,8 +230,8 @@ pub(super) async fn read(
 #[utoipa::path(
     delete, path = "/v1/users/{user}/inbox/{seq}", tag = "inbox", operation_id = "delete_inbox_item",
     params(
-        ("user" = String, Path, description = "The user's id, percent-encoded"),
-        ("seq" = u64, Path, description = "The item"),
+        ("user" = UserIdArgument, Path, description = "The user's id, percent-encoded"),
+        ("seq" = StoreNumber, Path, description = "The item"),
     ),
     responses(
         (status = 200, description = "The inbox afterwards", body = InboxNumbers),

@@ -3,7 +3,8 @@
 //! Keys are compared as SHA-256 digests, in constant time and with all of them, so that neither a key nor its length
 //! nor its place can be found out by measuring.
 
-use super::error::{ApiError, Code};
+use super::error::ApiError;
+use super::error_code::Code;
 use crate::config::{AdminConfig, Scope};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};

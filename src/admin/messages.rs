@@ -2,10 +2,16 @@
 
 use super::context::AdminContext;
 use super::emit::reply::{self, AckReply, MissingReply, UserReply};
-use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures, StoreFailures};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
+use super::error_code::Code;
 use super::extract::{Parameters, Segment};
 use super::keys::{May, ReadScope};
+use super::schemas::{MessageIdText, PlacedStateName};
 use super::time::Time;
+use crate::commands::schema::{
+    EventNameText, ItemIdArgument, ItemIdText, NamespaceText, PageLimit, RoomText, SocketIdText,
+    UserIdArgument,
+};
 use crate::core::inbox::{Placed, PlacedState};
 use crate::realtime::messages::{AckStatus, MessageStatus, Recalled};
 use crate::types::{ItemId, Room, UserId};
@@ -19,7 +25,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageReply {
     /// What was asked for: the `id` of an emit, or the `id` that its sender gave.
-    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    #[schema(value_type = ItemIdText)]
     id: String,
     /// Its acks, if it asked for them and they are remembered (`[messages]`; not over a restart).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,15 +83,15 @@ pub(super) struct PlacedReply {
     #[schema(example = 7)]
     seq: u64,
     /// Its name there: the one given, or that of the emit.
-    #[schema(example = "order-7-paid")]
+    #[schema(value_type = ItemIdText)]
     id: String,
     /// The emit that stored it; absent if that was before this was written down.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    #[schema(value_type = MessageIdText)]
     message: Option<String>,
     /// `unread` and `read`: it is there. Gone are `deleted`, `collapsed` (a newer one with the same `collapse_key` took
     /// its place), `expired`, `pushed_out` (of too many the oldest), `unknown` (before reasons were written down).
-    #[schema(example = "read")]
+    #[schema(value_type = PlacedStateName)]
     state: &'static str,
     /// Whether the user has seen it, or had before it went.
     read: bool,
@@ -122,7 +128,7 @@ impl From<AckStatus> for AskedReply {
 /// of the emit hung up. Asked for by the `id` in the answer, or by the `id` that the sender gave.
 #[utoipa::path(
     get, path = "/v1/messages/{id}", tag = "events", operation_id = "get_message",
-    params(("id" = String, Path, description = "The `id` of an emit, or the one its sender gave, percent-encoded")),
+    params(("id" = ItemIdArgument, Path, description = "The `id` of an emit, or the one its sender gave, percent-encoded")),
     responses(
         (status = 200, description = "What is known of it", body = MessageReply),
         (status = 404, description = "`not_found`: nothing is known of it; the message says why that may be", body = ErrorBody),
@@ -157,15 +163,15 @@ pub(super) struct MessageList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageItem {
     /// Its id, as in the answer to it.
-    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    #[schema(value_type = MessageIdText)]
     id: String,
     /// When it was emitted.
     emitted_at: Time,
     /// The namespace it was for.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// Its event.
-    #[schema(example = "order:paid")]
+    #[schema(value_type = EventNameText)]
     event: String,
     /// Whether it could be dropped for clients that were busy.
     volatile: bool,
@@ -192,8 +198,10 @@ pub(super) struct MessageTarget {
     /// Everybody in the namespace.
     all: bool,
     /// Rooms.
+    #[schema(value_type = Vec<RoomText>)]
     rooms: Vec<String>,
     /// Sockets.
+    #[schema(value_type = Vec<SocketIdText>)]
     sockets: Vec<String>,
 }
 
@@ -236,8 +244,8 @@ pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Ve
 #[utoipa::path(
     get, path = "/v1/messages", tag = "events", operation_id = "list_messages",
     params(
-        ("user" = Option<String>, Query, description = "Only those for this user: named, in everybody, or by a room or socket that is the user's now"),
-        ("limit" = Option<u16>, Query, description = "Messages, 100 if absent", minimum = 1, maximum = 1000),
+        ("user" = Option<UserIdArgument>, Query, description = "Only those for this user: named, in everybody, or by a room or socket that is the user's now"),
+        ("limit" = Option<PageLimit>, Query, description = "Messages, 100 if absent"),
     ),
     responses(
         (status = 200, description = "The last emits, the newest first", body = MessageList),

@@ -3,7 +3,13 @@
 use super::context::AdminContext;
 use super::error::{ArgumentFailures, Failures};
 use super::extract::NoParameters;
-use crate::commands::schema::Rules;
+use super::idempotency::IdempotencyKeyText;
+use super::inbox::InboxPosition;
+use super::schemas::{ListedStateName, SwitchText};
+use crate::commands::schema::{
+    ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, Rules, SocketIdText, StoreNumber,
+    UserIdArgument,
+};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -20,6 +26,20 @@ use utoipa::{Modify, OpenApi};
                        `code`, and every answer the header `x-request-id`.",
     ),
     modifiers(&Bearer),
+    // What only parameters refer to is not found by itself.
+    components(schemas(
+        IdempotencyKeyText,
+        InboxPosition,
+        ItemIdArgument,
+        ListedStateName,
+        NamespaceArgument,
+        PageLimit,
+        RoomArgument,
+        SocketIdText,
+        StoreNumber,
+        SwitchText,
+        UserIdArgument,
+    )),
     tags(
         (name = "events", description = "What clients are sent"),
         (name = "users", description = "Who is here: a user has one or more sockets"),

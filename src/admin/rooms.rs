@@ -1,22 +1,23 @@
 //! Rooms: which there are, and who is in one.
 
 use super::context::AdminContext;
-use super::cursor::{self, CursorError};
-use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures};
+use super::cursor::{self, RoomCursor, SocketCursor};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures};
+use super::error_code::Code;
 use super::extract::{Parameters, Segment};
 use super::keys::{May, ReadScope};
 use super::socket_view::SocketView;
 use crate::commands::names;
+use crate::commands::schema::{
+    NamespaceArgument, NamespaceText, PageLimit, RoomArgument, RoomText,
+};
 use crate::registry::RoomEntry;
-use crate::types::{Namespace, Room, SocketId};
+use crate::types::{Namespace, Room};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use std::convert::Infallible;
 use utoipa::ToSchema;
-
-/// Stands between namespace and room in a cursor: neither may contain it.
-const SEPARATOR: char = '\n';
 
 /// A page of rooms.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,7 +25,7 @@ pub(super) struct RoomList {
     /// In ascending order of namespace and name.
     rooms: Vec<RoomItem>,
     /// The `cursor` of the next page; `null` on the last one.
-    #[schema(required, example = "LwpvcmcANw")]
+    #[schema(required, value_type = Option<RoomCursor>)]
     next: Option<String>,
 }
 
@@ -32,10 +33,10 @@ pub(super) struct RoomList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RoomItem {
     /// Its name.
-    #[schema(example = "org:7")]
+    #[schema(value_type = RoomText)]
     room: String,
     /// Its namespace.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// Sockets in it.
     #[schema(example = 12)]
@@ -57,8 +58,8 @@ impl From<RoomEntry> for RoomItem {
     get, path = "/v1/rooms", tag = "rooms", operation_id = "list_rooms",
     params(
         ("prefix" = Option<String>, Query, description = "Only rooms whose name begins with this"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u16>, Query, description = "Rooms per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("cursor" = Option<RoomCursor>, Query, description = "`next` of the page before"),
+        ("limit" = Option<PageLimit>, Query, description = "Rooms per page, 100 if absent"),
     ),
     responses(
         (status = 200, description = "A page of rooms", body = RoomList),
@@ -72,7 +73,7 @@ pub(super) async fn list(
     mut query: Parameters,
 ) -> Result<Json<RoomList>, ApiError> {
     let prefix = query.take("prefix", |text| Ok::<_, Infallible>(text.to_owned()))?;
-    let after = query.take("cursor", parse_cursor)?;
+    let after = query.take("cursor", cursor::room)?.flatten();
     let limit = query.limit()?;
     query.end()?;
     let page = context
@@ -80,25 +81,18 @@ pub(super) async fn list(
         .rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into())
         .await;
     let last = page.items.last().filter(|_| page.has_more);
-    let next = last.map(|it| cursor::after(&format!("{}{SEPARATOR}{}", it.namespace, it.room)));
+    let next = last.map(|it| cursor::after_room(&it.namespace, &it.room));
     Ok(Json(RoomList { rooms: page.items.into_iter().map(RoomItem::from).collect(), next }))
-}
-
-fn parse_cursor(text: &str) -> Result<(Namespace, Room), CursorError> {
-    let key = cursor::key(text)?;
-    let (namespace, room) = key.split_once(SEPARATOR).ok_or(CursorError)?;
-    let namespace = Namespace::parse(namespace).map_err(|_| CursorError)?;
-    Ok((namespace, Room::parse(room).map_err(|_| CursorError)?))
 }
 
 /// A room and who is in it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RoomView {
     /// Its name.
-    #[schema(example = "org:7")]
+    #[schema(value_type = RoomText)]
     room: String,
     /// Its namespace.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// How many sockets are in it.
     #[schema(example = 1)]
@@ -106,7 +100,7 @@ pub(super) struct RoomView {
     /// A page of the sockets, in ascending order of their ids.
     sockets: Vec<SocketView>,
     /// The `cursor` of the next page; `null` on the last one.
-    #[schema(required)]
+    #[schema(required, value_type = Option<SocketCursor>)]
     next: Option<String>,
 }
 
@@ -116,10 +110,10 @@ pub(super) struct RoomView {
 #[utoipa::path(
     get, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "get_room",
     params(
-        ("room" = String, Path, description = "The name of the room, percent-encoded"),
-        ("namespace" = Option<String>, Query, description = "Its namespace, `/` if absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u16>, Query, description = "Sockets per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("room" = RoomArgument, Path, description = "The name of the room, percent-encoded"),
+        ("namespace" = Option<NamespaceArgument>, Query, description = "Its namespace, `/` if absent"),
+        ("cursor" = Option<SocketCursor>, Query, description = "`next` of the page before"),
+        ("limit" = Option<PageLimit>, Query, description = "Sockets per page, 100 if absent"),
     ),
     responses(
         (status = 200, description = "The room", body = RoomView),
@@ -136,8 +130,7 @@ pub(super) async fn get(
 ) -> Result<Json<RoomView>, ApiError> {
     let room = room.parse("room", Room::parse)?;
     let namespace = query.take("namespace", |text| Ok::<_, Infallible>(text.to_owned()))?;
-    let after: Option<SocketId> =
-        query.take("cursor", |text| cursor::key(text)?.parse().map_err(|_| CursorError))?;
+    let after = query.take("cursor", cursor::socket)?;
     let limit = query.limit()?;
     query.end()?;
     let namespace = match namespace {
@@ -158,7 +151,7 @@ pub(super) async fn get(
         room: room.as_str().to_owned(),
         namespace: namespace.as_str().to_owned(),
         sockets_total,
-        next: last.map(|it| cursor::after(&it.id.to_string())),
+        next: last.map(|it| cursor::after_socket(it.id)),
         sockets: sockets.iter().map(|it| SocketView::of(it)).collect(),
     }))
 }

@@ -1,30 +1,30 @@
 //! What is told of a socket: of one that is here, and of one that was.
 
+use super::schemas::{EndingName, ReasonName, TransportName};
 use super::time::Time;
+use crate::commands::schema::{DeviceIdText, NamespaceText, RoomText, SocketIdText, UserIdText};
 use crate::realtime::visits::Visit;
 use crate::registry::Socket;
-use crate::types::{Ending, Reason, millis};
+use crate::types::{Ending, millis};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
 
 /// A socket: one client in one namespace.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SocketView {
     /// What the client sees as `socket.id`.
-    #[schema(example = "wTmVbPq0o3x5n2LkZr8c")]
+    #[schema(value_type = SocketIdText)]
     id: String,
     /// Whose it is.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// What its client calls the tab or device it runs in (`auth.device`), if it says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "k3v9-tab")]
+    #[schema(value_type = DeviceIdText)]
     device: Option<String>,
     /// Its namespace.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// The address of the client, behind trusted proxies.
     #[schema(example = "203.0.113.7")]
@@ -33,10 +33,10 @@ pub(super) struct SocketView {
     #[schema(required)]
     user_agent: Option<String>,
     /// How the connection reaches the client now: `websocket` or `polling`.
-    #[schema(example = "websocket")]
+    #[schema(value_type = TransportName)]
     transport: &'static str,
     /// The rooms it is in, sorted.
-    #[schema(example = json!(["org:7", "user:42"]))]
+    #[schema(value_type = Vec<RoomText>, example = json!(["org:7", "user:42"]))]
     rooms: Vec<String>,
     /// When it was authenticated.
     connected_at: Time,
@@ -73,10 +73,10 @@ impl SocketView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct VisitView {
     /// Its id.
-    #[schema(example = "wTmVbPq0o3x5n2LkZr8c")]
+    #[schema(value_type = SocketIdText)]
     id: String,
     /// Its namespace.
-    #[schema(example = "/")]
+    #[schema(value_type = NamespaceText)]
     namespace: String,
     /// The address of the client, behind trusted proxies.
     #[schema(example = "203.0.113.7")]
@@ -85,7 +85,7 @@ pub(super) struct VisitView {
     #[schema(required)]
     user_agent: Option<String>,
     /// How the connection reached the client at the end, or reaches it now: `websocket` or `polling`.
-    #[schema(example = "websocket")]
+    #[schema(value_type = TransportName)]
     transport: &'static str,
     /// Whether the connection began by polling and went over to WebSocket.
     upgraded: bool,
@@ -97,7 +97,7 @@ pub(super) struct VisitView {
     disconnected_at: Option<Time>,
     /// Why it was gone; absent while it is here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<ReasonName>, nullable = false)]
+    #[schema(value_type = ReasonName)]
     reason: Option<&'static str>,
     /// Milliseconds between the last packet of the client, such as its answer to a ping, and the end of its
     /// connection, or now.
@@ -115,7 +115,7 @@ pub(super) struct VisitView {
     pending_bytes: usize,
     /// What was seen of the connection at its end, if anything; `reason` is what it was taken for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<EndingName>, nullable = false)]
+    #[schema(value_type = EndingName)]
     close_detail: Option<&'static str>,
     /// The code with which the client closed its WebSocket, if it did: 1000 and 1005 by its program, 1001 because the
     /// page was left.
@@ -145,51 +145,4 @@ impl From<&Visit> for VisitView {
             close_code: vitals.close_code,
         }
     }
-}
-
-/// The names of all reasons, for the document.
-struct ReasonName;
-
-impl utoipa::PartialSchema for ReasonName {
-    fn schema() -> RefOr<Schema> {
-        let description = "`client_disconnect`: the client called `disconnect()`. \
-            `transport_close`: its connection ended in an orderly way. \
-            `transport_error`: it broke, or spoke nonsense. \
-            `ping_timeout`: the client did not answer a ping in time. \
-            `slow_consumer`: it took too little of what was sent. \
-            `replaced`: it came back on another connection. \
-            `kicked`: the admin API disconnected it. \
-            `server_shutdown`: the server was stopping. \
-            `server_restart`: not of a socket, only of a user who did not come back after one. \
-            `audit`: a bug; its connection had been gone for a while.";
-        names(&Reason::ALL.map(Reason::as_str), description)
-    }
-}
-
-impl ToSchema for ReasonName {}
-
-/// The names of all endings, for the document.
-struct EndingName;
-
-impl utoipa::PartialSchema for EndingName {
-    fn schema() -> RefOr<Schema> {
-        let description = "`goodbye`: the client closed the connection itself. \
-            `end_of_stream`: it ended without that; its process or device went away, or a proxy cut it. \
-            `reset`: its side, or something between, reset it. \
-            `unreachable`: the network lost the client. \
-            `broken`: it failed otherwise. \
-            `poll_abandoned`: the client gave up a poll, as a closed tab does. \
-            `polls_overlap`, `posts_overlap`: it sent two at once. \
-            `malformed_body`: it posted no list of packets. \
-            `buffer_full`: more than `limits.buffer_bytes` waited for it. \
-            `stalled`: it took nothing for `limits.stall`.";
-        names(&Ending::ALL.map(Ending::as_str), description)
-    }
-}
-
-impl ToSchema for EndingName {}
-
-fn names(names: &[&'static str], description: &str) -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    text.enum_values(Some(names.iter().copied())).description(Some(description)).into()
 }

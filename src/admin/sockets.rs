@@ -1,10 +1,12 @@
 //! One socket: what is known of it, and disconnecting it.
 
 use super::context::AdminContext;
-use super::error::{ApiError, ArgumentFailures, Code, ErrorBody, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures};
+use super::error_code::Code;
 use super::extract::{NoParameters, Segment};
 use super::keys::{ControlScope, May, ReadScope};
 use super::socket_view::SocketView;
+use crate::commands::schema::{SocketIdText, UserIdText};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -14,17 +16,17 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SocketGone {
     /// Its id.
-    #[schema(example = "wTmVbPq0o3x5n2LkZr8c")]
+    #[schema(value_type = SocketIdText)]
     socket: String,
     /// Whose it was.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
 }
 
 /// Look at a socket
 #[utoipa::path(
     get, path = "/v1/sockets/{id}", tag = "sockets", operation_id = "get_socket",
-    params(("id" = String, Path, description = "The socket's id")),
+    params(("id" = SocketIdText, Path, description = "The socket's id")),
     responses(
         (status = 200, description = "The socket", body = SocketView),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),
@@ -50,7 +52,7 @@ pub(super) async fn get(
 /// come back by themselves.
 #[utoipa::path(
     delete, path = "/v1/sockets/{id}", tag = "sockets", operation_id = "disconnect_socket",
-    params(("id" = String, Path, description = "The socket's id")),
+    params(("id" = SocketIdText, Path, description = "The socket's id")),
     responses(
         (status = 200, description = "Disconnected", body = SocketGone),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),

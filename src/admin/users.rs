@@ -1,16 +1,18 @@
 //! Users: who is here, what is known of one or of many, and disconnecting one.
 
 use super::context::AdminContext;
-use super::cursor::{self, CursorError};
+use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segment};
 use super::keys::{ControlScope, May, ReadScope};
 use super::presence_state::PresenceState;
+use super::schemas::ListedStateName;
 use super::socket_view::SocketView;
 use super::time::Time;
 use crate::commands::disconnect::{Disconnect, DisconnectRequest};
 use crate::commands::names::NameList;
 use crate::commands::presence::PresenceRequest;
+use crate::commands::schema::{PageLimit, UserIdArgument, UserIdText};
 use crate::core::presence::session::Grace;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
 use crate::types::UserId;
@@ -29,7 +31,7 @@ pub(super) struct UserList {
     /// In ascending order of their ids.
     users: Vec<UserItem>,
     /// The `cursor` of the next page; `null` on the last one.
-    #[schema(required, example = "NDI")]
+    #[schema(required, value_type = Option<UserCursor>)]
     next: Option<String>,
     /// The newest event when the list was made: `GET /v1/events?after=` with this number of the first page tells
     /// all that changed since, without a gap; what the list knows already may come again.
@@ -41,7 +43,7 @@ pub(super) struct UserList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserItem {
     /// Who.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// Online or lingering.
     state: PresenceState,
@@ -70,9 +72,9 @@ impl From<UserEntry> for UserItem {
 #[utoipa::path(
     get, path = "/v1/users", tag = "users", operation_id = "list_users",
     params(
-        ("state" = Option<String>, Query, description = "Only `online` or only `lingering` ones"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u16>, Query, description = "Users per page, 100 if absent", minimum = 1, maximum = 1000),
+        ("state" = Option<ListedStateName>, Query, description = "Only `online` or only `lingering` ones"),
+        ("cursor" = Option<UserCursor>, Query, description = "`next` of the page before"),
+        ("limit" = Option<PageLimit>, Query, description = "Users per page, 100 if absent"),
     ),
     responses(
         (status = 200, description = "A page of users", body = UserList),
@@ -86,17 +88,14 @@ pub(super) async fn list(
     mut query: Parameters,
 ) -> Result<Json<UserList>, ApiError> {
     let filter = query.take("state", parse_filter)?.unwrap_or(StateFilter::All);
-    let after = query.take("cursor", |text| {
-        let key = cursor::key(text)?;
-        UserId::parse(&key).map_err(|_| CursorError)
-    })?;
+    let after = query.take("cursor", cursor::user)?.flatten();
     let limit = query.limit()?;
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
     let events_after = context.events.head().await?;
     let page = context.directory.users(after.as_ref(), limit.into(), filter).await;
     let last = page.items.last().filter(|_| page.has_more);
-    let next = last.map(|it| cursor::after(it.user.as_str()));
+    let next = last.map(|it| cursor::after_user(&it.user));
     let users = page.items.into_iter().map(UserItem::from).collect();
     Ok(Json(UserList { users, next, events_after }))
 }
@@ -113,7 +112,7 @@ fn parse_filter(text: &str) -> Result<StateFilter, &'static str> {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserView {
     /// Who.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// Whether the user is here.
     state: PresenceState,
@@ -141,7 +140,7 @@ pub(super) struct UserView {
 /// An unknown user is offline: that is an answer, not an error.
 #[utoipa::path(
     get, path = "/v1/users/{user}", tag = "users", operation_id = "get_user",
-    params(("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "The user", body = UserView),
         ArgumentFailures, KeyFailures, StoreFailures,
@@ -233,7 +232,7 @@ pub(super) async fn presence(
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DisconnectReply {
     /// Who.
-    #[schema(example = "42")]
+    #[schema(value_type = UserIdText)]
     user: String,
     /// Sockets that were disconnected.
     #[schema(example = 2)]
@@ -246,7 +245,7 @@ pub(super) struct DisconnectReply {
 /// not come back by itself. Nobody being there is no error.
 #[utoipa::path(
     post, path = "/v1/users/{user}/disconnect", tag = "users", operation_id = "disconnect_user",
-    params(("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     request_body(content = Option<DisconnectRequest>, description = "No body means `{}`"),
     responses(
         (status = 200, description = "Disconnected; how many, the number says", body = DisconnectReply),

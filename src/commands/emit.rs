@@ -11,7 +11,8 @@ use super::error::{CommandCode, CommandError};
 use super::json::{self, JsonObject, present};
 use super::names;
 use super::schema::{
-    ArgumentList, CollapseKeyText, EventNameText, ItemIdText, NamespaceText, TtlText,
+    ArgumentList, CollapseKeyArgument, EventNameArgument, ItemIdArgument, NamespaceArgument,
+    TtlText,
 };
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{Emit, Message, WhenUndelivered};
@@ -32,7 +33,7 @@ use utoipa::ToSchema;
 #[schema(example = json!({"to": {"users": ["42"]}, "event": "order:paid", "data": {"id": 7}}))]
 pub struct EmitRequest {
     /// The namespace of the sockets; `/` if absent.
-    #[schema(value_type = Option<NamespaceText>)]
+    #[schema(value_type = Option<NamespaceArgument>)]
     namespace: Option<String>,
     /// Who gets it; at least one name, or `all`.
     #[schema(value_type = EmitTarget)]
@@ -41,7 +42,7 @@ pub struct EmitRequest {
     #[schema(value_type = Option<EmitExcept>)]
     except: Option<JsonObject<EmitExcept>>,
     /// The name of the event: 1 to 128 bytes, neither one of Socket.IO's own nor beginning with `userline:`.
-    #[schema(value_type = EventNameText)]
+    #[schema(value_type = EventNameArgument)]
     event: String,
     /// The one argument of the event: any JSON value, `null` included, forwarded as it is written. Not with `args`.
     #[serde(default, deserialize_with = "present")]
@@ -63,11 +64,11 @@ pub struct EmitRequest {
     #[schema(value_type = Option<TtlText>, example = "7d")]
     ttl: Option<String>,
     /// It takes the place of unread ones with the same key, 1 to 128 bytes. Only with `store`.
-    #[schema(value_type = Option<CollapseKeyText>, example = "order:7")]
+    #[schema(value_type = Option<CollapseKeyArgument>, example = "order:7")]
     collapse_key: Option<String>,
     /// Your name for it, 1 to 128 bytes: what a user's inbox has or had under it is neither stored nor sent again. Only
     /// with `store`.
-    #[schema(value_type = Option<ItemIdText>, example = "order-7-paid")]
+    #[schema(value_type = Option<ItemIdArgument>, example = "order-7-paid")]
     id: Option<String>,
     /// What happens with each user whom it does not reach; only with `to.users` alone. Absent: nothing but the answer.
     undelivered: Option<UndeliveredThen>,

@@ -19,7 +19,6 @@ use crate::types::{
 };
 use pattern::{ANY, WITHOUT_SEPARATORS};
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -38,79 +37,97 @@ pub fn of(words: Value) -> RefOr<Schema> {
 
 /// Types that stand for schemas: the name in the document, and what the schema says.
 macro_rules! schemas {
-    ($($(#[$doc:meta])* $marker:ident = $name:literal: $words:expr;)*) => {$(
+    ($($(#[$doc:meta])* $vis:vis $marker:ident = $name:literal: $words:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $marker;
+        $vis struct $marker;
 
-        impl PartialSchema for $marker {
-            fn schema() -> RefOr<Schema> {
-                of($words)
+        impl utoipa::PartialSchema for $marker {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::commands::schema::of($words)
             }
         }
 
-        impl ToSchema for $marker {
-            fn name() -> Cow<'static, str> {
+        impl utoipa::ToSchema for $marker {
+            fn name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
         }
     )*};
 }
+pub(crate) use schemas;
 
+// Names as they are told: what is said of them is true of every one.
 schemas! {
-    /// A [`UserId`] in an answer, a path or a query.
-    UserIdText = "UserId": name("A user", UserId::BYTES_MAX, &pattern::name(ANY, UserId::BYTES_MAX));
-    /// A [`UserId`] in a command: an integer is a name as well.
-    UserIdOrInteger = "UserIdOrInteger": json!({
-        "description": "A user; an integer means its decimal digits",
-        "type": ["string", "integer"],
-        "minLength": 1,
-        "maxLength": UserId::BYTES_MAX,
-        "pattern": pattern::name(ANY, UserId::BYTES_MAX),
-        "minimum": i64::MIN,
-        "maximum": u64::MAX,
-    });
+    /// A [`UserId`].
+    pub UserIdText = "UserId": told("A user", UserId::BYTES_MAX);
     /// A [`Room`].
-    RoomText = "Room": name("A room", Room::BYTES_MAX, &pattern::name(ANY, Room::BYTES_MAX));
+    pub RoomText = "Room": told("A room", Room::BYTES_MAX);
     /// A [`DeviceId`].
-    DeviceIdText = "DeviceId":
-        name("A tab or device", DeviceId::BYTES_MAX, &pattern::name(ANY, DeviceId::BYTES_MAX));
+    pub DeviceIdText = "DeviceId": told("A tab or device", DeviceId::BYTES_MAX);
     /// An [`ItemId`].
-    ItemIdText = "ItemId":
-        name("The name of a stored event", ItemId::BYTES_MAX, &pattern::name(ANY, ItemId::BYTES_MAX));
+    pub ItemIdText = "ItemId": told("The name of a stored event", ItemId::BYTES_MAX);
     /// A [`CollapseKey`].
-    CollapseKeyText = "CollapseKey": name(
-        "A key whose newest unread event takes the place of older ones",
-        CollapseKey::BYTES_MAX,
-        &pattern::name(ANY, CollapseKey::BYTES_MAX),
-    );
+    pub CollapseKeyText = "CollapseKey":
+        told("The newest unread event with this key takes the place of older ones", CollapseKey::BYTES_MAX);
     /// A [`Namespace`].
-    NamespaceText = "Namespace": name(
-        "A namespace",
-        Namespace::BYTES_MAX,
-        &pattern::name_after("/", WITHOUT_SEPARATORS, Namespace::BYTES_MAX),
-    );
+    pub NamespaceText = "Namespace": told("A namespace", Namespace::BYTES_MAX);
     /// An [`EventName`].
-    EventNameText = "EventName": event_name();
+    pub EventNameText = "EventName": told("An event", EventName::BYTES_MAX);
     /// A [`SocketId`].
-    SocketIdText = "SocketId": json!({
+    pub SocketIdText = "SocketId": json!({
         "description": "A socket",
         "type": "string",
         "pattern": format!("^[A-Za-z0-9_-]{{{}}}$", SocketId::TEXT_LEN),
         "example": "wTmVbPq0o3x5n2LkZr8c",
     });
+}
+
+// Names as they are given: whatever fits is taken.
+schemas! {
+    /// A [`UserId`] in a path or a query.
+    pub UserIdArgument = "UserIdArgument":
+        given("A user", UserId::BYTES_MAX, &pattern::name(ANY, UserId::BYTES_MAX));
+    /// A [`UserId`] in a command: an integer is a name as well.
+    pub UserIdOrInteger = "UserIdOrInteger": user_or_integer();
+    /// A [`Room`].
+    pub RoomArgument = "RoomArgument":
+        given("A room", Room::BYTES_MAX, &pattern::name(ANY, Room::BYTES_MAX));
+    /// A [`DeviceId`].
+    pub DeviceIdArgument = "DeviceIdArgument":
+        given("A tab or device", DeviceId::BYTES_MAX, &pattern::name(ANY, DeviceId::BYTES_MAX));
+    /// An [`ItemId`].
+    pub ItemIdArgument = "ItemIdArgument":
+        given("The name of a stored event", ItemId::BYTES_MAX, &pattern::name(ANY, ItemId::BYTES_MAX));
+    /// A [`CollapseKey`].
+    pub CollapseKeyArgument = "CollapseKeyArgument": given(
+        "The newest unread event with this key takes the place of older ones",
+        CollapseKey::BYTES_MAX,
+        &pattern::name(ANY, CollapseKey::BYTES_MAX),
+    );
+    /// A [`Namespace`].
+    pub NamespaceArgument = "NamespaceArgument": given(
+        "A namespace",
+        Namespace::BYTES_MAX,
+        &pattern::name_after("/", WITHOUT_SEPARATORS, Namespace::BYTES_MAX),
+    );
+    /// An [`EventName`].
+    pub EventNameArgument = "EventNameArgument": event_name();
     /// A socket that is left out, if it is one.
-    AnySocketText = "AnySocket":
+    pub AnySocketText = "AnySocket":
         json!({"description": "A socket; what is no id of one is nobody", "type": "string"});
+}
+
+schemas! {
     /// The reason that a client is told.
-    ReasonText = "DisconnectReason": json!({
+    pub ReasonText = "DisconnectReason": json!({
         "description": format!("What clients are told when they are disconnected: at most {REASON_BYTES_MAX} bytes of UTF-8"),
         "type": "string",
         "maxLength": REASON_BYTES_MAX,
         "pattern": pattern::text(REASON_BYTES_MAX),
     });
     /// How long acks are waited for.
-    TimeoutText = "AckTimeout": json!({
+    pub TimeoutText = "AckTimeout": json!({
         "description": "A duration such as `5s`, or milliseconds",
         "type": ["string", "integer"],
         "pattern": pattern::durations(&TIMEOUTS),
@@ -119,9 +136,9 @@ schemas! {
         "example": "5s",
     });
     /// How long a stored event is kept; the longest is configured, see [`Rules`].
-    TtlText = "Ttl": json!({"description": "A duration such as `7d`", "type": "string"});
+    pub TtlText = "Ttl": json!({"description": "A duration such as `7d`", "type": "string"});
     /// A number of an event, an item or a delivery.
-    StoreNumber = "StoreNumber": json!({
+    pub StoreNumber = "StoreNumber": json!({
         "description": "The number of an event, an item or a delivery",
         "type": "integer",
         "format": "int64",
@@ -129,7 +146,7 @@ schemas! {
         "maximum": NUMBER_MAX,
     });
     /// A point in time, as it is read.
-    MomentText = "Moment": json!({
+    pub MomentText = "Moment": json!({
         "description": "RFC 3339 with any offset from UTC, since 1970",
         "type": "string",
         "format": "date-time",
@@ -137,7 +154,7 @@ schemas! {
         "example": "2026-08-01T11:41:00+02:00",
     });
     /// How many entries a page has.
-    PageLimit = "PageLimit": json!({
+    pub PageLimit = "PageLimit": json!({
         "description": "Entries of one page",
         "type": "integer",
         "minimum": LIMITS.start(),
@@ -145,14 +162,14 @@ schemas! {
         "default": LIMIT_DEFAULT,
     });
     /// The arguments of an event.
-    ArgumentList = "Arguments": json!({
+    pub ArgumentList = "Arguments": json!({
         "description": "The arguments of an event, any JSON values",
         "type": "array",
         "items": {},
         "maxItems": Payload::ARGS_MAX,
     });
     /// The emits of a batch: what is none is refused by itself.
-    BatchItems = "BatchItems": json!({
+    pub BatchItems = "BatchItems": json!({
         "description": "Emits",
         "type": "array",
         "minItems": 1,
@@ -164,9 +181,24 @@ schemas! {
     });
 }
 
-fn name(description: &str, bytes_max: usize, pattern: &str) -> Value {
+/// One of a closed list of names.
+pub fn one_of<'a>(description: &str, names: impl IntoIterator<Item = &'a str>) -> Value {
+    let names: Vec<&str> = names.into_iter().collect();
+    json!({"description": description, "type": "string", "enum": names})
+}
+
+fn told(description: &str, bytes_max: usize) -> Value {
+    named(description, bytes_max, pattern::PRINTABLE)
+}
+
+fn given(description: &str, bytes_max: usize, pattern: &str) -> Value {
+    let rule = format!("1 to {bytes_max} bytes of UTF-8 without control characters");
+    named(&format!("{description}: {rule}"), bytes_max, pattern)
+}
+
+fn named(description: &str, bytes_max: usize, pattern: &str) -> Value {
     json!({
-        "description": format!("{description}: 1 to {bytes_max} bytes of UTF-8 without control characters"),
+        "description": description,
         "type": "string",
         "minLength": 1,
         "maxLength": bytes_max,
@@ -174,13 +206,31 @@ fn name(description: &str, bytes_max: usize, pattern: &str) -> Value {
     })
 }
 
+fn user_or_integer() -> Value {
+    with(
+        given("A user", UserId::BYTES_MAX, &pattern::name(ANY, UserId::BYTES_MAX)),
+        [
+            ("description", json!("A user; an integer means its decimal digits")),
+            ("type", json!(["string", "integer"])),
+            ("minimum", json!(i64::MIN)),
+            ("maximum", json!(u64::MAX)),
+        ],
+    )
+}
+
 fn event_name() -> Value {
     let bytes_max = EventName::BYTES_MAX;
-    let mut schema = name("An event", bytes_max, &pattern::name(ANY, bytes_max));
     let own = format!("^{}", EventName::OWN_PREFIX);
-    if let Some(words) = schema.as_object_mut() {
-        let reserved = json!({"anyOf": [{"enum": EventName::SOCKET_IO}, {"pattern": own}]});
-        words.insert("not".to_owned(), reserved);
+    with(
+        given("An event", bytes_max, &pattern::name(ANY, bytes_max)),
+        [("not", json!({"anyOf": [{"enum": EventName::SOCKET_IO}, {"pattern": own}]}))],
+    )
+}
+
+/// A schema with these words as well.
+fn with<const N: usize>(mut schema: Value, words: [(&str, Value); N]) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.extend(words.map(|(word, rule)| (word.to_owned(), rule)));
     }
     schema
 }
@@ -215,15 +265,15 @@ lists! {
     /// Users in a command.
     UserNames of UserIdOrInteger: "Users";
     /// Rooms in a command.
-    RoomNames of RoomText: "Rooms";
+    RoomNames of RoomArgument: "Rooms";
     /// Sockets in a command.
     SocketIds of SocketIdText: "Sockets";
     /// Sockets that are left out, among which may be what is no socket.
     AnySocketIds of AnySocketText: "Sockets, here or not";
     /// Devices in a command.
-    DeviceNames of DeviceIdText: "Tabs or devices";
+    DeviceNames of DeviceIdArgument: "Tabs or devices";
     /// Names of stored events in a command.
-    ItemNames of ItemIdText: "Stored events";
+    ItemNames of ItemIdArgument: "Stored events";
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::Console;
 use crate::admin::context::AdminContext;
-use crate::admin::error::{ApiError, Code};
+use crate::admin::error::ApiError;
+use crate::admin::error_code::Code;
 use crate::admin::extract::read;
 use crate::core::backend::signature::{self, SignedHeaders};
 use axum::Extension;

@@ -3,7 +3,9 @@
 use super::reply::EmitReply;
 use super::sending::SendingEmit;
 use crate::admin::context::AdminContext;
-use crate::admin::error::{ApiError, BodyFailures, Code, ErrorBody, KeyFailures};
+use crate::admin::error::{ApiError, BodyFailures, ErrorBody, KeyFailures};
+use crate::admin::error_code::Code;
+use crate::admin::error_code::ErrorCodeName;
 use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
 use crate::admin::keys::{EmitScope, May};
 use crate::commands;
@@ -47,7 +49,7 @@ struct BatchRefused {
 #[derive(Debug, Serialize, ToSchema)]
 struct BatchError {
     /// The stable name of the error: branch on this.
-    #[schema(example = "reserved_event")]
+    #[schema(value_type = ErrorCodeName)]
     code: String,
     /// The same for people; the words may change.
     #[schema(example = "event: `connect` is reserved: Socket.IO clients fire it themselves")]

@@ -5,6 +5,7 @@ mod acks;
 pub(in crate::admin) use acks::{AckReply, MissingReply, acks};
 
 use crate::admin::presence_state::PresenceState;
+use crate::admin::schemas::MessageIdText;
 use crate::commands::schema::ItemIdText;
 use crate::realtime::emitter::{Emitted, UserEmitted};
 use crate::realtime::messages::Stored;
@@ -21,7 +22,7 @@ pub(in crate::admin) struct EmitReply {
     #[schema(nullable = false, example = 200)]
     pub(super) status: Option<u16>,
     /// Names the emit, for logs and `GET /v1/messages/{id}`.
-    #[schema(example = "msg_3n8FhzYp0cQ9LrTWk2aX")]
+    #[schema(value_type = MessageIdText)]
     pub(super) id: String,
     /// Sockets it was for.
     #[schema(example = 3)]

@@ -2,7 +2,8 @@
 
 use super::reply::{self, EmitReply};
 use crate::admin::context::AdminContext;
-use crate::admin::error::{ApiError, Code};
+use crate::admin::error::ApiError;
+use crate::admin::error_code::Code;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
 use crate::realtime::messages::{AwaitedAcks, PostError, Posted};

@@ -1,6 +1,7 @@
 //! The requests that have a name of their own: which are under way, and what the last ones were answered.
 
-use crate::admin::error::{ApiError, Code};
+use crate::admin::error::ApiError;
+use crate::admin::error_code::Code;
 use crate::clock::Clock;
 use crate::config::IdempotencyConfig;
 use crate::core::memory::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};

@@ -381,3 +381,17 @@ async fn everything_in_the_document_is_described() {
         assert!(operation.said["summary"].is_string(), "{}", operation.id());
     }
 }
+
+#[tokio::test]
+async fn every_schema_that_is_referred_to_is_there() {
+    let api = Fixture::new();
+    let text = api.get("/v1/openapi.json").await.text;
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let mut seen = 0;
+    for named in text.split("\"#/components/schemas/").skip(1) {
+        let name = named.split('"').next().unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        seen += 1;
+    }
+    assert!(100 < seen, "only {seen}");
+}

@@ -1,6 +1,6 @@
 //! The tables of codes in the README are whole: a code that is new in the source and missing there fails here.
 
-use crate::admin::error::Code;
+use crate::admin::error_code::Code;
 use crate::auth::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 use crate::core::protocol::packet;
 use crate::realtime::admission::ConnectError;

@@ -1,7 +1,10 @@
 //! A check of JSON against the schemas of the OpenAPI document, as strict as they allow: what a schema does not
 //! mention must not be there, and a word that this check does not know fails it.
 
+use regex::Regex;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Words that say nothing about what is valid here.
 const NOTES: &[&str] = &["description", "example", "examples", "default", "title", "format"];
@@ -57,10 +60,7 @@ impl Schemas<'_> {
                 "maxLength" => value.as_str().is_none_or(|it| it.chars().count() <= number(rule)),
                 "minItems" => value.as_array().is_none_or(|it| number(rule) <= it.len()),
                 "minLength" => value.as_str().is_none_or(|it| number(rule) <= it.chars().count()),
-                "pattern" => {
-                    let pattern = regex::Regex::new(rule.as_str().unwrap()).unwrap();
-                    value.as_str().is_none_or(|it| pattern.is_match(it))
-                }
+                "pattern" => value.as_str().is_none_or(|it| matches(rule.as_str().unwrap(), it)),
                 "items" => {
                     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                         self.walk(rule, item, &format!("{place}[{index}]"), wrong);
@@ -109,6 +109,16 @@ impl Schemas<'_> {
             }
         }
     }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<String, Regex>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let made = || Regex::new(pattern).unwrap();
+        known.entry(pattern.to_owned()).or_insert_with(made).is_match(text)
+    })
 }
 
 fn number(rule: &Value) -> usize {

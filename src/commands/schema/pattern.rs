@@ -8,7 +8,9 @@ use std::time::Duration;
 pub(super) const ANY: &str = r" -~";
 /// The same without `,` and `?`, which end a namespace in a packet.
 pub(super) const WITHOUT_SEPARATORS: &str = r" -+\-->@-~";
-/// Control characters and what [`WITHOUT_SEPARATORS`] leaves out: what no name has.
+/// A text without control characters.
+pub(super) const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
+/// Control characters: what no name has.
 const NEVER: &str = r"\u0000-\u001f\u007f-\u009f";
 
 /// A name of 1 to `bytes_max` bytes.

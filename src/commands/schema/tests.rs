@@ -2,8 +2,8 @@
 
 use super::pattern;
 use super::{
-    CollapseKeyText, DeviceIdText, EventNameText, ItemIdText, NamespaceText, RoomText,
-    SocketIdText, TimeoutText, UserIdText,
+    CollapseKeyArgument, DeviceIdArgument, EventNameArgument, ItemIdArgument, NamespaceArgument,
+    RoomArgument, SocketIdText, TimeoutText, UserIdArgument,
 };
 use crate::types::{
     CollapseKey, DeviceId, EventName, EventNameError, ItemId, Namespace, Room, SocketId, UserId,
@@ -28,13 +28,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
     #[test]
     fn what_fits_a_pattern_is_taken(
-        user in texts::<UserIdText>(),
-        room in texts::<RoomText>(),
-        device in texts::<DeviceIdText>(),
-        item in texts::<ItemIdText>(),
-        key in texts::<CollapseKeyText>(),
-        namespace in texts::<NamespaceText>(),
-        event in texts::<EventNameText>(),
+        user in texts::<UserIdArgument>(),
+        room in texts::<RoomArgument>(),
+        device in texts::<DeviceIdArgument>(),
+        item in texts::<ItemIdArgument>(),
+        key in texts::<CollapseKeyArgument>(),
+        namespace in texts::<NamespaceArgument>(),
+        event in texts::<EventNameArgument>(),
         socket in texts::<SocketIdText>(),
         timeout in texts::<TimeoutText>(),
     ) {
@@ -56,10 +56,10 @@ proptest! {
         count in 0_usize..300,
     ) {
         let text = char.repeat(count);
-        let is_user = Regex::new(&pattern_of::<UserIdText>()).unwrap().is_match(&text);
+        let is_user = Regex::new(&pattern_of::<UserIdArgument>()).unwrap().is_match(&text);
         prop_assert_eq!(is_user, UserId::parse(&text).is_ok(), "{:?}", text);
         let namespace = format!("/{text}");
-        let is_namespace = Regex::new(&pattern_of::<NamespaceText>()).unwrap().is_match(&namespace);
+        let is_namespace = Regex::new(&pattern_of::<NamespaceArgument>()).unwrap().is_match(&namespace);
         prop_assert_eq!(is_namespace, Namespace::parse(&namespace).is_ok(), "{:?}", namespace);
         let is_text = Regex::new(&pattern::text(100)).unwrap().is_match(&text);
         prop_assert_eq!(is_text, text.len() <= 100, "{:?}", text);

@@ -105,6 +105,9 @@ pub enum Health {
 }
 
 impl Health {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Failing, Self::Open, Self::Disabled];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -44,7 +44,8 @@ pub enum Gone {
 }
 
 impl Gone {
-    const ALL: [Self; 5] =
+    /// All of them.
+    pub const ALL: [Self; 5] =
         [Self::Deleted, Self::Collapsed, Self::Expired, Self::PushedOut, Self::Unknown];
 
     /// The name in the store and in the API.

@@ -1,0 +1,75 @@
+//! The closed lists of names in answers and parameters, for the document: from the lists that the program itself has.
+
+use crate::commands::schema::{one_of, schemas};
+use crate::config::HOOK_TYPES;
+use crate::connection::Transport;
+use crate::core::delivery::dispatch::Health;
+use crate::core::delivery::record::DeliveryState;
+use crate::core::inbox::Gone;
+use crate::types::{Ending, Reason};
+use serde_json::json;
+
+schemas! {
+    /// The state of a delivery.
+    pub(super) DeliveryStateName = "DeliveryState": one_of(
+        "`pending` (not tried yet; as a filter with the failing ones), `failing` (tried, and will be again), `dead` (given up; \
+         can be sent again), `delivered`, or `replaced` (a newer event of the user took its place)",
+        DeliveryState::ALL.map(DeliveryState::as_str),
+    );
+    /// How a receiver of hooks is doing.
+    pub(super) EndpointStateName = "EndpointState": one_of(
+        "`ok`, `failing` (some hooks are being retried), `open` (it fails: nothing is sent but probes) or `disabled` (it \
+         answered 410: nothing is sent until a restart or a replay)",
+        Health::ALL.map(Health::as_str),
+    );
+    /// The type of a hook.
+    pub(super) HookTypeName = "HookType": one_of("What a hook tells; later versions may have more", HOOK_TYPES);
+    /// Whether a stored event is in an inbox.
+    pub(super) PlacedStateName = "PlacedState": one_of(
+        "`unread` and `read`: it is there. Gone are `deleted`, `collapsed` (a newer one with the same `collapse_key` took its \
+         place), `expired`, `pushed_out` (of too many the oldest), `unknown` (before reasons were written down)",
+        ["unread", "read"].into_iter().chain(Gone::ALL.map(Gone::as_str)),
+    );
+    /// How a connection reaches its client.
+    pub(super) TransportName = "Transport":
+        one_of("How a connection reaches its client", Transport::ALL.map(Transport::as_str));
+    /// The states of users that are listed.
+    pub(super) ListedStateName = "ListedState": one_of("State of users that are listed", ["online", "lingering"]);
+    /// A switch in a query.
+    pub(super) SwitchText = "Switch": one_of("Yes or no", ["true", "false", "1", "0"]);
+    /// The id of an emit.
+    pub(super) MessageIdText = "MessageId": json!({
+        "description": "Names an emit",
+        "type": "string",
+        "pattern": "^msg_[A-Za-z0-9_-]{20}$",
+        "example": "msg_3n8FhzYp0cQ9LrTWk2aX",
+    });
+    /// Why a socket is gone.
+    pub(super) ReasonName = "ReasonName": one_of(
+        "`client_disconnect`: the client called `disconnect()`. \
+         `transport_close`: its connection ended in an orderly way. \
+         `transport_error`: it broke, or spoke nonsense. \
+         `ping_timeout`: the client did not answer a ping in time. \
+         `slow_consumer`: it took too little of what was sent. \
+         `replaced`: it came back on another connection. \
+         `kicked`: the admin API disconnected it. \
+         `server_shutdown`: the server was stopping. \
+         `server_restart`: not of a socket, only of a user who did not come back after one. \
+         `audit`: a bug; its connection had been gone for a while.",
+        Reason::ALL.map(Reason::as_str),
+    );
+    /// How a connection ended.
+    pub(super) EndingName = "EndingName": one_of(
+        "`goodbye`: the client closed the connection itself. \
+         `end_of_stream`: it ended without that; its process or device went away, or a proxy cut it. \
+         `reset`: its side, or something between, reset it. \
+         `unreachable`: the network lost the client. \
+         `broken`: it failed otherwise. \
+         `poll_abandoned`: the client gave up a poll, as a closed tab does. \
+         `polls_overlap`, `posts_overlap`: it sent two at once. \
+         `malformed_body`: it posted no list of packets. \
+         `buffer_full`: more than `limits.buffer_bytes` waited for it. \
+         `stalled`: it took nothing for `limits.stall`.",
+        Ending::ALL.map(Ending::as_str),
+    );
+}
