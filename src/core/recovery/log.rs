@@ -8,9 +8,10 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a name in the audience of an event is counted as, besides its own length: about what it takes in memory, in the
-/// audience and in the index.
-const NAME_BYTES: usize = 128;
+/// What a name in the audience of an event is counted as, besides its own length: what it takes in memory at the most,
+/// in the audience and in the index (218 bytes were measured with names that stand in one event each, 84 with the same in
+/// all).
+const NAME_BYTES: usize = 200;
 
 /// A logged event.
 #[derive(Debug, Clone)]
