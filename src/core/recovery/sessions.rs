@@ -3,7 +3,7 @@
 use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
 use crate::types::{SocketId, Target, Timestamp, UserId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 /// The secret name of a session: what the client gets as `pid`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,8 +49,8 @@ pub(super) enum RecoverySession<S> {
     /// The socket has it. The number is that of the last event before the session began: where a client that has seen
     /// none starts.
     Live(S, u64),
-    /// Its client is away since this time.
-    Away(Box<DetachedSession>, Timestamp),
+    /// Its client is away. The number is its place among those that are.
+    Away(Box<DetachedSession>, u64),
 }
 
 impl<S: Live> RecoverySession<S> {
@@ -102,17 +102,19 @@ impl<S: Live> RecoverySession<S> {
 #[derive(Debug)]
 pub(super) struct Sessions<S> {
     by_pid: BTreeMap<Pid, RecoverySession<S>>,
-    /// Sessions in the order in which they were detached; those that came back are skipped.
-    detached: VecDeque<(Timestamp, Pid)>,
-    /// The members of those that are detached.
+    /// Those whose clients are away, and since when, in the order in which they went.
+    away: BTreeMap<u64, (Timestamp, Pid)>,
+    /// How many have gone away so far.
+    departures: u64,
+    /// The members of those that are away.
     absent: Absent,
     limits: RecoveryLimits,
 }
 
 impl<S: Live> Sessions<S> {
     pub(super) fn new(limits: RecoveryLimits) -> Self {
-        let (by_pid, detached) = (BTreeMap::new(), VecDeque::new());
-        Self { by_pid, detached, absent: Absent::default(), limits }
+        let (by_pid, away) = (BTreeMap::new(), BTreeMap::new());
+        Self { by_pid, away, departures: 0, absent: Absent::default(), limits }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -145,7 +147,7 @@ impl<S: Live> Sessions<S> {
         let Some(session) = self.by_pid.get(pid).filter(is_its) else { return };
         let session = session.detached(position);
         self.put_away(pid.clone(), session, now);
-        while self.limits.sessions_max < self.detached.len() {
+        while self.limits.sessions_max < self.away.len() {
             self.drop_first();
         }
     }
@@ -158,7 +160,7 @@ impl<S: Live> Sessions<S> {
 
     pub(super) fn expire(&mut self, now: Timestamp) {
         let window = self.limits.window;
-        while self.detached.front().is_some_and(|(at, _)| window < now.since(*at)) {
+        while self.away.first_key_value().is_some_and(|(_, (at, _))| window < now.since(*at)) {
             self.drop_first();
         }
     }
@@ -177,8 +179,9 @@ impl<S: Live> Sessions<S> {
     /// Takes a session out.
     pub(super) fn remove(&mut self, pid: &Pid) -> Option<RecoverySession<S>> {
         let session = self.by_pid.remove(pid)?;
-        if let RecoverySession::Away(session, _) = &session {
+        if let RecoverySession::Away(session, place) = &session {
             self.absent.remove(&session.member);
+            self.away.remove(place);
         }
         Some(session)
     }
@@ -187,10 +190,8 @@ impl<S: Live> Sessions<S> {
     pub(super) fn erase(&mut self, user: &UserId) -> Vec<SocketId> {
         let is_its = |it: &RecoverySession<S>| matches!(it, RecoverySession::Away(session, _) if session.member.user == *user);
         let its = self.by_pid.iter().filter(|(_, it)| is_its(it)).map(|(pid, _)| pid.clone());
-        let its: BTreeSet<Pid> = its.collect();
-        self.detached.retain(|(_, pid)| !its.contains(pid));
         let mut ids = Vec::new();
-        for pid in its {
+        for pid in its.collect::<Vec<_>>() {
             if let Some(RecoverySession::Away(session, _)) = self.remove(&pid) {
                 ids.extend(session.member.ids);
             }
@@ -199,17 +200,15 @@ impl<S: Live> Sessions<S> {
     }
 
     fn put_away(&mut self, pid: Pid, session: DetachedSession, now: Timestamp) {
+        self.departures += 1;
         self.absent.add(&session.member);
-        self.by_pid.insert(pid.clone(), RecoverySession::Away(Box::new(session), now));
-        self.detached.push_back((now, pid));
+        self.away.insert(self.departures, (now, pid.clone()));
+        self.by_pid.insert(pid, RecoverySession::Away(Box::new(session), self.departures));
     }
 
-    /// Forgets the session that has been away longest, unless it came back.
+    /// Forgets the session that has been away longest.
     fn drop_first(&mut self) {
-        let Some((at, pid)) = self.detached.pop_front() else { return };
-        let is_still_away =
-            |it: &RecoverySession<S>| matches!(it, RecoverySession::Away(_, since) if *since == at);
-        if self.by_pid.get(&pid).is_some_and(is_still_away) {
+        if let Some((_, (_, pid))) = self.away.pop_first() {
             self.remove(&pid);
         }
     }

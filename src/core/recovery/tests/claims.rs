@@ -91,6 +91,22 @@ fn another_users_claim_leaves_the_session_alone() {
 }
 
 #[test]
+fn a_client_that_comes_and_goes_takes_one_place_among_those_that_are_away() {
+    let (mut it, seen) = away();
+    attach(&mut it, socket(2, 50), None, "q", 0);
+    it.detach(&pid("q"), id(50), Timestamp(0));
+    let claimed = pid("q");
+    for n in 51..80 {
+        let claim = SessionClaim { pid: &claimed, offset: None };
+        assert!(attach(&mut it, socket(2, n), Some(claim), "x", 0).outcome.is_recovered());
+        it.detach(&claimed, id(n), Timestamp(0));
+    }
+
+    assert_eq!(come_back(&mut it, 1, "p", Some(&seen), 10), (true, vec![2]));
+    assert_eq!(come_back(&mut it, 2, "q", None, 10), (true, vec![]));
+}
+
+#[test]
 fn the_ids_of_a_session_go_on_up_to_a_bound() {
     let mut it = Recovery::new(LIMITS, 7);
     let first = attach(&mut it, socket(1, 0), None, "p", 0);
