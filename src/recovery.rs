@@ -1,6 +1,8 @@
-//! Connection state recovery of all namespaces that have it: the pure [`Recovery`] of each behind one lock.
+//! Connection state recovery of all namespaces that have it: the pure [`Recovery`] of each behind one lock, which never
+//! leaves this module.
 //!
-//! Whoever holds the lock of a namespace may take locks of the registry and of connections, never the other way round.
+//! What a closure does under the lock of a namespace may take locks of sockets, presence, the registry and connections;
+//! it may not call anything here.
 
 mod file;
 
@@ -8,9 +10,13 @@ pub use file::RecoveryFileError;
 
 use crate::clock::Clock;
 use crate::config::RecoveryConfig;
-use crate::core::recovery::{Live, Recovery, RecoveryLimits};
+use crate::core::emit::audience::Audience;
+use crate::core::recovery::{
+    Attached, Live, Newcomer, Offset, Pid, Recovery, RecoveryLimits, RecoveryOutcome, SessionClaim,
+};
 use crate::entropy;
-use crate::types::{Namespace, UserId};
+use crate::types::{Namespace, SocketId, UserId};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,19 +26,113 @@ use std::time::Duration;
 /// How often sessions and events that are too old are forgotten.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Recovery by namespace; those without it are not in here. `S` is what ends a session's old connection. Cheap to
-/// clone.
+/// Recovery by namespace; those without it are not in here. `S` is the socket of a live session. Cheap to clone.
 #[derive(Debug)]
 pub struct Recoveries<S> {
-    by_namespace: Arc<BTreeMap<Namespace, Mutex<Recovery<S>>>>,
+    by_namespace: Arc<BTreeMap<Namespace, NamespaceRecovery<S>>>,
     clock: Clock,
     window: Duration,
+}
+
+/// Recovery in one namespace. All that it is told happens one after the other: what a closure does here, to sockets and
+/// their connections, is seen by others as one step with what is logged.
+#[derive(Debug)]
+pub struct NamespaceRecovery<S> {
+    recovery: Mutex<Recovery<S>>,
+    clock: Clock,
+}
+
+/// Whether a client may come back to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// Within the window.
+    Away,
+    /// The session is over.
+    ForGood,
+}
+
+/// An event on its way to the sockets that are here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// Its frames, offset included.
+    pub frame: Bytes,
+    /// Its number, or that of the event before if it is for nobody and so not logged.
+    pub number: u64,
 }
 
 impl<S> Clone for Recoveries<S> {
     fn clone(&self) -> Self {
         let by_namespace = Arc::clone(&self.by_namespace);
         Self { by_namespace, clock: self.clock.clone(), window: self.window }
+    }
+}
+
+impl<S: Live> NamespaceRecovery<S> {
+    /// A socket becomes live; see [`Recovery::attach`]. `join` answers its client and takes it in: what is logged so far
+    /// is in what it gets, what is logged later finds it. Returns false if the socket is gone; its session is kept then.
+    pub fn attach(
+        &self,
+        newcomer: Newcomer<S>,
+        claim: Option<SessionClaim<'_>>,
+        join: impl FnOnce(&Attached<S>) -> bool,
+    ) -> Attached<S> {
+        let id = newcomer.socket.id();
+        let mut recovery = self.recovery.lock();
+        let now = self.clock.now();
+        let attached = recovery.attach(newcomer, claim, now);
+        if !join(&attached) {
+            recovery.detach(&attached.pid, id, now);
+        }
+        drop(recovery);
+        count(attached.outcome);
+        attached
+    }
+
+    /// An event that can be recovered. `find` looks for the sockets that it is for and says whether there is any;
+    /// `deliver` hands it to them. An event that is for no socket, here or away, is not logged: nobody will ask for it,
+    /// and it would push out what others need.
+    pub fn append<D, T>(
+        &self,
+        audience: &Arc<Audience>,
+        encode: impl FnOnce(&Offset) -> Bytes,
+        find: impl FnOnce() -> (D, bool),
+        deliver: impl FnOnce(D, Logged) -> T,
+    ) -> T {
+        let mut recovery = self.recovery.lock();
+        let (found, is_any_here) = find();
+        let frame = if is_any_here || recovery.is_any_away_in(&audience.target) {
+            recovery.append(Arc::clone(audience), self.clock.now(), encode)
+        } else {
+            encode(&recovery.head())
+        };
+        let number = recovery.head().number();
+        deliver(found, Logged { frame, number })
+    }
+
+    /// An event that cannot be recovered: `send` gives it the offset of where the log stands, and hands it to its
+    /// sockets at once. Sent later, after an event with a newer offset, it would set a client back, which would then
+    /// get that event twice.
+    pub fn announce<T>(&self, send: impl FnOnce(&Offset) -> T) -> T {
+        let recovery = self.recovery.lock();
+        send(&recovery.head())
+    }
+
+    /// A socket goes: `leave` lets it go, and what is logged from then on was not handed to it. `id` is the socket's
+    /// public id; for a session that another socket has by now, nothing is done but `leave`.
+    pub fn detach<T>(
+        &self,
+        pid: &Pid,
+        id: SocketId,
+        departure: Departure,
+        leave: impl FnOnce() -> T,
+    ) -> T {
+        let mut recovery = self.recovery.lock();
+        let left = leave();
+        match departure {
+            Departure::Away => recovery.detach(pid, id, self.clock.now()),
+            Departure::ForGood => recovery.end(pid, id),
+        }
+        left
     }
 }
 
@@ -55,21 +155,22 @@ impl<S: Live> Recoveries<S> {
         let covered = namespaces.iter().filter(|namespace| config.covers(namespace));
         let recovery = |namespace: &Namespace| {
             let life = u64::from_be_bytes(entropy::bytes());
-            (namespace.clone(), Mutex::new(Recovery::new(limits, life)))
+            let recovery = Mutex::new(Recovery::new(limits, life));
+            (namespace.clone(), NamespaceRecovery { recovery, clock: clock.clone() })
         };
         let by_namespace = Arc::new(covered.map(recovery).collect());
         Self { by_namespace, clock, window: config.window }
     }
 
     /// The recovery of `namespace`, if it has one.
-    pub fn of(&self, namespace: &Namespace) -> Option<&Mutex<Recovery<S>>> {
+    pub fn of(&self, namespace: &Namespace) -> Option<&NamespaceRecovery<S>> {
         self.by_namespace.get(namespace)
     }
 
     /// Forgets a user without live sockets, in all namespaces: see [`Recovery::erase`].
     pub fn erase(&self, user: &UserId) {
-        for recovery in self.by_namespace.values() {
-            recovery.lock().erase(user);
+        for it in self.by_namespace.values() {
+            it.recovery.lock().erase(user);
         }
     }
 
@@ -77,8 +178,8 @@ impl<S: Live> Recoveries<S> {
     pub async fn run_expiry(self) {
         loop {
             tokio::time::sleep(EXPIRE_INTERVAL).await;
-            for recovery in self.by_namespace.values() {
-                let mut recovery = recovery.lock();
+            for it in self.by_namespace.values() {
+                let mut recovery = it.recovery.lock();
                 recovery.expire(self.clock.now());
                 let pushed_out = recovery.take_pushed_out();
                 drop(recovery);
@@ -89,7 +190,8 @@ impl<S: Live> Recoveries<S> {
 
     /// Writes down what must survive a graceful restart. Call it when all connections are closed.
     pub fn save(&self, data_dir: &Path) -> Result<(), RecoveryFileError> {
-        let dumps = self.by_namespace.iter().map(|(namespace, it)| (namespace, it.lock().dump()));
+        let dumps =
+            self.by_namespace.iter().map(|(namespace, it)| (namespace, it.recovery.lock().dump()));
         file::save(data_dir, dumps, self.clock.wall())
     }
 
@@ -102,10 +204,24 @@ impl<S: Live> Recoveries<S> {
             return Ok(());
         }
         for (namespace, dump) in saved.dumps {
-            if let Some(recovery) = self.by_namespace.get(&namespace) {
-                recovery.lock().restore(dump, self.clock.now());
+            if let Some(it) = self.by_namespace.get(&namespace) {
+                it.recovery.lock().restore(dump, self.clock.now());
             }
         }
         Ok(())
     }
 }
+
+/// Tells the metrics what became of a claim.
+fn count(outcome: RecoveryOutcome) {
+    let (outcome, cause) = match outcome {
+        RecoveryOutcome::New => return,
+        RecoveryOutcome::Recovered => ("recovered", "none"),
+        RecoveryOutcome::Lost(lost) => ("lost", lost.as_str()),
+    };
+    metrics::counter!("userline_recoveries_total", "outcome" => outcome, "cause" => cause)
+        .increment(1);
+}
+
+#[cfg(test)]
+mod tests;

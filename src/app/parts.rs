@@ -105,7 +105,7 @@ impl Parts {
     fn attendance(&self, config: &Config) -> Attendance {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let visits = Visits::new(config.history, self.clock.clone());
-        Attendance::new(sockets, recoveries, visits, self.clock.clone())
+        Attendance::new(sockets, recoveries, visits)
     }
 
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {

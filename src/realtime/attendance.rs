@@ -4,16 +4,14 @@ mod greeting;
 
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
-use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::core::recovery::{Newcomer, Pid, Recovery, RecoveryOutcome, SessionClaim};
+use crate::core::recovery::{Newcomer, Pid, SessionClaim};
 use crate::entropy;
 use crate::presence::Place;
-use crate::recovery::Recoveries;
+use crate::recovery::{Departure, NamespaceRecovery, Recoveries};
 use crate::registry::Socket;
 use crate::types::{Reason, UserId};
 use bytes::Bytes;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,18 +24,12 @@ pub struct Attendance {
     sockets: Sockets,
     recoveries: Recoveries<Arc<Socket>>,
     visits: Visits,
-    clock: Clock,
 }
 
 impl Attendance {
     /// Sockets that are gone are remembered in `visits`.
-    pub fn new(
-        sockets: Sockets,
-        recoveries: Recoveries<Arc<Socket>>,
-        visits: Visits,
-        clock: Clock,
-    ) -> Self {
-        Self { sockets, recoveries, visits, clock }
+    pub fn new(sockets: Sockets, recoveries: Recoveries<Arc<Socket>>, visits: Visits) -> Self {
+        Self { sockets, recoveries, visits }
     }
 
     /// The sockets that are gone.
@@ -83,33 +75,30 @@ impl Attendance {
         false
     }
 
-    /// The same where there is recovery. Under one lock with those who emit: what is logged so far is replayed in the
-    /// bytes that follow the reply, what is logged later finds the socket in the registry.
+    /// The same where there is recovery. What is logged so far is replayed in the bytes that follow the reply, what is
+    /// logged later finds the socket in the registry.
     fn join_recovering(
         &self,
         socket: &Arc<Socket>,
         place: Place,
         claim: Option<SessionClaim<'_>>,
-        recovery: &Mutex<Recovery<Arc<Socket>>>,
+        recovery: &NamespaceRecovery<Arc<Socket>>,
     ) -> bool {
         let fresh = Pid::new(entropy::secret());
         let newcomer = Newcomer { socket: Arc::clone(socket), fresh };
-        let mut locked = recovery.lock();
-        let now = self.clock.now();
-        let attached = locked.attach(newcomer, claim, now);
-        socket.set_pid(attached.pid.clone());
-        socket.set_earlier_ids(attached.earlier);
-        socket.address(attached.last_missed);
-        let reply = greeting::connect_reply(socket, Some(&attached.pid));
-        let frames = [&[reply][..], &attached.missed].concat();
-        socket.connection.answer_connect(&Bytes::from(frames.concat()));
-        if let Some(session) = self.sockets.connect(socket, place) {
-            greeting::greet(socket, session, Some(&attached.head));
-        } else {
-            locked.detach(&attached.pid, socket.id, now);
-        }
-        drop(locked);
-        count(attached.outcome);
+        let attached = recovery.attach(newcomer, claim, |attached| {
+            socket.set_pid(attached.pid.clone());
+            socket.set_earlier_ids(attached.earlier.clone());
+            socket.address(attached.last_missed);
+            let reply = greeting::connect_reply(socket, Some(&attached.pid));
+            let frames = [&[reply][..], &attached.missed].concat();
+            socket.connection.answer_connect(&Bytes::from(frames.concat()));
+            let session = self.sockets.connect(socket, place);
+            if let Some(session) = session {
+                greeting::greet(socket, session, Some(&attached.head));
+            }
+            session.is_some()
+        });
         // Last, so that the user is never without a socket.
         let replaced =
             attached.replaced.filter(|old| !Arc::ptr_eq(&old.connection, &socket.connection));
@@ -127,18 +116,20 @@ impl Attendance {
             (None, Reason::Kicked) => Reason::TransportClose,
             (None, reason) => reason,
         };
-        // One lock around both: what is logged from here on was not handed to this socket.
+        let leave = || {
+            let was_here = self.sockets.disconnect(socket, reason);
+            socket.connection.forget_acks(&socket.namespace);
+            was_here
+        };
         let recovery = self.recoveries.of(&socket.namespace);
-        let recovery = socket.pid().zip(recovery).map(|(pid, recovery)| (pid, recovery.lock()));
-        let was_here = self.sockets.disconnect(socket, reason);
-        socket.connection.forget_acks(&socket.namespace);
-        if let Some((pid, mut recovery)) = recovery {
-            if matches!(reason, Reason::ClientDisconnect | Reason::Kicked) {
-                recovery.end(pid, socket.id);
-            } else {
-                recovery.detach(pid, socket.id, self.clock.now());
+        let was_here = match socket.pid().zip(recovery) {
+            None => leave(),
+            Some((pid, recovery)) => {
+                let is_for_good = matches!(reason, Reason::ClientDisconnect | Reason::Kicked);
+                let departure = if is_for_good { Departure::ForGood } else { Departure::Away };
+                recovery.detach(pid, socket.id, departure, leave)
             }
-        }
+        };
         if was_here {
             self.visits.remember(socket, reason);
             let (user, id) = (&socket.user, socket.id);
@@ -162,15 +153,4 @@ impl Attendance {
             self.visits.forget_old();
         }
     }
-}
-
-/// Tells the metrics what became of a claim.
-fn count(outcome: RecoveryOutcome) {
-    let (outcome, cause) = match outcome {
-        RecoveryOutcome::New => return,
-        RecoveryOutcome::Recovered => ("recovered", "none"),
-        RecoveryOutcome::Lost(lost) => ("lost", lost.as_str()),
-    };
-    metrics::counter!("userline_recoveries_total", "outcome" => outcome, "cause" => cause)
-        .increment(1);
 }

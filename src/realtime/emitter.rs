@@ -21,15 +21,14 @@ use crate::connection::{Pump, Sent};
 use crate::core::emit::message::Emit;
 use crate::core::presence::session::PresenceStatus;
 use crate::core::protocol::packet;
-use crate::core::recovery::Recovery;
+use crate::core::recovery::Offset;
 use crate::entropy;
-use crate::recovery::Recoveries;
+use crate::recovery::{Logged, NamespaceRecovery, Recoveries};
 use crate::registry::Socket;
 use crate::types::UserId;
 use bytes::Bytes;
 use counters::EmitCounters;
 use delivery::{Delivery, NotSent, SentCounts};
-use parking_lot::Mutex;
 use recent::RecentEmits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -173,32 +172,31 @@ impl Emitter {
         delivery.end()
     }
 
-    /// Where there is recovery: numbers, logs and queues the event under one lock with those who connect; what was
-    /// queued is written after. What is for nobody, here or away, is not logged.
-    fn deliver_logged(&self, emit: &Emit, recovery: &Mutex<Recovery<Arc<Socket>>>) -> SentCounts {
-        // Writes when the lock is free again, because it was made before it.
+    /// Where there is recovery: the event is numbered, logged and queued in one step, in turn with those who connect; what
+    /// was queued is written after. A volatile event is not logged.
+    fn deliver_logged(&self, emit: &Emit, recovery: &NamespaceRecovery<Arc<Socket>>) -> SentCounts {
+        // Writes when recovery is done with the event, because it is made before.
         let mut batch = self.pump.batch();
-        let mut recovery = recovery.lock();
-        let mut delivery = self.delivery(emit);
-        let is_for_somebody =
-            0 < delivery.sockets() || recovery.is_any_away_in(&emit.audience.target);
-        let event = if is_for_somebody && !emit.volatile {
-            let audience = Arc::clone(&emit.audience);
-            recovery.append(audience, self.clock.now(), |offset| {
-                encode(emit, Some(&offset.to_string()))
-            })
-        } else {
-            encode(emit, Some(&recovery.head().to_string()))
+        let encode = |offset: &Offset| encode(emit, Some(&offset.to_string()));
+        if emit.volatile {
+            return recovery.announce(|offset| {
+                let (event, mut delivery) = (encode(offset), self.delivery(emit));
+                delivery.finish(|socket| was_sent(batch.send(&socket.connection, &event, true)));
+                delivery.end()
+            });
+        }
+        let find = || {
+            let delivery = self.delivery(emit);
+            let is_any = 0 < delivery.sockets();
+            (delivery, is_any)
         };
-        let number = recovery.head().number();
-        delivery.finish(|socket| {
-            if !emit.volatile {
+        recovery.append(&emit.audience, encode, find, |mut delivery, Logged { frame, number }| {
+            delivery.finish(|socket| {
                 socket.address(number);
-            }
-            was_sent(batch.send(&socket.connection, &event, emit.volatile))
-        });
-        drop(recovery);
-        delivery.end()
+                was_sent(batch.send(&socket.connection, &frame, false))
+            });
+            delivery.end()
+        })
     }
 
     fn delivery<'a>(&self, emit: &'a Emit) -> Delivery<'a> {

@@ -38,11 +38,9 @@ impl Notices {
             socket.connection.send(&encode(None));
             return;
         };
-        let recovery = recovery.lock();
-        // Queued under the lock: after an event with a newer offset it would set the client back, and that event would
-        // come twice.
-        socket.connection.queue(&encode(Some(&recovery.head().to_string())), false);
-        drop(recovery);
+        recovery.announce(|offset| {
+            socket.connection.queue(&encode(Some(&offset.to_string())), false);
+        });
         socket.connection.flush_queued();
     }
 }
