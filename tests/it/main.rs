@@ -12,6 +12,7 @@
 mod chaos;
 mod cli;
 mod config;
+mod erase;
 mod faults;
 mod hostile;
 mod inbox_cut;
