@@ -40,7 +40,10 @@ pub use socketio::SocketIoConfig;
 pub use sources::{DEFAULTS, Sources};
 pub use store::StoreConfig;
 
-use reader::{Checked, SettingsReader, ShownSetting};
+use listen::Addresses;
+use reader::{Checked, SettingsReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The whole configuration.
@@ -77,87 +80,133 @@ pub struct Config {
 impl Config {
     /// Reads all sources; what is wrong in any of them is in one list.
     pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
-        read(sources).map(|(config, _)| config)
+        CheckedConfig::load(sources).config
+    }
+}
+
+/// A configuration, right or wrong, and those parts of it that others than this module check further.
+#[derive(Debug)]
+pub struct CheckedConfig {
+    /// All of it, or everything that is wrong with it.
+    pub config: Result<Config, ConfigErrors>,
+    /// `[auth]`, if that is right.
+    pub auth: Option<AuthConfig>,
+    /// `socketio.client_dir`, if it is set and right.
+    pub client_dir: Option<PathBuf>,
+}
+
+impl CheckedConfig {
+    /// Reads all sources.
+    pub fn load(sources: &Sources) -> Self {
+        let mut reader = match SettingsReader::open(sources) {
+            Ok(reader) => reader,
+            Err(errors) => return Self { config: Err(errors), auth: None, client_dir: None },
+        };
+        let sections = Sections::read(&mut reader);
+        let auth = sections.auth.as_ref().ok().cloned();
+        let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
+        let config = reader.finish(sections.config()).map(|(config, _)| config);
+        Self { config, auth, client_dir }
     }
 }
 
 /// The effective configuration as TOML, with where each value comes from; secrets show as `[hidden]`.
 pub fn show(sources: &Sources) -> Result<String, ConfigErrors> {
-    read(sources).map(|(_, lines)| show::render(&lines))
-}
-
-fn read(sources: &Sources) -> Result<(Config, Vec<ShownSetting>), ConfigErrors> {
     let mut reader = SettingsReader::open(sources)?;
-    let config = read_sections(&mut reader);
-    reader.finish(config)
+    let config = Sections::read(&mut reader).config();
+    reader.finish(config).map(|(_, lines)| show::render(&lines))
 }
 
-fn read_sections(reader: &mut SettingsReader) -> Checked<Config> {
-    let listen = ListenConfig::read(reader);
-    let admin = AdminConfig::read(reader);
-    let auth = AuthConfig::read(reader);
-    let trust = match (&listen, &auth) {
-        (Ok(listen), Ok(auth)) => check_trust(reader, listen, auth),
-        _ => Ok(()),
-    };
-    let page = listen.as_ref().map_or(Ok(()), |listen| check_page(reader, listen));
-    let presence = PresenceConfig::read(reader);
-    let hooks = HooksConfig::read(reader);
-    let recovery = RecoveryConfig::read(reader);
-    let history = HistoryConfig::read(reader);
-    let inbox = InboxConfig::read(reader);
-    // Without an inbox there is no configuration, whatever the store would be.
-    let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
-    let store = StoreConfig::read(reader, keep_items);
-    let messages = MessagesConfig::read(reader);
-    let limits = LimitsConfig::read(reader);
-    let socketio = SocketIoConfig::read(reader);
-    let log = LogConfig::read(reader);
-    trust?;
-    page?;
-    Ok(Config {
-        listen: listen?,
-        admin: admin?,
-        auth: auth?,
-        presence: presence?,
-        hooks: hooks?,
-        recovery: recovery?,
-        history: history?,
-        store: store?,
-        inbox: inbox?,
-        messages: messages?,
-        limits: limits?,
-        socketio: socketio?,
-        log: log?,
-    })
+/// The sections, each by itself: what is wrong with one hides nothing of another.
+struct Sections {
+    listen: Checked<ListenConfig>,
+    admin: Checked<AdminConfig>,
+    auth: Checked<AuthConfig>,
+    presence: Checked<PresenceConfig>,
+    hooks: Checked<HooksConfig>,
+    recovery: Checked<RecoveryConfig>,
+    history: Checked<HistoryConfig>,
+    store: Checked<StoreConfig>,
+    inbox: Checked<InboxConfig>,
+    messages: Checked<MessagesConfig>,
+    limits: Checked<LimitsConfig>,
+    socketio: Checked<SocketIoConfig>,
+    log: Checked<LogConfig>,
 }
 
-/// Without proof of who somebody is, nobody from elsewhere may come, and nobody at all in production: a proxy on the
-/// same machine makes everybody seem to be from here.
-fn check_trust(
-    reader: &mut SettingsReader,
-    listen: &ListenConfig,
-    auth: &AuthConfig,
-) -> Checked<()> {
-    let rule = match auth.mode {
-        AuthMode::Trust if !reader.is_dev() => {
-            "believes every client: only in `userline dev`; use \"jwt\" here"
+impl Sections {
+    fn read(reader: &mut SettingsReader) -> Self {
+        let addresses = Addresses::read(reader);
+        let (public, admin) = (addresses.public.as_ref().ok(), addresses.admin.as_ref().ok());
+        let (public, admin) = (public.copied(), admin.copied());
+        let listen = ListenConfig::read(reader, addresses);
+        let admin_config = AdminConfig::read(reader);
+        let auth = AuthConfig::read(reader);
+        if reader.is_dev() {
+            check_dev(reader, public, admin, auth.as_ref().ok());
         }
-        AuthMode::Trust if !listen.public.ip().is_loopback() => {
-            "believes every client: allowed only while listen.public is on loopback \
-             (127.0.0.1 or [::1])"
+        let presence = PresenceConfig::read(reader);
+        let hooks = HooksConfig::read(reader);
+        let recovery = RecoveryConfig::read(reader);
+        let history = HistoryConfig::read(reader);
+        let inbox = InboxConfig::read(reader);
+        // Without an inbox there is no configuration, whatever the store would be.
+        let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
+        Self {
+            listen,
+            admin: admin_config,
+            auth,
+            presence,
+            hooks,
+            recovery,
+            history,
+            store: StoreConfig::read(reader, keep_items),
+            inbox,
+            messages: MessagesConfig::read(reader),
+            limits: LimitsConfig::read(reader),
+            socketio: SocketIoConfig::read(reader),
+            log: LogConfig::read(reader),
         }
-        AuthMode::Trust | AuthMode::Jwt(_) => return Ok(()),
-    };
-    Err(reader.reject("auth.mode", rule))
-}
-
-/// The page of `userline dev` tells an admin key with every scope to whoever opens it.
-fn check_page(reader: &mut SettingsReader, listen: &ListenConfig) -> Checked<()> {
-    if !reader.is_dev() || listen.admin.ip().is_loopback() {
-        return Ok(());
     }
-    let rule = "must be on loopback (127.0.0.1 or [::1]) in `userline dev`: its page tells an admin \
-                key to whoever opens it";
-    Err(reader.reject("listen.admin", rule))
+
+    fn config(self) -> Checked<Config> {
+        Ok(Config {
+            listen: self.listen?,
+            admin: self.admin?,
+            auth: self.auth?,
+            presence: self.presence?,
+            hooks: self.hooks?,
+            recovery: self.recovery?,
+            history: self.history?,
+            store: self.store?,
+            inbox: self.inbox?,
+            messages: self.messages?,
+            limits: self.limits?,
+            socketio: self.socketio?,
+            log: self.log?,
+        })
+    }
+}
+
+/// `userline dev` is for this machine: without proof of who somebody is, nobody from elsewhere may come, and its page
+/// tells an admin key with every scope to whoever opens it.
+fn check_dev(
+    reader: &mut SettingsReader,
+    public: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    auth: Option<&AuthConfig>,
+) {
+    let is_elsewhere =
+        |address: Option<SocketAddr>| address.is_some_and(|it| !it.ip().is_loopback());
+    let believes = auth.is_some_and(|auth| matches!(auth.mode, AuthMode::Trust));
+    if believes && is_elsewhere(public) {
+        let rule = "believes every client: allowed only while listen.public is on loopback \
+                    (127.0.0.1 or [::1])";
+        reader.reject("auth.mode", rule);
+    }
+    if is_elsewhere(admin) {
+        let rule = "must be on loopback (127.0.0.1 or [::1]) in `userline dev`: its page tells an \
+                    admin key to whoever opens it";
+        reader.reject("listen.admin", rule);
+    }
 }

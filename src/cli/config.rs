@@ -4,9 +4,10 @@ use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
 use crate::auth::Authenticator;
-use crate::config::{self, Config, DEFAULTS};
+use crate::config::{self, CheckedConfig, Config, DEFAULTS, Sources};
 use crate::core::backend::signature;
 use crate::entropy;
+use crate::socket::ClientFiles;
 use crate::types::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,10 +29,10 @@ pub(super) enum ConfigCommand {
 
 /// Write a file with every setting explained and fresh secrets
 ///
-/// The file is readable by its owner only. An existing file is never overwritten.
+/// The file is readable by its owner only. An existing file is never overwritten. With `-` the text goes to standard output.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The file to write
+    /// The file to write; `-` is standard output
     #[arg(value_name = "FILE", default_value = "userline.toml")]
     file: PathBuf,
 }
@@ -39,9 +40,7 @@ pub(super) struct InitArgs {
 pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
     match command {
         ConfigCommand::Check(settings) => {
-            let config = Config::load(&settings.sources())?;
-            Authenticator::new(config.auth)
-                .map_err(|error| CommandFailure::ConfigValue(error.to_string()))?;
+            load(&settings.sources())?;
             output::line("the configuration is good")
         }
         ConfigCommand::Show(settings) => {
@@ -51,8 +50,24 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
     }
 }
 
+/// The configuration, or everything that is wrong with it and with the files that it names.
+pub(super) fn load(sources: &Sources) -> Result<Config, CommandFailure> {
+    let CheckedConfig { config, auth, client_dir } = CheckedConfig::load(sources);
+    let errors = config.as_ref().err().map(ToString::to_string);
+    let key_error = auth.and_then(|auth| Authenticator::new(auth).err()).map(|it| it.to_string());
+    let client_error = ClientFiles::load(client_dir.as_deref()).err().map(|it| it.to_string());
+    let all: Vec<String> = errors.into_iter().chain(key_error).chain(client_error).collect();
+    match config {
+        Ok(config) if all.is_empty() => Ok(config),
+        Ok(_) | Err(_) => Err(CommandFailure::ConfigValue(all.join("\n"))),
+    }
+}
+
 fn init(path: &Path) -> Result<(), CommandFailure> {
     let text = fresh(DEFAULTS);
+    if path == Path::new("-") {
+        return output::line(text.trim_end());
+    }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     let path = path.display();

@@ -42,7 +42,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandFailure> {
             sources = sources.with_flag(flag, key, &value);
         }
     }
-    let config = Config::load(&sources)?;
+    let config = super::config::load(&sources)?;
     run_server(config, None, |bound| {
         output::line(&format!("public http://{}", bound.public))?;
         output::line(&format!("admin http://{}", bound.admin))

@@ -84,35 +84,56 @@ impl IdempotencyConfig {
 }
 
 fn read_keys(reader: &mut SettingsReader) -> Checked<Vec<ApiKey>> {
-    let prefixes = reader.tables(KEY, KEYS_LEN_MAX)?;
-    let keys: Vec<Checked<ApiKey>> =
-        prefixes.iter().map(|prefix| read_key(reader, prefix)).collect();
-    let keys: Vec<ApiKey> = keys.into_iter().collect::<Checked<_>>()?;
-    for (index, key) in keys.iter().enumerate() {
-        let earlier = keys.iter().take(index);
-        if earlier.clone().any(|it| it.name == key.name) {
-            return Err(reader.reject(&format!("{KEY}[{index}].name"), "must be unique"));
+    let (prefixes, tables) = reader.tables(KEY, KEYS_LEN_MAX);
+    let fields: Vec<KeyFields> =
+        prefixes.iter().map(|prefix| KeyFields::read(reader, prefix)).collect();
+    for (index, key) in fields.iter().enumerate() {
+        let earlier = || fields.iter().take(index);
+        if let Ok(name) = &key.name
+            && earlier().any(|it| it.name.as_ref().is_ok_and(|it| it == name))
+        {
+            reader.reject(&format!("{KEY}[{index}].name"), "must be unique");
         }
-        if earlier.clone().any(|it| it.key == key.key) {
+        if let Ok(secret) = &key.key
+            && earlier().any(|it| it.key.as_ref().is_ok_and(|it| it == secret))
+        {
             let rule = "must not be the key of another name";
-            return Err(reader.reject(&format!("{KEY}[{index}].key"), rule));
+            reader.reject(&format!("{KEY}[{index}].key"), rule);
         }
     }
-    Ok(keys)
+    tables?;
+    fields.into_iter().map(KeyFields::checked).collect()
 }
 
-fn read_key(reader: &mut SettingsReader, prefix: &str) -> Checked<ApiKey> {
-    let name =
-        reader.parsed(&format!("{prefix}.name"), "must be a text of 1 to 64 bytes", |text| {
-            (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
-        });
-    let key = read_secret(reader, &format!("{prefix}.key"));
-    let scopes_key = format!("{prefix}.scopes");
-    let scopes = reader.list(&scopes_key, Scope::ALL.len(), "must be emit, read, control", parse);
-    if scopes.as_ref().is_ok_and(Vec::is_empty) {
-        return Err(reader.reject(&scopes_key, "must have at least one of emit, read, control"));
+/// One of `admin.keys`, each key by itself.
+struct KeyFields {
+    name: Checked<String>,
+    key: Checked<Secret>,
+    scopes: Checked<Vec<Scope>>,
+}
+
+impl KeyFields {
+    fn read(reader: &mut SettingsReader, prefix: &str) -> Self {
+        let name =
+            reader.parsed(&format!("{prefix}.name"), "must be a text of 1 to 64 bytes", |text| {
+                (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+            });
+        let key = read_secret(reader, &format!("{prefix}.key"));
+        let scopes_key = format!("{prefix}.scopes");
+        let scopes =
+            reader.list(&scopes_key, Scope::ALL.len(), "must be emit, read, control", parse);
+        let scopes = match scopes {
+            Ok(scopes) if scopes.is_empty() => {
+                Err(reader.reject(&scopes_key, "must have at least one of emit, read, control"))
+            }
+            scopes => scopes,
+        };
+        Self { name, key, scopes }
     }
-    Ok(ApiKey { name: name?, key: key?, scopes: scopes? })
+
+    fn checked(self) -> Checked<ApiKey> {
+        Ok(ApiKey { name: self.name?, key: self.key?, scopes: self.scopes? })
+    }
 }
 
 fn read_secret(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {

@@ -58,13 +58,20 @@ impl AuthConfig {
             "trust" => Some(WrittenMode::Trust),
             _ => None,
         });
+        let mode = mode.and_then(|mode| check_mode(reader, mode));
         let jwt = JwtFields::read(reader);
-        let mode = match (mode?, jwt?) {
-            (WrittenMode::Jwt, jwt) => AuthMode::Jwt(jwt.checked(reader)?),
+        match mode {
             // The keys below `[auth.jwt]` may stand there for another day.
-            (WrittenMode::Trust, _) => AuthMode::Trust,
-        };
-        Ok(Self { mode })
+            Ok(WrittenMode::Trust) => Ok(Self { mode: AuthMode::Trust }),
+            Ok(WrittenMode::Jwt) => Ok(Self { mode: AuthMode::Jwt(jwt.checked(reader)?) }),
+            Err(rejected) => {
+                // What the mode was meant to be, and so whether it needs a key, nobody knows.
+                if !matches!((&jwt.secret, &jwt.public_key), (Ok(None), Ok(None))) {
+                    drop(jwt.checked(reader));
+                }
+                Err(rejected)
+            }
+        }
     }
 }
 
@@ -73,93 +80,109 @@ enum WrittenMode {
     Trust,
 }
 
+/// Without proof of who somebody is, nobody at all may come in production: a proxy on the same machine makes everybody
+/// seem to be from here.
+fn check_mode(reader: &mut SettingsReader, mode: WrittenMode) -> Checked<WrittenMode> {
+    match mode {
+        WrittenMode::Trust if !reader.is_dev() => {
+            let rule = "believes every client: only in `userline dev`; use \"jwt\" here";
+            Err(reader.reject("auth.mode", rule))
+        }
+        mode @ (WrittenMode::Jwt | WrittenMode::Trust) => Ok(mode),
+    }
+}
+
 /// `[auth.jwt]`, each key by itself.
 struct JwtFields {
-    secret: Option<String>,
-    public_key: Option<String>,
-    algorithms: Vec<Algorithm>,
-    issuer: Option<String>,
-    audience: Option<String>,
-    user_claim: String,
-    rooms_claim: String,
-    leeway: Duration,
+    secret: Checked<Option<String>>,
+    public_key: Checked<Option<String>>,
+    algorithms: Checked<Vec<Algorithm>>,
+    issuer: Checked<Option<String>>,
+    audience: Checked<Option<String>>,
+    user_claim: Checked<String>,
+    rooms_claim: Checked<String>,
+    leeway: Checked<Duration>,
 }
 
 impl JwtFields {
-    fn read(reader: &mut SettingsReader) -> Checked<Self> {
-        let secret = reader.secret("auth.jwt.secret");
-        let public_key = reader.text_or_file("auth.jwt.public_key");
-        let algorithms = reader.list(
-            "auth.jwt.algorithms",
-            ALGORITHMS_LEN_MAX,
-            "must be HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 \
-             or EdDSA",
-            |text| text.parse().ok(),
-        );
-        let issuer = reader.text("auth.jwt.issuer");
-        let audience = reader.text("auth.jwt.audience");
+    fn read(reader: &mut SettingsReader) -> Self {
         let claim = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let claim_rule = "must be the name of a claim";
-        let user_claim = reader.parsed("auth.jwt.user_claim", claim_rule, claim);
-        let rooms_claim = reader.parsed("auth.jwt.rooms_claim", claim_rule, claim);
-        let leeway = reader.duration("auth.jwt.leeway", Duration::ZERO..=Duration::from_mins(5));
-        Ok(Self {
-            secret: secret?,
-            public_key: public_key?,
-            algorithms: algorithms?,
-            issuer: issuer?,
-            audience: audience?,
-            user_claim: user_claim?,
-            rooms_claim: rooms_claim?,
-            leeway: leeway?,
-        })
+        Self {
+            secret: reader.secret("auth.jwt.secret"),
+            public_key: reader.text_or_file("auth.jwt.public_key"),
+            algorithms: reader.list(
+                "auth.jwt.algorithms",
+                ALGORITHMS_LEN_MAX,
+                "must be HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
+                 ES384 or EdDSA",
+                |text| text.parse().ok(),
+            ),
+            issuer: reader.text("auth.jwt.issuer"),
+            audience: reader.text("auth.jwt.audience"),
+            user_claim: reader.parsed("auth.jwt.user_claim", claim_rule, claim),
+            rooms_claim: reader.parsed("auth.jwt.rooms_claim", claim_rule, claim),
+            leeway: reader.duration("auth.jwt.leeway", Duration::ZERO..=Duration::from_mins(5)),
+        }
     }
 
     fn checked(self, reader: &mut SettingsReader) -> Checked<JwtConfig> {
-        let key = match (self.secret, self.public_key) {
-            (Some(secret), None) => {
-                check_secret(reader, &secret, &self.algorithms)?;
-                JwtKey::Secret(Secret::new(secret.into_bytes()))
-            }
-            (None, Some(pem)) => {
-                check_public_key(reader, &pem, &self.algorithms)?;
-                JwtKey::PublicKey(pem)
-            }
-            (Some(_), Some(_)) => {
-                let rule = "must not stand beside a secret: tokens have one key";
-                return Err(reader.reject("auth.jwt.public_key", rule));
-            }
-            (None, None) => {
-                let rule = "is missing (or secret_file, public_key, public_key_file): auth.mode = \
-                            \"jwt\" needs a key; make a secret with `openssl rand -base64 32`";
-                return Err(reader.reject("auth.jwt.secret", rule));
-            }
-        };
+        let key = read_key(reader, self.secret, self.public_key, self.algorithms.as_deref().ok());
         Ok(JwtConfig {
-            key,
-            algorithms: self.algorithms,
-            issuer: self.issuer,
-            audience: self.audience,
-            user_claim: self.user_claim,
-            rooms_claim: self.rooms_claim,
-            leeway: self.leeway,
+            key: key?,
+            algorithms: self.algorithms?,
+            issuer: self.issuer?,
+            audience: self.audience?,
+            user_claim: self.user_claim?,
+            rooms_claim: self.rooms_claim?,
+            leeway: self.leeway?,
         })
+    }
+}
+
+/// The key; `algorithms` are none if they are wrong themselves.
+fn read_key(
+    reader: &mut SettingsReader,
+    secret: Checked<Option<String>>,
+    public_key: Checked<Option<String>>,
+    algorithms: Option<&[Algorithm]>,
+) -> Checked<JwtKey> {
+    let is_written = |key: &str| reader.is_set(key) || reader.is_set(&format!("{key}_file"));
+    if is_written("auth.jwt.secret") && is_written("auth.jwt.public_key") {
+        let rule = "must not stand beside a secret: tokens have one key";
+        return Err(reader.reject("auth.jwt.public_key", rule));
+    }
+    match (secret?, public_key?) {
+        (Some(secret), _) => {
+            check_secret(reader, &secret, algorithms)?;
+            Ok(JwtKey::Secret(Secret::new(secret.into_bytes())))
+        }
+        (None, Some(pem)) => {
+            check_public_key(reader, &pem, algorithms)?;
+            Ok(JwtKey::PublicKey(pem))
+        }
+        (None, None) => {
+            let rule = "is missing (or secret_file, public_key, public_key_file): auth.mode = \
+                        \"jwt\" needs a key; make a secret with `openssl rand -base64 32`";
+            Err(reader.reject("auth.jwt.secret", rule))
+        }
     }
 }
 
 fn check_secret(
     reader: &mut SettingsReader,
     secret: &str,
-    algorithms: &[Algorithm],
+    algorithms: Option<&[Algorithm]>,
 ) -> Checked<()> {
     if secret.contains("-----BEGIN") {
         let rule = "must not be a PEM: a public key is no secret, set public_key instead";
         return Err(reader.reject("auth.jwt.secret", rule));
     }
+    let algorithms = algorithms.unwrap_or(&[Algorithm::HS256]);
+    let hashes: Vec<usize> = algorithms.iter().filter_map(|it| hmac_bytes(*it)).collect();
     // RFC 7518 §3.2: at least as long as the hash.
-    let bytes_min = algorithms.iter().map(|it| hmac_bytes(*it)).collect::<Option<Vec<usize>>>();
-    match bytes_min.map(|bytes| bytes.into_iter().max()) {
-        Some(Some(min)) if secret.len() < min => {
+    let long_enough = match hashes.iter().max() {
+        Some(min) if secret.len() < *min => {
             let rule = format!(
                 "must have at least {min} bytes for these algorithms, has {}; make one with \
                  `openssl rand -base64 {min}`",
@@ -167,25 +190,28 @@ fn check_secret(
             );
             Err(reader.reject("auth.jwt.secret", rule))
         }
-        Some(Some(_)) => Ok(()),
-        Some(None) | None => {
-            let rule = "must be HS256, HS384 or HS512 for a secret";
-            Err(reader.reject("auth.jwt.algorithms", rule))
-        }
+        Some(_) | None => Ok(()),
+    };
+    if hashes.is_empty() || hashes.len() < algorithms.len() {
+        let rule = "must be HS256, HS384 or HS512 for a secret";
+        return Err(reader.reject("auth.jwt.algorithms", rule));
     }
+    long_enough
 }
 
 fn check_public_key(
     reader: &mut SettingsReader,
     pem: &str,
-    algorithms: &[Algorithm],
+    algorithms: Option<&[Algorithm]>,
 ) -> Checked<()> {
-    if !pem.contains("-----BEGIN PUBLIC KEY-----")
-        && !pem.contains("-----BEGIN RSA PUBLIC KEY-----")
-    {
+    let is_public_key = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
+    let is_pem = if is_public_key.iter().any(|head| pem.contains(head)) {
+        Ok(())
+    } else {
         let rule = "must be the PEM of a public key (-----BEGIN PUBLIC KEY-----)";
-        return Err(reader.reject_value("auth.jwt.public_key", None, rule));
-    }
+        Err(reader.reject_value("auth.jwt.public_key", None, rule))
+    };
+    let Some(algorithms) = algorithms else { return is_pem };
     let family = algorithms.first().map(|it| it.family());
     let is_one_family = algorithms.iter().all(|it| Some(it.family()) == family);
     // Whoever knows the public key could sign with it otherwise.
@@ -196,7 +222,7 @@ fn check_public_key(
         let rule = "must be of the public key's family: RS256 to PS512, ES256 and ES384, or EdDSA";
         return Err(reader.reject("auth.jwt.algorithms", rule));
     }
-    Ok(())
+    is_pem
 }
 
 /// Bytes of the hash; none for signatures.

@@ -87,6 +87,16 @@ fn at(origin: Option<&SettingOrigin>) -> String {
     origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
 }
 
+impl ConfigError {
+    /// The key whose value is wrong.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Unreadable { .. } | Self::Syntax { .. } => None,
+            Self::Unknown { key, .. } | Self::Invalid { key, .. } => Some(key),
+        }
+    }
+}
+
 /// Everything that is wrong, one a line; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]

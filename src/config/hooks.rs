@@ -88,18 +88,15 @@ impl HooksConfig {
             });
         let backlog_max = reader.number("hooks.backlog_max", 1000..=1_000_000_000);
         let batch_max = reader.number("hooks.batch_max", 1..=1000);
-        let endpoints = endpoints::read(reader);
-        let allow_private = allow_private?;
-        if !allow_private {
-            endpoints::refuse_private(reader, endpoints.as_deref().unwrap_or_default())?;
-        }
+        // Where that is wrong itself, nothing is said of addresses.
+        let endpoints = endpoints::read(reader, *allow_private.as_ref().unwrap_or(&true));
         Ok(Self {
-            endpoints: endpoints?.into_iter().map(|(_, endpoint)| endpoint).collect(),
+            endpoints: endpoints?,
             timeout: timeout?,
             retry_for: retry_for?,
             concurrency: concurrency?,
             reject_after: reject_after?,
-            allow_private,
+            allow_private: allow_private?,
             ca: ca?,
             coalesce: coalesce?,
             backlog_max: backlog_max?,

@@ -43,7 +43,13 @@ impl LimitsConfig {
         let body_timeout = reader.duration("limits.body_timeout", patience());
         let rooms_per_socket = reader.number("limits.rooms_per_socket", 1..=10_000);
         let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
-        let config = Self {
+        if let (Ok(payload), Ok(buffer)) = (&payload, &buffer)
+            && buffer < payload
+        {
+            let rule = "must be at least limits.payload, or one large event would close its client";
+            reader.reject("limits.buffer_bytes", rule);
+        }
+        Ok(Self {
             payload_bytes: payload?,
             buffer_bytes: buffer?,
             stall: stall?,
@@ -53,11 +59,6 @@ impl LimitsConfig {
             body_timeout: body_timeout?,
             rooms_per_socket: rooms_per_socket?,
             auth_bytes: auth_bytes?,
-        };
-        if config.buffer_bytes < config.payload_bytes {
-            let rule = "must be at least limits.payload, or one large event would close its client";
-            return Err(reader.reject("limits.buffer_bytes", rule));
-        }
-        Ok(config)
+        })
     }
 }

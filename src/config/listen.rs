@@ -43,11 +43,29 @@ const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 /// Stands for every page of the client's own machine.
 const LOCAL: &str = "localhost";
 
-impl ListenConfig {
-    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
+/// Where the two listeners are, each by itself.
+pub(super) struct Addresses {
+    pub(super) public: Checked<SocketAddr>,
+    pub(super) admin: Checked<SocketAddr>,
+}
+
+impl Addresses {
+    pub(super) fn read(reader: &mut SettingsReader) -> Self {
         let address = "must be an address such as 0.0.0.0:4000";
         let public = reader.parsed("listen.public", address, |text| text.parse().ok());
         let admin = reader.parsed("listen.admin", address, |text| text.parse().ok());
+        if let (Ok(public), Ok(admin)) = (&public, &admin) {
+            let admin: &SocketAddr = admin;
+            if public == admin && admin.port() != 0 {
+                reader.reject("listen.admin", "must not be the address of listen.public");
+            }
+        }
+        Self { public, admin }
+    }
+}
+
+impl ListenConfig {
+    pub(super) fn read(reader: &mut SettingsReader, addresses: Addresses) -> Checked<Self> {
         let path = reader.parsed(
             "listen.path",
             "must begin and end with \"/\", such as \"/socket.io/\", of letters, digits and -._~/, and \
@@ -62,18 +80,14 @@ impl ListenConfig {
         );
         let origins = read_origins(reader);
         let drain = reader.duration("listen.drain", Duration::ZERO..=Duration::from_mins(10));
-        let config = Self {
-            public: public?,
-            admin: admin?,
+        Ok(Self {
+            public: addresses.public?,
+            admin: addresses.admin?,
             path: path?,
             trusted_proxies: trusted_proxies?,
             origins: origins?,
             drain: drain?,
-        };
-        if config.public == config.admin && config.public.port() != 0 {
-            return Err(reader.reject("listen.admin", "must not be the address of listen.public"));
-        }
-        Ok(config)
+        })
     }
 }
 

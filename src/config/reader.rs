@@ -23,6 +23,9 @@ pub(super) type Checked<T> = Result<T, Rejected>;
 pub(super) struct SettingsReader {
     settings: BTreeMap<String, Setting>,
     file_lines: BTreeMap<String, usize>,
+    other_variables: Vec<String>,
+    /// Keys whose error is written down before anybody asks for their value.
+    rejected: BTreeSet<String>,
     known: BTreeSet<String>,
     secret: BTreeSet<String>,
     /// Keys whose values are URLs, which are seen without what may be secret in them.
@@ -47,15 +50,21 @@ pub(super) struct ShownSetting {
 const HIDDEN: &str = "\"[hidden]\"";
 
 impl SettingsReader {
-    /// Opens the sources. One that cannot be read is all that is said: whatever it holds would seem to be missing.
+    /// Opens the sources. A file that cannot be read is all that is said: whatever it holds would seem to be missing.
     pub(super) fn open(sources: &Sources) -> Result<Self, ConfigErrors> {
-        let Layers { settings, file_lines, errors } = sources.layers();
-        if !errors.is_empty() {
+        let Layers { settings, file_lines, other_variables, errors } = sources.layers();
+        let is_of_a_file = |error: &ConfigError| {
+            matches!(error, ConfigError::Unreadable { .. } | ConfigError::Syntax { .. })
+        };
+        if errors.iter().any(is_of_a_file) {
             return Err(ConfigErrors::new(errors));
         }
+        let rejected = errors.iter().filter_map(|error| Some(error.key()?.to_owned())).collect();
         Ok(Self {
             settings,
             file_lines,
+            other_variables,
+            rejected,
             known: BTreeSet::new(),
             secret: BTreeSet::new(),
             urls: BTreeSet::new(),
@@ -114,36 +123,42 @@ impl SettingsReader {
         &self.known
     }
 
-    /// The tables of a list of tables: what each one's keys begin with, such as `admin.keys[0]`.
+    /// The tables of a list of tables: what each one's keys begin with, such as `admin.keys[0]`; and whether that is all
+    /// of the list.
     ///
     /// Keys inside are read like any other.
-    pub(super) fn tables(&mut self, key: &str, len_max: usize) -> Checked<Vec<String>> {
+    pub(super) fn tables(&mut self, key: &str, len_max: usize) -> (Vec<String>, Checked<()>) {
         self.secret.insert(key.to_owned());
-        let Some(setting) = self.ask(key) else { return Ok(Vec::new()) };
+        let setting = match self.ask(key) {
+            Ok(Some(setting)) => setting,
+            Ok(None) => return (Vec::new(), Ok(())),
+            Err(rejected) => return (Vec::new(), Err(rejected)),
+        };
+        let rule = format!("must be a list of tables ([[{key}]])");
         let items = match values::as_array(&setting) {
             Some(items) if items.is_empty() => {
                 self.show(key, "[]".to_owned(), &setting.origin);
-                return Ok(Vec::new());
+                return (Vec::new(), Ok(()));
             }
             Some(items) => items,
-            None => return Err(self.reject(key, format!("must be a list of tables ([[{key}]])"))),
+            None => return (Vec::new(), Err(self.reject(key, rule))),
         };
         if items.len() > len_max {
             let rule = format!("must have at most {len_max} entries, has {}", items.len());
-            return Err(self.reject(key, rule));
+            return (Vec::new(), Err(self.reject(key, rule)));
         }
-        let tables: Option<Vec<Table>> = items.into_iter().map(into_table).collect();
-        let Some(tables) = tables else {
-            return Err(self.reject(key, format!("must be a list of tables ([[{key}]])")));
-        };
-        let prefixes = tables.into_iter().enumerate().map(|(index, table)| {
+        let len = items.len();
+        let mut prefixes = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let Some(table) = into_table(item) else { continue };
             let prefix = format!("{key}[{index}]");
             for (name, value) in table {
                 self.add_inner(format!("{prefix}.{name}"), value, &setting.origin);
             }
-            prefix
-        });
-        Ok(prefixes.collect())
+            prefixes.push(prefix);
+        }
+        let all = if prefixes.len() == len { Ok(()) } else { Err(self.reject(key, rule)) };
+        (prefixes, all)
     }
 
     fn add_inner(&mut self, key: String, value: Value, outer: &SettingOrigin) {
@@ -162,6 +177,7 @@ impl SettingsReader {
         value: Checked<T>,
     ) -> Result<(T, Vec<ShownSetting>), ConfigErrors> {
         self.errors.extend(unknown::errors(&self.settings, &self.known));
+        self.errors.extend(unknown::misspelt(&self.other_variables, &self.known));
         match value {
             Ok(value) if self.errors.is_empty() => Ok((value, self.shown)),
             Ok(_) | Err(Rejected(())) => Err(ConfigErrors::new(self.errors)),
@@ -169,9 +185,12 @@ impl SettingsReader {
     }
 
     /// The setting as it was written, if it was; from here on the key is known.
-    fn ask(&mut self, key: &str) -> Option<Setting> {
+    fn ask(&mut self, key: &str) -> Checked<Option<Setting>> {
         self.known.insert(key.to_owned());
-        self.settings.get(key).cloned()
+        if self.rejected.contains(key) {
+            return Err(Rejected(()));
+        }
+        Ok(self.settings.get(key).cloned())
     }
 
     fn show(&mut self, key: &str, value: String, origin: &SettingOrigin) {

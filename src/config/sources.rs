@@ -74,6 +74,8 @@ impl Setting {
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) settings: BTreeMap<String, Setting>,
+    /// Names of variables that are no settings, of this program or another: `USERLINE_…`.
+    pub(super) other_variables: Vec<String>,
     /// Lines of the file by dotted key, those inside lists (`admin.keys[0].name`) included.
     pub(super) file_lines: BTreeMap<String, usize>,
     /// What could not be read at all.
@@ -96,7 +98,7 @@ impl Sources {
         self
     }
 
-    /// Adds the `USERLINE__SECTION__KEY` variables among these, and those that miss an underscore, to be refused.
+    /// Adds the `USERLINE__SECTION__KEY` variables among these, and those that miss underscores, to be refused.
     #[must_use]
     pub fn with_environment(
         mut self,
@@ -104,9 +106,7 @@ impl Sources {
     ) -> Self {
         let ours =
             vars.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        self.environment.extend(ours.filter(|(name, _)| {
-            name.starts_with(Self::ENVIRONMENT_PREFIX) || meant_variable(name).is_some()
-        }));
+        self.environment.extend(ours.filter(|(name, _)| name.starts_with(OTHERS_PREFIX)));
         self.environment.sort();
         self
     }
@@ -150,7 +150,11 @@ impl Sources {
             layers.add_table("", dev, &|_| SettingOrigin::Dev);
         }
         for (name, value) in &self.environment {
-            layers.add_variable(name, value);
+            if name.starts_with(Self::ENVIRONMENT_PREFIX) || meant_variable(name).is_some() {
+                layers.add_variable(name, value);
+            } else {
+                layers.other_variables.push(name.clone());
+            }
         }
         for Flag { name, key, value } in &self.flags {
             layers.add(key, Value::String(value.clone()), SettingOrigin::Flag(name.clone()));
@@ -159,10 +163,14 @@ impl Sources {
     }
 }
 
+/// What the name of every variable begins with that is meant for this program, or for another of the same name.
+const OTHERS_PREFIX: &str = "USERLINE_";
+
 /// The variable that was meant by one such as `USERLINE_PRESENCE__GRACE`, which would else change nothing and say
-/// nothing. Those without any `__` are of the commands (`USERLINE_URL`), or of an orchestrator (`USERLINE_PORT`).
+/// nothing. Those without any `__` are of the commands (`USERLINE_URL`), or of an orchestrator (`USERLINE_PORT`), or
+/// misspelt as well, which only who knows all keys can tell.
 pub(super) fn meant_variable(name: &str) -> Option<String> {
-    let rest = name.strip_prefix("USERLINE_").filter(|rest| !rest.starts_with('_'))?;
+    let rest = name.strip_prefix(OTHERS_PREFIX).filter(|rest| !rest.starts_with('_'))?;
     rest.contains("__").then(|| format!("{}{rest}", Sources::ENVIRONMENT_PREFIX))
 }
 

@@ -1,5 +1,6 @@
 //! What is read from where, and what is said when it is wrong.
 
+mod at_once;
 mod dev;
 mod secrets;
 mod sources;
@@ -64,7 +65,7 @@ fn the_defaults_are_what_the_documentation_promises() {
 #[test]
 fn every_setting_is_documented_in_the_default_file() {
     let mut reader = SettingsReader::open(&full()).unwrap();
-    drop(read_sections(&mut reader));
+    drop(Sections::read(&mut reader));
     let known = reader.known();
 
     let documented = documented();

@@ -12,6 +12,8 @@ pub const HOOK_TYPES: [&str; 3] = ["user.online", "user.offline", Undelivered::H
 
 const ENDPOINTS_LEN_MAX: usize = 16;
 const SECRETS_LEN_MAX: usize = 4;
+/// The endpoint that `hooks.url` is.
+const DEFAULT_NAME: &str = "default";
 const NAME_BYTES_MAX: usize = 64;
 const SECRET_RULE: &str = "must be \"whsec_\" and the base64 of 24 to 64 bytes; \
      make one with `echo \"whsec_$(openssl rand -base64 32)\"`";
@@ -21,52 +23,52 @@ pub fn parse_hook_secret(text: &str) -> Option<Secret> {
     signature::parse_secret(text).ok()
 }
 
-/// An endpoint and what its keys begin with, such as `hooks` or `hooks.endpoints[0]`.
-type Written = (String, EndpointConfig);
-
-pub(super) fn read(reader: &mut SettingsReader) -> Checked<Vec<Written>> {
+/// All endpoints; an attempt to reach a private address would be refused each time, so it is refused here.
+pub(super) fn read(
+    reader: &mut SettingsReader,
+    allow_private: bool,
+) -> Checked<Vec<EndpointConfig>> {
     let events = read_events(reader, "hooks");
     let default_events = events.as_deref().unwrap_or_default().to_vec();
-    let default = read_default(reader, &default_events);
-    let prefixes = reader.tables("hooks.endpoints", ENDPOINTS_LEN_MAX)?;
-    let others: Vec<Checked<Written>> =
-        prefixes.into_iter().map(|prefix| read_one(reader, prefix, &default_events)).collect();
-    drop(events?);
-    let default = default?.map(|endpoint| ("hooks".to_owned(), endpoint));
-    let mut endpoints: Vec<Written> = default.into_iter().collect();
-    for other in others {
-        endpoints.push(other?);
-    }
-    for (index, (prefix, endpoint)) in endpoints.iter().enumerate() {
-        if endpoints.iter().take(index).any(|(_, earlier)| earlier.name == endpoint.name) {
+    let default = read_default(reader, allow_private, &default_events);
+    let (prefixes, tables) = reader.tables("hooks.endpoints", ENDPOINTS_LEN_MAX);
+    let others: Vec<EndpointFields> = prefixes
+        .iter()
+        .map(|prefix| EndpointFields::read(reader, prefix, allow_private, &default_events))
+        .collect();
+    let is_default_written = !matches!(default, Ok(None));
+    for (index, (prefix, endpoint)) in prefixes.iter().zip(&others).enumerate() {
+        let Ok(name) = &endpoint.name else { continue };
+        let is_taken = |it: &EndpointFields| it.name.as_ref().is_ok_and(|it| it == name);
+        if (is_default_written && name == DEFAULT_NAME) || others.iter().take(index).any(is_taken) {
             let rule = "must be unique (`hooks.url` is the endpoint named \"default\")";
-            return Err(reader.reject(&format!("{prefix}.name"), rule));
+            reader.reject(&format!("{prefix}.name"), rule);
         }
     }
-    Ok(endpoints)
+    drop(events?);
+    tables?;
+    let others = others.into_iter().map(|fields| fields.checked().map(Some));
+    let all: Vec<Option<EndpointConfig>> =
+        std::iter::once(default).chain(others).collect::<Checked<_>>()?;
+    Ok(all.into_iter().flatten().collect())
 }
 
-/// An attempt would be refused anyway, each time, so it is refused before anything is sent.
-pub(super) fn refuse_private(reader: &mut SettingsReader, endpoints: &[Written]) -> Checked<()> {
-    let mut result = Ok(());
-    for (prefix, endpoint) in endpoints {
-        if is_private(&endpoint.url) {
-            let rule = "is a private address: set hooks.allow_private = true if that is meant";
-            result = Err(reader.reject(&format!("{prefix}.url"), rule));
-        }
-    }
-    result
-}
-
-fn read_default(reader: &mut SettingsReader, events: &[String]) -> Checked<Option<EndpointConfig>> {
-    let url = read_url(reader, "hooks");
+fn read_default(
+    reader: &mut SettingsReader,
+    allow_private: bool,
+    events: &[String],
+) -> Checked<Option<EndpointConfig>> {
+    let url = read_url(reader, "hooks", allow_private);
     let secrets = read_secrets(reader, "hooks");
-    match (url?, secrets?) {
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(reader.reject("hooks.url", "is missing beside a secret")),
-        (Some(_), None) => Err(missing_secret(reader, "hooks")),
-        (Some(url), Some(secrets)) => Ok(Some(EndpointConfig {
-            name: "default".to_owned(),
+    match (url, secrets) {
+        (Ok(None), Ok(None)) => Ok(None),
+        (Ok(None), Ok(Some(_)) | Err(_)) => {
+            Err(reader.reject("hooks.url", "is missing beside a secret"))
+        }
+        (Ok(Some(_)) | Err(_), Ok(None)) => Err(missing_secret(reader, "hooks")),
+        (Err(rejected), _) | (Ok(Some(_)), Err(rejected)) => Err(rejected),
+        (Ok(Some(url)), Ok(Some(secrets))) => Ok(Some(EndpointConfig {
+            name: DEFAULT_NAME.to_owned(),
             url,
             secrets,
             events: events.to_vec(),
@@ -74,29 +76,43 @@ fn read_default(reader: &mut SettingsReader, events: &[String]) -> Checked<Optio
     }
 }
 
-fn read_one(
-    reader: &mut SettingsReader,
-    prefix: String,
-    default_events: &[String],
-) -> Checked<Written> {
-    let name = reader.parsed(
-        &format!("{prefix}.name"),
-        "must be 1 to 64 letters, digits, \"-\", \"_\", \".\"",
-        parse_name,
-    );
-    let url = read_url(reader, &prefix);
-    let secrets = read_secrets(reader, &prefix);
-    let events = if reader.is_set(&format!("{prefix}.events")) {
-        read_events(reader, &prefix)
-    } else {
-        Ok(default_events.to_vec())
-    };
-    let Some(url) = url? else {
-        return Err(reader.reject(&format!("{prefix}.url"), "is missing"));
-    };
-    let Some(secrets) = secrets? else { return Err(missing_secret(reader, &prefix)) };
-    let endpoint = EndpointConfig { name: name?, url, secrets, events: events? };
-    Ok((prefix, endpoint))
+/// One of `hooks.endpoints`, each key by itself.
+struct EndpointFields {
+    name: Checked<String>,
+    url: Checked<String>,
+    secrets: Checked<Vec<Secret>>,
+    events: Checked<Vec<String>>,
+}
+
+impl EndpointFields {
+    fn read(
+        reader: &mut SettingsReader,
+        prefix: &str,
+        allow_private: bool,
+        default_events: &[String],
+    ) -> Self {
+        let name = reader.parsed(
+            &format!("{prefix}.name"),
+            "must be 1 to 64 letters, digits, \"-\", \"_\", \".\"",
+            parse_name,
+        );
+        let url = read_url(reader, prefix, allow_private).and_then(|url| {
+            url.ok_or_else(|| reader.reject(&format!("{prefix}.url"), "is missing"))
+        });
+        let secrets = read_secrets(reader, prefix)
+            .and_then(|secrets| secrets.ok_or_else(|| missing_secret(reader, prefix)));
+        let events = if reader.is_set(&format!("{prefix}.events")) {
+            read_events(reader, prefix)
+        } else {
+            Ok(default_events.to_vec())
+        };
+        Self { name, url, secrets, events }
+    }
+
+    fn checked(self) -> Checked<EndpointConfig> {
+        let Self { name, url, secrets, events } = self;
+        Ok(EndpointConfig { name: name?, url: url?, secrets: secrets?, events: events? })
+    }
 }
 
 fn parse_name(text: &str) -> Option<String> {
@@ -122,12 +138,20 @@ fn read_events(reader: &mut SettingsReader, prefix: &str) -> Checked<Vec<String>
     Ok(events)
 }
 
-fn read_url(reader: &mut SettingsReader, prefix: &str) -> Checked<Option<String>> {
+fn read_url(
+    reader: &mut SettingsReader,
+    prefix: &str,
+    allow_private: bool,
+) -> Checked<Option<String>> {
     let key = format!("{prefix}.url");
     let Some(url) = reader.url(&key)? else { return Ok(None) };
     if !url.username().is_empty() || url.password().is_some() {
         let rule = "must not hold a name or password: they would end in logs; \
                     requests are signed, verify the signature instead";
+        return Err(reader.reject(&key, rule));
+    }
+    if !allow_private && is_private(&url) {
+        let rule = "is a private address: set hooks.allow_private = true if that is meant";
         return Err(reader.reject(&key, rule));
     }
     Ok(Some(url.into()))
@@ -160,8 +184,7 @@ fn missing_secret(reader: &mut SettingsReader, prefix: &str) -> Rejected {
     reader.reject(&format!("{prefix}.secret"), rule)
 }
 
-fn is_private(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
+fn is_private(url: &Url) -> bool {
     match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
         Some("localhost") => true,
         Some(host) => host.parse().is_ok_and(|it: IpAddr| !address::is_public(it)),

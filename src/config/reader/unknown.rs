@@ -1,7 +1,7 @@
 //! Keys that nobody asked for, and what may have been meant.
 
-use crate::config::error::ConfigError;
-use crate::config::sources::{Setting, meant_variable};
+use crate::config::error::{ConfigError, SettingOrigin};
+use crate::config::sources::{Setting, Sources, meant_variable};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
@@ -21,6 +21,29 @@ pub(super) fn errors(
             hint: hint(key, known),
         })
         .collect()
+}
+
+/// An error for every variable that is a known key but for its single underscores, such as `USERLINE_PRESENCE_GRACE`.
+/// Others are of the commands, or of an orchestrator.
+pub(super) fn misspelt(variables: &[String], known: &BTreeSet<String>) -> Vec<ConfigError> {
+    let meant = |name: &str| {
+        let flat = name.strip_prefix("USERLINE_")?.to_ascii_lowercase();
+        known.iter().find(|key| !key.contains('[') && key.replace('.', "_") == flat)
+    };
+    let misspelt = variables.iter().filter_map(|name| Some((name, meant(name)?)));
+    misspelt
+        .map(|(name, key)| ConfigError::Unknown {
+            key: name.clone(),
+            origin: SettingOrigin::Environment(name.clone()),
+            hint: format!(": did you mean `{}`?", variable(key)),
+        })
+        .collect()
+}
+
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    let name = key.to_ascii_uppercase().replace('.', "__");
+    format!("{}{name}", Sources::ENVIRONMENT_PREFIX)
 }
 
 fn is_section(key: &str, known: &BTreeSet<String>) -> bool {

@@ -135,7 +135,7 @@ impl SettingsReader {
         rule: &str,
         parse: impl FnOnce(&Setting) -> Option<T>,
     ) -> Checked<Option<T>> {
-        let Some(setting) = self.ask(key) else { return Ok(None) };
+        let Some(setting) = self.ask(key)? else { return Ok(None) };
         let value = self.visible(key, &setting.value);
         let value = value.map_or_else(|| HIDDEN.to_owned(), |value| value.to_string());
         self.show(key, value, &setting.origin);

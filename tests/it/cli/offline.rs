@@ -28,6 +28,21 @@ async fn a_fresh_configuration_is_private_good_and_never_overwritten() {
 }
 
 #[tokio::test]
+async fn a_fresh_configuration_goes_to_standard_output_if_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = userline(&["config", "init", "-"]);
+    let ended = end_of({
+        command.current_dir(dir.path());
+        command
+    })
+    .await;
+
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(ended.out.starts_with("# userline: every setting"), "{}", ended.out);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_ends_with_78_and_all_its_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bad.toml");
@@ -51,18 +66,24 @@ async fn a_wrong_configuration_ends_with_78_and_all_its_errors() {
 
 #[tokio::test]
 async fn a_key_that_does_not_go_with_its_algorithms_is_found_by_check() {
-    let ended = run(&[
-        "config",
-        "check",
+    let wrong_key = [
         "--set",
         "auth.jwt.public_key_file=tests/it/keys/es256.pub.pem",
         "--set",
         "auth.jwt.algorithms=ES384",
-    ])
-    .await;
+    ];
+    // Together with all others, also those of files that are named.
+    let others = ["--set", "presence.grace=x", "--set", "socketio.client_dir=tests/it/keys"];
+    let ended = run(&[&["config", "check"], &wrong_key[..]].concat()).await;
+    let all = run(&[&["config", "check"], &wrong_key[..], &others].concat()).await;
+    let serve = run(&[&["serve"], &wrong_key[..]].concat()).await;
 
-    assert_eq!(ended.code, Some(78));
-    assert!(ended.err.contains("ES384 does not go with this EC public key"), "{}", ended.err);
+    assert_eq!((ended.code, all.code, serve.code), (Some(78), Some(78), Some(78)));
+    for err in [&ended.err, &all.err, &serve.err] {
+        assert!(err.contains("ES384 does not go with this EC public key"), "{err}");
+    }
+    assert!(all.err.contains("presence.grace = \"x\": must be a duration"), "{}", all.err);
+    assert!(all.err.contains("socketio.client_dir"), "{}", all.err);
 }
 
 #[tokio::test]
