@@ -22,6 +22,8 @@ mod engine_stream;
 mod facts;
 mod handshake;
 mod heartbeat;
+mod incoming;
+mod listeners;
 mod origin;
 mod outgoing;
 mod polling;
@@ -33,10 +35,11 @@ mod websocket;
 
 pub use accepted::{Accepted, Moved};
 pub use acceptor::{Acceptor, AcceptorConfig};
-pub use acks::{AwaitedAck, TooManyAcks};
+pub use acks::{AwaitedAck, ReceivedAck, TooManyAcks};
 pub use connections::{Connections, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
+pub use listeners::EventListener;
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
@@ -44,6 +47,7 @@ use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
 use crate::tasks::Tasks;
 use crate::types::{Ending, Namespace, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};
+use listeners::Listeners;
 use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
 use send_stall::SendStall;
@@ -64,7 +68,7 @@ pub struct Connection {
     traffic: Traffic,
     /// The sending half of the WebSocket, once there is one.
     stream: OnceLock<OwnedWriteHalf>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,
     facts: Facts,
@@ -87,6 +91,8 @@ impl fmt::Debug for Connection {
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
+    /// Bytes of one message of the client.
+    pub payload_bytes: usize,
     /// Bytes that may wait for the client.
     pub buffer_bytes: usize,
     /// How long the client may take none of them.
@@ -128,12 +134,17 @@ pub enum Sent {
 
 #[derive(Debug)]
 #[repr(C)]
-struct State {
+struct ConnectionState {
     phase: Phase,
     transport: Transport,
     flushing: Flushing,
     outbound: OutboundQueue,
     accepts: SmallVec<[Accept; 1]>,
+    listeners: Listeners,
+    /// Who reads what the client sends, while there is nothing to read, or nothing may be.
+    reader: Option<Waker>,
+    /// A listener takes no more: nothing is read.
+    is_paused: bool,
     /// Acks that are awaited, at most 128.
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
@@ -157,10 +168,12 @@ struct State {
 /// What to do when the engine accepts a CONNECT.
 struct Accept {
     namespace: Namespace,
-    answer: Answer,
+    /// Who is told of what the client emits there from then on.
+    listener: Arc<dyn EventListener>,
+    answer: AcceptAnswer,
 }
 
-type Answer = Box<dyn FnOnce(&Arc<Connection>) + Send>;
+type AcceptAnswer = Box<dyn FnOnce(&Arc<Connection>) + Send>;
 
 impl fmt::Debug for Accept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,15 +184,23 @@ impl fmt::Debug for Accept {
 /// What a connection needs only as long as it polls.
 #[derive(Debug, Default)]
 struct Polling {
-    /// Frames that were posted and that the engine has not read.
+    /// Frames that were posted and have not been read.
     inbox: BytesMut,
-    /// The engine, waiting for something to read.
-    reader: Option<Waker>,
+    /// Something was posted that is not delivered yet, or that the engine has not read.
+    is_unread: bool,
     /// A poll is waiting.
     is_polled: bool,
     /// A post is being read by the engine.
     is_posted: bool,
     upgrade: Upgrade,
+}
+
+impl Polling {
+    /// Nobody will read what was posted.
+    fn forget_posts(&mut self) {
+        self.inbox = BytesMut::new();
+        self.is_unread = false;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,13 +260,15 @@ impl Connection {
     pub fn prepare_accept(
         &self,
         namespace: &Namespace,
+        listener: Arc<dyn EventListener>,
         answer: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) {
         let mut state = self.lock();
         // Else nobody would ever ask for it, and it keeps this very connection alive.
         if state.phase == Phase::Open {
             // In order, not one per namespace: a client may leave and come again before it has the first answer.
-            state.accepts.push(Accept { namespace: namespace.clone(), answer: Box::new(answer) });
+            let (namespace, answer) = (namespace.clone(), Box::new(answer));
+            state.accepts.push(Accept { namespace, listener, answer });
         }
     }
 
@@ -289,7 +312,7 @@ impl Connection {
         self.queue_locked(&mut self.lock(), event, is_volatile)
     }
 
-    fn queue_locked(&self, state: &mut State, event: &Bytes, is_volatile: bool) -> Sent {
+    fn queue_locked(&self, state: &mut ConnectionState, event: &Bytes, is_volatile: bool) -> Sent {
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
@@ -311,7 +334,7 @@ impl Connection {
         self.flush_now(&mut state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock()
     }
 }

@@ -3,13 +3,14 @@
 use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
 use super::heartbeat::Heartbeats;
+use super::listeners::Listeners;
 use super::origin::{self, RefusedOrigins, Verdict};
 use super::outgoing::Flushing;
 use super::send_stall::{self, SendStall};
 use super::vitals::Traffic;
 use super::{
-    Connection, ConnectionLimits, Connections, EngineStream, Facts, Phase, Polling, State,
-    Transport,
+    Connection, ConnectionLimits, ConnectionState, Connections, EngineStream, Facts, Phase,
+    Polling, Transport,
 };
 use super::{polling, websocket};
 use crate::clock::Clock;
@@ -196,11 +197,14 @@ impl Acceptor {
         let Inner { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
-        let state = State {
+        let state = ConnectionState {
             outbound: OutboundQueue::new(open, config.limits.buffer_bytes),
             transport,
             phase: Phase::Open,
             accepts: SmallVec::new(),
+            listeners: Listeners::default(),
+            reader: None,
+            is_paused: false,
             acks: Vec::new(),
             peer_ended: false,
             flushing: Flushing::None,
@@ -214,6 +218,7 @@ impl Acceptor {
             polling: Polling::default(),
         };
         let limits = ConnectionLimits {
+            payload_bytes: config.limits.payload_bytes,
             buffer_bytes: config.limits.buffer_bytes,
             stall: config.limits.stall,
         };

@@ -1,8 +1,10 @@
 //! Acks that are awaited on one connection.
 
 use super::{Connection, Phase};
-use crate::core::protocol::ack_reader::HeardAck;
+use crate::core::protocol::inbound::ClientAck;
 use crate::types::Namespace;
+use bytes::Bytes;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -10,12 +12,21 @@ use tokio::sync::oneshot;
 /// Acks awaited on one connection at once.
 const AWAITED_MAX: usize = 128;
 
+/// The answer of one client to an event.
+#[derive(Debug, Clone)]
+pub struct ReceivedAck {
+    /// Its arguments: a JSON array, as the client wrote it.
+    pub args: Box<RawValue>,
+    /// The buffers for which there are places in `args`.
+    pub buffers: Vec<Bytes>,
+}
+
 /// An ack that somebody waits for.
 #[derive(Debug)]
 pub(super) struct Awaited {
     namespace: Namespace,
     id: u64,
-    heard: oneshot::Sender<HeardAck>,
+    waiting: oneshot::Sender<ReceivedAck>,
 }
 
 /// Waits for an ack of one client. Whoever drops it does not wait any more.
@@ -23,7 +34,7 @@ pub(super) struct Awaited {
 pub struct AwaitedAck {
     connection: Arc<Connection>,
     id: u64,
-    heard: oneshot::Receiver<HeardAck>,
+    ack: oneshot::Receiver<ReceivedAck>,
 }
 
 /// As many acks are awaited on the connection as may be.
@@ -38,17 +49,17 @@ impl Connection {
         namespace: &Namespace,
         id: u64,
     ) -> Result<AwaitedAck, TooManyAcks> {
-        let (hear, heard) = oneshot::channel();
+        let (waiting, ack) = oneshot::channel();
         let mut state = self.lock();
         if AWAITED_MAX <= state.acks.len() {
             return Err(TooManyAcks);
         }
-        // On a closed connection nothing is heard any more, and the event is not sent either.
+        // A closed connection receives none any more, and the event is not sent either.
         if !matches!(state.phase, Phase::Closed(_)) {
-            state.acks.push(Awaited { namespace: namespace.clone(), id, heard: hear });
+            state.acks.push(Awaited { namespace: namespace.clone(), id, waiting });
         }
         drop(state);
-        Ok(AwaitedAck { connection: Arc::clone(self), id, heard })
+        Ok(AwaitedAck { connection: Arc::clone(self), id, ack })
     }
 
     /// The client has left the namespace: its acks there do not come any more.
@@ -61,13 +72,16 @@ impl Connection {
     }
 
     /// The client sent an ack; one that nobody waits for, or that comes again, is counted and passed over.
-    pub(super) fn hear_ack(&self, ack: HeardAck) {
+    pub(super) fn ack_received(&self, ack: &ClientAck<'_>) {
         let mut state = self.lock();
         let is_it = |it: &Awaited| it.id == ack.id && it.namespace.as_str() == ack.namespace;
         let index = state.acks.iter().position(is_it);
         let awaited = index.map(|index| state.acks.swap_remove(index));
         drop(state);
-        let taken = awaited.map(|it| it.heard.send(ack));
+        let taken = awaited.map(|it| {
+            it.waiting
+                .send(ReceivedAck { args: ack.args.to_owned(), buffers: ack.buffers.to_vec() })
+        });
         if !matches!(taken, Some(Ok(()))) {
             metrics::counter!("userline_acks_ignored_total").increment(1);
         }
@@ -76,8 +90,8 @@ impl Connection {
 
 impl AwaitedAck {
     /// The ack; `None` when the client is gone.
-    pub async fn heard(mut self) -> Option<HeardAck> {
-        (&mut self.heard).await.ok()
+    pub async fn received(mut self) -> Option<ReceivedAck> {
+        (&mut self.ack).await.ok()
     }
 }
 

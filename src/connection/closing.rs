@@ -1,9 +1,10 @@
 //! How a connection is ended from this side: at once, or when what is pending has left.
 
+use super::listeners::Listeners;
 use super::outgoing::Flushing;
-use super::{Connection, Phase, Sent, State, Transport};
+use super::{Connection, ConnectionState, Phase, Sent, Transport};
 use crate::types::{Ending, Reason};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use smallvec::SmallVec;
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -69,7 +70,7 @@ impl Connection {
         });
     }
 
-    pub(super) fn close_locked(&self, state: &mut State, reason: Option<Reason>) {
+    pub(super) fn close_locked(&self, state: &mut ConnectionState, reason: Option<Reason>) {
         if matches!(state.phase, Phase::Closed(_)) {
             return;
         }
@@ -83,8 +84,9 @@ impl Connection {
         state.outbound.clear();
         state.accepts = SmallVec::new();
         state.acks = Vec::new(); // tells those who wait
-        state.polling.inbox = BytesMut::new();
-        if let Some(reader) = state.polling.reader.take() {
+        state.listeners = Listeners::default(); // they hold this connection
+        state.polling.forget_posts();
+        if let Some(reader) = state.reader.take() {
             reader.wake();
         }
         self.poll.notify_one();

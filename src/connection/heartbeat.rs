@@ -108,7 +108,7 @@ impl Connection {
     }
 
     /// The client has answered.
-    pub(super) fn hear_pong(&self) {
+    pub(super) fn pong_received(&self) {
         self.lock().pinged_at = None;
     }
 
@@ -116,7 +116,8 @@ impl Connection {
     fn end_if_silent(self: &Arc<Self>, now: Timestamp, timeout: Duration) {
         let mut state = self.lock();
         let is_silent = state.pinged_at.is_some_and(|at| at + timeout <= now);
-        if state.phase != Phase::Open || !is_silent {
+        // One that is not read cannot answer.
+        if state.phase != Phase::Open || state.is_paused || !is_silent {
             return;
         }
         // A client that is there after all is told; one that polls is when it polls next.

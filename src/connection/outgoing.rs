@@ -1,7 +1,7 @@
 //! What goes out: written at once where nothing is pending, else as the client takes it, within the bounds.
 
 use super::vitals::ending_of;
-use super::{Connection, Phase, Sent, State, Transport};
+use super::{Accept, Connection, ConnectionState, Phase, Sent, Transport};
 use crate::core::protocol::outbound::{EngineOutput, QueueFull};
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
@@ -35,13 +35,13 @@ pub(super) enum Slow {
 
 impl Connection {
     /// Too much is waiting for a client that takes too little.
-    pub(super) fn overflow(&self, state: &mut State) -> Sent {
+    pub(super) fn overflow(&self, state: &mut ConnectionState) -> Sent {
         self.close_slow(state, Slow::Overflow);
         Sent::Closed
     }
 
     /// Closes the connection of a client that takes too little, and counts it, once.
-    pub(super) fn close_slow(&self, state: &mut State, slow: Slow) {
+    pub(super) fn close_slow(&self, state: &mut ConnectionState, slow: Slow) {
         if matches!(state.phase, Phase::Closed(_)) {
             return;
         }
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Writing to the stream failed.
-    fn write_failed(&self, state: &mut State, error: &io::Error) {
+    fn write_failed(&self, state: &mut ConnectionState, error: &io::Error) {
         if self.stream_failed(state, error) {
             return;
         }
@@ -75,7 +75,7 @@ impl Connection {
     }
 
     /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it.
-    pub(super) fn transmit(self: &Arc<Self>, state: &mut State, bytes: &Bytes) -> Sent {
+    pub(super) fn transmit(self: &Arc<Self>, state: &mut ConnectionState, bytes: &Bytes) -> Sent {
         let mut done = 0;
         if let (Some(stream), true) = (self.open_stream(state), state.outbound.is_clear()) {
             match stream.try_write(bytes) {
@@ -116,10 +116,14 @@ impl Connection {
         while let Ok(EngineOutput::ConnectReply(namespace)) = output {
             let index = state.accepts.iter().position(|it| it.namespace.as_str() == namespace);
             let accept = index.map(|index| state.accepts.remove(index));
+            let answer = accept.map(|Accept { namespace, listener, answer }| {
+                state.listeners.join(namespace, listener);
+                answer
+            });
             // The answer takes locks that are held by others who wait for this one.
             drop(state);
-            if let Some(accept) = accept {
-                (accept.answer)(self);
+            if let Some(answer) = answer {
+                answer(self);
             } else {
                 tracing::error!("the engine accepted a client that was not authenticated");
                 self.close(Reason::TransportError);
@@ -135,14 +139,14 @@ impl Connection {
     }
 
     /// Writes what is pending, as far as the client takes it now; the rest follows by itself.
-    pub(super) fn flush_now(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn flush_now(self: &Arc<Self>, state: &mut ConnectionState) {
         if state.flushing != Flushing::Blocked && !self.flush_some(state) {
             self.flush_soon(state);
         }
     }
 
     /// Sees to it that what is pending leaves: by the next poll, or by a task that waits for the kernel.
-    pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn flush_soon(self: &Arc<Self>, state: &mut ConnectionState) {
         match state.transport {
             Transport::Polling => self.poll.notify_one(),
             Transport::WebSocket if state.flushing == Flushing::Blocked => {}
@@ -170,7 +174,7 @@ impl Connection {
     }
 
     /// Writes what the kernel takes. True if nothing is left to write.
-    pub(super) fn flush_some(&self, state: &mut State) -> bool {
+    pub(super) fn flush_some(&self, state: &mut ConnectionState) -> bool {
         let Some(stream) = self.open_stream(state) else {
             if !state.outbound.is_clear() {
                 self.poll.notify_one();
@@ -205,7 +209,7 @@ impl Connection {
     }
 
     /// The stream to write to, if the transport is a WebSocket that is not closed.
-    fn open_stream(&self, state: &State) -> Option<&OwnedWriteHalf> {
+    fn open_stream(&self, state: &ConnectionState) -> Option<&OwnedWriteHalf> {
         let is_open =
             state.transport == Transport::WebSocket && !matches!(state.phase, Phase::Closed(_));
         self.stream.get().filter(|_| is_open)

@@ -113,7 +113,7 @@ where
     })?;
     if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
         let mut state = connection.lock();
-        state.said_goodbye(None);
+        state.close_received(None);
         if let Phase::Finishing(reason) = state.phase {
             // The poll that it waits for does not come any more, and the engine may be gone already.
             connection.close_locked(&mut state, reason);
@@ -122,7 +122,7 @@ where
     }
     begin_post(&connection, &frames, limits)?;
     let turn = PostTurn { connection: &connection };
-    while !connection.lock().polling.inbox.is_empty() {
+    while connection.lock().polling.is_unread {
         connection.read.notified().await;
     }
     drop(turn);
@@ -147,7 +147,8 @@ fn begin_post(
     }
     state.polling.is_posted = true;
     state.polling.inbox.extend_from_slice(frames);
-    if let Some(reader) = state.polling.reader.take() {
+    state.polling.is_unread = true;
+    if let Some(reader) = state.reader.take() {
         reader.wake();
     }
     Ok(())

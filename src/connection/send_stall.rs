@@ -8,7 +8,7 @@
 
 use super::outgoing::Slow;
 use super::vitals::ending_of;
-use super::{Connection, Connections, Phase, State};
+use super::{Connection, ConnectionState, Connections, Phase};
 use crate::types::Ending;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// The stream has failed. True if that was because the client took nothing; the connection is closed then.
-    pub(super) fn stream_failed(&self, state: &mut State, error: &io::Error) -> bool {
+    pub(super) fn stream_failed(&self, state: &mut ConnectionState, error: &io::Error) -> bool {
         let ending = ending_of(error);
         let is_waiting = state.send_stall.is_waiting || !state.outbound.is_clear();
         if ending == Ending::Unreachable && error.kind() == io::ErrorKind::TimedOut && is_waiting {

@@ -3,6 +3,7 @@
 mod closing;
 mod fixture;
 mod heartbeat;
+mod incoming;
 mod polling;
 mod pump;
 mod slow;

@@ -129,7 +129,7 @@ fn take_over(connection: &Arc<Connection>, probe: Probe, write: OwnedWriteHalf) 
     connection.connections.note_websocket();
     state.is_upgraded = true;
     state.polling.upgrade = Upgrade::Done(Box::new((probe.read, probe.bytes.freeze())));
-    if let Some(reader) = state.polling.reader.take() {
+    if let Some(reader) = state.reader.take() {
         reader.wake();
     }
     connection.poll.notify_one();

@@ -1,6 +1,6 @@
 //! What is measured of a connection, for those who ask what it is doing and why it ended.
 
-use super::{Connection, Phase, State, Transport};
+use super::{Connection, ConnectionState, Phase, Transport};
 use crate::clock::Clock;
 use crate::types::{Ending, Timestamp, saturating_u64};
 use std::io;
@@ -89,7 +89,7 @@ impl Connection {
     }
 }
 
-impl State {
+impl ConnectionState {
     /// Writes down how the connection ends; what was seen first is the cause of what follows.
     pub(super) fn note(&mut self, ending: Ending) {
         if !matches!(self.phase, Phase::Closed(_)) {

@@ -9,7 +9,7 @@ use super::attendance::Attendance;
 use super::inboxes::LiveInboxes;
 use crate::auth::Refusal;
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, EventListener};
 use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
@@ -101,15 +101,17 @@ impl Admission {
     }
 
     /// Finds out who wants to connect to `namespace`, and prepares what happens when the engine says so: the client
-    /// is answered, the socket is taken in. `auth` is what the client sent along, as JSON.
+    /// is answered, the socket is taken in, and what `listen` makes takes its events. `auth` is what the client sent along,
+    /// as JSON.
     pub async fn authenticate(
         &self,
         connection: &Arc<Connection>,
         namespace: &Namespace,
         auth: Option<&RawValue>,
+        listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
     ) -> Result<Arc<Socket>, ConnectError> {
         match self.admit(connection, auth).await {
-            Ok(admitted) => Ok(self.prepare(connection, namespace, admitted)),
+            Ok(admitted) => Ok(self.prepare(connection, namespace, admitted, listen)),
             Err(error) => {
                 metrics::counter!("userline_connects_refused_total", "code" => error.code())
                     .increment(1);
@@ -141,6 +143,7 @@ impl Admission {
         connection: &Arc<Connection>,
         namespace: &Namespace,
         admitted: Admitted,
+        listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
     ) -> Arc<Socket> {
         let Admitted { identity, options, place } = admitted;
         let ConnectOptions { device, inbox_after, claim } = options;
@@ -156,7 +159,7 @@ impl Admission {
         }));
         let joining = Arc::clone(&socket);
         let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
-        connection.prepare_accept(namespace, move |_| {
+        connection.prepare_accept(namespace, listen(&socket), move |_| {
             let is_recovered = attendance.join(&joining, place, claim.get());
             if let Some(after) = inbox_after {
                 inboxes.replay(joining, after);

@@ -6,10 +6,10 @@
 //! ([`Connection::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
 //! nothing that can fail and does nothing that can panic: the engine would keep the socket for ever.
 
-use super::ClientParts;
-use super::events::{self, Answers};
-use crate::connection::Connection;
+use super::requests::{RequestParts, Requests};
+use crate::connection::{Connection, EventListener};
 use crate::realtime::admission::ConnectError;
+use crate::registry::Socket;
 use crate::types::{Namespace, Reason};
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
@@ -22,15 +22,15 @@ use thiserror::Error;
 
 /// Why a CONNECT was refused. The engine sends its text, which is replaced on the way out.
 #[derive(Debug, Error)]
-enum Refused {
+enum MiddlewareError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("this connection did not come through the acceptor")]
-    NoWire,
+    NoConnection,
 }
 
 /// Serves `namespace`.
-pub(super) fn register(io: &SocketIo, parts: &Arc<ClientParts>, namespace: &Namespace) {
+pub(super) fn register(io: &SocketIo, parts: &Arc<RequestParts>, namespace: &Namespace) {
     let (parts, name) = (Arc::clone(parts), namespace.clone());
     let authenticate = async move |socket: SocketRef, auth: TryData<Box<RawValue>>| {
         authenticate(&parts, &name, socket, auth).await
@@ -40,18 +40,21 @@ pub(super) fn register(io: &SocketIo, parts: &Arc<ClientParts>, namespace: &Name
 }
 
 async fn authenticate(
-    parts: &Arc<ClientParts>,
+    parts: &Arc<RequestParts>,
     namespace: &Namespace,
     engine_socket: SocketRef,
     TryData(auth): TryData<Box<RawValue>>,
-) -> Result<(), Refused> {
+) -> Result<(), MiddlewareError> {
     let connection = engine_socket.req_parts().extensions.get::<Arc<Connection>>();
-    let connection = Arc::clone(connection.ok_or(Refused::NoWire)?);
+    let connection = Arc::clone(connection.ok_or(MiddlewareError::NoConnection)?);
+    let listen = |socket: &Arc<Socket>| -> Arc<dyn EventListener> {
+        Arc::new(Requests::new(Arc::clone(parts), Arc::clone(socket)))
+    };
     let auth = auth.ok();
-    let socket = parts.admission.authenticate(&connection, namespace, auth.as_deref()).await?;
-    let answers = Arc::new(Answers::new(Arc::clone(parts), socket));
-    events::register(&engine_socket, &answers);
-    engine_socket.on_disconnect(Leave { answers });
+    let authenticated =
+        parts.client.admission.authenticate(&connection, namespace, auth.as_deref(), listen);
+    let socket = authenticated.await?;
+    engine_socket.on_disconnect(Leave { parts: Arc::clone(parts), socket });
     Ok(())
 }
 
@@ -59,7 +62,8 @@ async fn authenticate(
 /// only after it: a client that leaves a namespace and comes again in one breath would be ignored, or be removed in
 /// place of the socket that left.
 struct Leave {
-    answers: Arc<Answers>,
+    parts: Arc<RequestParts>,
+    socket: Arc<Socket>,
 }
 
 /// Tells the engine's own blanket implementation from this one.
@@ -72,8 +76,8 @@ impl<A: Adapter> DisconnectHandler<A, AtOnce> for Leave {
         reason: DisconnectReason,
         remove: fn(Arc<EngineSocket<A>>),
     ) {
-        let socket = self.answers.socket();
-        self.answers.parts().attendance.leave(socket, translate(reason, &socket.connection));
+        let Self { parts, socket } = self;
+        parts.client.attendance.leave(socket, translate(reason, &socket.connection));
         remove(engine_socket);
     }
 }

@@ -1,6 +1,6 @@
 //! Ends of connections: from anywhere, at once or after what is pending, and what is let in at all.
 
-use super::fixture::{Server, WebSocket, answer, client_frame, get, header, limits, until};
+use super::fixture::{Events, Server, WebSocket, answer, client_frame, get, header, limits, until};
 use crate::config::LimitsConfig;
 use crate::connection::{Sent, Transport};
 use crate::core::protocol::frame;
@@ -174,7 +174,8 @@ async fn a_finished_connection_holds_nothing_for_sockets_that_nobody_accepts() {
     let held = Arc::new(());
     let prepare = || {
         let held = Arc::clone(&held);
-        engine.connection.prepare_accept(&Namespace::root(), move |_| drop(held));
+        let events = Arc::<Events>::clone(&engine.events);
+        engine.connection.prepare_accept(&Namespace::root(), events, move |_| drop(held));
     };
 
     prepare();

@@ -4,8 +4,10 @@ use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{
     Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, Connections, EngineStream,
+    EventListener,
 };
 use crate::core::protocol::frame;
+use crate::core::protocol::inbound::ClientEvent;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Seq};
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -18,9 +20,11 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -84,8 +88,11 @@ impl Server {
     /// The engine's end of the next connection, which greets its client.
     pub(super) async fn engine(&self) -> Engine {
         let io = until("a connection is lent", || self.lent.lock().pop_front()).await;
-        let mut engine =
-            Engine { connection: Arc::clone(io.connection()), io, bytes: BytesMut::new() };
+        let connection = Arc::clone(io.connection());
+        let events = Arc::new(Events::default());
+        let listener: Arc<dyn EventListener> = Arc::<Events>::clone(&events);
+        connection.lock().listeners.join(Namespace::root(), listener);
+        let mut engine = Engine { connection, io, bytes: BytesMut::new(), events };
         // The engine's own open packet, which the connection replaces by its own.
         engine.write(b"0{}");
         engine
@@ -146,11 +153,62 @@ pub(super) async fn within<T>(what: &str, it: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, it).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
-/// The engine's end of one connection.
+/// The engine's end of one connection, and who listens to its client.
 pub(super) struct Engine {
     pub(super) connection: Arc<Connection>,
     io: EngineStream,
     bytes: BytesMut,
+    pub(super) events: Arc<Events>,
+}
+
+/// What the client emits in the root namespace, which it is taken to have joined.
+#[derive(Default)]
+pub(super) struct Events {
+    /// As packets.
+    delivered: Mutex<VecDeque<Vec<u8>>>,
+    gate: Mutex<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    /// Nothing more is taken.
+    is_closed: bool,
+    waiting: Option<Waker>,
+}
+
+impl Events {
+    /// Takes nothing from now on, once what is being delivered is.
+    pub(super) fn close_gate(&self) {
+        self.gate.lock().is_closed = true;
+    }
+
+    pub(super) fn open_gate(&self) {
+        let mut gate = self.gate.lock();
+        gate.is_closed = false;
+        gate.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn next(&self) -> Option<Vec<u8>> {
+        self.delivered.lock().pop_front()
+    }
+}
+
+impl EventListener for Events {
+    fn deliver(self: Arc<Self>, event: &ClientEvent<'_>) {
+        assert!(!self.gate.lock().is_closed || self.delivered.lock().is_empty());
+        let id = event.ack.map_or_else(String::new, |it| it.to_string());
+        let parts: Vec<&str> = event.parts.iter().map(|it| it.get()).collect();
+        self.delivered.lock().push_back(format!("42{id}[{}]", parts.join(",")).into_bytes());
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut gate = self.gate.lock();
+        if !gate.is_closed {
+            return Poll::Ready(());
+        }
+        gate.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
 }
 
 impl Engine {
@@ -167,13 +225,22 @@ impl Engine {
         written.expect("the engine never waits to write")
     }
 
-    /// The next packet of the client; `None` at the end.
+    /// The next packet of the client, be it for the engine or an event; `None` at the end. Of those that come together,
+    /// the ones for the engine are first.
     pub(super) async fn read(&mut self) -> Option<Vec<u8>> {
-        let packet = within("the engine reads", next_frame(&mut self.io, &mut self.bytes)).await;
-        packet.map(|(opcode, payload)| match opcode {
-            OpCode::Data(Data::Text) => payload,
-            OpCode::Data(_) | OpCode::Control(_) => [b"b", &payload[..]].concat(),
-        })
+        if let Some(event) = self.events.next() {
+            return Some(event);
+        }
+        let Self { io, bytes, events, .. } = self;
+        let frame = next_frame(io, bytes);
+        tokio::pin!(frame);
+        let next = poll_fn(|cx| match frame.as_mut().poll(cx) {
+            Poll::Ready(None) => Poll::Ready(events.next()),
+            Poll::Ready(Some((OpCode::Data(Data::Text), payload))) => Poll::Ready(Some(payload)),
+            Poll::Ready(Some((_, payload))) => Poll::Ready(Some([b"b", &payload[..]].concat())),
+            Poll::Pending => events.next().map_or(Poll::Pending, |it| Poll::Ready(Some(it))),
+        });
+        within("the engine reads", next).await
     }
 }
 

@@ -97,7 +97,7 @@ async fn a_polling_client_says_goodbye_with_a_packet() {
         [engine.read().await.unwrap(), engine.read().await.unwrap()]
     });
 
-    assert_eq!(read[1], b"1");
+    assert!(read.contains(&b"1".to_vec()) && read.contains(&b"42[1]".to_vec()), "{read:?}");
     assert_eq!(engine.connection.vitals().ending, Some(Ending::Goodbye));
 }
 

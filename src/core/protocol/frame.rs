@@ -18,6 +18,55 @@ const LEN_64: u8 = 0x7f;
 /// Longest head of an unmasked frame.
 pub const HEAD_MAX: usize = 10;
 
+/// What a frame of a client is, by its opcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// More of the message that an earlier frame began.
+    Continuation,
+    /// A message of text, or its beginning.
+    Text,
+    /// A message of bytes, or its beginning.
+    Binary,
+    /// The client closes the connection.
+    Close,
+    /// The client wants a pong of WebSocket's own.
+    Ping,
+    /// A pong of WebSocket's own.
+    Pong,
+}
+
+impl Opcode {
+    /// The opcode in the first byte of a frame; `None` if it has no meaning.
+    pub fn of(first: u8) -> Option<Self> {
+        match first & 0x0f {
+            0x0 => Some(Self::Continuation),
+            0x1 => Some(Self::Text),
+            0x2 => Some(Self::Binary),
+            0x8 => Some(Self::Close),
+            0x9 => Some(Self::Ping),
+            0xa => Some(Self::Pong),
+            _ => None,
+        }
+    }
+
+    /// Whether such a frame may come within a message, and is none itself.
+    pub fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+
+    /// The first byte of a frame that is a whole message, or a control frame.
+    fn first(self) -> u8 {
+        match self {
+            Self::Continuation => 0x80,
+            Self::Text => TEXT,
+            Self::Binary => BINARY,
+            Self::Close => 0x88,
+            Self::Ping => 0x89,
+            Self::Pong => 0x8a,
+        }
+    }
+}
+
 /// What a frame holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -25,7 +74,7 @@ pub enum Content {
     Text(Bytes),
     /// A binary message: an attachment.
     Binary(Bytes),
-    /// The engine says goodbye.
+    /// A close frame.
     Close,
     /// WebSocket's own ping, pong or a fragment: nothing the engine sends on its own account.
     Other,
@@ -43,12 +92,16 @@ pub fn binary(payload: &[u8]) -> Bytes {
 
 /// Appends a client's text frame, masked with zeros: what [`text`] is for the other direction.
 pub fn put_client_text(to: &mut BytesMut, payload: &[u8]) {
-    put_client(to, TEXT, payload);
+    put_client_frame(to, Opcode::Text, payload);
 }
 
-/// Appends a client's binary frame, masked with zeros.
-pub fn put_client_binary(to: &mut BytesMut, payload: &[u8]) {
-    put_client(to, BINARY, payload);
+/// Appends a whole frame of a client, masked with zeros.
+pub fn put_client_frame(to: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    let mask = [0; 4]; // x XOR 0 = x
+    to.reserve(HEAD_MAX + mask.len() + payload.len());
+    put_head(to, opcode.first(), MASKED, payload.len());
+    to.put_slice(&mask);
+    to.put_slice(payload);
 }
 
 fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
@@ -62,18 +115,6 @@ fn encode(first: u8, parts: &[&[u8]]) -> Bytes {
     frame.into()
 }
 
-fn put_client(to: &mut BytesMut, first: u8, payload: &[u8]) {
-    to.reserve(payload.len() + HEAD_MAX + 4);
-    put_client_head(to, first, Some([0; 4]), payload.len()); // x XOR 0 = x
-    to.put_slice(payload);
-}
-
-/// Appends the head of a client's frame; a client without a mask breaks the protocol, which is for others to say.
-pub fn put_client_head(to: &mut BytesMut, first: u8, mask: Option<[u8; 4]>, len: usize) {
-    put_head(to, first, if mask.is_some() { MASKED } else { 0 }, len);
-    to.put_slice(mask.as_ref().map_or(&[], |mask| mask));
-}
-
 /// The head of a client's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientHead {
@@ -85,16 +126,20 @@ pub struct ClientHead {
     pub mask: Option<[u8; 4]>,
 }
 
-/// Reads the head that stands at the beginning of `bytes`, once it is complete.
-pub fn client_head(bytes: &[u8]) -> Option<ClientHead> {
+/// Reads the head that stands at the beginning of `bytes`, once it is complete, and its length.
+pub fn client_head(bytes: &[u8]) -> Option<(ClientHead, usize)> {
     let [first, second, rest @ ..] = bytes else { return None };
     let (len, rest) = match second & !MASKED {
         LEN_16 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), rest.get(2..)?),
         LEN_64 => (u64::from_be_bytes(*rest.first_chunk()?), rest.get(8..)?),
         len => (u64::from(len), rest),
     };
-    let mask = if second & MASKED == 0 { None } else { Some(*rest.first_chunk()?) };
-    Some(ClientHead { first: *first, len, mask })
+    let (mask, rest) = if second & MASKED == 0 {
+        (None, rest)
+    } else {
+        rest.split_first_chunk().map(|(mask, rest)| (Some(*mask), rest))?
+    };
+    Some((ClientHead { first: *first, len, mask }, bytes.len() - rest.len()))
 }
 
 /// Bytes of the head of an unmasked frame.
@@ -201,4 +246,4 @@ fn whole_frames(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

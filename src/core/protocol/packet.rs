@@ -84,7 +84,7 @@ fn write_event(
 }
 
 /// The frame of an ack: `43/namespace,id[arg,…]`.
-pub fn ack(namespace: &Namespace, id: i64, args: &[&RawValue]) -> Bytes {
+pub fn ack(namespace: &Namespace, id: u64, args: &[&RawValue]) -> Bytes {
     let id = id.to_string();
     let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * args.len() + 6);
     parts.extend([b"43".as_slice(), prefix(namespace), comma(namespace), id.as_bytes(), b"["]);

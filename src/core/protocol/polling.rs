@@ -1,7 +1,7 @@
 //! Bodies of Engine.IO v4 long-polling: packets with `\x1e` between them, binary ones as `b` and base64.
 //! <https://socket.io/docs/v4/engine-io-protocol/#http-long-polling-1>
 
-use crate::core::protocol::frame::{self, Content};
+use crate::core::protocol::frame::{self, Content, Opcode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -67,7 +67,7 @@ pub fn decode(body: &[u8]) -> Result<BytesMut, BodyError> {
             [] => return Err(BodyError::Empty),
             [b'b', base64 @ ..] => {
                 let bytes = STANDARD.decode(base64).map_err(|_| BodyError::Base64)?;
-                frame::put_client_binary(&mut frames, &bytes);
+                frame::put_client_frame(&mut frames, Opcode::Binary, &bytes);
             }
             [b'1' | b'2' | b'3' | b'4', ..] => frame::put_client_text(&mut frames, packet),
             [_, ..] => return Err(BodyError::Kind),
@@ -79,7 +79,7 @@ pub fn decode(body: &[u8]) -> Result<BytesMut, BodyError> {
 #[cfg(test)]
 mod tests {
     use super::{BodyError, decode, encode};
-    use crate::core::protocol::frame;
+    use crate::core::protocol::frame::{self, Opcode};
     use bytes::{Bytes, BytesMut};
     use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ mod tests {
     fn posts_become_client_frames() {
         let mut expected = BytesMut::new();
         frame::put_client_text(&mut expected, "42[\"é\"]".as_bytes());
-        frame::put_client_binary(&mut expected, &[1, 2, 3]);
+        frame::put_client_frame(&mut expected, Opcode::Binary, &[1, 2, 3]);
 
         assert_eq!(decode("42[\"é\"]\x1ebAQID".as_bytes()), Ok(expected));
     }

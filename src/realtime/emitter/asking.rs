@@ -8,10 +8,10 @@
 use super::delivery::{Delivery, Filter, NotSent};
 use super::{Emitted, Emitter, groups, was_sent};
 use crate::clock::Clock;
+use crate::connection::ReceivedAck;
 use crate::core::emit::acks::{AckSummary, Acks, WhyNoAck};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{Ask, Emit};
-use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::types::{SocketId, Timestamp, UserId, saturating_u64};
@@ -51,9 +51,9 @@ pub struct Recipients {
 
 /// Acks that are on their way. Whoever drops it does not wait any more.
 pub struct Asking {
-    acks: Acks<HeardAck>,
+    acks: Acks<ReceivedAck>,
     /// What each socket says; `None` if it is gone.
-    answers: FuturesUnordered<BoxFuture<'static, (SocketId, Option<HeardAck>)>>,
+    answers: FuturesUnordered<BoxFuture<'static, (SocketId, Option<ReceivedAck>)>>,
     until: Timestamp,
     clock: Clock,
 }
@@ -150,12 +150,12 @@ impl Asking {
         }
         self.acks.ask(socket.id, user, self.clock.now());
         let socket = socket.id;
-        self.answers.push(Box::pin(async move { (socket, awaited.heard().await) }));
+        self.answers.push(Box::pin(async move { (socket, awaited.received().await) }));
         Ok(())
     }
 
     /// Waits until what is needed has come, cannot come any more, or the time has passed.
-    pub async fn end(mut self) -> AckSummary<HeardAck> {
+    pub async fn end(mut self) -> AckSummary<ReceivedAck> {
         let timeout = self.clock.clone();
         let timeout = timeout.sleep_until(self.until);
         tokio::pin!(timeout);

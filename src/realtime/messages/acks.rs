@@ -3,9 +3,9 @@
 use super::{Messages, UndeliveredReport};
 use crate::clock::Clock;
 use crate::config::MessagesConfig;
+use crate::connection::ReceivedAck;
 use crate::core::emit::acks::AckSummary;
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
-use crate::core::protocol::ack_reader::HeardAck;
 use crate::realtime::emitter::{Asking, Emitted};
 use crate::realtime::inboxes::{InboxError, in_time};
 use crate::store::Closed;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 const SOCKET_BYTES: usize = 128;
 
 /// What the sockets of an emit said, and who said nothing.
-pub type AckOutcome = Arc<AckSummary<HeardAck>>;
+pub type AckOutcome = Arc<AckSummary<ReceivedAck>>;
 
 /// What is remembered of a message that asked for acks.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ impl From<TaskLost> for InboxError {
 }
 
 /// About as many bytes as it takes.
-fn bytes(outcome: &AckSummary<HeardAck>) -> usize {
+fn bytes(outcome: &AckSummary<ReceivedAck>) -> usize {
     let acks = outcome.acks.iter().map(|it| {
         let said = it.answer.as_ref();
         let buffers = said.map_or(0, |said| said.buffers.iter().map(Bytes::len).sum());

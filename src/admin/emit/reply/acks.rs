@@ -1,8 +1,8 @@
 //! Acks, as they are told.
 
 use crate::commands::schema::{SocketIdText, UserIdText};
+use crate::connection::ReceivedAck;
 use crate::core::emit::acks::{AckSummary, MissingAck, SocketAck, WhyNoAck};
-use crate::core::protocol::ack_reader::HeardAck;
 use crate::core::protocol::binary;
 use crate::types::millis;
 use serde::Serialize;
@@ -57,7 +57,9 @@ enum WhyName {
 }
 
 /// Both lists, as they are written.
-pub(in crate::admin) fn acks(outcome: &AckSummary<HeardAck>) -> (Vec<AckReply>, Vec<MissingReply>) {
+pub(in crate::admin) fn acks(
+    outcome: &AckSummary<ReceivedAck>,
+) -> (Vec<AckReply>, Vec<MissingReply>) {
     let acks = outcome.acks.iter().map(|SocketAck { user, socket, took, answer }| AckReply {
         user: user.as_str().to_owned(),
         socket: socket.to_string(),
@@ -83,7 +85,7 @@ pub(in crate::admin) fn acks(outcome: &AckSummary<HeardAck>) -> (Vec<AckReply>, 
     (acks.collect(), missing.chain(absent).collect())
 }
 
-fn write_args(answer: &HeardAck) -> Option<Box<RawValue>> {
+fn write_args(answer: &ReceivedAck) -> Option<Box<RawValue>> {
     if answer.buffers.is_empty() {
         return Some(answer.args.clone());
     }

@@ -1,8 +1,19 @@
 //! Frames survive any way of being written.
 
-use super::{Content, Cutter, binary, put_client_binary, put_client_text, split, take, text};
+use super::{
+    Content, Cutter, Opcode, binary, put_client_frame, put_client_text, split, take, text,
+};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
+
+/// One frame as a client sends it, with any first byte and any mask.
+pub(in crate::core::protocol) fn client_frame(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let mut frame = BytesMut::new();
+    super::put_head(&mut frame, first, 0x80, payload.len());
+    frame.extend_from_slice(&mask);
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame.to_vec()
+}
 
 fn length() -> impl Strategy<Value = usize> {
     prop_oneof![0..130_usize, Just(65_535), Just(65_536), 120..70_000_usize]
@@ -71,7 +82,7 @@ fn client_frames_are_what_a_websocket_library_reads() {
     let mut bytes = BytesMut::new();
     let long = "é".repeat(40_000);
     put_client_text(&mut bytes, b"2probe");
-    put_client_binary(&mut bytes, &[1, 2, 3]);
+    put_client_frame(&mut bytes, Opcode::Binary, &[1, 2, 3]);
     put_client_text(&mut bytes, long.as_bytes());
 
     let mut read =

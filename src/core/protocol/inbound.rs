@@ -1,0 +1,212 @@
+//! What one client says, read from its stream once: pongs, events, acks, and what is for the engine.
+//!
+//! ```text
+//!   text 3                          Pong
+//!   text 42…, 45… and its buffers   Event
+//!   text 43…, 46… and its buffers   Ack
+//!   text 41…                        Disconnect
+//!   close frame                     Close
+//!   binary, before any text 4…      ForeignParser
+//!   CONNECT (text 40…), all else    Other
+//! ```
+//!
+//! The rules of a packet are those of Node's parser (socket.io-parser 4): the name of an event is a text or a number, the
+//! buffers of a packet follow it directly, and whoever breaks them is not listened to any more.
+
+mod packet;
+
+use crate::core::protocol::frame::Opcode;
+use crate::core::protocol::messages::{Malformed, MessageReader, Piece, WebSocketMessage};
+use crate::core::protocol::msgpack;
+use bytes::Bytes;
+use packet::PacketHead;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The packet that answers a ping.
+pub const PONG: &str = "3";
+/// What a close frame without a code means (RFC 6455 §7.4.1).
+const NO_CODE: u16 = 1005;
+
+/// Something that a client says.
+#[derive(Debug)]
+pub enum Inbound<'a> {
+    /// The answer to a ping.
+    Pong,
+    /// An event, with all its buffers.
+    Event(ClientEvent<'a>),
+    /// An ack, with all its buffers.
+    Ack(ClientAck<'a>),
+    /// It leaves a namespace.
+    Disconnect {
+        /// Which one.
+        namespace: &'a str,
+        /// The whole packet.
+        packet: &'a str,
+    },
+    /// It closes a WebSocket.
+    Close {
+        /// The code of its close frame; 1005 if that has none.
+        code: u16,
+        /// The whole payload of the frame.
+        payload: &'a [u8],
+    },
+    /// It uses another parser than this server (msgpack), in which it wants to join this namespace.
+    ForeignParser(String),
+    /// A part of a packet whose buffers have not all come.
+    Incomplete,
+    /// Anything else.
+    Other(Opcode, &'a [u8]),
+}
+
+/// An event as the client wrote it.
+#[derive(Debug)]
+pub struct ClientEvent<'a> {
+    /// The namespace that it is sent in.
+    pub namespace: &'a str,
+    /// The name; of an event that is named by a number, its digits.
+    pub name: Cow<'a, str>,
+    /// The name and the arguments, as they were written.
+    pub parts: Vec<&'a RawValue>,
+    /// With which id it is to be acked, if the client wants to know.
+    pub ack: Option<u64>,
+    /// The buffers for which there are places in the arguments.
+    pub buffers: &'a [Bytes],
+}
+
+/// An ack as the client wrote it.
+#[derive(Debug)]
+pub struct ClientAck<'a> {
+    /// The namespace that it is sent in.
+    pub namespace: &'a str,
+    /// The id of the event that it answers; a client can write any number there.
+    pub id: u64,
+    /// Its arguments: a JSON array.
+    pub args: &'a RawValue,
+    /// The buffers for which there are places in `args`.
+    pub buffers: &'a [Bytes],
+}
+
+/// Follows what one client says, in pieces of any size.
+#[derive(Debug)]
+pub struct InboundReader {
+    messages: MessageReader,
+    /// A packet whose buffers have not all come, or that was handed out last.
+    collected: Option<Box<CollectedPacket>>,
+    has_spoken: bool,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct CollectedPacket {
+    head: PacketHead,
+    text: String,
+    buffers: Vec<Bytes>,
+    /// Buffers to come.
+    missing: usize,
+    /// Bytes of the buffers that have come.
+    bytes: usize,
+}
+
+impl<'a> ClientEvent<'a> {
+    /// The arguments, as they were written; `{"_placeholder":true,"num":n}` stands for a buffer.
+    pub fn args(&self) -> &[&'a RawValue] {
+        self.parts.get(1..).unwrap_or_default()
+    }
+}
+
+impl InboundReader {
+    /// A reader at the beginning of a message. A message, and all buffers of a packet together, have at most `bytes_max`
+    /// bytes. `has_spoken` is what an earlier reader of the same client said.
+    pub fn resume(bytes_max: usize, has_spoken: bool) -> Self {
+        Self { messages: MessageReader::new(bytes_max), collected: None, has_spoken, bytes_max }
+    }
+
+    /// Whether the client has said something that a Socket.IO client says in text.
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
+    /// Whether it is between two packets, where it knows as much as a new reader.
+    pub fn is_idle(&self) -> bool {
+        self.messages.is_idle() && self.collected.as_ref().is_none_or(|it| it.missing == 0)
+    }
+
+    /// The next thing that `piece`, the next part of the stream, completes; `None` if it completes nothing. What was read
+    /// is unmasked there. After an error the reader is of no more use.
+    pub fn next<'s, 'p: 's>(
+        &'s mut self,
+        piece: &mut Piece<'p>,
+    ) -> Result<Option<Inbound<'s>>, Malformed> {
+        self.collected = self.collected.take().filter(|it| 0 < it.missing);
+        let Some(message) = self.messages.next(piece)? else { return Ok(None) };
+        let inbound = match message {
+            WebSocketMessage::Text(text) => {
+                if text.starts_with('4') {
+                    self.has_spoken = true;
+                    if self.collected.is_some() {
+                        return Err(Malformed::Packet("a packet comes in place of a buffer"));
+                    }
+                }
+                match PacketHead::parse(text)? {
+                    Some(head) if 0 < head.buffers => {
+                        self.collected = Some(Box::new(CollectedPacket::begin(head, text)));
+                        Inbound::Incomplete
+                    }
+                    Some(head) => head.read(text, &[])?,
+                    None => other(text),
+                }
+            }
+            WebSocketMessage::Binary(bytes) => match &mut self.collected {
+                Some(collected) => {
+                    collected.add(bytes, self.bytes_max)?;
+                    if 0 < collected.missing {
+                        return Ok(Some(Inbound::Incomplete));
+                    }
+                    collected.head.read(&collected.text, &collected.buffers)?
+                }
+                None if self.has_spoken => {
+                    return Err(Malformed::Packet("a buffer belongs to no packet"));
+                }
+                None => Inbound::ForeignParser(msgpack::namespace(bytes)),
+            },
+            WebSocketMessage::Control(Opcode::Close, payload) => {
+                let code = payload.first_chunk().map_or(NO_CODE, |it| u16::from_be_bytes(*it));
+                Inbound::Close { code, payload }
+            }
+            WebSocketMessage::Control(opcode, payload) => Inbound::Other(opcode, payload),
+        };
+        Ok(Some(inbound))
+    }
+}
+
+impl CollectedPacket {
+    fn begin(head: PacketHead, text: &str) -> Self {
+        let missing = head.buffers;
+        Self { head, text: text.to_owned(), buffers: Vec::new(), missing, bytes: 0 }
+    }
+
+    fn add(&mut self, buffer: &[u8], bytes_max: usize) -> Result<(), Malformed> {
+        self.bytes += buffer.len();
+        if bytes_max < self.bytes {
+            return Err(Malformed::TooLarge);
+        }
+        self.buffers.push(Bytes::copy_from_slice(buffer));
+        self.missing -= 1;
+        Ok(())
+    }
+}
+
+/// What a text is that is neither an event nor an ack.
+fn other(text: &str) -> Inbound<'_> {
+    if text == PONG {
+        return Inbound::Pong;
+    }
+    match text.strip_prefix("41") {
+        Some(rest) => Inbound::Disconnect { namespace: packet::namespace(rest).0, packet: text },
+        None => Inbound::Other(Opcode::Text, text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Why a client's request is answered with an error.
+
+use crate::realtime::inboxes::InboxError;
+use std::fmt::Display;
+
+/// Why a request is answered with an error.
+#[derive(Debug)]
+pub(super) struct RequestError {
+    /// The stable name.
+    pub(super) code: &'static str,
+    /// The same for people.
+    pub(super) message: String,
+}
+
+impl RequestError {
+    pub(super) fn new(code: &'static str, message: impl Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
+    /// An argument is not what the request takes.
+    pub(super) fn invalid(why: impl Display) -> Self {
+        Self::new("invalid_argument", why)
+    }
+
+    /// An item that cannot be read.
+    pub(super) fn damaged(error: &serde_json::Error) -> Self {
+        tracing::error!(%error, "an inbox is damaged");
+        Self::new("internal", "the server failed; its log says more")
+    }
+}
+
+impl From<InboxError> for RequestError {
+    fn from(error: InboxError) -> Self {
+        if let InboxError::Database(source) = &error {
+            tracing::error!(error = %source, "cannot read an inbox");
+        }
+        Self::new(error.code(), error)
+    }
+}
