@@ -132,6 +132,11 @@ impl Registry {
         namespaces.iter().find_map(|namespace| self.socket_in(namespace, id))
     }
 
+    /// How many rooms there are that were granted to a socket here.
+    pub fn granted_count(&self) -> usize {
+        self.index.granted.len()
+    }
+
     /// How many rooms have an entry: one for each namespace, granted room, and id.
     pub fn room_count(&self) -> usize {
         let SocketIndex { everyone, granted, by_id } = &*self.index;

@@ -49,8 +49,8 @@ pub(super) struct StatsView {
     /// Sockets: clients, once per namespace.
     #[schema(example = 61)]
     sockets: usize,
-    /// Rooms with a socket in them, with those that every socket has.
-    #[schema(example = 163)]
+    /// Rooms with a socket in them, as `GET /v1/rooms` lists them: without those that every socket and user has.
+    #[schema(example = 12)]
     rooms: usize,
     /// Open connections, also those without a socket.
     #[schema(example = 60)]
@@ -74,7 +74,7 @@ impl StatsView {
             users: counts.users,
             lingering: counts.lingering,
             sockets: counts.sockets,
-            rooms: counts.rooms,
+            rooms: counts.granted_rooms,
             connections: stats.connections,
             polling: transports.polling,
             websocket: transports.websocket,
@@ -154,6 +154,7 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
 )]
 pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
     let counts = StatsView::of(&context.directory);
+    let all_rooms = context.directory.stats().counts.rooms;
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
@@ -161,7 +162,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_connections", &[], counts.connections),
         ("userline_transports", &[("transport", "polling")], counts.polling),
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
-        ("userline_rooms", &[], counts.rooms),
+        ("userline_rooms", &[], all_rooms),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

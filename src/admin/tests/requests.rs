@@ -204,14 +204,17 @@ async fn metrics_and_stats_count_what_is_here() {
       "deadlines": 1,
       "lingering": 1,
       "polling": 2,
-      "rooms": 4,
+      "rooms": 1,
       "sockets": 1,
       "users": 2,
       "websocket": 0
     }
     "#);
+    let listed = api.get("/v1/rooms").await.json()["rooms"].as_array().unwrap().len();
+    assert_eq!(listed, 1, "as many as are counted");
     let text = api.get("/metrics").await.text;
     for line in [
+        "userline_rooms 4",
         "userline_users 2",
         "userline_users_lingering 1",
         "userline_connections 2",

@@ -18,6 +18,8 @@ pub struct NodeCounts {
     pub sockets: usize,
     /// Rooms, with those that every socket has.
     pub rooms: usize,
+    /// Of these, those that were granted: the ones that are listed.
+    pub granted_rooms: usize,
     /// Reminders of graces that may have run out.
     pub deadlines: usize,
 }
@@ -52,6 +54,7 @@ impl Sockets {
             counts.rooms += namespaces.len();
         });
         counts.rooms += self.registry.room_count();
+        counts.granted_rooms = self.registry.granted_count();
         // A granted room may have the name of one that is there anyway. Sockets come and go meanwhile.
         let mut named = Vec::new();
         self.registry.for_each_granted(|namespace, room, _| {
