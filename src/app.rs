@@ -22,7 +22,7 @@ use crate::store::{OpenError, OpenSession, PresenceRecords, Recovered, Store};
 use crate::types::Secret;
 use axum::Router;
 use listener::Listener;
-use parts::Parts;
+use parts::AppParts;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub struct App {
     admin: Listener,
     edge: Router,
     api: Admin,
-    parts: Parts,
+    parts: AppParts,
     realtime: Realtime,
     recovered: Recovered,
     drain: Duration,
@@ -101,9 +101,9 @@ impl App {
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
-        let parts = Parts::new(&config, store, recovered.last_seq)?;
+        let parts = AppParts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config, Authenticator::new(config.auth.clone())?);
-        let Parts { connections, clock, presence_tasks, .. } = &parts;
+        let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if config.socketio.polling && config.socketio.websocket {
             let patience = config.socketio.upgrade_timeout;
@@ -116,8 +116,8 @@ impl App {
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
         let api = Admin::new(parts.admin_state(&config, &realtime, metrics, console));
         Ok(Self {
-            public: Parts::listener(&config, "public", public, config.limits.connections),
-            admin: Parts::listener(&config, "admin", admin, ADMIN_CONNECTIONS_MAX),
+            public: AppParts::listener(&config, "public", public, config.limits.connections),
+            admin: AppParts::listener(&config, "admin", admin, ADMIN_CONNECTIONS_MAX),
             edge,
             api,
             parts,
@@ -150,7 +150,7 @@ impl App {
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
         let Self { parts, realtime, recovered, drain, data_dir, no_backends, .. } = self;
-        let Parts { store, clock, sockets, recoveries, presence_tasks, tasks, .. } = &parts;
+        let AppParts { store, clock, sockets, recoveries, presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
             tracing::warn!(%error, "clients of before the restart will not recover");
         }

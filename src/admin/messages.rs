@@ -13,7 +13,7 @@ use crate::commands::schema::{
     UserIdArgument,
 };
 use crate::core::inbox::{Placed, PlacedState};
-use crate::realtime::messages::{AckStatus, MessageStatus, Recalled};
+use crate::realtime::messages::{AckStatus, MessageStatus, RecalledEmit};
 use crate::types::{ItemId, Room, UserId};
 use axum::Json;
 use axum::extract::State;
@@ -207,8 +207,8 @@ pub(super) struct MessageTarget {
 
 impl MessageItem {
     /// With the numbers of `only` this user, or of all that were named.
-    fn new(recalled: &Recalled, only: Option<&UserId>) -> Self {
-        let Recalled { emit, acked } = recalled;
+    fn new(recalled: &RecalledEmit, only: Option<&UserId>) -> Self {
+        let RecalledEmit { emit, acked } = recalled;
         let audience = &emit.audience;
         let users = emit.users.iter().filter(|(user, _)| only.is_none_or(|only| only == user));
         Self {

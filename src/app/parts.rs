@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 
 /// What the listeners serve, and what runs beside them.
 #[derive(Debug, Clone)]
-pub(crate) struct Parts {
+pub(crate) struct AppParts {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) hooks: Hooks,
@@ -47,7 +47,7 @@ pub(crate) struct Parts {
     pub(crate) tasks: Tasks,
 }
 
-impl Parts {
+impl AppParts {
     /// The parts that others are made of.
     pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
         let clock = Clock::start(last_seq);

@@ -1,6 +1,6 @@
 //! The stop, so that clients come back elsewhere one after the other and nothing that happened is forgotten.
 
-use super::parts::Parts;
+use super::parts::AppParts;
 use crate::types::Reason;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Stop {
     pub(super) no_clients: CancellationToken,
     /// Ends the admin listener.
     pub(super) no_backends: CancellationToken,
-    pub(super) parts: Parts,
+    pub(super) parts: AppParts,
     pub(super) drain: Duration,
     pub(super) data_dir: PathBuf,
 }
@@ -33,7 +33,7 @@ impl Stop {
     /// Stops. From the first step on nobody goes offline: whoever does not come back within the startup grace of the
     /// next life is offline then.
     pub(super) async fn run(self) {
-        let Parts {
+        let AppParts {
             store,
             hooks,
             connections,

@@ -1,7 +1,7 @@
 //! The program put together for tests: the parts that run in production, on a store in a folder of their own, and
 //! clients that poll, whose engine is the test.
 
-pub(crate) use super::parts::Parts;
+pub(crate) use super::parts::AppParts;
 
 use crate::auth::Authenticator;
 use crate::config::{AuthMode, Config, Sources};
@@ -35,7 +35,7 @@ const PEER: ([u8; 4], u16) = ([203, 0, 113, 7], 5000);
 /// The program put together. Nothing is begun that happens by itself: expiry, sweeps, reminders.
 pub(crate) struct TestApp {
     pub(crate) config: Config,
-    pub(crate) parts: Parts,
+    pub(crate) parts: AppParts,
     pub(crate) realtime: Realtime,
     /// What the life before left behind.
     pub(crate) recovered: Recovered,
@@ -72,13 +72,13 @@ impl TestApp {
         config.auth.mode = AuthMode::Trust;
         change(&mut config);
         let (store, recovered) = Store::open(&config.store, &config.hooks).unwrap();
-        let parts = Parts::new(&config, store, recovered.last_seq).unwrap();
+        let parts = AppParts::new(&config, store, recovered.last_seq).unwrap();
         let authenticator = Authenticator::new(config.auth.clone()).unwrap();
         let realtime = parts.realtime(&config, authenticator);
         let engine = Arc::new(Mutex::new(Vec::new()));
         let lent = Arc::clone(&engine);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
-        let Parts { connections, tasks, clock, .. } = parts.clone();
+        let AppParts { connections, tasks, clock, .. } = parts.clone();
         let acceptor =
             Acceptor::new(rules, connections, tasks, clock, move |io| lent.lock().push(io));
         Self { config, parts, realtime, recovered, acceptor, engine, _folder: None }
@@ -90,8 +90,12 @@ impl TestApp {
         let address = tcp.local_addr().unwrap();
         let client_files = ClientFiles::load(None).unwrap();
         let edge = self.parts.public_edge(&self.config, &self.realtime, client_files);
-        let listener =
-            Parts::listener(&self.config, "public", (tcp, address), self.config.limits.connections);
+        let listener = AppParts::listener(
+            &self.config,
+            "public",
+            (tcp, address),
+            self.config.limits.connections,
+        );
         let tasks = &self.parts.tasks;
         tasks.spawn("test.listen", listener.run(edge, tasks.clone(), CancellationToken::new()));
         address

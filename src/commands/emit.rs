@@ -152,8 +152,8 @@ impl EmitRequest {
                 WhenUndelivered::Hook
             }
         };
-        let ask = ack.map(|JsonObject(ack)| ack.into());
-        Ok(Message { emit, store, ask, undelivered })
+        let acks = ack.map(|JsonObject(ack)| ack.into());
+        Ok(Message { emit, store, acks, undelivered })
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// How many are here, with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
+pub struct NodeStats {
     /// Users, sockets, rooms.
     pub counts: NodeCounts,
     /// Connections, also those without a socket.
@@ -83,9 +83,9 @@ impl Directory {
     }
 
     /// How many are on this node.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> NodeStats {
         let (connections, transports) = (self.connections.len(), self.connections.transports());
-        Stats { counts: self.sockets.counts(), connections, transports }
+        NodeStats { counts: self.sockets.counts(), connections, transports }
     }
 
     /// Whether the server is stopping.

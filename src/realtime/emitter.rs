@@ -1,18 +1,18 @@
 //! An event for users, rooms or sockets: encoded once, handed to every connection it is for.
 //!
 //! ```text
-//!   audience ─► groups: the sockets of each name ─► delivery: each socket once ─┬► few: written at once
-//!                                                                               ├► many: queued, the pump writes
-//!                                                                               └► recovery: logged and queued
+//!   audience ─► groups: the sockets of each name ─► fanout: each socket once ─┬► few: written at once
+//!                                                                             ├► many: queued, the pump writes
+//!                                                                             └► recovery: logged and queued
 //! ```
 
 mod asking;
 mod counters;
-mod delivery;
+mod fanout;
 mod groups;
 mod recent;
 
-pub use asking::{AskError, Asking, Recipients};
+pub use asking::{PendingAcks, Recipients, TooManyRecipients};
 pub use recent::RecentEmit;
 
 use super::sockets::Sockets;
@@ -28,7 +28,7 @@ use crate::registry::Socket;
 use crate::types::UserId;
 use bytes::Bytes;
 use counters::EmitCounters;
-use delivery::{Delivery, NotSent, SentCounts};
+use fanout::{Fanout, NotSent, SentCounts};
 use recent::RecentEmits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -104,7 +104,7 @@ impl Emitter {
     pub async fn emit(&self, id: String, emit: &Emit) -> Emitted {
         let counts = match self.deliver_at_once(emit) {
             Ok(counts) => counts,
-            Err(delivery) => self.deliver_in_slices(emit, *delivery).await,
+            Err(fanout) => self.deliver_in_slices(emit, *fanout).await,
         };
         self.emitted(id, emit, counts)
     }
@@ -134,19 +134,19 @@ impl Emitter {
         emitted
     }
 
-    /// Gives the delivery back, not begun, if it is for very many.
-    fn deliver_at_once<'a>(&self, emit: &'a Emit) -> Result<SentCounts, Box<Delivery<'a>>> {
+    /// Gives the fanout back, not begun, if it is for very many.
+    fn deliver_at_once<'a>(&self, emit: &'a Emit) -> Result<SentCounts, Box<Fanout<'a>>> {
         if let Some(recovery) = self.recoveries.of(&emit.audience.namespace) {
             return Ok(self.deliver_logged(emit, recovery));
         }
-        let mut delivery = self.delivery(emit);
-        let sockets = delivery.sockets();
+        let mut fanout = self.fanout(emit);
+        let sockets = fanout.sockets();
         if QUEUE_SLICE < sockets {
-            return Err(Box::new(delivery));
+            return Err(Box::new(fanout));
         }
         let event = encode(emit, None);
         match self.pump.batch_for(sockets) {
-            None => delivery.finish(|socket| {
+            None => fanout.finish(|socket| {
                 let connection = &socket.connection;
                 was_sent(if emit.volatile {
                     connection.send_volatile(&event)
@@ -154,22 +154,22 @@ impl Emitter {
                     connection.send(&event)
                 })
             }),
-            Some(mut batch) => delivery
+            Some(mut batch) => fanout
                 .finish(|socket| was_sent(batch.send(&socket.connection, &event, emit.volatile))),
         }
-        Ok(delivery.end())
+        Ok(fanout.end())
     }
 
     /// Queues for very many, who are written to afterwards.
-    async fn deliver_in_slices(&self, emit: &Emit, mut delivery: Delivery<'_>) -> SentCounts {
+    async fn deliver_in_slices(&self, emit: &Emit, mut fanout: Fanout<'_>) -> SentCounts {
         let event = encode(emit, None);
         let mut batch = self.pump.batch();
-        while delivery.advance(QUEUE_SLICE, |socket| {
+        while fanout.advance(QUEUE_SLICE, |socket| {
             was_sent(batch.send(&socket.connection, &event, emit.volatile))
         }) {
             tokio::task::yield_now().await;
         }
-        delivery.end()
+        fanout.end()
     }
 
     /// Where there is recovery: the event is numbered, logged and queued in one step, in turn with those who connect; what
@@ -180,27 +180,27 @@ impl Emitter {
         let encode = |offset: &Offset| encode(emit, Some(&offset.to_string()));
         if emit.volatile {
             return recovery.announce(|offset| {
-                let (event, mut delivery) = (encode(offset), self.delivery(emit));
-                delivery.finish(|socket| was_sent(batch.send(&socket.connection, &event, true)));
-                delivery.end()
+                let (event, mut fanout) = (encode(offset), self.fanout(emit));
+                fanout.finish(|socket| was_sent(batch.send(&socket.connection, &event, true)));
+                fanout.end()
             });
         }
         let find = || {
-            let delivery = self.delivery(emit);
-            let is_any = 0 < delivery.sockets();
-            (delivery, is_any)
+            let fanout = self.fanout(emit);
+            let is_any = 0 < fanout.sockets();
+            (fanout, is_any)
         };
-        recovery.append(&emit.audience, encode, find, |mut delivery, Logged { frame, number }| {
-            delivery.finish(|socket| {
+        recovery.append(&emit.audience, encode, find, |mut fanout, Logged { frame, number }| {
+            fanout.finish(|socket| {
                 socket.address(number);
                 was_sent(batch.send(&socket.connection, &frame, false))
             });
-            delivery.end()
+            fanout.end()
         })
     }
 
-    fn delivery<'a>(&self, emit: &'a Emit) -> Delivery<'a> {
-        Delivery::new(groups::find(&self.sockets, &emit.audience), &emit.audience)
+    fn fanout<'a>(&self, emit: &'a Emit) -> Fanout<'a> {
+        Fanout::new(groups::find(&self.sockets, &emit.audience), &emit.audience)
     }
 }
 

@@ -8,13 +8,13 @@ mod storing;
 mod undelivered;
 
 pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
-pub use storing::Stored;
+pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
-use super::emitter::{AskError, Emitted, Emitter, RecentEmit};
+use super::emitter::{Emitted, Emitter, RecentEmit, TooManyRecipients};
 use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
 use crate::core::delivery::outbox::NoHook;
-use crate::core::emit::message::{Ask, Message, WhenUndelivered};
+use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
 use crate::store::Closed;
 use crate::tasks::{TaskLost, Tasks};
@@ -37,11 +37,11 @@ pub struct Messages {
 
 /// A message that was sent.
 #[derive(Debug)]
-pub struct Posted {
+pub struct SentMessage {
     /// What became of it live.
     pub emitted: Emitted,
     /// The users who have it in their inbox.
-    pub stored: BTreeMap<UserId, Stored>,
+    pub stored: BTreeMap<UserId, StoredItem>,
     /// The acks, if they were asked for.
     pub acks: Option<AwaitedAcks>,
 }
@@ -51,7 +51,7 @@ pub struct Posted {
 pub enum PostError {
     /// It asks too many for acks.
     #[error(transparent)]
-    Ask(#[from] AskError),
+    TooManyRecipients(#[from] TooManyRecipients),
     /// No hook can tell of users whom it does not reach.
     #[error(transparent)]
     NoHook(#[from] NoHook),
@@ -77,7 +77,7 @@ pub struct MessageStatus {
 
 /// A remembered emit, and its acks.
 #[derive(Debug, Clone)]
-pub struct Recalled {
+pub struct RecalledEmit {
     /// The emit.
     pub emit: Arc<RecentEmit>,
     /// Sockets that acked; `None` if it did not ask for acks, or waits for them, or they are forgotten.
@@ -105,9 +105,9 @@ impl Messages {
 
     /// Sends a message: into the inboxes first, then to who is here; then its acks are waited for. Answers when all but
     /// the last is done, or when the disk takes nothing for too long.
-    pub async fn post(self: &Arc<Self>, message: Message) -> Result<Posted, PostError> {
+    pub async fn post(self: &Arc<Self>, message: Message) -> Result<SentMessage, PostError> {
         if let Some(emitted) = self.post_at_once(&message) {
-            return Ok(Posted { emitted, stored: BTreeMap::new(), acks: None });
+            return Ok(SentMessage { emitted, stored: BTreeMap::new(), acks: None });
         }
         let waits_for_disk = message.waits_for_disk();
         let messages = Arc::clone(self);
@@ -120,8 +120,8 @@ impl Messages {
         in_time.unwrap_or(Ok(Err(PostError::Waiting)))?
     }
 
-    async fn send(&self, message: Message) -> Result<Posted, PostError> {
-        let Message { emit, store, ask, undelivered } = message;
+    async fn send(&self, message: Message) -> Result<SentMessage, PostError> {
+        let Message { emit, store, acks: ask, undelivered } = message;
         let hooks = (undelivered == WhenUndelivered::Hook).then_some(&self.undelivered);
         if let Some(hooks) = hooks {
             hooks.check().await?;
@@ -141,7 +141,7 @@ impl Messages {
                 self.undelivered.tell(report.not_sent()).await?;
             }
         }
-        Ok(Posted { emitted, stored, acks })
+        Ok(SentMessage { emitted, stored, acks })
     }
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
@@ -162,13 +162,13 @@ impl Messages {
 
     /// The last emits, the newest first, at most `limit`; with `user` those that were for it: by its name, to everybody,
     /// or to a room or a socket that is the user's now.
-    pub fn recent(&self, user: Option<&UserId>, limit: usize) -> Vec<Recalled> {
+    pub fn recent(&self, user: Option<&UserId>, limit: usize) -> Vec<RecalledEmit> {
         let emits = self.emitter.recent();
         let sockets = user.map(|user| (user, self.emitter.sockets().user(user).1));
         let is_wanted = |emit: &RecentEmit| {
             sockets.as_ref().is_none_or(|(user, sockets)| emit.is_for(user, sockets))
         };
         let wanted = emits.into_iter().filter(|emit| is_wanted(emit)).take(limit);
-        wanted.map(|emit| Recalled { acked: self.acks.acked(&emit.id), emit }).collect()
+        wanted.map(|emit| RecalledEmit { acked: self.acks.acked(&emit.id), emit }).collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::admin::presence_state::PresenceState;
 use crate::admin::schemas::MessageIdText;
 use crate::commands::schema::ItemIdText;
 use crate::realtime::emitter::{Emitted, UserEmitted};
-use crate::realtime::messages::Stored;
+use crate::realtime::messages::StoredItem;
 use crate::types::UserId;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ impl From<Emitted> for EmitReply {
 
 impl EmitReply {
     /// Tells each user's part of the answer what is in the inbox.
-    pub(super) fn add_stored(&mut self, stored: BTreeMap<UserId, Stored>) {
+    pub(super) fn add_stored(&mut self, stored: BTreeMap<UserId, StoredItem>) {
         for (user, it) in stored {
             if let Some(user) = self.users.get_mut(&user) {
                 let (seq, id, duplicate) = (it.seq.0, it.id, it.is_duplicate);

@@ -6,7 +6,7 @@ use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
-use crate::realtime::messages::{AwaitedAcks, PostError, Posted};
+use crate::realtime::messages::{AwaitedAcks, PostError, SentMessage};
 
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct SendingEmit {
@@ -17,7 +17,7 @@ pub(super) struct SendingEmit {
 impl SendingEmit {
     /// Sends it; with `store`, once it is on disk.
     pub(super) async fn begin(context: &AdminContext, message: Message) -> Result<Self, ApiError> {
-        let Posted { emitted, stored, acks } = context.messages.post(message).await?;
+        let SentMessage { emitted, stored, acks } = context.messages.post(message).await?;
         let mut reply = EmitReply::from(emitted);
         reply.add_stored(stored);
         Ok(Self { reply, acks })
@@ -38,7 +38,7 @@ impl SendingEmit {
 impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
-            PostError::Ask(why) => Self::field("ack", why),
+            PostError::TooManyRecipients(why) => Self::field("ack", why),
             PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
             PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
             PostError::Waiting => {

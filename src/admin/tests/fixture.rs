@@ -1,7 +1,7 @@
 //! The admin API without listeners, and clients whose engine is the test.
 
 use crate::admin::{Admin, AdminState, DevConsole, Ready};
-use crate::app::testing::{Parts, TestApp};
+use crate::app::testing::{AppParts, TestApp};
 use crate::config::{
     AdminConfig, ApiKey, Coalesce, Config, EndpointConfig, HOOK_TYPES, HistoryConfig, HooksConfig,
     IdempotencyConfig, InboxConfig, MessagesConfig, PresenceConfig, Scope,
@@ -101,7 +101,7 @@ impl Fixture {
 
     fn build(ready: Ready, dev: Option<DevConsole>) -> Self {
         let app = TestApp::with(configure);
-        let Parts { connections, store, sockets, tasks, .. } = app.parts.clone();
+        let AppParts { connections, store, sockets, tasks, .. } = app.parts.clone();
         let realtime = app.realtime.clone();
         let state = app.parts.admin_state(&app.config, &realtime, Metrics::new(), dev);
         let admin = Admin::new(AdminState { ready, ..state });

@@ -2,7 +2,7 @@
 
 use super::fixture::{ALL, Client, Fixture, ONE, request};
 use crate::core::emit::audience::Audience;
-use crate::core::emit::message::{Ask, Emit, Message, WhenUndelivered};
+use crate::core::emit::message::{AckOptions, Emit, Message, WhenUndelivered};
 use crate::types::{EventName, Except, Namespace, Payload, Target, UserId};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -77,8 +77,8 @@ async fn while_acks_are_waited_for_the_message_is_under_way_also_without_its_cal
         emit: emit_to("ann"),
         store: None,
         undelivered: WhenUndelivered::Nothing,
-        ask: Some(Ask {
-            need: crate::core::emit::acks::Need::All,
+        acks: Some(AckOptions {
+            need: crate::core::emit::acks::AckNeed::All,
             timeout: Duration::from_secs(30),
         }),
     };

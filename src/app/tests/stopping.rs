@@ -63,7 +63,7 @@ fn to_all(event: &str) -> Message {
         payload: Payload::default(),
         volatile: false,
     };
-    Message { emit, store: None, ask: None, undelivered: WhenUndelivered::Nothing }
+    Message { emit, store: None, acks: None, undelivered: WhenUndelivered::Nothing }
 }
 
 /// A token that has not expired by any clock.

@@ -1,8 +1,8 @@
 //! Asking the clients for acks.
 
 use crate::commands::schema::TimeoutText;
-use crate::core::emit::acks::Need;
-use crate::core::emit::message::Ask;
+use crate::core::emit::acks::AckNeed;
+use crate::core::emit::message::AckOptions;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
@@ -39,13 +39,13 @@ enum NeedName {
     OnePerUser,
 }
 
-impl From<AckRequest> for Ask {
+impl From<AckRequest> for AckOptions {
     fn from(request: AckRequest) -> Self {
         let AckRequest { timeout, need } = request;
         let need = match need.unwrap_or_default() {
-            NeedName::All => Need::All,
-            NeedName::Any => Need::Any,
-            NeedName::OnePerUser => Need::OnePerUser,
+            NeedName::All => AckNeed::All,
+            NeedName::Any => AckNeed::Any,
+            NeedName::OnePerUser => AckNeed::OnePerUser,
         };
         Self { need, timeout }
     }

@@ -1,7 +1,7 @@
 use super::{EmitTerms, parse};
 use crate::commands::error::CommandCode;
-use crate::core::emit::acks::Need;
-use crate::core::emit::message::{Ask, Message, WhenUndelivered};
+use crate::core::emit::acks::AckNeed;
+use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::types::{Namespace, UserId};
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ fn null_for_an_optional_field_means_that_it_is_absent() {
     assert_eq!(audience.target.rooms.len(), 1);
     assert!(audience.except.is_empty());
 
-    let ask = read(&with(r#","ack":{"timeout":7,"need":null}"#)).unwrap().ask;
-    assert_eq!(ask, Some(Ask { need: Need::All, timeout: Duration::from_millis(7) }));
+    let ask = read(&with(r#","ack":{"timeout":7,"need":null}"#)).unwrap().acks;
+    assert_eq!(ask, Some(AckOptions { need: AckNeed::All, timeout: Duration::from_millis(7) }));
 
     let data = read(&with(r#","data":null"#)).unwrap();
     assert_eq!(data.emit.payload.args()[0].get(), "null", "there null is a value");

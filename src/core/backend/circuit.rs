@@ -48,7 +48,7 @@ enum CircuitState {
 
 /// Whether one more request may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub enum MayStart {
     /// One more request may start.
     Send,
     /// One request may start, alone, to find out whether the endpoint is back.
@@ -85,15 +85,15 @@ impl Circuit {
     }
 
     /// Whether one more request may start while `in_flight` are under way.
-    pub fn admit(&self, in_flight: usize, now: Timestamp) -> Admission {
+    pub fn admit(&self, in_flight: usize, now: Timestamp) -> MayStart {
         match self.state {
             CircuitState::Open { probing: false, probe_at, .. } if probe_at <= now => {
-                Admission::Probe
+                MayStart::Probe
             }
-            CircuitState::Closed if in_flight < self.concurrency => Admission::Send,
-            CircuitState::Warming { at_once, .. } if in_flight < at_once => Admission::Send,
+            CircuitState::Closed if in_flight < self.concurrency => MayStart::Send,
+            CircuitState::Warming { at_once, .. } if in_flight < at_once => MayStart::Send,
             CircuitState::Open { .. } | CircuitState::Closed | CircuitState::Warming { .. } => {
-                Admission::Wait
+                MayStart::Wait
             }
         }
     }
@@ -103,7 +103,7 @@ impl Circuit {
         match self.state {
             CircuitState::Open { probing, probe_at, .. } => (!probing).then_some(probe_at),
             CircuitState::Closed | CircuitState::Warming { .. } => {
-                (self.admit(in_flight, now) == Admission::Send).then_some(now)
+                (self.admit(in_flight, now) == MayStart::Send).then_some(now)
             }
         }
     }

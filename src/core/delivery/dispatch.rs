@@ -25,7 +25,7 @@ mod user_queues;
 pub use user_queues::{UNTRIED_MAX, USER_QUEUES_MAX};
 
 use crate::core::backend::backoff;
-use crate::core::backend::circuit::{Admission, Circuit, Failure, Purpose};
+use crate::core::backend::circuit::{Circuit, Failure, MayStart, Purpose};
 use crate::core::delivery::decision::{
     AttemptOutcome, Death, DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook,
 };
@@ -276,9 +276,9 @@ impl Dispatch {
         let first = self.queues.first().filter(|_| self.enabled)?;
         let is_due = first.due <= now;
         match self.circuit.admit(self.requests.len(), now) {
-            Admission::Send if is_due => Some(Purpose::Deliver),
-            Admission::Probe if is_due || !self.queues.is_asked(first) => Some(Purpose::Probe),
-            Admission::Send | Admission::Probe | Admission::Wait => None,
+            MayStart::Send if is_due => Some(Purpose::Deliver),
+            MayStart::Probe if is_due || !self.queues.is_asked(first) => Some(Purpose::Probe),
+            MayStart::Send | MayStart::Probe | MayStart::Wait => None,
         }
     }
 

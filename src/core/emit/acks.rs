@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Which answers the sender needs; with these, nobody else is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Need {
+pub enum AckNeed {
     /// Every socket it was for.
     #[default]
     All,
@@ -35,7 +35,7 @@ pub enum WhyNoAck {
 /// The answers to one emit. `A` is what an answer says.
 #[derive(Debug)]
 pub struct Acks<A> {
-    need: Need,
+    need: AckNeed,
     sockets: IndexMap<SocketId, AskedSocket<A>>,
     /// Users who were named and are not here.
     absent: Vec<UserId>,
@@ -106,9 +106,9 @@ pub struct MissingAck {
 }
 
 impl<A> Acks<A> {
-    /// Nobody has been asked yet. `named` are users who are needed for [`Need::OnePerUser`] even if they are not here;
+    /// Nobody has been asked yet. `named` are users who are needed for [`AckNeed::OnePerUser`] even if they are not here;
     /// of all answers together at most `bytes_max` bytes are kept.
-    pub fn new(need: Need, named: impl IntoIterator<Item = UserId>, bytes_max: usize) -> Self {
+    pub fn new(need: AckNeed, named: impl IntoIterator<Item = UserId>, bytes_max: usize) -> Self {
         Self {
             need,
             sockets: IndexMap::new(),
@@ -177,17 +177,19 @@ impl<A> Acks<A> {
     /// Whether what is needed has come. Where nobody was there, it has not.
     pub fn is_met(&self) -> bool {
         match self.need {
-            Need::All => 0 < self.all.acked && self.all.acked == self.sockets.len(),
-            Need::Any => 0 < self.all.acked,
-            Need::OnePerUser => !self.users.is_empty() && self.answered_users == self.users.len(),
+            AckNeed::All => 0 < self.all.acked && self.all.acked == self.sockets.len(),
+            AckNeed::Any => 0 < self.all.acked,
+            AckNeed::OnePerUser => {
+                !self.users.is_empty() && self.answered_users == self.users.len()
+            }
         }
     }
 
     /// Whether there is nothing to wait for: what is needed has come, or nobody is left who could bring it.
     pub fn is_over(&self) -> bool {
         let is_anybody_awaited = match self.need {
-            Need::All | Need::Any => 0 < self.all.waiting,
-            Need::OnePerUser => 0 < self.awaited_users,
+            AckNeed::All | AckNeed::Any => 0 < self.all.waiting,
+            AckNeed::OnePerUser => 0 < self.awaited_users,
         };
         self.is_met() || !is_anybody_awaited
     }

@@ -1,6 +1,6 @@
 //! A message: an event, who it is for, and what its sender wants besides.
 
-use super::acks::Need;
+use super::acks::AckNeed;
 use super::audience::Audience;
 use crate::core::inbox::Keep;
 use crate::types::{CollapseKey, EventName, ItemId, Payload};
@@ -15,7 +15,7 @@ pub struct Message {
     /// Whether and how it is put into inboxes.
     pub store: Option<StoreOptions>,
     /// Whether and how acks are waited for.
-    pub ask: Option<Ask>,
+    pub acks: Option<AckOptions>,
     /// What happens with users whom it does not reach; only with users as targets.
     pub undelivered: WhenUndelivered,
 }
@@ -35,9 +35,9 @@ pub struct Emit {
 
 /// Which acks the sender waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
+pub struct AckOptions {
     /// Which acks are needed.
-    pub need: Need,
+    pub need: AckNeed,
     /// How long they may take.
     pub timeout: Duration,
 }
@@ -67,8 +67,8 @@ pub enum WhenUndelivered {
 impl Message {
     /// Whether it is but an event: nothing is stored, waited for or told besides.
     pub fn is_plain(&self) -> bool {
-        let Self { emit: _, store, ask, undelivered } = self;
-        store.is_none() && ask.is_none() && *undelivered == WhenUndelivered::Nothing
+        let Self { emit: _, store, acks, undelivered } = self;
+        store.is_none() && acks.is_none() && *undelivered == WhenUndelivered::Nothing
     }
 
     /// Whether it is answered only when the disk has taken something.

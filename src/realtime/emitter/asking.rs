@@ -3,15 +3,15 @@
 //! One frame with one id serves all sockets, so an ack costs no more than an event. It goes out in the order of all
 //! events; it is not logged for recovery, because a client that was away could not answer in time.
 //!
-//! The seam for several nodes: [`Asking`] waits for futures of `(socket, ack)`, and does not care who makes them.
+//! The seam for several nodes: [`PendingAcks`] waits for futures of `(socket, ack)`, and does not care who makes them.
 
-use super::delivery::{Delivery, Filter, NotSent};
+use super::fanout::{AudienceFilter, Fanout, NotSent};
 use super::{Emitted, Emitter, groups, was_sent};
 use crate::clock::Clock;
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::{AckSummary, Acks, WhyNoAck};
 use crate::core::emit::audience::Audience;
-use crate::core::emit::message::{Ask, Emit};
+use crate::core::emit::message::{AckOptions, Emit};
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::types::{SocketId, Timestamp, UserId, saturating_u64};
@@ -29,28 +29,23 @@ const SOCKETS_MAX: usize = 10_000;
 /// Bytes of acks that are kept for one emit.
 const ACK_BYTES_MAX: usize = 8_000_000;
 
-/// Why nobody was sent the event.
+/// An emit is for more sockets than can be asked for acks; nobody was sent the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AskError {
-    /// It is for more sockets than can be asked.
-    #[error("an emit that asks for acks can be for at most {max} sockets, not {matched}")]
-    TooMany {
-        /// Sockets it is for.
-        matched: usize,
-        /// Sockets that may be asked.
-        max: usize,
-    },
+#[error("an emit that asks for acks can be for at most {SOCKETS_MAX} sockets, not {matched}")]
+pub struct TooManyRecipients {
+    /// Sockets it is for.
+    pub matched: usize,
 }
 
 /// The sockets that an emit is for, none of which was sent anything yet.
 pub struct Recipients {
-    delivery: Delivery<'static>,
+    fanout: Fanout<'static>,
     /// Users who were named, are not left out, and have no socket in the namespace.
     absent: Vec<UserId>,
 }
 
 /// Acks that are on their way. Whoever drops it does not wait any more.
-pub struct Asking {
+pub struct PendingAcks {
     acks: Acks<ReceivedAck>,
     /// What each socket says; `None` if it is gone.
     answers: FuturesUnordered<BoxFuture<'static, (SocketId, Option<ReceivedAck>)>>,
@@ -58,16 +53,16 @@ pub struct Asking {
     clock: Clock,
 }
 
-impl std::fmt::Debug for Asking {
+impl std::fmt::Debug for PendingAcks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asking").field("acks", &self.acks).finish_non_exhaustive()
+        f.debug_struct("PendingAcks").field("acks", &self.acks).finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for Recipients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recipients")
-            .field("sockets", &self.delivery.sockets())
+            .field("sockets", &self.fanout.sockets())
             .field("absent", &self.absent)
             .finish()
     }
@@ -76,7 +71,7 @@ impl std::fmt::Debug for Recipients {
 impl Emitter {
     /// The sockets that an emit is for now.
     pub fn recipients(&self, audience: &Audience) -> Recipients {
-        let mut filter = Filter::new(audience);
+        let mut filter = AudienceFilter::new(audience);
         let mut absent = Vec::new();
         let groups = groups::find(&self.sockets, audience).into_iter().map(|group| {
             let is_absent = |user: &UserId| group.sockets.is_empty() && !audience.leaves_out(user);
@@ -84,22 +79,22 @@ impl Emitter {
             absent.extend(user.filter(|it| is_absent(it)).cloned());
             group.filtered(&mut filter)
         });
-        let delivery = Delivery::to_all(groups.collect());
-        Recipients { delivery, absent }
+        let fanout = Fanout::to_all(groups.collect());
+        Recipients { fanout, absent }
     }
 
-    /// Emits under the name `id` and asks every recipient for an ack; [`Asking::end`] waits for these.
+    /// Emits under the name `id` and asks every recipient for an ack; [`PendingAcks::end`] waits for these.
     pub async fn ask(
         &self,
         id: String,
         emit: &Emit,
-        ask: Ask,
+        ask: AckOptions,
         recipients: Recipients,
-    ) -> (Emitted, Asking) {
-        let Recipients { mut delivery, absent } = recipients;
+    ) -> (Emitted, PendingAcks) {
+        let Recipients { mut fanout, absent } = recipients;
         let ack_id = self.last_ack_id.fetch_add(1, Ordering::Relaxed) + 1;
         let Audience { namespace, target, .. } = &*emit.audience;
-        let mut asking = Asking {
+        let mut asking = PendingAcks {
             acks: Acks::new(ask.need, target.users.iter().cloned(), ACK_BYTES_MAX),
             answers: FuturesUnordered::new(),
             until: self.clock.now() + ask.timeout,
@@ -116,22 +111,22 @@ impl Emitter {
                 socket.connection.send(&event)
             })
         };
-        while delivery.advance(WRITE_SLICE, |socket| asking.ask(socket, ack_id, send)) {
+        while fanout.advance(WRITE_SLICE, |socket| asking.ask(socket, ack_id, send)) {
             tokio::task::yield_now().await;
         }
-        (self.emitted(id, emit, delivery.end()), asking)
+        (self.emitted(id, emit, fanout.end()), asking)
     }
 }
 
 impl Recipients {
     /// Whether all of them may be asked for acks by one emit.
-    pub fn check(&self) -> Result<(), AskError> {
-        let (matched, max) = (self.delivery.sockets(), SOCKETS_MAX);
-        if matched <= max { Ok(()) } else { Err(AskError::TooMany { matched, max }) }
+    pub fn check(&self) -> Result<(), TooManyRecipients> {
+        let matched = self.fanout.sockets();
+        if matched <= SOCKETS_MAX { Ok(()) } else { Err(TooManyRecipients { matched }) }
     }
 }
 
-impl Asking {
+impl PendingAcks {
     /// Sends the event to a socket, and waits for its ack if the connection takes it.
     fn ask(
         &mut self,

@@ -1,6 +1,6 @@
 //! What the metrics know of all emits.
 
-use super::delivery::{DroppedCounts, SentCounts};
+use super::fanout::{DroppedCounts, SentCounts};
 use crate::types::saturating_u64;
 use metrics::Counter;
 

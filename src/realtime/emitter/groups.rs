@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// The sockets that one name of a target stands for, whether they are left out or not.
-pub(super) struct Group {
+pub(super) struct TargetGroup {
     pub(super) sockets: GroupSockets,
     /// The user, with its status, if the name is that of one.
     pub(super) user: Option<(UserId, PresenceStatus)>,
@@ -32,14 +32,14 @@ impl Deref for GroupSockets {
 }
 
 /// A group for each name of the target, in its order; one socket may be in several.
-pub(super) fn find(sockets: &Sockets, audience: &Audience) -> Vec<Group> {
+pub(super) fn find(sockets: &Sockets, audience: &Audience) -> Vec<TargetGroup> {
     let Audience { namespace, target, except: _ } = audience;
-    let nameless = |sockets| Group { sockets: GroupSockets::Many(sockets), user: None };
+    let nameless = |sockets| TargetGroup { sockets: GroupSockets::Many(sockets), user: None };
     let all = target.all.then(|| nameless(sockets.registry.everyone(namespace)));
     let users = target.users.iter().map(|user| {
         let (status, mut its) = sockets.user(user);
         its.retain(|it| it.namespace == *namespace);
-        Group { sockets: GroupSockets::Few(its), user: Some((user.clone(), status)) }
+        TargetGroup { sockets: GroupSockets::Few(its), user: Some((user.clone(), status)) }
     });
     let rooms = target.rooms.iter().map(|room| nameless(sockets.room(namespace, room)));
     let ids = target

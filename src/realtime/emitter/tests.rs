@@ -1,12 +1,12 @@
 //! Who gets an emit, how often, and what is counted.
 
-use super::delivery::{Delivery, NotSent, SentCounts};
+use super::fanout::{Fanout, NotSent, SentCounts};
 use super::{Emitted, Emitter, groups};
 use crate::app::testing::{TestApp, TestClient};
 use crate::connection::Pump;
-use crate::core::emit::acks::Need;
+use crate::core::emit::acks::AckNeed;
 use crate::core::emit::audience::Audience;
-use crate::core::emit::message::{Ask, Emit};
+use crate::core::emit::message::{AckOptions, Emit};
 use crate::registry::Socket;
 use crate::types::{
     DeviceId, EventName, Except, Namespace, Payload, Room, SocketId, Target, UserId,
@@ -167,17 +167,17 @@ async fn a_delivery_in_slices_is_the_same_as_one_in_one_go() {
     let audience = Audience { namespace: Namespace::root(), target, except };
     let deliver = |slice: usize| -> (Vec<SocketId>, usize, SentCounts) {
         let groups = groups::find(&app.parts.sockets, &audience);
-        let mut delivery = Delivery::new(groups, &audience);
-        assert_eq!(delivery.sockets(), 7, "everybody, and once more by name");
+        let mut fanout = Fanout::new(groups, &audience);
+        assert_eq!(fanout.sockets(), 7, "everybody, and once more by name");
         let (mut given, mut rounds) = (Vec::new(), 1);
         let mut give = |socket: &Arc<Socket>| {
             given.push(socket.id);
             if socket.user.as_str() == "bob" { Err(NotSent::Closed) } else { Ok(()) }
         };
-        while delivery.advance(slice, &mut give) {
+        while fanout.advance(slice, &mut give) {
             rounds += 1;
         }
-        (given, rounds, delivery.end())
+        (given, rounds, fanout.end())
     };
 
     let (given, _, counts) = deliver(usize::MAX);
@@ -204,7 +204,7 @@ async fn who_is_asked_for_acks_is_counted_as_in_any_emit_and_who_is_not_here_is_
     let recipients = emitter.recipients(&emit.audience);
     assert_eq!(recipients.check(), Ok(()));
 
-    let ask = Ask { need: Need::All, timeout: Duration::from_mins(1) };
+    let ask = AckOptions { need: AckNeed::All, timeout: Duration::from_mins(1) };
     let (emitted, asking) = emitter.ask(Emitter::fresh_id(), &emit, ask, recipients).await;
 
     assert_eq!((emitted.matched, emitted.sent, emitted.users.len()), (1, 1, 3));

@@ -6,7 +6,7 @@ use crate::config::MessagesConfig;
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::AckSummary;
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
-use crate::realtime::emitter::{Asking, Emitted};
+use crate::realtime::emitter::{Emitted, PendingAcks};
 use crate::realtime::inboxes::{InboxError, in_time};
 use crate::store::Closed;
 use crate::tasks::{Running, TaskLost};
@@ -100,7 +100,7 @@ impl Messages {
     pub(super) fn wait_for_acks(
         &self,
         emitted: &Emitted,
-        asking: Asking,
+        asking: PendingAcks,
         report: Option<Arc<UndeliveredReport>>,
     ) -> AwaitedAcks {
         self.acks.begin(emitted);

@@ -1,10 +1,10 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
-use super::{Ask, Emitted, Emitter, LiveInboxes, Messages, PostError};
+use super::{AckOptions, Emitted, Emitter, LiveInboxes, Messages, PostError};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
-use crate::realtime::emitter::{AskError, Asking, Recipients, UserEmitted};
+use crate::realtime::emitter::{PendingAcks, Recipients, TooManyRecipients, UserEmitted};
 use crate::realtime::sockets::Sockets;
 use crate::store::Closed;
 use crate::types::{ItemSeq, Namespace, UserId};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Where an event is in the inbox of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredItem {
     /// Its place.
     pub seq: ItemSeq,
     /// Its name.
@@ -28,19 +28,19 @@ pub(super) struct EmitOutcome {
     /// What became of it live.
     pub(super) emitted: Emitted,
     /// The users who have it in their inbox.
-    pub(super) stored: BTreeMap<UserId, Stored>,
+    pub(super) stored: BTreeMap<UserId, StoredItem>,
     /// The acks that it waits for, if it asked for them.
-    pub(super) asking: Option<Asking>,
+    pub(super) asking: Option<PendingAcks>,
 }
 
 /// One emit to users, on its way into their inboxes.
-struct Storing<'a> {
+struct StoringEmit<'a> {
     inboxes: &'a LiveInboxes,
     sockets: &'a Sockets,
     namespace: &'a Namespace,
     keep: Keep,
     item: NewItem,
-    stored: BTreeMap<UserId, Stored>,
+    stored: BTreeMap<UserId, StoredItem>,
     states: Vec<(UserId, InboxState)>,
 }
 
@@ -50,7 +50,7 @@ impl Messages {
         &self,
         id: String,
         emit: &Emit,
-        ask: Option<(Ask, Recipients)>,
+        ask: Option<(AckOptions, Recipients)>,
     ) -> EmitOutcome {
         let stored = BTreeMap::new();
         let Some((ask, recipients)) = ask else {
@@ -68,8 +68,8 @@ impl Messages {
     pub(super) fn may_ask(
         &self,
         audience: &Audience,
-        ask: Ask,
-    ) -> Result<(Ask, Recipients), AskError> {
+        ask: AckOptions,
+    ) -> Result<(AckOptions, Recipients), TooManyRecipients> {
         let recipients = self.emitter.recipients(audience);
         recipients.check()?;
         Ok((ask, recipients))
@@ -83,7 +83,7 @@ impl Messages {
         &self,
         emit: &Emit,
         options: StoreOptions,
-        ask: Option<Ask>,
+        ask: Option<AckOptions>,
     ) -> Result<EmitOutcome, PostError> {
         if let Some(ask) = ask {
             // Before anything is on disk: a refusal does nothing.
@@ -91,7 +91,7 @@ impl Messages {
         }
         let id = Emitter::fresh_id();
         let Audience { namespace, target, .. } = &*emit.audience;
-        let mut storing = Storing {
+        let mut storing = StoringEmit {
             inboxes: &self.inboxes,
             sockets: self.emitter.sockets(),
             namespace,
@@ -105,7 +105,7 @@ impl Messages {
         storing.before_emit(&users.collect::<Vec<_>>()).await?;
         let outcome = self.emit_fresh(id, emit, ask, &storing.stored).await;
         storing.after_emit(&outcome.emitted, &left_out).await?;
-        let Storing { sockets, stored, states, .. } = storing;
+        let StoringEmit { sockets, stored, states, .. } = storing;
         for (user, state) in states {
             self.inboxes.tell(&user, state);
         }
@@ -119,8 +119,8 @@ impl Messages {
         &self,
         id: String,
         emit: &Emit,
-        ask: Option<Ask>,
-        stored: &BTreeMap<UserId, Stored>,
+        ask: Option<AckOptions>,
+        stored: &BTreeMap<UserId, StoredItem>,
     ) -> EmitOutcome {
         let mut fresh = emit.clone();
         let is_duplicate = |user: &UserId| stored.get(user).is_some_and(|it| it.is_duplicate);
@@ -154,7 +154,7 @@ fn in_order(
     each.collect()
 }
 
-impl Storing<'_> {
+impl StoringEmit<'_> {
     async fn before_emit(&mut self, users: &[UserId]) -> Result<(), Closed> {
         let mut asked = Vec::with_capacity(users.len());
         for user in users {
@@ -206,7 +206,7 @@ impl Storing<'_> {
             let count = if is_duplicate { "duplicate" } else { "stored" };
             metrics::counter!("userline_inbox_items_total", "outcome" => count).increment(1);
             let id = self.item.id.as_str().to_owned();
-            self.stored.insert(user, Stored { seq, id, is_duplicate });
+            self.stored.insert(user, StoredItem { seq, id, is_duplicate });
         }
         Ok(())
     }

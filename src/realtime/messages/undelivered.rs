@@ -1,6 +1,6 @@
 //! Telling the backend of users that a message did not reach, so that it can try another way.
 
-use super::Stored;
+use super::StoredItem;
 use crate::clock::Clock;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::acks::{AckSummary, WhyNoAck};
@@ -73,7 +73,7 @@ impl UndeliveredHooks {
         &self,
         emit: &Emit,
         emitted: &Emitted,
-        stored: &BTreeMap<UserId, Stored>,
+        stored: &BTreeMap<UserId, StoredItem>,
     ) -> UndeliveredReport {
         let Audience { namespace, except, .. } = &*emit.audience;
         let left_out = emit.audience.left_out();

@@ -1,6 +1,6 @@
 //! Each arrow of the picture, and the arrows that must not be there.
 
-use super::{Admission, Circuit, Failure, Purpose};
+use super::{Circuit, Failure, MayStart, Purpose};
 use crate::types::{Timestamp, UserId};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn five_users_in_a_row_open_it() {
     strike(&mut circuit, 5);
 
     assert!(circuit.is_open());
-    assert_eq!(circuit.admit(0, at(0)), Admission::Wait);
+    assert_eq!(circuit.admit(0, at(0)), MayStart::Wait);
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn probes_come_after_5_10_20_30_and_30_seconds_one_at_a_time() {
     let mut now = 0;
 
     for pause in [5_000, 10_000, 20_000, 30_000, 30_000] {
-        assert_eq!(circuit.admit(0, at(now + pause - 1)), Admission::Wait);
+        assert_eq!(circuit.admit(0, at(now + pause - 1)), MayStart::Wait);
         now += pause;
         assert_eq!(circuit.admits_at(0, at(0)), Some(at(now)));
-        assert_eq!(circuit.admit(0, at(now)), Admission::Probe);
+        assert_eq!(circuit.admit(0, at(now)), MayStart::Probe);
         circuit.started(Purpose::Probe);
-        assert_eq!(circuit.admit(1, at(now)), Admission::Wait, "one probe at a time");
+        assert_eq!(circuit.admit(1, at(now)), MayStart::Wait, "one probe at a time");
         assert_eq!(circuit.admits_at(1, at(now)), None);
         circuit.failed(&user(1), ANSWER, Purpose::Probe, at(now));
     }
@@ -77,7 +77,7 @@ fn failures_sent_before_it_opened_do_not_delay_the_probe() {
 
     circuit.failed(&user(9), ANSWER, Purpose::Deliver, at(4_000));
 
-    assert_eq!(circuit.admit(0, at(5_000)), Admission::Probe);
+    assert_eq!(circuit.admit(0, at(5_000)), MayStart::Probe);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_cancelled_probe_makes_room_for_another() {
 
     circuit.cancelled(Purpose::Probe);
 
-    assert_eq!(circuit.admit(0, at(5_000)), Admission::Probe);
+    assert_eq!(circuit.admit(0, at(5_000)), MayStart::Probe);
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn the_receiver_may_ask_for_a_longer_pause() {
     let asked = Failure::Answer { retry_after: Some(Duration::from_mins(2)) };
     circuit.failed(&user(5), asked, Purpose::Deliver, at(0));
 
-    assert_eq!(circuit.admit(0, at(119_999)), Admission::Wait);
-    assert_eq!(circuit.admit(0, at(120_000)), Admission::Probe);
+    assert_eq!(circuit.admit(0, at(119_999)), MayStart::Wait);
+    assert_eq!(circuit.admit(0, at(120_000)), MayStart::Probe);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn it_warms_up_by_doubling() {
     assert!(circuit.accepted(), "the outage has ended");
     let mut widths = Vec::new();
     for _ in 0..8 {
-        widths.push((0..20).take_while(|n| circuit.admit(*n, at(0)) == Admission::Send).count());
+        widths.push((0..20).take_while(|n| circuit.admit(*n, at(0)) == MayStart::Send).count());
         assert!(!circuit.accepted());
     }
 
@@ -138,8 +138,8 @@ fn a_concurrency_of_one_is_warm_at_once() {
     circuit.accepted();
     circuit.accepted();
 
-    assert_eq!(circuit.admit(0, at(0)), Admission::Send);
-    assert_eq!(circuit.admit(1, at(0)), Admission::Wait);
+    assert_eq!(circuit.admit(0, at(0)), MayStart::Send);
+    assert_eq!(circuit.admit(1, at(0)), MayStart::Wait);
 }
 
 fn strike(circuit: &mut Circuit, users: u32) {

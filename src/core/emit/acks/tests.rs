@@ -1,4 +1,4 @@
-use super::{AckSummary, Acks, Need, WhyNoAck};
+use super::{AckNeed, AckSummary, Acks, WhyNoAck};
 use crate::types::{SocketId, Timestamp, UserId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ fn socket(n: u8) -> SocketId {
 }
 
 /// Ann with two sockets, Bob with one, all asked at 100.
-fn three(need: Need) -> Acks<u8> {
+fn three(need: AckNeed) -> Acks<u8> {
     let mut acks = Acks::new(need, [user("ann"), user("bob")], 1000);
     for (n, name) in [(1, "ann"), (2, "ann"), (3, "bob")] {
         acks.ask(socket(n), user(name), Timestamp(100));
@@ -30,7 +30,7 @@ fn missing(outcome: &AckSummary<u8>) -> Vec<(SocketId, WhyNoAck)> {
 
 #[test]
 fn all_needs_every_socket() {
-    let mut acks = three(Need::All);
+    let mut acks = three(AckNeed::All);
     hear(&mut acks, 1, 105);
     hear(&mut acks, 3, 110);
     assert!(!acks.is_over());
@@ -46,7 +46,7 @@ fn all_needs_every_socket() {
 
 #[test]
 fn who_is_absent_is_told_and_not_waited_for() {
-    let mut acks = three(Need::All);
+    let mut acks = three(AckNeed::All);
     acks.absent(user("cy"));
     for n in 1..=3 {
         hear(&mut acks, n, 105);
@@ -58,7 +58,7 @@ fn who_is_absent_is_told_and_not_waited_for() {
 
 #[test]
 fn any_is_over_with_the_first() {
-    let mut acks = three(Need::Any);
+    let mut acks = three(AckNeed::Any);
     assert!(!acks.is_over());
     hear(&mut acks, 2, 101);
     assert!(acks.is_over() && acks.is_met());
@@ -73,7 +73,7 @@ fn any_is_over_with_the_first() {
 
 #[test]
 fn one_per_user_needs_one_device_of_each() {
-    let mut acks = three(Need::OnePerUser);
+    let mut acks = three(AckNeed::OnePerUser);
     hear(&mut acks, 1, 101);
     hear(&mut acks, 2, 101);
     assert!(!acks.is_over(), "bob has not answered");
@@ -83,7 +83,7 @@ fn one_per_user_needs_one_device_of_each() {
 
 #[test]
 fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
-    let mut acks = three(Need::OnePerUser);
+    let mut acks = three(AckNeed::OnePerUser);
     hear(&mut acks, 1, 101);
     acks.lose(socket(3));
     assert!(acks.is_over() && !acks.is_met());
@@ -92,7 +92,7 @@ fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
         [(socket(2), WhyNoAck::Cancelled), (socket(3), WhyNoAck::Disconnected)]
     );
 
-    let mut absent: Acks<u8> = Acks::new(Need::OnePerUser, [user("ann"), user("cy")], 1000);
+    let mut absent: Acks<u8> = Acks::new(AckNeed::OnePerUser, [user("ann"), user("cy")], 1000);
     absent.ask(socket(1), user("ann"), Timestamp(0));
     hear(&mut absent, 1, 1);
     assert!(absent.is_over() && !absent.is_met(), "cy is not here");
@@ -100,7 +100,7 @@ fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
 
 #[test]
 fn nobody_is_not_enough() {
-    for need in [Need::All, Need::Any, Need::OnePerUser] {
+    for need in [AckNeed::All, AckNeed::Any, AckNeed::OnePerUser] {
         let acks: Acks<u8> = Acks::new(need, [], 1000);
         assert!(acks.is_over() && !acks.is_met(), "{need:?}");
     }
@@ -108,7 +108,7 @@ fn nobody_is_not_enough() {
 
 #[test]
 fn who_is_late_gone_or_was_not_sent_it_is_told() {
-    let mut acks = three(Need::All);
+    let mut acks = three(AckNeed::All);
     acks.lose(socket(1));
     acks.refuse(socket(4), user("cy"), WhyNoAck::TooMany);
     acks.refuse(socket(5), user("cy"), WhyNoAck::NotSent);
@@ -128,7 +128,7 @@ fn who_is_late_gone_or_was_not_sent_it_is_told() {
 
 #[test]
 fn only_the_first_answer_counts_and_only_of_those_who_were_asked() {
-    let mut acks = three(Need::All);
+    let mut acks = three(AckNeed::All);
     acks.hear(socket(1), 10, 1, Timestamp(101));
     acks.hear(socket(1), 11, 1, Timestamp(102));
     acks.hear(socket(9), 9, 1, Timestamp(102));
@@ -144,7 +144,7 @@ fn only_the_first_answer_counts_and_only_of_those_who_were_asked() {
 
 #[test]
 fn answers_beyond_the_bound_count_without_what_they_say() {
-    let mut acks = Acks::new(Need::All, [], 10);
+    let mut acks = Acks::new(AckNeed::All, [], 10);
     for n in 1..=3 {
         acks.ask(socket(n), user("ann"), Timestamp(0));
     }
@@ -160,19 +160,19 @@ fn answers_beyond_the_bound_count_without_what_they_say() {
 }
 
 /// What happened to the sockets, thought out the slow way.
-fn model(need: Need, named: &BTreeSet<u8>, sockets: &[(u8, Expected)]) -> (bool, bool) {
+fn model(need: AckNeed, named: &BTreeSet<u8>, sockets: &[(u8, Expected)]) -> (bool, bool) {
     let of = |name: u8, fate: Expected| sockets.iter().any(|(n, it)| n % 4 == name && *it == fate);
     let users: BTreeSet<u8> = sockets.iter().map(|(n, _)| n % 4).chain(named.clone()).collect();
     let is_met = match need {
-        Need::All => {
+        AckNeed::All => {
             !sockets.is_empty() && sockets.iter().all(|(_, fate)| *fate == Expected::Acked)
         }
-        Need::Any => sockets.iter().any(|(_, fate)| *fate == Expected::Acked),
-        Need::OnePerUser => !users.is_empty() && users.iter().all(|it| of(*it, Expected::Acked)),
+        AckNeed::Any => sockets.iter().any(|(_, fate)| *fate == Expected::Acked),
+        AckNeed::OnePerUser => !users.is_empty() && users.iter().all(|it| of(*it, Expected::Acked)),
     };
     let is_stuck = match need {
-        Need::All | Need::Any => sockets.iter().all(|(_, fate)| *fate != Expected::Waiting),
-        Need::OnePerUser => {
+        AckNeed::All | AckNeed::Any => sockets.iter().all(|(_, fate)| *fate != Expected::Waiting),
+        AckNeed::OnePerUser => {
             users.iter().all(|it| of(*it, Expected::Acked) || !of(*it, Expected::Waiting))
         }
     };
@@ -191,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn it_agrees_with_the_model(
-        need in prop_oneof![Just(Need::All), Just(Need::Any), Just(Need::OnePerUser)],
+        need in prop_oneof![Just(AckNeed::All), Just(AckNeed::Any), Just(AckNeed::OnePerUser)],
         named in prop::collection::btree_set(0_u8..4, 0..4),
         fates in prop::collection::vec(
             prop_oneof![Just(Expected::Waiting), Just(Expected::Acked), Just(Expected::Lost), Just(Expected::Refused)],

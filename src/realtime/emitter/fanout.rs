@@ -1,7 +1,7 @@
 //! One emit on its way to the sockets it is for: each has its turn once, and what became of it there is counted.
 
 use super::UserEmitted;
-use super::groups::{Group, GroupSockets};
+use super::groups::{GroupSockets, TargetGroup};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::registry::Socket;
 use crate::types::{SocketId, UserId};
@@ -10,20 +10,20 @@ use std::sync::Arc;
 use std::vec;
 
 /// One emit on its way.
-pub(super) struct Delivery<'a> {
+pub(super) struct Fanout<'a> {
     /// The groups that have not had their turn.
-    groups: vec::IntoIter<Group>,
+    groups: vec::IntoIter<TargetGroup>,
     /// The group whose turn it is, and how many of its sockets have had theirs.
-    current: Option<(Group, usize)>,
+    current: Option<(TargetGroup, usize)>,
     /// Who of the groups it is not for; `None` if these were taken out before.
-    filter: Option<Filter<'a>>,
+    filter: Option<AudienceFilter<'a>>,
     counts: SentCounts,
     /// `matched` and `sent` when the turn of the current group began.
     before: (usize, usize),
 }
 
 /// Finds those whom an emit is not for, or who have had it.
-pub(super) struct Filter<'a> {
+pub(super) struct AudienceFilter<'a> {
     left_out: LeftOut<'a>,
     /// Sockets that have had their turn, if several names may mean the same.
     seen: Option<HashSet<SocketId>>,
@@ -60,7 +60,7 @@ pub(super) enum NotSent {
     TooManyAcks,
 }
 
-impl<'a> Filter<'a> {
+impl<'a> AudienceFilter<'a> {
     pub(super) fn new(audience: &'a Audience) -> Self {
         let seen = (1 < audience.target.names()).then(HashSet::new);
         Self { left_out: audience.left_out(), seen }
@@ -73,18 +73,18 @@ impl<'a> Filter<'a> {
     }
 }
 
-impl<'a> Delivery<'a> {
+impl<'a> Fanout<'a> {
     /// To the sockets of these groups that `audience` does not leave out.
-    pub(super) fn new(groups: Vec<Group>, audience: &'a Audience) -> Self {
-        Self::with(groups, Some(Filter::new(audience)))
+    pub(super) fn new(groups: Vec<TargetGroup>, audience: &'a Audience) -> Self {
+        Self::with(groups, Some(AudienceFilter::new(audience)))
     }
 
     /// To all sockets of these groups, none of which is in two of them.
-    pub(super) fn to_all(groups: Vec<Group>) -> Self {
+    pub(super) fn to_all(groups: Vec<TargetGroup>) -> Self {
         Self::with(groups, None)
     }
 
-    fn with(groups: Vec<Group>, filter: Option<Filter<'a>>) -> Self {
+    fn with(groups: Vec<TargetGroup>, filter: Option<AudienceFilter<'a>>) -> Self {
         let named = groups.iter().filter(|it| it.user.is_some()).count();
         let counts = SentCounts { users: Vec::with_capacity(named), ..SentCounts::default() };
         Self { groups: groups.into_iter(), current: None, filter, counts, before: (0, 0) }
@@ -133,7 +133,7 @@ impl<'a> Delivery<'a> {
         self.counts
     }
 
-    fn end_group(&mut self, group: Group) {
+    fn end_group(&mut self, group: TargetGroup) {
         let SentCounts { matched, sent, users, .. } = &mut self.counts;
         let (matched_before, sent_before) = std::mem::replace(&mut self.before, (*matched, *sent));
         if let Some((user, status)) = group.user {
@@ -155,9 +155,9 @@ impl SentCounts {
     }
 }
 
-impl Group {
+impl TargetGroup {
     /// The same without those whom `filter` takes out.
-    pub(super) fn filtered(self, filter: &mut Filter<'_>) -> Self {
+    pub(super) fn filtered(self, filter: &mut AudienceFilter<'_>) -> Self {
         let sockets = self.sockets.iter().filter(|it| filter.includes(it)).cloned();
         Self { sockets: GroupSockets::Many(sockets.collect()), user: self.user }
     }
