@@ -5,22 +5,22 @@ use super::{Reason, Seq, UserId, WallMs};
 /// One presence change of one user: what is recorded, hooked and pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Whose.
+    /// The user who came or went.
     pub user: UserId,
-    /// Its place among this user's changes: higher than every earlier one.
+    /// Its place among the user's changes: higher than that of every earlier one.
     pub seq: Seq,
     /// The session it opens or closes: the `seq` of the user's `online`.
     pub session: Seq,
-    /// When it was decided.
+    /// When it was decided, by the wall clock.
     pub at: WallMs,
-    /// Which way.
+    /// Whether the user came online or went offline.
     pub kind: ChangeKind,
 }
 
-/// Which way a user went.
+/// Whether a user came online or went offline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// The first socket of the user is there.
+    /// The user's first socket has come.
     Online,
     /// The last socket of the user has been gone for longer than the grace.
     Offline {

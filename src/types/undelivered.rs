@@ -6,25 +6,25 @@ use std::sync::Arc;
 /// A message that did not reach one user: what is recorded, hooked and pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// Whom it did not reach.
+    /// The user whom it did not reach.
     pub user: UserId,
-    /// Unlike that of every other event of the user.
+    /// Its place among the user's events: no other event of the user has the same.
     pub seq: Seq,
-    /// When that was known.
+    /// When that was known, by the wall clock.
     pub at: WallMs,
-    /// Names the emit.
+    /// The id of the emit.
     pub message: Arc<str>,
     /// The namespace it was emitted in.
     pub namespace: Namespace,
-    /// The event.
+    /// The name of the event.
     pub event: EventName,
-    /// Its arguments, a JSON array; none if they are too large for a hook, or have buffers.
+    /// The arguments of the event, a JSON array; `None` if they are too large for a hook, or have buffers.
     pub args: Option<Arc<str>>,
-    /// Why it did not.
+    /// Why it did not reach the user.
     pub why: WhyUndelivered,
-    /// Sockets of the user it was for.
+    /// The number of the user's sockets that it was for.
     pub matched: usize,
-    /// Where it is in the user's inbox, if it is there.
+    /// The number and name of its item in the user's inbox, if it was stored.
     pub inbox: Option<(ItemSeq, ItemId)>,
 }
 

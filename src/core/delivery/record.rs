@@ -18,7 +18,7 @@ pub struct Delivery {
     pub seq: Seq,
     /// `user.online`, `user.offline` or `message.undelivered`.
     pub hook_type: String,
-    /// How far it is.
+    /// Whether it waits, was given up, has arrived or was replaced.
     pub state: DeliveryState,
     /// Attempts so far.
     pub attempts: u32,
