@@ -9,6 +9,7 @@ use crate::entropy;
 use crate::types::Timestamp;
 use axum::Json;
 use axum::extract::{MatchedPath, Request};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -91,7 +92,10 @@ async fn caught(work: impl Future<Output = Response>) -> Response {
 fn write_error(response: &mut Response, request_id: &str) -> Option<String> {
     let error = response.extensions_mut().remove::<ApiError>()?;
     let (parts, body) = Json(error.body(request_id)).into_response().into_parts();
-    response.headers_mut().extend(parts.headers);
+    let headers = response.headers_mut();
+    // The router has measured the empty body that this one replaces.
+    headers.remove(CONTENT_LENGTH);
+    headers.extend(parts.headers);
     *response.body_mut() = body;
     error.cause
 }

@@ -273,3 +273,16 @@ async fn the_log_names_route_and_key_and_neither_users_nor_secrets() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
+
+/// The router measures the body that it sees, and an error gets its body only after that.
+#[tokio::test]
+async fn an_error_is_as_long_as_it_says() {
+    let api = Fixture::new();
+    for (method, path) in [(Method::GET, "/v1/nothing"), (Method::DELETE, "/v1/sockets/none")] {
+        let answer = api.send(request(method, path, ALL, "")).await;
+
+        let said = answer.headers.get("content-length").map(|it| it.to_str().unwrap().parse());
+        assert!(said.is_none_or(|it| it == Ok(answer.text.len())), "{path}: {:?}", answer.headers);
+        assert!(!answer.text.is_empty());
+    }
+}
