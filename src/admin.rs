@@ -55,6 +55,7 @@ mod keys;
 mod messages;
 mod openapi;
 mod presence_state;
+mod ready;
 mod request;
 mod rooms;
 mod schemas;
@@ -64,10 +65,10 @@ mod time;
 mod users;
 
 pub use console::DevConsole;
-pub use health::Ready;
+pub use ready::Ready;
 
 use crate::clock::Clock;
-use crate::commands::schema::Rules;
+use crate::commands::schema::SchemaRules;
 use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
@@ -145,7 +146,7 @@ impl Admin {
     pub fn new(state: AdminState) -> Self {
         let dev = state.dev.clone();
         let (mut router, document) = routes().split_for_parts();
-        let document = openapi::render(&document, Rules { ttl_max: state.inbox.keep });
+        let document = openapi::render(&document, SchemaRules { ttl_max: state.inbox.keep });
         let context = state.share(document);
         if let Some(dev) = dev {
             router = router.merge(console::router(dev));

@@ -9,6 +9,7 @@ mod client_files;
 mod engine;
 mod handlers;
 mod inbox;
+mod listener;
 mod ping;
 mod questions;
 mod read;

@@ -1,9 +1,9 @@
 //! What the handlers share.
 
 use super::answered::AnswerCounters;
-use super::health::Ready;
 use super::idempotency::requests::NamedRequests;
 use super::keys::Keys;
+use super::ready::Ready;
 use crate::clock::Clock;
 use crate::commands::emit::EmitTerms;
 use crate::config::{InboxConfig, LimitsConfig};

@@ -7,8 +7,8 @@ use super::idempotency::IdempotencyKeyText;
 use super::inbox::InboxPosition;
 use super::schemas::{ListedStateName, SwitchText};
 use crate::commands::schema::{
-    ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, Rules, SocketIdText, StoreNumber,
-    UserIdArgument,
+    ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, SchemaRules, SocketIdText,
+    StoreNumber, UserIdArgument,
 };
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -66,7 +66,7 @@ impl Modify for Bearer {
 }
 
 /// The document as it is answered, with what a derived schema cannot say.
-pub(super) fn render(document: &utoipa::openapi::OpenApi, rules: Rules) -> Bytes {
+pub(super) fn render(document: &utoipa::openapi::OpenApi, rules: SchemaRules) -> Bytes {
     // A document that cannot be written fails the tests, all of which walk through it.
     let mut document = serde_json::to_value(document).unwrap_or_default();
     if let Some(schemas) = document.pointer_mut("/components/schemas") {

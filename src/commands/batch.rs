@@ -1,13 +1,11 @@
 //! Many emits in one command.
 
+use super::bounds::EMITS_MAX;
 use super::error::CommandError;
 use super::schema::BatchItems;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-
-/// Emits in one batch.
-pub const EMITS_MAX: usize = 1000;
 
 /// Many emits.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -1,12 +1,10 @@
 //! Disconnecting a user.
 
+use super::bounds::REASON_BYTES_MAX;
 use super::error::CommandError;
 use super::schema::ReasonText;
 use serde::Deserialize;
 use utoipa::ToSchema;
-
-/// Longest reason that a client is told, in bytes.
-pub const REASON_BYTES_MAX: usize = 1024;
 
 /// How to disconnect a user.
 #[derive(Debug, Default, Deserialize, ToSchema)]

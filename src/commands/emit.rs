@@ -4,7 +4,6 @@ mod ack;
 mod storing;
 mod target;
 
-pub use ack::TIMEOUTS;
 pub use storing::{StoreWhen, TTL_MIN};
 
 use super::error::{CommandCode, CommandError};

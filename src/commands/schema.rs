@@ -7,11 +7,9 @@
 mod pattern;
 mod rules;
 
-pub use rules::Rules;
+pub use rules::SchemaRules;
 
-use super::batch::EMITS_MAX;
-use super::disconnect::REASON_BYTES_MAX;
-use super::emit::TIMEOUTS;
+use super::bounds::{EMITS_MAX, REASON_BYTES_MAX, TIMEOUTS};
 use super::names::NAMES_MAX;
 use super::number::{LIMIT_DEFAULT, LIMITS, NUMBER_MAX};
 use crate::types::{
@@ -135,7 +133,7 @@ schemas! {
         "maximum": millis(*TIMEOUTS.end()),
         "example": "5s",
     });
-    /// How long a stored event is kept; the longest is configured, see [`Rules`].
+    /// How long a stored event is kept; the longest is configured, see [`SchemaRules`].
     pub TtlText = "Ttl": json!({"description": "A duration such as `7d`", "type": "string"});
     /// A number of an event, an item or a delivery.
     pub StoreNumber = "StoreNumber": json!({

@@ -1,4 +1,4 @@
-//! The door: every request to the Socket.IO path comes in here, and leaves as part of a connection or with a refusal.
+//! Every request to the Socket.IO path comes in here, and becomes part of a connection or is refused.
 
 use super::connections::Refused;
 use super::handshake::{Handshake, Refusal};
@@ -12,7 +12,7 @@ use super::{
     Connection, ConnectionLimits, ConnectionState, Connections, EngineStream, Facts, Phase,
     Polling, Transport,
 };
-use super::{polling, websocket};
+use super::{polling, upgrade, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
 use crate::core::protocol::frame;
@@ -22,6 +22,7 @@ use crate::tasks::Tasks;
 use crate::types::millis;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
@@ -30,11 +31,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-/// What the door needs to know.
+/// What of the configuration concerns connections that begin.
 #[derive(Debug, Clone)]
 pub struct AcceptorConfig {
     /// Pages that may connect.
@@ -48,14 +48,14 @@ pub struct AcceptorConfig {
 }
 
 impl AcceptorConfig {
-    /// The parts of the configuration that concern the door.
+    /// Takes these parts out of their sections.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
         Self { origins, trusted_proxies, limits, socketio: socketio.clone() }
     }
 }
 
-/// Opens connections and lends them to the engine. Cheap to clone.
+/// Opens connections and attaches the engine to them. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     inner: Arc<Inner>,
@@ -78,7 +78,7 @@ impl std::fmt::Debug for Acceptor {
 }
 
 impl Acceptor {
-    /// A door to `engine`, which is given its end of each new connection.
+    /// An acceptor for `engine`, which is given its end of each new connection.
     pub fn new(
         config: AcceptorConfig,
         connections: Connections,
@@ -154,7 +154,7 @@ impl Acceptor {
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let connection = self.open(&parts, Transport::Polling, None)?;
-                self.lend(EngineStream::polling(Arc::clone(&connection)));
+                self.attach_engine(EngineStream::polling(Arc::clone(&connection)));
                 polling::poll(connection).await
             }
             (Transport::Polling, Some(connection)) if parts.method == Method::GET => {
@@ -166,12 +166,45 @@ impl Acceptor {
             (Transport::Polling, Some(_)) => Err(Refusal::Method),
             (Transport::WebSocket, None) => {
                 self.admits()?;
-                Ok(websocket::accept(self.clone(), parts))
+                Ok(self.accept_websocket(parts))
             }
-            (Transport::WebSocket, Some(connection)) => {
-                websocket::accept_upgrade(self, &connection, parts)
-            }
+            (Transport::WebSocket, Some(connection)) => self.accept_upgrade(connection, parts),
         }
+    }
+
+    /// Answers the WebSocket handshake of a new connection.
+    fn accept_websocket(&self, mut parts: Parts) -> Response<Full<Bytes>> {
+        let (response, stream) = websocket::switch(&mut parts);
+        let acceptor = self.clone();
+        self.inner.tasks.spawn("connection.accept", async move {
+            let Some((stream, early)) = stream.await else { return };
+            let (read, write) = stream.into_split();
+            // The limit may have been reached since the handshake was checked: the client tries again.
+            if let Ok(connection) = acceptor.open(&parts, Transport::WebSocket, Some(write)) {
+                drop(parts);
+                acceptor.attach_engine(EngineStream::websocket(connection, read, early));
+            }
+        });
+        response
+    }
+
+    /// Answers the handshake of a WebSocket that wants to take over a polling connection.
+    fn accept_upgrade(
+        &self,
+        connection: Arc<Connection>,
+        mut parts: Parts,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        if connection.transport() != Transport::Polling {
+            return Err(Refusal::Request("this connection speaks WebSocket already"));
+        }
+        let (response, stream) = websocket::switch(&mut parts);
+        let limit = self.inner.config.socketio.upgrade_timeout;
+        self.inner.tasks.spawn("connection.upgrade", async move {
+            let Some((stream, early)) = stream.await else { return };
+            let (read, write) = stream.into_split();
+            upgrade::run(&connection, read, write, early, limit).await;
+        });
+        Ok(response)
     }
 
     fn check_transport(&self, transport: Transport) -> Result<(), Refusal> {
@@ -188,9 +221,9 @@ impl Acceptor {
     }
 
     /// A new connection, known from now on.
-    pub(super) fn open(
+    fn open(
         &self,
-        parts: &http::request::Parts,
+        parts: &Parts,
         transport: Transport,
         stream: Option<OwnedWriteHalf>,
     ) -> Result<Arc<Connection>, Refusal> {
@@ -239,17 +272,9 @@ impl Acceptor {
         Ok(connection)
     }
 
-    /// Lends a connection to the engine.
-    pub(super) fn lend(&self, io: EngineStream) {
-        (self.inner.engine)(io);
-    }
-
-    pub(super) fn tasks(&self) -> &Tasks {
-        &self.inner.tasks
-    }
-
-    pub(super) fn upgrade_timeout(&self) -> Duration {
-        self.inner.config.socketio.upgrade_timeout
+    /// Gives the engine its end of a connection.
+    fn attach_engine(&self, stream: EngineStream) {
+        (self.inner.engine)(stream);
     }
 
     /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.

@@ -188,9 +188,9 @@ impl Incoming {
     ) -> Poll<io::Result<()>> {
         if matches!(self.source, Source::Posts) {
             match connection.lock().take_posted(cx.waker(), buf) {
-                Posted::Read => return Poll::Ready(Ok(())),
-                Posted::Nothing => return Poll::Pending,
-                Posted::Upgraded(stream) => {
+                PostedBytes::Read => return Poll::Ready(Ok(())),
+                PostedBytes::Nothing => return Poll::Pending,
+                PostedBytes::Upgraded(stream) => {
                     let (read, early) = *stream;
                     self.source = Source::Stream { read, early };
                 }
@@ -218,7 +218,7 @@ impl Incoming {
 }
 
 /// What is there of what a client posted.
-enum Posted {
+enum PostedBytes {
     /// Something was read, or this is the end.
     Read,
     /// Nothing yet.
@@ -292,7 +292,7 @@ impl ConnectionState {
     }
 
     /// Reads what was posted. If nothing is there, `reader` is woken when something is.
-    fn take_posted(&mut self, reader: &Waker, buf: &mut ReadBuf<'_>) -> Posted {
+    fn take_posted(&mut self, reader: &Waker, buf: &mut ReadBuf<'_>) -> PostedBytes {
         let polling = &mut self.polling;
         if !polling.inbox.is_empty() {
             let n = polling.inbox.len().min(buf.remaining());
@@ -300,19 +300,19 @@ impl ConnectionState {
             if polling.inbox.is_empty() {
                 polling.inbox = BytesMut::new(); // gives the memory back
             }
-            return Posted::Read;
+            return PostedBytes::Read;
         }
         match mem::take(&mut polling.upgrade) {
-            Upgrade::Done(stream) => return Posted::Upgraded(stream),
+            Upgrade::Done(stream) => return PostedBytes::Upgraded(stream),
             under_way @ (Upgrade::None | Upgrade::Connected | Upgrade::Probed) => {
                 polling.upgrade = under_way;
             }
         }
         if matches!(self.phase, Phase::Closed(_)) {
-            return Posted::Read; // the end
+            return PostedBytes::Read; // the end
         }
         self.reader = Some(reader.clone());
-        Posted::Nothing
+        PostedBytes::Nothing
     }
 
     /// The stream has ended. If this side closed it, that says nothing of the peer.

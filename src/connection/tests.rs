@@ -1,5 +1,6 @@
 //! Connections over real TCP, with an engine that a test plays.
 
+mod clients;
 mod closing;
 mod fixture;
 mod heartbeat;

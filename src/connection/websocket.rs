@@ -1,8 +1,6 @@
 //! WebSocket handshakes, answered by us so that the stream is ours afterwards.
 
-use super::acceptor::Acceptor;
-use super::handshake::Refusal;
-use super::{Accepted, Connection, EngineStream, Transport, upgrade};
+use super::Accepted;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -10,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
@@ -18,41 +16,13 @@ use tungstenite::handshake::derive_accept_key;
 /// How long the switch of protocols may take after it was promised.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers the handshake of a new connection.
-pub(super) fn accept(acceptor: Acceptor, mut parts: Parts) -> Response<Full<Bytes>> {
-    let response = switching(&parts);
-    let on_upgrade = on_upgrade(&mut parts);
-    let tasks = acceptor.tasks().clone();
-    tasks.spawn("connection.accept", async move {
-        let Some((stream, early)) = take_stream(on_upgrade).await else { return };
-        let (read, write) = stream.into_split();
-        // The limit may have been reached since the handshake was checked: the client tries again.
-        if let Ok(connection) = acceptor.open(&parts, Transport::WebSocket, Some(write)) {
-            drop(parts);
-            acceptor.lend(EngineStream::websocket(connection, read, early));
-        }
-    });
-    response
-}
-
-/// Answers the handshake of a WebSocket that wants to take over a polling connection.
-pub(super) fn accept_upgrade(
-    acceptor: &Acceptor,
-    connection: &Arc<Connection>,
-    mut parts: Parts,
-) -> Result<Response<Full<Bytes>>, Refusal> {
-    if connection.transport() != Transport::Polling {
-        return Err(Refusal::Request("this connection speaks WebSocket already"));
-    }
-    let response = switching(&parts);
-    let on_upgrade = on_upgrade(&mut parts);
-    let (connection, limit) = (Arc::clone(connection), acceptor.upgrade_timeout());
-    acceptor.tasks().spawn("connection.upgrade", async move {
-        let Some((stream, early)) = take_stream(on_upgrade).await else { return };
-        let (read, write) = stream.into_split();
-        upgrade::run(&connection, read, write, early, limit).await;
-    });
-    Ok(response)
+/// Answers a handshake. The stream comes when the client has the answer: with the bytes that were read beyond the
+/// handshake, or never, if the client is gone by then.
+pub(super) fn switch(
+    parts: &mut Parts,
+) -> (Response<Full<Bytes>>, impl Future<Output = Option<(TcpStream, Bytes)>> + Send + use<>) {
+    let response = switching(parts);
+    (response, take_stream(on_upgrade(parts)))
 }
 
 fn on_upgrade(parts: &mut Parts) -> OnUpgrade {

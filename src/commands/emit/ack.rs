@@ -1,17 +1,14 @@
 //! Asking the clients for acks.
 
+use crate::commands::bounds::TIMEOUTS;
 use crate::commands::schema::TimeoutText;
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::message::AckOptions;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 use utoipa::ToSchema;
-
-/// How long acks may be waited for.
-pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
 
 /// What is asked of the clients.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 /// The rules between fields, for the document of a server with this configuration.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct SchemaRules {
     /// The longest `ttl`.
     pub ttl_max: Duration,
 }
 
-impl Rules {
+impl SchemaRules {
     /// Merges the rules into the schemas of a document, by name.
     pub fn merge_into(self, schemas: &mut Value) {
         merge(

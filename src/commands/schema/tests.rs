@@ -47,7 +47,7 @@ proptest! {
         prop_assert!(!matches!(EventName::parse(&event), Err(EventNameError::Text(_))), "{event:?}");
         prop_assert!(socket.parse::<SocketId>().is_ok(), "{socket:?}");
         let timeout = humantime::parse_duration(&timeout).unwrap();
-        prop_assert!(crate::commands::emit::TIMEOUTS.contains(&timeout), "{timeout:?}");
+        prop_assert!(crate::commands::bounds::TIMEOUTS.contains(&timeout), "{timeout:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Ends of connections: from anywhere, at once or after what is pending, and what is let in at all.
 
-use super::fixture::{Events, Server, WebSocket, answer, client_frame, get, header, limits, until};
+use super::clients::{WebSocket, answer, client_frame, get, header};
+use super::fixture::{Events, Server, limits, until};
 use crate::config::LimitsConfig;
 use crate::connection::{Sent, Transport};
 use crate::core::protocol::frame;

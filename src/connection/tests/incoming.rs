@@ -1,6 +1,7 @@
 //! What a client sends reaches whom it is for, in order, and no faster than that is taken.
 
-use super::fixture::{Engine, Server, WebSocket, answer, client_frame, until};
+use super::clients::{WebSocket, answer, client_frame};
+use super::fixture::{Engine, Server, until};
 use crate::types::{Namespace, Reason};
 use futures_util::FutureExt as _;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Long-polling: what clients may not do, and what happens to those who do.
 
-use super::fixture::{Poller, Server, answer, client_frame, get, until};
+use super::clients::{Poller, answer, client_frame, get};
+use super::fixture::{Server, until};
 use crate::connection::Connection;
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};

@@ -1,6 +1,7 @@
 //! Events for many connections at once.
 
-use super::fixture::{Engine, Server, WebSocket};
+use super::clients::WebSocket;
+use super::fixture::{Engine, Server};
 use crate::connection::{Pump, Sent};
 use crate::core::protocol::frame;
 use crate::types::Reason;

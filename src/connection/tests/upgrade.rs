@@ -1,6 +1,7 @@
 //! From polling to WebSocket: nothing is lost or reordered, and an attempt that fails costs nothing.
 
-use super::fixture::{Engine, Poller, Server, WebSocket, answer, client_frame, until, within};
+use super::clients::{Poller, WebSocket, answer, client_frame};
+use super::fixture::{Engine, Server, until, within};
 use crate::connection::{Connection, Transport, Upgrade};
 use crate::core::protocol::frame;
 use crate::types::Reason;

@@ -1,6 +1,7 @@
 //! What is measured of a connection.
 
-use super::fixture::{Server, client_frame, until};
+use super::clients::client_frame;
+use super::fixture::{Server, until};
 use crate::connection::Transport;
 use crate::core::protocol::frame;
 use crate::types::Ending;

@@ -1,0 +1,11 @@
+//! The bounds of commands that their schemas tell as well.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Emits in one batch.
+pub const EMITS_MAX: usize = 1000;
+/// Longest reason that a client is told, in bytes.
+pub const REASON_BYTES_MAX: usize = 1024;
+/// How long acks may be waited for.
+pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);

@@ -1,0 +1,42 @@
+//! What a client emits to one socket: requests to the server itself are answered, everything else is acked with an error;
+//! nothing is swallowed.
+
+use super::request_error::RequestError;
+use super::requests::Requests;
+use super::{inbox, ping, read};
+use crate::connection::EventListener;
+use crate::core::protocol::inbound::ClientEvent;
+use crate::types::ClientRequest;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+impl EventListener for Requests {
+    fn deliver(self: Arc<Self>, event: &ClientEvent<'_>) {
+        if let Err(error) = begin(&self, event) {
+            self.refuse(event.ack, &error);
+        }
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.questions.poll_ready(cx)
+    }
+}
+
+/// Answers an event, or begins to.
+fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
+    let name = &event.name;
+    let Some(request) = ClientRequest::parse(name) else {
+        let message = format_args!("nobody listens to `{name}` here");
+        return Err(RequestError::new("unknown_event", message));
+    };
+    if !event.buffers.is_empty() {
+        let message = format_args!("{name} takes no binary arguments");
+        return Err(RequestError::new("binary_unsupported", message));
+    }
+    match request {
+        ClientRequest::Ping => ping::answer(requests, event),
+        ClientRequest::Inbox => return inbox::begin(requests, event),
+        ClientRequest::Read => return read::begin(requests, event),
+    }
+    Ok(())
+}
