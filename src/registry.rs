@@ -2,7 +2,7 @@
 //!
 //! The engine's own rooms are not used: events do not go through the engine, and a second index would have to agree
 //! with this one. Not every room has an entry: the room of a user is what presence says of that user
-//! ([`crate::presence`]), and for the room of a socket there is the index by id. So a connection costs no room of its
+//! (the module `presence`), and for the room of a socket there is the index by id. So a connection costs no room of its
 //! own.
 
 mod listing;

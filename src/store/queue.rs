@@ -2,7 +2,7 @@
 
 use super::command::WriteCommand;
 use super::error::Closed;
-use super::shares::{PLACES, Place, PlaceFor, Shares};
+use super::shares::{PLACES, PlaceFor, Shares, WriterPlace};
 use super::state::StoreState;
 use crate::types::{Change, UserId};
 use std::sync::Arc;
@@ -31,14 +31,14 @@ pub(super) struct QueueEnd {
 struct Queued {
     command: WriteCommand,
     /// Given back when the writer takes the command.
-    _place: Option<Place>,
+    _place: Option<WriterPlace>,
 }
 
 /// A reserved place in the writer's queue, for one presence change.
 #[derive(Debug)]
 pub struct Permit {
     slot: mpsc::OwnedPermit<Queued>,
-    place: Place,
+    place: WriterPlace,
 }
 
 impl Permit {

@@ -35,7 +35,7 @@ pub(super) struct Shares {
 
 /// One place, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct WriterPlace {
     _place: OwnedSemaphorePermit,
     _of_user: Option<PlaceOfUser>,
 }
@@ -60,19 +60,19 @@ impl Shares {
         self: &Arc<Self>,
         what: PlaceFor,
         user: Option<&UserId>,
-    ) -> Result<Place, Closed> {
+    ) -> Result<WriterPlace, Closed> {
         let of_user = match user {
             Some(user) => Some(self.take_of_user(user).await?),
             None => None,
         };
         let place = Arc::clone(self.of(what)).acquire_owned().await.map_err(|_| Closed)?;
-        Ok(Place { _place: place, _of_user: of_user })
+        Ok(WriterPlace { _place: place, _of_user: of_user })
     }
 
     /// A place, if there is one now.
-    pub(super) fn try_take(&self, what: PlaceFor) -> Option<Place> {
+    pub(super) fn try_take(&self, what: PlaceFor) -> Option<WriterPlace> {
         let place = Arc::clone(self.of(what)).try_acquire_owned().ok()?;
-        Some(Place { _place: place, _of_user: None })
+        Some(WriterPlace { _place: place, _of_user: None })
     }
 
     /// From now on nobody gets a place, nor waits for one.
@@ -114,7 +114,7 @@ impl Drop for PlaceOfUser {
 
 #[cfg(test)]
 mod tests {
-    use super::{PLACES, PLACES_OF_USER, Place, PlaceFor, Shares};
+    use super::{PLACES, PLACES_OF_USER, PlaceFor, Shares, WriterPlace};
     use crate::store::Closed;
     use crate::types::UserId;
     use futures_util::FutureExt as _;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// All that can be had at once.
-    fn take_all(shares: &Arc<Shares>, what: PlaceFor, name: Option<&str>) -> Vec<Place> {
+    fn take_all(shares: &Arc<Shares>, what: PlaceFor, name: Option<&str>) -> Vec<WriterPlace> {
         let user = name.map(user);
         let take = || {
             let take = tokio::task::coop::unconstrained(shares.take(what, user.as_ref()));

@@ -17,17 +17,17 @@ const BYTES_MAX: usize = 1_000_000;
 /// Takes lines, and writes them from a thread of its own. Cheap to clone; clones share the queue.
 #[derive(Debug, Clone)]
 pub(super) struct LineQueue {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     lines: VecDeque<Box<[u8]>>,
     /// Of all `lines`.
     bytes: usize,
@@ -42,7 +42,7 @@ struct State {
 impl LineQueue {
     /// A queue to `out`, whose writes may block. Its thread ends with the process.
     pub(super) fn start(out: impl io::Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<SharedQueue>::default();
         let writer = Arc::clone(&shared);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all_to(out))?;
         Ok(Self { shared })
@@ -51,12 +51,12 @@ impl LineQueue {
     /// Waits until all lines are written, for `limit` at most.
     pub(super) fn flush(&self, limit: Duration) {
         let mut state = self.shared.state.lock();
-        let is_busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
+        let is_busy = |state: &mut QueueState| state.is_writing || !state.lines.is_empty();
         self.shared.changed.wait_while_for(&mut state, is_busy, limit);
     }
 }
 
-impl Shared {
+impl SharedQueue {
     /// Takes a line, or counts it if there is no place for it.
     fn put(&self, line: &[u8]) {
         let mut state = self.state.lock();
@@ -119,7 +119,7 @@ impl<'a> MakeWriter<'a> for LineQueue {
 }
 
 /// Takes one line, which the log writes at once.
-pub(super) struct Line<'a>(&'a Shared);
+pub(super) struct Line<'a>(&'a SharedQueue);
 
 impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

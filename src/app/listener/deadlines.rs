@@ -25,19 +25,19 @@ pub(in crate::app) struct RequestLimits {
 /// What a connection is doing. Told by the service; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct RequestProgress {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<RequestTime>>,
     moved: Arc<Moved>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct State {
-    phase: Phase,
+struct RequestTime {
+    phase: RequestPhase,
     /// Grows whenever a phase begins: the limit is counted from there.
     begun: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum RequestPhase {
     /// The head of a request is coming in.
     Head,
     /// A request is being answered. That has limits of its own.
@@ -49,13 +49,13 @@ enum Phase {
 impl RequestProgress {
     /// Of a connection that was just accepted; `moved` tells whether bytes move over it.
     pub(super) fn new(moved: Arc<Moved>) -> Self {
-        let state = State { phase: Phase::Head, begun: 1 };
+        let state = RequestTime { phase: RequestPhase::Head, begun: 1 };
         Self { state: Arc::new(Mutex::new(state)), moved }
     }
 
     /// A whole head has come.
     pub(super) fn begin_answer(&self) {
-        self.enter(Phase::Answer);
+        self.enter(RequestPhase::Answer);
     }
 
     /// The body that ends the answer when it is dropped, which is when all of it is on its way.
@@ -63,21 +63,21 @@ impl RequestProgress {
         AnswerBody { body, _end: AnswerEnd(self.clone()) }
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: RequestPhase) {
         let mut state = self.state.lock();
         state.phase = phase;
         state.begun += 1;
     }
 
     /// After hyper had its turn: whatever has moved since may begin another phase.
-    fn look(&self) -> State {
+    fn look(&self) -> RequestTime {
         let (is_read, is_written) = (self.moved.take_read(), self.moved.take_written());
-        if self.state.lock().phase == Phase::Pause {
+        if self.state.lock().phase == RequestPhase::Pause {
             if is_read {
-                self.enter(Phase::Head);
+                self.enter(RequestPhase::Head);
             } else if is_written {
                 // A slow client is still taking the answer.
-                self.enter(Phase::Pause);
+                self.enter(RequestPhase::Pause);
             }
         }
         *self.state.lock()
@@ -102,19 +102,24 @@ pub(super) async fn drive(
 
 /// The limit of the phase that a connection is in.
 struct Timer {
-    /// Which phase, by its [`State::begun`].
+    /// Which phase, by its [`RequestTime::begun`].
     counted: u64,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
-    fn poll_over(&mut self, cx: &mut Context<'_>, state: State, limits: RequestLimits) -> Poll<()> {
+    fn poll_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: RequestTime,
+        limits: RequestLimits,
+    ) -> Poll<()> {
         if state.begun != self.counted {
             self.counted = state.begun;
             let limit = match state.phase {
-                Phase::Head => Some(limits.head),
-                Phase::Pause => Some(limits.pause),
-                Phase::Answer => None,
+                RequestPhase::Head => Some(limits.head),
+                RequestPhase::Pause => Some(limits.pause),
+                RequestPhase::Answer => None,
             };
             self.sleep = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
         }
@@ -136,7 +141,7 @@ impl Drop for AnswerEnd {
     fn drop(&mut self) {
         // What was read until here belongs to the request that is answered.
         self.0.moved.take_read();
-        self.0.enter(Phase::Pause);
+        self.0.enter(RequestPhase::Pause);
     }
 }
 

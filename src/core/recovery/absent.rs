@@ -1,7 +1,7 @@
 //! Who is away, by every name that an event may be for.
 
 use super::Member;
-use super::by_name::{ByName, Name};
+use super::by_name::{AudienceName, ByName};
 use crate::types::{Room, RoomKind, Target};
 
 /// The members of the sessions whose clients are away, counted by name: quick to ask about at every emit.
@@ -33,17 +33,17 @@ impl Absent {
         }
         let Target { users, rooms, sockets, all } = target;
         let is_known = |name| self.by_name.get(name).is_some();
-        *all || users.iter().any(|it| is_known(Name::User(it)))
-            || sockets.iter().any(|it| is_known(Name::Socket(*it)))
+        *all || users.iter().any(|it| is_known(AudienceName::User(it)))
+            || sockets.iter().any(|it| is_known(AudienceName::Socket(*it)))
             || rooms.iter().any(|it| self.is_any_in_room(it))
     }
 
     fn is_any_in_room(&self, room: &Room) -> bool {
         let is_there_by_name = match room.kind() {
             RoomKind::User(user) => self.by_name.user(user).is_some(),
-            RoomKind::Socket(id) => self.by_name.get(Name::Socket(id)).is_some(),
+            RoomKind::Socket(id) => self.by_name.get(AudienceName::Socket(id)).is_some(),
             RoomKind::Granted => false,
         };
-        is_there_by_name || self.by_name.get(Name::Room(room)).is_some()
+        is_there_by_name || self.by_name.get(AudienceName::Room(room)).is_some()
     }
 }

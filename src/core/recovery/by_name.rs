@@ -14,7 +14,7 @@ pub(super) struct ByName<V> {
 
 /// A name that an emit may be for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Name<'a> {
+pub(super) enum AudienceName<'a> {
     User(&'a UserId),
     Room(&'a Room),
     Socket(SocketId),
@@ -27,11 +27,11 @@ impl<V> Default for ByName<V> {
 }
 
 impl<V: Default + PartialEq> ByName<V> {
-    pub(super) fn get(&self, name: Name<'_>) -> Option<&V> {
+    pub(super) fn get(&self, name: AudienceName<'_>) -> Option<&V> {
         match name {
-            Name::User(user) => self.user(user.as_str()),
-            Name::Room(room) => self.rooms.get(room),
-            Name::Socket(id) => self.sockets.get(&id),
+            AudienceName::User(user) => self.user(user.as_str()),
+            AudienceName::Room(room) => self.rooms.get(room),
+            AudienceName::Socket(id) => self.sockets.get(&id),
         }
     }
 
@@ -39,11 +39,11 @@ impl<V: Default + PartialEq> ByName<V> {
         self.users.get(user)
     }
 
-    pub(super) fn change(&mut self, name: Name<'_>, change: impl FnOnce(&mut V)) {
+    pub(super) fn change(&mut self, name: AudienceName<'_>, change: impl FnOnce(&mut V)) {
         match name {
-            Name::User(user) => change_at(&mut self.users, user, change),
-            Name::Room(room) => change_at(&mut self.rooms, room, change),
-            Name::Socket(id) => change_at(&mut self.sockets, &id, change),
+            AudienceName::User(user) => change_at(&mut self.users, user, change),
+            AudienceName::Room(room) => change_at(&mut self.rooms, room, change),
+            AudienceName::Socket(id) => change_at(&mut self.sockets, &id, change),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The recent events of one namespace, numbered, and found by the names they were for.
 
-use super::by_name::{ByName, Name};
+use super::by_name::{AudienceName, ByName};
 use super::{Lost, Member, Offset, RecoveryLimits};
 use crate::core::emit::audience::Audience;
 use crate::types::{Except, Room, RoomKind, SocketId, Target, Timestamp, UserId};
@@ -253,7 +253,7 @@ impl NameIndex {
     /// The numbers after `after` of the entries that name `member`, whether they leave it out or not, in order.
     fn naming(&self, member: &Member, after: u64) -> Vec<u64> {
         let own_rooms: Vec<Room> = member.own_rooms().collect();
-        let names = member.names().chain(own_rooms.iter().map(Name::Room));
+        let names = member.names().chain(own_rooms.iter().map(AudienceName::Room));
         let lists = names.filter_map(|name| self.by_name.get(name)).chain([&self.all]);
         let mut numbers = Vec::new();
         for list in lists {
@@ -266,10 +266,10 @@ impl NameIndex {
     }
 }
 
-fn names(target: &Target) -> impl Iterator<Item = Name<'_>> {
+fn names(target: &Target) -> impl Iterator<Item = AudienceName<'_>> {
     let Target { users, rooms, sockets, all: _ } = target;
-    let sockets = sockets.iter().copied().map(Name::Socket);
-    users.iter().map(Name::User).chain(rooms.iter().map(Name::Room)).chain(sockets)
+    let sockets = sockets.iter().copied().map(AudienceName::Socket);
+    users.iter().map(AudienceName::User).chain(rooms.iter().map(AudienceName::Room)).chain(sockets)
 }
 
 #[cfg(test)]

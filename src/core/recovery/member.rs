@@ -1,6 +1,6 @@
 //! As whom a socket is addressed, while it is live and while its client is away.
 
-use super::by_name::Name;
+use super::by_name::AudienceName;
 use crate::core::emit::audience::Addressee;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
 
@@ -34,10 +34,10 @@ pub trait Live {
 
 impl Member {
     /// The names under which it is addressed, but for those of the rooms that are its user's and its own.
-    pub(super) fn names(&self) -> impl Iterator<Item = Name<'_>> {
-        let user = [Name::User(&self.user)].into_iter();
-        let ids = self.ids.iter().copied().map(Name::Socket);
-        user.chain(self.rooms.iter().map(Name::Room)).chain(ids)
+    pub(super) fn names(&self) -> impl Iterator<Item = AudienceName<'_>> {
+        let user = [AudienceName::User(&self.user)].into_iter();
+        let ids = self.ids.iter().copied().map(AudienceName::Socket);
+        user.chain(self.rooms.iter().map(AudienceName::Room)).chain(ids)
     }
 
     /// The rooms that are its user's and its own.

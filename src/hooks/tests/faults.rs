@@ -386,19 +386,3 @@ async fn an_outage_opens_the_circuit_and_its_end_brings_everything_in_order() {
     assert_eq!(server.status().await.health, Health::Ok);
     tasks.stop(PATIENCE).await;
 }
-
-#[tokio::test]
-async fn news_that_comes_while_many_hooks_are_read_stops_nothing() {
-    let tasks = Tasks::new();
-    let receiver = Receiver::start(&tasks, |_| Reply::Status(200)).await;
-    let server = Server::start(&config(&receiver.url()), &tasks);
-
-    for wave in 0..30 {
-        for user in 0..64 {
-            server.online(&format!("u{wave}-{user}")).await;
-        }
-        server.store.flush().await.unwrap();
-    }
-
-    until(|| receiver.accepted().len() == 30 * 64).await;
-}

@@ -34,21 +34,6 @@ fn a_second_hook_of_a_user_waits_for_the_first() {
 }
 
 #[test]
-fn a_hook_committed_while_the_last_one_settles_is_not_forgotten() {
-    let mut dispatch = with(SETTINGS, &["ann"]);
-    let request = dispatch.next_request(ms(0)).unwrap();
-    answer(&mut dispatch, &request, AttemptOutcome::Accepted, 0);
-
-    // The store has looked for the next head, found none, and only then committed this one.
-    assert_eq!(dispatch.offer(head(2, "ann"), at(0)), Offer::Taken);
-    let again = dispatch.advance(&user("ann"), None, at(0)).expect("the store is asked again");
-    assert_eq!(again.verdict, DeliveryVerdict::Skipped);
-    assert_eq!(dispatch.advance(&user("ann"), Some(head(2, "ann")), at(0)), None);
-
-    assert_eq!(dispatch.next_request(ms(0)).unwrap().deliveries, [DeliveryId(2)]);
-}
-
-#[test]
 fn a_user_whose_hooks_fail_does_not_hold_up_the_others() {
     let mut dispatch = with(SETTINGS, &["bad"]);
     let mut now = 0;
