@@ -1,5 +1,10 @@
 //! The rules of the house, as tests: a rule nobody checks is a wish.
 
+mod circles;
+mod map;
+mod names;
+mod source;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
