@@ -29,6 +29,7 @@ mod outgoing;
 mod polling;
 mod pump;
 mod send_stall;
+mod stream;
 mod upgrade;
 mod vitals;
 mod websocket;
@@ -56,7 +57,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
-use tokio::net::tcp::OwnedWriteHalf;
+use stream::Outlet;
 use tokio::sync::Notify;
 use upgrade::Upgrade;
 use vitals::Traffic;
@@ -67,7 +68,7 @@ use vitals::Traffic;
 pub struct Connection {
     traffic: Traffic,
     /// The sending half of the WebSocket, once there is one.
-    stream: OnceLock<OwnedWriteHalf>,
+    stream: OnceLock<Outlet>,
     state: Mutex<ConnectionState>,
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,

@@ -1,5 +1,6 @@
 //! An accepted connection, as long as it speaks HTTP.
 
+use super::stream::{self, Inlet, Outlet};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const CHUNK_BYTES: usize = 8 * 1024;
 pub struct Accepted {
     tcp: TcpStream,
     moved: Arc<Moved>,
-    end: Option<End>,
+    end: Option<LingeringEnd>,
 }
 
 /// Whether bytes have moved over a connection since this was asked last.
@@ -60,7 +61,7 @@ impl Moved {
 
 /// Our side has said all; what the client still says is thrown away.
 #[derive(Debug)]
-struct End {
+struct LingeringEnd {
     deadline: Pin<Box<Sleep>>,
     bytes: usize,
 }
@@ -76,9 +77,9 @@ impl Accepted {
         Arc::clone(&self.moved)
     }
 
-    /// Gives it back, for another protocol.
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.tcp
+    /// Gives the stream back, for another protocol.
+    pub(super) fn into_halves(self) -> (Inlet, Outlet) {
+        stream::split(self.tcp)
     }
 }
 
@@ -132,7 +133,7 @@ impl AsyncWrite for Accepted {
         if end.is_none() {
             ready!(Pin::new(&mut *tcp).poll_shutdown(cx))?;
         }
-        let end = end.get_or_insert_with(End::begin);
+        let end = end.get_or_insert_with(LingeringEnd::begin);
         loop {
             if LINGER_BYTES_MAX <= end.bytes || end.deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
@@ -149,7 +150,7 @@ impl AsyncWrite for Accepted {
     }
 }
 
-impl End {
+impl LingeringEnd {
     fn begin() -> Self {
         Self { deadline: Box::pin(tokio::time::sleep(LINGER)), bytes: 0 }
     }

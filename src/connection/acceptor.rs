@@ -1,13 +1,15 @@
-//! Every request to the Socket.IO path comes in here, and becomes part of a connection or is refused.
+//! The door: every request to the Socket.IO path comes in here, and leaves as part of a connection or with a refusal.
 
-use super::connections::Refused;
-use super::handshake::{Handshake, Refusal};
+use super::connections::NotAdmitted;
+use super::handshake::{Handshake, HandshakeError};
 use super::heartbeat::Heartbeats;
 use super::listeners::Listeners;
-use super::origin::{self, RefusedOrigins, Verdict};
+use super::origin::{self, OriginCheck, RefusedOrigins};
 use super::outgoing::Flushing;
 use super::send_stall::{self, SendStall};
+use super::stream::Outlet;
 use super::vitals::Traffic;
+use super::websocket::SwitchedStream;
 use super::{
     Connection, ConnectionLimits, ConnectionState, Connections, EngineStream, Facts, Phase,
     Polling, Transport,
@@ -31,10 +33,9 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-/// What of the configuration concerns connections that begin.
+/// What the door needs to know.
 #[derive(Debug, Clone)]
 pub struct AcceptorConfig {
     /// Pages that may connect.
@@ -48,20 +49,20 @@ pub struct AcceptorConfig {
 }
 
 impl AcceptorConfig {
-    /// Takes these parts out of their sections.
+    /// The parts of the configuration that concern the door.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
         Self { origins, trusted_proxies, limits, socketio: socketio.clone() }
     }
 }
 
-/// Opens connections and attaches the engine to them. Cheap to clone.
+/// Opens connections and lends them to the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
-    inner: Arc<Inner>,
+    inner: Arc<AcceptorParts>,
 }
 
-struct Inner {
+struct AcceptorParts {
     config: AcceptorConfig,
     connections: Connections,
     heartbeats: Heartbeats,
@@ -78,7 +79,7 @@ impl std::fmt::Debug for Acceptor {
 }
 
 impl Acceptor {
-    /// An acceptor for `engine`, which is given its end of each new connection.
+    /// A door to `engine`, which is given its end of each new connection.
     pub fn new(
         config: AcceptorConfig,
         connections: Connections,
@@ -96,7 +97,7 @@ impl Acceptor {
             heartbeats.clone().run(connections.clone(), clock.clone()),
         );
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(AcceptorParts {
                 config,
                 connections,
                 heartbeats,
@@ -117,11 +118,11 @@ impl Acceptor {
     {
         let headers = request.headers();
         let (verdict, origin) = match origin::judge(headers, &self.inner.config.origins) {
-            Verdict::Absent => (Ok(()), None),
-            Verdict::Allowed(origin) => (Ok(()), Some(origin.clone())),
-            Verdict::Forbidden(origin) => {
+            OriginCheck::Absent => (Ok(()), None),
+            OriginCheck::Allowed(origin) => (Ok(()), Some(origin.clone())),
+            OriginCheck::Forbidden(origin) => {
                 self.inner.log_origin(origin);
-                (Err(Refusal::Origin), None)
+                (Err(HandshakeError::Origin), None)
             }
         };
         let is_preflight = request.method() == Method::OPTIONS;
@@ -138,23 +139,23 @@ impl Acceptor {
         response
     }
 
-    async fn admit<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal>
+    async fn admit<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, HandshakeError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let handshake = Handshake::parse(&parts)?;
         self.check_transport(handshake.transport)?;
         let connection = match handshake.sid {
             None => None,
-            Some(sid) => Some(self.inner.connections.get(&sid).ok_or(Refusal::Sid)?),
+            Some(sid) => Some(self.inner.connections.get(&sid).ok_or(HandshakeError::Sid)?),
         };
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let connection = self.open(&parts, Transport::Polling, None)?;
-                self.attach_engine(EngineStream::polling(Arc::clone(&connection)));
+                self.attach(EngineStream::polling(Arc::clone(&connection)));
                 polling::poll(connection).await
             }
             (Transport::Polling, Some(connection)) if parts.method == Method::GET => {
@@ -163,61 +164,51 @@ impl Acceptor {
             (Transport::Polling, Some(connection)) if parts.method == Method::POST => {
                 polling::post(connection, body, &self.inner.config.limits).await
             }
-            (Transport::Polling, Some(_)) => Err(Refusal::Method),
+            (Transport::Polling, Some(_)) => Err(HandshakeError::Method),
             (Transport::WebSocket, None) => {
-                self.admits()?;
-                Ok(self.accept_websocket(parts))
+                self.inner.connections.admits()?;
+                let (response, stream) = websocket::switch(&mut parts);
+                self.tasks().spawn("connection.accept", self.clone().open_switched(parts, stream));
+                Ok(response)
             }
-            (Transport::WebSocket, Some(connection)) => self.accept_upgrade(connection, parts),
+            (Transport::WebSocket, Some(connection)) => {
+                if connection.transport() != Transport::Polling {
+                    let hint = "this connection speaks WebSocket already";
+                    return Err(HandshakeError::Request(hint));
+                }
+                let (response, stream) = websocket::switch(&mut parts);
+                let limit = self.inner.config.socketio.upgrade_timeout;
+                self.tasks().spawn("connection.upgrade", async move {
+                    if let Some(stream) = stream.await {
+                        upgrade::run(&connection, stream, limit).await;
+                    }
+                });
+                Ok(response)
+            }
         }
     }
 
-    /// Answers the WebSocket handshake of a new connection.
-    fn accept_websocket(&self, mut parts: Parts) -> Response<Full<Bytes>> {
-        let (response, stream) = websocket::switch(&mut parts);
-        let acceptor = self.clone();
-        self.inner.tasks.spawn("connection.accept", async move {
-            let Some((stream, early)) = stream.await else { return };
-            let (read, write) = stream.into_split();
-            // The limit may have been reached since the handshake was checked: the client tries again.
-            if let Ok(connection) = acceptor.open(&parts, Transport::WebSocket, Some(write)) {
-                drop(parts);
-                acceptor.attach_engine(EngineStream::websocket(connection, read, early));
-            }
-        });
-        response
-    }
-
-    /// Answers the handshake of a WebSocket that wants to take over a polling connection.
-    fn accept_upgrade(
-        &self,
-        connection: Arc<Connection>,
-        mut parts: Parts,
-    ) -> Result<Response<Full<Bytes>>, Refusal> {
-        if connection.transport() != Transport::Polling {
-            return Err(Refusal::Request("this connection speaks WebSocket already"));
-        }
-        let (response, stream) = websocket::switch(&mut parts);
-        let limit = self.inner.config.socketio.upgrade_timeout;
-        self.inner.tasks.spawn("connection.upgrade", async move {
-            let Some((stream, early)) = stream.await else { return };
-            let (read, write) = stream.into_split();
-            upgrade::run(&connection, read, write, early, limit).await;
-        });
-        Ok(response)
-    }
-
-    fn check_transport(&self, transport: Transport) -> Result<(), Refusal> {
+    fn check_transport(&self, transport: Transport) -> Result<(), HandshakeError> {
         let socketio = &self.inner.config.socketio;
         let is_offered = match transport {
             Transport::Polling => socketio.polling,
             Transport::WebSocket => socketio.websocket,
         };
-        if is_offered { Ok(()) } else { Err(Refusal::Transport) }
+        if is_offered { Ok(()) } else { Err(HandshakeError::Transport) }
     }
 
-    fn admits(&self) -> Result<(), Refusal> {
-        Ok(self.inner.connections.admits()?)
+    /// Opens a connection by a WebSocket, once its handshake is over.
+    async fn open_switched(
+        self,
+        parts: Parts,
+        stream: impl Future<Output = Option<SwitchedStream>>,
+    ) {
+        let Some(SwitchedStream { inlet, outlet, early }) = stream.await else { return };
+        // The limit may have been reached since the handshake was checked: the client tries again.
+        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
+            drop(parts);
+            self.attach(EngineStream::websocket(connection, inlet, early));
+        }
     }
 
     /// A new connection, known from now on.
@@ -225,9 +216,9 @@ impl Acceptor {
         &self,
         parts: &Parts,
         transport: Transport,
-        stream: Option<OwnedWriteHalf>,
-    ) -> Result<Arc<Connection>, Refusal> {
-        let Inner { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
+        stream: Option<Outlet>,
+    ) -> Result<Arc<Connection>, HandshakeError> {
+        let AcceptorParts { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let state = ConnectionState {
@@ -272,9 +263,13 @@ impl Acceptor {
         Ok(connection)
     }
 
-    /// Gives the engine its end of a connection.
-    fn attach_engine(&self, stream: EngineStream) {
+    /// Attaches a connection to the engine.
+    fn attach(&self, stream: EngineStream) {
         (self.inner.engine)(stream);
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
     }
 
     /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.
@@ -307,7 +302,7 @@ struct OpenPacket<'a> {
     max_payload: usize,
 }
 
-impl Inner {
+impl AcceptorParts {
     fn log_origin(&self, origin: &HeaderValue) {
         metrics::counter!("userline_origins_refused_total").increment(1);
         let noted = self.refused_origins.lock().note(origin);
@@ -322,11 +317,11 @@ impl Inner {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full => Self::Unavailable("limits.connections is reached"),
-            Refused::Draining => Self::Unavailable("the server is stopping"),
+impl From<NotAdmitted> for HandshakeError {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Full => Self::Unavailable("limits.connections is reached"),
+            NotAdmitted::Draining => Self::Unavailable("the server is stopping"),
         }
     }
 }
@@ -345,12 +340,12 @@ fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
     response
 }
 
-fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+fn refuse(refusal: &HandshakeError) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(refusal.body()));
     *response.status_mut() = refusal.status();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    if matches!(refusal, Refusal::Unavailable(_)) {
+    if matches!(refusal, HandshakeError::Unavailable(_)) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -6,10 +6,7 @@ use super::{Connection, ConnectionState, Phase, Sent, Transport};
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use socket2::SockRef;
-use std::net::Shutdown;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// A WebSocket close frame with code 1000.
 const CLOSE_FRAME: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
@@ -92,9 +89,7 @@ impl Connection {
         self.poll.notify_one();
         self.read.notify_one();
         if let Some(stream) = self.stream.get() {
-            let tcp: &TcpStream = stream.as_ref();
-            // Both ways: the engine's reader and ours wake up. An error means that it is down already.
-            SockRef::from(tcp).shutdown(Shutdown::Both).ok();
+            stream.shutdown();
         }
         self.connections.remove(&self.sid, state.transport);
     }

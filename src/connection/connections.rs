@@ -10,10 +10,10 @@ use thiserror::Error;
 /// All open connections, at most as many as the limit. Cheap to clone.
 #[derive(Clone)]
 pub struct Connections {
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionTable>,
 }
 
-struct Shared {
+struct ConnectionTable {
     by_sid: DashMap<Arc<str>, Arc<Connection>>,
     count: AtomicUsize,
     /// Of these, by WebSocket.
@@ -45,7 +45,7 @@ pub struct Transports {
 
 /// Why no connection is taken now; clients that come back later may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum Refused {
+pub(super) enum NotAdmitted {
     /// The limit is reached.
     #[error("too many connections")]
     Full,
@@ -57,7 +57,7 @@ pub(super) enum Refused {
 impl Connections {
     /// Room for `max` connections.
     pub fn new(max: usize) -> Self {
-        let shared = Shared {
+        let shared = ConnectionTable {
             by_sid: DashMap::new(),
             count: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
@@ -107,11 +107,11 @@ impl Connections {
     }
 
     /// Whether a connection would be taken now.
-    pub(super) fn admits(&self) -> Result<(), Refused> {
+    pub(super) fn admits(&self) -> Result<(), NotAdmitted> {
         if self.is_draining() {
-            return Err(Refused::Draining);
+            return Err(NotAdmitted::Draining);
         }
-        if self.shared.max <= self.len() { Err(Refused::Full) } else { Ok(()) }
+        if self.shared.max <= self.len() { Err(NotAdmitted::Full) } else { Ok(()) }
     }
 
     pub(super) fn get(&self, sid: &str) -> Option<Arc<Connection>> {
@@ -119,15 +119,15 @@ impl Connections {
     }
 
     /// Takes a connection in. Counts it in the same step as it looks at the limit: many may come at once.
-    pub(super) fn insert(&self, connection: &Arc<Connection>) -> Result<(), Refused> {
+    pub(super) fn insert(&self, connection: &Arc<Connection>) -> Result<(), NotAdmitted> {
         if self.is_draining() {
-            return Err(Refused::Draining);
+            return Err(NotAdmitted::Draining);
         }
         let more = |count: usize| (count < self.shared.max).then_some(count + 1);
         let count = &self.shared.count;
         count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map_err(|_| Refused::Full)?;
+            .map_err(|_| NotAdmitted::Full)?;
         if connection.transport() == Transport::WebSocket {
             self.note_websocket();
         }

@@ -2,13 +2,13 @@
 
 use super::Connection;
 use super::incoming::Incoming;
+use super::stream::Inlet;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
 
 /// What the engine reads a client's frames from and writes its own to. Writing never waits.
 #[derive(Debug)]
@@ -26,13 +26,9 @@ impl EngineStream {
     }
 
     /// The end of a WebSocket; `early` is what was read beyond the handshake.
-    pub(super) fn websocket(
-        connection: Arc<Connection>,
-        stream: OwnedReadHalf,
-        early: Bytes,
-    ) -> Self {
+    pub(super) fn websocket(connection: Arc<Connection>, inlet: Inlet, early: Bytes) -> Self {
         connection.traffic.received(early.len());
-        Self { connection, incoming: Incoming::stream(stream, early), unread: BytesMut::new() }
+        Self { connection, incoming: Incoming::stream(inlet, early), unread: BytesMut::new() }
     }
 
     /// The connection.

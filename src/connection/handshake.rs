@@ -18,7 +18,7 @@ pub(super) struct Handshake {
 
 /// Why a request was refused: the codes of Engine.IO, which stock clients know.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Refusal {
+pub(super) enum HandshakeError {
     /// `transport` is neither `polling` nor `websocket`, or is switched off.
     #[error("Transport unknown")]
     Transport,
@@ -45,7 +45,7 @@ pub(super) enum Refusal {
     Unavailable(&'static str),
 }
 
-impl Refusal {
+impl HandshakeError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Origin => StatusCode::FORBIDDEN,
@@ -84,7 +84,7 @@ impl Refusal {
 
 impl Handshake {
     /// Reads method and query.
-    pub(super) fn parse(parts: &Parts) -> Result<Self, Refusal> {
+    pub(super) fn parse(parts: &Parts) -> Result<Self, HandshakeError> {
         let query = parts.uri.query().unwrap_or_default();
         let param = |name| {
             query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
@@ -92,18 +92,18 @@ impl Handshake {
         let transport = match param("transport").map(|it| it.1) {
             Some("polling") => Transport::Polling,
             Some("websocket") => Transport::WebSocket,
-            _ => return Err(Refusal::Transport),
+            _ => return Err(HandshakeError::Transport),
         };
         if param("EIO").map(|it| it.1) != Some("4") {
-            return Err(Refusal::Version);
+            return Err(HandshakeError::Version);
         }
         let sid = param("sid").map(|it| it.1.to_owned());
         if sid.is_none() && parts.method != Method::GET {
-            return Err(Refusal::Method);
+            return Err(HandshakeError::Method);
         }
         if transport == Transport::WebSocket {
             if parts.method != Method::GET {
-                return Err(Refusal::Request("a WebSocket is opened by GET"));
+                return Err(HandshakeError::Request("a WebSocket is opened by GET"));
             }
             check_upgrade(&parts.headers)?;
         }
@@ -112,7 +112,7 @@ impl Handshake {
 }
 
 /// The conditions of RFC 6455 §4.2.1, each with a hint of its own: a proxy is usually to blame.
-fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
     let has = |name: HeaderName, token: &str| {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         lines.flat_map(|line| line.split(',')).any(|it| it.trim().eq_ignore_ascii_case(token))
@@ -120,29 +120,33 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
     if !has(header::UPGRADE, "websocket") {
         let hint =
             "transport=websocket without `Upgrade: websocket`: does the proxy forward Upgrade?";
-        return Err(Refusal::Request(hint));
+        return Err(HandshakeError::Request(hint));
     }
     if !has(header::CONNECTION, "upgrade") {
         let hint =
             "transport=websocket without `Connection: Upgrade`: does the proxy forward Connection?";
-        return Err(Refusal::Request(hint));
+        return Err(HandshakeError::Request(hint));
     }
     if !has(header::SEC_WEBSOCKET_VERSION, "13") {
-        return Err(Refusal::Request("Sec-WebSocket-Version must be 13"));
+        return Err(HandshakeError::Request("Sec-WebSocket-Version must be 13"));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     if key.is_none_or(|key| key.len() != 24) {
-        return Err(Refusal::Request("Sec-WebSocket-Key must be 16 bytes in base64"));
+        return Err(HandshakeError::Request("Sec-WebSocket-Key must be 16 bytes in base64"));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Handshake, Refusal, Transport};
+    use super::{Handshake, HandshakeError, Transport};
     use http::Request;
 
-    fn parse(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Handshake, Refusal> {
+    fn parse(
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Handshake, HandshakeError> {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -161,11 +165,11 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_the_codes_of_the_protocol() {
         let table = [
-            ("GET", "/?EIO=4", Refusal::Transport),
-            ("GET", "/?EIO=4&transport=carrier-pigeon", Refusal::Transport),
-            ("GET", "/?EIO=3&transport=polling", Refusal::Version),
-            ("GET", "/?transport=polling", Refusal::Version),
-            ("POST", "/?EIO=4&transport=polling", Refusal::Method),
+            ("GET", "/?EIO=4", HandshakeError::Transport),
+            ("GET", "/?EIO=4&transport=carrier-pigeon", HandshakeError::Transport),
+            ("GET", "/?EIO=3&transport=polling", HandshakeError::Version),
+            ("GET", "/?transport=polling", HandshakeError::Version),
+            ("POST", "/?EIO=4&transport=polling", HandshakeError::Method),
         ];
         for (method, uri, refusal) in table {
             assert_eq!(parse(method, uri, &[]), Err(refusal), "{method} {uri}");

@@ -25,11 +25,11 @@ const SLICE: usize = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Heartbeats {
     timeout: Duration,
-    shared: Arc<Shared>,
+    shared: Arc<HeartbeatQueue>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct HeartbeatQueue {
     /// By their secret names, so that those that are gone hold nothing.
     beats: Mutex<Heartbeat<Arc<str>>>,
     /// Wakes up when there is a first connection.
@@ -40,7 +40,7 @@ impl Heartbeats {
     pub(super) fn new(config: &SocketIoConfig) -> Self {
         let timeout = config.ping_timeout;
         let beats = Mutex::new(Heartbeat::new(config.ping_interval, timeout));
-        Self { timeout, shared: Arc::new(Shared { beats, first: Notify::new() }) }
+        Self { timeout, shared: Arc::new(HeartbeatQueue { beats, first: Notify::new() }) }
     }
 
     /// A connection has come. The engine pings it once, now.

@@ -10,6 +10,7 @@
 //! of a client that polls is not answered. A connection at rest holds nothing here but where it reads from.
 
 use super::listeners::EventListener;
+use super::stream::Inlet;
 use super::upgrade::Upgrade;
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::frame::{self, Opcode};
@@ -21,11 +22,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use std::fmt;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::ReadBuf;
 
 /// What a client with another parser is told.
 const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load socket.io.js, not socket.io.msgpack.min.js, and set no `parser`";
@@ -52,7 +51,7 @@ enum Source {
     Posts,
     /// A WebSocket.
     Stream {
-        read: OwnedReadHalf,
+        inlet: Inlet,
         /// What was read beyond the handshake: it comes first.
         early: Bytes,
     },
@@ -84,8 +83,8 @@ impl Incoming {
     }
 
     /// Reads a WebSocket; `early` is what was read beyond the handshake.
-    pub(super) fn stream(read: OwnedReadHalf, early: Bytes) -> Self {
-        Self::new(Source::Stream { read, early })
+    pub(super) fn stream(inlet: Inlet, early: Bytes) -> Self {
+        Self::new(Source::Stream { inlet, early })
     }
 
     fn new(source: Source) -> Self {
@@ -191,12 +190,12 @@ impl Incoming {
                 PostedBytes::Read => return Poll::Ready(Ok(())),
                 PostedBytes::Nothing => return Poll::Pending,
                 PostedBytes::Upgraded(stream) => {
-                    let (read, early) = *stream;
-                    self.source = Source::Stream { read, early };
+                    let (inlet, early) = *stream;
+                    self.source = Source::Stream { inlet, early };
                 }
             }
         }
-        let Source::Stream { read, early } = &mut self.source else {
+        let Source::Stream { inlet, early } = &mut self.source else {
             return Poll::Ready(Ok(()));
         };
         if !early.is_empty() {
@@ -205,7 +204,7 @@ impl Incoming {
             early.advance(n);
             return Poll::Ready(Ok(()));
         }
-        let result = ready!(Pin::new(read).poll_read(cx, buf));
+        let result = ready!(inlet.poll_read(cx, buf));
         match &result {
             Ok(()) if buf.filled().is_empty() => connection.lock().peer_ended(),
             Ok(()) => connection.traffic.received(buf.filled().len()),
@@ -224,7 +223,7 @@ enum PostedBytes {
     /// Nothing yet.
     Nothing,
     /// The client has moved to this WebSocket; behind it is what was read beyond the handshake.
-    Upgraded(Box<(OwnedReadHalf, Bytes)>),
+    Upgraded(Box<(Inlet, Bytes)>),
 }
 
 impl Connection {

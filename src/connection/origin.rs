@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// What the `Origin` header of a request means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<'a> {
+pub(super) enum OriginCheck<'a> {
     /// Not a browser, or an old one on the same site.
     Absent,
     /// This page may connect.
@@ -18,9 +18,9 @@ pub(super) enum Verdict<'a> {
 }
 
 /// A page may connect if `origins` allows it, or if it came from the very host it connects to.
-pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> Verdict<'a> {
-    let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Absent };
-    let Ok(text) = value.to_str() else { return Verdict::Forbidden(value) };
+pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> OriginCheck<'a> {
+    let Some(value) = headers.get(header::ORIGIN) else { return OriginCheck::Absent };
+    let Ok(text) = value.to_str() else { return OriginCheck::Forbidden(value) };
     let is_allowed = match (origins, WebOrigin::parse(text)) {
         (Origins::Any, _) => true,
         (Origins::Local | Origins::List(_), None) => false,
@@ -30,7 +30,7 @@ pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> Verdict<'a
             rules.iter().any(|rule| rule.names(origin)) || is_own(origin, headers)
         }
     };
-    if is_allowed { Verdict::Allowed(value) } else { Verdict::Forbidden(value) }
+    if is_allowed { OriginCheck::Allowed(value) } else { OriginCheck::Forbidden(value) }
 }
 
 fn is_own(origin: WebOrigin<'_>, headers: &HeaderMap) -> bool {
@@ -105,7 +105,7 @@ pub(super) fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewOrigin, RefusedOrigins, Verdict, judge};
+    use super::{NewOrigin, OriginCheck, RefusedOrigins, judge};
     use crate::config::{Config, Origins, Sources};
     use crate::types::OriginRule;
     use http::{HeaderMap, HeaderValue};
@@ -151,7 +151,11 @@ mod tests {
             let origins = Config::load(&sources).unwrap().listen.origins;
             let mut headers = HeaderMap::new();
             headers.insert("origin", header.clone());
-            assert_eq!(judge(&headers, &origins), Verdict::Allowed(&header), "{page}: {advice}");
+            assert_eq!(
+                judge(&headers, &origins),
+                OriginCheck::Allowed(&header),
+                "{page}: {advice}"
+            );
         }
     }
 
@@ -211,7 +215,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert("origin", origin.parse().unwrap());
             }
-            let is_allowed = !matches!(judge(&headers, origins), Verdict::Forbidden(_));
+            let is_allowed = !matches!(judge(&headers, origins), OriginCheck::Forbidden(_));
             assert_eq!(is_allowed, expected, "{origin:?} to {host}");
         }
     }

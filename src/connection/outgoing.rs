@@ -1,5 +1,6 @@
 //! What goes out: written at once where nothing is pending, else as the client takes it, within the bounds.
 
+use super::stream::Outlet;
 use super::vitals::ending_of;
 use super::{Accept, Connection, ConnectionState, Phase, Sent, Transport};
 use crate::core::protocol::outbound::{EngineOutput, QueueFull};
@@ -7,7 +8,6 @@ use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use tokio::net::tcp::OwnedWriteHalf;
 
 /// Buffers handed to the kernel in one write.
 const SLICES_MAX: usize = 64;
@@ -209,7 +209,7 @@ impl Connection {
     }
 
     /// The stream to write to, if the transport is a WebSocket that is not closed.
-    fn open_stream(&self, state: &ConnectionState) -> Option<&OwnedWriteHalf> {
+    fn open_stream(&self, state: &ConnectionState) -> Option<&Outlet> {
         let is_open =
             state.transport == Transport::WebSocket && !matches!(state.phase, Phase::Closed(_));
         self.stream.get().filter(|_| is_open)

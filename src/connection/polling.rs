@@ -1,6 +1,6 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
-use super::handshake::Refusal;
+use super::handshake::HandshakeError;
 use super::{Connection, Phase, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
@@ -18,7 +18,9 @@ const CLOSE: &[u8] = b"1";
 const INBOX_BODIES_MAX: usize = 2;
 
 /// Answers a poll with what is pending, waiting until there is something.
-pub(super) async fn poll(connection: Arc<Connection>) -> Result<Response<Full<Bytes>>, Refusal> {
+pub(super) async fn poll(
+    connection: Arc<Connection>,
+) -> Result<Response<Full<Bytes>>, HandshakeError> {
     begin_poll(&connection)?;
     let turn = PollTurn { connection: &connection, is_answered: false };
     loop {
@@ -31,15 +33,15 @@ pub(super) async fn poll(connection: Arc<Connection>) -> Result<Response<Full<By
     }
 }
 
-fn begin_poll(connection: &Connection) -> Result<(), Refusal> {
+fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
     if state.transport != Transport::Polling {
-        return Err(Refusal::Request("this connection speaks WebSocket by now"));
+        return Err(HandshakeError::Request("this connection speaks WebSocket by now"));
     }
     if state.polling.is_polled {
         state.note(Ending::PollsOverlap);
         connection.close_locked(&mut state, Some(Reason::TransportError));
-        return Err(Refusal::Request("two polls of one connection at the same time"));
+        return Err(HandshakeError::Request("two polls of one connection at the same time"));
     }
     state.polling.is_polled = true;
     Ok(())
@@ -97,7 +99,7 @@ pub(super) async fn post<B>(
     connection: Arc<Connection>,
     body: B,
     limits: &LimitsConfig,
-) -> Result<Response<Full<Bytes>>, Refusal>
+) -> Result<Response<Full<Bytes>>, HandshakeError>
 where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -109,7 +111,7 @@ where
         let mut state = connection.lock();
         state.note(Ending::MalformedBody);
         connection.close_locked(&mut state, Some(Reason::TransportError));
-        Refusal::Request("the body is not a list of Engine.IO packets")
+        HandshakeError::Request("the body is not a list of Engine.IO packets")
     })?;
     if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
         let mut state = connection.lock();
@@ -133,17 +135,17 @@ fn begin_post(
     connection: &Connection,
     frames: &[u8],
     limits: &LimitsConfig,
-) -> Result<(), Refusal> {
+) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
     if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
-        return Err(Refusal::Sid);
+        return Err(HandshakeError::Sid);
     }
     // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
     let is_much = INBOX_BODIES_MAX * limits.payload_bytes < state.polling.inbox.len();
     if state.polling.is_posted || is_much {
         state.note(Ending::PostsOverlap);
         connection.close_locked(&mut state, Some(Reason::TransportError));
-        return Err(Refusal::Request("two posts of one connection at the same time"));
+        return Err(HandshakeError::Request("two posts of one connection at the same time"));
     }
     state.polling.is_posted = true;
     state.polling.inbox.extend_from_slice(frames);
@@ -165,7 +167,7 @@ impl Drop for PostTurn<'_> {
     }
 }
 
-async fn read<B>(body: B, limits: &LimitsConfig) -> Result<Bytes, Refusal>
+async fn read<B>(body: B, limits: &LimitsConfig) -> Result<Bytes, HandshakeError>
 where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -173,9 +175,9 @@ where
     let body = Limited::new(body, limits.payload_bytes).collect();
     match tokio::time::timeout(limits.body_timeout, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::Payload),
-        Ok(Err(_)) => Err(Refusal::Request("the body ended early")),
-        Err(_) => Err(Refusal::Request("the body took longer than limits.body_timeout")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HandshakeError::Payload),
+        Ok(Err(_)) => Err(HandshakeError::Request("the body ended early")),
+        Err(_) => Err(HandshakeError::Request("the body took longer than limits.body_timeout")),
     }
 }
 

@@ -10,11 +10,8 @@ use super::outgoing::Slow;
 use super::vitals::ending_of;
 use super::{Connection, ConnectionState, Connections, Phase};
 use crate::types::Ending;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::SockRef;
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// Looks at each connection per `limits.stall`.
 const LOOKS: u32 = 4;
@@ -53,7 +50,7 @@ impl Connection {
         if matches!(state.phase, Phase::Closed(_)) || state.send_stall.settled == written {
             return;
         }
-        state.send_stall.is_waiting = has_unsent(stream.as_ref()).unwrap_or(false);
+        state.send_stall.is_waiting = stream.has_unsent().unwrap_or(false);
         if !state.send_stall.is_waiting {
             state.send_stall.settled = written;
         }
@@ -70,15 +67,4 @@ impl Connection {
         state.note(ending);
         false
     }
-}
-
-/// Whether the kernel holds bytes of the stream that it has not sent. There is no direct question for that without
-/// unsafe code, but a stream can be told to be writable only while it has none, and asked whether it is writable.
-fn has_unsent(stream: &TcpStream) -> io::Result<bool> {
-    let socket = SockRef::from(stream);
-    socket.set_tcp_notsent_lowat(1)?;
-    let mut asked = [PollFd::new(stream, PollFlags::OUT)];
-    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    socket.set_tcp_notsent_lowat(0)?; // the system's own
-    Ok(ready? == 0)
 }

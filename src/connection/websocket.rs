@@ -1,6 +1,7 @@
 //! WebSocket handshakes, answered by us so that the stream is ours afterwards.
 
 use super::Accepted;
+use super::stream::{Inlet, Outlet};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -8,21 +9,26 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use std::future::Future;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
 /// How long the switch of protocols may take after it was promised.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers a handshake. The stream comes when the client has the answer: with the bytes that were read beyond the
-/// handshake, or never, if the client is gone by then.
+/// The stream of a WebSocket, after its handshake.
+#[derive(Debug)]
+pub(super) struct SwitchedStream {
+    pub(super) inlet: Inlet,
+    pub(super) outlet: Outlet,
+    /// What was read beyond the handshake.
+    pub(super) early: Bytes,
+}
+
+/// Answers a handshake. The stream is there once the answer has been sent, unless its client is gone by then.
 pub(super) fn switch(
     parts: &mut Parts,
-) -> (Response<Full<Bytes>>, impl Future<Output = Option<(TcpStream, Bytes)>> + Send + use<>) {
-    let response = switching(parts);
-    (response, take_stream(on_upgrade(parts)))
+) -> (Response<Full<Bytes>>, impl Future<Output = Option<SwitchedStream>> + Send + use<>) {
+    (switching(parts), take_stream(on_upgrade(parts)))
 }
 
 fn on_upgrade(parts: &mut Parts) -> OnUpgrade {
@@ -35,14 +41,15 @@ fn on_upgrade(parts: &mut Parts) -> OnUpgrade {
 
 /// Takes the stream back from hyper, with the bytes it has read beyond the request. Those are copied: they would pin
 /// hyper's whole read buffer for the life of the connection.
-async fn take_stream(on_upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
+async fn take_stream(on_upgrade: OnUpgrade) -> Option<SwitchedStream> {
     let upgraded = tokio::time::timeout(SWITCH_TIMEOUT, on_upgrade).await.ok()?.ok()?;
     // The type must be the one the listener gave to hyper; a test of the real listener holds this.
     let Ok(parts) = upgraded.downcast::<TokioIo<Accepted>>() else {
         tracing::error!("an upgraded connection is not the accepted one");
         return None;
     };
-    Some((parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
+    let (inlet, outlet) = parts.io.into_inner().into_halves();
+    Some(SwitchedStream { inlet, outlet, early: Bytes::copy_from_slice(&parts.read_buf) })
 }
 
 fn switching(parts: &Parts) -> Response<Full<Bytes>> {
