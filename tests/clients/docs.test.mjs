@@ -1,13 +1,14 @@
 // What the documentation shows is what there is: links, commands, the configuration, the nginx snippet.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { io } from "socket.io-client";
 import { nginx } from "./lib/nginx.mjs";
 import { block, readme } from "./lib/readme.mjs";
-import { binary, root } from "./lib/server.mjs";
+import { binary, root, Server } from "./lib/server.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { until } from "./lib/wait.mjs";
 
@@ -56,6 +57,40 @@ describe("documentation", () => {
     writeFileSync(file, text);
     run("config", "check", "--config", file);
     rmSync(dir, { recursive: true });
+  });
+
+  test("the commands of \"Run it for real\" run as pasted, in order, from an empty folder", { timeout: 60_000 }, async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), "userline-docs-"));
+    const lines = block("sh", "userline config init").trim().split("\n").map((line) => line.replace(/\s+#.*/, ""));
+    assert.deepEqual(lines.map((line) => line.split(" ").slice(0, 3).join(" ")), [
+      "cargo build --release",
+      'export PATH="$PWD/target/release:$PATH"',
+      "userline config init",
+      "userline config check",
+      "userline serve --config",
+    ]);
+    // The build is this binary; `release` of ./test made it.
+    mkdirSync(path.join(dir, "target/release"), { recursive: true });
+    symlinkSync(binary, path.join(dir, "target/release/userline"));
+    const server = new Server();
+    server.dir = dir;
+    server.env = { USERLINE__LISTEN__PUBLIC: "127.0.0.1:0", USERLINE__LISTEN__ADMIN: "127.0.0.1:0" };
+    execFileSync("bash", ["-euc", lines.slice(1, -1).join("\n")], { cwd: dir, encoding: "utf8", stdio: "pipe" });
+    await server.spawn(lines.at(-1).split(" ").slice(1));
+    assert.match(server.log, /listening/);
+    await server.finish();
+  });
+
+  scenario("the client that README shows goes on after a rejected getToken()", {}, async (w) => {
+    let asked = 0;
+    const getToken = () => ((asked += 1) === 1 ? Promise.reject(new Error("offline")) : Promise.resolve(w.server.token("ann")));
+    const code = block("js", "getToken()").replace("https://rt.example.com", w.server.publicUrl);
+    const socket = new Function("io", "getToken", `${code}; return socket;`)(io, getToken);
+    w.after(() => socket.disconnect());
+    const refused = await new Promise((done) => socket.once("connect_error", done));
+    assert.equal(refused.data.code, "token_missing");
+    await until("the client to be in", () => socket.connected);
+    assert.equal(asked, 2);
   });
 
   scenario("behind nginx, set up as the README says, clients upgrade and keep their address", {
