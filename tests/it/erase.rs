@@ -37,7 +37,7 @@ const MEMORIES: &[(&str, Ends)] = &[
     ("presence.rs", Erased),
     ("realtime/emitter.rs", With("the answer to one emit")),
     ("realtime/emitter/asking.rs", With("the wait for acks of one emit")),
-    ("realtime/emitter/delivery.rs", With("one emit")),
+    ("realtime/emitter/fanout.rs", With("one emit")),
     ("realtime/emitter/recent.rs", ErasedBy("core/memory/recent.rs")),
     ("realtime/messages.rs", With("the answer to one message")),
     ("realtime/messages/storing.rs", With("one message")),
