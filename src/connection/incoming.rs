@@ -164,6 +164,12 @@ impl Incoming {
                     connection.refuse_parser(&namespace);
                     return Err(Broken);
                 }
+                Ok(Some(close @ Inbound::Close { .. })) => {
+                    connection.take_inbound(&close, engine);
+                    // Nothing that follows it counts (RFC 6455 §5.5.1).
+                    self.source = Source::Ended;
+                    return Ok(());
+                }
                 Ok(Some(other)) => connection.take_inbound(&other, engine),
                 Err(malformed) => {
                     connection.refuse_malformed(malformed);

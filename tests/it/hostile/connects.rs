@@ -81,7 +81,7 @@ fn namespaces() -> Vec<Row> {
         joined("a second CONNECT in the namespace", Gets::Stays, "40{}"),
         joined("CONNECT with an ack id", Gets::Stays, "401{}"),
         joined("a CONNECT_ERROR of the client", Gets::Ends, "44{\"message\":\"x\"}"),
-        joined("an event in a namespace that does not exist", Gets::Stays, "42/nope,5[\"x\"]"),
+        joined("an event in a namespace that does not exist", Gets::Ends, "42/nope,5[\"x\"]"),
         joined("a DISCONNECT of a namespace that does not exist", Gets::Stays, "41/nope,"),
     ]);
     rows
