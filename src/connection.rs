@@ -1,15 +1,16 @@
 //! The accepted connections, owned under the engine.
 //!
-//! Every client connection, by WebSocket or long-polling, is a [`Connection`]; the engine gets its other end, a
-//! [`EngineStream`], and believes it speaks to a WebSocket. So there is one place that orders, bounds and closes what goes
-//! out, that mends the handshake on its way, and that knows whether a connection is alive; whatever a client does,
-//! the engine is never blocked by it.
+//! Every client connection, by WebSocket or long-polling, is a [`Connection`]. It reads what its client sends, hands events
+//! to their listeners, answers pings and acks, and it orders, bounds and closes what goes out. The engine is attached to its
+//! other end, an [`EngineStream`], and sees a WebSocket client that does nothing but CONNECT and DISCONNECT. Its answers are
+//! replaced on their way, because they hold secrets. Whatever a client does, the engine never waits for it.
 //!
 //! ```text
-//!   client ◄──WebSocket──► ┌──────┐              ┌────────┐
-//!   client ◄──GET / POST─► │ Connection │ ◄──EngineStream──► │ engine │
-//!                          └──────┘              └────────┘
-//!                              ▲ events, already encoded
+//!                          ┌────────────┐ ──events──► listeners
+//!   client ◄──WebSocket──► │ Connection │
+//!   client ◄──GET / POST─► │            │ ◄──EngineStream──► engine
+//!                          └────────────┘
+//!                                ▲ events, already encoded
 //! ```
 
 mod accepted;
@@ -62,8 +63,11 @@ use tokio::sync::Notify;
 use upgrade::Upgrade;
 use vitals::Traffic;
 
-/// One connection of a client. What each event touches stands together, at the end of `traffic` and the beginning of
-/// `state`: an emit to thousands waits for memory more than for anything else but the kernel.
+/// One connection of a client.
+///
+/// What each event that goes out touches stands together, at the end of `traffic` and the beginning of `state`; `repr(C)`
+/// keeps the fields in this order, here and in these two. The reason is measured at
+/// [`OutboundQueue`](crate::core::protocol::outbound::OutboundQueue).
 #[repr(C)]
 pub struct Connection {
     traffic: Traffic,
@@ -142,7 +146,7 @@ struct ConnectionState {
     outbound: OutboundQueue,
     accepts: SmallVec<[Accept; 1]>,
     listeners: Listeners,
-    /// Who reads what the client sends, while there is nothing to read, or nothing may be.
+    /// Wakes the reader of what the client sends; set while there is nothing to read, or nothing may be read.
     reader: Option<Waker>,
     /// A listener takes no more: nothing is read.
     is_paused: bool,
@@ -169,7 +173,7 @@ struct ConnectionState {
 /// What to do when the engine accepts a CONNECT.
 struct Accept {
     namespace: Namespace,
-    /// Who is told of what the client emits there from then on.
+    /// Takes what the client emits there from then on.
     listener: Arc<dyn EventListener>,
     answer: AcceptAnswer,
 }
@@ -197,7 +201,7 @@ struct Polling {
 }
 
 impl Polling {
-    /// Nobody will read what was posted.
+    /// What was posted will not be read.
     fn forget_posts(&mut self) {
         self.inbox = BytesMut::new();
         self.is_unread = false;

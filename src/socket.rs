@@ -42,9 +42,9 @@ pub struct SocketEdge {
     pub clock: Clock,
     /// Where connections are kept.
     pub connections: Connections,
-    /// Who runs the tasks of connections.
+    /// Run the connections.
     pub tasks: Tasks,
-    /// Who may connect, and how.
+    /// Which clients may connect, and how.
     pub acceptor: AcceptorConfig,
     /// Path of Socket.IO; begins and ends with `/`.
     pub path: String,

@@ -1,4 +1,4 @@
-//! The door: every request to the Socket.IO path comes in here, and leaves as part of a connection or with a refusal.
+//! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
 use super::connections::NotAdmitted;
 use super::handshake::{Handshake, HandshakeError};
@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
-/// What the door needs to know.
+/// What the acceptor needs to know.
 #[derive(Debug, Clone)]
 pub struct AcceptorConfig {
     /// Pages that may connect.
@@ -49,14 +49,14 @@ pub struct AcceptorConfig {
 }
 
 impl AcceptorConfig {
-    /// The parts of the configuration that concern the door.
+    /// The parts of the configuration that concern the acceptor.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
         Self { origins, trusted_proxies, limits, socketio: socketio.clone() }
     }
 }
 
-/// Opens connections and lends them to the engine. Cheap to clone.
+/// Opens connections and attaches them to the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     inner: Arc<AcceptorParts>,
@@ -79,7 +79,7 @@ impl std::fmt::Debug for Acceptor {
 }
 
 impl Acceptor {
-    /// A door to `engine`, which is given its end of each new connection.
+    /// An acceptor that gives `engine` its end of each new connection.
     pub fn new(
         config: AcceptorConfig,
         connections: Connections,

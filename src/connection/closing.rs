@@ -35,7 +35,7 @@ impl Connection {
         state.phase = Phase::Finishing(reason);
         state.accepts = SmallVec::new();
         match state.transport {
-            // Nobody is there to read a goodbye.
+            // No client is there to read a close frame.
             Transport::WebSocket if state.peer_ended && state.outbound.is_clear() => {
                 return self.close_locked(&mut state, reason);
             }
@@ -49,12 +49,12 @@ impl Connection {
                     return self.close_locked(&mut state, reason);
                 }
             }
-            // There is no next poll of a client that has said goodbye.
-            Transport::Polling if state.ending == Some(Ending::Goodbye) => {
+            // A client that has sent a close packet does not poll again.
+            Transport::Polling if state.ending == Some(Ending::ClosedByClient) => {
                 return self.close_locked(&mut state, reason);
             }
-            // The goodbye is the answer to the next poll: in one body with messages a stock client would take it
-            // first, and them never.
+            // The close packet is the answer to the next poll: in one body with messages a stock client would take it
+            // first, and the messages never.
             Transport::Polling => self.poll.notify_one(),
         }
         drop(state);

@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 
 /// A text frame with a ping: <https://socket.io/docs/v4/engine-io-protocol/#heartbeat>.
 const PING: [u8; 3] = [0x81, 0x01, b'2'];
-/// A text frame with the packet that ends a connection, and a close frame.
-const GOODBYE: [u8; 7] = [0x81, 0x01, b'1', 0x88, 0x02, 0x03, 0xe8];
+/// A text frame with Engine.IO's close packet, and a close frame.
+const CLOSE: [u8; 7] = [0x81, 0x01, b'1', 0x88, 0x02, 0x03, 0xe8];
 /// Connections that are pinged between two yields.
 const SLICE: usize = 128;
 
@@ -122,7 +122,7 @@ impl Connection {
         }
         // A client that is there after all is told; one that polls is when it polls next.
         if state.transport == Transport::WebSocket && state.outbound.is_clear() {
-            self.transmit(&mut state, &Bytes::from_static(&GOODBYE));
+            self.transmit(&mut state, &Bytes::from_static(&CLOSE));
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));
     }

@@ -1,4 +1,4 @@
-//! What a client sends: read from its stream or from what it posted, and handed, in order, to whom it is for.
+//! What a client sends: read from its stream or from its posts, and delivered in order.
 //!
 //! ```text
 //!   WebSocket ──┐                  ┌── pong, ack, close code ─► the connection itself
@@ -110,12 +110,12 @@ impl Incoming {
                 self.read(connection, cx, &mut rest, engine)
             } else {
                 let mut bytes = [MaybeUninit::uninit(); READ_MAX];
-                let mut came = ReadBuf::uninit(&mut bytes);
-                ready!(self.poll_source(connection, cx, &mut came))?;
-                if came.filled().is_empty() {
+                let mut received = ReadBuf::uninit(&mut bytes);
+                ready!(self.poll_source(connection, cx, &mut received))?;
+                if received.filled().is_empty() {
                     return Poll::Ready(Ok(false));
                 }
-                self.read(connection, cx, came.filled_mut(), engine)
+                self.read(connection, cx, received.filled_mut(), engine)
             };
             if let Err(Broken) = read {
                 self.source = Source::Ended;
@@ -139,7 +139,7 @@ impl Incoming {
         }
     }
 
-    /// Hands each thing that `piece` completes to whom it is for.
+    /// Delivers each thing that `piece` completes.
     fn read(
         &mut self,
         connection: &Arc<Connection>,
@@ -328,7 +328,7 @@ impl ConnectionState {
 
     /// The client has closed the connection: by a close frame with this code, or by a close packet, which has none.
     pub(super) fn close_received(&mut self, code: Option<u16>) {
-        self.note(Ending::Goodbye);
+        self.note(Ending::ClosedByClient);
         self.close_code = self.close_code.or(code);
     }
 }

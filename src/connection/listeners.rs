@@ -1,4 +1,4 @@
-//! Who takes what a client emits: one listener for each namespace that the client has joined.
+//! The listeners of a connection: one for each namespace that its client has joined, which takes what is emitted there.
 
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::inbound::ClientEvent;
@@ -19,7 +19,7 @@ pub trait EventListener: Send + Sync {
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A namespace that the client has joined, and who listens there.
+/// A namespace that the client has joined, and its listener.
 struct Joined {
     namespace: Namespace,
     listener: Arc<dyn EventListener>,
@@ -54,7 +54,7 @@ impl Listeners {
 }
 
 impl Connection {
-    /// Hands an event to who listens in its namespace, and returns the listener. A connection that is being closed
+    /// Delivers an event to the listener of its namespace, and returns that. A connection that is being closed
     /// delivers nothing any more. An event in a namespace that the client has not joined ends the connection, as in Node's
     /// server: its client believes in something that is not so, and begins anew when it comes back.
     pub(super) fn deliver(

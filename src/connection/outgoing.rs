@@ -12,15 +12,15 @@ use std::sync::Arc;
 /// Buffers handed to the kernel in one write.
 const SLICES_MAX: usize = 64;
 
-/// Who is bound to write what is pending.
+/// What will write the bytes that are pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Flushing {
-    /// Nobody.
+    /// Nothing: none are pending, or they wait for a poll.
     #[default]
     None,
-    /// The pump will come by; whoever has something to write before may write everything.
+    /// The pump, in its next round. A caller that writes before may write all of them.
     Queued,
-    /// A task waits for the kernel.
+    /// A task that waits until the kernel takes more.
     Blocked,
 }
 
@@ -108,7 +108,7 @@ impl Connection {
         let mut state = self.lock();
         match state.phase {
             Phase::Open => {}
-            // Nothing may follow the goodbye.
+            // Nothing may follow a close frame.
             Phase::Finishing(_) => return Ok(()),
             Phase::Closed(_) => return Err(io::ErrorKind::BrokenPipe.into()),
         }
@@ -120,7 +120,7 @@ impl Connection {
                 state.listeners.join(namespace, listener);
                 answer
             });
-            // The answer takes locks that are held by others who wait for this one.
+            // The answer takes locks whose holders may be waiting for this one.
             drop(state);
             if let Some(answer) = answer {
                 answer(self);
@@ -182,7 +182,7 @@ impl Connection {
             return true;
         };
         while !state.outbound.is_clear() {
-            // The system writes one piece for less, and so do we.
+            // A write of one piece costs the system less than a vectored one.
             let written = if let Some(one) = state.outbound.only_pending() {
                 stream.try_write(one)
             } else {

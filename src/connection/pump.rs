@@ -1,7 +1,7 @@
 //! Writes what is sent to many connections at once.
 //!
-//! Who sends to thousands only queues, which is quick; the pump comes round and writes. What more senders queue before
-//! it comes to a connection leaves in the same write, so the cost of a write is shared by all that wait.
+//! A caller that sends to thousands of connections only queues, which is quick. The pump writes, in rounds. All that is
+//! queued for a connection until its turn comes leaves in one write, so that many events share the cost of a write.
 
 use super::outgoing::Flushing;
 use super::{Connection, Sent};
@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 const SLICE: usize = 128;
 /// Connections that their sender writes to itself: too few to make them wait for the pump's round.
 const FEW: usize = 16;
-/// Bytes that may wait for the pump's round at one connection: what more comes is written by its sender, who is so
-/// kept from running ahead of the writing.
+/// Bytes that may wait for the pump's round at one connection. A caller that sends more writes them itself, so it cannot
+/// queue faster than is written.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
 
 /// Writes to connections. Cheap to clone.
@@ -84,9 +84,7 @@ impl Pump {
             self.rounds.iter().map(|_| Vec::new()).collect();
         let count = rounds.len();
         for connection in connections {
-            // Where in memory it is, is as good as any number; the low bits are alike.
-            let place = Arc::as_ptr(&connection).addr() >> 6;
-            if let Some(round) = rounds.get_mut(place % count) {
+            if let Some(round) = rounds.get_mut(round_of(&connection, count)) {
                 round.push(connection);
             }
         }
@@ -99,12 +97,19 @@ impl Pump {
     }
 }
 
+/// Which of `count` rounds writes to a connection: always the same, so that its bytes stay in order. Its address in memory
+/// tells, because that never changes and costs no memory of its own; the low bits are the same for all.
+fn round_of(connection: &Arc<Connection>, count: usize) -> usize {
+    let line = Arc::as_ptr(connection).addr() >> 6;
+    line % count
+}
+
 /// Sends to many connections; writes when it is dropped, or has the pump write.
 #[derive(Debug)]
 #[must_use = "what was sent is written when this is dropped"]
 pub struct Batch<'a> {
     pump: &'a Pump,
-    /// Those that nobody else is bound to write to.
+    /// Those to which nothing else will write by itself.
     connections: Vec<Arc<Connection>>,
 }
 

@@ -44,7 +44,7 @@ impl Connection {
     /// Looks whether bytes wait for the client's window.
     fn look(&self) {
         let Some(stream) = self.stream.get() else { return };
-        // Nobody writes meanwhile.
+        // Under the lock, because nothing may be written while the stream is asked.
         let mut state = self.lock();
         let written = self.traffic.bytes_out();
         if matches!(state.phase, Phase::Closed(_)) || state.send_stall.settled == written {

@@ -58,7 +58,7 @@ impl Outlet {
         self.0.writable().await
     }
 
-    /// Ends the stream in both directions, also for who waits to read. An error means that it is down already.
+    /// Ends the stream in both directions, which also wakes its reader. An error means that it is down already.
     pub(super) fn shutdown(&self) {
         SockRef::from(self.tcp()).shutdown(Shutdown::Both).ok();
     }
@@ -67,7 +67,7 @@ impl Outlet {
     ///
     /// There is no question for that without unsafe code. But with the option `TCP_NOTSENT_LOWAT` at 1 a stream is
     /// writable only while it has no such bytes, so it is set, the stream is asked whether it is writable, and it is set
-    /// back. Nobody may write meanwhile.
+    /// back. Nothing may be written meanwhile.
     pub(super) fn has_unsent(&self) -> io::Result<bool> {
         let socket = SockRef::from(self.tcp());
         socket.set_tcp_notsent_lowat(1)?;

@@ -1,4 +1,4 @@
-//! What is measured of a connection, for those who ask what it is doing and why it ended.
+//! What is measured of a connection: what it is doing, and why it ended.
 
 use super::{Connection, ConnectionState, Phase, Transport};
 use crate::clock::Clock;
@@ -18,7 +18,7 @@ pub struct Vitals {
     pub bytes_in: u64,
     /// Bytes of WebSocket frames that the kernel took, and of the bodies that polls were answered with.
     pub bytes_out: u64,
-    /// Bytes that wait for the client; after the end, that waited when it came. What the kernel took does not wait.
+    /// Bytes that wait for the client, or waited when the connection ended. Bytes that the kernel took do not count.
     pub pending_bytes: usize,
     /// Time since the client last sent anything, or else since it connected.
     pub silent: Duration,
@@ -28,26 +28,26 @@ pub struct Vitals {
     pub close_code: Option<u16>,
 }
 
-/// Counts what comes and goes. Relaxed: nothing is decided by these numbers.
+/// Counts what is received and sent. Relaxed: nothing is decided by these numbers.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Traffic {
     clock: Clock,
     bytes_in: AtomicU64,
-    heard_at: AtomicU64,
+    received_at: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl Traffic {
     pub(super) fn new(clock: Clock) -> Self {
-        let heard_at = AtomicU64::new(clock.now().0);
-        Self { clock, bytes_in: AtomicU64::new(0), bytes_out: AtomicU64::new(0), heard_at }
+        let received_at = AtomicU64::new(clock.now().0);
+        Self { clock, bytes_in: AtomicU64::new(0), bytes_out: AtomicU64::new(0), received_at }
     }
 
     /// The client sent `n` bytes.
     pub(super) fn received(&self, n: usize) {
         self.bytes_in.fetch_add(saturating_u64(n), Ordering::Relaxed);
-        self.heard_at.store(self.clock.now().0, Ordering::Relaxed);
+        self.received_at.store(self.clock.now().0, Ordering::Relaxed);
     }
 
     /// Bytes that the client was sent.
@@ -64,20 +64,20 @@ impl Traffic {
 impl Connection {
     /// What is measured of the connection now.
     pub fn vitals(&self) -> Vitals {
-        let Traffic { clock, bytes_in, bytes_out, heard_at } = &self.traffic;
+        let Traffic { clock, bytes_in, bytes_out, received_at } = &self.traffic;
         let state = self.lock();
         let pending_bytes = match state.phase {
             Phase::Closed(_) => state.unsent,
             Phase::Open | Phase::Finishing(_) => state.outbound.queued(),
         };
-        let heard_at = Timestamp(heard_at.load(Ordering::Relaxed));
+        let received_at = Timestamp(received_at.load(Ordering::Relaxed));
         Vitals {
             transport: state.transport,
             is_upgraded: state.is_upgraded,
             bytes_in: bytes_in.load(Ordering::Relaxed),
             bytes_out: bytes_out.load(Ordering::Relaxed),
             pending_bytes,
-            silent: state.closed_at.unwrap_or_else(|| clock.now()).since(heard_at),
+            silent: state.closed_at.unwrap_or_else(|| clock.now()).since(received_at),
             ending: state.ending,
             close_code: state.close_code,
         }

@@ -15,7 +15,7 @@ pub(super) struct Questions {
 #[derive(Debug, Default)]
 struct OpenQuestions {
     count: usize,
-    /// Who waits for an end of one.
+    /// Waits for the end of one.
     waiting: Option<Waker>,
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(super) struct RequestParts {
     /// What clients ask for.
     pub(super) client: ClientParts,
-    /// Who runs what cannot be answered at once.
+    /// Run what cannot be answered at once.
     pub(super) tasks: Tasks,
 }
 

@@ -1,4 +1,4 @@
-//! The real engine behind the real door on a real listener: thousands of clients that come and go while they are
+//! The real engine behind the real acceptor on a real listener: thousands of clients that come and go while they are
 //! being authenticated, and nothing of them that stays.
 
 use crate::app::testing::TestApp;

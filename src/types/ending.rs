@@ -5,8 +5,8 @@ use std::fmt;
 /// What was seen of a connection when it ended: for people who look into one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// The client said goodbye: by a WebSocket close frame, or by the `1` packet of polling clients.
-    Goodbye,
+    /// The client closed the connection: by a WebSocket close frame, or by the close packet of polling clients.
+    ClosedByClient,
     /// The client's side ended the stream without that: its process or device went away, or a proxy cut it.
     EndOfStream,
     /// The client's side, or something between, reset the stream.
@@ -32,7 +32,7 @@ pub enum Ending {
 impl Ending {
     /// All of them, in the order of the documentation.
     pub const ALL: [Self; 11] = [
-        Self::Goodbye,
+        Self::ClosedByClient,
         Self::EndOfStream,
         Self::Reset,
         Self::Unreachable,
@@ -48,7 +48,7 @@ impl Ending {
     /// The stable name used in the API.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Goodbye => "goodbye",
+            Self::ClosedByClient => "goodbye",
             Self::EndOfStream => "end_of_stream",
             Self::Reset => "reset",
             Self::Unreachable => "unreachable",

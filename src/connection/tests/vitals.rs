@@ -72,8 +72,8 @@ async fn silence_lasts_from_the_last_packet_to_the_end() {
 async fn a_client_that_says_goodbye_is_told_from_one_that_does_not() {
     let server = Server::start().await;
     let table: [(&[u8], Ending, Option<u16>); 3] = [
-        (&client_frame(0x88, &[0x03, 0xe9]), Ending::Goodbye, Some(1001)),
-        (&client_frame(0x88, &[]), Ending::Goodbye, Some(1005)),
+        (&client_frame(0x88, &[0x03, 0xe9]), Ending::ClosedByClient, Some(1001)),
+        (&client_frame(0x88, &[]), Ending::ClosedByClient, Some(1005)),
         (&client_frame(0x81, b"42[1]"), Ending::EndOfStream, None),
     ];
     for (last, ending, code) in table {
@@ -99,7 +99,7 @@ async fn a_polling_client_says_goodbye_with_a_packet() {
     });
 
     assert!(read.contains(&b"1".to_vec()) && read.contains(&b"42[1]".to_vec()), "{read:?}");
-    assert_eq!(engine.connection.vitals().ending, Some(Ending::Goodbye));
+    assert_eq!(engine.connection.vitals().ending, Some(Ending::ClosedByClient));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// The key of a buffer in a request or an answer.
 pub const MARK: &str = "$binary";
-/// The key of a buffer's place on the wire.
+/// The key of a buffer's place in a packet.
 const PLACEHOLDER: &str = "_placeholder";
 
 /// Buffers of one event.
