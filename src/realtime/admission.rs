@@ -170,3 +170,6 @@ impl Admission {
         socket
     }
 }
+
+#[cfg(test)]
+mod tests;

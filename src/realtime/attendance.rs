@@ -154,3 +154,6 @@ impl Attendance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

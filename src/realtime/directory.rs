@@ -93,3 +93,6 @@ impl Directory {
         self.connections.is_draining()
     }
 }
+
+#[cfg(test)]
+mod tests;

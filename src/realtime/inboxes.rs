@@ -219,3 +219,6 @@ fn made(id: &str) -> ItemId {
 fn later(at: WallMs, after: Duration) -> WallMs {
     WallMs(at.0.saturating_add(millis(after)))
 }
+
+#[cfg(test)]
+mod tests;

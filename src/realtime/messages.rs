@@ -172,3 +172,6 @@ impl Messages {
         wanted.map(|emit| RecalledEmit { acked: self.acks.acked(&emit.id), emit }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,6 @@ fn tell(socket: &Socket, goodbye: &Payload) {
     // One unit, so that nothing comes between the reason and the end.
     socket.connection.send(&Bytes::from([event, disconnect].concat()));
 }
+
+#[cfg(test)]
+mod tests;

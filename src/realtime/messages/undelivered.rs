@@ -166,3 +166,11 @@ fn small(payload: &Payload) -> Option<Arc<str>> {
     let args: Vec<&str> = payload.args().iter().map(|arg| arg.get()).collect();
     Some(format!("[{}]", args.join(",")).into())
 }
+
+#[cfg(test)]
+impl<'a> UndeliveredUsers<'a> {
+    /// The names of the users.
+    pub(super) fn names(&self) -> Vec<&'a str> {
+        self.users.iter().map(|it| it.user.as_str()).collect()
+    }
+}

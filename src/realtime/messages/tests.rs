@@ -1,0 +1,153 @@
+//! A message is finished whether its sender waits or not, and what became of it can be asked.
+
+use super::undelivered::UndeliveredReport;
+use super::{Emitted, StoredItem, UndeliveredHooks};
+use crate::app::testing::{TestApp, until};
+use crate::core::emit::acks::{AckNeed, AckSummary, MissingAck, SocketAck, WhyNoAck};
+use crate::core::emit::audience::Audience;
+use crate::core::emit::message::{AckOptions, Emit, Message, StoreOptions, WhenUndelivered};
+use crate::core::inbox::Keep;
+use crate::core::presence::session::PresenceStatus;
+use crate::realtime::emitter::UserEmitted;
+use crate::types::{
+    DeviceId, EventName, Except, ItemId, ItemSeq, Namespace, Payload, SocketId, Target, UserId,
+};
+use futures_util::FutureExt as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+fn emit(users: &[&str], except: Except) -> Emit {
+    let target = Target { users: users.iter().map(|it| user(it)).collect(), ..Target::default() };
+    Emit {
+        audience: Arc::new(Audience { namespace: Namespace::root(), target, except }),
+        event: EventName::parse("x").unwrap(),
+        payload: Payload::default(),
+        volatile: false,
+    }
+}
+
+fn message(users: &[&str]) -> Message {
+    let emit = emit(users, Except::default());
+    Message { emit, store: None, acks: None, undelivered: WhenUndelivered::Nothing }
+}
+
+fn stored_as(name: &str) -> StoreOptions {
+    let id = Some(ItemId::parse(name).unwrap());
+    StoreOptions { keep: Keep::Always, ttl: None, collapse_key: None, id }
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_though_its_sender_does_not_wait() {
+    let app = TestApp::new();
+    let ann = app.connect("ann").await;
+    let messages = &app.realtime.messages;
+    let acks = AckOptions { need: AckNeed::All, timeout: Duration::from_mins(1) };
+    let message = Message { acks: Some(acks), store: Some(stored_as("a")), ..message(&["ann"]) };
+
+    assert!(messages.post(message).now_or_never().is_none(), "the disk is waited for");
+
+    let heard = app.hear(&ann).await;
+    let id = heard.strip_prefix("42").and_then(|it| it.split('[').next()).unwrap().to_owned();
+    app.say(&ann, &format!("43{id}[1]")).await;
+    until("it is acked and stored", || {
+        let recent = messages.recent(None, 1);
+        recent.first().is_some_and(|it| it.acked == Some(1))
+    })
+    .await;
+    let status = messages.status("a").await.unwrap().unwrap();
+    assert_eq!((status.placed.len(), status.acks.unwrap().matched), (1, 1));
+}
+
+#[tokio::test]
+async fn only_an_event_and_nothing_besides_is_sent_without_waiting() {
+    let app = TestApp::new();
+    let messages = &app.realtime.messages;
+    let acks = AckOptions { need: AckNeed::All, timeout: Duration::from_millis(1) };
+
+    assert!(messages.post_at_once(&message(&["ann"])).is_some());
+    for more in [
+        Message { store: Some(stored_as("a")), ..message(&["ann"]) },
+        Message { acks: Some(acks), ..message(&["ann"]) },
+        Message { undelivered: WhenUndelivered::Hook, ..message(&["ann"]) },
+    ] {
+        assert!(messages.post_at_once(&more).is_none());
+    }
+    assert_eq!(messages.recent(None, 10).len(), 1, "what was not sent has not happened");
+}
+
+#[tokio::test]
+async fn nothing_is_known_of_a_message_that_nobody_sent() {
+    let app = TestApp::new();
+
+    assert!(app.realtime.messages.status("msg_unheard-of").await.unwrap().is_none());
+    assert!(app.realtime.messages.ack_status("msg_unheard-of").is_none());
+}
+
+/// `matched` and `sent` of each user, who are all offline.
+fn emitted(users: &[(&str, usize, usize)]) -> Emitted {
+    let users = users.iter().map(|(name, matched, sent)| {
+        let status = PresenceStatus::Offline;
+        (user(name), UserEmitted { status, matched: *matched, sent: *sent })
+    });
+    Emitted { id: "msg_1".to_owned(), matched: 0, sent: 0, users: users.collect() }
+}
+
+fn names<'a>(report: &'a UndeliveredReport, outcome: &AckSummary<u8>) -> [Vec<&'a str>; 3] {
+    [report.offline(), report.not_sent(), report.no_ack(outcome)].map(|it| it.names())
+}
+
+#[tokio::test]
+async fn the_backend_is_told_of_whoever_it_was_for_and_did_not_reach() {
+    let app = TestApp::new();
+    let here = app.connect_in("/", "here", &[], Some("d1")).await;
+    let hooks = UndeliveredHooks::new(
+        app.parts.sockets.clone(),
+        app.parts.store.outbox(),
+        app.parts.clock.clone(),
+    );
+    let except = Except {
+        users: vec![user("left-out")],
+        devices: vec![DeviceId::parse("d1").unwrap()],
+        ..Except::default()
+    };
+    let emit = emit(&["away"], except);
+    let emitted = emitted(&[
+        ("away", 0, 0),
+        ("left-out", 0, 0),
+        ("has-it", 0, 0),
+        // Its only socket is left out by its device.
+        (here.socket.user.as_str(), 0, 0),
+        ("refuses", 2, 0),
+        ("acks", 1, 1),
+        ("silent", 1, 1),
+        ("cancelled", 1, 1),
+    ]);
+    let has_it = StoredItem { seq: ItemSeq(1), id: "a".to_owned(), is_duplicate: true };
+    let socket = SocketId::from_bytes([1; SocketId::BYTES]);
+    let outcome = AckSummary {
+        is_met: true,
+        acks: vec![SocketAck {
+            user: user("acks"),
+            socket,
+            took: Duration::ZERO,
+            answer: Some(1_u8),
+        }],
+        missing: vec![
+            MissingAck { user: user("silent"), socket, why: WhyNoAck::Timeout },
+            MissingAck { user: user("cancelled"), socket, why: WhyNoAck::Cancelled },
+        ],
+        absent: Vec::new(),
+    };
+
+    let report = hooks.report(&emit, &emitted, &BTreeMap::from([(user("has-it"), has_it)]));
+
+    let [offline, not_sent, no_ack] = names(&report, &outcome);
+    assert_eq!(offline, ["away"]);
+    assert_eq!(not_sent, ["refuses"]);
+    assert_eq!(no_ack, ["refuses", "silent"]);
+}
