@@ -105,7 +105,7 @@ impl Client {
         Ok(())
     }
 
-    /// Says goodbye as `socket.disconnect()` does.
+    /// Leaves the namespace as `socket.disconnect()` does.
     pub async fn disconnect(&mut self) -> io::Result<()> {
         match &mut self.link {
             Link::WebSocket(socket) => socket.send("41").await,

@@ -76,11 +76,11 @@ impl TestApp {
         let authenticator = Authenticator::new(config.auth.clone()).unwrap();
         let realtime = parts.realtime(&config, authenticator);
         let engine = Arc::new(Mutex::new(Vec::new()));
-        let lent = Arc::clone(&engine);
+        let attached = Arc::clone(&engine);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
         let AppParts { connections, tasks, clock, .. } = parts.clone();
         let acceptor =
-            Acceptor::new(rules, connections, tasks, clock, move |io| lent.lock().push(io));
+            Acceptor::new(rules, connections, tasks, clock, move |io| attached.lock().push(io));
         Self { config, parts, realtime, recovered, acceptor, engine, _folder: None }
     }
 
@@ -104,7 +104,7 @@ impl TestApp {
     /// A connection of its own, and its name.
     pub(crate) async fn open(&self) -> (Arc<Connection>, String) {
         let engine = async {
-            let mut io = self.engine.lock().pop().expect("the connection was lent");
+            let mut io = self.engine.lock().pop().expect("the connection was attached");
             // The engine's own open packet, which the connection replaces by its own.
             io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
             io

@@ -145,7 +145,7 @@ impl LiveInboxes {
 
     /// Where the item is or was that came from this emit, or that its sender named so; at most 1000 places.
     pub(super) async fn placed(&self, id: &str) -> Result<Vec<Placed>, InboxError> {
-        in_time(self.inboxes.fate(id, self.time())).await
+        in_time(self.inboxes.placed(id, self.time())).await
     }
 
     /// What is put into inboxes for an emit with the id `message`.

@@ -42,10 +42,10 @@ impl People {
     /// whenever their clients hear of it.
     pub fn kick(&self, user: &UserId, reason: Option<&str>, grace: Grace) -> usize {
         let (_, sockets) = self.attendance.sockets().user(user);
-        let goodbye = goodbye(reason);
+        let farewell = farewell(reason);
         for socket in &sockets {
             socket.kick(grace);
-            tell(socket, &goodbye);
+            tell(socket, &farewell);
         }
         for socket in &sockets {
             self.attendance.leave(socket, Reason::Kicked);
@@ -65,7 +65,7 @@ impl People {
     pub fn kick_socket(&self, id: SocketId) -> Option<Arc<Socket>> {
         let kicked = self.attendance.sockets().registry.socket(id, &self.namespaces)?;
         kicked.kick(Grace::Keep);
-        tell(&kicked, &goodbye(None));
+        tell(&kicked, &farewell(None));
         self.attendance.leave(&kicked, Reason::Kicked);
         kicked.connection.finish(Reason::Kicked);
         tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
@@ -74,13 +74,13 @@ impl People {
 }
 
 /// The argument of `userline:kicked`.
-fn goodbye(reason: Option<&str>) -> Payload {
+fn farewell(reason: Option<&str>) -> Payload {
     let argument = to_raw_value(&json!({"reason": reason})).ok().map(|reason| vec![reason]);
     argument.and_then(|it| Payload::try_new(it).ok()).unwrap_or_default()
 }
 
-fn tell(socket: &Socket, goodbye: &Payload) {
-    let event = packet::event(&socket.namespace, ServerEvent::Kicked.json_name(), goodbye, None);
+fn tell(socket: &Socket, farewell: &Payload) {
+    let event = packet::event(&socket.namespace, ServerEvent::Kicked.json_name(), farewell, None);
     let disconnect = packet::disconnect(&socket.namespace);
     // One unit, so that nothing comes between the reason and the end.
     socket.connection.send(&Bytes::from([event, disconnect].concat()));

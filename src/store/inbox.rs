@@ -78,7 +78,7 @@ impl Inboxes {
 
     /// Where the events of one emit are or were, by user, at most 1000 of them. `id` is the id of the emit, or the name
     /// that its sender gave.
-    pub async fn fate(&self, id: &str, time: WallMs) -> Result<Vec<Placed>, ReadError> {
+    pub async fn placed(&self, id: &str, time: WallMs) -> Result<Vec<Placed>, ReadError> {
         let id = id.to_owned();
         self.readers.read(move |db| place::placed(db, &id, time)).await
     }

@@ -3,12 +3,12 @@
 mod aging;
 mod commits;
 mod erase;
-mod fates;
 mod fixture;
 mod folder;
 mod fresh;
 mod hooks;
 mod inbox;
+mod message_status;
 mod pruning;
 mod undelivered;
 

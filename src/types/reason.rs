@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a socket was closed, or why its user went offline (the reason of the last socket).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The client said goodbye: `socket.disconnect()`.
+    /// The client left the namespace: `socket.disconnect()`.
     ClientDisconnect,
     /// The connection ended in an orderly way: tab closed, network changed, app closed.
     TransportClose,

@@ -31,7 +31,7 @@ async fn answer(api: &Fixture, client: &Client, args: &str) {
     api.say(client, &format!("43{id}{args}")).await;
 }
 
-async fn fate(api: &Fixture, id: &str) -> Value {
+async fn message_status(api: &Fixture, id: &str) -> Value {
     let answer = api.get(&format!("/v1/messages/{id}")).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     answer.json()
@@ -54,7 +54,7 @@ async fn the_fate_of_an_acked_message_is_what_its_sender_was_told() {
     let (told, ()) = tokio::join!(api.post("/v1/emit", body), answer(&api, &ann, "[1.0]"));
 
     let told = told.json();
-    let known = fate(&api, told["id"].as_str().unwrap()).await;
+    let known = message_status(&api, told["id"].as_str().unwrap()).await;
     let expected = json!({
         "state": "ended",
         "matched": 2,
@@ -109,7 +109,7 @@ async fn the_fate_of_a_stored_message_is_where_it_is_in_each_inbox() {
     api.post("/v1/users/ann/inbox/read", r#"{"upto":1}"#).await;
     api.send(request(Method::DELETE, "/v1/users/bob/inbox/1", ALL, "")).await;
 
-    let inbox = fate(&api, made).await["inbox"].clone();
+    let inbox = message_status(&api, made).await["inbox"].clone();
     let item = |state: &str, read: bool| json!({"seq": 1, "id": made, "message": made, "state": state, "read": read});
     let expected = json!({
         "ann": item("read", true),
@@ -118,9 +118,9 @@ async fn the_fate_of_a_stored_message_is_where_it_is_in_each_inbox() {
     });
     assert_eq!(inbox, expected);
 
-    let by_name = fate(&api, "a%2Fb").await;
+    let by_name = message_status(&api, "a%2Fb").await;
     assert_eq!((&by_name["id"], &by_name["ack"]), (&json!("a/b"), &Value::Null));
-    let by_id = fate(&api, given["id"].as_str().unwrap()).await;
+    let by_id = message_status(&api, given["id"].as_str().unwrap()).await;
     assert_eq!(by_name["inbox"], by_id["inbox"]);
     assert_eq!(by_name["inbox"]["cy"]["message"], given["id"]);
 }
@@ -149,7 +149,7 @@ async fn acks_are_forgotten_when_there_are_too_many() {
     let first = api.get(&format!("/v1/messages/{}", ids[0])).await;
     assert_eq!(first.status, StatusCode::NOT_FOUND);
     for id in &ids[1..] {
-        assert_eq!(fate(&api, id).await["ack"]["state"], "ended");
+        assert_eq!(message_status(&api, id).await["ack"]["state"], "ended");
     }
 }
 
@@ -172,7 +172,7 @@ async fn a_stored_message_can_ask_for_acks_and_whoever_has_it_is_not_asked_again
     let (told, ()) = tokio::join!(api.post("/v1/emit", body), async {
         let heard = api.hear(&ann).await;
         // It was on disk before anybody was asked.
-        let inbox = fate(&api, "i").await["inbox"].clone();
+        let inbox = message_status(&api, "i").await["inbox"].clone();
         assert_eq!(
             (&inbox["ann"]["state"], &inbox["bob"]["state"]),
             (&json!("unread"), &json!("unread"))
@@ -188,7 +188,7 @@ async fn a_stored_message_can_ask_for_acks_and_whoever_has_it_is_not_asked_again
         let inbox = json!({"seq": 1, "id": "i", "duplicate": false});
         assert_eq!(told["users"][user]["inbox"], inbox, "{told}");
     }
-    let known = fate(&api, "i").await;
+    let known = message_status(&api, "i").await;
     assert_eq!(known["ack"]["acks"], told["acks"], "by the sender's name, too");
 
     let again = api.post("/v1/emit", body).await.json();

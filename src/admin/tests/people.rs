@@ -1,4 +1,4 @@
-//! Users, rooms and sockets: what is shown of them, page by page, and the door.
+//! Users, rooms and sockets: what is shown of them, page by page, and how they are disconnected.
 
 use super::fixture::{ALL, Fixture, request};
 use crate::types::Reason;

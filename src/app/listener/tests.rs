@@ -28,7 +28,7 @@ const OPEN: &[u8] = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: 
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    lent: Arc<Mutex<Vec<EngineStream>>>,
+    attached: Arc<Mutex<Vec<EngineStream>>>,
     connections: Connections,
     tasks: Tasks,
 }
@@ -37,8 +37,8 @@ impl Server {
     async fn start(connections_max: usize) -> Self {
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
         let connections = Connections::new(10);
-        let lent = Arc::new(Mutex::new(Vec::new()));
-        let engine = Arc::clone(&lent);
+        let attached = Arc::new(Mutex::new(Vec::new()));
+        let engine = Arc::clone(&attached);
         let clock = Clock::start(Seq(0));
         let acceptor =
             Acceptor::new(acceptor(), connections.clone(), tasks.clone(), clock, move |io| {
@@ -65,7 +65,7 @@ impl Server {
             connections_max,
         };
         tasks.spawn("listen", listener.run(answers, tasks.clone(), stop.clone()));
-        Self { address, stop, lent, connections, tasks }
+        Self { address, stop, attached, connections, tasks }
     }
 
     /// A client that has sent `bytes`.
@@ -78,13 +78,13 @@ impl Server {
     /// The id of an open polling connection.
     async fn polling(&self) -> String {
         let mut client = self.client(OPEN).await;
-        while self.lent.lock().is_empty() {
+        while self.attached.lock().is_empty() {
             tokio::task::yield_now().await;
         }
-        let mut io = self.lent.lock().pop().unwrap();
+        let mut io = self.attached.lock().pop().unwrap();
         // A text frame `0{}`, which the connection replaces by its own open packet.
         io.write_all(b"\x81\x030{}").await.unwrap();
-        self.lent.lock().push(io);
+        self.attached.lock().push(io);
         let mut bytes = vec![0; 1024];
         let n = client.read(&mut bytes).await.unwrap();
         let answer = String::from_utf8_lossy(&bytes[..n]).into_owned();
@@ -226,11 +226,11 @@ async fn a_websocket_gives_its_place_back_and_its_stream_to_the_engine() {
     let mut head = [0; 12];
     client.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 101");
-    while server.lent.lock().is_empty() {
+    while server.attached.lock().is_empty() {
         tokio::task::yield_now().await;
     }
 
-    let mut io = server.lent.lock().pop().unwrap();
+    let mut io = server.attached.lock().pop().unwrap();
     let mut came = [0; 8];
     io.read_exact(&mut came).await.unwrap();
     // The same message, without its mask.

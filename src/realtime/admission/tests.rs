@@ -4,7 +4,7 @@ use crate::app::testing::TestApp;
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::registry::Socket;
-use crate::types::Namespace;
+use crate::types::{DeviceId, Namespace, Room};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,8 +71,8 @@ async fn whoever_is_let_in_is_what_its_auth_says_and_not_here_before_the_engine_
     let socket = socket.unwrap();
     let grants = socket.grants();
     assert_eq!(socket.user.as_str(), "ann");
-    assert_eq!(grants.rooms.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["org:7"]);
+    assert_eq!(grants.rooms.iter().map(Room::as_str).collect::<Vec<_>>(), ["org:7"]);
     assert_eq!(grants.data.as_ref().map(|it| it.get()), Some(r#"{"x":1.0}"#));
-    assert_eq!(socket.device.as_ref().map(|it| it.as_str()), Some("d1"));
+    assert_eq!(socket.device.as_ref().map(DeviceId::as_str), Some("d1"));
     assert_eq!(app.parts.sockets.counts().sockets, 0);
 }

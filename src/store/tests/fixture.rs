@@ -183,8 +183,8 @@ async fn names_of_items_are_remembered_with_what_became_of_them() {
 
     let mut states = BTreeMap::new();
     for id in ["a2", "short", "c1", "d1", "b2", "g1", "b1"] {
-        let placed = inboxes.fate(id, WallMs(ALIVE)).await.unwrap();
-        let by_emit = inboxes.fate(&format!("msg_{id}"), WallMs(ALIVE)).await.unwrap();
+        let placed = inboxes.placed(id, WallMs(ALIVE)).await.unwrap();
+        let by_emit = inboxes.placed(&format!("msg_{id}"), WallMs(ALIVE)).await.unwrap();
         assert_eq!(placed, by_emit, "{id}");
         states.extend(placed.into_iter().map(|it| (it.id, it.state)));
     }
@@ -220,7 +220,7 @@ async fn what_has_become_too_old_meanwhile_goes_as_always() {
     store.presence().alive(WallMs(NOW + 90 * DAY), Timestamp(0));
 
     until(async || {
-        let names = store.inboxes().fate("a1", WallMs(0)).await.unwrap();
+        let names = store.inboxes().placed("a1", WallMs(0)).await.unwrap();
         let state = store.inboxes().state(&user("ann"), WallMs(0)).await.unwrap();
         names.is_empty() && state.unread == 0
     })

@@ -35,7 +35,7 @@ async fn told(inboxes: &Inboxes, id: &str, at: u64) -> Vec<String> {
         };
         format!("{} {} {state} {}", it.user, it.seq.0, if it.is_read { "read" } else { "unread" })
     };
-    inboxes.fate(id, WallMs(at)).await.unwrap().into_iter().map(each).collect()
+    inboxes.placed(id, WallMs(at)).await.unwrap().into_iter().map(each).collect()
 }
 
 #[tokio::test]
