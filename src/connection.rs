@@ -67,7 +67,7 @@ use vitals::Traffic;
 ///
 /// What each event that goes out touches stands together, at the end of `traffic` and the beginning of `state`; `repr(C)`
 /// keeps the fields in this order, here and in these two. The reason is measured at
-/// [`OutboundQueue`](crate::core::protocol::outbound::OutboundQueue).
+/// [`OutboundQueue`].
 #[repr(C)]
 pub struct Connection {
     traffic: Traffic,
