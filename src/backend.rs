@@ -6,12 +6,14 @@
 
 mod answer;
 mod caller;
+mod no_answer;
 mod public_only;
 #[cfg(test)]
 mod tests;
 
-pub use answer::BackendAnswer;
-pub use caller::{BackendCaller, NoAnswer, UrlError};
+pub use answer::{BackendAnswer, NoBody};
+pub use caller::{BackendCaller, UrlError};
+pub use no_answer::NoAnswer;
 
 use public_only::PublicOnly;
 use reqwest::Certificate;
@@ -23,7 +25,7 @@ use thiserror::Error;
 pub struct HttpSettings<'a> {
     /// The section, such as `hooks`. Errors name the keys in it that would help.
     pub section: &'static str,
-    /// How long one call may take, from the look-up of the name to the head of the answer.
+    /// How long one call may take, from the look-up of the name to the end of the answer.
     pub timeout: Duration,
     /// Idle connections kept for each host: as many as there are calls at once.
     pub idle_connections: usize,

@@ -1,10 +1,12 @@
 //! What a backend answered.
 
+use super::no_answer::NoAnswer;
 use crate::core::backend::backoff;
 use crate::types::WallMs;
 use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 use std::time::Duration;
+use thiserror::Error;
 
 /// Bytes of a body of no interest that are read, so that its connection can be used again.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
@@ -16,6 +18,20 @@ const DISCARDING_TIME: Duration = Duration::from_millis(500);
 pub struct BackendAnswer {
     response: Response,
     received_at: WallMs,
+}
+
+/// Why the body of an answer is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoBody {
+    /// It has more bytes than the caller takes.
+    #[error("the answer has more than {max} bytes")]
+    TooLong {
+        /// Bytes taken.
+        max: usize,
+    },
+    /// It did not come in whole, or not in time.
+    #[error(transparent)]
+    Cut(NoAnswer),
 }
 
 impl BackendAnswer {
@@ -44,6 +60,21 @@ impl BackendAnswer {
         } else {
             Some(format!("status {}", status.as_u16()))
         }
+    }
+
+    /// Reads the body, of at most `max` bytes, within the time of the call. A longer one costs its connection.
+    pub async fn body(self, max: usize) -> Result<Vec<u8>, NoBody> {
+        let mut response = self.response;
+        let mut body = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| NoBody::Cut(NoAnswer::new(error)))?
+        {
+            if max.saturating_sub(body.len()) < chunk.len() {
+                return Err(NoBody::TooLong { max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     /// Reads the body away, so that its connection can be used again. One that is long or slow costs a connection.

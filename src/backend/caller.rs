@@ -1,28 +1,18 @@
 //! A signed POST to one URL.
 
+use super::no_answer::NoAnswer;
 use super::public_only::{self, NotPublic};
 use super::{BackendAnswer, HttpClient};
 use crate::core::backend::signature;
 use crate::types::{Secret, WallMs};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
-use std::error::Error as _;
 use thiserror::Error;
-
-/// Longest text about an error, in characters.
-const ERROR_CHARS_MAX: usize = 300;
 
 /// A URL that cannot be called.
 #[derive(Debug, Error)]
 #[error("must be an http or https URL: {0}")]
 pub struct UrlError(String);
-
-/// No answer came: refused, reset, timed out, not resolved, or an address that must not be called.
-///
-/// The text is for people. It holds neither the URL, whose query may be secret, nor anything that was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct NoAnswer(String);
 
 /// Calls one URL of a backend.
 #[derive(Debug, Clone)]
@@ -58,7 +48,7 @@ impl BackendCaller {
         at: WallMs,
     ) -> Result<BackendAnswer, NoAnswer> {
         if let Some(refused) = self.refused {
-            return Err(NoAnswer(refused.to_string()));
+            return Err(refused.into());
         }
         let timestamp_s = at.0 / 1000;
         let signature = signature::sign(&self.secrets, id, timestamp_s, body.as_bytes());
@@ -71,24 +61,7 @@ impl BackendCaller {
             .header("webhook-timestamp", timestamp_s)
             .header("webhook-signature", signature)
             .body(body);
-        let response = request.send().await.map_err(|error| NoAnswer(describe(error)))?;
+        let response = request.send().await.map_err(NoAnswer::new)?;
         Ok(BackendAnswer::new(response, at))
     }
-}
-
-/// The error and its causes, without the URL, which may hold a password.
-fn describe(error: reqwest::Error) -> String {
-    let is_timeout = error.is_timeout();
-    let error = error.without_url();
-    let mut text = if is_timeout { "no answer in time".to_owned() } else { error.to_string() };
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        let one_text = one.to_string();
-        if !text.contains(&one_text) {
-            text.push_str(": ");
-            text.push_str(&one_text);
-        }
-        cause = one.source();
-    }
-    text.chars().take(ERROR_CHARS_MAX).collect()
 }

@@ -1,6 +1,6 @@
 //! Which backends are called, and what is said of those that are not.
 
-use super::{BackendCaller, HttpClient, HttpSettings};
+use super::{BackendCaller, HttpClient, HttpSettings, NoBody};
 use crate::types::{Secret, WallMs};
 use axum::Router;
 use axum::serve::Listener;
@@ -41,6 +41,31 @@ async fn a_private_address_is_refused_with_the_key_that_allows_it() {
 
         assert!(refused.contains("`auth.hook.allow_private` allows it"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_bound() {
+    let url = format!("http://{}/", serve("0123456789").await);
+
+    let read = async |max| {
+        let client = HttpClient::new(settings(&[])).unwrap();
+        let caller = BackendCaller::new(client, &url, vec![Secret::new([1; 32])]).unwrap();
+        caller.post("msg_1", "{}".to_owned(), WallMs(0)).await.unwrap().body(max).await
+    };
+
+    assert_eq!(read(10).await, Ok(b"0123456789".to_vec()));
+    assert_eq!(read(9).await, Err(NoBody::TooLong { max: 9 }));
+}
+
+/// A backend that answers this.
+async fn serve(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(async move || answer);
+    crate::tasks::Tasks::new().spawn("http", async move {
+        axum::serve(listener, router).await.unwrap();
+    });
+    address
 }
 
 fn settings(ca: &[Certificate]) -> HttpSettings<'_> {

@@ -11,15 +11,15 @@
 //!                                      └────────────────────────────────────────┘
 //! ```
 //!
-//! A strike is a failed request. After the first strike by an answer, further answers to requests of the same user are no
-//! strikes until a request is accepted (silence always is): a receiver that cannot digest the events of one user still
-//! gets those of the others.
+//! A strike is a failed request. After the first strike by an answer, further answers to requests about the same subject
+//! are no strikes until a request is accepted (silence always is): a receiver of hooks that cannot digest the events of one
+//! user still gets those of the others. What a subject is, is the caller's choice.
 
 #[cfg(test)]
 mod tests;
 
 use super::backoff;
-use crate::types::{Timestamp, UserId};
+use crate::types::Timestamp;
 use std::time::Duration;
 
 /// Strikes in a row that open the circuit.
@@ -28,13 +28,13 @@ const STRIKES: usize = 5;
 const PAUSE_FIRST: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// The circuit of one endpoint.
+/// The circuit of one endpoint. `S` is what its requests are about: the user of a hook, for example.
 #[derive(Debug, Clone)]
-pub struct Circuit {
+pub struct Circuit<S> {
     state: CircuitState,
-    /// The users of the requests that struck since the last accepted one, at most [`STRIKES`]. A user is in it several
-    /// times if several requests met silence.
-    strikes: Vec<UserId>,
+    /// The subjects of the requests that struck since the last accepted one, at most [`STRIKES`]. A subject is in it
+    /// several times if several requests met silence.
+    strikes: Vec<S>,
     /// Requests at once when all is well.
     concurrency: usize,
 }
@@ -78,7 +78,7 @@ pub enum Failure {
     },
 }
 
-impl Circuit {
+impl<S: Clone + PartialEq> Circuit<S> {
     /// A closed circuit for an endpoint that takes `concurrency` requests at once (at least 1).
     pub fn new(concurrency: usize) -> Self {
         Self { state: CircuitState::Closed, strikes: Vec::new(), concurrency: concurrency.max(1) }
@@ -134,8 +134,8 @@ impl Circuit {
         }
     }
 
-    /// A request about events of `user` (the first one's, in a batch) failed.
-    pub fn failed(&mut self, user: &UserId, failure: Failure, purpose: Purpose, now: Timestamp) {
+    /// A request about `subject` failed.
+    pub fn failed(&mut self, subject: &S, failure: Failure, purpose: Purpose, now: Timestamp) {
         let asked = match failure {
             Failure::Answer { retry_after: Some(asked) } => backoff::honoured(asked),
             Failure::Answer { retry_after: None } | Failure::Silence => Duration::ZERO,
@@ -148,8 +148,8 @@ impl Circuit {
             (CircuitState::Open { .. }, Purpose::Deliver) => {}
             (CircuitState::Closed | CircuitState::Warming { .. }, _) => {
                 let silence = failure == Failure::Silence;
-                if silence || !self.strikes.contains(user) {
-                    self.strikes.push(user.clone());
+                if silence || !self.strikes.contains(subject) {
+                    self.strikes.push(subject.clone());
                 }
                 let relapse = silence && matches!(self.state, CircuitState::Warming { .. });
                 if relapse || STRIKES <= self.strikes.len() {

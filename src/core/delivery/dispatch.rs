@@ -54,7 +54,7 @@ pub struct DispatchSettings {
 #[derive(Debug)]
 pub struct Dispatch {
     settings: DispatchSettings,
-    circuit: Circuit,
+    circuit: Circuit<UserId>,
     /// Cleared when the endpoint has answered 410.
     enabled: bool,
     queues: UserQueues,

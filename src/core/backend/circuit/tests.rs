@@ -142,7 +142,7 @@ fn a_concurrency_of_one_is_warm_at_once() {
     assert_eq!(circuit.admit(1, at(0)), MayStart::Wait);
 }
 
-fn strike(circuit: &mut Circuit, users: u32) {
+fn strike(circuit: &mut Circuit<UserId>, users: u32) {
     for n in 1..=users {
         circuit.failed(&user(n), ANSWER, Purpose::Deliver, at(0));
     }
