@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
 
 /// How long a client waits for its answer at most: long enough to leave before it, during it and after it.
 const STORE_PAUSE: Duration = Duration::from_millis(2);
@@ -91,7 +92,8 @@ impl Server {
 async fn pause_again_and_again(store: Store) {
     loop {
         let mut held = Vec::new();
-        while let Some(Ok(permit)) = store.presence().reserve().now_or_never() {
+        // Unconstrained, because a task that has done much is told to wait, though there are places.
+        while let Some(Ok(permit)) = unconstrained(store.presence().reserve()).now_or_never() {
             held.push(permit);
         }
         tokio::time::sleep(STORE_PAUSE).await;
