@@ -131,6 +131,10 @@ pub const TABLE: &[Metric] = &[
         "Connections closed because their client took too little of what was sent.",
     ),
     gauge("userline_sockets", "Sockets: clients, once per namespace."),
+    labelled(
+        "userline_store_refused_total",
+        "Commands that the store cannot write on a healthy disk, and has left out. Must stay 0; anything else is a bug.",
+    ),
     gauge(
         "userline_transports",
         "Open connections by transport: polling or websocket. Without any websocket a proxy may not forward Upgrade.",

@@ -52,6 +52,22 @@ pub(super) enum WriteAnswer {
 }
 
 impl WriteCommand {
+    /// What it is called in logs and metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Undelivered { .. } => "undelivered",
+            Self::Settle { .. } => "settle",
+            Self::Replay { .. } => "replay",
+            Self::ReplayDead { .. } => "replay_dead",
+            Self::Inbox(_) => "inbox",
+            Self::Erase { .. } => "erase",
+            Self::Alive(..) => "alive",
+            Self::Flush(_) => "flush",
+            Self::Close => "close",
+        }
+    }
+
     /// Answers. The caller may have stopped waiting: what was asked for is done all the same.
     pub(super) fn reply(self, answer: WriteAnswer) {
         match (self, answer) {

@@ -55,7 +55,8 @@ pub enum OpenError {
     Thread(#[source] io::Error),
 }
 
-/// The store was closed: this process is stopping.
+/// The store was closed: this process is stopping. Also what it could not write on a healthy disk has this for an answer,
+/// which the log and `userline_store_refused_total` tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the store is closed")]
 pub struct Closed;

@@ -10,6 +10,7 @@ mod hooks;
 mod inbox;
 mod message_status;
 mod pruning;
+mod refused;
 mod undelivered;
 
 use super::{Closed, OpenError, OpenSession, Recovered, Store};

@@ -10,7 +10,7 @@ use super::state::StoreState;
 use super::tidying::Tidying;
 use super::{erase, file};
 use crate::core::delivery::outbox::EndpointId;
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, ErrorCode, Transaction};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -106,12 +106,22 @@ impl Writer {
 
     /// Commits the commands together, however long the disk fails; `false` if it has to give up because the store is
     /// to be closed.
+    ///
+    /// If one of them can never be written, each is committed by itself and that one is left out: all others would wait
+    /// behind it for ever.
     fn commit(&mut self, commands: Vec<WriteCommand>) -> bool {
         let mut pause = PAUSE_FIRST;
         let mut last_tries = 0;
         let Committed { effects, answers } = loop {
             match self.try_commit(&commands) {
                 Ok(done) => break done,
+                Err(error) if is_due_to_command(&error) => {
+                    if let [command] = commands.as_slice() {
+                        refuse(command, &error);
+                        return true;
+                    }
+                    return commands.into_iter().all(|it| self.commit(vec![it]));
+                }
                 Err(error) => self.note_failure(&error),
             }
             if self.state.wait_for_closing(pause) {
@@ -226,6 +236,22 @@ impl Writer {
             }
         }
     }
+}
+
+/// Whether the same command would fail again on a healthy disk: what it writes breaks a rule of the schema, or it met a
+/// row that this program never writes.
+fn is_due_to_command(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{ConstraintViolation, ParameterOutOfRange, TooBig, TypeMismatch};
+    error.sqlite_error_code().is_none_or(|code| {
+        matches!(code, ConstraintViolation | ParameterOutOfRange | TooBig | TypeMismatch)
+    })
+}
+
+/// Leaves a command out. Whoever waits for its answer learns that there is none.
+fn refuse(command: &WriteCommand, error: &rusqlite::Error) {
+    let name = command.name();
+    metrics::counter!("userline_store_refused_total", "command" => name).increment(1);
+    tracing::error!(command = name, %error, "the store cannot write `{name}`, which is left out: this is a bug, please report it");
 }
 
 /// Tells, however the thread ends, that it has ended.
