@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod backend;
 mod dev;
 mod error;
 mod history;
@@ -24,10 +25,11 @@ mod tests;
 
 pub use admin::{AdminConfig, ApiKey, IdempotencyConfig, Scope};
 pub use auth::{AuthConfig, AuthMode, JwtConfig, JwtKey};
+pub use backend::parse_hook_secret;
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use history::HistoryConfig;
-pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig, parse_hook_secret};
+pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
 pub use inbox::InboxConfig;
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};

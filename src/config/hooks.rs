@@ -2,7 +2,7 @@
 
 mod endpoints;
 
-pub use endpoints::{HOOK_TYPES, parse_hook_secret};
+pub use endpoints::HOOK_TYPES;
 
 use super::reader::{Checked, SettingsReader};
 use super::shown_url::shown_url;

@@ -1,27 +1,17 @@
 //! `hooks.url` and `[[hooks.endpoints]]`: the receivers and their signing secrets.
 
 use super::EndpointConfig;
-use crate::config::reader::{Checked, Rejected, SettingsReader};
-use crate::core::backend::{address, signature};
+use crate::config::backend;
+use crate::config::reader::{Checked, SettingsReader};
 use crate::types::{Secret, Undelivered};
-use reqwest::Url;
-use std::net::IpAddr;
 
 /// Types of event that can be sent.
 pub const HOOK_TYPES: [&str; 3] = ["user.online", "user.offline", Undelivered::HOOK_TYPE];
 
 const ENDPOINTS_LEN_MAX: usize = 16;
-const SECRETS_LEN_MAX: usize = 4;
 /// The endpoint that `hooks.url` is.
 const DEFAULT_NAME: &str = "default";
 const NAME_BYTES_MAX: usize = 64;
-const SECRET_RULE: &str = "must be \"whsec_\" and the base64 of 24 to 64 bytes; \
-     make one with `echo \"whsec_$(openssl rand -base64 32)\"`";
-
-/// The bytes of a signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes.
-pub fn parse_hook_secret(text: &str) -> Option<Secret> {
-    signature::parse_secret(text).ok()
-}
 
 /// All endpoints; an attempt to reach a private address would be refused each time, so it is refused here.
 pub(super) fn read(
@@ -59,13 +49,13 @@ fn read_default(
     events: &[String],
 ) -> Checked<Option<EndpointConfig>> {
     let url = read_url(reader, "hooks", allow_private);
-    let secrets = read_secrets(reader, "hooks");
+    let secrets = backend::read_secrets(reader, "hooks");
     match (url, secrets) {
         (Ok(None), Ok(None)) => Ok(None),
         (Ok(None), Ok(Some(_)) | Err(_)) => {
             Err(reader.reject("hooks.url", "is missing beside a secret"))
         }
-        (Ok(Some(_)) | Err(_), Ok(None)) => Err(missing_secret(reader, "hooks")),
+        (Ok(Some(_)) | Err(_), Ok(None)) => Err(backend::missing_secret(reader, "hooks")),
         (Err(rejected), _) | (Ok(Some(_)), Err(rejected)) => Err(rejected),
         (Ok(Some(url)), Ok(Some(secrets))) => Ok(Some(EndpointConfig {
             name: DEFAULT_NAME.to_owned(),
@@ -99,8 +89,8 @@ impl EndpointFields {
         let url = read_url(reader, prefix, allow_private).and_then(|url| {
             url.ok_or_else(|| reader.reject(&format!("{prefix}.url"), "is missing"))
         });
-        let secrets = read_secrets(reader, prefix)
-            .and_then(|secrets| secrets.ok_or_else(|| missing_secret(reader, prefix)));
+        let secrets = backend::read_secrets(reader, prefix)
+            .and_then(|secrets| secrets.ok_or_else(|| backend::missing_secret(reader, prefix)));
         let events = if reader.is_set(&format!("{prefix}.events")) {
             read_events(reader, prefix)
         } else {
@@ -143,51 +133,6 @@ fn read_url(
     prefix: &str,
     allow_private: bool,
 ) -> Checked<Option<String>> {
-    let key = format!("{prefix}.url");
-    let Some(url) = reader.url(&key)? else { return Ok(None) };
-    if !url.username().is_empty() || url.password().is_some() {
-        let rule = "must not hold a name or password: they would end in logs; \
-                    requests are signed, verify the signature instead";
-        return Err(reader.reject(&key, rule));
-    }
-    if !allow_private && is_private(&url) {
-        let rule = "is a private address: set hooks.allow_private = true if that is meant";
-        return Err(reader.reject(&key, rule));
-    }
-    Ok(Some(url.into()))
-}
-
-/// The newest first; none if no key for secrets is written.
-fn read_secrets(reader: &mut SettingsReader, prefix: &str) -> Checked<Option<Vec<Secret>>> {
-    let (one, list) = (format!("{prefix}.secret"), format!("{prefix}.secrets"));
-    let from_one = reader.secret(&one);
-    let from_list = reader.secret_list(&list, SECRETS_LEN_MAX);
-    let (key, texts) = match (from_one?, from_list?) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let rule = format!("give `{one}`, `{one}_file` or `{list}`, only one of them");
-            return Err(reader.reject(&list, rule));
-        }
-        // A file may hold several, one a line; a text in the configuration has only one.
-        (Some(text), None) => (one, text.lines().map(str::to_owned).collect()),
-        (None, Some(texts)) => (list, texts),
-    };
-    if texts.is_empty() || SECRETS_LEN_MAX < texts.len() {
-        return Err(reader.reject(&key, format!("must be 1 to {SECRETS_LEN_MAX} secrets")));
-    }
-    let secrets: Option<Vec<Secret>> = texts.iter().map(|text| parse_hook_secret(text)).collect();
-    secrets.map(Some).ok_or_else(|| reader.reject(&key, SECRET_RULE))
-}
-
-fn missing_secret(reader: &mut SettingsReader, prefix: &str) -> Rejected {
-    let rule = format!("is missing (or secret_file, secrets): {SECRET_RULE}");
-    reader.reject(&format!("{prefix}.secret"), rule)
-}
-
-fn is_private(url: &Url) -> bool {
-    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host.parse().is_ok_and(|it: IpAddr| !address::is_public(it)),
-        None => false,
-    }
+    let url = backend::read_url(reader, &format!("{prefix}.url"), "hooks", allow_private)?;
+    Ok(url.map(Into::into))
 }

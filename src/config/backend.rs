@@ -1,0 +1,77 @@
+//! What the sections that call a backend have in common: its URL and its signing secrets.
+
+use super::reader::{Checked, Rejected, SettingsReader};
+use crate::core::backend::{address, signature};
+use crate::types::Secret;
+use reqwest::Url;
+use std::net::IpAddr;
+
+const SECRETS_LEN_MAX: usize = 4;
+const SECRET_RULE: &str = "must be \"whsec_\" and the base64 of 24 to 64 bytes; \
+     make one with `echo \"whsec_$(openssl rand -base64 32)\"`";
+
+/// The bytes of a signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes.
+pub fn parse_hook_secret(text: &str) -> Option<Secret> {
+    signature::parse_secret(text).ok()
+}
+
+/// The URL under `key`, if it is written. A private address would be refused at each call, so it is refused here, unless
+/// `{section}.allow_private` is set.
+pub(super) fn read_url(
+    reader: &mut SettingsReader,
+    key: &str,
+    section: &str,
+    allow_private: bool,
+) -> Checked<Option<Url>> {
+    let Some(url) = reader.url(key)? else { return Ok(None) };
+    if !url.username().is_empty() || url.password().is_some() {
+        let rule = "must not hold a name or password: they would end in logs; \
+                    requests are signed, verify the signature instead";
+        return Err(reader.reject(key, rule));
+    }
+    if !allow_private && is_private(&url) {
+        let rule =
+            format!("is a private address: set {section}.allow_private = true if that is meant");
+        return Err(reader.reject(key, rule));
+    }
+    Ok(Some(url))
+}
+
+/// `{prefix}.secret`, `secret_file` or `secrets`, the newest first; none if no key for secrets is written.
+pub(super) fn read_secrets(
+    reader: &mut SettingsReader,
+    prefix: &str,
+) -> Checked<Option<Vec<Secret>>> {
+    let (one, list) = (format!("{prefix}.secret"), format!("{prefix}.secrets"));
+    let from_one = reader.secret(&one);
+    let from_list = reader.secret_list(&list, SECRETS_LEN_MAX);
+    let (key, texts) = match (from_one?, from_list?) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            let rule = format!("give `{one}`, `{one}_file` or `{list}`, only one of them");
+            return Err(reader.reject(&list, rule));
+        }
+        // A file may hold several, one a line; a text in the configuration has only one.
+        (Some(text), None) => (one, text.lines().map(str::to_owned).collect()),
+        (None, Some(texts)) => (list, texts),
+    };
+    if texts.is_empty() || SECRETS_LEN_MAX < texts.len() {
+        return Err(reader.reject(&key, format!("must be 1 to {SECRETS_LEN_MAX} secrets")));
+    }
+    let secrets: Option<Vec<Secret>> = texts.iter().map(|text| parse_hook_secret(text)).collect();
+    secrets.map(Some).ok_or_else(|| reader.reject(&key, SECRET_RULE))
+}
+
+/// Says that there is no secret.
+pub(super) fn missing_secret(reader: &mut SettingsReader, prefix: &str) -> Rejected {
+    let rule = format!("is missing (or secret_file, secrets): {SECRET_RULE}");
+    reader.reject(&format!("{prefix}.secret"), rule)
+}
+
+fn is_private(url: &Url) -> bool {
+    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
+        Some("localhost") => true,
+        Some(host) => host.parse().is_ok_and(|it: IpAddr| !address::is_public(it)),
+        None => false,
+    }
+}
