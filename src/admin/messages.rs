@@ -175,6 +175,10 @@ pub(super) struct MessageItem {
     event: String,
     /// Whether it could be dropped for clients that were busy.
     volatile: bool,
+    /// The source of `[ingest]` that it came by; absent: the admin API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "orders")]
+    source: Option<String>,
     /// Who it was for, besides the users.
     to: MessageTarget,
     /// Sockets it was for.
@@ -217,6 +221,7 @@ impl MessageItem {
             namespace: audience.namespace.as_str().to_owned(),
             event: emit.event.as_str().to_owned(),
             volatile: emit.volatile,
+            source: emit.source.as_ref().map(ToString::to_string),
             to: MessageTarget {
                 all: audience.target.all,
                 rooms: audience.target.rooms.iter().map(Room::to_string).collect(),

@@ -135,7 +135,7 @@ impl EmitRequest {
         let except = except.map(|JsonObject(except)| except.parse()).unwrap_or_default();
         let audience = Arc::new(Audience { namespace, target: to.parse()?, except });
         let volatile = volatile.unwrap_or(false);
-        let emit = Emit { audience, event, payload, volatile };
+        let emit = Emit { audience, event, payload, volatile, source: None };
         let storing = Storing { store: store.unwrap_or_default(), ttl, collapse_key, id };
         let store = storing.parse(&emit, terms.ttl_max, named)?;
         if store.is_some() && binary {

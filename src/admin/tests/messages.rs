@@ -21,6 +21,7 @@ fn emit_to(user: &str) -> Emit {
         event: EventName::parse("x").unwrap(),
         payload: Payload::default(),
         volatile: false,
+        source: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn to_all(event: &str) -> Message {
         event: EventName::parse(event).unwrap(),
         payload: Payload::default(),
         volatile: false,
+        source: None,
     };
     Message { emit, store: None, acks: None, undelivered: WhenUndelivered::Nothing }
 }

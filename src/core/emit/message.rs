@@ -3,7 +3,7 @@
 use super::acks::AckNeed;
 use super::audience::Audience;
 use crate::core::inbox::Keep;
-use crate::types::{CollapseKey, EventName, ItemId, Payload};
+use crate::types::{CollapseKey, EventName, ItemId, Payload, SourceName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Emit {
     pub payload: Payload,
     /// Whether it may be dropped for a client that is busy.
     pub volatile: bool,
+    /// The source it came by; `None`: the admin API.
+    pub source: Option<SourceName>,
 }
 
 /// Which acks the sender waits for.

@@ -5,7 +5,7 @@ use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
 use crate::core::memory::recent::Recent;
 use crate::registry::Socket;
-use crate::types::{EventName, UserId, WallMs};
+use crate::types::{EventName, SourceName, UserId, WallMs};
 use parking_lot::Mutex;
 use std::iter;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct RecentEmit {
     pub event: EventName,
     /// Whether it could be dropped for clients that were busy.
     pub volatile: bool,
+    /// The source it came by; `None`: the admin API.
+    pub source: Option<SourceName>,
     /// Sockets it was for.
     pub matched: usize,
     /// Sockets whose connection took it.
@@ -49,7 +51,7 @@ impl RecentEmits {
 
     /// Remembers an emit that was done at `at`. Every emit comes by here, so it shares what it can.
     pub(super) fn remember(&self, emit: &Emit, emitted: &Emitted, at: WallMs) {
-        let Emit { audience, event, payload: _, volatile } = emit;
+        let Emit { audience, event, payload: _, volatile, source } = emit;
         let Emitted { id, matched, sent, users } = emitted.clone();
         let names = audience.target.names() + audience.except.names();
         let recent = Arc::new(RecentEmit {
@@ -58,6 +60,7 @@ impl RecentEmits {
             audience: Arc::clone(audience),
             event: event.clone(),
             volatile: *volatile,
+            source: source.clone(),
             matched,
             sent,
             users,

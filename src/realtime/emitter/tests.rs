@@ -41,7 +41,13 @@ fn emitter(app: &TestApp) -> Emitter {
 
 fn emit(audience: Audience, volatile: bool) -> Emit {
     let event = EventName::parse("x").unwrap();
-    Emit { audience: Arc::new(audience), event, payload: Payload::default(), volatile }
+    Emit {
+        audience: Arc::new(audience),
+        event,
+        payload: Payload::default(),
+        volatile,
+        source: None,
+    }
 }
 
 fn to_all() -> Audience {

@@ -21,6 +21,7 @@ async fn store(app: &TestApp) {
             event: EventName::parse("x").unwrap(),
             payload: Payload::default(),
             volatile: false,
+            source: None,
         },
         store: Some(StoreOptions { keep: Keep::Always, ttl: None, collapse_key: None, id: None }),
         acks: None,

@@ -28,6 +28,7 @@ fn emit(users: &[&str], except: Except) -> Emit {
         event: EventName::parse("x").unwrap(),
         payload: Payload::default(),
         volatile: false,
+        source: None,
     }
 }
 

@@ -1,0 +1,75 @@
+//! What a sender may emit, and to whom.
+
+use super::message::Emit;
+use crate::types::{NamePattern, Room, RoomKind};
+use thiserror::Error;
+
+/// What a sender may emit, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowList {
+    /// Users that it may name, also by their own rooms. Only with `*` among them may it name sockets: whose these are is
+    /// not known before.
+    pub users: Vec<NamePattern>,
+    /// Rooms that it may name. Everybody in a namespace only with `*` both here and among the users.
+    pub rooms: Vec<NamePattern>,
+    /// Events that it may emit.
+    pub events: Vec<NamePattern>,
+}
+
+/// An emit that its sender may not make.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {what} is not in the allow-list of its sender")]
+pub struct NotAllowed {
+    /// The field of the emit, such as `to.rooms`.
+    pub field: &'static str,
+    /// What it names.
+    pub what: String,
+}
+
+impl AllowList {
+    /// Allows all there is.
+    pub fn everything() -> Self {
+        let any = || vec![NamePattern::any()];
+        Self { users: any(), rooms: any(), events: any() }
+    }
+
+    /// Whether its sender may make this emit. Whom it leaves out does not matter.
+    pub fn check(&self, emit: &Emit) -> Result<(), NotAllowed> {
+        let target = &emit.audience.target;
+        let (any_user, any_room) = (is_any(&self.users), is_any(&self.rooms));
+        let refuse = |field, what: String| Err(NotAllowed { field, what });
+        if !allows(&self.events, emit.event.as_str()) {
+            return refuse("event", format!("`{}`", emit.event));
+        }
+        if target.all && !(any_user && any_room) {
+            return refuse("to.all", "everybody".to_owned());
+        }
+        if let Some(user) = target.users.iter().find(|it| !allows(&self.users, it.as_str())) {
+            return refuse("to.users", format!("`{user}`"));
+        }
+        let is_room_allowed = |room: &Room| match room.kind() {
+            RoomKind::User(user) => allows(&self.users, user),
+            RoomKind::Socket(_) => any_user,
+            RoomKind::Granted => allows(&self.rooms, room.as_str()),
+        };
+        let refused = target.rooms.iter().find(|room| !is_room_allowed(room));
+        if let Some(room) = refused {
+            return refuse("to.rooms", format!("`{room}`"));
+        }
+        match target.sockets.first() {
+            Some(socket) if !any_user => refuse("to.sockets", format!("`{socket}`")),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn allows(patterns: &[NamePattern], name: &str) -> bool {
+    patterns.iter().any(|it| it.matches(name))
+}
+
+fn is_any(patterns: &[NamePattern]) -> bool {
+    patterns.iter().any(NamePattern::is_any)
+}
+
+#[cfg(test)]
+mod tests;
