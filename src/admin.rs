@@ -7,6 +7,7 @@
 //! GET     /v1/messages/{id}              read     did it arrive?
 //! GET     /v1/users                      read     who is here
 //! GET     /v1/users/{user}               read     one user with every socket
+//! DELETE  /v1/users/{user}               control  forget the user
 //! GET     /v1/users/{user}/history       read     why was it disconnected
 //! GET     /v1/users/{user}/inbox         read     what was stored for a user
 //! POST    /v1/users/{user}/inbox/read    emit     the user has seen it
@@ -42,6 +43,7 @@ mod context;
 mod cursor;
 mod deliveries;
 mod emit;
+mod erase;
 mod error;
 mod error_code;
 mod events;
@@ -74,6 +76,7 @@ use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::directory::Directory;
+use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
@@ -106,6 +109,8 @@ pub struct AdminState {
     pub inboxes: Arc<LiveInboxes>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
+    /// Erases users.
+    pub erasure: Arc<Erasure>,
     /// Who is here.
     pub directory: Arc<Directory>,
     /// When somebody was last seen.
@@ -187,6 +192,7 @@ impl AdminState {
             messages,
             inboxes,
             people,
+            erasure,
             directory,
             records,
             events,
@@ -208,6 +214,7 @@ impl AdminState {
             messages,
             inboxes,
             people,
+            erasure,
             directory,
             records,
             events,
@@ -232,7 +239,7 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(users::list))
-        .routes(routes!(users::get))
+        .routes(routes!(users::get, erase::erase))
         .routes(routes!(history::get))
         .routes(routes!(users::disconnect))
         .routes(routes!(users::presence))

@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod dev;
 mod emit;
+mod erase;
 mod exit;
 mod health;
 mod hooks;
@@ -46,6 +47,7 @@ enum CliCommand {
     Rooms(rooms::RoomsArgs),
     Inbox(inbox::InboxArgs),
     Kick(kick::KickArgs),
+    Erase(erase::EraseArgs),
     #[command(subcommand)]
     Hooks(hooks::HooksCommand),
     #[command(subcommand)]
@@ -74,6 +76,7 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Rooms(args) => block_on(rooms::run(args)),
         CliCommand::Inbox(args) => block_on(inbox::run(args)),
         CliCommand::Kick(args) => block_on(kick::run(args)),
+        CliCommand::Erase(args) => block_on(erase::run(args)),
         CliCommand::Hooks(command) => hooks::run(command),
         CliCommand::Bench(command) => bench::run(&command),
     }

@@ -8,6 +8,7 @@
 //! | [`emitter`] | the event alone, to the sockets that are here |
 //! | [`inboxes`] | events that wait for their user |
 //! | [`people`] | the sockets that a user has and had; it has to go |
+//! | [`erasure`] | whatever names a user is deleted |
 //! | [`directory`] | who is here |
 //! | [`sockets`] | the sockets of this node, which all of these share |
 
@@ -15,6 +16,7 @@ pub mod admission;
 pub mod attendance;
 pub mod directory;
 pub mod emitter;
+pub mod erasure;
 pub mod inboxes;
 pub mod messages;
 pub mod notices;
@@ -26,6 +28,7 @@ pub mod visits;
 use admission::Admission;
 use attendance::Attendance;
 use directory::Directory;
+use erasure::Erasure;
 use inboxes::LiveInboxes;
 use messages::Messages;
 use people::People;
@@ -44,6 +47,8 @@ pub struct Realtime {
     pub inboxes: Arc<LiveInboxes>,
     /// Users are looked at, and kicked.
     pub people: Arc<People>,
+    /// Users are erased.
+    pub erasure: Arc<Erasure>,
     /// Who is here.
     pub directory: Arc<Directory>,
 }

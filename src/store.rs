@@ -143,6 +143,12 @@ impl Store {
         self.queue.ask(|reply| WriteCommand::Erase { user, reply }).await
     }
 
+    /// The same, if no hook of the user is still to be sent: else nothing is done, and the error is how many there are.
+    pub async fn erase_if_told(&self, user: &UserId) -> Result<Result<(), u64>, Closed> {
+        let user = user.clone();
+        self.queue.ask(|reply| WriteCommand::EraseIfTold { user, reply }).await
+    }
+
     /// Waits until everything recorded before is committed.
     pub async fn flush(&self) -> Result<(), Closed> {
         self.queue.ask(WriteCommand::Flush).await

@@ -10,6 +10,7 @@ use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::directory::Directory;
+use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
@@ -29,6 +30,7 @@ pub(super) struct AdminShared {
     pub(super) messages: Arc<Messages>,
     pub(super) inboxes: Arc<LiveInboxes>,
     pub(super) people: Arc<People>,
+    pub(super) erasure: Arc<Erasure>,
     pub(super) directory: Arc<Directory>,
     pub(super) records: PresenceRecords,
     pub(super) events: EventLog,

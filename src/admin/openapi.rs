@@ -5,7 +5,7 @@ use super::error::{ArgumentFailures, Failures};
 use super::extract::NoParameters;
 use super::idempotency::IdempotencyKeyText;
 use super::inbox::InboxPosition;
-use super::schemas::{ListedStateName, SwitchText};
+use super::schemas::{ListedStateName, SwitchText, UndeliveredName};
 use crate::commands::schema::{
     ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, SchemaRules, SocketIdText,
     StoreNumber, UserIdArgument,
@@ -38,6 +38,7 @@ use utoipa::{Modify, OpenApi};
         SocketIdText,
         StoreNumber,
         SwitchText,
+        UndeliveredName,
         UserIdArgument,
     )),
     tags(

@@ -35,6 +35,8 @@ schemas! {
         one_of("How a connection reaches its client", Transport::ALL.map(Transport::as_str));
     /// The states of users that are listed.
     pub(super) ListedStateName = "ListedState": one_of("State of users that are listed", ["online", "lingering"]);
+    /// What becomes of hooks that are still to be sent.
+    pub(super) UndeliveredName = "UndeliveredHooks": one_of("`send` them first, or `drop` them", ["send", "drop"]);
     /// A switch in a query.
     pub(super) SwitchText = "Switch": one_of("Yes or no", ["true", "false", "1", "0"]);
     /// The id of an emit.

@@ -14,6 +14,7 @@ use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attendance::Attendance;
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
+use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
@@ -84,9 +85,17 @@ impl AppParts {
             self.clock.clone(),
         );
         let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
+        let people = Arc::new(People::new(Arc::clone(&attendance), Arc::clone(&namespaces)));
+        let erasure = Erasure::new(
+            Arc::clone(&people),
+            Arc::clone(&attendance),
+            Arc::clone(&messages),
+            self.store.clone(),
+        );
         Realtime {
             admission: Arc::new(admission),
-            people: Arc::new(People::new(Arc::clone(&attendance), Arc::clone(&namespaces))),
+            people,
+            erasure: Arc::new(erasure),
             directory: Arc::new(Directory::new(sockets, connections, namespaces)),
             attendance,
             messages,
@@ -159,11 +168,12 @@ impl AppParts {
         metrics: Metrics,
         dev: Option<DevConsole>,
     ) -> AdminState {
-        let Realtime { messages, inboxes, people, directory, .. } = realtime.clone();
+        let Realtime { messages, inboxes, people, erasure, directory, .. } = realtime.clone();
         AdminState {
             messages,
             inboxes,
             people,
+            erasure,
             directory,
             records: self.store.presence(),
             events: self.store.events(),

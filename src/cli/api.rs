@@ -146,11 +146,16 @@ impl ApiClient {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<ApiAnswer, CommandFailure> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.send(Method::GET, url, None).await
+        self.send(Method::GET, self.url_with(path, query)?, None).await
+    }
+
+    /// DELETE of a path, whose segments may hold anything.
+    pub(super) async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<ApiAnswer, CommandFailure> {
+        self.send(Method::DELETE, self.url_with(path, query)?, None).await
     }
 
     /// POST of JSON to a path, whose segments may hold anything.
@@ -196,6 +201,14 @@ impl ApiClient {
         let mut url = self.base.clone();
         extend_path(&mut url, &["v1"])?;
         extend_path(&mut url, path)?;
+        Ok(url)
+    }
+
+    fn url_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Url, CommandFailure> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         Ok(url)
     }
 

@@ -139,6 +139,14 @@ impl Attendance {
         }
     }
 
+    /// Forgets what names a user whose sockets are gone: what recovery keeps, the visits, and reminders. Returns whether
+    /// the user is offline; if not, reminders stay.
+    pub(super) fn erase(&self, user: &UserId) -> bool {
+        self.recoveries.erase(user);
+        self.visits.erase(user);
+        self.sockets.presence.erase(user)
+    }
+
     /// Looks again and again, as long as it runs, for sockets that are here without a connection, and lets them go. Each
     /// is counted in `userline_audit_removals_total`, which must stay 0. Also forgets old visits.
     pub async fn run_sweep(self: Arc<Self>) {

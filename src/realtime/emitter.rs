@@ -120,6 +120,11 @@ impl Emitter {
         self.recent.all()
     }
 
+    /// Takes a user out of what is remembered of the last emits.
+    pub(super) fn erase(&self, user: &UserId) {
+        self.recent.erase(user);
+    }
+
     /// The sockets that it sends to.
     pub(super) fn sockets(&self) -> &Sockets {
         &self.sockets

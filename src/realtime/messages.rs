@@ -155,6 +155,13 @@ impl Messages {
         Ok(is_known.then_some(MessageStatus { acks, placed }))
     }
 
+    /// Takes a user out of what is remembered of messages. An emit that still waits for acks is remembered, with
+    /// everybody it was for, when that wait is over: within a minute.
+    pub fn erase(&self, user: &UserId) {
+        self.emitter.erase(user);
+        self.acks.erase(user);
+    }
+
     /// What is remembered of the acks of an emit that asked for them.
     pub fn ack_status(&self, id: &str) -> Option<AckStatus> {
         self.acks.status(id)

@@ -79,6 +79,11 @@ impl Visits {
         self.known.lock().record(&socket.user, visit, self.clock.now());
     }
 
+    /// Forgets those of a user.
+    pub(super) fn erase(&self, user: &UserId) {
+        self.known.lock().erase(user);
+    }
+
     /// Forgets those that are remembered for too long.
     pub(super) fn forget_old(&self) {
         // Let go in between, so that nobody waits long.

@@ -35,6 +35,10 @@ pub(super) enum WriteCommand {
         user: UserId,
         reply: oneshot::Sender<u64>,
     },
+    EraseIfTold {
+        user: UserId,
+        reply: oneshot::Sender<Result<(), u64>>,
+    },
     Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
@@ -49,6 +53,7 @@ pub(super) enum WriteAnswer {
     ReplayDead(Replayed),
     Inbox(InboxAnswer),
     Erase(u64),
+    EraseIfTold(Result<(), u64>),
 }
 
 impl WriteCommand {
@@ -61,7 +66,7 @@ impl WriteCommand {
             Self::Replay { .. } => "replay",
             Self::ReplayDead { .. } => "replay_dead",
             Self::Inbox(_) => "inbox",
-            Self::Erase { .. } => "erase",
+            Self::Erase { .. } | Self::EraseIfTold { .. } => "erase",
             Self::Alive(..) => "alive",
             Self::Flush(_) => "flush",
             Self::Close => "close",
@@ -83,6 +88,9 @@ impl WriteCommand {
             (Self::Erase { reply, .. }, WriteAnswer::Erase(hooks)) => {
                 let _gone = reply.send(hooks);
             }
+            (Self::EraseIfTold { reply, .. }, WriteAnswer::EraseIfTold(done)) => {
+                let _gone = reply.send(done);
+            }
             (
                 _,
                 WriteAnswer::None
@@ -90,7 +98,8 @@ impl WriteCommand {
                 | WriteAnswer::Replay(_)
                 | WriteAnswer::ReplayDead(_)
                 | WriteAnswer::Inbox(_)
-                | WriteAnswer::Erase(_),
+                | WriteAnswer::Erase(_)
+                | WriteAnswer::EraseIfTold(_),
             ) => {}
         }
     }

@@ -24,6 +24,22 @@ pub(super) fn erase(
     Ok(hooks)
 }
 
+/// The same, if no hook is still to be sent; else tells how many are.
+pub(super) fn erase_if_told(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    effects: &mut AfterCommit,
+) -> rusqlite::Result<Result<(), u64>> {
+    let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending' \
+               AND event IN (SELECT id FROM events WHERE user = ?1)";
+    let waiting: i64 = tx.prepare_cached(sql)?.query_row([user.as_str()], |row| row.get(0))?;
+    if 0 < waiting {
+        return Ok(Err(from_db(waiting)));
+    }
+    erase(tx, user, effects)?;
+    Ok(Ok(()))
+}
+
 fn erase_deliveries(
     tx: &Transaction<'_>,
     user: &UserId,

@@ -295,6 +295,9 @@ fn apply(
         WriteCommand::Erase { user, .. } => {
             return Ok(WriteAnswer::Erase(erase::erase(tx, user, effects)?));
         }
+        WriteCommand::EraseIfTold { user, .. } => {
+            return Ok(WriteAnswer::EraseIfTold(erase::erase_if_told(tx, user, effects)?));
+        }
         WriteCommand::Inbox(ask) => return Ok(WriteAnswer::Inbox(ask.apply(tx)?)),
         WriteCommand::Flush(_) | WriteCommand::Close => {}
     }

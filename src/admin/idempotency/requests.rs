@@ -5,8 +5,10 @@ use crate::admin::error_code::Code;
 use crate::clock::Clock;
 use crate::config::IdempotencyConfig;
 use crate::core::memory::idempotency::{Begin, Fingerprint, Idempotency, IdempotencyLimits};
+use crate::types::UserId;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -29,6 +31,17 @@ impl NamedRequests {
         let IdempotencyConfig { keep, entries_max, bytes_max } = config;
         let limits = IdempotencyLimits { keep, entries_max, bytes_max };
         Self { known: Arc::new(Mutex::new(Idempotency::new(limits))), clock }
+    }
+
+    /// Forgets the answers that name a user, as one whom an emit was for or who acked it. Such a request may then be done again.
+    pub(in crate::admin) fn erase(&self, user: &UserId) {
+        // Most answers do not hold the text at all, and need not be read.
+        let text = serde_json::to_string(user.as_str()).unwrap_or_default();
+        let holds = |answer: &Bytes| str::from_utf8(answer).is_ok_and(|it| it.contains(&text));
+        self.known.lock().erase(|answer| {
+            let is_named = |it: &Value| names(it, user.as_str());
+            holds(answer) && serde_json::from_slice(answer).is_ok_and(|it| is_named(&it))
+        });
     }
 
     /// The turn to make a request, or its answer, waiting for one that is under way.
@@ -57,6 +70,21 @@ impl NamedRequests {
                 }
             }
         }
+    }
+}
+
+/// Whether an answer names a user, as one whom an emit was for or who was asked for an ack.
+fn names(answer: &Value, user: &str) -> bool {
+    match answer {
+        Value::Array(items) => items.iter().any(|it| names(it, user)),
+        Value::Object(fields) => fields.iter().any(|(field, value)| match field.as_str() {
+            "users" => value.get(user).is_some(),
+            "user" => value == user,
+            // What clients have said.
+            "args" => false,
+            _ => names(value, user),
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -1,122 +1,17 @@
 //! The OpenAPI document says what the router does: every operation is called, in every way the document names.
 
+mod calls;
+
 use super::fixture::{ALL, Answer, Client, Fixture, ONE, PAYLOAD_MAX, request};
 use super::hooks::{DEAD, has};
 use super::schema::Schemas;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use calls::CALLS;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
-
-/// Calls with an outcome of their own: operation, path, body, status. What every operation with a key or a body has in
-/// common is called without being named here.
-const CALLS: &[(&str, &str, &str, u16)] = &[
-    ("emit", "/v1/emit", r#"{"to":{"users":["ann"]},"event":"x","data":{"id":7}}"#, 200),
-    (
-        "emit",
-        "/v1/emit",
-        r#"{"namespace":"/","to":{"rooms":["org:7"],"sockets":["{socket}"]},"except":{"users":["b"],"devices":["d"]},"event":"x","args":[1,null],"volatile":true}"#,
-        200,
-    ),
-    (
-        "emit",
-        "/v1/emit",
-        r#"{"to":{"users":["ann"]},"event":"x","data":{"$binary":"AQI="},"binary":true,"ack":{"timeout":5,"need":"one_per_user"}}"#,
-        200,
-    ),
-    ("emit", "/v1/emit", r#"{"to":{},"event":"x"}"#, 400),
-    ("emit", "/v1/emit", r#"{"to":{"all":true},"event":"x","namespace":"/no"}"#, 404),
-    ("emit", "/v1/emit", r#"{"to":{"all":true},"event":"userline:x"}"#, 422),
-    (
-        "emit_batch",
-        "/v1/emit/batch",
-        r#"{"emits":[{"to":{"all":true},"event":"x","ack":{"timeout":"1ms"}},{"to":{"all":true},"event":"connect"},{"to":{},"event":"x"}]}"#,
-        200,
-    ),
-    ("emit_batch", "/v1/emit/batch", r#"{"emits":[]}"#, 400),
-    (
-        "emit_batch",
-        "/v1/emit/batch",
-        r#"{"emits":[{"to":{"users":["bob"]},"event":"x","store":"if_offline"}]}"#,
-        200,
-    ),
-    (
-        "emit",
-        "/v1/emit",
-        r#"{"to":{"users":["ann"]},"event":"x","args":[1],"store":"always","ttl":"1m","collapse_key":"k","id":"i","ack":{"timeout":"1ms"},"undelivered":"hook"}"#,
-        200,
-    ),
-    ("get_message", "/v1/messages/i", "", 200),
-    ("get_message", "/v1/messages/msg_nothing", "", 404),
-    ("get_message", "/v1/messages/%07", "", 400),
-    ("list_messages", "/v1/messages?user=ann&limit=5", "", 200),
-    ("list_messages", "/v1/messages", "", 200),
-    ("list_messages", "/v1/messages?limit=0", "", 400),
-    ("list_inbox", "/v1/users/ann/inbox?before=9&limit=1&unread=true", "", 200),
-    ("list_inbox", "/v1/users/nobody/inbox?after=0", "", 200),
-    ("list_inbox", "/v1/users/ann/inbox?after=0&before=1", "", 400),
-    ("read_inbox", "/v1/users/ann/inbox/read", r#"{"ids":["i"]}"#, 200),
-    ("read_inbox", "/v1/users/ann/inbox/read", r#"{"upto":1}"#, 200),
-    ("read_inbox", "/v1/users/ann/inbox/read", "{}", 400),
-    ("delete_inbox_item", "/v1/users/ann/inbox/1", "", 200),
-    ("delete_inbox_item", "/v1/users/ann/inbox/1", "", 404),
-    ("delete_inbox_item", "/v1/users/ann/inbox/x", "", 400),
-    ("list_users", "/v1/users", "", 200),
-    ("list_users", "/v1/users?limit=1&state=online", "", 200),
-    ("list_users", "/v1/users?surprise=1", "", 400),
-    ("get_user", "/v1/users/ann", "", 200),
-    ("get_user", "/v1/users/nobody", "", 200),
-    ("get_user", "/v1/users/%00", "", 400),
-    ("get_user_history", "/v1/users/ann/history", "", 200),
-    ("get_user_history", "/v1/users/%07/history", "", 400),
-    ("presence", "/v1/presence", r#"{"users":["ann","nobody"]}"#, 200),
-    ("presence", "/v1/presence", r#"{"users":[""]}"#, 400),
-    ("list_rooms", "/v1/rooms?limit=1&prefix=org", "", 200),
-    ("list_rooms", "/v1/rooms?surprise=1", "", 400),
-    ("get_room", "/v1/rooms/org:7?namespace=/", "", 200),
-    ("get_room", "/v1/rooms/nobody", "", 404),
-    ("get_room", "/v1/rooms/org:7?surprise=1", "", 400),
-    ("get_socket", "/v1/sockets/{socket}", "", 200),
-    ("get_socket", "/v1/sockets/AAAAAAAAAAAAAAAAAAAA", "", 404),
-    ("get_socket", "/v1/sockets/short", "", 400),
-    ("list_events", "/v1/events?after=0&limit=1", "", 200),
-    ("list_events", "/v1/events?after=x", "", 400),
-    ("list_deliveries", "/v1/hooks/deliveries?state=dead&endpoint=default&limit=1", "", 200),
-    ("list_deliveries", "/v1/hooks/deliveries?state=x", "", 400),
-    ("get_delivery", "/v1/hooks/deliveries/1", "", 200),
-    ("get_delivery", "/v1/hooks/deliveries/99", "", 404),
-    ("get_delivery", "/v1/hooks/deliveries/x", "", 400),
-    ("replay_delivery", "/v1/hooks/deliveries/1/replay", "", 200),
-    ("replay_delivery", "/v1/hooks/deliveries/1/replay", "", 409),
-    ("replay_delivery", "/v1/hooks/deliveries/99/replay", "", 404),
-    ("replay_delivery", "/v1/hooks/deliveries/x/replay", "", 400),
-    (
-        "replay_dead",
-        "/v1/hooks/replay",
-        r#"{"endpoint":"default","state":"dead","from":"2026-01-01T00:00:00Z","to":"2999-01-01T00:00:00Z"}"#,
-        200,
-    ),
-    ("replay_dead", "/v1/hooks/replay", r#"{"endpoint":"nowhere"}"#, 404),
-    ("replay_dead", "/v1/hooks/replay", r#"{"endpoint":"default","from":"yesterday"}"#, 400),
-    ("list_endpoints", "/v1/hooks/endpoints", "", 200),
-    ("list_endpoints", "/v1/hooks/endpoints?surprise=1", "", 400),
-    ("stats", "/v1/stats", "", 200),
-    ("stats", "/v1/stats?surprise=1", "", 400),
-    ("openapi", "/v1/openapi.json", "", 200),
-    ("openapi", "/v1/openapi.json?surprise=1", "", 400),
-    ("healthz", "/healthz", "", 200),
-    ("readyz", "/readyz", "", 200),
-    ("metrics", "/metrics", "", 200),
-    ("disconnect_socket", "/v1/sockets/{socket}", "", 200),
-    ("disconnect_socket", "/v1/sockets/AAAAAAAAAAAAAAAAAAAA", "", 404),
-    ("disconnect_socket", "/v1/sockets/short", "", 400),
-    ("disconnect_user", "/v1/users/ann/disconnect", r#"{"reason":"r","now":false}"#, 200),
-    ("disconnect_user", "/v1/users/ann/disconnect", "", 200),
-    ("disconnect_user", "/v1/users/ann/disconnect", "null", 200),
-    ("disconnect_user", "/v1/users/ann/disconnect", r#"{"surprise":1}"#, 400),
-];
 
 /// One operation of the document.
 struct Operation {

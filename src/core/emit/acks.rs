@@ -82,7 +82,7 @@ pub struct AckSummary<A> {
 }
 
 /// A socket that answered.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketAck<A> {
     /// Whose it is.
     pub user: UserId,
@@ -95,7 +95,7 @@ pub struct SocketAck<A> {
 }
 
 /// A socket that did not answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingAck {
     /// Whose it is.
     pub user: UserId,

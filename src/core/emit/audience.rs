@@ -82,6 +82,27 @@ impl Audience {
         let is_nobody = self.except.is_empty();
         LeftOut((!is_nobody).then(|| Box::new(Names::sets(users, rooms, sockets, devices))))
     }
+
+    /// The same without a user, who had sockets of these ids; `None` if it does not name the user.
+    pub fn without(&self, user: &UserId, ids: &[SocketId]) -> Option<Self> {
+        let is_erased = |room: &Room| match room.kind() {
+            RoomKind::User(it) => it == user.as_str(),
+            RoomKind::Socket(id) => ids.contains(&id),
+            RoomKind::Granted => false,
+        };
+        let erase =
+            |users: &mut Vec<UserId>, rooms: &mut Vec<Room>, sockets: &mut Vec<SocketId>| {
+                users.retain(|it| it != user);
+                rooms.retain(|it| !is_erased(it));
+                sockets.retain(|it| !ids.contains(it));
+            };
+        let mut audience = self.clone();
+        let Target { users, rooms, sockets, .. } = &mut audience.target;
+        erase(users, rooms, sockets);
+        let Except { users, rooms, sockets, .. } = &mut audience.except;
+        erase(users, rooms, sockets);
+        (audience != *self).then_some(audience)
+    }
 }
 
 /// Who is left out of an emit; `None` if nobody is, which then costs nothing to ask.

@@ -3,7 +3,7 @@
 use super::by_name::{AudienceName, ByName};
 use super::{Lost, Member, Offset, RecoveryLimits};
 use crate::core::emit::audience::Audience;
-use crate::types::{Except, Room, RoomKind, SocketId, Target, Timestamp, UserId};
+use crate::types::{Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -160,31 +160,15 @@ impl RecoveryLog {
     /// Forgets a user, who had sockets of these ids: no entry names the user any more, and the content of those that
     /// were for nobody else is gone. They keep their numbers.
     pub(super) fn erase(&mut self, user: &UserId, ids: &[SocketId]) {
-        let is_erased = |room: &Room| match room.kind() {
-            RoomKind::User(it) => it == user.as_str(),
-            RoomKind::Socket(id) => ids.contains(&id),
-            RoomKind::Granted => false,
-        };
-        let erase =
-            |users: &mut Vec<UserId>, rooms: &mut Vec<Room>, sockets: &mut Vec<SocketId>| {
-                users.retain(|it| it != user);
-                rooms.retain(|it| !is_erased(it));
-                sockets.retain(|it| !ids.contains(it));
-            };
         let entries = std::mem::take(&mut self.entries);
         let (last, pushed_out) = (self.last, self.pushed_out);
         *self = Self { last, pushed_out, ..Self::new(self.limits, self.life) };
         for mut entry in entries {
-            let mut audience = (*entry.audience).clone();
-            let Target { users, rooms, sockets, .. } = &mut audience.target;
-            erase(users, rooms, sockets);
-            let Except { users, rooms, sockets, .. } = &mut audience.except;
-            erase(users, rooms, sockets);
-            if audience.target.names() == 0 {
-                entry.frame = Bytes::new();
-            }
-            if audience != *entry.audience {
+            if let Some(audience) = entry.audience.without(user, ids) {
                 entry.audience = Arc::new(audience);
+            }
+            if entry.audience.target.names() == 0 {
+                entry.frame = Bytes::new();
             }
             self.push(entry);
         }

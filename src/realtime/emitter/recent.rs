@@ -53,7 +53,6 @@ impl RecentEmits {
     pub(super) fn remember(&self, emit: &Emit, emitted: &Emitted, at: WallMs) {
         let Emit { audience, event, payload: _, volatile, source } = emit;
         let Emitted { id, matched, sent, users } = emitted.clone();
-        let names = audience.target.names() + audience.except.names();
         let recent = Arc::new(RecentEmit {
             id,
             at,
@@ -65,7 +64,16 @@ impl RecentEmits {
             sent,
             users,
         });
+        let names = recent.names();
         self.0.lock().add(recent, names);
+    }
+
+    /// Takes a user out of all of them.
+    pub(super) fn erase(&self, user: &UserId) {
+        self.0.lock().erase(|emit| {
+            *emit = emit.without(user).map_or_else(|| Arc::clone(emit), Arc::new);
+            emit.names()
+        });
     }
 
     /// All of them, the newest first.
@@ -76,6 +84,24 @@ impl RecentEmits {
 }
 
 impl RecentEmit {
+    /// The same without a user; `None` if it does not name the user.
+    fn without(&self, user: &UserId) -> Option<Self> {
+        let audience = self.audience.without(user, &[]);
+        if audience.is_none() && self.users.iter().all(|(it, _)| it != user) {
+            return None;
+        }
+        let audience = audience.map_or_else(|| Arc::clone(&self.audience), Arc::new);
+        let users = self.users.iter().filter(|(it, _)| it != user).cloned().collect();
+        let (id, event, source) = (self.id.clone(), self.event.clone(), self.source.clone());
+        let Self { at, volatile, matched, sent, .. } = *self;
+        Some(Self { id, at, audience, event, volatile, source, matched, sent, users })
+    }
+
+    /// Names in its audience.
+    fn names(&self) -> usize {
+        self.audience.target.names() + self.audience.except.names()
+    }
+
     /// Whether it was for this user, who has these sockets now.
     pub fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
         let mut here = sockets.iter().filter(|it| it.namespace == self.audience.namespace);

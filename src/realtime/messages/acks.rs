@@ -10,7 +10,7 @@ use crate::realtime::emitter::{Emitted, PendingAcks};
 use crate::realtime::inboxes::{InboxError, in_time};
 use crate::store::Closed;
 use crate::tasks::{Running, TaskLost};
-use crate::types::WallMs;
+use crate::types::{UserId, WallMs};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -82,6 +82,15 @@ impl AckHistory {
         Some(self.status(id)?.outcome?.acks.len())
     }
 
+    /// Takes a user out of what is remembered.
+    pub(super) fn erase(&self, user: &UserId) {
+        self.known.lock().erase(|status| {
+            let outcome = status.outcome.take();
+            status.outcome = outcome.map(|it| without(&it, user).map_or(it, Arc::new));
+            status.outcome.as_ref().map_or(SOCKET_BYTES, |it| bytes(it))
+        });
+    }
+
     fn begin(&self, emitted: &Emitted) {
         let Emitted { id, matched, sent, users: _ } = emitted;
         let at = self.clock.wall();
@@ -123,6 +132,21 @@ impl From<TaskLost> for InboxError {
     fn from(_: TaskLost) -> Self {
         Self::Closed
     }
+}
+
+/// The same without a user; `None` if it does not name the user.
+fn without(outcome: &AckSummary<ReceivedAck>, user: &UserId) -> Option<AckSummary<ReceivedAck>> {
+    let AckSummary { is_met, acks, missing, absent } = outcome;
+    let mut named = acks.iter().map(|it| &it.user).chain(missing.iter().map(|it| &it.user));
+    if !named.any(|it| it == user) && !absent.contains(user) {
+        return None;
+    }
+    Some(AckSummary {
+        is_met: *is_met,
+        acks: acks.iter().filter(|it| it.user != *user).cloned().collect(),
+        missing: missing.iter().filter(|it| it.user != *user).cloned().collect(),
+        absent: absent.iter().filter(|it| *it != user).cloned().collect(),
+    })
 }
 
 /// About as many bytes as it takes.

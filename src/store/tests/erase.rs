@@ -143,6 +143,23 @@ async fn what_names_a_user_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn nothing_is_deleted_while_hooks_are_to_be_sent_if_that_is_asked_for() {
+    let dir = TempDir::new().unwrap();
+    let store = filled(&dir).await;
+    let before = rows_of(&database(&dir), ANN);
+
+    assert_eq!(store.erase_if_told(&user(ANN)).await, Ok(Err(2)));
+    assert_eq!(rows_of(&database(&dir), ANN), before);
+
+    let a = store.outbox().endpoint("a").unwrap();
+    let pending = store.outbox().pending(a, DeliveryId(0), 100).await.unwrap();
+    let of_ann = pending.iter().filter(|it| it.user.as_str() == ANN);
+    store.outbox().settle(a, of_ann.map(delivered).collect()).await.unwrap();
+    assert_eq!(store.erase_if_told(&user(ANN)).await, Ok(Ok(())));
+    assert_eq!(rows_of(&database(&dir), ANN).values().sum::<usize>(), 0);
+}
+
+#[tokio::test]
 async fn the_name_is_not_in_the_bytes_of_the_file_any_more() {
     let dir = TempDir::new().unwrap();
     let store = filled(&dir).await;

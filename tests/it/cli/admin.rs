@@ -189,6 +189,21 @@ async fn names_in_paths_may_hold_anything() {
 }
 
 #[tokio::test]
+async fn a_user_is_erased() {
+    let reply = r#"{"user":"ann","disconnected":2,"hooks_dropped":1}"#;
+    let admin = Admin::start(&[(200, reply), (200, reply)]).await;
+
+    let people = admin.run(&["erase", "ann", "--drop-hooks"]).await;
+    let machines = admin.run(&["erase", "ann", "--json"]).await;
+
+    let expected = "ann: erased, 2 sockets disconnected, 1 hooks dropped\n";
+    assert_eq!(people.out, expected, "{}", people.err);
+    assert_eq!(machines.out, format!("{reply}\n"));
+    let lines = ["DELETE /v1/users/ann?undelivered=drop", "DELETE /v1/users/ann"];
+    assert_eq!(admin.end().await, lines.map(|line| asked(line, "")));
+}
+
+#[tokio::test]
 async fn one_user_is_shown_with_its_sockets() {
     let reply = r#"{"user":"ann","state":"online","since":"2026-01-01T00:00:00Z","session":7,"sockets":[{"id":"s1","namespace":"/","transport":"websocket","address":"10.0.0.1","connected_at":"2026-01-01T00:00:00Z","rooms":["org:7","s1"],"user_agent":null}]}"#;
     let admin = Admin::start(&[(200, reply)]).await;

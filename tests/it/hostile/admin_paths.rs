@@ -58,6 +58,8 @@ fn arguments() -> Vec<Row> {
     ];
     let bad = || Gets::api(400, "invalid_argument");
     let mut rows: Vec<Row> = table.map(|(input, path)| row(input, bad(), get(path))).into();
+    let erase = request("DELETE /v1/users/u?undelivered=maybe", "", "");
+    rows.push(row("a user to be erased, with `undelivered=maybe`", bad(), erase));
     // A user id is any text: these are nobody's, which is an answer.
     for (input, path) in [
         ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),

@@ -1,0 +1,94 @@
+//! Forgetting a user.
+
+use super::context::AdminContext;
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
+use super::error_code::Code;
+use super::extract::{Parameters, Segment};
+use super::keys::{ControlScope, May};
+use super::schemas::UndeliveredName;
+use crate::commands::schema::{UserIdArgument, UserIdText};
+use crate::realtime::erasure::{EraseError, Erased, PendingHooks};
+use crate::types::UserId;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A user who was erased.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EraseReply {
+    /// Who.
+    #[schema(value_type = UserIdText)]
+    user: String,
+    /// Sockets that were disconnected.
+    #[schema(example = 2)]
+    disconnected: usize,
+    /// Hooks that were still to be sent, and are not any more.
+    #[schema(example = 0)]
+    hooks_dropped: u64,
+}
+
+/// Erase a user
+///
+/// Disconnects every client of the user like `POST /v1/users/{user}/disconnect`, and deletes what names the user: presence, events,
+/// hooks, inbox, history, recovery, what is remembered of emits and requests. Only the numbers of the inbox stay, under a
+/// keyed hash, because they are never given twice. A `user.offline` that is due is sent first, within ten seconds. Somebody
+/// who is not known is no error. Nothing keeps the user from coming back: end the tokens first.
+#[utoipa::path(
+    delete, path = "/v1/users/{user}", tag = "users", operation_id = "erase_user",
+    params(
+        ("user" = UserIdArgument, Path, description = "The user's id, percent-encoded"),
+        ("undelivered" = Option<UndeliveredName>, Query, description = "What becomes of hooks that are still to be sent: \
+            they are sent first, which is so if this is absent, or dropped"),
+    ),
+    responses(
+        (status = 200, description = "Erased", body = EraseReply),
+        (status = 409, description = "`conflict`: hooks of the user could not be sent within ten seconds; the user is \
+            disconnected, and nothing is erased", body = ErrorBody),
+        ArgumentFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn erase(
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    user: Segment,
+    mut query: Parameters,
+) -> Result<Json<EraseReply>, ApiError> {
+    let user = user.parse("user", UserId::parse)?;
+    let hooks = query.take("undelivered", parse_hooks)?.unwrap_or(PendingHooks::Send);
+    query.end()?;
+    let erasing = {
+        let (context, user) = (context.clone(), user.clone());
+        // To its end, whether the caller waits or not: a user must not stay half erased.
+        async move { context.erasure.erase(&user, hooks).await }
+    };
+    let erased = context.tasks.run_to_end("users.erase", erasing).result().await;
+    let Erased { disconnected, dropped } = erased.map_err(ApiError::internal)??;
+    context.named_requests.erase(&user);
+    Ok(Json(EraseReply { user: user.as_str().to_owned(), disconnected, hooks_dropped: dropped }))
+}
+
+fn parse_hooks(text: &str) -> Result<PendingHooks, &'static str> {
+    match text {
+        "send" => Ok(PendingHooks::Send),
+        "drop" => Ok(PendingHooks::Drop),
+        _ => Err("must be `send` or `drop`"),
+    }
+}
+
+impl From<EraseError> for ApiError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::HooksWait { .. } => {
+                let message = format!(
+                    "{error}, so nothing is erased: ask again when `GET /v1/hooks/endpoints` is well, or drop them \
+                     with `?undelivered=drop`"
+                );
+                Self::new(Code::Conflict, message)
+            }
+            EraseError::Busy => Self::new(Code::Unavailable, error),
+            EraseError::Closed(_) => Self::stopping(),
+        }
+    }
+}
