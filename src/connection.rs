@@ -80,7 +80,7 @@ pub struct Connection {
     limits: ConnectionLimits,
     tasks: Tasks,
     connections: Connections,
-    /// Wakes a waiting poll.
+    /// Wakes a waiting poll; on a WebSocket, whoever sees the connection off.
     poll: Notify,
     /// Says that the engine has read all that a poll posted.
     read: Notify,
@@ -154,6 +154,8 @@ struct ConnectionState {
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
     peer_ended: bool,
+    /// Nobody reads what the client sends any more.
+    is_let_go: bool,
     send_stall: SendStall,
     /// When it was pinged, if it has not answered since.
     pinged_at: Option<Timestamp>,

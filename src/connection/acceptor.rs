@@ -231,6 +231,7 @@ impl Acceptor {
             is_paused: false,
             acks: Vec::new(),
             peer_ended: false,
+            is_let_go: false,
             flushing: Flushing::None,
             send_stall: SendStall::default(),
             pinged_at: None,

@@ -81,8 +81,6 @@ impl Drop for EngineStream {
     /// The engine is done with the connection; what is pending may still leave.
     fn drop(&mut self) {
         self.connection.finish_for(None);
-        // What was posted is not read any more: a post that waits for that is answered.
-        self.connection.lock().polling.forget_posts();
-        self.connection.read.notify_one();
+        self.connection.let_go();
     }
 }

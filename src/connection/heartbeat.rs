@@ -3,7 +3,7 @@
 //! The engine could do that, too. But it has a task and a timer for each connection, and each ping would pass through
 //! its queue of packets, which doubles for good when the first block of it is used up.
 
-use super::{Connection, Connections, Phase, Sent, Transport};
+use super::{Connection, Connections, Phase, Sent};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
 use crate::core::protocol::heartbeat::{Due, Heartbeat};
@@ -16,8 +16,6 @@ use tokio::sync::Notify;
 
 /// A text frame with a ping: <https://socket.io/docs/v4/engine-io-protocol/#heartbeat>.
 const PING: [u8; 3] = [0x81, 0x01, b'2'];
-/// A text frame with Engine.IO's close packet, and a close frame.
-const CLOSE: [u8; 7] = [0x81, 0x01, b'1', 0x88, 0x02, 0x03, 0xe8];
 /// Connections that are pinged between two yields.
 const SLICE: usize = 128;
 
@@ -113,16 +111,12 @@ impl Connection {
     }
 
     /// Closes the connection if a ping was not answered for `timeout`.
-    fn end_if_silent(self: &Arc<Self>, now: Timestamp, timeout: Duration) {
+    fn end_if_silent(&self, now: Timestamp, timeout: Duration) {
         let mut state = self.lock();
         let is_silent = state.pinged_at.is_some_and(|at| at + timeout <= now);
         // One that is not read cannot answer.
         if state.phase != Phase::Open || state.is_paused || !is_silent {
             return;
-        }
-        // A client that is there after all is told; one that polls is when it polls next.
-        if state.transport == Transport::WebSocket && state.outbound.is_clear() {
-            self.transmit(&mut state, &Bytes::from_static(&CLOSE));
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));
     }

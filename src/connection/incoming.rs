@@ -330,5 +330,6 @@ impl ConnectionState {
     pub(super) fn close_received(&mut self, code: Option<u16>) {
         self.note(Ending::ClosedByClient);
         self.close_code = self.close_code.or(code);
+        self.outbound.expect_close_frame();
     }
 }

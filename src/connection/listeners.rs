@@ -54,6 +54,11 @@ impl Listeners {
 }
 
 impl Connection {
+    /// Namespaces that the client has joined.
+    pub fn joined(&self) -> usize {
+        self.lock().listeners.0.len()
+    }
+
     /// Delivers an event to the listener of its namespace, and returns that. A connection that is being closed
     /// delivers nothing any more. An event in a namespace that the client has not joined ends the connection, as in Node's
     /// server: its client believes in something that is not so, and begins anew when it comes back.

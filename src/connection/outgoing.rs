@@ -202,8 +202,8 @@ impl Connection {
         if state.flushing == Flushing::Blocked {
             state.flushing = Flushing::None;
         }
-        if let Phase::Finishing(reason) = state.phase {
-            self.close_locked(state, reason);
+        if matches!(state.phase, Phase::Finishing(_)) {
+            self.poll.notify_one();
         }
         true
     }

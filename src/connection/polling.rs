@@ -1,7 +1,7 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::HandshakeError;
-use super::{Connection, Phase, Transport, Upgrade};
+use super::{Connection, ConnectionState, Phase, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// The packet that ends a connection.
 const CLOSE: &[u8] = b"1";
+/// Packets in the answer to a poll: python-socketio takes no more, and ends the connection instead.
+const PACKETS_MAX: usize = 16;
 /// Bodies' worth of packets that may wait for the engine.
 const INBOX_BODIES_MAX: usize = 2;
 
@@ -24,9 +26,10 @@ pub(super) async fn poll(
     begin_poll(&connection)?;
     let turn = PollTurn { connection: &connection, is_answered: false };
     loop {
-        if let Some(body) = take(&connection) {
-            connection.traffic.sent(body.len());
+        if let Some(answer) = take(&connection) {
             turn.answered();
+            let body = answer?;
+            connection.traffic.sent(body.len());
             return Ok(text(body));
         }
         connection.poll.notified().await;
@@ -48,25 +51,32 @@ fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
 }
 
 /// What the poll is answered with now, if anything.
-fn take(connection: &Connection) -> Option<Vec<u8>> {
+fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
     let mut state = connection.lock();
     if matches!(state.phase, Phase::Closed(_)) {
-        return Some(CLOSE.to_vec());
+        return Some(ended(&state));
     }
     if state.transport != Transport::Polling {
-        return Some(polling::NOOP.to_vec());
+        return Some(Ok(polling::NOOP.to_vec()));
     }
-    let frames = state.outbound.take_frames(connection.limits.buffer_bytes);
+    let frames = state.outbound.take_frames(connection.limits.buffer_bytes, PACKETS_MAX);
     if !frames.is_empty() {
         let body = polling::encode(&frames);
-        return Some(if body.is_empty() { polling::NOOP.to_vec() } else { body });
+        return Some(Ok(if body.is_empty() { polling::NOOP.to_vec() } else { body }));
     }
     if matches!(state.polling.upgrade, Upgrade::Probed) {
-        return Some(polling::NOOP.to_vec());
+        return Some(Ok(polling::NOOP.to_vec()));
     }
     let Phase::Finishing(reason) = state.phase else { return None };
     connection.close_locked(&mut state, reason);
-    Some(CLOSE.to_vec())
+    Some(ended(&state))
+}
+
+/// What the last poll is answered with. After the close packet clients in Python and Rust stay away; after an error
+/// all come back.
+fn ended(state: &ConnectionState) -> Result<Vec<u8>, HandshakeError> {
+    let is_over = state.is_for_good() || state.ending == Some(Ending::ClosedByClient);
+    if is_over { Ok(CLOSE.to_vec()) } else { Err(HandshakeError::Sid) }
 }
 
 /// One poll's turn. A client that goes away while it waits has ended the connection.

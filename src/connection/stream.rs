@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+/// Bytes that are thrown away at once.
+const CHUNK_BYTES: usize = 1024;
+
 /// The half that is read.
 #[derive(Debug)]
 pub(super) struct Inlet(OwnedReadHalf);
@@ -56,6 +59,26 @@ impl Outlet {
     /// Waits until the kernel takes more.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.0.writable().await
+    }
+
+    /// Ends this side: the client reads all that was written, then the end, and may still send.
+    pub(super) fn end(&self) {
+        SockRef::from(self.tcp()).shutdown(Shutdown::Write).ok();
+    }
+
+    /// Throws away what the client still sends, until its end, or until that was `bytes_max` bytes. To be called when
+    /// nobody reads the other half any more.
+    pub(super) async fn drain(&self, bytes_max: usize) {
+        let mut chunk = [0; CHUNK_BYTES];
+        let mut drained = 0;
+        while drained < bytes_max && self.tcp().readable().await.is_ok() {
+            match self.tcp().try_read(&mut chunk) {
+                Ok(0) => return,
+                Ok(n) => drained += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Ends the stream in both directions, which also wakes its reader. An error means that it is down already.

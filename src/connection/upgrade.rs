@@ -100,7 +100,7 @@ impl Probe {
 
 fn take_over(connection: &Arc<Connection>, probe: Probe, outlet: Outlet) {
     let mut state = connection.lock();
-    // A connection that is about to close sends its close frame over the WebSocket: the client has stopped polling.
+    // A connection that is about to end says goodbye over the WebSocket: the client has stopped polling.
     if matches!(state.phase, Phase::Closed(_)) || connection.stream.set(outlet).is_err() {
         state.polling.upgrade = Upgrade::None;
         return;
@@ -116,4 +116,5 @@ fn take_over(connection: &Arc<Connection>, probe: Probe, outlet: Outlet) {
     if !connection.flush_some(&mut state) {
         connection.flush_soon(&mut state);
     }
+    connection.take_leave(&mut state);
 }

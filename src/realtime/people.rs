@@ -2,6 +2,7 @@
 
 use super::attendance::Attendance;
 use super::visits::Visit;
+use crate::connection::Connection;
 use crate::core::presence::session::Grace;
 use crate::core::protocol::packet;
 use crate::registry::Socket;
@@ -49,7 +50,8 @@ impl People {
         }
         for socket in &sockets {
             self.attendance.leave(socket, Reason::Kicked);
-            socket.connection.finish(Reason::Kicked);
+            let is_there = |it: &&Arc<Socket>| Arc::ptr_eq(&it.connection, &socket.connection);
+            end(&socket.connection, sockets.iter().filter(is_there).count());
         }
         if grace == Grace::Skip {
             self.attendance.sockets().presence.end_grace(user, Reason::Kicked);
@@ -67,10 +69,16 @@ impl People {
         kicked.kick(Grace::Keep);
         tell(&kicked, &farewell(None));
         self.attendance.leave(&kicked, Reason::Kicked);
-        kicked.connection.finish(Reason::Kicked);
+        end(&kicked.connection, 1);
         tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
         Some(kicked)
     }
+}
+
+/// Ends a connection of which this many sockets were kicked. If it has others, its client may come back for them.
+fn end(connection: &Arc<Connection>, kicked: usize) {
+    let is_shared = kicked < connection.joined();
+    connection.finish(if is_shared { Reason::TransportClose } else { Reason::Kicked });
 }
 
 /// The argument of `userline:kicked`.

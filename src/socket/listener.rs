@@ -29,7 +29,7 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         let message = format_args!("nobody listens to `{name}` here");
         return Err(RequestError::new("unknown_event", message));
     };
-    if !event.buffers.is_empty() {
+    if !event.buffers.is_empty() && request != ClientRequest::Ping {
         let message = format_args!("{name} takes no binary arguments");
         return Err(RequestError::new("binary_unsupported", message));
     }

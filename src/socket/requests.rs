@@ -9,6 +9,7 @@ use super::request_error::RequestError;
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::tasks::Tasks;
+use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
@@ -75,8 +76,14 @@ impl Requests {
 
     /// Acks, if the client asked for it.
     pub(super) fn ack(&self, id: Option<u64>, args: &[&RawValue]) {
+        self.ack_with(id, args, &[]);
+    }
+
+    /// The same with the buffers for which there are places in `args`.
+    pub(super) fn ack_with(&self, id: Option<u64>, args: &[&RawValue], buffers: &[Bytes]) {
         if let Some(id) = id {
-            self.socket.connection.send(&packet::ack(&self.socket.namespace, id, args));
+            let ack = packet::ack(&self.socket.namespace, id, args, buffers);
+            self.socket.connection.send(&ack);
         }
     }
 }

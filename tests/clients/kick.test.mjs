@@ -35,6 +35,23 @@ describe("kick", { concurrency: 4 }, () => {
     });
   }
 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`who emits without a pause is told, too, and stays away (${way})`, {}, async (w) => {
+      const devices = await Promise.all(Array.from({ length: 10 }, () => w.connect("ann", { transports })));
+      const bursts = setInterval(() => {
+        for (const device of devices) for (let n = 0; n < 50; n++) device.emit("userline:ping", n);
+      }, 1);
+      try {
+        await w.server.api("POST", "/v1/users/ann/disconnect", { reason: "banned" });
+        await until("the disconnects", () => devices.every((it) => it.ends.length > 0));
+      } finally {
+        clearInterval(bursts);
+      }
+      assert.deepEqual(devices.map((it) => it.ends), devices.map(() => ["io server disconnect"]));
+      await steadily("nobody of them comes back", () => devices.every((it) => !it.connected && !it.active), 2000);
+    });
+  }
+
   scenario("with `now: false` the user lingers, and may come back as if nothing had happened", {}, async (w) => {
     const device = await w.connect("ann");
     await w.server.api("POST", "/v1/users/ann/disconnect", { reason: "please sign in again", now: false });

@@ -19,6 +19,8 @@ describe("older clients", { concurrency: 3 }, () => {
         assert.deepEqual(tab.heard, [["hello", 1, { two: 2 }]]);
         const answer = await new Promise((done) => tab.emit("userline:ping", "a", done));
         assert.equal(answer, "a");
+        const buffers = await new Promise((done) => tab.emit("userline:ping", { deep: [Buffer.from([1, 2, 3])] }, Buffer.from("x"), (...args) => done(args)));
+        assert.deepEqual(buffers, [{ deep: [Buffer.from([1, 2, 3])] }, Buffer.from("x")]);
         tab.disconnect();
         await w.hooks.wait("ann", "user.offline");
 

@@ -48,7 +48,11 @@ async fn close_wakes_a_waiting_poll_and_the_reader() {
 
     engine.connection.close(Reason::ServerShutdown);
 
-    assert_eq!(answer(&mut poll).await.packets(), [b"1"]);
+    assert_eq!(
+        answer(&mut poll).await.status,
+        400,
+        "a close packet would be final for some clients"
+    );
     assert_eq!(engine.read().await, None);
     assert_eq!(client.poll().await.status, 400, "the connection is unknown by now");
 }
@@ -80,7 +84,7 @@ async fn a_post_is_answered_when_the_engine_lets_the_connection_go() {
 #[tokio::test]
 async fn what_is_pending_leaves_before_a_finished_websocket_closes() {
     let server = Server::start().await;
-    let (mut client, engine) = server.websocket().await;
+    let (mut client, mut engine) = server.websocket().await;
     let mut sent = 0;
     while engine.connection.queued() < 50_000 {
         assert_eq!(engine.connection.send(&event(&format!("42[{sent:01000}]"))), Sent::Yes);
@@ -94,11 +98,69 @@ async fn what_is_pending_leaves_before_a_finished_websocket_closes() {
     for n in 0..sent {
         assert_eq!(client.next().await.unwrap(), format!("42[{n:01000}]").as_bytes());
     }
-    // A close frame, then the end.
+    assert_eq!(client.next().await.unwrap(), b"1");
+    // A close frame, then nothing: the client closes.
     assert_eq!(client.next().await, None);
-    until("it is closed", || engine.connection.is_gone().then_some(())).await;
-    assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked));
-    assert_eq!(engine.connection.vitals().pending_bytes, 0);
+    drop(client);
+    assert_eq!(engine.read().await, None);
+    let connection = Arc::clone(&engine.connection);
+    drop(engine);
+    until("it is closed", || connection.is_gone().then_some(())).await;
+    assert_eq!(connection.end_reason(), Some(Reason::Kicked));
+    assert_eq!(connection.vitals().pending_bytes, 0);
+}
+
+/// A stream that is closed with bytes unread is reset, and a reset overtakes the goodbye.
+#[tokio::test]
+async fn a_client_that_keeps_sending_reads_its_goodbye() {
+    let server = Server::start().await;
+    let (mut client, engine) = server.websocket().await;
+    let connection = Arc::clone(&engine.connection);
+    connection.send(&event("41"));
+    connection.finish(Reason::Kicked);
+    drop(engine);
+
+    for _ in 0..100 {
+        client.send(b"42[\"still here\"]").await;
+    }
+
+    let mut read = Vec::new();
+    client.stream.read_to_end(&mut read).await.expect("an end, not a reset");
+    assert_eq!(read, event("41"));
+    drop(client);
+    until("it is closed", || connection.is_gone().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_leave_is_made_to() {
+    let server = Server::start().await;
+    let (mut client, engine) = server.websocket().await;
+
+    engine.connection.send(&event("41"));
+    engine.connection.finish(Reason::Kicked);
+
+    assert_eq!(client.next().await.unwrap(), b"41");
+    assert_eq!(client.next().await.unwrap(), b"1");
+    assert_eq!(server.connections.len(), 1, "it counts as long as it is there");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(engine.connection.is_gone());
+    assert!(server.connections.is_empty());
+}
+
+#[tokio::test]
+async fn who_is_meant_to_come_back_is_sent_no_goodbye() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+    engine.connection.send(&event("42[1]"));
+
+    // As the engine ends a client that joins nothing.
+    engine.write(b"1");
+    drop(engine);
+
+    assert_eq!(client.next().await.unwrap(), b"42[1]");
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn two_polls_at_once_close_the_connection() {
     let second = client.poll().await;
 
     assert_eq!(second.status, 400);
-    assert_eq!(answer(&mut first).await.packets(), [b"1"]);
+    assert_eq!(answer(&mut first).await.status, 400);
     assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
     assert_eq!(engine.connection.vitals().ending, Some(Ending::PollsOverlap));
     assert_eq!(engine.read().await, None);

@@ -11,6 +11,7 @@
 //!
 //! * Both leave in the order in which they were handed over. What the engine writes in pieces counts from the piece that
 //!   completes a frame, so a frame is never split by another.
+//! * The engine's goodbye does not pass: how a connection ends decides which clients come back, so the connection says it.
 //! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`EngineOutput::ConnectReply`]). A
 //!   socket that is made known to others only then can get no event before its reply.
 
@@ -44,7 +45,9 @@ pub struct OutboundQueue {
     refusals: Vec<(Namespace, Bytes)>,
     /// Whole frames of the engine that wait while a CONNECT is answered.
     cut: Bytes,
-    /// The engine has written its close frame.
+    /// The client has closed the connection: the engine's close frame answers its own.
+    expects_close_frame: bool,
+    /// The engine has written that.
     has_close_frame: bool,
 }
 
@@ -74,6 +77,7 @@ impl OutboundQueue {
             open: Some(open),
             refusals: Vec::new(),
             cut: Bytes::new(),
+            expects_close_frame: false,
             has_close_frame: false,
         }
     }
@@ -94,6 +98,7 @@ impl OutboundQueue {
         while let Some((frame, content)) = frame::take(&mut self.cut) {
             match self.replace(frame, &content) {
                 Replaced::Frame(frame) => self.push(frame)?,
+                Replaced::Nothing => {}
                 Replaced::ConnectReply(namespace) => {
                     return Ok(EngineOutput::ConnectReply(namespace));
                 }
@@ -113,7 +118,12 @@ impl OutboundQueue {
         Ok(())
     }
 
-    /// The engine has written its close frame: a second one would break the protocol.
+    /// The client has sent a close frame, which the engine will answer.
+    pub fn expect_close_frame(&mut self) {
+        self.expects_close_frame = true;
+    }
+
+    /// The client's close frame is answered: another one would break the protocol.
     pub fn has_close_frame(&self) -> bool {
         self.has_close_frame
     }
@@ -156,16 +166,28 @@ impl OutboundQueue {
         }
     }
 
-    /// Takes whole pending frames, up to about `bytes_max` (one at least): what a poll is answered with.
-    pub fn take_frames(&mut self, bytes_max: usize) -> Vec<Bytes> {
+    /// Takes pending frames, up to about `bytes_max` (one at least) and up to `frames_max`: what a poll is answered with.
+    /// An event whose buffers do not fit spans several polls.
+    pub fn take_frames(&mut self, bytes_max: usize, frames_max: usize) -> Vec<Bytes> {
         let mut taken = Vec::new();
         let mut bytes = 0;
-        while let Some(first) = self.pending.front_mut() {
+        while taken.len() < frames_max
+            && let Some(first) = self.pending.front_mut()
+        {
             if 0 < bytes && bytes_max < bytes + first.len() {
                 break;
             }
-            bytes += first.len();
-            taken.extend(self.pending.pop_front());
+            match frame::take(first) {
+                Some((frame, _)) => {
+                    bytes += frame.len();
+                    taken.push(frame);
+                }
+                // Only whole frames are pending on a connection that polls.
+                None => bytes += first.split_off(0).len(),
+            }
+            if first.is_empty() {
+                self.pending.pop_front();
+            }
         }
         self.queued = self.queued.saturating_sub(bytes);
         taken
@@ -184,8 +206,10 @@ impl OutboundQueue {
                 EnginePacket::Open => Replaced::Frame(self.open.take().unwrap_or(frame)),
                 EnginePacket::Connect(namespace) => Replaced::ConnectReply(namespace.to_owned()),
                 EnginePacket::ConnectError(namespace) => Replaced::Frame(self.refusal(namespace)),
+                EnginePacket::Close => Replaced::Nothing,
                 EnginePacket::Other => Replaced::Frame(frame),
             },
+            Content::Close if !self.expects_close_frame => Replaced::Nothing,
             Content::Close => {
                 self.has_close_frame = true;
                 Replaced::Frame(frame)
@@ -209,6 +233,8 @@ enum Replaced {
     Frame(Bytes),
     /// The caller answers the CONNECT of this namespace.
     ConnectReply(String),
+    /// It is not for the client.
+    Nothing,
 }
 
 #[cfg(test)]

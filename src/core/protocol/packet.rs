@@ -19,6 +19,8 @@ pub enum EnginePacket<'a> {
     Connect(&'a str),
     /// The refusal of a CONNECT, in this namespace.
     ConnectError(&'a str),
+    /// The Engine.IO close packet.
+    Close,
     /// Pings, for example: nothing that has to be replaced.
     Other,
 }
@@ -27,6 +29,7 @@ pub enum EnginePacket<'a> {
 pub fn of_engine(packet: &[u8]) -> EnginePacket<'_> {
     match packet {
         [b'0', ..] => EnginePacket::Open,
+        b"1" => EnginePacket::Close,
         [b'4', b'0', rest @ ..] => EnginePacket::Connect(namespace(rest)),
         [b'4', b'4', rest @ ..] => EnginePacket::ConnectError(namespace(rest)),
         _ => EnginePacket::Other,
@@ -64,10 +67,7 @@ fn write_event(
     tail: &str,
 ) -> Bytes {
     let buffers = payload.buffers();
-    let kind = match buffers.len() {
-        0 => Cow::Borrowed("42"),
-        len => Cow::Owned(format!("45{len}-")),
-    };
+    let kind = kind("42", "45", buffers.len());
     let mut parts: SmallVec<[&[u8]; 16]> = SmallVec::new();
     parts.extend([kind.as_bytes(), prefix(namespace), comma(namespace), id.as_bytes()]);
     parts.extend([b"[", event.as_bytes()]);
@@ -75,24 +75,33 @@ fn write_event(
         parts.extend([b",".as_slice(), arg.get().as_bytes()]);
     }
     parts.extend([tail.as_bytes(), b"]"]);
-    let text = frame::text(&parts);
+    with_buffers(frame::text(&parts), buffers)
+}
+
+/// The head of a packet with this many buffers: `plain` if it has none.
+fn kind(plain: &'static str, binary: &str, buffers: usize) -> Cow<'static, str> {
+    if buffers == 0 { Cow::Borrowed(plain) } else { Cow::Owned(format!("{binary}{buffers}-")) }
+}
+
+/// A packet and the buffers that belong to it, which follow in frames of their own.
+fn with_buffers(packet: Bytes, buffers: &[Bytes]) -> Bytes {
     if buffers.is_empty() {
-        return text;
+        return packet;
     }
-    let frames = std::iter::once(text).chain(buffers.iter().map(|it| frame::binary(it)));
+    let frames = std::iter::once(packet).chain(buffers.iter().map(|it| frame::binary(it)));
     frames.collect::<Vec<_>>().concat().into()
 }
 
-/// The frame of an ack: `43/namespace,id[arg,…]`.
-pub fn ack(namespace: &Namespace, id: u64, args: &[&RawValue]) -> Bytes {
-    let id = id.to_string();
+/// An ack: `43/namespace,id[arg,…]`; with buffers `461-/namespace,id[{"_placeholder":true,"num":0}]`, and they follow.
+pub fn ack(namespace: &Namespace, id: u64, args: &[&RawValue], buffers: &[Bytes]) -> Bytes {
+    let (kind, id) = (kind("43", "46", buffers.len()), id.to_string());
     let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * args.len() + 6);
-    parts.extend([b"43".as_slice(), prefix(namespace), comma(namespace), id.as_bytes(), b"["]);
+    parts.extend([kind.as_bytes(), prefix(namespace), comma(namespace), id.as_bytes(), b"["]);
     for (index, arg) in args.iter().enumerate() {
         parts.extend([if index == 0 { b"".as_slice() } else { b"," }, arg.get().as_bytes()]);
     }
     parts.push(b"]");
-    frame::text(&parts)
+    with_buffers(frame::text(&parts), buffers)
 }
 
 /// The frame of a CONNECT reply with this JSON object.
@@ -146,6 +155,7 @@ mod tests {
     fn the_engines_packets_are_told_apart() {
         let table = [
             ("0{\"sid\":\"x\"}", EnginePacket::Open),
+            ("1", EnginePacket::Close),
             ("2", EnginePacket::Other),
             ("41", EnginePacket::Other),
             ("40{\"sid\":\"x\"}", EnginePacket::Connect("/")),
@@ -182,8 +192,8 @@ mod tests {
             "42/chat,7[\"hi\",{\"b\":1.0,\"a\":12345678901234567890.10},\"\\u00e9\"]"
         });
         let (one, two) = (raw("1"), raw("{}"));
-        assert_eq!(text(ack(&chat, 7, &[&one, &two])), "43/chat,7[1,{}]");
-        assert_eq!(text(ack(&Namespace::root(), 0, &[])), "430[]");
+        assert_eq!(text(ack(&chat, 7, &[&one, &two], &[])), "43/chat,7[1,{}]");
+        assert_eq!(text(ack(&Namespace::root(), 0, &[], &[])), "430[]");
     }
 
     #[test]
@@ -201,5 +211,8 @@ mod tests {
         let asking = event_asking(&chat, 3, "\"b\"", &payload);
         let text = "452-/chat,3[\"b\",{\"_placeholder\":true,\"num\":0}]";
         assert!(asking.starts_with(&frame::text(&[text.as_bytes()])), "{asking:?}");
+        let ack = ack(&chat, 3, &[&payload.args()[0]], &payload.buffers()[..1]);
+        let text = "461-/chat,3[{\"_placeholder\":true,\"num\":0}]";
+        assert_eq!(ack, [frame::text(&[text.as_bytes()]), frame::binary(&[1, 2])].concat());
     }
 }

@@ -60,6 +60,12 @@ fn places() -> Vec<Row> {
             1,
         ),
         row(
+            "a buffer for `userline:ping`",
+            Gets::Says(format!("461-5[{PLACE}]")),
+            &format!("451-5[\"userline:ping\",{PLACE}]"),
+            1,
+        ),
+        row(
             "a place in an event without buffers",
             Gets::Says(format!("435[{PLACE}]")),
             &format!("425[\"userline:ping\",{PLACE}]"),

@@ -172,6 +172,9 @@ impl Client {
                 self.say(ROUND_TRIP.0).await;
                 continue;
             }
+            if noted.is_some() && matches!(heard, Heard::Binary(_)) {
+                continue; // the buffers of what was noted
+            }
             let is_over = matches!(heard, Heard::End(_) | Heard::Silence);
             let told = told(heard);
             if is_over {

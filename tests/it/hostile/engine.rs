@@ -117,8 +117,8 @@ async fn two_polls(world: &World) -> Gets {
             break [request::told(first), request::told(second)];
         }
     };
-    got.sort_by_key(|it| *it == Gets::Status(200));
+    got.sort_by_key(|it| *it == Gets::Engine(400, 1));
     let [refused, ended] = got;
-    assert_eq!(ended, Gets::Status(200));
+    assert_eq!(ended, Gets::Engine(400, 1));
     refused.then(Client::Polling(poller).judge(&Gets::Ends).await)
 }

@@ -78,13 +78,17 @@ fn refusals_carry_what_was_prepared_and_unknown_namespaces_a_hint() {
 }
 
 #[test]
-fn the_engines_close_frame_is_noticed() {
+fn the_engine_says_goodbye_only_to_who_has_said_it() {
     let mut outbound = connected();
-    assert!(!outbound.has_close_frame());
+    let goodbye = [&text("1")[..], &[0x88, 0]].concat();
 
-    assert_eq!(outbound.engine_wrote(&[0x88, 0]), Ok(EngineOutput::Passed));
+    assert_eq!(outbound.engine_wrote(&goodbye), Ok(EngineOutput::Passed));
+    assert!(outbound.is_clear() && !outbound.has_close_frame());
+    outbound.expect_close_frame();
+    assert_eq!(outbound.engine_wrote(&goodbye), Ok(EngineOutput::Passed));
 
     assert!(outbound.has_close_frame());
+    assert_eq!(drain(&mut outbound), ["-"]);
 }
 
 #[test]
@@ -108,10 +112,26 @@ fn polls_take_whole_frames_within_their_size_and_at_least_one() {
         outbound.push(text(&format!("42[{n}]"))).unwrap();
     }
 
-    assert_eq!(outbound.take_frames(1).len(), 1);
-    assert_eq!(outbound.take_frames(1000).len(), 2);
+    assert_eq!(outbound.take_frames(1, 16).len(), 1);
+    assert_eq!(outbound.take_frames(1000, 16).len(), 2);
     assert!(outbound.is_clear());
     assert_eq!(outbound.queued(), 0);
+}
+
+#[test]
+fn an_event_with_many_buffers_spans_polls() {
+    let mut outbound = connected();
+    let event: Vec<Bytes> =
+        (0..20_u8).map(|n| frame::binary(&[n])).chain([text("42[\"next\"]")]).collect();
+    outbound.push(event[..20].concat().into()).unwrap();
+    outbound.push(event[20].clone()).unwrap();
+
+    let first = outbound.take_frames(1000, 16);
+    assert_eq!((first.len(), outbound.queued()), (16, event[16..].concat().len()));
+    let second = outbound.take_frames(1000, 16);
+
+    assert_eq!([first, second].concat(), event);
+    assert!(outbound.is_clear());
 }
 
 #[derive(Clone, Debug)]
