@@ -8,7 +8,7 @@ mod stop;
 pub(crate) mod testing;
 
 use crate::admin::{Admin, DevConsole};
-use crate::auth::{Authenticator, KeyError};
+use crate::auth::AuthError;
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::core::presence::session::UserSession;
@@ -82,9 +82,9 @@ pub enum BuildError {
     /// Hooks cannot be sent.
     #[error(transparent)]
     Hooks(#[from] StartError),
-    /// The key that tokens are verified with cannot be used.
+    /// Clients cannot be authenticated.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Auth(#[from] AuthError),
     /// The client's bundle cannot be served.
     #[error(transparent)]
     ClientFiles(#[from] ClientFilesError),
@@ -102,7 +102,7 @@ impl App {
         let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
         let parts = AppParts::new(&config, store, recovered.last_seq)?;
-        let realtime = parts.realtime(&config, Authenticator::new(config.auth.clone())?);
+        let realtime = parts.realtime(&config);
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if config.socketio.polling && config.socketio.websocket {
@@ -150,7 +150,8 @@ impl App {
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
         let Self { parts, realtime, recovered, drain, data_dir, no_backends, .. } = self;
-        let AppParts { store, clock, sockets, recoveries, presence_tasks, tasks, .. } = &parts;
+        let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
+        let AppParts { presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
             tracing::warn!(%error, "clients of before the restart will not recover");
         }
@@ -159,6 +160,7 @@ impl App {
         sockets.watch_deadlines(presence_tasks);
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
+        tasks.spawn("auth", Arc::clone(authenticator).run());
         tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));

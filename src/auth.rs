@@ -1,7 +1,11 @@
 //! Finds out which user a socket belongs to: credentials in, an identity or a refusal with a stable code out.
 
 mod claims;
+mod error;
+mod issuer;
 mod jwt;
+mod key;
+mod key_set;
 mod mint;
 mod object;
 mod payload;
@@ -10,15 +14,19 @@ mod refusal;
 mod tests;
 mod trust;
 
-pub use jwt::KeyError;
+pub use error::AuthError;
+pub use key::KeyError;
 pub use mint::{MintError, TokenClaims, mint};
 pub use payload::AuthPayload;
 pub use refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 
+use crate::clock::Clock;
 use crate::config::{AuthConfig, AuthMode};
 use crate::types::{Identity, WallMs};
+use issuer::Issuer;
 use jwt::JwtVerifier;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a client brought along to say who it is.
 #[derive(Clone, Copy)]
@@ -41,7 +49,7 @@ impl fmt::Debug for Credentials<'_> {
 
 const HIDDEN: &str = "[hidden]";
 
-/// Finds the user for credentials. It never changes, so it can be shared.
+/// Finds the user for credentials.
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Verification,
@@ -54,21 +62,38 @@ enum Verification {
 }
 
 impl Authenticator {
-    /// Fails if the key cannot be read, is too weak, or is of another kind than the algorithms.
-    pub fn new(config: AuthConfig) -> Result<Self, KeyError> {
+    /// Fails if a key of the configuration cannot be read, is too weak, or is of another kind than its algorithms.
+    pub fn new(config: AuthConfig, clock: Clock) -> Result<Self, AuthError> {
         let mode = match config.mode {
-            AuthMode::Jwt(config) => Verification::Jwt(Box::new(JwtVerifier::new(config)?)),
+            AuthMode::Jwt(config) => Verification::Jwt(Box::new(JwtVerifier::new(*config, clock)?)),
             AuthMode::Trust => Verification::Trust,
         };
         Ok(Self { mode })
     }
 
+    /// What has to run as long as clients are authenticated: fetches the keys that the issuer publishes.
+    pub async fn run(self: Arc<Self>) {
+        if let Verification::Jwt(verifier) = &self.mode
+            && let Some(issuer) = verifier.issuer()
+        {
+            issuer.run().await;
+        }
+    }
+
+    /// Whether anybody can be authenticated.
+    pub fn is_ready(&self) -> bool {
+        match &self.mode {
+            Verification::Jwt(verifier) => verifier.issuer().is_none_or(Issuer::has_keys),
+            Verification::Trust => true,
+        }
+    }
+
     /// The user of these credentials, at the time `now`.
     ///
     /// With tokens: `auth.token` counts before `Authorization: Bearer`; a token is good until its `exp` plus the
-    /// leeway, so [`Grants::expires_at`](crate::types::Grants::expires_at) (`exp` itself) may be a little in the past.
+    /// leeway, so [`Grants::expires_at`](crate::types::Grants::expires_at) (`exp` itself) may be a little in the past. One
+    /// whose key is not known waits until the issuer was asked.
     /// Rooms come without repetition; how many a socket may have is the caller's rule.
-    #[expect(clippy::unused_async, reason = "other ways to authenticate ask a server")]
     pub async fn authenticate(
         &self,
         credentials: Credentials<'_>,
@@ -76,7 +101,9 @@ impl Authenticator {
     ) -> Result<Identity, Refusal> {
         let Credentials { auth, authorization } = credentials;
         match &self.mode {
-            Verification::Jwt(verifier) => verifier.verify(&find_token(auth, authorization)?, now),
+            Verification::Jwt(verifier) => {
+                verifier.verify(&find_token(auth, authorization)?, now).await
+            }
             Verification::Trust => trust::identity(&auth.0),
         }
     }

@@ -1,4 +1,5 @@
-//! Calls to the backend of whoever runs this server: signed POSTs, in time, to addresses that may be called.
+//! Calls to the backend of whoever runs this server, in time, to addresses that may be called: signed POSTs, and GETs of
+//! documents that anybody may read.
 //!
 //! Each section of the configuration that calls a backend has a [`HttpClient`] of its own, and one [`BackendCaller`] for each
 //! URL in it. Whether a call may be made now is not decided here: the rules for that, back-off and circuit, are in
@@ -15,8 +16,10 @@ pub use answer::{BackendAnswer, NoBody};
 pub use caller::{BackendCaller, UrlError};
 pub use no_answer::NoAnswer;
 
+use crate::types::WallMs;
 use public_only::PublicOnly;
 use reqwest::Certificate;
+use reqwest::header::ACCEPT;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -70,4 +73,24 @@ impl HttpClient {
         let inner = builder.build().map_err(|source| HttpClientError { section, source })?;
         Ok(Self { inner, section, allow_private })
     }
+
+    /// Gets a JSON document that is no secret; received at `at`.
+    pub async fn get(&self, url: &str, at: WallMs) -> Result<BackendAnswer, GetError> {
+        let url = caller::parse_url(url)?;
+        caller::check(self, &url).map_err(NoAnswer::from)?;
+        let request = self.inner.get(url).header(ACCEPT, "application/json");
+        let response = request.send().await.map_err(NoAnswer::new)?;
+        Ok(BackendAnswer::new(response, at))
+    }
+}
+
+/// Why a document is not there.
+#[derive(Debug, Error)]
+pub enum GetError {
+    /// The URL cannot be called.
+    #[error("the URL {0}")]
+    Url(#[from] UrlError),
+    /// No answer came.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
 }

@@ -24,7 +24,9 @@ mod store;
 mod tests;
 
 pub use admin::{AdminConfig, ApiKey, IdempotencyConfig, Scope};
-pub use auth::{AuthConfig, AuthMode, JwtConfig, JwtKey};
+pub use auth::{
+    AuthConfig, AuthMode, JwtConfig, JwtKey, JwtKeys, KeysLocation, PublishedKeys, StaticKey,
+};
 pub use backend::parse_hook_secret;
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};

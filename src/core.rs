@@ -1,5 +1,6 @@
 //! The rules, as pure state machines: `&mut self` and the time in, effects out. No async, no lock, no clock, no log.
 
+pub mod auth;
 pub mod backend;
 pub mod delivery;
 pub mod emit;

@@ -103,6 +103,18 @@ pub const TABLE: &[Metric] = &[
         "userline_inbox_items_total",
         "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
     ),
+    labelled(
+        "userline_key_fetches_total",
+        "Requests for the keys of the issuer of tokens, by outcome: ok or failed.",
+    ),
+    gauge(
+        "userline_keys",
+        "Keys of the issuer of tokens that are good at the moment, with `jwks_url` or `discovery`.",
+    ),
+    gauge(
+        "userline_keys_stale",
+        "1 while the keys of the issuer cannot be fetched: tokens are verified with the last good ones. Else 0.",
+    ),
     counter(
         "userline_log_lines_dropped_total",
         "Lines of the log that were dropped because whoever reads stderr is too slow, or gone.",

@@ -1,6 +1,7 @@
 //! The words of the program: parsed values that every other module speaks in. Nothing here decides.
 
 mod change;
+mod claim;
 mod device;
 mod ending;
 mod event;
@@ -23,6 +24,7 @@ mod undelivered;
 mod user;
 
 pub use change::{Change, ChangeKind};
+pub use claim::ClaimPath;
 pub use device::{DeviceId, DeviceIdError};
 pub use ending::Ending;
 pub use event::{EventName, EventNameError, Payload, PayloadError};

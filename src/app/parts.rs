@@ -37,6 +37,7 @@ use tokio::net::TcpListener;
 pub(crate) struct AppParts {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) hooks: Hooks,
     pub(crate) sockets: Sockets,
     pub(crate) connections: Connections,
@@ -54,6 +55,7 @@ impl AppParts {
         let clock = Clock::start(last_seq);
         let tasks = Tasks::new();
         Ok(Self {
+            authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
             sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
             connections: Connections::new(config.limits.connections),
@@ -71,12 +73,13 @@ impl AppParts {
         })
     }
 
-    /// What can be done, put together. `authenticator` finds out who clients are.
-    pub(super) fn realtime(&self, config: &Config, authenticator: Authenticator) -> Realtime {
+    /// What can be done, put together.
+    pub(super) fn realtime(&self, config: &Config) -> Realtime {
         let namespaces: Arc<[Namespace]> = config.socketio.namespaces.as_slice().into();
         let inboxes = Arc::new(self.inboxes(config));
         let attendance = Arc::new(self.attendance(config));
         let messages = Arc::new(self.messages(config, Arc::clone(&inboxes)));
+        let authenticator = Arc::clone(&self.authenticator);
         let authentication = Authentication::new(authenticator, config.limits, self.clock.clone());
         let admission = Admission::new(
             authentication,
@@ -156,7 +159,7 @@ impl AppParts {
             path: config.listen.path.clone(),
             client_files,
         };
-        let ready = ready(&self.connections, &self.store);
+        let ready = self.ready();
         edge.router().merge(health::routes(ready))
     }
 
@@ -182,25 +185,31 @@ impl AppParts {
             keys: config.admin.clone(),
             limits: config.limits,
             inbox: config.inbox,
-            ready: ready(&self.connections, &self.store),
+            ready: self.ready(),
             metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             dev,
         }
     }
-}
 
-/// Whether clients are taken: cheap to ask.
-fn ready(connections: &Connections, store: &Store) -> Ready {
-    let (connections, store) = (connections.clone(), store.clone());
-    Ready::new(move || {
-        if connections.is_draining() {
-            return Err("the server is stopping".to_owned());
-        }
-        if !store.healthy() {
-            return Err("the disk takes no writes: see the log".to_owned());
-        }
-        Ok(())
-    })
+    /// Whether clients are taken: cheap to ask.
+    fn ready(&self) -> Ready {
+        let (connections, store) = (self.connections.clone(), self.store.clone());
+        let authenticator = Arc::clone(&self.authenticator);
+        Ready::new(move || {
+            if connections.is_draining() {
+                return Err("the server is stopping".to_owned());
+            }
+            if !store.healthy() {
+                return Err("the disk takes no writes: see the log".to_owned());
+            }
+            if !authenticator.is_ready() {
+                return Err(
+                    "the keys of the issuer of tokens are not there: see the log".to_owned()
+                );
+            }
+            Ok(())
+        })
+    }
 }

@@ -3,7 +3,6 @@
 
 pub(crate) use super::parts::AppParts;
 
-use crate::auth::Authenticator;
 use crate::config::{AuthMode, Config, Sources};
 use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connection, EngineStream};
 use crate::core::protocol::frame;
@@ -73,8 +72,7 @@ impl TestApp {
         change(&mut config);
         let (store, recovered) = Store::open(&config.store, &config.hooks).unwrap();
         let parts = AppParts::new(&config, store, recovered.last_seq).unwrap();
-        let authenticator = Authenticator::new(config.auth.clone()).unwrap();
-        let realtime = parts.realtime(&config, authenticator);
+        let realtime = parts.realtime(&config);
         let engine = Arc::new(Mutex::new(Vec::new()));
         let attached = Arc::clone(&engine);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);

@@ -6,9 +6,9 @@ use crate::types::{Room, RoomKind, UserId};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
-/// The user under `key`: a text, or an integer as its decimal digits.
-pub(super) fn user(object: &JsonFields<'_>, key: &str) -> Result<UserId, Refusal> {
-    let raw = object.get(key).ok_or(UserFlaw::Missing)?.get();
+/// The user that a claim names: a text, or an integer as its decimal digits.
+pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
+    let raw = claim.ok_or(UserFlaw::Missing)?.get();
     let text = if raw.starts_with('"') {
         serde_json::from_str(raw).ok()
     } else if raw.starts_with('-') {
@@ -20,9 +20,9 @@ pub(super) fn user(object: &JsonFields<'_>, key: &str) -> Result<UserId, Refusal
     Ok(UserId::parse(&text).map_err(UserFlaw::Text)?)
 }
 
-/// The rooms under `key`, each once; none if it is missing.
-pub(super) fn rooms(object: &JsonFields<'_>, key: &str) -> Result<Box<[Room]>, Refusal> {
-    let Some(raw) = object.get(key) else { return Ok(Box::default()) };
+/// The rooms that a claim lists, each once; none if it is missing.
+pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Box<[Room]>, Refusal> {
+    let Some(raw) = claim else { return Ok(Box::default()) };
     let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
     let mut seen = BTreeSet::new();
     let mut rooms = Vec::new();

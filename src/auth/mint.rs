@@ -1,7 +1,7 @@
 //! Makes a token for trying things out; in production the backend does.
 
-use crate::config::{JwtConfig, JwtKey};
-use crate::types::{Room, UserId, WallMs};
+use crate::config::{JwtConfig, JwtKey, JwtKeys, StaticKey};
+use crate::types::{ClaimPath, Room, UserId, WallMs};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -31,29 +31,48 @@ pub enum MintError {
     Signing(String),
 }
 
-/// A token signed with the configured secret and its first algorithm, valid from `now` on, with the issuer and
-/// audience that are configured.
+/// A token signed with the first secret that is configured and its first algorithm, valid from `now` on, with the first
+/// issuer and audience that are configured.
 pub fn mint(config: &JwtConfig, claims: TokenClaims, now: WallMs) -> Result<String, MintError> {
-    let JwtKey::Secret(secret) = &config.key else { return Err(MintError::PublicKey) };
+    let JwtKeys::Static(keys) = &config.keys else { return Err(MintError::PublicKey) };
+    let secret = keys.iter().find_map(|it| match it {
+        StaticKey { kid, key: JwtKey::Secret(secret), algorithms } => {
+            Some((kid, secret, algorithms))
+        }
+        StaticKey { key: JwtKey::PublicKey(_), .. } => None,
+    });
+    let (kid, secret, algorithms) = secret.ok_or(MintError::PublicKey)?;
     let now_s = now.0 / 1000;
     let mut map = Map::new();
-    map.insert(config.user_claim.clone(), claims.user.as_str().into());
+    insert(&mut map, &config.user_claim, claims.user.as_str().into());
     map.insert("iat".to_owned(), now_s.into());
     map.insert("exp".to_owned(), now_s.saturating_add(claims.ttl.as_secs()).into());
-    let optional = [("iss", &config.issuer), ("aud", &config.audience)];
-    for (name, value) in optional {
-        if let Some(value) = value {
+    for (name, values) in [("iss", &config.issuers), ("aud", &config.audiences)] {
+        if let Some(value) = values.first() {
             map.insert(name.to_owned(), value.as_str().into());
         }
     }
     if !claims.rooms.is_empty() {
         let rooms = claims.rooms.iter().map(|room| Value::from(room.as_str())).collect();
-        map.insert(config.rooms_claim.clone(), Value::Array(rooms));
+        insert(&mut map, &config.rooms_claim, Value::Array(rooms));
     }
     if let Some(data) = claims.data {
         map.insert("data".to_owned(), data);
     }
-    let header = Header::new(config.algorithms.first().copied().unwrap_or_default());
+    let mut header = Header::new(algorithms.first().copied().unwrap_or_default());
+    header.kid.clone_from(kid);
     let key = EncodingKey::from_secret(secret.expose());
     jsonwebtoken::encode(&header, &map, &key).map_err(|why| MintError::Signing(why.to_string()))
+}
+
+/// Puts a claim where it belongs, inside objects if its path leads there.
+fn insert(map: &mut Map<String, Value>, path: &ClaimPath, value: Value) {
+    let Some((last, outer)) = path.keys().split_last() else { return };
+    let mut inner = map;
+    for key in outer {
+        let entry = inner.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        let Some(object) = entry.as_object_mut() else { return };
+        inner = object;
+    }
+    inner.insert(last.clone(), value);
 }

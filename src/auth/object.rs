@@ -1,5 +1,6 @@
 //! A JSON object whose values stay the text they were written in.
 
+use crate::types::ClaimPath;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -19,6 +20,19 @@ impl<'a> JsonFields<'a> {
     /// The value, unless it is missing or `null`.
     pub(super) fn get(&self, key: &str) -> Option<&'a RawValue> {
         self.0.get(key).copied().filter(|raw| raw.get() != "null")
+    }
+
+    /// The value that `path` leads to, through objects and arrays; none if the way or its end is missing or `null`.
+    pub(super) fn find(&self, path: &ClaimPath) -> Option<&'a RawValue> {
+        let (first, inner) = path.keys().split_first()?;
+        inner.iter().try_fold(self.get(first)?, |raw, key| {
+            if raw.get().starts_with('[') {
+                let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+                let item = items.get(key.parse::<usize>().ok()?).copied();
+                return item.filter(|raw| raw.get() != "null");
+            }
+            Self::parse(raw.get())?.get(key)
+        })
     }
 }
 

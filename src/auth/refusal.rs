@@ -30,6 +30,10 @@ pub enum Refusal {
     /// `room_invalid`
     #[error("{0}")]
     RoomInvalid(#[from] RoomFlaw),
+    /// `auth_unavailable`: who the client is cannot be found out now. No client is told so: a stock client would not come
+    /// back. Its connection is closed instead.
+    #[error("who the client is cannot be found out now")]
+    Unavailable,
 }
 
 impl Refusal {
@@ -43,6 +47,7 @@ impl Refusal {
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::UserInvalid(_) => "user_invalid",
             Self::RoomInvalid(_) => "room_invalid",
+            Self::Unavailable => "auth_unavailable",
         }
     }
 
@@ -67,14 +72,20 @@ pub enum TokenFlaw {
     /// It says that extensions must be understood; none are.
     #[error("has critical extensions (`crit`), which are not understood here")]
     Critical,
+    /// Its `kid` names a key that is not, or not any more, among those accepted.
+    #[error("is signed with a key (`kid`) that is not known here")]
+    UnknownKey,
     /// Signed with another key, or changed on its way.
     #[error("has a signature of another key")]
     Signature,
     /// Tokens without an end are not accepted.
     #[error("has no `exp`: it must say when it ends")]
     NoExpiry,
-    /// `exp` or `nbf` is not a time.
-    #[error("has a time (`exp`, `nbf`) that is not in seconds since 1970")]
+    /// It is good for longer than `auth.jwt.max_lifetime`.
+    #[error("is good for longer than is accepted here (from `iat` to `exp`)")]
+    Lifetime,
+    /// `exp`, `nbf` or `iat` is not a time.
+    #[error("has a time (`exp`, `nbf`, `iat`) that is not in seconds since 1970")]
     Time,
     /// `iss` is missing or another one.
     #[error("is of another issuer (`iss`)")]

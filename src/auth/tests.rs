@@ -3,10 +3,11 @@
 mod any;
 mod claims;
 mod keys;
+mod published;
 
 use super::*;
-use crate::config::{JwtConfig, JwtKey};
-use crate::types::{Room, Secret, UserId};
+use crate::config::{JwtConfig, JwtKey, JwtKeys, StaticKey};
+use crate::types::{ClaimPath, Room, Secret, Seq, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -71,7 +72,7 @@ fn a_token_comes_in_auth_or_in_the_header() {
 
 #[test]
 fn in_trust_mode_the_client_is_believed() {
-    let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
+    let authenticator = with_mode(AuthMode::Trust);
     let identity = |auth: &str| with_auth(&authenticator, auth);
 
     let ann = identity(r#"{"user":"ann","rooms":["org:7"],"data":{"x":1.50}}"#).unwrap();
@@ -89,10 +90,10 @@ fn in_trust_mode_the_client_is_believed() {
 #[test]
 fn a_minted_token_is_accepted_as_what_it_says() {
     let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS384]);
-    config.issuer = Some("me".to_owned());
-    config.audience = Some("here".to_owned());
-    config.user_claim = "uid".to_owned();
-    config.rooms_claim = "groups".to_owned();
+    config.issuers = vec!["me".to_owned()];
+    config.audiences = vec!["here".to_owned()];
+    config.user_claim = ClaimPath::parse("/account/id").unwrap();
+    config.rooms_claim = ClaimPath::parse("groups").unwrap();
     let grant = TokenClaims {
         user: UserId::parse("42").unwrap(),
         rooms: vec![Room::parse("org:7").unwrap()],
@@ -100,7 +101,7 @@ fn a_minted_token_is_accepted_as_what_it_says() {
         data: Some(json!({"a": 1})),
     };
     let token = mint(&config, grant, WallMs(NOW * 1000)).unwrap();
-    let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Jwt(config) }).unwrap();
+    let authenticator = with_mode(AuthMode::Jwt(Box::new(config)));
 
     let identity = with_token(&authenticator, &token).unwrap();
 
@@ -125,19 +126,17 @@ fn claims() -> Value {
 }
 
 fn config(key: JwtKey, algorithms: &[Algorithm]) -> JwtConfig {
-    JwtConfig {
-        key,
-        algorithms: algorithms.to_vec(),
-        issuer: None,
-        audience: None,
-        user_claim: "sub".to_owned(),
-        rooms_claim: "rooms".to_owned(),
-        leeway: Duration::from_secs(10),
-    }
+    let key = StaticKey { kid: None, key, algorithms: algorithms.to_vec() };
+    let (keys, leeway) = (JwtKeys::Static(vec![key]), Duration::from_secs(10));
+    JwtConfig { keys, leeway, ..JwtConfig::with_secret(Secret::new(SECRET), &[]) }
+}
+
+fn with_mode(mode: AuthMode) -> Authenticator {
+    Authenticator::new(AuthConfig { mode }, Clock::start(Seq(0))).unwrap()
 }
 
 fn with_key(key: JwtKey, algorithms: &[Algorithm]) -> Authenticator {
-    Authenticator::new(AuthConfig { mode: AuthMode::Jwt(config(key, algorithms)) }).unwrap()
+    with_mode(AuthMode::Jwt(Box::new(config(key, algorithms))))
 }
 
 fn standard() -> Authenticator {

@@ -27,16 +27,8 @@ pub struct BackendCaller {
 impl BackendCaller {
     /// A caller of `url`, which signs with each of `secrets`.
     pub fn new(client: HttpClient, url: &str, secrets: Vec<Secret>) -> Result<Self, UrlError> {
-        let url = Url::parse(url).map_err(|error| UrlError(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(UrlError(format!("its scheme is `{}`", url.scheme())));
-        }
-        let host = url.host_str().ok_or_else(|| UrlError("it has no host".to_owned()))?;
-        let refused = if client.allow_private {
-            None
-        } else {
-            public_only::check_literal(host, client.section).err()
-        };
+        let url = parse_url(url)?;
+        let refused = check(&client, &url).err();
         Ok(Self { client, url, secrets, refused })
     }
 
@@ -63,5 +55,22 @@ impl BackendCaller {
             .body(body);
         let response = request.send().await.map_err(NoAnswer::new)?;
         Ok(BackendAnswer::new(response, at))
+    }
+}
+
+/// The URL, if it is one that can be called.
+pub(super) fn parse_url(url: &str) -> Result<Url, UrlError> {
+    let url = Url::parse(url).map_err(|error| UrlError(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(UrlError(format!("its scheme is `{}`", url.scheme())));
+    }
+    if url.host_str().is_none() { Err(UrlError("it has no host".to_owned())) } else { Ok(url) }
+}
+
+/// Whether an address that stands in the URL itself may be called; names are checked when they are resolved.
+pub(super) fn check(client: &HttpClient, url: &Url) -> Result<(), NotPublic> {
+    match url.host_str() {
+        Some(host) if !client.allow_private => public_only::check_literal(host, client.section),
+        Some(_) | None => Ok(()),
     }
 }

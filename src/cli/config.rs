@@ -4,11 +4,12 @@ use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
 use crate::auth::Authenticator;
+use crate::clock::Clock;
 use crate::config::{self, CheckedConfig, Config, DEFAULTS, Sources};
 use crate::core::backend::signature;
 use crate::entropy;
 use crate::socket::ClientFiles;
-use crate::types::Secret;
+use crate::types::{Secret, Seq};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
@@ -54,7 +55,9 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
 pub(super) fn load(sources: &Sources) -> Result<Config, CommandFailure> {
     let CheckedConfig { config, auth, client_dir } = CheckedConfig::load(sources);
     let errors = config.as_ref().err().map(ToString::to_string);
-    let key_error = auth.and_then(|auth| Authenticator::new(auth).err()).map(|it| it.to_string());
+    let clock = Clock::start(Seq(0));
+    let key_error = auth.and_then(|auth| Authenticator::new(auth, clock).err());
+    let key_error = key_error.map(|it| it.to_string());
     let client_error = ClientFiles::load(client_dir.as_deref()).err().map(|it| it.to_string());
     let all: Vec<String> = errors.into_iter().chain(key_error).chain(client_error).collect();
     match config {

@@ -1,7 +1,7 @@
 //! The command line as people type it.
 
 use super::*;
-use crate::config::{AuthMode, Config, JwtKey, Sources, parse_hook_secret};
+use crate::config::{AuthMode, Config, JwtKey, JwtKeys, Sources, parse_hook_secret};
 use clap::CommandFactory as _;
 use std::io::{Error, ErrorKind};
 
@@ -73,7 +73,8 @@ fn a_fresh_file_has_secrets_that_work_and_leaves_the_defaults_alone() {
     let loaded = Config::load(&Sources::new().with_file(file.path())).unwrap();
 
     let AuthMode::Jwt(jwt) = loaded.auth.mode else { panic!("tokens are the default") };
-    assert!(matches!(jwt.key, JwtKey::Secret(secret) if secret.expose().len() == 44));
+    let JwtKeys::Static(keys) = jwt.keys else { panic!("one key is the default") };
+    assert!(matches!(&keys[0].key, JwtKey::Secret(secret) if secret.expose().len() == 44));
     assert_eq!(loaded.admin.keys[0].key.expose().len(), 44);
     let set = one.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
     assert_eq!(set.count(), 2, "{one}");

@@ -24,17 +24,29 @@ pub(super) fn read_url(
     allow_private: bool,
 ) -> Checked<Option<Url>> {
     let Some(url) = reader.url(key)? else { return Ok(None) };
+    check_url(reader, key, &url, section, allow_private)?;
+    Ok(Some(url))
+}
+
+/// The same for a URL that is read already.
+pub(super) fn check_url(
+    reader: &mut SettingsReader,
+    key: &str,
+    url: &Url,
+    section: &str,
+    allow_private: bool,
+) -> Checked<()> {
     if !url.username().is_empty() || url.password().is_some() {
         let rule = "must not hold a name or password: they would end in logs; \
                     requests are signed, verify the signature instead";
         return Err(reader.reject(key, rule));
     }
-    if !allow_private && is_private(&url) {
+    if !allow_private && is_private(url) {
         let rule =
             format!("is a private address: set {section}.allow_private = true if that is meant");
         return Err(reader.reject(key, rule));
     }
-    Ok(Some(url))
+    Ok(())
 }
 
 /// `{prefix}.secret`, `secret_file` or `secrets`, the newest first; none if no key for secrets is written.

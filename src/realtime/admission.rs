@@ -14,11 +14,13 @@ use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
-use crate::types::{DeviceId, Identity, Namespace, SocketId};
+use crate::types::{DeviceId, Identity, Namespace, Reason, SocketId};
 use options::ConnectOptions;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Decides who is let in, and lets them in.
@@ -80,7 +82,16 @@ impl ConnectError {
             Self::TooManyRooms { .. } => "too_many_rooms",
         }
     }
+
+    /// Whether the same client may be let in a little later. It is not told so, but held and then cut off: a stock client
+    /// comes back by itself after that, and not after a refusal.
+    fn is_temporary(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::Unavailable))
+    }
 }
+
+/// How long a client is held that is asked to come again. One that is turned away at once comes again at once, for ever.
+const HOLD_MS: RangeInclusive<u64> = 1_000..=5_000;
 
 /// A client that may come in.
 struct Admitted {
@@ -113,6 +124,9 @@ impl Admission {
         match self.admit(connection, auth).await {
             Ok(admitted) => Ok(self.prepare(connection, namespace, admitted, listen)),
             Err(error) => {
+                if error.is_temporary() {
+                    turn_away(connection).await;
+                }
                 metrics::counter!("userline_connects_refused_total", "code" => error.code())
                     .increment(1);
                 tracing::debug!(code = error.code(), %error, "refused a client");
@@ -169,6 +183,16 @@ impl Admission {
         });
         socket
     }
+}
+
+/// Asks a client to come again: holds it for a while, so that many do not come at once and again at once, and closes its
+/// connection.
+async fn turn_away(connection: &Connection) {
+    let (min, max) = (*HOLD_MS.start(), *HOLD_MS.end());
+    let random = u64::from(entropy::number().unwrap_or_default());
+    let held_ms = min + (max - min) * random / u64::from(u32::MAX);
+    tokio::time::sleep(Duration::from_millis(held_ms)).await;
+    connection.close(Reason::AuthUnavailable);
 }
 
 #[cfg(test)]

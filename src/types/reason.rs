@@ -19,6 +19,8 @@ pub enum Reason {
     Replaced,
     /// The admin API disconnected it.
     Kicked,
+    /// Who its client is, in another namespace, could not be found out for the time being: it was asked to come again.
+    AuthUnavailable,
     /// This server is stopping.
     ServerShutdown,
     /// The user had not come back when the startup grace after a restart of this server ended.
@@ -29,7 +31,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
@@ -37,6 +39,7 @@ impl Reason {
         Self::SlowConsumer,
         Self::Replaced,
         Self::Kicked,
+        Self::AuthUnavailable,
         Self::ServerShutdown,
         Self::ServerRestart,
         Self::Audit,
@@ -52,6 +55,7 @@ impl Reason {
             Self::SlowConsumer => "slow_consumer",
             Self::Replaced => "replaced",
             Self::Kicked => "kicked",
+            Self::AuthUnavailable => "auth_unavailable",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",
             Self::Audit => "audit",

@@ -58,7 +58,8 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::TokenExpired => Refusal::TokenNotYetValid,
         Refusal::TokenNotYetValid => Refusal::UserInvalid(UserFlaw::Type),
         Refusal::UserInvalid(_) => Refusal::RoomInvalid(RoomFlaw::Type),
-        Refusal::RoomInvalid(_) => return None,
+        Refusal::RoomInvalid(_) => Refusal::Unavailable,
+        Refusal::Unavailable => return None,
     })
 }
 
@@ -72,7 +73,6 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
         ConnectError::InboxAfter => ConnectError::Device,
         ConnectError::Device => ConnectError::TooManyRooms { len: 2, max: 1 },
         ConnectError::TooManyRooms { .. } => ConnectError::Unavailable,
-        // The last one: the connection is closed instead, so no client ever sees this code.
         ConnectError::Unavailable => return None,
     })
 }
@@ -97,7 +97,10 @@ fn every_code_of_the_admin_api_is_in_the_readme_with_its_status() {
 fn every_code_that_a_client_may_be_refused_with_is_in_the_readme() {
     let first = ConnectError::Refused(Refusal::AuthInvalid);
     let mut source: BTreeSet<String> = successors(Some(first), next_connect_error)
-        .filter(|it| !matches!(it, ConnectError::Unavailable))
+        // The connection is closed instead, so no client ever sees these codes.
+        .filter(|it| {
+            !matches!(it, ConnectError::Unavailable | ConnectError::Refused(Refusal::Unavailable))
+        })
         .map(|it| it.code().to_owned())
         .collect();
     // These are decided before anybody is asked to authenticate.

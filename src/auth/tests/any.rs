@@ -17,7 +17,7 @@ proptest! {
 
     #[test]
     fn any_json_as_auth_is_answered(auth in any_json()) {
-        let trust = Authenticator::new(AuthConfig { mode: AuthMode::Trust }).unwrap();
+        let trust = with_mode(AuthMode::Trust);
         for authenticator in [&trust, &standard()] {
             drop(with_auth(authenticator, &auth));
         }

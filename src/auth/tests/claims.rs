@@ -43,9 +43,9 @@ fn a_token_says_when_it_ends_in_seconds() {
 #[test]
 fn issuer_and_audience_must_be_the_configured_ones() {
     let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
-    config.issuer = Some("me".to_owned());
-    config.audience = Some("here".to_owned());
-    let authenticator = Authenticator::new(AuthConfig { mode: AuthMode::Jwt(config) }).unwrap();
+    config.issuers = vec!["me".to_owned(), "my old name".to_owned()];
+    config.audiences = vec!["near".to_owned(), "here".to_owned()];
+    let authenticator = with_mode(AuthMode::Jwt(Box::new(config)));
     let verdict = |iss: Value, aud: Value| {
         let claims = json!({"sub": "42", "exp": NOW + 60, "iss": iss, "aud": aud});
         with_token(&authenticator, &hs256(&claims)).err()
@@ -53,6 +53,7 @@ fn issuer_and_audience_must_be_the_configured_ones() {
 
     assert_eq!(verdict(json!("me"), json!("here")), None);
     assert_eq!(verdict(json!("me"), json!(["there", "here"])), None);
+    assert_eq!(verdict(json!("my old name"), json!("near")), None);
     for iss in [json!("you"), json!(null), json!(["me"]), json!(1)] {
         assert_eq!(verdict(iss, json!("here")), Some(TokenFlaw::Issuer.into()));
     }
@@ -123,4 +124,59 @@ fn a_claim_that_is_there_twice_is_refused() {
     let refusal = with_token(&standard(), &sign_raw(r#"{"alg":"HS256"}"#, claims));
 
     assert_eq!(refusal.unwrap_err(), TokenFlaw::Malformed.into());
+}
+
+#[test]
+fn a_claim_is_a_name_or_the_way_to_it() {
+    let identity = |user: &str, rooms: &str, claims: Value| {
+        let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+        config.user_claim = ClaimPath::parse(user).unwrap();
+        config.rooms_claim = ClaimPath::parse(rooms).unwrap();
+        let identity = with_token(&with_mode(AuthMode::Jwt(Box::new(config))), &hs256(&claims))?;
+        let rooms = identity.grants.rooms.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Ok::<_, Refusal>(format!("{} {}", identity.user, rooms.join(",")))
+    };
+    let claims = json!({
+        "exp": NOW + 60,
+        "https://a.example/id": 7,
+        "account": {"ids": ["x", "ann"], "none": null},
+        "realm_access": {"roles": ["admin"]},
+        "/odd": "odd",
+    });
+    let at = |user: &str, rooms: &str| identity(user, rooms, claims.clone());
+
+    assert_eq!(at("https://a.example/id", "/realm_access/roles").unwrap(), "7 admin");
+    assert_eq!(at("/https:~1~1a.example~1id", "rooms").unwrap(), "7 ");
+    assert_eq!(at("/account/ids/1", "/account/none").unwrap(), "ann ");
+    assert_eq!(at("/~1odd", "/nowhere/at/all").unwrap(), "odd ");
+    for missing in
+        ["/account/ids/2", "/account/ids/-1", "/account/none", "/exp/x", "realm_access/roles"]
+    {
+        assert_eq!(at(missing, "rooms").unwrap_err(), UserFlaw::Missing.into(), "{missing}");
+    }
+    assert_eq!(at("/account", "rooms").unwrap_err(), UserFlaw::Type.into());
+    assert_eq!(at("/https:~1~1a.example~1id", "/account").unwrap_err(), RoomFlaw::Type.into());
+}
+
+#[test]
+fn a_token_that_is_good_for_too_long_is_refused() {
+    let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+    config.max_lifetime = Some(Duration::from_mins(10));
+    let authenticator = with_mode(AuthMode::Jwt(Box::new(config)));
+    let verdict = |iat: Value, exp: u64| {
+        with_token(&authenticator, &hs256(&json!({"sub": "42", "exp": exp, "iat": iat}))).err()
+    };
+    let (leeway, max) = (10, 600);
+
+    assert_eq!(verdict(json!(NOW - 300), NOW - 300 + max), None);
+    assert_eq!(verdict(json!(null), NOW + max + leeway), None);
+    let too_long = Some(TokenFlaw::Lifetime.into());
+    assert_eq!(verdict(json!(NOW - 300), NOW - 300 + max + leeway + 1), too_long);
+    assert_eq!(verdict(json!(null), NOW + max + leeway + 1), too_long);
+    assert_eq!(
+        verdict(json!(NOW + 86_400), NOW + 86_400 + 1),
+        too_long,
+        "nobody issues in the future"
+    );
+    assert_eq!(verdict(json!("now"), NOW + 60), Some(TokenFlaw::Time.into()));
 }

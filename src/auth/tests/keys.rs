@@ -94,8 +94,10 @@ fn critical_extensions_are_refused() {
 fn keys_that_do_not_go_with_their_algorithms_are_refused() {
     let public = |pem: &str| JwtKey::PublicKey(pem.to_owned());
     let error = |key: JwtKey, algorithms: &[Algorithm]| {
-        let mode = AuthMode::Jwt(config(key, algorithms));
-        Authenticator::new(AuthConfig { mode }).unwrap_err()
+        let mode = AuthMode::Jwt(Box::new(config(key, algorithms)));
+        let failed = Authenticator::new(AuthConfig { mode }, Clock::start(Seq(0))).unwrap_err();
+        let AuthError::Key(error) = failed else { panic!("{failed}") };
+        error
     };
 
     let es384 = error(public(key!("es256.pub.pem")), &[Algorithm::ES256, Algorithm::ES384]);
@@ -118,4 +120,57 @@ fn keys_that_do_not_go_with_their_algorithms_are_refused() {
     ] {
         assert!(matches!(error(public(pem), &[algorithm]), KeyError::Pem { .. }), "{algorithm:?}");
     }
+}
+
+#[test]
+fn of_several_keys_the_one_counts_that_the_token_names() {
+    let secret = |name: &str| name.repeat(32).into_bytes();
+    let key = |kid: Option<&str>, name: &str| StaticKey {
+        kid: kid.map(str::to_owned),
+        key: JwtKey::Secret(Secret::new(secret(name))),
+        algorithms: vec![Algorithm::HS256],
+    };
+    let rsa = StaticKey {
+        kid: Some("r".to_owned()),
+        key: JwtKey::PublicKey(key!("rsa.pub.pem").to_owned()),
+        algorithms: vec![Algorithm::RS256],
+    };
+    let authenticator = |keys: Vec<StaticKey>| {
+        let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+        config.keys = JwtKeys::Static(keys);
+        with_mode(AuthMode::Jwt(Box::new(config)))
+    };
+    let token = |kid: Option<&str>, algorithm: Algorithm, signing: &EncodingKey| {
+        let mut header = Header::new(algorithm);
+        header.kid = kid.map(str::to_owned);
+        jsonwebtoken::encode(&header, &claims(), signing).unwrap()
+    };
+    let hs256 = |kid: Option<&str>, name: &str| {
+        token(kid, Algorithm::HS256, &EncodingKey::from_secret(&secret(name)))
+    };
+    let named = authenticator(vec![key(Some("a"), "a"), key(Some("b"), "b"), rsa]);
+    let nameless = authenticator(vec![key(None, "x"), key(Some("b"), "b")]);
+    let verdict =
+        |authenticator: &Authenticator, token: &str| with_token(authenticator, token).err();
+
+    assert_eq!(verdict(&named, &hs256(Some("a"), "a")), None);
+    assert_eq!(verdict(&named, &hs256(Some("b"), "b")), None);
+    assert_eq!(verdict(&named, &hs256(None, "b")), None, "it names none, so all are tried");
+    assert_eq!(verdict(&named, &hs256(Some("a"), "b")), Some(TokenFlaw::Signature.into()));
+    assert_eq!(verdict(&named, &hs256(Some("c"), "a")), Some(TokenFlaw::UnknownKey.into()));
+    assert_eq!(verdict(&named, &hs256(Some("r"), "a")), Some(TokenFlaw::UnknownKey.into()));
+    assert_eq!(verdict(&named, &hs256(None, "z")), Some(TokenFlaw::Signature.into()));
+    let signing = EncodingKey::from_rsa_pem(key!("rsa.pem").as_bytes()).unwrap();
+    assert_eq!(verdict(&named, &token(Some("r"), Algorithm::RS256, &signing)), None);
+    assert_eq!(
+        verdict(&named, &token(Some("a"), Algorithm::RS256, &signing)),
+        Some(TokenFlaw::UnknownKey.into())
+    );
+    assert_eq!(verdict(&nameless, &hs256(Some("whatever"), "x")), None);
+    assert_eq!(verdict(&nameless, &hs256(Some("b"), "b")), None);
+    let public = EncodingKey::from_secret(key!("rsa.pub.pem").as_bytes());
+    let confused = token(Some("r"), Algorithm::HS256, &public);
+    assert_eq!(verdict(&named, &confused), Some(TokenFlaw::UnknownKey.into()));
+    let wrong = sign_raw(r#"{"alg":"HS256","kid":7}"#, &claims().to_string());
+    assert_eq!(verdict(&standard(), &wrong), Some(TokenFlaw::Malformed.into()));
 }

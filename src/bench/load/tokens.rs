@@ -2,7 +2,7 @@
 
 use crate::auth::{self, TokenClaims};
 use crate::clock::Clock;
-use crate::config::{JwtConfig, JwtKey};
+use crate::config::JwtConfig;
 use crate::types::{Secret, Seq, UserId, WallMs};
 use std::time::Duration;
 
@@ -19,15 +19,8 @@ pub(crate) struct TokenSigner {
 impl TokenSigner {
     /// Signs with HS256 and this secret; the tokens are valid from now on.
     pub(crate) fn new(secret: &str) -> Self {
-        let config = JwtConfig {
-            key: JwtKey::Secret(Secret::new(secret.as_bytes())),
-            algorithms: "HS256".parse().into_iter().collect(),
-            issuer: None,
-            audience: None,
-            user_claim: "sub".to_owned(),
-            rooms_claim: "rooms".to_owned(),
-            leeway: Duration::ZERO,
-        };
+        let algorithms: Vec<_> = "HS256".parse().into_iter().collect();
+        let config = JwtConfig::with_secret(Secret::new(secret.as_bytes()), &algorithms);
         Self { config, now: Clock::start(Seq(0)).wall() }
     }
 

@@ -51,6 +51,40 @@ impl SettingsReader {
         })
     }
 
+    /// A duration that may be left out.
+    pub(in crate::config) fn duration_if_set(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Checked<Option<Duration>> {
+        if self.is_set(key) {
+            return self.duration(key, range).map(Some);
+        }
+        self.known.insert(key.to_owned());
+        Ok(None)
+    }
+
+    /// One text or a list of texts; none if it is left out.
+    pub(in crate::config) fn texts(&mut self, key: &str, len_max: usize) -> Checked<Vec<String>> {
+        let rule = "must be a text, or a list of texts, none of them empty";
+        let texts = self.optional(key, rule, |setting| {
+            let items = match setting.value.as_str() {
+                Some(text) if setting.raw_text().is_none() => vec![Value::String(text.to_owned())],
+                Some(_) | None => as_array(setting)?,
+            };
+            let text = |item: &Value| item.as_str().filter(|it| !it.is_empty()).map(str::to_owned);
+            let texts: Option<Vec<String>> = items.iter().map(text).collect();
+            texts.filter(|texts| !texts.is_empty())
+        })?;
+        match texts {
+            Some(texts) if len_max < texts.len() => {
+                let rule = format!("must have at most {len_max} entries, has {}", texts.len());
+                Err(self.reject(key, rule))
+            }
+            texts => Ok(texts.unwrap_or_default()),
+        }
+    }
+
     /// A number of bytes: an integer, or a text such as `"1MB"`.
     pub(in crate::config) fn size(
         &mut self,

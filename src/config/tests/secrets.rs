@@ -94,7 +94,8 @@ fn a_secret_file_ends_before_its_line_end() {
 
     let AuthMode::Jwt(jwt) = Config::load(&sources).unwrap().auth.mode else { panic!() };
 
-    assert!(matches!(jwt.key, JwtKey::Secret(it) if it.expose() == SECRET.as_bytes()));
+    let JwtKeys::Static(keys) = jwt.keys else { panic!() };
+    assert!(matches!(&keys[0].key, JwtKey::Secret(it) if it.expose() == SECRET.as_bytes()));
 }
 
 #[test]

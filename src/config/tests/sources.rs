@@ -54,7 +54,9 @@ fn a_variable_means_what_its_key_makes_of_it() {
 
     let config = Config::load(&Sources::new().with_environment(environment(&vars))).unwrap();
 
-    let AuthMode::Jwt(JwtConfig { key: JwtKey::Secret(secret), .. }) = config.auth.mode else {
+    let AuthMode::Jwt(jwt) = config.auth.mode else { panic!() };
+    let JwtKeys::Static(keys) = &jwt.keys else { panic!() };
+    let JwtKey::Secret(secret) = &keys[0].key else {
         panic!("the secret stands in a variable");
     };
     assert_eq!(secret.expose(), b"01234567890123456789012345678901");

@@ -8,11 +8,12 @@ use crate::config::LimitsConfig;
 use crate::connection::Facts;
 use crate::types::Identity;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// Finds out who clients are, within bounds.
 #[derive(Debug)]
 pub struct Authentication {
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     /// Bytes that `auth` may have.
     auth_bytes: usize,
     rooms_per_socket: usize,
@@ -21,7 +22,7 @@ pub struct Authentication {
 
 impl Authentication {
     /// `limits` bounds `auth`, and the rooms that may be granted.
-    pub fn new(authenticator: Authenticator, limits: LimitsConfig, clock: Clock) -> Self {
+    pub fn new(authenticator: Arc<Authenticator>, limits: LimitsConfig, clock: Clock) -> Self {
         let LimitsConfig { auth_bytes, rooms_per_socket, .. } = limits;
         Self { authenticator, auth_bytes, rooms_per_socket, clock }
     }

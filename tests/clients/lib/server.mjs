@@ -67,7 +67,7 @@ export class Server {
   async up() {
     const text = Object.entries(this.config)
       .map(([section, values]) =>
-        [`[${section}]`, ...Object.entries(values).map(([key, it]) => `${key} = ${toml(it)}`)].join("\n"),
+        [`[${section}]`, ...Object.entries(values).filter(([, it]) => it !== undefined).map(([key, it]) => `${key} = ${toml(it)}`)].join("\n"),
       )
       .join("\n\n");
     const file = path.join(this.dir, "userline.toml");

@@ -120,7 +120,7 @@ async fn a_minted_token_is_accepted_by_the_server() {
     let auth = AuthPayload::parse(Some(&auth)).unwrap();
     let credentials = Credentials { auth: &auth, authorization: None };
     let now = Clock::start(Seq(0)).wall();
-    let authenticator = Authenticator::new(config.auth).unwrap();
+    let authenticator = Authenticator::new(config.auth, Clock::start(Seq(0))).unwrap();
     let identity = authenticator.authenticate(credentials, now).await.unwrap();
     assert_eq!((identity.user.as_str(), identity.grants.rooms.len()), ("42", 2));
     let left = identity.grants.expires_at.unwrap().0 - now.0;

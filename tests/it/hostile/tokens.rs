@@ -91,6 +91,7 @@ fn signatures() -> Vec<Row> {
         invalid("no signature", message),
         invalid("an empty signature", &format!("{message}.")),
         invalid("a header with `crit`", &signed(r#"{"alg":"RS256","crit":["exp"]}"#, &claims)),
+        invalid("a `kid` that is no text", &signed(r#"{"alg":"RS256","kid":7}"#, &claims)),
         invalid("a fourth part", &format!("{good}.x")),
         invalid("a space before it", &format!(" {good}")),
         invalid("base64 with padding", &format!("{good}=")),

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use userline::auth::{TokenClaims, mint};
 use userline::clock::Clock;
-use userline::config::{JwtConfig, JwtKey};
+use userline::config::JwtConfig;
 use userline::types::{Secret, Seq, UserId};
 
 pub(crate) const KEY: &str = "a-key-for-the-tests";
@@ -109,15 +109,8 @@ impl Server {
 
 /// A token that makes its bearer `user`, for longer than any test runs.
 pub(crate) fn token(user: &str) -> String {
-    let config = JwtConfig {
-        key: JwtKey::Secret(Secret::new(JWT_SECRET.as_bytes().to_vec())),
-        algorithms: vec![Algorithm::HS256],
-        issuer: None,
-        audience: None,
-        user_claim: "sub".to_owned(),
-        rooms_claim: "rooms".to_owned(),
-        leeway: Duration::ZERO,
-    };
+    let secret = Secret::new(JWT_SECRET.as_bytes().to_vec());
+    let config = JwtConfig::with_secret(secret, &[Algorithm::HS256]);
     let user = UserId::parse(user).unwrap();
     let grant = TokenClaims { user, rooms: Vec::new(), ttl: Duration::from_hours(1), data: None };
     mint(&config, grant, Clock::start(Seq(0)).wall()).unwrap()

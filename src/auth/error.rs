@@ -1,0 +1,16 @@
+//! Why clients cannot be authenticated at all.
+
+use super::key::KeyError;
+use crate::backend::HttpClientError;
+use thiserror::Error;
+
+/// What of `[auth]` cannot be used.
+#[derive(Debug, Error)]
+pub enum AuthError {
+    /// A key of the configuration.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Client(#[from] HttpClientError),
+}
