@@ -1,9 +1,10 @@
 //! Names in commands: lists of them, each once, and users that may be written as integers.
 
 use super::error::{CommandCode, CommandError};
+use super::number::integer;
 use crate::types::{DeviceId, ItemId, Namespace, Room, SocketId, UserId};
 use indexmap::IndexSet;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use std::fmt::{self, Display};
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -149,6 +150,13 @@ impl<T: Name> Visitor<'_> for NameVisitor<T> {
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
         Self::digits(number)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        match integer(number).filter(|_| T::MAY_BE_INTEGER) {
+            Some(number) => Self::digits(number),
+            None => Err(E::invalid_type(Unexpected::Float(number), &self)),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Whole numbers in commands.
 
-use serde::de::{Deserialize, Deserializer, Error};
+#[cfg(test)]
+mod tests;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The highest number of an event, an item or a delivery: they are the store's integers of 64 bits with a sign.
@@ -28,15 +32,50 @@ pub(super) fn limit_rule() -> String {
     format!("must be a number from {} to {}", LIMITS.start(), LIMITS.end())
 }
 
+/// Beyond this, numbers with a fraction lie further apart than integers do, so that one no longer tells which was meant.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// The integer that is written as `42.0`, as some languages do: to JSON and to its schemas that is one. None for a fraction that
+/// is not zero, and beyond 2^53.
+pub(super) fn integer(number: f64) -> Option<i64> {
+    let is_exact = number.fract() == 0.0 && number.abs() <= EXACT_MAX;
+    is_exact.then(|| format!("{number:.0}").parse().ok()).flatten()
+}
+
 /// Reads a number of the store; absent or `null` is none.
 pub(super) fn optional<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u64>, D::Error> {
-    let number = Option::<u64>::deserialize(deserializer)?;
-    match number {
-        Some(number) if NUMBER_MAX < number => {
-            Err(D::Error::custom(format_args!("must be at most {NUMBER_MAX}, not {number}")))
+    Ok(Option::<Whole>::deserialize(deserializer)?.map(|it| it.0))
+}
+
+/// A number of the store.
+struct Whole(u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(WholeVisitor).map(Self)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+        if NUMBER_MAX < number {
+            return Err(E::custom(format_args!("must be at most {NUMBER_MAX}, not {number}")));
         }
-        Some(_) | None => Ok(number),
+        Ok(number)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
+        let whole = integer(number).and_then(|it| u64::try_from(it).ok());
+        whole.ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))
     }
 }

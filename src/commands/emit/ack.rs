@@ -1,6 +1,7 @@
 //! Asking the clients for acks.
 
 use crate::commands::bounds::TIMEOUTS;
+use crate::commands::number::integer;
 use crate::commands::schema::TimeoutText;
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::message::AckOptions;
@@ -80,5 +81,10 @@ impl Visitor<'_> for TimeoutVisitor {
 
     fn visit_u64<E: Error>(self, ms: u64) -> Result<Duration, E> {
         Self::check(Some(Duration::from_millis(ms)))
+    }
+
+    fn visit_f64<E: Error>(self, ms: f64) -> Result<Duration, E> {
+        let ms = integer(ms).and_then(|it| u64::try_from(it).ok());
+        Self::check(ms.map(Duration::from_millis))
     }
 }

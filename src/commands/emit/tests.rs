@@ -41,7 +41,7 @@ fn null_for_an_optional_field_means_that_it_is_absent() {
 #[test]
 fn a_user_may_be_an_integer_as_in_tokens() {
     let message = read(
-        r#"{"to":{"users":[42,"42",-7,18446744073709551615]},"except":{"users":[1]},"event":"x"}"#,
+        r#"{"to":{"users":[42,"42",42.0,-7,18446744073709551615]},"except":{"users":[1.0]},"event":"x"}"#,
     );
     let audience = message.unwrap().emit.audience;
     let users: Vec<_> = audience.target.users.iter().map(UserId::as_str).collect();
@@ -58,6 +58,17 @@ fn a_user_may_be_an_integer_as_in_tokens() {
     }
     let (_, field, _) = read(r#"{"to":{"rooms":[42]},"event":"x"}"#).unwrap_err();
     assert_eq!(field.as_deref(), Some("to.rooms[0]"), "rooms are named by texts");
+}
+
+#[test]
+fn milliseconds_may_be_written_with_a_fraction_of_zero() {
+    let ack = |ms: &str| read(&with(&format!(r#","ack":{{"timeout":{ms}}}"#)));
+    for right in ["1", "5000.0", "6e4"] {
+        ack(right).unwrap();
+    }
+    for wrong in ["0.5", "60001.0", "-1.0", "1e300"] {
+        assert_eq!(ack(wrong).unwrap_err().1.as_deref(), Some("ack.timeout"), "{wrong}");
+    }
 }
 
 #[test]
