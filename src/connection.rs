@@ -102,6 +102,8 @@ pub struct ConnectionLimits {
     pub buffer_bytes: usize,
     /// How long the client may take none of them.
     pub stall: Duration,
+    /// How long it may take to send the buffers of an event.
+    pub body_timeout: Duration,
 }
 
 /// How a connection reaches its client at the moment.

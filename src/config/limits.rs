@@ -18,7 +18,7 @@ pub struct LimitsConfig {
     pub header_timeout: Duration,
     /// How long an HTTP connection may rest between two requests.
     pub keep_alive: Duration,
-    /// How long a client may take to send the body of a request.
+    /// How long a client may take to send the body of a request, or the buffers of an event.
     pub body_timeout: Duration,
     /// Rooms of one socket, its own and its user's not counted.
     pub rooms_per_socket: usize,

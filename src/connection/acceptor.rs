@@ -246,6 +246,7 @@ impl Acceptor {
             payload_bytes: config.limits.payload_bytes,
             buffer_bytes: config.limits.buffer_bytes,
             stall: config.limits.stall,
+            body_timeout: config.limits.body_timeout,
         };
         let connection = Arc::new(Connection {
             sid,

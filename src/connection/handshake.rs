@@ -1,11 +1,16 @@
 //! What a request to the Socket.IO path asks for, checked before anything is answered.
 
 use super::Transport;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use serde_json::json;
 use thiserror::Error;
+
+/// Bytes of a WebSocket handshake's key.
+const KEY_BYTES: usize = 16;
 
 /// A request that makes sense.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
@@ -97,13 +102,17 @@ impl Handshake {
         if param("EIO").map(|it| it.1) != Some("4") {
             return Err(HandshakeError::Version);
         }
-        let sid = param("sid").map(|it| it.1.to_owned());
+        // Empty is none: some clients begin with `sid=`.
+        let sid = param("sid").map(|it| it.1.to_owned()).filter(|it| !it.is_empty());
         if sid.is_none() && parts.method != Method::GET {
             return Err(HandshakeError::Method);
         }
         if transport == Transport::WebSocket {
             if parts.method != Method::GET {
                 return Err(HandshakeError::Request("a WebSocket is opened by GET"));
+            }
+            if parts.version < Version::HTTP_11 {
+                return Err(HandshakeError::Request("a WebSocket is opened by HTTP/1.1"));
             }
             check_upgrade(&parts.headers)?;
         }
@@ -131,7 +140,8 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Request("Sec-WebSocket-Version must be 13"));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
-    if key.is_none_or(|key| key.len() != 24) {
+    let key = key.and_then(|key| STANDARD.decode(key.as_bytes()).ok());
+    if key.is_none_or(|key| key.len() != KEY_BYTES) {
         return Err(HandshakeError::Request("Sec-WebSocket-Key must be 16 bytes in base64"));
     }
     Ok(())
@@ -160,6 +170,8 @@ mod tests {
         assert_eq!(open, Handshake { transport: Transport::Polling, sid: None });
         let post = parse("POST", "/socket.io/?EIO=4&transport=polling&sid=abc", &[]).unwrap();
         assert_eq!(post.sid.as_deref(), Some("abc"));
+        let empty = parse("GET", "/socket.io/?EIO=4&transport=polling&sid=", &[]).unwrap();
+        assert_eq!(empty.sid, None, "as good as none");
     }
 
     #[test]

@@ -20,11 +20,14 @@ use crate::core::protocol::msgpack;
 use crate::types::{Ending, Reason};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::fmt;
+use std::future::Future as _;
 use std::io;
 use std::mem::{self, MaybeUninit};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
+use tokio::time::Sleep;
 
 /// What a client with another parser is told.
 const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load socket.io.js, not socket.io.msgpack.min.js, and set no `parser`";
@@ -42,6 +45,8 @@ pub(super) struct Incoming {
     has_spoken: bool,
     /// While a listener takes no more.
     paused: Option<Box<Paused>>,
+    /// When the buffers of a packet that has begun must be there.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// Where the client's frames come from.
@@ -88,7 +93,7 @@ impl Incoming {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, reader: None, has_spoken: false, paused: None }
+        Self { source, reader: None, has_spoken: false, paused: None, deadline: None }
     }
 
     /// Reads and delivers until there is something for the engine, which is appended to `engine`, empty before. False at
@@ -111,7 +116,12 @@ impl Incoming {
             } else {
                 let mut bytes = [MaybeUninit::uninit(); READ_MAX];
                 let mut received = ReadBuf::uninit(&mut bytes);
-                ready!(self.poll_source(connection, cx, &mut received))?;
+                let read = self.poll_source(connection, cx, &mut received);
+                if read.is_pending() && self.is_late(cx) {
+                    connection.refuse_malformed(Malformed::Late);
+                    return Poll::Ready(Ok(false));
+                }
+                ready!(read)?;
                 if received.filled().is_empty() {
                     return Poll::Ready(Ok(false));
                 }
@@ -126,6 +136,11 @@ impl Incoming {
             }
         }
         Poll::Ready(Ok(true))
+    }
+
+    /// Whether the time for a packet's buffers is over; `cx` is woken when it is.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready())
     }
 
     /// All that was read has been delivered, and the engine has taken what is its: a post that waits for that is answered.
@@ -157,6 +172,7 @@ impl Incoming {
             match reader.next(&mut piece) {
                 Ok(None) => break,
                 Ok(Some(Inbound::Event(event))) => {
+                    self.deadline = None;
                     let listener = connection.deliver(&event);
                     full = listener.filter(|it| it.poll_ready(cx).is_pending());
                 }
@@ -178,6 +194,11 @@ impl Incoming {
             }
         }
         self.has_spoken = reader.has_spoken();
+        if !reader.awaits_buffers() {
+            self.deadline = None;
+        } else if self.deadline.is_none() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(connection.limits.body_timeout)));
+        }
         self.reader = (!reader.is_idle()).then(|| Box::new(reader));
         self.paused =
             full.map(|listener| Box::new(Paused { listener, rest: piece.rest().to_vec() }));
@@ -250,7 +271,8 @@ impl Connection {
                 frame::put_client_frame(engine, Opcode::Close, payload);
             }
             Inbound::Other(opcode, payload) => frame::put_client_frame(engine, *opcode, payload),
-            Inbound::Incomplete | Inbound::Event(_) | Inbound::ForeignParser(_) => {}
+            Inbound::Noop | Inbound::Incomplete | Inbound::Event(_) | Inbound::ForeignParser(_) => {
+            }
         }
     }
 

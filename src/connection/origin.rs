@@ -21,7 +21,7 @@ pub(super) enum OriginCheck<'a> {
 pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> OriginCheck<'a> {
     let Some(value) = headers.get(header::ORIGIN) else { return OriginCheck::Absent };
     let Ok(text) = value.to_str() else { return OriginCheck::Forbidden(value) };
-    let is_allowed = match (origins, WebOrigin::parse(text)) {
+    let is_allowed = match (origins, WebOrigin::parse(without_path(text))) {
         (Origins::Any, _) => true,
         (Origins::Local | Origins::List(_), None) => false,
         // Not the own host: there, a name of a stranger may have been made to mean this machine.
@@ -31,6 +31,13 @@ pub(super) fn judge<'a>(headers: &'a HeaderMap, origins: &Origins) -> OriginChec
         }
     };
     if is_allowed { OriginCheck::Allowed(value) } else { OriginCheck::Forbidden(value) }
+}
+
+/// Clients that are no browser send the whole URL, as those in Go do.
+fn without_path(origin: &str) -> &str {
+    let authority = origin.find("://").map_or(0, |place| place + "://".len());
+    let path = origin.get(authority..).and_then(|rest| rest.find('/'));
+    path.and_then(|path| origin.get(..authority + path)).unwrap_or(origin)
 }
 
 fn is_own(origin: WebOrigin<'_>, headers: &HeaderMap) -> bool {
@@ -67,7 +74,7 @@ impl NewOrigin {
     pub(super) fn advice(&self) -> String {
         // One that was cut is another page's, or nobody's.
         let whole = Some(&*self.text).filter(|text| text.len() < REMEMBERED_BYTES_MAX);
-        match whole.and_then(WebOrigin::parse) {
+        match whole.map(without_path).and_then(WebOrigin::parse) {
             Some(origin) if origin.is_null() => {
                 "it has no host, as a file or a sandboxed frame: serve it from one, or \
                  add \"null\" to listen.origins, which is every such page"
@@ -163,7 +170,7 @@ mod tests {
     fn nothing_is_advised_for_what_is_no_origin() {
         let forged = "https://a.example level=ERROR msg=\"the disk is full\"";
         let long = format!("https://{}.example", "a".repeat(300));
-        for page in ["x", "https://a.example/path", "", forged, &long] {
+        for page in ["x", "https:/a.example/path", "", forged, &long] {
             let header = HeaderValue::from_str(page).unwrap();
             let advice = RefusedOrigins::default().note(&header).unwrap().advice();
             assert!(advice.starts_with("what it says is no origin"), "{page}: {advice}");
@@ -188,6 +195,12 @@ mod tests {
             (Some("wss://app.example.com:443"), "rt.example.com", &list, true),
             (Some("https://app.example.com:8443"), "rt.example.com", &list, false),
             (Some("https://acme.tenants.example"), "rt.example.com", &list, true),
+            (Some("https://app.example.com/"), "rt.example.com", &list, true),
+            (Some("https://app.example.com/socket.io/?x=//y"), "rt.example.com", &list, true),
+            (Some("https://evil.example/https://app.example.com"), "rt.example.com", &list, false),
+            (Some("https://evil.example/"), "rt.example.com", &list, false),
+            (Some("http://localhost:4000/socket.io/"), "localhost:4000", &none, true),
+            (Some("file:///home/ann/index.html"), "rt.example.com", &list, true),
             (Some("https://tenants.example"), "rt.example.com", &list, false),
             (Some("null"), "rt.example.com", &list, true),
             (Some("file://"), "rt.example.com", &list, true),

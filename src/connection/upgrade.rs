@@ -6,7 +6,8 @@
 //!   client ◄──3probe── server
 //!   client ──5───────► server          under one lock: what is pending belongs to the WebSocket from here on
 //! ```
-//! Until the `5` the polling connection is untouched: a failed attempt costs nothing.
+//! Until the `5` the polling connection is untouched: a failed attempt costs nothing. As in Node's server a client may go
+//! over without a probe, as the .NET client does, and probe again.
 
 use super::stream::{Inlet, Outlet};
 use super::websocket::SwitchedStream;
@@ -60,6 +61,15 @@ pub(super) async fn run(connection: &Arc<Connection>, stream: SwitchedStream, li
     }
 }
 
+/// What a client says while it goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It wants to know whether the WebSocket works.
+    Probe,
+    /// It goes over.
+    Upgrade,
+}
+
 struct Probe {
     inlet: Inlet,
     /// What was received and not read yet.
@@ -69,28 +79,34 @@ struct Probe {
 
 impl Probe {
     async fn run(&mut self, connection: &Connection, outlet: &Outlet) -> Option<()> {
-        self.expect("2probe", connection).await?;
-        // A fresh stream takes eleven bytes at once; one that does not is no place to move to.
-        let pong = frame::text(&[b"3probe"]);
-        if outlet.try_write(&pong).ok()? != pong.len() {
-            return None;
+        while self.next(connection).await? == Step::Probe {
+            // A fresh stream takes eleven bytes at once; one that does not is no place to move to.
+            let pong = frame::text(&[b"3probe"]);
+            if outlet.try_write(&pong).ok()? != pong.len() {
+                return None;
+            }
+            connection.traffic.sent(pong.len());
+            connection.lock().polling.upgrade = Upgrade::Probed;
+            connection.poll.notify_one();
         }
-        connection.traffic.sent(pong.len());
-        connection.lock().polling.upgrade = Upgrade::Probed;
-        connection.poll.notify_one();
-        self.expect("5", connection).await
+        Some(())
     }
 
-    /// Waits for this packet; `None` if the stream ends or speaks of something else. What follows it is not read.
-    async fn expect(&mut self, packet: &str, connection: &Connection) -> Option<()> {
+    /// The client's next step; `None` if the stream ends or speaks of something else. What follows it is not read.
+    async fn next(&mut self, connection: &Connection) -> Option<Step> {
         loop {
             let mut piece = Piece::new(&mut self.bytes);
-            let message = self.messages.next(&mut piece).ok()?;
-            let is_expected = message.map(|it| it == WebSocketMessage::Text(packet));
+            let step = self.messages.next(&mut piece).ok()?.map(|message| match message {
+                WebSocketMessage::Text("2probe") => Some(Step::Probe),
+                WebSocketMessage::Text("5") => Some(Step::Upgrade),
+                WebSocketMessage::Text(_)
+                | WebSocketMessage::Binary(_)
+                | WebSocketMessage::Control(..) => None,
+            });
             let rest = piece.rest().len();
             self.bytes.advance(self.bytes.len() - rest);
-            if let Some(is_expected) = is_expected {
-                return is_expected.then_some(());
+            if let Some(step) = step {
+                return step;
             }
             let n = self.inlet.read(&mut self.bytes).await.ok().filter(|n| 0 < *n)?;
             connection.traffic.received(n);

@@ -3,7 +3,7 @@
 use super::Accepted;
 use super::stream::{Inlet, Outlet};
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -59,8 +59,46 @@ fn switching(parts: &Parts) -> Response<Full<Bytes>> {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&[][..], HeaderValue::as_bytes);
+    if let Some(protocol) = first_protocol(&parts.headers) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key)) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     response
+}
+
+/// The first subprotocol that a client offers: one that offers any fails if none is chosen, and to Socket.IO they are all
+/// the same.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next().unwrap_or_default().trim();
+    HeaderValue::from_str(first).ok().filter(|_| !first.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::switching;
+    use http::{HeaderMap, Request};
+
+    fn answered(offered: &[&str]) -> HeaderMap {
+        let mut request =
+            Request::builder().header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        for line in offered {
+            request = request.header("sec-websocket-protocol", *line);
+        }
+        let parts = request.body(()).unwrap().into_parts().0;
+        switching(&parts).into_parts().0.headers
+    }
+
+    #[test]
+    fn the_first_of_the_offered_subprotocols_is_chosen() {
+        let chosen = |offered: &[&str]| answered(offered).get("sec-websocket-protocol").cloned();
+
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[""]), None);
+        assert_eq!(chosen(&["chat"]).unwrap(), "chat");
+        assert_eq!(chosen(&[" v2.example , v1.example", "chat"]).unwrap(), "v2.example");
+        assert_eq!(answered(&[])["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
 }

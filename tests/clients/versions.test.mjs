@@ -13,8 +13,30 @@ describe("older clients", { concurrency: 3 }, () => {
   for (const [version, make] of Object.entries(makers)) {
     for (const [way, transports] of Object.entries(ways)) {
       scenario(`socket.io-client ${version} connects, hears, asks and leaves (${way})`, { presence: { grace: "1s" } }, async (w) => {
-        const tab = await w.connect("ann", { make, transports });
-        await w.server.emit({ to: { users: ["ann"] }, event: "hello", args: [1, { two: 2 }] });
+        const tab = await w.connect("ann", { make, transports 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`buffers in base64, which forceBase64 asks for (${way})`, {}, async (w) => {
+      const tab = await w.connect("ann", { transports, forceBase64: true });
+      for (let n = 0; n < 20; n++) {
+        const sent = Buffer.alloc(100 * n, n);
+        assert.deepEqual(Buffer.from(await tab.timeout(5000).emitWithAck("userline:ping", sent)), sent);
+      }
+      assert.ok(tab.connected && tab.ends.length === 0, `${tab.ends}`);
+    });
+  }
+});
+        await w.server.emit({ to: { users: ["ann"] }, event: "hello", args: [1, { two: 2 }] 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`buffers in base64, which forceBase64 asks for (${way})`, {}, async (w) => {
+      const tab = await w.connect("ann", { transports, forceBase64: true });
+      for (let n = 0; n < 20; n++) {
+        const sent = Buffer.alloc(100 * n, n);
+        assert.deepEqual(Buffer.from(await tab.timeout(5000).emitWithAck("userline:ping", sent)), sent);
+      }
+      assert.ok(tab.connected && tab.ends.length === 0, `${tab.ends}`);
+    });
+  }
+});
         await until("the event", () => tab.heard.length > 0);
         assert.deepEqual(tab.heard, [["hello", 1, { two: 2 }]]);
         const answer = await new Promise((done) => tab.emit("userline:ping", "a", done));
@@ -24,10 +46,43 @@ describe("older clients", { concurrency: 3 }, () => {
         tab.disconnect();
         await w.hooks.wait("ann", "user.offline");
 
-        const stranger = w.client("ann", { make, transports, auth: { token: "no token" } });
+        const stranger = w.client("ann", { make, transports, auth: { token: "no token" } 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`buffers in base64, which forceBase64 asks for (${way})`, {}, async (w) => {
+      const tab = await w.connect("ann", { transports, forceBase64: true });
+      for (let n = 0; n < 20; n++) {
+        const sent = Buffer.alloc(100 * n, n);
+        assert.deepEqual(Buffer.from(await tab.timeout(5000).emitWithAck("userline:ping", sent)), sent);
+      }
+      assert.ok(tab.connected && tab.ends.length === 0, `${tab.ends}`);
+    });
+  }
+});
         const [error] = await once(stranger, "connect_error");
         assert.equal(error.data?.code, "token_invalid", `${error.message} ${JSON.stringify(error.data)}`);
-      });
+      
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`buffers in base64, which forceBase64 asks for (${way})`, {}, async (w) => {
+      const tab = await w.connect("ann", { transports, forceBase64: true });
+      for (let n = 0; n < 20; n++) {
+        const sent = Buffer.alloc(100 * n, n);
+        assert.deepEqual(Buffer.from(await tab.timeout(5000).emitWithAck("userline:ping", sent)), sent);
+      }
+      assert.ok(tab.connected && tab.ends.length === 0, `${tab.ends}`);
+    });
+  }
+});
     }
+  }
+
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`buffers in base64, which forceBase64 asks for (${way})`, {}, async (w) => {
+      const tab = await w.connect("ann", { transports, forceBase64: true });
+      for (let n = 0; n < 20; n++) {
+        const sent = Buffer.alloc(100 * n, n);
+        assert.deepEqual(Buffer.from(await tab.timeout(5000).emitWithAck("userline:ping", sent)), sent);
+      }
+      assert.ok(tab.connected && tab.ends.length === 0, `${tab.ends}`);
+    });
   }
 });

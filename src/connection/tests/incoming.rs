@@ -116,6 +116,27 @@ async fn what_breaks_the_protocol_ends_the_connection() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn buffers_that_do_not_come_end_the_connection_and_those_that_do_have_their_time_anew() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+    // limits.body_timeout is 5 s.
+    for _ in 0..3 {
+        client.send(b"451-[\"a\"]").await;
+        assert_eq!(engine.read().now_or_never(), None);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        client.stream.write_all(&client_frame(0x82, b"x")).await.unwrap();
+        assert_eq!(engine.read().await.unwrap(), b"42[\"a\"]");
+    }
+    client.send(b"451-[\"a\"]").await;
+    client.send(b"3").await;
+
+    while let Some(packet) = engine.read().await {
+        assert_eq!(packet, b"3");
+    }
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
+}
+
 #[tokio::test]
 async fn nothing_is_delivered_on_a_connection_that_is_being_closed() {
     let server = Server::start().await;

@@ -86,12 +86,43 @@ async fn a_poll_that_is_given_up_while_the_client_moves_closes_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_may_move_without_a_probe_and_a_waiting_poll_is_answered() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut poll = client.begin_poll().await;
+    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+
+    let mut socket = client.upgrade(&client_frame(0x81, b"5")).await;
+
+    assert_eq!(answer(&mut poll).await.packets(), [b"6"]);
+    engine.write(b"42[1]");
+    assert_eq!(socket.next().await.unwrap(), b"42[1]");
+    // The Swift client sends the noop that was to end its polls.
+    socket.send(b"6").await;
+    socket.send(b"42[2]").await;
+    assert_eq!(engine.read().await.unwrap(), b"42[2]");
+}
+
+#[tokio::test]
+async fn a_client_may_probe_again() {
+    let server = Server::start().await;
+    let (client, engine) = server.poller().await;
+    let mut socket = probe(&client).await;
+
+    socket.send(b"2probe").await;
+    assert_eq!(socket.next().await.unwrap(), b"3probe");
+    socket.send(b"5").await;
+
+    until("it has moved", || (engine.connection.transport() == Transport::WebSocket).then_some(()))
+        .await;
+}
+
+#[tokio::test]
 async fn a_probe_that_is_none_leaves_polling_as_it_was() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
-    let nonsense: [&[u8]; 5] = [
+    let nonsense: [&[u8]; 4] = [
         &client_frame(0x81, b"2prob"),
-        &client_frame(0x81, b"5"),
         &client_frame(0x82, b"2probe"),
         &client_frame(0x81, &[b'2'; 100]),
         // Not masked.

@@ -1,9 +1,11 @@
 //! What one client says, read from its stream once: pongs, events, acks, and what is for the engine.
 //!
 //! ```text
-//!   text 3                          Pong
+//!   text 3…                         Pong
+//!   text 6                          Noop
 //!   text 42…, 45… and its buffers   Event
 //!   text 43…, 46… and its buffers   Ack
+//!   text b and base64               the same as the binary message
 //!   text 41…                        Disconnect
 //!   close frame                     Close
 //!   binary, before any text 4…      ForeignParser
@@ -17,7 +19,7 @@ mod packet;
 
 use crate::core::protocol::frame::Opcode;
 use crate::core::protocol::messages::{Malformed, MessageReader, Piece, WebSocketMessage};
-use crate::core::protocol::msgpack;
+use crate::core::protocol::{msgpack, polling};
 use bytes::Bytes;
 use packet::PacketHead;
 use serde_json::value::RawValue;
@@ -25,14 +27,17 @@ use std::borrow::Cow;
 
 /// The packet that answers a ping.
 pub const PONG: &str = "3";
+const NO_BASE64: Malformed = Malformed::Packet("a binary message in text is not base64");
 /// What a close frame without a code means (RFC 6455 §7.4.1).
 const NO_CODE: u16 = 1005;
 
 /// Something that a client says.
 #[derive(Debug)]
 pub enum Inbound<'a> {
-    /// The answer to a ping.
+    /// The answer to a ping, whatever it says besides.
     Pong,
+    /// Nothing. The Swift client says so while it goes over to WebSocket.
+    Noop,
     /// An event, with all its buffers.
     Event(ClientEvent<'a>),
     /// An ack, with all its buffers.
@@ -127,9 +132,14 @@ impl InboundReader {
         self.has_spoken
     }
 
+    /// Whether buffers of a packet are still to come.
+    pub fn awaits_buffers(&self) -> bool {
+        self.collected.as_ref().is_some_and(|it| 0 < it.missing)
+    }
+
     /// Whether it is between two packets, where it knows as much as a new reader.
     pub fn is_idle(&self) -> bool {
-        self.messages.is_idle() && self.collected.as_ref().is_none_or(|it| it.missing == 0)
+        self.messages.is_idle() && !self.awaits_buffers()
     }
 
     /// The next thing that `piece`, the next part of the stream, completes; `None` if it completes nothing. What was read
@@ -141,6 +151,11 @@ impl InboundReader {
         self.collected = self.collected.take().filter(|it| 0 < it.missing);
         let Some(message) = self.messages.next(piece)? else { return Ok(None) };
         let inbound = match message {
+            WebSocketMessage::Text(text) if text.starts_with('b') => {
+                let base64 = text.as_bytes().get(1..).unwrap_or_default();
+                let bytes = polling::from_base64(base64).map_err(|_| NO_BASE64)?;
+                binary(&mut self.collected, self.has_spoken, self.bytes_max, &bytes)?
+            }
             WebSocketMessage::Text(text) => {
                 if text.starts_with('4') {
                     self.has_spoken = true;
@@ -157,19 +172,9 @@ impl InboundReader {
                     None => other(text),
                 }
             }
-            WebSocketMessage::Binary(bytes) => match &mut self.collected {
-                Some(collected) => {
-                    collected.add(bytes, self.bytes_max)?;
-                    if 0 < collected.missing {
-                        return Ok(Some(Inbound::Incomplete));
-                    }
-                    collected.head.read(&collected.text, &collected.buffers)?
-                }
-                None if self.has_spoken => {
-                    return Err(Malformed::Packet("a buffer belongs to no packet"));
-                }
-                None => Inbound::ForeignParser(msgpack::namespace(bytes)),
-            },
+            WebSocketMessage::Binary(bytes) => {
+                binary(&mut self.collected, self.has_spoken, self.bytes_max, bytes)?
+            }
             WebSocketMessage::Control(Opcode::Close, payload) => {
                 let code = payload.first_chunk().map_or(NO_CODE, |it| u16::from_be_bytes(*it));
                 Inbound::Close { code, payload }
@@ -177,6 +182,26 @@ impl InboundReader {
             WebSocketMessage::Control(opcode, payload) => Inbound::Other(opcode, payload),
         };
         Ok(Some(inbound))
+    }
+}
+
+/// What a binary message is: a buffer of `collected`, or the first words of a client with another parser.
+fn binary<'s>(
+    collected: &'s mut Option<Box<CollectedPacket>>,
+    has_spoken: bool,
+    bytes_max: usize,
+    bytes: &[u8],
+) -> Result<Inbound<'s>, Malformed> {
+    match collected {
+        Some(collected) => {
+            collected.add(bytes, bytes_max)?;
+            if 0 < collected.missing {
+                return Ok(Inbound::Incomplete);
+            }
+            collected.head.read(&collected.text, &collected.buffers)
+        }
+        None if has_spoken => Err(Malformed::Packet("a buffer belongs to no packet")),
+        None => Ok(Inbound::ForeignParser(msgpack::namespace(bytes))),
     }
 }
 
@@ -199,8 +224,11 @@ impl CollectedPacket {
 
 /// What a text is that is neither an event nor an ack.
 fn other(text: &str) -> Inbound<'_> {
-    if text == PONG {
+    if text.starts_with(PONG) {
         return Inbound::Pong;
+    }
+    if text.as_bytes() == polling::NOOP {
+        return Inbound::Noop;
     }
     match text.strip_prefix("41") {
         Some(rest) => Inbound::Disconnect { namespace: packet::namespace(rest).0, packet: text },

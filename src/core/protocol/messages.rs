@@ -42,6 +42,9 @@ pub enum Malformed {
     /// A message of text is not UTF-8.
     #[error("a text message is not UTF-8")]
     Utf8,
+    /// The buffers of an event did not come within `limits.body_timeout`.
+    #[error("the buffers of an event came too late")]
+    Late,
     /// A message is no packet of Socket.IO, or not one that may come now.
     #[error("a packet breaks the protocol: {0}")]
     Packet(&'static str),

@@ -2,8 +2,8 @@
 //! <https://socket.io/docs/v4/engine-io-protocol/#http-long-polling-1>
 
 use crate::core::protocol::frame::{self, Content, Opcode};
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
@@ -66,14 +66,24 @@ pub fn decode(body: &[u8]) -> Result<BytesMut, BodyError> {
         match packet {
             [] => return Err(BodyError::Empty),
             [b'b', base64 @ ..] => {
-                let bytes = STANDARD.decode(base64).map_err(|_| BodyError::Base64)?;
+                let bytes = from_base64(base64).map_err(|_| BodyError::Base64)?;
                 frame::put_client_frame(&mut frames, Opcode::Binary, &bytes);
             }
-            [b'1' | b'2' | b'3' | b'4', ..] => frame::put_client_text(&mut frames, packet),
+            [b'1' | b'2' | b'3' | b'4', ..] | [b'6'] => frame::put_client_text(&mut frames, packet),
             [_, ..] => return Err(BodyError::Kind),
         }
     }
     Ok(frames)
+}
+
+/// The bytes of a binary packet that is written as text, without its `b`. White space does not count: the Java client breaks
+/// its lines.
+pub fn from_base64(base64: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    if !base64.iter().any(u8::is_ascii_whitespace) {
+        return STANDARD.decode(base64);
+    }
+    let solid: Vec<u8> = base64.iter().copied().filter(|it| !it.is_ascii_whitespace()).collect();
+    STANDARD.decode(solid)
 }
 
 #[cfg(test)]
@@ -98,7 +108,8 @@ mod tests {
         frame::put_client_text(&mut expected, "42[\"é\"]".as_bytes());
         frame::put_client_frame(&mut expected, Opcode::Binary, &[1, 2, 3]);
 
-        assert_eq!(decode("42[\"é\"]\x1ebAQID".as_bytes()), Ok(expected));
+        assert_eq!(decode("42[\"é\"]\x1ebAQID".as_bytes()), Ok(expected.clone()));
+        assert_eq!(decode("42[\"é\"]\x1ebAQ\r\nID\n".as_bytes()), Ok(expected));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use super::ConnectError;
 use crate::auth::AuthPayload;
 use crate::core::recovery::{Pid, SessionClaim};
 use crate::types::{DeviceId, ItemSeq};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// What a client wants of the connection besides being let in: the fields of its `auth` that say nothing of who it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ impl ConnectOptions {
     pub(super) fn read(auth: &AuthPayload<'_>) -> Result<Self, ConnectError> {
         let device = auth.field::<String>("device").map_err(|_| ConnectError::Device)?;
         let device = device.map(|it| DeviceId::parse(&it)).transpose();
-        let inbox_after = auth.field("inbox_after").map_err(|_| ConnectError::InboxAfter)?;
+        let inbox_after =
+            auth.field::<Number>("inbox_after").map_err(|_| ConnectError::InboxAfter)?;
         let claim = match (auth.field::<String>("pid"), auth.field("offset")) {
             (Ok(pid), Ok(offset)) => {
                 let pid = pid.filter(|pid| pid.len() <= Pid::BYTES_MAX).map(Pid::new);
@@ -39,9 +42,30 @@ impl ConnectOptions {
         };
         Ok(Self {
             device: device.map_err(|_| ConnectError::Device)?,
-            inbox_after: inbox_after.map(ItemSeq),
+            inbox_after: inbox_after.map(|Number(it)| ItemSeq(it)),
             claim,
         })
+    }
+}
+
+/// A number, or a text of its digits: the Java client knows nothing but texts in `auth`.
+struct Number(u64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(it) => Ok(Self(it)),
+            Written::Text(text) if text.bytes().all(|it| it.is_ascii_digit()) => {
+                text.parse().map(Self).map_err(D::Error::custom)
+            }
+            Written::Text(_) => Err(D::Error::custom("not a number")),
+        }
     }
 }
 
@@ -89,6 +113,7 @@ mod tests {
         assert_eq!(read(all), Ok(options(Some("d1"), Some(3), [Some("p"), Some("o")])));
         assert_eq!(read(nulls), Ok(options(None, None, [None, None])));
         assert_eq!(read("{}"), Ok(none));
+        assert_eq!(read(r#"{"inbox_after":"7"}"#), Ok(options(None, Some(7), [None, None])));
         assert_eq!(read("null"), Ok(options(None, None, [None, None])));
         assert_eq!(read(r#"{"pid":"p"}"#), Ok(options(None, None, [Some("p"), None])));
     }
@@ -98,7 +123,7 @@ mod tests {
         for wrong in ["7", "\"\"", "{}", "\"a\\u0000\""] {
             assert_eq!(read(&format!(r#"{{"device":{wrong}}}"#)), Err("device_invalid"), "{wrong}");
         }
-        for wrong in ["-1", "1.5", "\"7\"", "[]", "1e400"] {
+        for wrong in ["-1", "1.5", "\"\"", "\"+7\"", "\" 7\"", "\"7.0\"", "[]", "1e400"] {
             let auth = format!(r#"{{"inbox_after":{wrong}}}"#);
             assert_eq!(read(&auth), Err("inbox_after_invalid"), "{wrong}");
         }

@@ -33,7 +33,7 @@ fn bodies() -> Vec<Row> {
         ("base64 of the alphabet for URLs", ends(), b"b-_-_".to_vec()),
         ("`0{}` (open) in a body", ends(), b"0{}".to_vec()),
         ("`5` (upgrade) in a body", ends(), b"5".to_vec()),
-        ("`6` (noop) in a body", ends(), b"6".to_vec()),
+        ("`6` (noop) in a body", Gets::Status(200).then(Gets::Stays), b"6".to_vec()),
         (
             "a body that is larger than `limits.payload`",
             Gets::Engine(413, 3).then(Gets::Stays),
@@ -50,7 +50,7 @@ fn packets() -> Vec<Row> {
     let table = [
         ("a packet of the kind `9`", Ends, "9"),
         ("a pong that nothing has asked for", Stays, "3"),
-        ("a pong with data", Ends, "3probe"),
+        ("a pong with data", Stays, "3probe"),
         ("a ping of the client", Stays, "2"),
         ("`2probe`, though nothing is to be upgraded", Ends, "2probe"),
         ("`1` (close)", Ends, "1"),

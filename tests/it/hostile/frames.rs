@@ -80,8 +80,13 @@ fn messages() -> Vec<Row> {
         row("a binary message that nothing has announced", Ends, frame(0x82, b"\x01\x02")),
         row("`0{}` (open) on a WebSocket", Ends, text("0{}")),
         row("`5` (upgrade) on a WebSocket", Ends, text("5")),
-        row("`6` (noop) on a WebSocket", Ends, text("6")),
-        row("`bAQID` on a WebSocket", Ends, text("bAQID")),
+        row("`6` (noop) on a WebSocket", Gets::Stays, text("6")),
+        row("`bAQID` on a WebSocket, though nothing has announced it", Ends, text("bAQID")),
+        row(
+            "the buffer of an event as text, in base64 over two lines",
+            Gets::acked("unknown_event"),
+            [text("451-5[\"x\"]"), text("bAQ\r\nID\n")].concat(),
+        ),
         Row {
             input: "a binary packet before anything else (msgpack)",
             gets: Gets::refused("parser_unsupported").then(Ends),

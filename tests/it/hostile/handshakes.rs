@@ -91,6 +91,8 @@ fn websockets() -> Vec<Row> {
         bad("`Sec-WebSocket-Version: 99`", with("Version: 13", "Version: 99")),
         bad("an empty key", with(key, "")),
         bad("a key of 15 bytes", with(key, "dGhlIHNhbXBsZSBub25j")),
+        bad("a key that is not base64", with(key, "!!!!!!!!!!!!!!!!!!!!!!==")),
+        bad("a WebSocket by HTTP/1.0", with("HTTP/1.1", "HTTP/1.0")),
         bad("a WebSocket by POST", with("GET /socket.io/?", "POST /socket.io/?sid=x&")),
         row(
             "a WebSocket for a session that does not exist",
@@ -102,6 +104,16 @@ fn websockets() -> Vec<Row> {
             "permessage-deflate, which is not spoken",
             Gets::Status(101),
             handshake(QUERY, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+        ),
+        row(
+            "subprotocols: the first one is chosen",
+            Gets::Status(101),
+            handshake(QUERY, "Sec-WebSocket-Protocol: chat, other\r\n"),
+        ),
+        row(
+            "an allowed `Origin` with a path, as programs in Go send it",
+            Gets::Status(101),
+            handshake(QUERY, "Origin: https://app.example.com/socket.io/\r\n"),
         ),
     ]
 }
@@ -118,6 +130,7 @@ fn origins() -> Vec<Row> {
         ("the allowed one, by another scheme", "http://app.example.com"),
         ("the allowed one, at another port", "https://app.example.com:8443"),
         ("the allowed one, with a user before it", "https://app.example.com@evil.example"),
+        ("the allowed one, as the path of another", "https://evil.example/https://app.example.com"),
         ("an empty `Origin`", ""),
         ("an `Origin` that is not ASCII", "https://é.example"),
         (

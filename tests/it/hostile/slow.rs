@@ -1,8 +1,8 @@
 //! Clients that take their time. These rows run at once.
 
-use super::client::Client;
 use super::client::peer::{Peer, text};
 use super::client::poller::Poller;
+use super::client::{Client, Packet};
 use super::gets::Gets;
 use super::request;
 use super::upgrades::attempt;
@@ -46,6 +46,18 @@ pub(super) fn group() -> Group {
                 client.judge_early(&Ends).await
             })
         }),
+        Row::scene("an event whose buffers never come, by WebSocket", Ends, |world| {
+            Box::pin(async {
+                let peer = Client::WebSocket(Peer::open(world.server.public).await);
+                without_buffers(peer.join(&world.eve).await).await
+            })
+        }),
+        Row::scene("an event whose buffers never come, by polling", Ends, |world| {
+            Box::pin(async {
+                let poller = Client::Polling(Poller::open(world.server.public).await);
+                without_buffers(poller.join(&world.eve).await).await
+            })
+        }),
         Row::scene("an upgrade that never probes", NoUpgrade, |world| {
             Box::pin(attempt(world, Vec::new()))
         }),
@@ -70,6 +82,13 @@ async fn dripped(world: &World) -> Gets {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     request::told(request::answer(&mut stream).await)
+}
+
+/// One buffer of two, and then nothing but pongs.
+async fn without_buffers(mut client: Client) -> Gets {
+    let event = Packet::Text("452-5[\"x\"]".to_owned());
+    client.send(&[event, Packet::Binary(vec![1])]).await;
+    client.judge_early(&Gets::Ends).await
 }
 
 async fn half_posted(world: &World) -> Gets {

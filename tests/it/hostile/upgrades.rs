@@ -11,11 +11,14 @@ use super::{Group, Row};
 pub(super) fn group() -> Group {
     use Gets::{Engine, NoUpgrade, Stays};
     let rows = vec![
-        Row::scene("`5` without a probe", NoUpgrade, |world| {
-            Box::pin(attempt(world, vec![text("5")]))
+        Row::scene("`5` without a probe, as the .NET client says it", Stays, |world| {
+            Box::pin(moved(world, &["5"]))
         }),
-        Row::scene("a probe after the probe", NoUpgrade, |world| {
-            Box::pin(attempt(world, vec![text("2probe"), text("2probe")]))
+        Row::scene("a probe after the probe", Gets::says("3probe").then(Stays), |world| {
+            Box::pin(moved(world, &["2probe", "2probe", "5"]))
+        }),
+        Row::scene("`6` after `5`, as the Swift client says it", Stays, |world| {
+            Box::pin(moved(world, &["5", "6"]))
         }),
         Row::scene("another probe (`2prob`)", NoUpgrade, |world| {
             Box::pin(attempt(world, vec![text("2prob")]))
@@ -85,6 +88,23 @@ pub(super) async fn attempt(world: &World, frames: Vec<Vec<u8>>) -> Gets {
         end = peer.hear().await;
     }
     failed(end, client.judge(&Gets::Stays).await)
+}
+
+/// A client that goes over with these packets; what the last of two answers is, and whether the WebSocket goes on.
+async fn moved(world: &World, packets: &[&str]) -> Gets {
+    let (_, mut peer, _) = begun(world).await;
+    let mut answers = Vec::new();
+    for packet in packets {
+        peer.write(&text(packet)).await;
+        if packet.starts_with('2') {
+            answers.push(peer.hear().await);
+        }
+    }
+    let goes_on = Client::WebSocket(peer).judge(&Gets::Stays).await;
+    match &answers[..] {
+        [_, Heard::Text(last)] => Gets::says(last).then(goes_on),
+        _ => goes_on,
+    }
 }
 
 /// What came of the WebSocket, and of the session that it was to take over.

@@ -19,6 +19,7 @@ fn shown(inbound: &Inbound<'_>) -> String {
         |buffers: &[Bytes]| -> Vec<Vec<u8>> { buffers.iter().map(|it| it.to_vec()).collect() };
     match inbound {
         Inbound::Pong => "pong".to_owned(),
+        Inbound::Noop => "noop".to_owned(),
         Inbound::Event(it) => {
             let args: Vec<&str> = it.args().iter().map(|arg| arg.get()).collect();
             let (namespace, name, ack) = (it.namespace, &it.name, it.ack);
@@ -168,26 +169,36 @@ fn what_breaks_the_protocol_ends_the_stream() {
 
 #[test]
 fn all_else_is_other() {
-    for packet in [
-        "",
-        "1",
-        "2",
-        "2probe",
-        "33",
-        "3probe",
-        "4",
-        "40",
-        r#"40{"token":"x"}"#,
-        "44",
-        "47",
-        "5",
-        "é",
-    ] {
+    for packet in ["", "1", "2", "2probe", "4", "40", r#"40{"token":"x"}"#, "44", "47", "5", "é"] {
         let said = read_whole(&packets(&[packet, "3"]));
         assert_eq!(said, [format!("other Text {:?}", packet.as_bytes()), "pong".to_owned()]);
     }
     let ping = client_frame(0x89, MASK, b"hi");
     assert_eq!(read_whole(&ping), ["other Ping [104, 105]"]);
+}
+
+#[test]
+fn what_a_pong_says_besides_does_not_count() {
+    assert_eq!(
+        read_whole(&packets(&["3", "3probe", "33", "6", "66"])),
+        ["pong", "pong", "pong", "noop", "other Text [54, 54]",]
+    );
+}
+
+#[test]
+fn a_buffer_may_be_text() {
+    let event = r#"452-["a"]"#;
+    for buffer in ["bAQID", "bAQ\r\nID\n", " "] {
+        let stream = packets(&[event, "bAQID", buffer, "3"]);
+        let expected = ["event / \"a\" [] None [[1, 2, 3], [1, 2, 3]]", "pong"];
+        let is_buffer = buffer.starts_with('b');
+        assert_eq!(read_whole(&stream) == expected, is_buffer, "{buffer:?}");
+    }
+    for wrong in ["bAQ", "b-_-_", "b!!!!"] {
+        assert_eq!(read_whole(&packets(&[event, wrong, "3"])), ["malformed"], "{wrong}");
+    }
+    assert_eq!(read_whole(&packets(&["40", "bAQID"])).last().unwrap(), "malformed");
+    assert_eq!(read_whole(&packets(&["bAQID"])), ["foreign /"]);
 }
 
 #[test]
@@ -293,7 +304,7 @@ fn payload() -> impl Strategy<Value = (u8, Vec<u8>)> {
         3 => (json.clone(), 0..3_usize).prop_map(|(json, n)| format!("45{n}-{json}")),
         1 => (json, 0..3_usize).prop_map(|(json, n)| format!("46{n}-7{json}")),
         2 => Just("3".to_owned()),
-        1 => prop::sample::select(vec!["40{}", "41", "41/chat,", "2", "1", "5", "4", "", "45", "43", "42[7]"])
+        1 => prop::sample::select(vec!["40{}", "41", "41/chat,", "2", "1", "5", "4", "", "45", "43", "42[7]", "6", "3x", "bAQID", "bAQ\nID", "b!"])
             .prop_map(str::to_owned),
         1 => long,
         1 => "4[0-9]?[0-9/,\\[\\]\"a-]{0,12}",

@@ -1,5 +1,7 @@
 //! The naive model: first all frames, then all messages, then all packets, each of the whole stream.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 /// A frame, as far as it is there.
@@ -104,6 +106,16 @@ fn packets(messages: Vec<Message>, bytes_max: usize) -> Vec<String> {
     let mut has_spoken = false;
     let mut waiting: Option<(String, usize, Vec<Vec<u8>>)> = None;
     for message in messages {
+        let message = match message {
+            Message::Text(text) if text.starts_with('b') => {
+                let solid: String = text[1..].split_ascii_whitespace().collect();
+                STANDARD.decode(solid).map_or(Message::Malformed, Message::Binary)
+            }
+            other @ (Message::Text(_)
+            | Message::Binary(_)
+            | Message::Control(..)
+            | Message::Malformed) => other,
+        };
         let line = match message {
             Message::Malformed => None,
             Message::Control(8, payload) => {
@@ -173,7 +185,8 @@ fn packet(text: &str, buffers: &[Vec<u8>]) -> Option<String> {
         }
         "42" | "43" => &text[2..],
         "45" | "46" => text[2..].split_once('-').unwrap().1,
-        _ if text == "3" => return Some("pong".to_owned()),
+        _ if text.starts_with('3') => return Some("pong".to_owned()),
+        _ if text == "6" => return Some("noop".to_owned()),
         _ => return Some(format!("other Text {:?}", text.as_bytes())),
     };
     let (namespace, rest) = if rest.starts_with('/') { rest.split_once(',')? } else { ("/", rest) };
