@@ -16,6 +16,7 @@ use crate::hooks::StartError;
 use crate::metrics::Metrics;
 use crate::presence::Ghost;
 use crate::realtime::Realtime;
+use crate::realtime::client_events::ForwardingError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
 use crate::store::{OpenError, OpenSession, PresenceRecords, Recovered, Store};
@@ -82,6 +83,9 @@ pub enum BuildError {
     /// Hooks cannot be sent.
     #[error(transparent)]
     Hooks(#[from] StartError),
+    /// Events of clients cannot be forwarded.
+    #[error(transparent)]
+    Forwarding(#[from] ForwardingError),
     /// Clients cannot be authenticated.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -111,7 +115,7 @@ impl App {
             presence_tasks.spawn("upgrades.watch", watch);
         }
         let client_files = ClientFiles::load(config.socketio.client_dir.as_deref())?;
-        let edge = parts.public_edge(&config, &realtime, client_files);
+        let edge = parts.public_edge(&config, &realtime, client_files)?;
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
         let api = Admin::new(parts.admin_state(&config, &realtime, metrics, console));

@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod disconnect;
 pub mod emit;
 pub mod error;
+pub mod event_answer;
 pub mod inbox;
 pub mod json;
 pub mod names;

@@ -5,6 +5,7 @@ mod auth;
 mod backend;
 mod dev;
 mod error;
+mod events;
 mod history;
 mod hooks;
 mod inbox;
@@ -30,6 +31,7 @@ pub use auth::{
 pub use backend::parse_hook_secret;
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
+pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
 pub use inbox::InboxConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub presence: PresenceConfig,
     /// `[hooks]`
     pub hooks: HooksConfig,
+    /// `[events]`
+    pub events: EventsConfig,
     /// `[recovery]`
     pub recovery: RecoveryConfig,
     /// `[history]`
@@ -128,6 +132,7 @@ struct Sections {
     auth: Checked<AuthConfig>,
     presence: Checked<PresenceConfig>,
     hooks: Checked<HooksConfig>,
+    events: Checked<EventsConfig>,
     recovery: Checked<RecoveryConfig>,
     history: Checked<HistoryConfig>,
     store: Checked<StoreConfig>,
@@ -154,6 +159,8 @@ impl Sections {
         let recovery = RecoveryConfig::read(reader);
         let history = HistoryConfig::read(reader);
         let inbox = InboxConfig::read(reader);
+        let socketio = SocketIoConfig::read(reader);
+        let events = EventsConfig::read(reader, socketio.as_ref().ok());
         // Without an inbox there is no configuration, whatever the store would be.
         let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
         Self {
@@ -162,13 +169,14 @@ impl Sections {
             auth,
             presence,
             hooks,
+            events,
             recovery,
             history,
             store: StoreConfig::read(reader, keep_items),
             inbox,
             messages: MessagesConfig::read(reader),
             limits: LimitsConfig::read(reader),
-            socketio: SocketIoConfig::read(reader),
+            socketio,
             log: LogConfig::read(reader),
         }
     }
@@ -180,6 +188,7 @@ impl Sections {
             auth: self.auth?,
             presence: self.presence?,
             hooks: self.hooks?,
+            events: self.events?,
             recovery: self.recovery?,
             history: self.history?,
             store: self.store?,

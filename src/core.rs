@@ -4,6 +4,7 @@ pub mod auth;
 pub mod backend;
 pub mod delivery;
 pub mod emit;
+pub mod forwarding;
 pub mod inbox;
 pub mod memory;
 pub mod page;

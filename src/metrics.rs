@@ -58,7 +58,17 @@ pub const TABLE: &[Metric] = &[
         "userline_audit_removals_total",
         "Sockets found registered without a connection. Must stay 0; anything else is a bug.",
     ),
+    gauge("userline_client_event_calls", "Calls of `events.url` under way."),
+    labelled(
+        "userline_client_events_forwarded_total",
+        "Calls of `events.url` that have ended, by outcome: answered, refused (by the backend), failed (no answer, or 5xx) \
+         or invalid (an answer that cannot be used).",
+    ),
     labelled("userline_client_events_refused_total", "Client events acked with an error, by code."),
+    gauge(
+        "userline_client_events_waiting",
+        "Events of clients that wait until `events.url` can be called for them.",
+    ),
     gauge("userline_connections", "Open connections, also those without a socket."),
     labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
     labelled("userline_disconnects_total", "Sockets that are gone, by reason."),

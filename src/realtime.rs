@@ -14,6 +14,7 @@
 
 pub mod admission;
 pub mod attendance;
+pub mod client_events;
 pub mod directory;
 pub mod emitter;
 pub mod erasure;

@@ -17,6 +17,7 @@ mod request_error;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod unhandled;
 
 pub use client_files::{ClientFiles, ClientFilesError};
 
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::connection::{Acceptor, AcceptorConfig, Connections};
 use crate::realtime::admission::Admission;
 use crate::realtime::attendance::Attendance;
+use crate::realtime::client_events::ClientEvents;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::tasks::Tasks;
 use axum::Router;
@@ -61,13 +63,15 @@ pub struct ClientParts {
     pub attendance: Arc<Attendance>,
     /// They read their inbox.
     pub inboxes: Arc<LiveInboxes>,
+    /// They send events that the backend answers, if it answers any.
+    pub events: Option<ClientEvents>,
 }
 
 impl SocketEdge {
     /// The routes of the public listener.
     pub fn router(self) -> Router {
         let Self { parts, clock, connections, tasks, acceptor, path, client_files } = self;
-        let requests = RequestParts { client: parts, tasks: tasks.clone() };
+        let requests = RequestParts::new(parts, tasks.clone());
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
         let attach = move |stream| engine.attach(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, attach);

@@ -56,7 +56,8 @@ impl AdminContext {
 
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
-        EmitTerms { namespaces: self.directory.namespaces(), ttl_max: self.inbox.keep }
+        let (namespaces, ttl_max) = (self.directory.namespaces(), self.inbox.keep);
+        EmitTerms { namespaces, default_namespace: None, ttl_max }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attendance::Attendance;
+use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
@@ -148,10 +149,11 @@ impl AppParts {
         config: &Config,
         realtime: &Realtime,
         client_files: ClientFiles,
-    ) -> Router {
+    ) -> Result<Router, BuildError> {
         let Realtime { admission, attendance, inboxes, .. } = realtime.clone();
+        let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
-            parts: ClientParts { admission, attendance, inboxes },
+            parts: ClientParts { admission, attendance, inboxes, events },
             clock: self.clock.clone(),
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),
@@ -160,7 +162,23 @@ impl AppParts {
             client_files,
         };
         let ready = self.ready();
-        edge.router().merge(health::routes(ready))
+        Ok(edge.router().merge(health::routes(ready)))
+    }
+
+    fn client_events(
+        &self,
+        config: &Config,
+        realtime: &Realtime,
+    ) -> Result<Option<ClientEvents>, ForwardingError> {
+        let parts = ForwardingParts {
+            messages: Arc::clone(&realtime.messages),
+            namespaces: config.socketio.namespaces.as_slice().into(),
+            ttl_max: config.inbox.keep,
+            limits: config.limits,
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+        };
+        ClientEvents::start(&config.events, parts)
     }
 
     /// What the admin API works with.

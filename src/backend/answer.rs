@@ -44,6 +44,11 @@ impl BackendAnswer {
         self.response.status().as_u16()
     }
 
+    /// The value of a header; `None` if there is none, or if it is no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
     /// How long the backend asks to be left alone (`Retry-After`), if it does; not bounded.
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.response.headers().get(RETRY_AFTER)?.to_str().ok()?;

@@ -11,8 +11,11 @@ const CHARS_MAX: usize = 300;
 ///
 /// The text is for people. It holds neither the URL, whose query may be secret, nor anything that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct NoAnswer(String);
+#[error("{text}")]
+pub struct NoAnswer {
+    text: String,
+    is_timeout: bool,
+}
 
 impl NoAnswer {
     /// The error and its causes, without the URL, which may hold a password.
@@ -29,12 +32,17 @@ impl NoAnswer {
             }
             cause = one.source();
         }
-        Self(text.chars().take(CHARS_MAX).collect())
+        Self { text: text.chars().take(CHARS_MAX).collect(), is_timeout }
+    }
+
+    /// Whether the time of the call has passed.
+    pub fn is_timeout(&self) -> bool {
+        self.is_timeout
     }
 }
 
 impl From<NotPublic> for NoAnswer {
     fn from(refused: NotPublic) -> Self {
-        Self(refused.to_string())
+        Self { text: refused.to_string(), is_timeout: false }
     }
 }

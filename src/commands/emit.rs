@@ -94,6 +94,8 @@ impl TryFrom<String> for UndeliveredThen {
 pub struct EmitTerms<'a> {
     /// The namespaces that exist.
     pub namespaces: &'a [Namespace],
+    /// The namespace of an emit that names none; `/` if absent.
+    pub default_namespace: Option<&'a Namespace>,
     /// The longest `ttl`.
     pub ttl_max: Duration,
 }
@@ -126,7 +128,7 @@ impl EmitRequest {
             undelivered,
         } = self;
         let namespace = match namespace {
-            None => Namespace::root(),
+            None => terms.default_namespace.cloned().unwrap_or_else(Namespace::root),
             Some(text) => names::namespace("namespace", &text, terms.namespaces)?,
         };
         let event = parse_event(&event)?;

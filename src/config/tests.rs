@@ -150,11 +150,12 @@ fn with_secret() -> Sources {
 fn full() -> Sources {
     let keys = format!(r#"[{{name="a", key="{SECRET}", scopes=["read"]}}]"#);
     let endpoints = r#"[{name="b", url="https://b.example", secret="whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", events=["user.online"]}]"#;
-    with_secret().with_flag("--set", "admin.keys", &keys).with_flag(
-        "--set",
-        "hooks.endpoints",
-        endpoints,
-    )
+    with_secret()
+        .with_flag("--set", "admin.keys", &keys)
+        .with_flag("--set", "hooks.endpoints", endpoints)
+        .with_flag("--set", "events.url", "https://b.example/events")
+        .with_flag("--set", "events.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+        .with_flag("--set", "events.namespaces", r#"[{name="/", allow=["a:*"]}]"#)
 }
 
 fn environment(vars: &[(&str, &str)]) -> Vec<(OsString, OsString)> {

@@ -1,14 +1,14 @@
-//! What a client emits to one socket: requests to the server itself are answered, everything else is acked with an error;
-//! nothing is swallowed.
+//! What a client emits to one socket: requests to the server itself are answered, events that the backend answers are
+//! forwarded, everything else is acked with an error; nothing is swallowed.
 
 use super::request_error::RequestError;
 use super::requests::Requests;
 use super::{inbox, ping, read};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
-use crate::types::ClientRequest;
+use crate::types::{ClientRequest, EventName};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 impl EventListener for Requests {
     fn deliver(self: Arc<Self>, event: &ClientEvent<'_>) {
@@ -18,17 +18,16 @@ impl EventListener for Requests {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.questions.poll_ready(cx)
+        ready!(self.questions.poll_ready(cx));
+        let events = self.parts().events.as_ref();
+        events.map_or(Poll::Ready(()), |events| events.poll_ready(self.socket(), cx))
     }
 }
 
 /// Answers an event, or begins to.
 fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let name = &event.name;
-    let Some(request) = ClientRequest::parse(name) else {
-        let message = format_args!("nobody listens to `{name}` here");
-        return Err(RequestError::new("unknown_event", message));
-    };
+    let Some(request) = ClientRequest::parse(name) else { return forward(requests, event) };
     if !event.buffers.is_empty() && request != ClientRequest::Ping {
         let message = format_args!("{name} takes no binary arguments");
         return Err(RequestError::new("binary_unsupported", message));
@@ -39,4 +38,18 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         ClientRequest::Read => return read::begin(requests, event),
     }
     Ok(())
+}
+
+/// Forwards an event that the backend answers.
+fn forward(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
+    let (socket, name) = (requests.socket(), &event.name);
+    let events = requests.parts().events.as_ref();
+    match events.filter(|it| it.forwards(&socket.namespace, name)) {
+        Some(events) if EventName::parse(name).is_ok() => Ok(events.forward(socket, event)?),
+        Some(_) | None => {
+            requests.unhandled().note(&socket.namespace, name);
+            let message = format_args!("nobody listens to `{name}` here");
+            Err(RequestError::new("unknown_event", message))
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a client's request is answered with an error.
 
+use crate::realtime::client_events::EventFailure;
 use crate::realtime::inboxes::InboxError;
 use std::fmt::Display;
 
@@ -26,6 +27,12 @@ impl RequestError {
     pub(super) fn damaged(error: &serde_json::Error) -> Self {
         tracing::error!(%error, "an inbox is damaged");
         Self::new("internal", "the server failed; its log says more")
+    }
+}
+
+impl From<EventFailure> for RequestError {
+    fn from(failure: EventFailure) -> Self {
+        Self::new(failure.code(), failure)
     }
 }
 

@@ -6,6 +6,7 @@
 use super::ClientParts;
 use super::questions::Questions;
 use super::request_error::RequestError;
+use super::unhandled::UnhandledEvents;
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::tasks::Tasks;
@@ -21,7 +22,15 @@ pub(super) struct RequestParts {
     /// What clients ask for.
     pub(super) client: ClientParts,
     /// Run what cannot be answered at once.
-    pub(super) tasks: Tasks,
+    tasks: Tasks,
+    /// Events that nobody handles.
+    unhandled: UnhandledEvents,
+}
+
+impl RequestParts {
+    pub(super) fn new(client: ClientParts, tasks: Tasks) -> Self {
+        Self { client, tasks, unhandled: UnhandledEvents::default() }
+    }
 }
 
 /// Answers what a client emits to one socket.
@@ -40,6 +49,11 @@ impl Requests {
     /// What the client may ask for.
     pub(super) fn parts(&self) -> &ClientParts {
         &self.parts.client
+    }
+
+    /// Events that nobody handles.
+    pub(super) fn unhandled(&self) -> &UnhandledEvents {
+        &self.parts.unhandled
     }
 
     /// The socket that the client emits to.

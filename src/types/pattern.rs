@@ -46,6 +46,15 @@ impl NamePattern {
         &*self.0 == "*"
     }
 
+    /// Whether there is a name that has both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.0.strip_suffix('*'), other.0.strip_suffix('*')) {
+            (Some(one), Some(two)) => one.starts_with(two) || two.starts_with(one),
+            (Some(_), None) => self.matches(&other.0),
+            (None, _) => other.matches(&self.0),
+        }
+    }
+
     /// Whether `name` has it.
     pub fn matches(&self, name: &str) -> bool {
         match self.0.strip_suffix('*') {

@@ -1,6 +1,6 @@
 //! The server's own events: their names, who sends them, and what they carry, in one table.
 //!
-//! Code takes the names from here, and `README.md` must list the same rows (a test compares them). What the fields mean
+//! Code takes the names from here, and `docs/client-events.md` must list the same rows (a test compares them). What the fields mean
 //! stands in the documentation of each subject, for example `docs/inbox.md`.
 
 /// An event that the server sends by itself, with one argument.
@@ -99,6 +99,23 @@ impl ClientRequest {
             Self::Read => "{head, unread, read_upto, min_seq}",
         }
     }
+
+    /// The codes of the errors it may be acked with, besides `internal`.
+    pub fn errors(self) -> &'static [&'static str] {
+        match self {
+            Self::Ping => &[],
+            Self::Inbox | Self::Read => &["invalid_argument", "binary_unsupported", "unavailable"],
+        }
+    }
+
+    /// Its bounds, for people.
+    pub fn limits(self) -> &'static str {
+        match self {
+            Self::Ping => "",
+            Self::Inbox => "`limit` 1 to 1000",
+            Self::Read => "1000 `ids`",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,20 +141,28 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_each_of_them_and_no_other() {
-        let sent = ServerEvent::ALL.map(|it| [it.name(), "server", it.argument(), ""]);
-        let asked = ClientRequest::ALL.map(|it| [it.name(), "client", it.arguments(), it.answer()]);
+    fn the_documentation_lists_each_of_them_and_no_other() {
+        let code = |text: &str| format!("`{text}`");
+        let sent = ServerEvent::ALL
+            .map(|it| format!("| `{}` | server | `{}` | | | |", it.name(), it.argument()));
+        let asked = ClientRequest::ALL.map(|it| {
+            let shape =
+                |text: &str| if text.starts_with('{') { code(text) } else { text.to_owned() };
+            let errors: Vec<String> = it.errors().iter().map(|it| code(it)).collect();
+            let (arguments, answer) = (shape(it.arguments()), shape(it.answer()));
+            let (name, errors, limits) = (it.name(), errors.join(", "), it.limits());
+            format!("| `{name}` | client | {arguments} | {answer} | {errors} | {limits} |")
+        });
+        let expected: Vec<String> = sent.iter().chain(&asked).map(|it| squeezed(it)).collect();
 
-        let readme = fs::read_to_string("README.md").unwrap();
-        let rows = readme.lines().filter(|line| line.starts_with("| `userline:"));
-        let cells = |line: &str| -> Vec<String> {
-            let cells = line.trim_matches('|').split('|');
-            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
-        };
-
-        let listed: Vec<Vec<String>> = rows.map(cells).collect();
-        let expected: Vec<Vec<String>> =
-            sent.iter().chain(&asked).map(|row| row.map(str::to_owned).to_vec()).collect();
+        let page = fs::read_to_string("docs/client-events.md").unwrap();
+        let rows = page.lines().filter(|line| line.starts_with("| `userline:"));
+        let listed: Vec<String> = rows.map(squeezed).collect();
         assert_eq!(listed, expected);
+    }
+
+    /// Without the spaces of empty cells.
+    fn squeezed(row: &str) -> String {
+        row.replace("|  |", "| |").replace("|  |", "| |")
     }
 }

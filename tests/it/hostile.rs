@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_paths;
+mod answers;
 mod binary;
 mod client;
 mod connects;
@@ -83,6 +84,7 @@ fn groups() -> Vec<Group> {
         admin::group(),
         admin_paths::group(),
         hooks::group(),
+        answers::group(),
     ]
 }
 

@@ -9,7 +9,7 @@ const TTL_MAX: Duration = Duration::from_hours(1);
 
 fn read(json: &str) -> Result<Message, (CommandCode, Option<String>, String)> {
     let namespaces = [Namespace::root()];
-    let terms = EmitTerms { namespaces: &namespaces, ttl_max: TTL_MAX };
+    let terms = EmitTerms { namespaces: &namespaces, default_namespace: None, ttl_max: TTL_MAX };
     parse(json.as_bytes(), terms, None).map_err(|error| (error.code, error.field, error.message))
 }
 

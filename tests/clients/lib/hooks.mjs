@@ -5,6 +5,24 @@ import http from "node:http";
 import { reset } from "./reset.mjs";
 import { PATIENCE_MS, until } from "./wait.mjs";
 
+/** Throws unless a request is signed with `secret`; `shifts`: how far, in milliseconds, the server's clock may be off. */
+export function verify(secret, req, raw, shifts = [0]) {
+  if (req.method !== "POST") throw new Error(`method ${req.method}`);
+  if (!/^application\/json/.test(req.headers["content-type"])) throw new Error("content-type");
+  const stamp = req.headers["webhook-timestamp"];
+  const isNow = (shift) => Math.abs(Date.now() + shift - 1000 * Number(stamp)) < 300_000;
+  if (!shifts.some(isNow)) throw new Error(`timestamp ${stamp}`);
+  const key = Buffer.from(secret.slice("whsec_".length), "base64");
+  const signed = Buffer.concat([Buffer.from(`${req.headers["webhook-id"]}.${stamp}.`), raw]);
+  const want = createHmac("sha256", key).update(signed).digest();
+  const good = String(req.headers["webhook-signature"])
+    .split(" ")
+    .filter((part) => part.startsWith("v1,"))
+    .map((part) => Buffer.from(part.slice(3), "base64"))
+    .some((got) => got.length === want.length && timingSafeEqual(got, want));
+  if (!good) throw new Error("signature");
+}
+
 export class HookReceiver {
   /** Every accepted event, in the order of arrival: `{id, at, type, user, data, body}`. */
   events = [];
@@ -40,7 +58,7 @@ export class HookReceiver {
     const id = req.headers["webhook-id"];
     let body;
     try {
-      this.#verify(req, raw);
+      verify(this.secret, req, raw, this.shifts);
       body = JSON.parse(raw);
     } catch (error) {
       this.faults.push(error.message);
@@ -62,23 +80,6 @@ export class HookReceiver {
       this.events.push({ id, at, type: body.type, user: body.data.user, data: body.data, body });
     }
     res.writeHead(attempt.status).end();
-  }
-
-  #verify(req, raw) {
-    if (req.method !== "POST") throw new Error(`method ${req.method}`);
-    if (!/^application\/json/.test(req.headers["content-type"])) throw new Error("content-type");
-    const stamp = req.headers["webhook-timestamp"];
-    const isNow = (shift) => Math.abs(Date.now() + shift - 1000 * Number(stamp)) < 300_000;
-    if (!this.shifts.some(isNow)) throw new Error(`timestamp ${stamp}`);
-    const key = Buffer.from(this.secret.slice("whsec_".length), "base64");
-    const signed = Buffer.concat([Buffer.from(`${req.headers["webhook-id"]}.${stamp}.`), raw]);
-    const want = createHmac("sha256", key).update(signed).digest();
-    const good = String(req.headers["webhook-signature"])
-      .split(" ")
-      .filter((part) => part.startsWith("v1,"))
-      .map((part) => Buffer.from(part.slice(3), "base64"))
-      .some((got) => got.length === want.length && timingSafeEqual(got, want));
-    if (!good) throw new Error("signature");
   }
 
   /** Accepted events of one user (all users without one), oldest first. */

@@ -7,7 +7,7 @@ import { HookReceiver } from "./hooks.mjs";
 import { Server } from "./server.mjs";
 
 /**
- * Registers a test. `config` goes over the test configuration (see `Server.start`); `body` gets
+ * Registers a test. `config` goes over the test configuration (see `Server.start`), or makes what does; `body` gets
  * `{server, hooks, client, connect, after}`; `env` goes over the environment of the server.
  */
 export function scenario(name, config, body, { timeout = 60_000, env } = {}) {
@@ -18,7 +18,7 @@ export function scenario(name, config, body, { timeout = 60_000, env } = {}) {
     let server;
     let failure;
     try {
-      server = await Server.start(config, { hooks, env });
+      server = await Server.start(typeof config === "function" ? await config() : config, { hooks, env });
       const remember = (socket) => {
         sockets.push(socket);
         return socket;

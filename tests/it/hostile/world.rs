@@ -4,7 +4,7 @@ use super::client::peer::Peer;
 use super::client::{Client, Heard, PATIENCE};
 use super::gets::Gets;
 use super::request;
-use super::{Case, Row, hooks, tokens};
+use super::{Case, Row, answers, hooks, tokens};
 use crate::rig::eventually;
 use crate::rig::server::{HOOK_SECRET, KEY, Server};
 use futures_util::FutureExt as _;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use std::fs;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use userline::tasks::Tasks;
 
 /// A key of the admin API that may only read.
 pub(super) const READ_KEY: &str = "a-key-that-may-only-read";
@@ -30,6 +31,8 @@ pub(super) struct World {
     canary: TcpListener,
     bystanders: [Client; 2],
     turn: u64,
+    /// Answers events of clients.
+    _backend: Tasks,
 }
 
 /// Connections, sockets and open files of the server; no files where the system does not tell.
@@ -40,11 +43,13 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = canary.local_addr().unwrap().port();
-        let server = Server::run(dir.path(), &configuration(&dir, port)).await;
+        let tasks = Tasks::new();
+        let backend = answers::backend(&tasks).await;
+        let server = Server::run(dir.path(), &configuration(&dir, port, backend)).await;
         let [ann, bob] = Client::both(server.public).await;
         let bystanders =
             [ann.join(&tokens::good("ann")).await, bob.join(&tokens::good("bob")).await];
-        Self { server, eve: tokens::good("eve"), dir, canary, bystanders, turn: 0 }
+        Self { server, eve: tokens::good("eve"), dir, canary, bystanders, turn: 0, _backend: tasks }
     }
 
     /// Does what the row says; what came of it, once for each way that there is to do it.
@@ -134,7 +139,8 @@ impl World {
     }
 }
 
-fn configuration(dir: &TempDir, port: u16) -> String {
+fn configuration(dir: &TempDir, port: u16, backend: u16) -> String {
+    let (event, may_emit) = (answers::EVENT, answers::MAY_EMIT);
     let data = dir.path().join("data");
     format!(
         r#"
@@ -153,6 +159,12 @@ public_key_file = "tests/it/keys/rsa.pub.pem"
 [hooks]
 url = "http://localhost.:{port}/"
 secret = "{HOOK_SECRET}"
+[events]
+url = "http://127.0.0.1:{backend}/"
+secret = "{HOOK_SECRET}"
+allow_private = true
+allow = ["{event}*"]
+may_emit = ["{may_emit}"]
 [store]
 data_dir = "{}"
 [limits]
