@@ -66,6 +66,113 @@ describe("the page of userline dev", () => {
     });
   });
 
+  test("a reload ticks nothing that was done before it", { timeout: 60_000 }, async () => {
+    await withDev(["--client-dir", clientDir], async (server, after) => {
+      const { page, list } = await visit(server, after, { viewport: { width: 1280, height: 800 } });
+      const bothOn = () => Promise.all([1, 2].map((n) => page.locator(`#pane-${n}[data-state=on]`).waitFor()));
+      await bothOn();
+      await page.getByRole("button", { name: "Send to ann" }).click();
+      await page.locator("#step-emit.done").waitFor();
+      await page.locator("#pane-1 .close").click();
+      await page.locator("#pane-2 .close").click();
+      await page.locator("#step-last.done").waitFor({ timeout: GRACE_MS + 5000 });
+      await page.reload();
+      await bothOn();
+      // The old hooks are told again, the user.offline among them.
+      await page.locator("#hooks li", { hasText: "user.offline" }).waitFor();
+      await until("three hooks", async () => (await page.locator("#hooks li").count()) === 3);
+      assert.equal(await page.locator(".steps .done").count(), 0);
+      assert.deepEqual(list, []);
+    });
+  });
+
+  test("request, answer and hooks are in sight, and no button there does nothing", { timeout: 60_000 }, async () => {
+    await withDev(["--client-dir", clientDir], async (server, after) => {
+      for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+        const { page, list } = await visit(server, after, { viewport });
+        const inSight = async (selector) => {
+          const box = await page.locator(selector).first().boundingBox();
+          assert.ok(box && box.y >= 0 && box.y + box.height <= viewport.height, `${selector} at ${viewport.width}: ${JSON.stringify(box)}`);
+        };
+        await page.locator("#pane-2[data-state=on]").waitFor();
+        await page.locator("#hooks li", { hasText: "user.online" }).first().waitFor();
+        assert.equal(await page.locator("button:disabled").count(), 0);
+        await page.getByRole("button", { name: "Send to ann" }).click();
+        await until("the answer", async () => /^200 /.test(await page.locator("#reply").textContent()));
+        for (const selector of ["#emit-form .primary", "#curl", "#reply"]) await inSight(selector);
+        if (viewport.width > 1000) await inSight("#hooks li");
+        await page.locator("#pane-1 .close").click();
+        await page.locator("#pane-2 .close").click();
+        assert.equal(await page.locator("button:disabled").count(), 0);
+        await page.locator("#step-last.done").waitFor({ timeout: GRACE_MS + 5000 });
+        if (viewport.width < 1000) {
+          await page.locator("#last-hook", { hasText: "user.offline" }).waitFor();
+          await inSight("#last-hook");
+        }
+        await shot(page, `sight-${viewport.width}`);
+        assert.deepEqual(list, []);
+        await page.context().close();
+      }
+    });
+  });
+
+  test("no answer of before stands beside a mistake", { timeout: 60_000 }, async () => {
+    await withDev(["--client-dir", clientDir], async (server, after) => {
+      const { page } = await visit(server, after);
+      await page.locator("#pane-2[data-state=on]").waitFor();
+      const reply = page.locator("#reply");
+      const answered = (pattern) => until(`${pattern}`, async () => pattern.test(await reply.textContent()));
+      await page.getByRole("button", { name: "Send to ann" }).click();
+      await answered(/^200 /);
+      await page.locator("#data").fill("{oops");
+      await page.getByText("Data is not JSON").waitFor();
+      await answered(/^not sent$/);
+      await page.locator("#data").fill("1");
+      await page.locator("#event").fill("userline:mine");
+      await page.getByRole("button", { name: "Send to ann" }).click();
+      await answered(/^422 [\s\S]*reserved_event/);
+      assert.equal(await reply.getAttribute("class"), "bad");
+    });
+  });
+
+  test("it shows the inbox, acks, devices, rooms, recovery and a kick", { timeout: 60_000 }, async () => {
+    await withDev(["--client-dir", clientDir, "--set", "recovery.window=2m"], async (server, after) => {
+      const { page, list } = await visit(server, after, { viewport: { width: 1280, height: 800 } });
+      const [one, two] = ["#pane-1", "#pane-2"].map((it) => page.locator(it));
+      await page.locator("#pane-1[data-state=on]").waitFor();
+      await page.locator("#pane-2[data-state=on]").waitFor();
+      const send = async (way) => {
+        await page.getByText(way, { exact: true }).click();
+        await page.getByRole("button", { name: /^Send to/ }).click();
+        await until("the answer", async () => /^200 /.test(await page.locator("#reply").textContent()));
+        return JSON.parse((await page.locator("#reply").textContent()).slice(4));
+      };
+
+      assert.equal((await send("and keep it")).users.ann.inbox.seq, 1);
+      for (const pane of [one, two]) await pane.getByText("1 unread").waitFor();
+      await shot(page, "inbox");
+      await one.locator(".unread").click();
+      for (const pane of [one, two]) await pane.locator(".unread").waitFor({ state: "hidden" });
+
+      const { acked, acks } = await send("and ask for acks");
+      assert.equal(acked, 2);
+      assert.deepEqual(acks.map((it) => it.args[0].seen).sort(), ["tab-1", "tab-2"]);
+      assert.equal((await send("but not to tab 1")).matched, 1);
+      assert.equal((await send("to a room")).matched, 1);
+
+      await one.locator(".cut").click();
+      await one.getByText("recovered: what it missed comes now").waitFor();
+      await one.getByText("while-away").waitFor();
+      await shot(page, "recovered");
+
+      await page.getByRole("button", { name: "Kick ann" }).click();
+      for (const pane of [one, two]) await pane.getByText('{"reason":"kicked on the page"}').waitFor();
+      await page.locator("#hooks li", { hasText: "kicked" }).waitFor();
+      await page.getByText("ann is offline").waitFor();
+      assert.deepEqual(list, []);
+    });
+  });
+
   test("it fits a phone, follows the dark scheme, and another user can be chosen", { timeout: 60_000 }, async () => {
     await withDev(["--client-dir", clientDir], async (server, after) => {
       const { page, list } = await visit(server, after, { viewport: { width: 360, height: 740 }, colorScheme: "dark" });

@@ -7,6 +7,8 @@ const CDN = {
   integrity: "sha384-kzavj5fiMwLKzzD1f8S7TeoVIEi7uKHvbTA3ueZkrzYq75pNQUiUi6Dy98Q3fxb0",
 };
 const LOG_LINES_MAX = 200;
+/** With `recovery.window` the client is told its place in the log, after the arguments of each event. */
+const OFFSET = /^A[0-9a-z]{5,}\.[0-9a-z]+$/;
 
 const $ = (id) => document.getElementById(id);
 const grace = `${graceMs / 1000} s`;
@@ -87,13 +89,17 @@ async function loadClient() {
 // ---- the two tabs
 
 class Pane {
-  constructor(id) {
+  constructor(id, device, rooms) {
     this.root = $(id);
-    this.log = this.root.querySelector(".log");
-    this.openButton = this.root.querySelector(".open");
-    this.closeButton = this.root.querySelector(".close");
-    this.openButton.onclick = () => this.open();
-    this.closeButton.onclick = () => this.close();
+    this.device = device;
+    this.rooms = rooms;
+    const find = (name) => this.root.querySelector(`.${name}`);
+    [this.log, this.how, this.opener, this.closer, this.cutter, this.unread] =
+      ["log", "how", "open", "close", "cut", "unread"].map(find);
+    this.opener.onclick = () => this.open();
+    this.closer.onclick = () => this.close();
+    this.cutter.onclick = () => this.cut();
+    this.unread.onclick = () => this.socket?.emit("userline:read", { upto: this.head }, (now) => this.inbox(now));
     this.show("off", "not connected");
   }
 
@@ -101,16 +107,19 @@ class Pane {
     return Boolean(this.socket);
   }
 
+  /** One button is there at a time, and none that does nothing. */
   show(state, how) {
     this.root.dataset.state = state;
-    this.root.querySelector(".how").textContent = how;
-    this.openButton.disabled = this.isOpen || !window.io;
-    this.closeButton.disabled = !this.isOpen;
+    this.how.textContent = how;
+    this.opener.hidden = this.isOpen || !window.io;
+    this.closer.hidden = !this.isOpen;
+    this.cutter.hidden = state !== "on";
   }
 
   open() {
+    const { device, rooms } = this;
     // forceNew: its own connection, as a real second tab has.
-    const socket = window.io(publicUrl, { path, forceNew: true, auth: (give) => give({ user }) });
+    const socket = window.io(publicUrl, { path, forceNew: true, auth: (give) => give({ user, device, rooms }) });
     this.socket = socket;
     this.show("opening", "connecting");
 
@@ -118,7 +127,11 @@ class Pane {
     socket.on("connect", () => {
       this.transport();
       socket.io.engine.on("upgrade", () => this.transport());
+      if (this.wasCut) this.back(socket);
+      socket.emit("userline:inbox", { limit: 1 }, (page) => this.inbox(page));
     });
+    socket.on("userline:session", ({ session }) => (this.session = session));
+    socket.on("userline:inbox", (numbers) => this.inbox(numbers));
     socket.onAny((event, ...args) => this.heard(event, args));
     socket.on("disconnect", (reason) => {
       this.say("down", `disconnected: ${reason}`);
@@ -142,19 +155,48 @@ class Pane {
 
   gone() {
     this.socket = undefined;
+    this.wasCut = false;
+    this.inbox({ unread: 0 });
     this.show("off", "closed");
     poll();
+  }
+
+  /** Breaks the connection as a tunnel does, and sends an event that this tab misses. */
+  cut() {
+    this.wasCut = true;
+    this.socket.io.engine.close();
+    send({ to: { users: [user] }, event: "while-away", data: { tab: this.device } });
+  }
+
+  back(socket) {
+    this.wasCut = false;
+    const what = socket.recovered
+      ? "recovered: what it missed comes now"
+      : "back, without what was sent meanwhile: start with --set recovery.window=2m";
+    this.say(socket.recovered ? "up" : "quiet", what);
   }
 
   transport() {
     this.show("on", `connected · ${this.socket?.io.engine.transport.name ?? ""}`);
   }
 
+  inbox({ unread, head }) {
+    if (unread === undefined) return;
+    this.head = head;
+    this.unread.hidden = unread === 0;
+    this.unread.textContent = `${unread} unread`;
+  }
+
   heard(event, args) {
     const own = event.startsWith("userline:");
+    const ack = typeof args.at(-1) === "function" ? args.pop() : undefined;
+    ack?.({ seen: this.device });
+    if (OFFSET.test(args.at(-1))) args.pop();
     const text = args.map((it) => JSON.stringify(it)).join(", ");
     line(this.log, stamp(), element("span", own ? "quiet" : "event", event), element("span", own ? "quiet" : "", text));
-    if (!own) this.count = (this.count ?? 0) + 1;
+    if (own) return;
+    if (ack) this.say("up", "acked");
+    this.count = (this.count ?? 0) + 1;
     if (panes.every((pane) => pane.count)) done("step-emit");
   }
 
@@ -163,7 +205,7 @@ class Pane {
   }
 }
 
-const panes = [new Pane("pane-1"), new Pane("pane-2")];
+const panes = [new Pane("pane-1", "tab-1", []), new Pane("pane-2", "tab-2", ["team"])];
 
 // ---- presence of the user
 
@@ -198,6 +240,7 @@ async function poll() {
 
 function showPresence(state, more) {
   $("presence").dataset.state = state;
+  $("kick").hidden = state !== "online";
   $("state").textContent = `${user} is ${state}`;
   $("state-more").textContent = more;
 }
@@ -206,15 +249,31 @@ function showPresence(state, more) {
 
 const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** The ways to send: who it is for, what is asked besides, and what that does. */
+const WAYS = {
+  plain: { says: "You name the user; every tab and device gets it." },
+  store: { more: { store: "always" }, says: "It stays in the inbox until it is read: send one while no tab is open." },
+  ack: { more: { ack: { timeout: "3s" } }, says: "The answer comes when each tab has acked, and names who did not." },
+  except: {
+    more: { except: { devices: ["tab-1"] } },
+    says: "For what tab 1 did itself: it is left out by the name it gave, also after a reconnect.",
+  },
+  room: { to: { rooms: ["team"] }, says: "A token says which rooms its user is in: here only tab 2 is in team." },
+};
+
 /** The request as text: the data goes out as it was typed, digits and order of keys included. */
 function request() {
   const data = $("data").value.trim() || "null";
   JSON.parse(data);
-  const to = JSON.stringify({ users: [user] });
-  return `{"to":${to},"event":${JSON.stringify($("event").value)},"data":${data}}`;
+  const { to = { users: [user] }, more = {} } = WAYS[$("emit-form").elements.way.value];
+  const rest = JSON.stringify(more).slice(1, -1);
+  const event = JSON.stringify($("event").value);
+  return `{"to":${JSON.stringify(to)},"event":${event},"data":${data}${rest && `,${rest}`}}`;
 }
 
 function preview() {
+  $("emit-form").querySelector(".primary").textContent = `Send to ${$("emit-form").elements.way.value === "room" ? "team" : user}`;
+  $("way").textContent = WAYS[$("emit-form").elements.way.value].says;
   try {
     const body = request();
     $("data-error").hidden = true;
@@ -224,8 +283,31 @@ function preview() {
   } catch (error) {
     $("data-error").textContent = `Data is not JSON: ${error.message}`;
     $("data-error").hidden = false;
+    reply("not sent");
     return undefined;
   }
+}
+
+/** Shows what came of the last request, and nothing of the one before. */
+function reply(text, isBad = false) {
+  $("reply").textContent = text;
+  $("reply").classList.toggle("bad", isBad);
+}
+
+let sends = 0;
+
+async function send(body) {
+  // Of several that are under way the last one counts.
+  const turn = (sends += 1);
+  reply("…");
+  let said;
+  try {
+    const answer = await api("POST", "/v1/emit", typeof body === "string" ? body : JSON.stringify(body));
+    said = [`${answer.status} ${pretty(await answer.text())}`, !answer.ok];
+  } catch (error) {
+    said = [`no answer: ${error.message}`, true];
+  }
+  if (turn === sends) reply(...said);
 }
 
 $("emit-form").oninput = preview;
@@ -233,18 +315,20 @@ $("emit-form").onsubmit = async (submit) => {
   submit.preventDefault();
   const body = preview();
   if (!body) return;
-  try {
-    const answer = await api("POST", "/v1/emit", body);
-    const text = await answer.text();
-    $("reply").textContent = `${answer.status} ${pretty(text)}`;
-  } catch (error) {
-    $("reply").textContent = `no answer: ${error.message}`;
-  }
+  await send(body);
+  $("reply").scrollIntoView({ block: "nearest" });
 };
 
+$("kick").onclick = () => api("POST", `/v1/users/${encodeURIComponent(user)}/disconnect`, '{"reason":"kicked on the page"}').catch(() => {});
+
+/** JSON over several lines, with what is short on one. */
 function pretty(text) {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    const whole = JSON.stringify(JSON.parse(text), null, 2);
+    return whole.replaceAll(/[{[]\n\s+[^{}[\]]*[}\]]/g, (part) => {
+      const short = part.replaceAll(/\n\s*/g, " ");
+      return short.length < 48 ? short : part;
+    });
   } catch {
     return text;
   }
@@ -281,7 +365,12 @@ function hook({ headers, verified, body }) {
     element("span", verified ? "badge" : "badge bad", verified ? "signature ok" : "bad signature"),
     details,
   );
-  if (body.type === "user.offline" && data.user === user && panes.every((pane) => !pane.isOpen)) done("step-last");
+  const last = $("last-hook");
+  last.replaceChildren("last hook: ", element("b", "", body.type), ` ${data.user} ${verified ? "· signature ok" : "· bad signature"}`);
+  last.hidden = false;
+  // Hooks of before come again after a reload: only the end of the session that these tabs were in is theirs.
+  const isTheirs = data.user === user && panes.some((pane) => pane.session === data.session);
+  if (body.type === "user.offline" && isTheirs && panes.every((pane) => !pane.isOpen)) done("step-last");
   poll();
 }
 
@@ -306,12 +395,13 @@ $("user-form").onsubmit = (submit) => {
   const open = panes.filter((pane) => pane.isOpen);
   open.forEach((pane) => pane.close());
   user = name;
-  document.querySelectorAll(".who").forEach((it) => (it.textContent = user));
+  $("kick").textContent = `Kick ${user}`;
   open.forEach((pane) => pane.open());
   preview();
   poll();
 };
 
+$("kick").textContent = `Kick ${user}`;
 $("public").textContent = publicUrl;
 document.querySelectorAll(".grace").forEach((it) => (it.textContent = grace));
 preview();
