@@ -17,7 +17,7 @@ const BOUNDS: ScheduleBounds = ScheduleBounds {
 
 /// What happens, one after the other.
 #[derive(Debug, Clone)]
-enum Step {
+enum ScheduleStep {
     Offer {
         user: u8,
         is_ordered: bool,
@@ -34,16 +34,16 @@ enum Step {
     TakeAll,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ScheduleStep>> {
     let step = prop_oneof![
         6 => (0..4_u8, any::<bool>(), 1..12_usize)
-            .prop_map(|(user, is_ordered, bytes)| Step::Offer { user, is_ordered, bytes }),
-        4 => Just(Step::Begin),
+            .prop_map(|(user, is_ordered, bytes)| ScheduleStep::Offer { user, is_ordered, bytes }),
+        4 => Just(ScheduleStep::Begin),
         5 => (any::<usize>(), prop::bool::weighted(0.8))
-            .prop_map(|(which, is_answered)| Step::End { which, is_answered }),
-        2 => (0..40_u64).prop_map(Step::Pass),
-        1 => Just(Step::TakeAll),
-        1 => Just(Step::Pass(40_000)),
+            .prop_map(|(which, is_answered)| ScheduleStep::End { which, is_answered }),
+        2 => (0..40_u64).prop_map(ScheduleStep::Pass),
+        1 => Just(ScheduleStep::TakeAll),
+        1 => Just(ScheduleStep::Pass(40_000)),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -110,7 +110,7 @@ proptest! {
         for step in steps {
             let now = Timestamp(model.now);
             match step {
-                Step::Offer { user, is_ordered, bytes } => {
+                ScheduleStep::Offer { user, is_ordered, bytes } => {
                     let user = UserId::parse(&user.to_string()).unwrap();
                     let is_full = BOUNDS.waiting <= model.count(|it| it.state == State::Waiting)
                         || BOUNDS.bytes < model.bytes() + bytes
@@ -128,7 +128,7 @@ proptest! {
                         Err((NotTaken::Full, given_back)) => prop_assert!(is_full && given_back == index),
                     }
                 }
-                Step::Begin => {
+                ScheduleStep::Begin => {
                     while let Some(started) = schedule.next(now) {
                         let index = started.call;
                         prop_assert!(model.may_begin(index), "{index} of {:?}", model.events);
@@ -146,7 +146,7 @@ proptest! {
                     let is_held = schedule.circuit.admit(calls.len(), now) == MayStart::Wait;
                     prop_assert!(!may_any || is_held, "what may begin does");
                 }
-                Step::End { which, is_answered } if !calls.is_empty() => {
+                ScheduleStep::End { which, is_answered } if !calls.is_empty() => {
                     let (index, place) = calls.swap_remove(which % calls.len());
                     model.events[index].state = State::Over;
                     if is_answered {
@@ -157,8 +157,8 @@ proptest! {
                     }
                     schedule.ended(&place);
                 }
-                Step::End { .. } => {}
-                Step::Pass(ms) => {
+                ScheduleStep::End { .. } => {}
+                ScheduleStep::Pass(ms) => {
                     model.now += ms;
                     let over = schedule.expire(Timestamp(model.now));
                     for index in &over {
@@ -169,7 +169,7 @@ proptest! {
                     prop_assert_eq!(model.count(late), 0);
                     prop_assert!(over.iter().all(|it| wait <= u128::from(model.now - model.events[*it].since)));
                 }
-                Step::TakeAll => {
+                ScheduleStep::TakeAll => {
                     for index in schedule.take_all() {
                         prop_assert_eq!(model.events[index].state, State::Waiting);
                         model.events[index].state = State::Over;
