@@ -25,6 +25,7 @@ mod handshake;
 mod heartbeat;
 mod incoming;
 mod listeners;
+mod old_client;
 mod origin;
 mod outgoing;
 mod polling;

@@ -134,6 +134,10 @@ pub const TABLE: &[Metric] = &[
         "Messages that did not reach a user, told by a hook because the sender asked for it.",
     ),
     counter(
+        "userline_old_clients_total",
+        "Handshakes of socket.io-client 1 and 2 (`EIO=3`), which are told to use 3 or 4.",
+    ),
+    counter(
         "userline_origins_refused_total",
         "Requests of pages that are not in `listen.origins`.",
     ),

@@ -14,14 +14,14 @@ use super::{
     Connection, ConnectionLimits, ConnectionState, Connections, EngineStream, Facts, Phase,
     Polling, Transport,
 };
-use super::{polling, upgrade, websocket};
+use super::{old_client, polling, upgrade, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
 use crate::core::protocol::frame;
 use crate::core::protocol::outbound::OutboundQueue;
 use crate::entropy;
 use crate::tasks::Tasks;
-use crate::types::millis;
+use crate::types::{Reason, millis};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -148,6 +148,9 @@ impl Acceptor {
         let (mut parts, body) = request.into_parts();
         let handshake = Handshake::parse(&parts)?;
         self.check_transport(handshake.transport)?;
+        if handshake.is_old {
+            return self.turn_away(parts, &handshake);
+        }
         let connection = match handshake.sid {
             None => None,
             Some(sid) => Some(self.inner.connections.get(&sid).ok_or(HandshakeError::Sid)?),
@@ -208,6 +211,48 @@ impl Acceptor {
         if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
             drop(parts);
             self.attach(EngineStream::websocket(connection, inlet, early));
+        }
+    }
+
+    /// Tells a client that is too old why it cannot connect.
+    fn turn_away(
+        &self,
+        mut parts: Parts,
+        handshake: &Handshake,
+    ) -> Result<Response<Full<Bytes>>, HandshakeError> {
+        let body = match (handshake.transport, &handshake.sid) {
+            (_, None) => {
+                self.inner.connections.admits()?;
+                old_client::note(&self.inner.connections);
+                let open = self.open_packet(&entropy::secret(), Transport::WebSocket);
+                if handshake.transport == Transport::Polling {
+                    return Ok(polling::text(old_client::first_poll(open).into()));
+                }
+                let (response, stream) = websocket::switch(&mut parts);
+                self.tasks().spawn("connection.turn_away", self.clone().say(parts, open, stream));
+                return Ok(response);
+            }
+            (Transport::WebSocket, Some(_)) => return Err(HandshakeError::Sid),
+            (Transport::Polling, Some(_)) if parts.method == Method::GET => {
+                old_client::later_poll().into()
+            }
+            (Transport::Polling, Some(_)) => b"ok".to_vec(),
+        };
+        Ok(polling::text(body))
+    }
+
+    /// Says on a WebSocket that the client is too old, once the handshake is over.
+    async fn say(
+        self,
+        parts: Parts,
+        open: Bytes,
+        stream: impl Future<Output = Option<SwitchedStream>>,
+    ) {
+        let Some(SwitchedStream { outlet, .. }) = stream.await else { return };
+        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
+            connection.let_go();
+            connection.send(&old_client::frames(&open));
+            connection.finish(Reason::TransportError);
         }
     }
 

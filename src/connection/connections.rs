@@ -23,6 +23,7 @@ struct ConnectionTable {
     max: usize,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
+    has_old_client: AtomicBool,
 }
 
 /// Without the names, which are secrets.
@@ -65,6 +66,7 @@ impl Connections {
             max,
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
+            has_old_client: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -104,6 +106,11 @@ impl Connections {
     /// A client uses another parser; whether it is the first one, which is worth a line in the log.
     pub(super) fn is_first_foreign_parser(&self) -> bool {
         !self.shared.has_foreign_parser.swap(true, Ordering::Relaxed)
+    }
+
+    /// A client is too old; whether it is the first one, which is worth a line in the log.
+    pub(super) fn is_first_old_client(&self) -> bool {
+        !self.shared.has_old_client.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a connection would be taken now.

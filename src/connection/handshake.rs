@@ -19,6 +19,8 @@ pub(super) struct Handshake {
     pub transport: Transport,
     /// The connection it belongs to; `None` opens a new one.
     pub sid: Option<String>,
+    /// It is of the protocol before, which is not served (`EIO=3`).
+    pub is_old: bool,
 }
 
 /// Why a request was refused: the codes of Engine.IO, which stock clients know.
@@ -99,9 +101,12 @@ impl Handshake {
             Some("websocket") => Transport::WebSocket,
             _ => return Err(HandshakeError::Transport),
         };
-        if param("EIO").map(|it| it.1) != Some("4") {
-            return Err(HandshakeError::Version);
-        }
+        let is_old = match param("EIO").map(|it| it.1) {
+            Some("4") => false,
+            // Not those who want the answer as a script (JSONP): a page may load one from anywhere.
+            Some("3") if param("j").is_none() => true,
+            Some(_) | None => return Err(HandshakeError::Version),
+        };
         // Empty is none: some clients begin with `sid=`.
         let sid = param("sid").map(|it| it.1.to_owned()).filter(|it| !it.is_empty());
         if sid.is_none() && parts.method != Method::GET {
@@ -116,7 +121,7 @@ impl Handshake {
             }
             check_upgrade(&parts.headers)?;
         }
-        Ok(Self { transport, sid })
+        Ok(Self { transport, sid, is_old })
     }
 }
 
@@ -167,7 +172,10 @@ mod tests {
     #[test]
     fn polling_opens_and_goes_on() {
         let open = parse("GET", "/socket.io/?EIO=4&transport=polling&t=x", &[]).unwrap();
-        assert_eq!(open, Handshake { transport: Transport::Polling, sid: None });
+        let (transport, sid) = (Transport::Polling, None);
+        assert_eq!(open, Handshake { transport, sid, is_old: false });
+        let old = parse("GET", "/socket.io/?EIO=3&transport=polling&b64=1", &[]).unwrap();
+        assert!(old.is_old);
         let post = parse("POST", "/socket.io/?EIO=4&transport=polling&sid=abc", &[]).unwrap();
         assert_eq!(post.sid.as_deref(), Some("abc"));
         let empty = parse("GET", "/socket.io/?EIO=4&transport=polling&sid=", &[]).unwrap();
@@ -179,7 +187,8 @@ mod tests {
         let table = [
             ("GET", "/?EIO=4", HandshakeError::Transport),
             ("GET", "/?EIO=4&transport=carrier-pigeon", HandshakeError::Transport),
-            ("GET", "/?EIO=3&transport=polling", HandshakeError::Version),
+            ("GET", "/?EIO=3&transport=polling&j=0", HandshakeError::Version),
+            ("GET", "/?EIO=2&transport=polling", HandshakeError::Version),
             ("GET", "/?transport=polling", HandshakeError::Version),
             ("POST", "/?EIO=4&transport=polling", HandshakeError::Method),
         ];

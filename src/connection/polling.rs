@@ -191,7 +191,8 @@ where
     }
 }
 
-fn text(body: Vec<u8>) -> Response<Full<Bytes>> {
+/// A body of packets.
+pub(super) fn text(body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     let headers = response.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");

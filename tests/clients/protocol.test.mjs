@@ -114,7 +114,7 @@ describe("protocol", { concurrency: 3 }, () => {
   });
 
   scenario("a WebSocket handshake that is none is refused", {}, async (w) => {
-    assert.equal(await handshake(wsUrl(w.server, "EIO=3&transport=websocket")), 400);
+    assert.equal(await handshake(wsUrl(w.server, "EIO=5&transport=websocket")), 400);
     assert.equal(await handshake(wsUrl(w.server, "EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAA")), 400);
     const plain = await poll(w.server, "EIO=4&transport=websocket");
     assert.ok(plain.status >= 400 && plain.status < 500, `${plain.status}`);

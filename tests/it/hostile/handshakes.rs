@@ -23,6 +23,11 @@ fn request(method: &str, query: &str) -> String {
 fn queries() -> Vec<Row> {
     let (transport, version, sid) = (0, 5, 1);
     let long = format!("EIO=4&transport=polling&sid={}", "x".repeat(10_000));
+    let old = row(
+        "`EIO=3` (socket.io-client 1 and 2), which is told to use a newer one",
+        Gets::Status(200),
+        request("GET", "EIO=3&transport=polling"),
+    );
     let table: Vec<(&'static str, u64, &str)> = vec![
         ("no query", transport, ""),
         (
@@ -41,6 +46,7 @@ fn queries() -> Vec<Row> {
         ),
         ("no `EIO`", version, "transport=polling"),
         ("`EIO=2`", version, "EIO=2&transport=polling"),
+        ("`EIO=3` as a script (JSONP)", version, "EIO=3&transport=polling&j=0"),
         ("`EIO=5`", version, "EIO=5&transport=polling"),
         ("`EIO=four`", version, "EIO=four&transport=polling"),
         ("`EIO=04`", version, "EIO=04&transport=polling"),
@@ -54,6 +60,7 @@ fn queries() -> Vec<Row> {
     table
         .into_iter()
         .map(|(input, code, query)| row(input, Gets::Engine(400, code), request("GET", query)))
+        .chain([old])
         .collect()
 }
 
@@ -104,6 +111,11 @@ fn websockets() -> Vec<Row> {
             "permessage-deflate, which is not spoken",
             Gets::Status(101),
             handshake(QUERY, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+        ),
+        row(
+            "a WebSocket with `EIO=3`, whose client is told to use a newer one",
+            Gets::Status(101),
+            with("EIO=4", "EIO=3"),
         ),
         row(
             "subprotocols: the first one is chosen",
