@@ -13,6 +13,12 @@
 //! POST    /v1/users/{user}/inbox/read    emit     the user has seen it
 //! DELETE  /v1/users/{user}/inbox/{seq}   emit     take one item back
 //! POST    /v1/users/{user}/disconnect    control  every device of a user
+//! GET     /v1/blocks                     read     who is blocked, by whom, why
+//! GET     /v1/users/{user}/block         read     what is held against a user
+//! PUT     /v1/users/{user}/block         control  keep a user out
+//! DELETE  /v1/users/{user}/block         control  let it in again
+//! PUT     /v1/users/{user}/not_before    control  older tokens do not count
+//! DELETE  /v1/users/{user}/not_before    control  all count
 //! POST    /v1/presence                   read     the state of up to 1000 users
 //! GET     /v1/rooms                      read     which rooms there are
 //! GET     /v1/rooms/{room}               read     who is in one
@@ -38,6 +44,7 @@
 //! The third column is the scope that a key needs; the routes without one are why the listener stays private.
 
 mod answered;
+mod blocks;
 mod console;
 mod context;
 mod cursor;
@@ -75,6 +82,7 @@ use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
@@ -109,6 +117,8 @@ pub struct AdminState {
     pub inboxes: Arc<LiveInboxes>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
+    /// Blocks users.
+    pub control: Arc<Control>,
     /// Erases users.
     pub erasure: Arc<Erasure>,
     /// Who is here.
@@ -192,6 +202,7 @@ impl AdminState {
             messages,
             inboxes,
             people,
+            control,
             erasure,
             directory,
             records,
@@ -214,6 +225,7 @@ impl AdminState {
             messages,
             inboxes,
             people,
+            control,
             erasure,
             directory,
             records,
@@ -242,6 +254,9 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(users::get, erase::erase))
         .routes(routes!(history::get))
         .routes(routes!(users::disconnect))
+        .routes(routes!(blocks::list))
+        .routes(routes!(blocks::get, blocks::block, blocks::unblock))
+        .routes(routes!(blocks::revoke, blocks::restore))
         .routes(routes!(users::presence))
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::read))

@@ -19,7 +19,7 @@ use crate::realtime::Realtime;
 use crate::realtime::client_events::ForwardingError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
-use crate::store::{OpenError, OpenSession, PresenceRecords, Recovered, Store};
+use crate::store::{OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
 use crate::types::Secret;
 use axum::Router;
 use listener::Listener;
@@ -80,6 +80,9 @@ pub enum BuildError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What is held against users cannot be read.
+    #[error(transparent)]
+    Restrictions(#[from] ReadError),
     /// Hooks cannot be sent.
     #[error(transparent)]
     Hooks(#[from] StartError),
@@ -107,7 +110,9 @@ impl App {
         let (store, recovered) = open_store(&config).await?;
         let parts = AppParts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config);
+        realtime.control.load().await?;
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
+        presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if config.socketio.polling && config.socketio.websocket {
             let patience = config.socketio.upgrade_timeout;

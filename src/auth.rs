@@ -104,7 +104,7 @@ impl Authenticator {
             Verification::Jwt(verifier) => {
                 verifier.verify(&find_token(auth, authorization)?, now).await
             }
-            Verification::Trust => trust::identity(&auth.0),
+            Verification::Trust => trust::identity(&auth.0, now),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod block;
 mod config;
 mod dev;
 mod emit;
@@ -47,6 +48,9 @@ enum CliCommand {
     Rooms(rooms::RoomsArgs),
     Inbox(inbox::InboxArgs),
     Kick(kick::KickArgs),
+    Block(block::BlockArgs),
+    Unblock(block::UnblockArgs),
+    Blocks(block::BlocksArgs),
     Erase(erase::EraseArgs),
     #[command(subcommand)]
     Hooks(hooks::HooksCommand),
@@ -76,6 +80,9 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Rooms(args) => block_on(rooms::run(args)),
         CliCommand::Inbox(args) => block_on(inbox::run(args)),
         CliCommand::Kick(args) => block_on(kick::run(args)),
+        CliCommand::Block(args) => block_on(block::block(args)),
+        CliCommand::Unblock(args) => block_on(block::unblock(args)),
+        CliCommand::Blocks(args) => block_on(block::list(args)),
         CliCommand::Erase(args) => block_on(erase::run(args)),
         CliCommand::Hooks(command) => hooks::run(command),
         CliCommand::Bench(command) => bench::run(&command),

@@ -5,6 +5,7 @@
 //! field means that it is absent. [`schema`] says the same rules to machines, made from the constants that parse.
 
 pub mod batch;
+pub mod block;
 pub mod bounds;
 pub mod disconnect;
 pub mod emit;

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod backend;
+pub mod control;
 pub mod delivery;
 pub mod emit;
 pub mod forwarding;

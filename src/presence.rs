@@ -99,15 +99,25 @@ impl<S: Clone> Presence<S> {
         self.records.reserve_for(user).await.map(Place)
     }
 
-    /// A socket of the user has come. Returns the user's session, which begins if the user was offline.
-    pub fn up(&self, user: &UserId, id: SocketId, socket: S, place: Place) -> UserSession {
-        let new = || PresenceEntry::new(user.clone());
-        let mut entry = self.users.entry(user.clone()).or_insert_with(new);
+    /// A socket of the user has come, if `may_enter` says so, which is asked while nothing else happens to the user; it may
+    /// look and not lock what is locked before presence. Returns the user's session, which begins if the user was offline.
+    pub fn up(
+        &self,
+        user: &UserId,
+        (id, socket): (SocketId, S),
+        place: Place,
+        may_enter: impl FnOnce() -> bool,
+    ) -> Option<UserSession> {
+        let entry = self.users.entry(user.clone());
+        if !may_enter() {
+            return None;
+        }
+        let mut entry = entry.or_insert_with(|| PresenceEntry::new(user.clone()));
         let up = entry.up(id, socket, self.clock.moment());
         if let Some(news) = up.news {
             place.0.record(news);
         }
-        up.session
+        Some(up.session)
     }
 
     /// A socket of the user is gone; a repeat changes nothing.

@@ -8,6 +8,7 @@
 //! | [`emitter`] | the event alone, to the sockets that are here |
 //! | [`inboxes`] | events that wait for their user |
 //! | [`people`] | the sockets that a user has and had; it has to go |
+//! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`directory`] | who is here |
 //! | [`sockets`] | the sockets of this node, which all of these share |
@@ -15,9 +16,11 @@
 pub mod admission;
 pub mod attendance;
 pub mod client_events;
+pub mod control;
 pub mod directory;
 pub mod emitter;
 pub mod erasure;
+pub mod gate;
 pub mod inboxes;
 pub mod messages;
 pub mod notices;
@@ -28,6 +31,7 @@ pub mod visits;
 
 use admission::Admission;
 use attendance::Attendance;
+use control::Control;
 use directory::Directory;
 use erasure::Erasure;
 use inboxes::LiveInboxes;
@@ -48,6 +52,8 @@ pub struct Realtime {
     pub inboxes: Arc<LiveInboxes>,
     /// Users are looked at, and kicked.
     pub people: Arc<People>,
+    /// Users are blocked.
+    pub control: Arc<Control>,
     /// Users are erased.
     pub erasure: Arc<Erasure>,
     /// Who is here.

@@ -11,8 +11,8 @@
 //! A change is durable (in the file, synced) before anyone can see it: whoever reads sees committed rows only. Presence
 //! and the hooks that tell of it change in one transaction, so a crash at any point leaves either both or neither.
 //!
-//! The rest of the program uses four narrow interfaces, [`PresenceRecords`], [`EventLog`], [`Outbox`] and [`Inboxes`],
-//! and the words of the core; it knows nothing of how things are kept.
+//! The rest of the program uses narrow interfaces, [`PresenceRecords`], [`EventLog`], [`Outbox`], [`Inboxes`] and
+//! [`RestrictionRecords`], and the words of the core; it knows nothing of how things are kept.
 
 mod after_commit;
 mod command;
@@ -28,6 +28,7 @@ mod prune;
 mod queue;
 mod read_pool;
 mod record;
+mod restrictions;
 mod rows;
 mod schema;
 mod shares;
@@ -44,6 +45,7 @@ pub use open::{OpenSession, Recovered};
 pub use outbox::Outbox;
 pub use presence::PresenceRecords;
 pub use queue::Permit;
+pub use restrictions::RestrictionRecords;
 
 use crate::config::{HooksConfig, StoreConfig};
 use crate::types::UserId;
@@ -130,6 +132,11 @@ impl Store {
     pub fn inboxes(&self) -> Inboxes {
         let (readers, state) = (Arc::clone(&self.readers), Arc::clone(&self.state));
         Inboxes { queue: self.queue.clone(), readers, state }
+    }
+
+    /// What is held against users.
+    pub fn restrictions(&self) -> RestrictionRecords {
+        RestrictionRecords { queue: self.queue.clone(), readers: Arc::clone(&self.readers) }
     }
 
     /// Deletes everything that names a user, but the numbers of the inbox, which are never given twice: they stay under a

@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -139,5 +140,17 @@ impl<P: Permission, S: Sync> FromRequestParts<S> for May<P> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         Self::of(parts.extensions.get::<Caller>().unwrap_or(&Caller::Nobody))
+    }
+}
+
+/// The name of the caller's key, for what is written down.
+pub(super) struct CallerName(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for CallerName {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let name = parts.extensions.get::<Caller>().and_then(Caller::name);
+        Ok(Self(name.unwrap_or_default().to_owned()))
     }
 }

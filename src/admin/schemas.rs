@@ -56,6 +56,7 @@ schemas! {
          `replaced`: it came back on another connection. \
          `kicked`: the admin API disconnected it. \
          `auth_unavailable`: who the client is in another namespace could not be found out for the time being. \
+         `revoked`: its token was revoked. \
          `server_shutdown`: the server was stopping. \
          `server_restart`: not of a socket, only of a user who did not come back after one. \
          `audit`: a bug; its connection had been gone for a while.",

@@ -1,10 +1,11 @@
 //! Users: who is here, what is known of one or of many, and disconnecting one.
 
+use super::blocks::{self, ControlFailures, DisconnectedReply};
 use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segment};
-use super::keys::{ControlScope, May, ReadScope};
+use super::keys::{CallerName, ControlScope, May, ReadScope};
 use super::presence_state::PresenceState;
 use super::schemas::ListedStateName;
 use super::socket_view::SocketView;
@@ -15,6 +16,7 @@ use crate::commands::presence::PresenceRequest;
 use crate::commands::schema::{PageLimit, UserIdArgument, UserIdText};
 use crate::core::presence::session::Grace;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
+use crate::realtime::people::Farewell;
 use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
@@ -228,40 +230,36 @@ pub(super) async fn presence(
     Ok(Json(PresenceReply { users: users.into_iter().zip(statuses).map(look).collect() }))
 }
 
-/// What became of a user's sockets.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DisconnectReply {
-    /// Who.
-    #[schema(value_type = UserIdText)]
-    user: String,
-    /// Sockets that were disconnected.
-    #[schema(example = 2)]
-    disconnected: usize,
-}
-
 /// Disconnect a user
 ///
 /// Every client of the user, in all namespaces, gets an event `userline:kicked {reason}`, is disconnected, and does
-/// not come back by itself. Nobody being there is no error.
+/// not come back by itself. Nobody being there is no error. With `block_for` the user is blocked for so long first, as
+/// by `PUT /v1/users/{user}/block`.
 #[utoipa::path(
     post, path = "/v1/users/{user}/disconnect", tag = "users", operation_id = "disconnect_user",
     params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     request_body(content = Option<DisconnectRequest>, description = "No body means `{}`"),
     responses(
-        (status = 200, description = "Disconnected; how many, the number says", body = DisconnectReply),
-        BodyFailures, KeyFailures,
+        (status = 200, description = "Disconnected; how many, the number says", body = DisconnectedReply),
+        ControlFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn disconnect(
     _: May<ControlScope>,
+    CallerName(by): CallerName,
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<DisconnectRequest>,
-) -> Result<Json<DisconnectReply>, ApiError> {
+) -> Result<Json<DisconnectedReply>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let Disconnect { reason, is_offline_at_once } = request.parse()?;
-    let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-    let disconnected = context.people.kick(&user, reason.as_deref(), grace);
-    Ok(Json(DisconnectReply { user: user.as_str().to_owned(), disconnected }))
+    let Disconnect { reason, is_offline_at_once, block_for } = request.parse()?;
+    let disconnected = if block_for.is_some() {
+        blocks::begin(&context, &user, &by, reason, block_for).await?.disconnected
+    } else {
+        let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
+        let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
+        context.people.kick(&user, farewell, grace)
+    };
+    Ok(Json(DisconnectedReply::new(&user, &disconnected)))
 }

@@ -13,6 +13,7 @@ use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
+use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
@@ -96,7 +97,15 @@ impl AppParts {
             Arc::clone(&messages),
             self.store.clone(),
         );
+        let control = Control::new(
+            self.sockets.gate.clone(),
+            self.store.restrictions(),
+            Arc::clone(&people),
+            config.limits,
+            (self.clock.clone(), self.tasks.clone()),
+        );
         Realtime {
+            control: Arc::new(control),
             admission: Arc::new(admission),
             people,
             erasure: Arc::new(erasure),
@@ -189,11 +198,13 @@ impl AppParts {
         metrics: Metrics,
         dev: Option<DevConsole>,
     ) -> AdminState {
-        let Realtime { messages, inboxes, people, erasure, directory, .. } = realtime.clone();
+        let Realtime { messages, inboxes, people, control, erasure, directory, .. } =
+            realtime.clone();
         AdminState {
             messages,
             inboxes,
             people,
+            control,
             erasure,
             directory,
             records: self.store.presence(),

@@ -80,11 +80,12 @@ impl JwtVerifier {
         self.check_signature(&header, message, signature).await?;
         let claims = JsonFields::parse(&claims).ok_or(TokenFlaw::Malformed)?;
         let expires_at = self.check_times(&claims, now)?;
+        let issued_at = claims.get("iat").map(time).transpose()?;
         self.check_parties(&claims)?;
         let user = claims::user(claims.find(&self.user_claim))?;
         let rooms = claims::rooms(claims.find(&self.rooms_claim))?;
         let (data, expires_at) = (claims::data(&claims), Some(expires_at));
-        Ok(Identity { user, grants: Grants { rooms, data, expires_at } })
+        Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at } })
     }
 
     async fn check_signature(

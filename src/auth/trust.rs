@@ -3,10 +3,11 @@
 use super::claims;
 use super::object::JsonFields;
 use super::refusal::Refusal;
-use crate::types::{Grants, Identity};
+use crate::types::{Grants, Identity, WallMs};
 
-pub(super) fn identity(auth: &JsonFields<'_>) -> Result<Identity, Refusal> {
+pub(super) fn identity(auth: &JsonFields<'_>, now: WallMs) -> Result<Identity, Refusal> {
     let user = claims::user(auth.get("user"))?;
     let (rooms, data) = (claims::rooms(auth.get("rooms"))?, claims::data(auth));
-    Ok(Identity { user, grants: Grants { rooms, data, expires_at: None } })
+    let grants = Grants { rooms, data, expires_at: None, issued_at: Some(now) };
+    Ok(Identity { user, grants })
 }

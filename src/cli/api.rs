@@ -167,6 +167,15 @@ impl ApiClient {
         self.send(Method::POST, self.url(path)?, Some(body)).await
     }
 
+    /// PUT of JSON to a path, whose segments may hold anything.
+    pub(super) async fn put(
+        &self,
+        path: &[&str],
+        body: String,
+    ) -> Result<ApiAnswer, CommandFailure> {
+        self.send(Method::PUT, self.url(path)?, Some(body)).await
+    }
+
     /// The first `limit` entries under `name`, page by page.
     pub(super) async fn list(
         &self,

@@ -9,7 +9,7 @@ mod rules;
 
 pub use rules::SchemaRules;
 
-use super::bounds::{EMITS_MAX, REASON_BYTES_MAX, TIMEOUTS};
+use super::bounds::{BLOCK_FOR, EMITS_MAX, REASON_BYTES_MAX, TIMEOUTS};
 use super::names::NAMES_MAX;
 use super::number::{LIMIT_DEFAULT, LIMITS, NUMBER_MAX};
 use crate::types::{
@@ -123,6 +123,13 @@ schemas! {
         "type": "string",
         "maxLength": REASON_BYTES_MAX,
         "pattern": pattern::text(REASON_BYTES_MAX),
+    });
+    /// How long a user is blocked.
+    pub BlockForText = "BlockFor": json!({
+        "description": "A duration such as `1h`, 1 s to 3650 d",
+        "type": "string",
+        "pattern": pattern::durations(&BLOCK_FOR),
+        "example": "1h",
     });
     /// How long acks are waited for.
     pub TimeoutText = "AckTimeout": json!({

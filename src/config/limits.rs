@@ -22,6 +22,8 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// Rooms of one socket, its own and its user's not counted.
     pub rooms_per_socket: usize,
+    /// Users who may be blocked, or whose tokens may be revoked, at once.
+    pub restricted_users: usize,
     /// Bytes of `auth` data a client may send when it connects.
     pub auth_bytes: usize,
 }
@@ -42,6 +44,7 @@ impl LimitsConfig {
         let keep_alive = reader.duration("limits.keep_alive", keep_alive);
         let body_timeout = reader.duration("limits.body_timeout", patience());
         let rooms_per_socket = reader.number("limits.rooms_per_socket", 1..=10_000);
+        let restricted_users = reader.number("limits.restricted_users", 1..=10_000_000);
         let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
         if let (Ok(payload), Ok(buffer)) = (&payload, &buffer)
             && buffer < payload
@@ -58,6 +61,7 @@ impl LimitsConfig {
             keep_alive: keep_alive?,
             body_timeout: body_timeout?,
             rooms_per_socket: rooms_per_socket?,
+            restricted_users: restricted_users?,
             auth_bytes: auth_bytes?,
         })
     }

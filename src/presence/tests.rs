@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn up(&self, user: &str, n: u8) {
-        self.presence.up(&id(user), socket(n), n, self.place());
+        self.presence.up(&id(user), (socket(n), n), self.place(), || true);
     }
 
     fn down(&self, user: &str, n: u8, grace: Grace) {

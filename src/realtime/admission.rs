@@ -10,14 +10,15 @@ use super::inboxes::LiveInboxes;
 use crate::auth::Refusal;
 use crate::clock::Clock;
 use crate::connection::{Connection, EventListener};
+use crate::core::control::restrictions::Barred;
 use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
 use crate::types::{DeviceId, Identity, Namespace, Reason, SocketId};
 use options::ConnectOptions;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,9 @@ pub enum ConnectError {
         "auth.inbox_after must be a whole number: the `seq` of the last item that the client knows"
     )]
     InboxAfter,
+    /// The user is blocked, or the token is revoked.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// More rooms than `limits.rooms_per_socket`.
     #[error("{len} rooms were granted, more than {max}")]
     TooManyRooms {
@@ -79,6 +83,8 @@ impl ConnectError {
             Self::Unavailable => "unavailable",
             Self::Device => "device_invalid",
             Self::InboxAfter => "inbox_after_invalid",
+            Self::Barred(Barred::Blocked { .. }) => "blocked",
+            Self::Barred(Barred::Revoked) => "token_revoked",
             Self::TooManyRooms { .. } => "too_many_rooms",
         }
     }
@@ -87,6 +93,18 @@ impl ConnectError {
     /// comes back by itself after that, and not after a refusal.
     fn is_temporary(&self) -> bool {
         matches!(self, Self::Refused(Refusal::Unavailable))
+    }
+}
+
+impl ConnectError {
+    /// What the client is told, under `err.data`.
+    fn data(&self) -> Value {
+        let (code, message) = (self.code(), self.to_string());
+        let Self::Barred(Barred::Blocked { reason, until }) = self else {
+            return json!({"code": code, "message": message});
+        };
+        let (reason, until) = (reason.as_deref(), until.map(|it| it.0));
+        json!({"code": code, "message": message, "reason": reason, "until": until})
     }
 }
 
@@ -131,7 +149,7 @@ impl Admission {
                     .increment(1);
                 tracing::debug!(code = error.code(), %error, "refused a client");
                 let message = error.to_string();
-                let data = json!({"code": error.code(), "message": message});
+                let data = error.data();
                 let reply = json!({"message": message, "data": data}).to_string();
                 connection.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
                 Err(error)
@@ -146,6 +164,10 @@ impl Admission {
         auth: Option<&RawValue>,
     ) -> Result<Admitted, ConnectError> {
         let (identity, options) = self.authentication.identify(connection.facts(), auth).await?;
+        let Identity { user, grants } = &identity;
+        if let Some(barred) = self.attendance.sockets().gate.check(user, grants.issued_at) {
+            return Err(barred.into());
+        }
         let place = self.attendance.reserve(connection, &identity.user).await;
         let place = place.ok_or(ConnectError::Unavailable)?;
         Ok(Admitted { identity, options, place })

@@ -1,10 +1,14 @@
 //! Sockets come and go: answered, taken in, greeted; let go and remembered.
 
+mod farewell;
 mod greeting;
+
+pub use farewell::{Farewell, KickCode};
 
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
 use crate::connection::Connection;
+use crate::core::presence::session::Grace;
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
 use crate::entropy;
 use crate::presence::Place;
@@ -139,11 +143,27 @@ impl Attendance {
         }
     }
 
+    /// Disconnects sockets for good: their clients are told, and do not come back by themselves. They are gone at once,
+    /// whenever their clients hear of it, and the connection of each is closed with it.
+    pub(super) fn expel(&self, sockets: &[Arc<Socket>], farewell: Farewell<'_>, grace: Grace) {
+        let farewell = farewell.payload();
+        for socket in sockets {
+            socket.kick(grace);
+            farewell::tell(socket, &farewell);
+        }
+        for socket in sockets {
+            self.leave(socket, Reason::Kicked);
+            let is_there = |it: &&Arc<Socket>| Arc::ptr_eq(&it.connection, &socket.connection);
+            farewell::end(&socket.connection, sockets.iter().filter(is_there).count());
+        }
+    }
+
     /// Forgets what names a user whose sockets are gone: what recovery keeps, the visits, and reminders. Returns whether
     /// the user is offline; if not, reminders stay.
     pub(super) fn erase(&self, user: &UserId) -> bool {
         self.recoveries.erase(user);
         self.visits.erase(user);
+        self.sockets.gate.change(|known| known.erase(user));
         self.sockets.presence.erase(user)
     }
 

@@ -2,7 +2,7 @@
 
 use super::attendance::Attendance;
 use super::messages::Messages;
-use super::people::People;
+use super::people::{Farewell, People};
 use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::store::{Closed, Store};
 use crate::types::UserId;
@@ -100,7 +100,8 @@ impl Erasure {
         waiting: &mut u64,
     ) -> Result<bool, EraseError> {
         if !self.is_offline(user) {
-            erased.disconnected += self.people.kick(user, None, Grace::Skip);
+            let kicked = self.people.kick(user, Farewell::default(), Grace::Skip);
+            erased.disconnected += kicked.len();
             return Ok(false);
         }
         *waiting = match hooks {

@@ -2,15 +2,12 @@
 
 use super::attendance::Attendance;
 use super::visits::Visit;
-use crate::connection::Connection;
 use crate::core::presence::session::Grace;
-use crate::core::protocol::packet;
 use crate::registry::Socket;
-use crate::types::{Namespace, Payload, Reason, ServerEvent, SocketId, UserId};
-use bytes::Bytes;
-use serde_json::json;
-use serde_json::value::to_raw_value;
+use crate::types::{Namespace, Reason, SocketId, UserId, WallMs};
 use std::sync::Arc;
+
+pub use super::attendance::{Farewell, KickCode};
 
 /// What can be asked of a user, and done to it.
 #[derive(Debug)]
@@ -38,26 +35,34 @@ impl People {
         visits
     }
 
-    /// Disconnects all sockets of a user for good, in all namespaces, after an event `userline:kicked {reason}`: a stock
-    /// client does not come back by itself. Returns how many there were; none is no error. They are gone at once,
-    /// whenever their clients hear of it.
-    pub fn kick(&self, user: &UserId, reason: Option<&str>, grace: Grace) -> usize {
+    /// Disconnects all sockets of a user for good, in all namespaces, after an event `userline:kicked`: a stock client does
+    /// not come back by itself. Returns their ids; none is no error. They are gone at once, whenever their clients hear
+    /// of it.
+    pub fn kick(&self, user: &UserId, farewell: Farewell<'_>, grace: Grace) -> Vec<SocketId> {
         let (_, sockets) = self.attendance.sockets().user(user);
-        let farewell = farewell(reason);
-        for socket in &sockets {
-            socket.kick(grace);
-            tell(socket, &farewell);
-        }
-        for socket in &sockets {
-            self.attendance.leave(socket, Reason::Kicked);
-            let is_there = |it: &&Arc<Socket>| Arc::ptr_eq(&it.connection, &socket.connection);
-            end(&socket.connection, sockets.iter().filter(is_there).count());
-        }
+        self.attendance.expel(&sockets, farewell, grace);
         if grace == Grace::Skip {
             self.attendance.sockets().presence.end_grace(user, Reason::Kicked);
         }
         tracing::info!(user.id = %user, sockets = sockets.len(), "kicked a user");
-        sockets.len()
+        sockets.iter().map(|it| it.id).collect()
+    }
+
+    /// Closes the connections of those sockets of a user that `is_meant` names by when their credentials were issued. Their
+    /// clients come back by themselves. Returns their ids; they are gone at once.
+    pub(super) fn close(
+        &self,
+        user: &UserId,
+        reason: Reason,
+        is_meant: impl Fn(Option<WallMs>) -> bool,
+    ) -> Vec<SocketId> {
+        let (_, mut sockets) = self.attendance.sockets().user(user);
+        sockets.retain(|it| is_meant(it.grants().issued_at));
+        for socket in &sockets {
+            socket.connection.close(reason);
+            self.attendance.leave(socket, reason);
+        }
+        sockets.iter().map(|it| it.id).collect()
     }
 
     /// Disconnects one socket for good, after an event `userline:kicked {}`; its user keeps the grace. Returns it if it
@@ -66,32 +71,10 @@ impl People {
     /// Its connection is closed with it: the sockets in other namespaces of the same connection come back by themselves.
     pub fn kick_socket(&self, id: SocketId) -> Option<Arc<Socket>> {
         let kicked = self.attendance.sockets().registry.socket(id, &self.namespaces)?;
-        kicked.kick(Grace::Keep);
-        tell(&kicked, &farewell(None));
-        self.attendance.leave(&kicked, Reason::Kicked);
-        end(&kicked.connection, 1);
+        self.attendance.expel(&[Arc::clone(&kicked)], Farewell::default(), Grace::Keep);
         tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
         Some(kicked)
     }
-}
-
-/// Ends a connection of which this many sockets were kicked. If it has others, its client may come back for them.
-fn end(connection: &Arc<Connection>, kicked: usize) {
-    let is_shared = kicked < connection.joined();
-    connection.finish(if is_shared { Reason::TransportClose } else { Reason::Kicked });
-}
-
-/// The argument of `userline:kicked`.
-fn farewell(reason: Option<&str>) -> Payload {
-    let argument = to_raw_value(&json!({"reason": reason})).ok().map(|reason| vec![reason]);
-    argument.and_then(|it| Payload::try_new(it).ok()).unwrap_or_default()
-}
-
-fn tell(socket: &Socket, farewell: &Payload) {
-    let event = packet::event(&socket.namespace, ServerEvent::Kicked.json_name(), farewell, None);
-    let disconnect = packet::disconnect(&socket.namespace);
-    // One unit, so that nothing comes between the reason and the end.
-    socket.connection.send(&Bytes::from([event, disconnect].concat()));
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod sweep;
 pub use listing::NodeCounts;
 pub use sweep::Suspects;
 
+use super::gate::Gate;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
 use crate::core::emit::audience::Addressee as _;
@@ -33,6 +34,8 @@ pub struct Sockets {
     pub presence: Presence<Arc<Socket>>,
     /// Sockets by namespace, room and id.
     pub registry: Registry,
+    /// Who may not come in.
+    pub gate: Gate,
     deadlines: Deadlines,
     config: PresenceConfig,
 }
@@ -41,8 +44,9 @@ impl Sockets {
     /// There are none.
     pub fn new(config: PresenceConfig, records: PresenceRecords, clock: Clock) -> Self {
         let deadlines = Deadlines::new(clock.clone());
+        let gate = Gate::new(clock.clone());
         let presence = Presence::new(config, records, deadlines.clone(), clock);
-        Self { presence, registry: Registry::default(), deadlines, config }
+        Self { presence, registry: Registry::default(), gate, deadlines, config }
     }
 
     /// Has tasks perform what is due: users whose grace has run out are offline. After a standstill, of the process or of
@@ -69,13 +73,20 @@ impl Sockets {
         }
     }
 
-    /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already.
+    /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already, or its user
+    /// has been barred since it was authenticated: then its connection is closed, and when the client comes back it is told.
     pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<UserSession> {
-        socket.register(|| {
-            let session = self.presence.up(&socket.user, socket.id, Arc::clone(socket), place);
+        let Socket { id, user, .. } = &**socket;
+        let may_enter = || self.gate.check(user, socket.grants().issued_at).is_none();
+        let connected = socket.register(|| {
+            let session = self.presence.up(user, (*id, Arc::clone(socket)), place, may_enter)?;
             self.registry.join(socket);
-            session
-        })
+            Some(session)
+        });
+        if connected == Some(None) {
+            socket.connection.close(Reason::Kicked);
+        }
+        connected.flatten()
     }
 
     /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.

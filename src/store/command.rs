@@ -2,6 +2,7 @@
 
 use super::error::ReplayError;
 use super::inbox::command::{InboxAnswer, InboxCommand};
+use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
 use crate::types::{Change, Timestamp, Undelivered, UserId, WallMs};
@@ -39,6 +40,11 @@ pub(super) enum WriteCommand {
         user: UserId,
         reply: oneshot::Sender<Result<(), u64>>,
     },
+    Restrict {
+        user: UserId,
+        restriction: Restriction,
+        reply: oneshot::Sender<()>,
+    },
     Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
@@ -67,6 +73,7 @@ impl WriteCommand {
             Self::ReplayDead { .. } => "replay_dead",
             Self::Inbox(_) => "inbox",
             Self::Erase { .. } | Self::EraseIfTold { .. } => "erase",
+            Self::Restrict { .. } => "restrict",
             Self::Alive(..) => "alive",
             Self::Flush(_) => "flush",
             Self::Close => "close",
@@ -81,7 +88,10 @@ impl WriteCommand {
             (Self::ReplayDead { reply, .. }, WriteAnswer::ReplayDead(done)) => {
                 let _gone = reply.send(done);
             }
-            (Self::Flush(reply) | Self::Undelivered { reply, .. }, WriteAnswer::None) => {
+            (
+                Self::Flush(reply) | Self::Undelivered { reply, .. } | Self::Restrict { reply, .. },
+                WriteAnswer::None,
+            ) => {
                 let _gone = reply.send(());
             }
             (Self::Inbox(command), WriteAnswer::Inbox(answer)) => command.reply(answer),

@@ -18,7 +18,10 @@ pub(super) fn erase(
 ) -> rusqlite::Result<u64> {
     let hooks = erase_deliveries(tx, user, effects)?;
     erase_events(tx, user)?;
-    tx.prepare_cached("DELETE FROM presence WHERE user = ?1")?.execute([user.as_str()])?;
+    for table in ["presence", "restrictions"] {
+        let sql = format!("DELETE FROM {table} WHERE user = ?1");
+        tx.prepare_cached(&sql)?.execute([user.as_str()])?;
+    }
     erased::erase(tx, user)?;
     effects.erased.push(user.clone());
     Ok(hooks)

@@ -11,6 +11,7 @@
 //! | `inbox_erased` | the same numbers of users who were erased, under a keyed hash of the name |
 //! | `inbox` | stored events; `args` is a JSON array |
 //! | `inbox_ids` | where stored events are or were: by their names, against duplicates, and by the emit (`message`); `gone` is why an event is not there any more |
+//! | `restrictions` | users who are blocked (`since_ms`, `until_ms`, who did it and why) or of whom only newer tokens count (`not_before_ms`) |
 //! | `secrets` | random keys that never leave the file: `erased_users` keys the hashes of `inbox_erased` |
 //!
 //! Whatever names a user is deleted by [`super::erase`]; a test finds the columns in the tables themselves.
@@ -93,6 +94,12 @@ const MIGRATIONS: &[&str] = &[
 
     CREATE TABLE inbox_erased (
         user_hash BLOB PRIMARY KEY, revision INTEGER NOT NULL, head INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE restrictions (
+        user TEXT PRIMARY KEY, not_before_ms INTEGER, since_ms INTEGER, blocked_by TEXT,
+        reason TEXT, until_ms INTEGER
     ) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -11,6 +11,7 @@ mod inbox;
 mod message_status;
 mod pruning;
 mod refused;
+mod restrictions;
 mod undelivered;
 
 use super::{Closed, OpenError, OpenSession, Recovered, Store};
@@ -68,7 +69,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 4 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 5 }));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::record::{self, Rules};
 use super::rows::{meta, set_meta};
 use super::state::StoreState;
 use super::tidying::Tidying;
-use super::{erase, file};
+use super::{erase, file, restrictions};
 use crate::core::delivery::outbox::EndpointId;
 use rusqlite::{Connection, ErrorCode, Transaction};
 use std::collections::BTreeSet;
@@ -279,6 +279,9 @@ fn apply(
             for it in news {
                 rules.record_undelivered(tx, it, effects)?;
             }
+        }
+        WriteCommand::Restrict { user, restriction, .. } => {
+            restrictions::put(tx, user, restriction)?;
         }
         WriteCommand::Alive(at, _) => set_meta(tx, "alive_at", at.0)?,
         WriteCommand::Settle { endpoint, settlements, .. } => {

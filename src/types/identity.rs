@@ -21,4 +21,6 @@ pub struct Grants {
     pub data: Option<Box<RawValue>>,
     /// When the credentials end.
     pub expires_at: Option<WallMs>,
+    /// When the credentials were issued, if they say so.
+    pub issued_at: Option<WallMs>,
 }

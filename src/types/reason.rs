@@ -21,6 +21,8 @@ pub enum Reason {
     Kicked,
     /// Who its client is, in another namespace, could not be found out for the time being: it was asked to come again.
     AuthUnavailable,
+    /// Its token was revoked: it may come back with a newer one.
+    Revoked,
     /// This server is stopping.
     ServerShutdown,
     /// The user had not come back when the startup grace after a restart of this server ended.
@@ -31,7 +33,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
@@ -40,6 +42,7 @@ impl Reason {
         Self::Replaced,
         Self::Kicked,
         Self::AuthUnavailable,
+        Self::Revoked,
         Self::ServerShutdown,
         Self::ServerRestart,
         Self::Audit,
@@ -56,6 +59,7 @@ impl Reason {
             Self::Replaced => "replaced",
             Self::Kicked => "kicked",
             Self::AuthUnavailable => "auth_unavailable",
+            Self::Revoked => "revoked",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",
             Self::Audit => "audit",

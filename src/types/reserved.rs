@@ -43,7 +43,7 @@ impl ServerEvent {
     pub fn argument(self) -> &'static str {
         match self {
             Self::Session => "{user, session, socket, expires_at}",
-            Self::Kicked => "{reason}",
+            Self::Kicked => "{reason, code?, until?}",
             Self::Inbox => "{head, unread, read_upto, min_seq, has_more?}",
             Self::InboxItem => {
                 "{seq, id, namespace, event, args, created_at, expires_at, read, collapse_key?}"

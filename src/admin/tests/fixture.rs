@@ -152,6 +152,7 @@ impl Fixture {
                 rooms: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
                 data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
                 expires_at: None,
+                issued_at: None,
             },
             connection,
         };
@@ -209,6 +210,7 @@ fn configure(config: &mut Config) {
     config.admin = keys();
     config.limits.payload_bytes = PAYLOAD_MAX;
     config.limits.body_timeout = BODY_TIMEOUT;
+    config.limits.restricted_users = 2;
     config.inbox = InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 };
     config.store.keep_events = Duration::from_hours(1);
     config.store.keep_items = config.inbox.keep;

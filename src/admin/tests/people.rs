@@ -202,11 +202,12 @@ async fn a_kicked_user_is_told_why() {
 
     let answer = api.post("/v1/users/ann/disconnect", r#"{"reason":"enough"}"#).await;
 
-    assert_eq!(answer.text, r#"{"user":"ann","disconnected":1}"#);
+    let id = ann.socket.id;
+    assert_eq!(answer.text, format!(r#"{{"user":"ann","disconnected":1,"sockets":["{id}"]}}"#));
     let heard = api.hear(&ann).await;
     assert_eq!(heard, "42[\"userline:kicked\",{\"reason\":\"enough\"}]\u{1e}41");
     let nobody = api.post("/v1/users/nobody/disconnect", "").await;
-    assert_eq!(nobody.text, r#"{"user":"nobody","disconnected":0}"#);
+    assert_eq!(nobody.text, r#"{"user":"nobody","disconnected":0,"sockets":[]}"#);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::admin::error_code::Code;
 use crate::auth::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+use crate::core::control::restrictions::Barred;
 use crate::core::protocol::packet;
 use crate::realtime::admission::ConnectError;
 use std::collections::BTreeSet;
@@ -72,7 +73,11 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
         ConnectError::AuthTooLarge { .. } => ConnectError::InboxAfter,
         ConnectError::InboxAfter => ConnectError::Device,
         ConnectError::Device => ConnectError::TooManyRooms { len: 2, max: 1 },
-        ConnectError::TooManyRooms { .. } => ConnectError::Unavailable,
+        ConnectError::TooManyRooms { .. } => {
+            ConnectError::Barred(Barred::Blocked { reason: None, until: None })
+        }
+        ConnectError::Barred(Barred::Blocked { .. }) => ConnectError::Barred(Barred::Revoked),
+        ConnectError::Barred(Barred::Revoked) => ConnectError::Unavailable,
         ConnectError::Unavailable => return None,
     })
 }

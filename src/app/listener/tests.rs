@@ -289,6 +289,7 @@ fn acceptor() -> AcceptorConfig {
         body_timeout: BODY_TIMEOUT,
         rooms_per_socket: 64,
         auth_bytes: 16_000,
+        restricted_users: 1,
     };
     let socketio = SocketIoConfig {
         ping_interval: Duration::from_secs(20),

@@ -19,6 +19,7 @@ impl SchemaRules {
         merge(
             schemas,
             json!({
+                "DisconnectRequest": disconnect(),
                 "EmitRequest": emit(),
                 "EmitTarget": target(),
                 "Ttl": {"pattern": pattern::durations(&(TTL_MIN..=self.ttl_max))},
@@ -26,6 +27,12 @@ impl SchemaRules {
             }),
         );
     }
+}
+
+fn disconnect() -> Value {
+    let absent = json!({"type": "null"});
+    let at_once = json!({"properties": {"now": {"enum": [true, null]}}});
+    json!({"anyOf": [{"properties": {"block_for": absent}}, at_once]})
 }
 
 fn emit() -> Value {

@@ -257,6 +257,7 @@ pub(super) fn limits() -> LimitsConfig {
         body_timeout: Duration::from_secs(5),
         rooms_per_socket: 64,
         auth_bytes: 16_000,
+        restricted_users: 1,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a kick ends, and what it leaves alone.
 
+use super::Farewell;
 use crate::app::testing::TestApp;
 use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::types::{Namespace, Reason, UserId};
@@ -19,8 +20,11 @@ async fn all_sockets_of_a_user_go_and_are_told_why_and_nobody_elses() {
     let chat = app.connect_in("/chat", "ann", &[], None).await;
     let bob = app.connect("bob").await;
 
-    assert_eq!(app.realtime.people.kick(&user("ann"), Some("spam"), Grace::Keep), 2);
-    assert_eq!(app.realtime.people.kick(&user("ann"), None, Grace::Keep), 0, "nobody is left");
+    let farewell = Farewell { reason: Some("spam"), ..Farewell::default() };
+    let kicked = app.realtime.people.kick(&user("ann"), farewell, Grace::Keep);
+    assert_eq!(kicked, [root.socket.id, chat.socket.id]);
+    let again = app.realtime.people.kick(&user("ann"), Farewell::default(), Grace::Keep);
+    assert!(again.is_empty(), "nobody is left");
 
     assert_eq!(app.hear(&root).await, "42[\"userline:kicked\",{\"reason\":\"spam\"}]\u{1e}41");
     let told = "42/chat,[\"userline:kicked\",{\"reason\":\"spam\"}]\u{1e}41/chat,";

@@ -4,6 +4,7 @@ use super::hooks::{dead, delivered};
 use super::inbox::plain;
 use super::undelivered::undelivered;
 use super::{KEEP, NOW, config, database, hooks, offline, online, open, record, user};
+use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::inbox::{Naming, NewItem, PageQuery, Paging, Put, Putting, SeenItems, Which};
 use crate::store::Store;
@@ -88,6 +89,17 @@ const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
         ],
     ),
     ("inbox_erased", &[("user_hash", Nobody), ("revision", Nobody), ("head", Nobody)]),
+    (
+        "restrictions",
+        &[
+            ("user", User),
+            ("not_before_ms", Nobody),
+            ("since_ms", Nobody),
+            ("blocked_by", Nobody),
+            ("reason", Nobody),
+            ("until_ms", Nobody),
+        ],
+    ),
     ("secrets", &[("name", Nobody), ("value", Nobody)]),
 ];
 
@@ -271,6 +283,8 @@ async fn filled(dir: &TempDir) -> Store {
         for id in ["one", "two", "three"] {
             put(&store, name, given(id)).await;
         }
+        let restriction = Restriction { not_before: Some(WallMs(NOW)), ..Restriction::default() };
+        store.restrictions().put(&user(name), restriction).await.unwrap();
         let inboxes = store.inboxes();
         inboxes.mark(&user(name), SeenItems::Upto(ItemSeq(1)), WallMs(0)).await.unwrap();
         inboxes.delete(&user(name), ItemSeq(2), WallMs(0)).await.unwrap();

@@ -189,6 +189,39 @@ async fn names_in_paths_may_hold_anything() {
 }
 
 #[tokio::test]
+async fn users_are_blocked_and_let_in_again() {
+    let blocked = r#"{"user":"ann","disconnected":2,"sockets":["a","b"],"block":{"reason":"spam","by":"k","since":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z"}}"#;
+    let list = r#"{"blocks":[{"user":"ann","reason":null,"by":"k","since":"2026-01-01T00:00:00Z","until":null}],"next":null}"#;
+    let admin = Admin::start(&[
+        (200, blocked),
+        (200, r#"{"user":"ann","lifted":true}"#),
+        (200, r#"{"user":"ann","lifted":false}"#),
+        (200, list),
+    ])
+    .await;
+
+    let block = admin.run(&["block", "ann", "--for", "1h", "--reason", "spam"]).await;
+    let unblock = admin.run(&["unblock", "ann"]).await;
+    let again = admin.run(&["unblock", "ann"]).await;
+    let blocks = admin.run(&["blocks"]).await;
+
+    let until = "ann: blocked until 2026-01-02T00:00:00Z, 2 sockets disconnected\n";
+    assert_eq!(block.out, until, "{}", block.err);
+    assert_eq!(unblock.out, "ann: not blocked any more\n");
+    assert_eq!(again.out, "ann: was not blocked\n");
+    let table = "USER  SINCE                 UNTIL  BY  REASON\n\
+                 ann   2026-01-01T00:00:00Z  -      k   -\n";
+    assert_eq!(blocks.out, table, "{}", blocks.err);
+    let expected = [
+        asked("PUT /v1/users/ann/block", r#"{"for":"1h","reason":"spam"}"#),
+        asked("DELETE /v1/users/ann/block", ""),
+        asked("DELETE /v1/users/ann/block", ""),
+        asked("GET /v1/blocks?limit=100", ""),
+    ];
+    assert_eq!(admin.end().await, expected);
+}
+
+#[tokio::test]
 async fn a_user_is_erased() {
     let reply = r#"{"user":"ann","disconnected":2,"hooks_dropped":1}"#;
     let admin = Admin::start(&[(200, reply), (200, reply)]).await;

@@ -60,6 +60,17 @@ fn arguments() -> Vec<Row> {
     let mut rows: Vec<Row> = table.map(|(input, path)| row(input, bad(), get(path))).into();
     let erase = request("DELETE /v1/users/u?undelivered=maybe", "", "");
     rows.push(row("a user to be erased, with `undelivered=maybe`", bad(), erase));
+    for (input, body) in [
+        ("a block `for` a time that is none", r#"{"for":"soon"}"#),
+        ("a block `for` longer than 3650 days", r#"{"for":"3651d"}"#),
+        ("a block with `until`", r#"{"until":1}"#),
+    ] {
+        rows.push(row(input, bad(), request("PUT /v1/users/u/block", "", body)));
+    }
+    let revoke = request("PUT /v1/users/u/not_before", "", r#"{"at":1}"#);
+    rows.push(row("tokens revoked at a number", bad(), revoke));
+    let both = request("POST /v1/users/u/disconnect", "", r#"{"block_for":"1s","now":false}"#);
+    rows.push(row("`block_for` with `now: false`", bad(), both));
     // A user id is any text: these are nobody's, which is an answer.
     for (input, path) in [
         ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),

@@ -1,0 +1,3 @@
+//! Who may not be here: users who are blocked, and those whose tokens were revoked.
+
+pub mod restrictions;

@@ -1,0 +1,148 @@
+//! Users who are blocked, and users of whom only newer tokens count: one entry for each, in force until it ends.
+
+use crate::core::page::Page;
+use crate::types::{UserId, WallMs};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Keeps a user out, whatever the credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// What the user is told.
+    pub reason: Option<Arc<str>>,
+    /// The name of the API key that did it.
+    pub by: Arc<str>,
+    /// Since when.
+    pub since: WallMs,
+    /// When it ends; `None`: when it is lifted.
+    pub until: Option<WallMs>,
+}
+
+/// What is held against a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restriction {
+    /// The block, if there is one.
+    pub block: Option<Block>,
+    /// Tokens that were issued before this time do not count, nor those that do not say when they were.
+    pub not_before: Option<WallMs>,
+}
+
+/// Why a user may not come in.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Barred {
+    /// The user is blocked.
+    #[error("the user is blocked")]
+    Blocked {
+        /// What the user is told.
+        reason: Option<Arc<str>>,
+        /// When the block ends.
+        until: Option<WallMs>,
+    },
+    /// The token is one of those that were revoked.
+    #[error("the token has been revoked: it was issued too early, or does not say when (`iat`)")]
+    Revoked,
+}
+
+/// All restrictions, by user.
+#[derive(Debug, Default)]
+pub struct Restrictions {
+    users: BTreeMap<UserId, Restriction>,
+}
+
+impl Restriction {
+    /// Whether nothing is held against the user.
+    pub fn is_empty(&self) -> bool {
+        self.block.is_none() && self.not_before.is_none()
+    }
+
+    /// What is left of it at the time `now`.
+    #[must_use]
+    pub fn at(self, now: WallMs) -> Self {
+        Self { block: self.block.filter(|it| it.is_in_force(now)), ..self }
+    }
+
+    fn check(&self, issued_at: Option<WallMs>, now: WallMs) -> Option<Barred> {
+        if let Some(Block { reason, until, .. }) =
+            self.block.as_ref().filter(|it| it.is_in_force(now))
+        {
+            return Some(Barred::Blocked { reason: reason.clone(), until: *until });
+        }
+        let is_revoked = self.not_before.is_some_and(|first| issued_at.is_none_or(|it| it < first));
+        is_revoked.then_some(Barred::Revoked)
+    }
+}
+
+impl Block {
+    fn is_in_force(&self, now: WallMs) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Restrictions {
+    /// Whether a user may come in with credentials that were issued at `issued_at`, if that is known; else why not.
+    pub fn check(&self, user: &UserId, issued_at: Option<WallMs>, now: WallMs) -> Option<Barred> {
+        self.users.get(user)?.check(issued_at, now)
+    }
+
+    /// What is held against a user at the time `now`.
+    pub fn of(&self, user: &UserId, now: WallMs) -> Restriction {
+        self.users.get(user).cloned().unwrap_or_default().at(now)
+    }
+
+    /// Replaces what is held against a user.
+    pub fn set(&mut self, user: UserId, restriction: Restriction) {
+        if restriction.is_empty() {
+            self.users.remove(&user);
+        } else {
+            self.users.insert(user, restriction);
+        }
+    }
+
+    /// Whether something may be held against a user, where that is allowed against `max` users.
+    pub fn has_room_for(&self, user: &UserId, max: usize) -> bool {
+        self.users.len() < max || self.users.contains_key(user)
+    }
+
+    /// Blocks in force, in the order of their users, after `after`.
+    pub fn blocks(
+        &self,
+        after: Option<&UserId>,
+        limit: usize,
+        now: WallMs,
+    ) -> Page<(UserId, Block)> {
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.users.range::<UserId, _>((first, Bound::Unbounded));
+        let mut blocks = later.filter_map(|(user, it)| {
+            Some((user.clone(), it.block.clone().filter(|it| it.is_in_force(now))?))
+        });
+        let items = blocks.by_ref().take(limit).collect();
+        Page { items, has_more: blocks.next().is_some() }
+    }
+
+    /// Users whose block has ended, at most `limit`.
+    pub fn ended(&self, limit: usize, now: WallMs) -> Vec<UserId> {
+        let has_ended = |it: &Restriction| it.block.as_ref().is_some_and(|it| !it.is_in_force(now));
+        let ended = self.users.iter().filter(|(_, it)| has_ended(it));
+        ended.map(|(user, _)| user.clone()).take(limit).collect()
+    }
+
+    /// Forgets a user.
+    pub fn erase(&mut self, user: &UserId) {
+        self.users.remove(user);
+    }
+
+    /// Users of whom something is held.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Nothing is held against anybody.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Control: users are blocked, and their tokens revoked. What was answered holds over a crash, and for every live socket.
+
+use super::gate::Gate;
+use super::people::{Farewell, KickCode, People};
+use crate::clock::Clock;
+use crate::config::LimitsConfig;
+use crate::core::control::restrictions::{Block, Restriction};
+use crate::core::page::Page;
+use crate::core::presence::session::Grace;
+use crate::store::{Closed, ReadError, RestrictionRecords};
+use crate::tasks::{TaskLost, Tasks};
+use crate::types::{Reason, SocketId, UserId, WallMs};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+/// How long somebody may wait for the disk.
+const STORE_WAIT: Duration = Duration::from_secs(10);
+/// How often blocks that have ended are forgotten, and how many at once.
+const EXPIRE_EVERY: Duration = Duration::from_mins(1);
+const EXPIRE_AT_ONCE: usize = 1000;
+
+/// Blocks users and revokes their tokens.
+#[derive(Debug)]
+pub struct Control {
+    gate: Gate,
+    records: RestrictionRecords,
+    people: Arc<People>,
+    /// One change after the other: what is in memory is what was written last.
+    turn: Semaphore,
+    /// Users against whom something may be held.
+    max: usize,
+    clock: Clock,
+    /// A change that was begun is finished here, whether somebody waits for it or not.
+    tasks: Tasks,
+}
+
+/// How a user is blocked.
+#[derive(Debug, Clone)]
+pub struct BlockOrder {
+    /// What the user is told.
+    pub reason: Option<Arc<str>>,
+    /// The name of the API key that asks for it.
+    pub by: Arc<str>,
+    /// When it ends; `None`: when it is lifted.
+    pub until: Option<WallMs>,
+}
+
+/// A user was blocked.
+#[derive(Debug, Clone)]
+pub struct Blocked {
+    /// How.
+    pub block: Block,
+    /// The sockets that were disconnected.
+    pub disconnected: Vec<SocketId>,
+}
+
+/// The tokens of a user were revoked.
+#[derive(Debug, Clone)]
+pub struct Revoked {
+    /// Tokens that were issued before do not count.
+    pub not_before: WallMs,
+    /// The sockets whose connections were closed.
+    pub disconnected: Vec<SocketId>,
+}
+
+/// Why nothing was changed, or is not known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ControlError {
+    /// There is no room for more.
+    #[error(
+        "something is held against {max} users already, and `limits.restricted_users` allows no more"
+    )]
+    Full {
+        /// Users allowed.
+        max: usize,
+    },
+    /// The disk takes nothing for the moment. What was asked for may still be done.
+    #[error("the server's disk takes nothing for the moment")]
+    Waiting,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed(#[from] Closed),
+    /// The server failed. It may be done.
+    #[error(transparent)]
+    Lost(#[from] TaskLost),
+}
+
+impl Control {
+    /// What is held against users stands in `records`, and is asked for at `gate`.
+    pub fn new(
+        gate: Gate,
+        records: RestrictionRecords,
+        people: Arc<People>,
+        limits: LimitsConfig,
+        (clock, tasks): (Clock, Tasks),
+    ) -> Self {
+        let (turn, max) = (Semaphore::new(1), limits.restricted_users);
+        Self { gate, records, people, turn, max, clock, tasks }
+    }
+
+    /// Reads what an earlier life of the process has left. Call it before clients can connect.
+    pub async fn load(&self) -> Result<(), ReadError> {
+        let all = self.records.all().await?;
+        self.gate.change(|known| {
+            for (user, restriction) in all {
+                known.set(user, restriction);
+            }
+        });
+        Ok(())
+    }
+
+    /// Blocks a user and disconnects the user's sockets for good, or what is left of `until`. The user is offline at once.
+    pub async fn block(
+        self: &Arc<Self>,
+        user: &UserId,
+        order: BlockOrder,
+    ) -> Result<Blocked, ControlError> {
+        let BlockOrder { reason, by, until } = order;
+        let block = Block { reason, by, since: self.clock.wall(), until };
+        let new = block.clone();
+        self.change(user, |old| Restriction { block: Some(new), ..old }).await?;
+        let farewell = Farewell {
+            reason: block.reason.as_deref(),
+            code: Some(KickCode::Blocked),
+            until: block.until,
+        };
+        let disconnected = self.people.kick(user, farewell, Grace::Skip);
+        tracing::info!(user.id = %user, by = %block.by, "blocked a user");
+        Ok(Blocked { block, disconnected })
+    }
+
+    /// Lets a user in again. Returns the block that there was.
+    pub async fn unblock(self: &Arc<Self>, user: &UserId) -> Result<Option<Block>, ControlError> {
+        let old = self.change(user, |old| Restriction { block: None, ..old }).await?;
+        Ok(old.block)
+    }
+
+    /// From now on tokens count only if they were issued at `first` or later; without that, now, by the whole second in which
+    /// tokens tell it. Connections with older ones are closed: their clients come back with newer ones, or are refused.
+    pub async fn revoke(
+        self: &Arc<Self>,
+        user: &UserId,
+        first: Option<WallMs>,
+    ) -> Result<Revoked, ControlError> {
+        let now = self.clock.wall().0;
+        let not_before = first.unwrap_or(WallMs(now - now % 1000));
+        let new = Some(not_before);
+        self.change(user, move |old| Restriction { not_before: new, ..old }).await?;
+        let is_older = |issued_at: Option<WallMs>| issued_at.is_none_or(|it| it < not_before);
+        let disconnected = self.people.close(user, Reason::Revoked, is_older);
+        tracing::info!(user.id = %user, "revoked the tokens of a user");
+        Ok(Revoked { not_before, disconnected })
+    }
+
+    /// Every token of a user counts again. Returns from when on they did.
+    pub async fn restore(self: &Arc<Self>, user: &UserId) -> Result<Option<WallMs>, ControlError> {
+        let old = self.change(user, |old| Restriction { not_before: None, ..old }).await?;
+        Ok(old.not_before)
+    }
+
+    /// What is held against a user.
+    pub fn restriction(&self, user: &UserId) -> Restriction {
+        self.gate.see(|known, now| known.of(user, now))
+    }
+
+    /// Blocks in force, in the order of their users, after `after`.
+    pub fn blocks(&self, after: Option<&UserId>, limit: usize) -> Page<(UserId, Block)> {
+        self.gate.see(|known, now| known.blocks(after, limit, now))
+    }
+
+    /// Users of whom something is held.
+    pub fn len(&self) -> usize {
+        self.gate.see(|known, _| known.len())
+    }
+
+    /// Nothing is held against anybody.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets blocks that have ended, again and again.
+    pub async fn run_expiry(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EXPIRE_EVERY).await;
+            for user in self.gate.see(|known, now| known.ended(EXPIRE_AT_ONCE, now)) {
+                // What cannot be written now is tried again.
+                let _later = self.change(&user, |old| old).await;
+            }
+        }
+    }
+
+    /// Changes what is held against a user: on disk, then in memory. Returns what it was.
+    async fn change(
+        self: &Arc<Self>,
+        user: &UserId,
+        change: impl FnOnce(Restriction) -> Restriction + Send + 'static,
+    ) -> Result<Restriction, ControlError> {
+        let (control, user) = (Arc::clone(self), user.clone());
+        let changing = self.tasks.run_to_end("control.change", async move {
+            let _turn = control.turn.acquire().await.map_err(|_| Closed)?;
+            let old = control.restriction(&user);
+            let new = change(old.clone());
+            let is_full =
+                |user: &_| control.gate.see(|known, _| !known.has_room_for(user, control.max));
+            if !new.is_empty() && is_full(&user) {
+                return Err(ControlError::Full { max: control.max });
+            }
+            control.records.put(&user, new.clone()).await?;
+            control.gate.change(|known| known.set(user, new));
+            Ok(old)
+        });
+        let changed = tokio::time::timeout(STORE_WAIT, changing.result()).await;
+        changed.unwrap_or(Ok(Err(ControlError::Waiting)))?
+    }
+}
+
+#[cfg(test)]
+mod tests;
