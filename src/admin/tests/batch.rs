@@ -3,7 +3,6 @@
 use super::fixture::Fixture;
 use axum::http::StatusCode;
 use serde_json::json;
-use std::fmt::Write as _;
 
 #[tokio::test]
 async fn a_batch_is_sent_and_answered_in_order_each_emit_by_itself() {
@@ -28,11 +27,14 @@ async fn a_batch_is_sent_and_answered_in_order_each_emit_by_itself() {
     assert_eq!(results[500]["error"]["code"], "reserved_event");
     assert_eq!(results[501]["status"], 400);
     assert_eq!(results[501]["error"]["field"], "surprise");
-    let mut expected = String::new();
-    for n in (0..1000).filter(|n| ![500, 501].contains(n)) {
-        write!(expected, "\u{1e}42[\"n\",{n}]").unwrap();
+    let taken = (0..1000).filter(|n| ![500, 501].contains(n));
+    let expected: Vec<_> = taken.map(|n| format!("42[\"n\",{n}]")).collect();
+    let mut heard = Vec::new();
+    while heard.len() < expected.len() {
+        // An answer to a poll holds a few of them.
+        heard.extend(api.hear(&ann).await.split('\u{1e}').map(str::to_owned));
     }
-    assert_eq!(api.hear(&ann).await, expected[1..]);
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test(start_paused = true)]
