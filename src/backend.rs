@@ -34,6 +34,8 @@ pub struct HttpSettings<'a> {
     pub idle_connections: usize,
     /// Whether private addresses may be called; see [`is_public`](crate::core::backend::address::is_public).
     pub allow_private: bool,
+    /// Whether any of the URLs called is `https`. Only then are certificates of authorities needed.
+    pub is_https: bool,
     /// Authorities believed besides those of the system.
     pub ca: &'a [Certificate],
 }
@@ -58,7 +60,8 @@ impl HttpClient {
     /// A client that follows no redirect and uses no proxy of the environment: both would send a call elsewhere than to
     /// the address that was checked.
     pub fn new(settings: HttpSettings<'_>) -> Result<Self, HttpClientError> {
-        let HttpSettings { section, timeout, idle_connections, allow_private, ca } = settings;
+        let HttpSettings { section, timeout, idle_connections, allow_private, is_https, ca } =
+            settings;
         let builder = reqwest::Client::builder()
             .user_agent(concat!("userline/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
@@ -66,8 +69,14 @@ impl HttpClient {
             .pool_max_idle_per_host(idle_connections)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .tls_certs_merge(ca.iter().cloned())
             .no_proxy();
+        // A machine without any certificates must not be told so by a server that needs none.
+        let certificates = ca.iter().cloned();
+        let builder = if is_https {
+            builder.tls_certs_merge(certificates)
+        } else {
+            builder.tls_certs_only(certificates)
+        };
         let builder =
             if allow_private { builder } else { builder.dns_resolver(PublicOnly { section }) };
         let inner = builder.build().map_err(|source| HttpClientError { section, source })?;

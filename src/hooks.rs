@@ -89,6 +89,7 @@ impl Hooks {
             timeout: config.timeout,
             idle_connections: config.concurrency,
             allow_private: config.allow_private,
+            is_https: config.endpoints.iter().any(|it| it.url.starts_with("https:")),
             ca: &config.ca,
         })?;
         let mut handles = Vec::new();

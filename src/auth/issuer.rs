@@ -59,6 +59,7 @@ impl Issuer {
             timeout: config.timeout,
             idle_connections: 1,
             allow_private: config.allow_private,
+            is_https: true,
             ca: &config.ca,
         })?;
         let refresh = Mutex::new(KeyRefresh::new(config.refresh, clock.now()));

@@ -74,6 +74,7 @@ fn settings(ca: &[Certificate]) -> HttpSettings<'_> {
         timeout: Duration::from_secs(30),
         idle_connections: 1,
         allow_private: true,
+        is_https: true,
         ca,
     }
 }

@@ -80,9 +80,16 @@ pub(super) fn missing_secret(reader: &mut SettingsReader, prefix: &str) -> Rejec
     reader.reject(&format!("{prefix}.secret"), rule)
 }
 
+/// `localhost` and all names below it; [`Url`] has them in small letters.
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
+}
+
 fn is_private(url: &Url) -> bool {
     match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
+        // RFC 6761: every name below it leads to this machine, too.
+        Some(host) if is_localhost(host) => true,
         Some(host) => host.parse().is_ok_and(|it: IpAddr| !address::is_public(it)),
         None => false,
     }

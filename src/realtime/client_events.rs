@@ -110,6 +110,7 @@ impl ClientEvents {
             timeout: config.timeout,
             idle_connections: config.concurrency,
             allow_private: config.allow_private,
+            is_https: backend.url.starts_with("https:"),
             ca: &config.ca,
         })?;
         let caller = BackendCaller::new(client, &backend.url, backend.secrets.clone())?;

@@ -89,6 +89,42 @@ async fn health_asks_where_it_is_told_to_and_says_what_was_answered() {
     .unwrap();
 }
 
+/// A small image has no certificates of authorities, and needs none unless something is called by https.
+#[tokio::test]
+async fn without_certificates_of_authorities_all_works_that_is_not_https() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let without = |args: &[&str]| {
+        let mut command = userline(args);
+        command
+            .env("SSL_CERT_FILE", &empty)
+            .env("SSL_CERT_DIR", dir.path().join("none"))
+            .env("USERLINE__AUTH__JWT__SECRET", SECRET)
+            .env("USERLINE__STORE__DATA_DIR", dir.path().join("data"))
+            .env("USERLINE__LISTEN__PUBLIC", "127.0.0.1:0")
+            .env("USERLINE__LISTEN__ADMIN", "127.0.0.1:0");
+        command
+    };
+    let hooks = |url: &str| {
+        let secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+        [format!("hooks.url={url}"), format!("hooks.secret={secret}")]
+    };
+
+    let [url, secret] = hooks("http://192.0.2.1/");
+    let args = ["serve", "--set", &url, "--set", &secret, "--set", "hooks.allow_private=true"];
+    let mut server = Server::start(&mut without(&args));
+    let admin = server.says("admin").await;
+    let health = end_of(without(&["health", "--url", &admin])).await;
+    assert_eq!((health.code, health.out.as_str()), (Some(0), "ok\n"), "{}", health.err);
+    assert_eq!(server.signal("-TERM").await.code(), Some(0));
+
+    let [url, secret] = hooks("https://hooks.example.com/");
+    let refused = end_of(without(&["serve", "--set", &url, "--set", &secret])).await;
+    assert_eq!(refused.code, Some(70), "{}", refused.err);
+    assert!(refused.err.contains("No CA certificates"), "{}", refused.err);
+}
+
 /// A load balancer that knows the public listener only must see that the server stops, before it is gone.
 #[tokio::test]
 async fn the_public_listener_says_that_it_drains_and_nothing_else() {
