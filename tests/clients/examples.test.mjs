@@ -1,14 +1,17 @@
 // Every example is started and does what its head says.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once as onceEvent } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { browser, complaints } from "./lib/chromium.mjs";
 import { clientDir, program, withDev } from "./lib/dev.mjs";
-import { root } from "./lib/server.mjs";
+import { block } from "./lib/readme.mjs";
+import { binary, root } from "./lib/server.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { until } from "./lib/wait.mjs";
 
@@ -148,6 +151,25 @@ describe("examples", { concurrency: 2 }, () => {
       for (const page of pages) await page.getByText("signed out: enough").waitFor();
       assert.deepEqual(pages.flatMap((page) => page.list).filter((it) => !it.includes("favicon")), []);
     });
+  });
+
+  test("compose.yaml configures a server that starts, and an nginx before it", () => {
+    const read = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+    const yaml = readFileSync(path.join(examples, "compose.yaml"));
+    const { services, volumes, configs } = JSON.parse(execFileSync(python, ["-c", read], { input: yaml }));
+    const { command, environment, volumes: mounts, build } = services.userline;
+    assert.ok(existsSync(path.join(examples, build, "Dockerfile")));
+    assert.deepEqual([command, mounts, Object.keys(volumes)], [["serve"], [`data:${environment.USERLINE__STORE__DATA_DIR}`], ["data"]]);
+    execFileSync(binary, ["config", "check"], { env: { PATH: process.env.PATH, ...environment }, stdio: "pipe" });
+
+    const dir = mkdtempSync(path.join(tmpdir(), "userline-compose-"));
+    const text = configs.nginx.content.replaceAll("$$", "$").replace("http://userline:4000", "http://127.0.0.1:4000");
+    assert.ok(text.includes("127.0.0.1:4000") && services.nginx.configs[0].source === "nginx");
+    // What README says of nginx stands here, line by line.
+    for (const [line] of block("nginx", "proxy_pass").matchAll(/^ +proxy_[^;]+;/gm)) assert.ok(text.includes(line.trim()) || line.includes("proxy_pass"), line);
+    writeFileSync(path.join(dir, "nginx.conf"), `pid ${dir}/pid;\n${text}`);
+    execFileSync("nginx", ["-t", "-q", "-p", dir, "-e", path.join(dir, "error.log"), "-c", path.join(dir, "nginx.conf")], { stdio: "pipe" });
+    rmSync(dir, { recursive: true });
   });
 
   test("every example is short, and every one is in this file", () => {
