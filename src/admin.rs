@@ -90,6 +90,7 @@ use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
+use crate::types::EventPattern;
 use answered::AnswerCounters;
 use axum::body::HttpBody;
 use axum::http::{Method, Request};
@@ -139,6 +140,8 @@ pub struct AdminState {
     pub inbox: InboxConfig,
     /// Whether the server takes clients.
     pub ready: Ready,
+    /// Events that only clients send.
+    pub client_events: Vec<EventPattern>,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// Tells how long a request took.
@@ -213,6 +216,7 @@ impl AdminState {
             limits,
             inbox,
             ready,
+            client_events,
             metrics,
             clock,
             tasks,
@@ -235,6 +239,7 @@ impl AdminState {
             limits,
             inbox,
             ready,
+            client_events,
             metrics,
             clock,
             tasks,

@@ -38,7 +38,7 @@ pub use inbox::InboxConfig;
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};
 pub use log::{LogConfig, LogFormat};
-pub use messages::MessagesConfig;
+pub use messages::{ClientMessagesConfig, MessagesConfig};
 pub use presence::PresenceConfig;
 pub use recovery::RecoveryConfig;
 pub use shown_url::shown_url;
@@ -161,6 +161,8 @@ impl Sections {
         let inbox = InboxConfig::read(reader);
         let socketio = SocketIoConfig::read(reader);
         let events = EventsConfig::read(reader, socketio.as_ref().ok());
+        let may_emit = events.as_ref().ok().map(|it| it.may_emit.as_slice());
+        let messages = MessagesConfig::read(reader, may_emit);
         // Without an inbox there is no configuration, whatever the store would be.
         let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
         Self {
@@ -174,7 +176,7 @@ impl Sections {
             history,
             store: StoreConfig::read(reader, keep_items),
             inbox,
-            messages: MessagesConfig::read(reader),
+            messages,
             limits: LimitsConfig::read(reader),
             socketio,
             log: LogConfig::read(reader),

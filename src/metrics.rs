@@ -69,6 +69,10 @@ pub const TABLE: &[Metric] = &[
         "userline_client_events_waiting",
         "Events of clients that wait until `events.url` can be called for them.",
     ),
+    labelled(
+        "userline_client_messages_total",
+        "Events of clients for others, by outcome: sent, or withheld because no rule in `messages.to_users` allows it.",
+    ),
     gauge("userline_connections", "Open connections, also those without a socket."),
     labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
     labelled("userline_disconnects_total", "Sockets that are gone, by reason."),

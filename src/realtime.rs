@@ -16,6 +16,7 @@
 pub mod admission;
 pub mod attendance;
 pub mod client_events;
+pub mod client_messages;
 pub mod control;
 pub mod directory;
 pub mod emitter;

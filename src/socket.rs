@@ -6,6 +6,7 @@
 
 mod argument;
 mod client_files;
+mod emit;
 mod engine;
 mod handlers;
 mod inbox;
@@ -26,6 +27,7 @@ use crate::connection::{Acceptor, AcceptorConfig, Connections};
 use crate::realtime::admission::Admission;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::ClientEvents;
+use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::tasks::Tasks;
 use axum::Router;
@@ -63,6 +65,8 @@ pub struct ClientParts {
     pub attendance: Arc<Attendance>,
     /// They read their inbox.
     pub inboxes: Arc<LiveInboxes>,
+    /// They send to each other.
+    pub messages: Arc<ClientMessages>,
     /// They send events that the backend answers, if it answers any.
     pub events: Option<ClientEvents>,
 }

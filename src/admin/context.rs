@@ -17,6 +17,7 @@ use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
+use crate::types::EventPattern;
 use bytes::Bytes;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(super) struct AdminShared {
     pub(super) keys: Keys,
     pub(super) limits: LimitsConfig,
     pub(super) inbox: InboxConfig,
+    /// Events that only clients send.
+    pub(super) client_events: Vec<EventPattern>,
     pub(super) ready: Ready,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
@@ -59,7 +62,8 @@ impl AdminContext {
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
         let (namespaces, ttl_max) = (self.directory.namespaces(), self.inbox.keep);
-        EmitTerms { namespaces, default_namespace: None, ttl_max }
+        let client_events = &self.client_events;
+        EmitTerms { namespaces, default_namespace: None, ttl_max, client_events }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
+use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
@@ -134,7 +135,7 @@ impl AppParts {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let (pump, recent) = (Pump::start(&self.tasks), config.messages.recent);
         let emitter = Emitter::new(sockets, recoveries, pump, recent, self.clock.clone());
-        let acks = AckHistory::new(config.messages, self.clock.clone());
+        let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
         Messages::new(Arc::new(emitter), inboxes, acks, undelivered, self.message_tasks.clone())
@@ -162,7 +163,13 @@ impl AppParts {
         let Realtime { admission, attendance, inboxes, .. } = realtime.clone();
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
-            parts: ClientParts { admission, attendance, inboxes, events },
+            parts: ClientParts {
+                admission,
+                attendance,
+                inboxes,
+                messages: Arc::new(self.client_messages(config, realtime)),
+                events,
+            },
             clock: self.clock.clone(),
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),
@@ -172,6 +179,11 @@ impl AppParts {
         };
         let ready = self.ready();
         Ok(edge.router().merge(health::routes(ready)))
+    }
+
+    fn client_messages(&self, config: &Config, realtime: &Realtime) -> ClientMessages {
+        let (messages, sockets) = (Arc::clone(&realtime.messages), self.sockets.clone());
+        ClientMessages::new(config.messages.clients.clone(), messages, sockets, self.clock.clone())
     }
 
     fn client_events(
@@ -214,6 +226,7 @@ impl AppParts {
             keys: config.admin.clone(),
             limits: config.limits,
             inbox: config.inbox,
+            client_events: config.messages.clients.events().to_vec(),
             ready: self.ready(),
             metrics,
             clock: self.clock.clone(),

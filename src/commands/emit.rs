@@ -16,7 +16,7 @@ use super::schema::{
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{Emit, Message, WhenUndelivered};
 use crate::core::protocol::binary;
-use crate::types::{EventName, EventNameError, ItemId, Namespace, Payload};
+use crate::types::{EventName, EventNameError, EventPattern, ItemId, Namespace, Payload};
 use ack::AckRequest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -98,6 +98,8 @@ pub struct EmitTerms<'a> {
     pub default_namespace: Option<&'a Namespace>,
     /// The longest `ttl`.
     pub ttl_max: Duration,
+    /// Events that only clients send, to each other.
+    pub client_events: &'a [EventPattern],
 }
 
 /// Reads an emit. `named` is what the event is called in inboxes if its sender gives no `id`.
@@ -131,7 +133,7 @@ impl EmitRequest {
             None => terms.default_namespace.cloned().unwrap_or_else(Namespace::root),
             Some(text) => names::namespace("namespace", &text, terms.namespaces)?,
         };
-        let event = parse_event(&event)?;
+        let event = parse_event(&event, terms.client_events)?;
         let binary = binary.unwrap_or(false);
         let payload = parse_payload(data, args, binary)?;
         let except = except.map(|JsonObject(except)| except.parse()).unwrap_or_default();
@@ -158,7 +160,13 @@ impl EmitRequest {
     }
 }
 
-fn parse_event(text: &str) -> Result<EventName, CommandError> {
+fn parse_event(text: &str, client_events: &[EventPattern]) -> Result<EventName, CommandError> {
+    if client_events.iter().any(|it| it.matches(text)) {
+        let why = format_args!(
+            "`{text}` is what clients send to each other (`messages.allow`): a receiver could not tell who sent it"
+        );
+        return Err(CommandError::field("event", why).with_code(CommandCode::ReservedEvent));
+    }
     EventName::parse(text).map_err(|error| {
         let code = match error {
             EventNameError::Text(_) => CommandCode::InvalidArgument,

@@ -8,10 +8,12 @@ use super::error::CommandError;
 use super::json::{self, JsonObject, present};
 use crate::core::emit::message::Message;
 use crate::core::protocol::binary;
-use crate::types::{EventPattern, Payload};
+use crate::types::{EventPattern, Payload, SourceName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// Where `GET /v1/messages` says that such emits come from.
+const SOURCE: &str = "events";
 /// Emits in one answer.
 pub const EMITS_MAX: usize = 100;
 /// Longest code of an error, in bytes.
@@ -83,7 +85,8 @@ pub fn parse(json: &[u8], terms: AnswerTerms<'_>) -> Result<EventAnswer, Command
 }
 
 fn one_emit(json: &RawValue, terms: AnswerTerms<'_>) -> Result<Message, CommandError> {
-    let message = emit::parse(json.get().as_bytes(), terms.emits, None)?;
+    let mut message = emit::parse(json.get().as_bytes(), terms.emits, None)?;
+    message.emit.source = SourceName::parse(SOURCE);
     let event = message.emit.event.as_str();
     if !terms.may_emit.iter().any(|it| it.matches(event)) {
         let why = format_args!("`events.may_emit` does not name `{event}`");

@@ -1,6 +1,7 @@
 //! What is read from where, and what is said when it is wrong.
 
 mod at_once;
+mod clients;
 mod dev;
 mod secrets;
 mod sources;

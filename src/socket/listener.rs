@@ -3,7 +3,7 @@
 
 use super::request_error::RequestError;
 use super::requests::Requests;
-use super::{inbox, ping, read};
+use super::{emit, inbox, ping, read};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{ClientRequest, EventName};
@@ -28,7 +28,8 @@ impl EventListener for Requests {
 fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let name = &event.name;
     let Some(request) = ClientRequest::parse(name) else { return forward(requests, event) };
-    if !event.buffers.is_empty() && request != ClientRequest::Ping {
+    let takes_buffers = matches!(request, ClientRequest::Ping | ClientRequest::Emit);
+    if !event.buffers.is_empty() && !takes_buffers {
         let message = format_args!("{name} takes no binary arguments");
         return Err(RequestError::new("binary_unsupported", message));
     }
@@ -36,6 +37,7 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         ClientRequest::Ping => ping::answer(requests, event),
         ClientRequest::Inbox => return inbox::begin(requests, event),
         ClientRequest::Read => return read::begin(requests, event),
+        ClientRequest::Emit => return emit::begin(requests, event),
     }
     Ok(())
 }

@@ -30,6 +30,11 @@ impl EventPattern {
         self.0.matches(name)
     }
 
+    /// Whether it allows all names.
+    pub fn is_any(&self) -> bool {
+        self.0.is_any()
+    }
+
     /// Whether there is a name that both allow.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.overlaps(&other.0)

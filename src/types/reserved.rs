@@ -62,11 +62,13 @@ pub enum ClientRequest {
     Inbox,
     /// Items of the inbox were read.
     Read,
+    /// An event for another user, or for a room.
+    Emit,
 }
 
 impl ClientRequest {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Ping, Self::Inbox, Self::Read];
+    pub const ALL: [Self; 4] = [Self::Ping, Self::Inbox, Self::Read, Self::Emit];
 
     /// The request of this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -79,6 +81,7 @@ impl ClientRequest {
             Self::Ping => "userline:ping",
             Self::Inbox => "userline:inbox",
             Self::Read => "userline:read",
+            Self::Emit => "userline:emit",
         }
     }
 
@@ -88,6 +91,7 @@ impl ClientRequest {
             Self::Ping => "any",
             Self::Inbox => "{after?, before?, limit?, unread?}",
             Self::Read => "{upto} or {ids}",
+            Self::Emit => "{to: {user} or {room}, event, data?, volatile?, except?, ack?}",
         }
     }
 
@@ -97,6 +101,7 @@ impl ClientRequest {
             Self::Ping => "the same",
             Self::Inbox => "{items, next, head, unread, read_upto, min_seq}",
             Self::Read => "{head, unread, read_upto, min_seq}",
+            Self::Emit => "{} or {ack}",
         }
     }
 
@@ -105,6 +110,7 @@ impl ClientRequest {
         match self {
             Self::Ping => &[],
             Self::Inbox | Self::Read => &["invalid_argument", "binary_unsupported", "unavailable"],
+            Self::Emit => &["invalid_argument", "not_allowed"],
         }
     }
 
@@ -114,6 +120,7 @@ impl ClientRequest {
             Self::Ping => "",
             Self::Inbox => "`limit` 1 to 1000",
             Self::Read => "1000 `ids`",
+            Self::Emit => "`ack` 1 to 10000 ms; 8 open at once",
         }
     }
 }

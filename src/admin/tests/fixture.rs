@@ -215,7 +215,13 @@ fn configure(config: &mut Config) {
     config.store.keep_events = Duration::from_hours(1);
     config.store.keep_items = config.inbox.keep;
     let keep = Duration::from_hours(1);
-    config.messages = MessagesConfig { keep, entries_max: 4, bytes_max: 10_000, recent: 20 };
+    config.messages = MessagesConfig {
+        keep,
+        entries_max: 4,
+        bytes_max: 10_000,
+        recent: 20,
+        clients: config.messages.clients.clone(),
+    };
     config.history = HistoryConfig { per_user: 2, total: 10, keep };
     config.recovery.window = Duration::ZERO;
     config.presence = PresenceConfig {

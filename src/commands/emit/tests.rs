@@ -2,14 +2,19 @@ use super::{EmitTerms, parse};
 use crate::commands::error::CommandCode;
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
-use crate::types::{Namespace, UserId};
+use crate::types::{EventPattern, Namespace, UserId};
 use std::time::Duration;
 
 const TTL_MAX: Duration = Duration::from_hours(1);
 
 fn read(json: &str) -> Result<Message, (CommandCode, Option<String>, String)> {
     let namespaces = [Namespace::root()];
-    let terms = EmitTerms { namespaces: &namespaces, default_namespace: None, ttl_max: TTL_MAX };
+    let terms = EmitTerms {
+        namespaces: &namespaces,
+        default_namespace: None,
+        ttl_max: TTL_MAX,
+        client_events: &[EventPattern::parse("typing:*").unwrap()],
+    };
     parse(json.as_bytes(), terms, None).map_err(|error| (error.code, error.field, error.message))
 }
 
@@ -107,4 +112,13 @@ fn what_is_told_of_users_alone_goes_with_users_alone() {
         let json = format!(r#"{{"to":{{"all":true}},"event":"x",{option}}}"#);
         assert_eq!(read(&json).unwrap_err().1.as_deref(), Some("to.all"), "{json}");
     }
+}
+
+#[test]
+fn what_clients_send_to_each_other_is_emitted_by_nobody_else() {
+    let emit = |event| read(&format!(r#"{{"to":{{"users":["a"]}},"event":"{event}"}}"#));
+    let (code, field, message) = emit("typing:on").unwrap_err();
+    assert_eq!((code, field.as_deref()), (CommandCode::ReservedEvent, Some("event")));
+    assert!(message.contains("messages.allow"), "{message}");
+    assert!(emit("typing").is_ok());
 }

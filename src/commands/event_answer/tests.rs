@@ -11,6 +11,7 @@ fn read(json: &str) -> Result<EventAnswer, String> {
         namespaces: &namespaces,
         default_namespace: Some(&chat),
         ttl_max: Duration::from_hours(1),
+        client_events: &[],
     };
     let terms = AnswerTerms { emits, may_emit: &may_emit };
     parse(json.as_bytes(), terms).map_err(|error| error.message)

@@ -31,7 +31,7 @@ pub struct Emit {
     pub payload: Payload,
     /// Whether it may be dropped for a client that is busy.
     pub volatile: bool,
-    /// The source it came by; `None`: the admin API.
+    /// The source it came by: one of ingest, `events` (an answer of the backend), `clients`; `None`: the admin API.
     pub source: Option<SourceName>,
 }
 

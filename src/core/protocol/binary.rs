@@ -77,6 +77,20 @@ pub fn put_back(value: &RawValue, buffers: &[Bytes]) -> Result<Box<RawValue>, Bi
     Ok(raw(out, value))
 }
 
+/// What one client wrote, for another: with a place for each of `buffers`, and none without one, at which a client would
+/// break off its connection.
+pub fn pass_on(
+    value: &RawValue,
+    buffers: &[Bytes],
+) -> Result<(Box<RawValue>, Vec<Bytes>), BinaryError> {
+    let mut passed = Vec::new();
+    if buffers.is_empty() {
+        return Ok((value.to_owned(), passed));
+    }
+    let value = take_out(&put_back(value, buffers)?, &mut passed)?;
+    Ok((value, passed))
+}
+
 /// The new text; it was put together from valid pieces, so the old one is never needed.
 fn raw(text: String, old: &RawValue) -> Box<RawValue> {
     RawValue::from_string(text).unwrap_or_else(|_| old.to_owned())

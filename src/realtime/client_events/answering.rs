@@ -75,6 +75,8 @@ impl Answering {
             namespaces: &self.namespaces,
             default_namespace: Some(&event.socket.namespace),
             ttl_max: self.ttl_max,
+            // Start-up has seen to it that `events.may_emit` names none.
+            client_events: &[],
         };
         let terms = AnswerTerms { emits, may_emit: &self.may_emit };
         event_answer::parse(body, terms).map_err(|error| BadAnswer(error.message))

@@ -66,8 +66,8 @@ impl AwaitedAcks {
 
 impl AckHistory {
     /// Nothing is known yet.
-    pub fn new(config: MessagesConfig, clock: Clock) -> Self {
-        let MessagesConfig { keep, entries_max, bytes_max, recent: _ } = config;
+    pub fn new(config: &MessagesConfig, clock: Clock) -> Self {
+        let MessagesConfig { keep, entries_max, bytes_max, .. } = *config;
         let limits = MessageStatusLimits { keep, entries_max, bytes_max };
         Self { known: Mutex::new(MessageStatuses::new(limits)), clock }
     }

@@ -66,6 +66,17 @@ fn arguments() -> Vec<Row> {
         invalid("`userline:read` of a text", "userline:read", "{\"upto\":\"1\"}"),
         invalid("`userline:read` of a negative number", "userline:read", "{\"upto\":-1}"),
         invalid("`userline:inbox` of 0 items", "userline:inbox", "{\"limit\":0}"),
+        invalid("`userline:emit` to nobody", "userline:emit", "{\"to\":{},\"event\":\"a\"}"),
+        invalid(
+            "`userline:emit` as somebody else",
+            "userline:emit",
+            "{\"to\":{\"user\":\"a\"},\"event\":\"a\",\"from\":\"bob\"}",
+        ),
+        row(
+            "`userline:emit` where `messages.client_to_client` is off",
+            Gets::acked("not_allowed"),
+            "425[\"userline:emit\",{\"to\":{\"user\":\"ann\"},\"event\":\"a\"}]",
+        ),
         invalid("`userline:inbox` of another user", "userline:inbox", "{\"user\":\"bob\"}"),
     ]
 }

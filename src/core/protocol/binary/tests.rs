@@ -80,3 +80,24 @@ proptest! {
         prop_assert_eq!(back.get(), text);
     }
 }
+
+#[test]
+fn what_is_passed_on_has_a_place_for_each_buffer_and_no_other() {
+    let pass = |text: &str, buffers: &[Bytes]| {
+        let value = RawValue::from_string(text.to_owned()).unwrap();
+        super::pass_on(&value, buffers).map(|(value, buffers)| (value.get().to_owned(), buffers))
+    };
+    let place = |num: &str| format!("[{{\"_placeholder\":true,\"num\":{num}}}]");
+    let two = [Bytes::from_static(b"a"), Bytes::from_static(b"b")];
+
+    assert_eq!(pass(&place("1"), &two), Ok((place("0"), vec![two[1].clone()])));
+    for num in ["2", "-1", "\"0\"", "0.5"] {
+        assert_eq!(pass(&place(num), &two), Err(BinaryError::Placeholder), "{num}");
+    }
+    let plain = r#"{"$binary":"no"}"#;
+    assert_eq!(
+        pass(plain, &[]),
+        Ok((plain.to_owned(), Vec::new())),
+        "without buffers it is but JSON"
+    );
+}
