@@ -7,7 +7,6 @@ use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use http::Request;
 use http_body_util::Empty;
-use parking_lot::Mutex;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use userline::core::emit::audience::Audience;
 use userline::core::presence::roster::Roster;
 use userline::core::presence::session::SessionMachine;
 use userline::core::protocol::outbound::OutboundQueue;
-use userline::core::protocol::{frame, packet};
+use userline::core::protocol::packet;
 use userline::core::recovery::{Recovery, RecoveryLimits};
 use userline::realtime::sockets::Sockets;
 use userline::registry::{Socket, SocketParts};
@@ -51,19 +50,11 @@ fn payload() -> Payload {
 
 fn outbound(criterion: &mut Criterion) {
     let event = packet::event(&Namespace::root(), "\"bench\"", &payload(), None);
-    let mut busy = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
+    let mut busy = OutboundQueue::new(QUEUE_BYTES);
     criterion.bench_function("outbound: push and write", |bencher| {
         bencher.iter(|| {
             busy.push(event.clone()).unwrap();
             busy.wrote(event.len());
-        });
-    });
-    let ping = frame::text(&[b"2"]);
-    let mut engine = OutboundQueue::new(Bytes::new(), QUEUE_BYTES);
-    criterion.bench_function("outbound: a ping of the engine", |bencher| {
-        bencher.iter(|| {
-            engine.engine_wrote(black_box(&ping)).unwrap();
-            engine.wrote(ping.len());
         });
     });
 }
@@ -73,8 +64,8 @@ fn packets(criterion: &mut Criterion) {
     criterion.bench_function("packet: encode an event of 128 bytes", |bencher| {
         bencher.iter(|| packet::event(&root, "\"bench\"", black_box(&payload), Some("a.1")));
     });
-    criterion.bench_function("packet: tell a reply to CONNECT", |bencher| {
-        bencher.iter(|| packet::of_engine(black_box(b"40/chat,{\"sid\":\"x\"}")));
+    criterion.bench_function("packet: tell an answer to CONNECT", |bencher| {
+        bencher.iter(|| packet::is_answer_to_connect(black_box(b"40/chat,{\"sid\":\"x\"}")));
     });
 }
 
@@ -211,22 +202,16 @@ impl Crowd {
 
 /// A connection without a client: by long-polling, because that needs no stream.
 async fn connection(config: &Config) -> Arc<Connection> {
-    let lent = Arc::new(Mutex::new(None));
-    let place = Arc::clone(&lent);
+    let connections = Connections::new(1);
     let acceptor = Acceptor::new(
         AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
-        Connections::new(1),
+        connections.clone(),
         Tasks::new(),
         Clock::start(Seq(0)),
-        move |io| *place.lock() = Some(io),
+        |_| {},
     );
     let uri = "/socket.io/?EIO=4&transport=polling";
     let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
-    // The answer waits for the engine, which there is none of.
-    drop(tokio::time::timeout(Duration::from_millis(10), acceptor.answer(request)).await);
-    let io = lent.lock().take().unwrap();
-    let connection = Arc::clone(io.connection());
-    // Forgotten, because the engine's end closes the connection when it goes.
-    std::mem::forget(io);
-    connection
+    acceptor.answer(request).await;
+    connections.snapshot().remove(0)
 }

@@ -1,14 +1,14 @@
 //! The accepted connections, owned under the engine.
 //!
 //! Every client connection, by WebSocket or long-polling, is a [`Connection`]. It reads what its client sends, hands events
-//! to their listeners, answers pings and acks, and it orders, bounds and closes what goes out. The engine is attached to its
-//! other end, an [`EngineStream`], and sees a WebSocket client that does nothing but CONNECT and DISCONNECT. Its answers are
-//! replaced on their way, because they hold secrets. Whatever a client does, the engine never waits for it.
+//! to their listeners, answers pings and acks, lets the client leave, and it orders, bounds and closes what goes out. The
+//! engine is lent to it for each CONNECT and sees nothing else ([`loan`]). Its answers are replaced, because they hold
+//! secrets. Whatever a client does, the engine never waits for it.
 //!
 //! ```text
 //!                          ┌────────────┐ ──events──► listeners
 //!   client ◄──WebSocket──► │ Connection │
-//!   client ◄──GET / POST─► │            │ ◄──EngineStream──► engine
+//!   client ◄──GET / POST─► │            │ ◄──a CONNECT, a verdict──► engine
 //!                          └────────────┘
 //!                                ▲ events, already encoded
 //! ```
@@ -19,18 +19,21 @@ mod acks;
 mod address;
 mod closing;
 mod connections;
+mod connects;
 mod engine_stream;
 mod facts;
 mod handshake;
 mod heartbeat;
 mod incoming;
 mod listeners;
+mod loan;
 mod old_client;
 mod origin;
 mod outgoing;
 mod polling;
 mod pump;
 mod send_stall;
+mod shared;
 mod stream;
 mod upgrade;
 mod vitals;
@@ -43,18 +46,20 @@ pub use connections::{Connections, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
 pub use listeners::EventListener;
+pub use loan::{Accept, Decision, Loan, Verdict};
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
+use crate::config::LimitsConfig;
 use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
-use crate::tasks::Tasks;
-use crate::types::{Ending, Namespace, Reason, Timestamp};
+use crate::types::{Ending, Reason, Timestamp};
 use bytes::{Bytes, BytesMut};
+use connects::OpenLoans;
 use listeners::Listeners;
 use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
 use send_stall::SendStall;
-use smallvec::SmallVec;
+use shared::SharedParts;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -78,12 +83,10 @@ pub struct Connection {
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,
     facts: Facts,
-    limits: ConnectionLimits,
-    tasks: Tasks,
-    connections: Connections,
+    shared: Arc<SharedParts>,
     /// Wakes a waiting poll; on a WebSocket, whoever sees the connection off.
     poll: Notify,
-    /// Says that the engine has read all that a poll posted.
+    /// Says that what was posted has been read, or that the turn of the next post has come.
     read: Notify,
 }
 
@@ -105,6 +108,13 @@ pub struct ConnectionLimits {
     pub stall: Duration,
     /// How long it may take to send the buffers of an event.
     pub body_timeout: Duration,
+}
+
+impl ConnectionLimits {
+    fn of(limits: LimitsConfig) -> Self {
+        let LimitsConfig { payload_bytes, buffer_bytes, stall, body_timeout, .. } = limits;
+        Self { payload_bytes, buffer_bytes, stall, body_timeout }
+    }
 }
 
 /// How a connection reaches its client at the moment.
@@ -147,18 +157,24 @@ struct ConnectionState {
     transport: Transport,
     flushing: Flushing,
     outbound: OutboundQueue,
-    accepts: SmallVec<[Accept; 1]>,
+    /// Those that listen to the client. The task that reads it takes them out and tells them when it ends.
     listeners: Listeners,
+    /// The CONNECTs that are not answered.
+    loans: Option<Box<OpenLoans>>,
+    /// Since when the client has joined no namespace.
+    homeless_since: Option<Timestamp>,
+    /// The heartbeat looks after a while whether it has joined one.
+    is_expected: bool,
     /// Wakes the reader of what the client sends; set while there is nothing to read, or nothing may be read.
     reader: Option<Waker>,
+    /// Nobody reads what the client sends any more.
+    is_let_go: bool,
     /// A listener takes no more: nothing is read.
     is_paused: bool,
     /// Acks that are awaited, at most 128.
     acks: Vec<acks::Awaited>,
     /// The peer ended the stream by itself.
     peer_ended: bool,
-    /// Nobody reads what the client sends any more.
-    is_let_go: bool,
     send_stall: SendStall,
     /// When it was pinged, if it has not answered since.
     pinged_at: Option<Timestamp>,
@@ -175,33 +191,21 @@ struct ConnectionState {
     polling: Polling,
 }
 
-/// What to do when the engine accepts a CONNECT.
-struct Accept {
-    namespace: Namespace,
-    /// Takes what the client emits there from then on.
-    listener: Arc<dyn EventListener>,
-    answer: AcceptAnswer,
-}
-
-type AcceptAnswer = Box<dyn FnOnce(&Arc<Connection>) + Send>;
-
-impl fmt::Debug for Accept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accept").field("namespace", &self.namespace).finish_non_exhaustive()
-    }
-}
-
 /// What a connection needs only as long as it polls.
 #[derive(Debug, Default)]
 struct Polling {
     /// Frames that were posted and have not been read.
     inbox: BytesMut,
-    /// Something was posted that is not delivered yet, or that the engine has not read.
+    /// Something was posted that is not delivered yet.
     is_unread: bool,
     /// A poll is waiting.
     is_polled: bool,
-    /// A post is being read by the engine.
+    /// Since when something is pending and nobody has polled.
+    untaken_since: Option<Timestamp>,
+    /// A post is being delivered.
     is_posted: bool,
+    /// Posts that are under way, with the ones that wait for their turn.
+    posts: usize,
     upgrade: Upgrade,
 }
 
@@ -237,7 +241,7 @@ impl Connection {
         self.lock().transport
     }
 
-    /// Why this side closed the connection, or that the peer ended it; `None` if the engine knows better.
+    /// Why this side closed the connection, or that the peer ended it; `None` if it is open.
     pub fn end_reason(&self) -> Option<Reason> {
         let state = self.lock();
         match state.phase {
@@ -253,7 +257,7 @@ impl Connection {
         self.lock().phase != Phase::Open
     }
 
-    /// Whether the transport is down: the engine knows it, or is about to.
+    /// Whether the transport is down: its sockets know it, or are about to.
     pub fn is_gone(&self) -> bool {
         matches!(self.lock().phase, Phase::Closed(_))
     }
@@ -263,36 +267,12 @@ impl Connection {
         self.lock().outbound.queued()
     }
 
-    /// Says what to do when the engine accepts the CONNECT of `namespace`: `answer` must send the reply, by
-    /// [`Connection::answer_connect`], before it makes the socket known to anybody. It is called at most once, on the
-    /// engine's writing task, and must not wait. Dropped at once if the connection is closed or finishing: nobody is
-    /// accepted any more, and whatever `answer` holds would stay held, a place in the store's queue, too.
-    pub fn prepare_accept(
-        &self,
-        namespace: &Namespace,
-        listener: Arc<dyn EventListener>,
-        answer: impl FnOnce(&Arc<Self>) + Send + 'static,
-    ) {
-        let mut state = self.lock();
-        // Else nobody would ever ask for it, and it keeps this very connection alive.
-        if state.phase == Phase::Open {
-            // In order, not one per namespace: a client may leave and come again before it has the first answer.
-            let (namespace, answer) = (namespace.clone(), Box::new(answer));
-            state.accepts.push(Accept { namespace, listener, answer });
-        }
-    }
-
-    /// Sends the reply to a CONNECT, and what must follow it directly, in place of the engine's.
+    /// Sends the answer to a CONNECT, and what must follow it directly, in place of the engine's.
     pub fn answer_connect(self: &Arc<Self>, frames: &Bytes) {
         let mut state = self.lock();
         if state.phase == Phase::Open && state.outbound.push(frames.clone()).is_err() {
             self.overflow(&mut state);
         }
-    }
-
-    /// Says what the client gets when the engine refuses the CONNECT of `namespace`.
-    pub fn prepare_refusal(&self, namespace: &Namespace, refusal: Bytes) {
-        self.lock().outbound.prepare_refusal(namespace.clone(), refusal);
     }
 
     /// Sends an event: one or more whole frames that belong together.

@@ -129,6 +129,11 @@ pub const TABLE: &[Metric] = &[
         "userline_keys_stale",
         "1 while the keys of the issuer cannot be fetched: tokens are verified with the last good ones. Else 0.",
     ),
+    labelled(
+        "userline_loans_total",
+        "CONNECTs that the engine was lent for, by outcome: accepted, refused, abandoned (the client was gone, or had left \
+         again) or failed. The last one must stay 0; anything else is a bug.",
+    ),
     counter(
         "userline_log_lines_dropped_total",
         "Lines of the log that were dropped because whoever reads stderr is too slow, or gone.",

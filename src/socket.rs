@@ -77,8 +77,8 @@ impl SocketEdge {
         let Self { parts, clock, connections, tasks, acceptor, path, client_files } = self;
         let requests = RequestParts::new(parts, tasks.clone());
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
-        let attach = move |stream| engine.attach(stream);
-        let acceptor = Acceptor::new(acceptor, connections, tasks, clock, attach);
+        let lend = move |stream| engine.take(stream);
+        let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);
         let answer = any(async move |request: Request| acceptor.answer(request).await);
         let without_slash = path.trim_end_matches('/').to_owned();
         let mut router = Router::new().route(&path, answer.clone());

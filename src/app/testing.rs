@@ -1,11 +1,10 @@
 //! The program put together for tests: the parts that run in production, on a store in a folder of their own, and
-//! clients that poll, whose engine is the test.
+//! clients that poll, which are let in by the test.
 
 pub(crate) use super::parts::AppParts;
 
 use crate::config::{AuthMode, Config, Sources};
-use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connection, EngineStream};
-use crate::core::protocol::frame;
+use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connection};
 use crate::entropy;
 use crate::realtime::Realtime;
 use crate::registry::{Socket, SocketParts};
@@ -15,14 +14,12 @@ use crate::types::{DeviceId, Grants, Namespace, Reason, Room, SocketId, UserId, 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use parking_lot::Mutex;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -39,8 +36,6 @@ pub(crate) struct TestApp {
     /// What the life before left behind.
     pub(crate) recovered: Recovered,
     acceptor: Acceptor,
-    /// The engine's ends of the connections.
-    engine: Arc<Mutex<Vec<EngineStream>>>,
     /// Removed at the end, if it is this app's own.
     _folder: Option<TempDir>,
 }
@@ -49,6 +44,13 @@ pub(crate) struct TestApp {
 pub(crate) struct TestClient {
     pub(crate) socket: Arc<Socket>,
     sid: String,
+}
+
+impl TestClient {
+    /// It goes away.
+    pub(crate) fn leave(&self) {
+        self.socket.connection.close(Reason::TransportClose);
+    }
 }
 
 impl TestApp {
@@ -68,18 +70,17 @@ impl TestApp {
         let mut config = config(folder, &[]);
         // The clients here answer no ping.
         config.socketio.ping_interval = Duration::from_hours(24);
+        // And ask nobody to let them in.
+        config.socketio.connect_timeout = Duration::from_hours(24);
         config.auth.mode = AuthMode::Trust;
         change(&mut config);
         let (store, recovered) = Store::open(&config.store, &config.hooks).unwrap();
         let parts = AppParts::new(&config, store, recovered.last_seq).unwrap();
         let realtime = parts.realtime(&config);
-        let engine = Arc::new(Mutex::new(Vec::new()));
-        let attached = Arc::clone(&engine);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
         let AppParts { connections, tasks, clock, .. } = parts.clone();
-        let acceptor =
-            Acceptor::new(rules, connections, tasks, clock, move |io| attached.lock().push(io));
-        Self { config, parts, realtime, recovered, acceptor, engine, _folder: None }
+        let acceptor = Acceptor::new(rules, connections, tasks, clock, |_| {});
+        Self { config, parts, realtime, recovered, acceptor, _folder: None }
     }
 
     /// Serves clients by the real engine and a listener. Returns where.
@@ -101,19 +102,12 @@ impl TestApp {
 
     /// A connection of its own, and its name.
     pub(crate) async fn open(&self) -> (Arc<Connection>, String) {
-        let engine = async {
-            let mut io = self.engine.lock().pop().expect("the connection was attached");
-            // The engine's own open packet, which the connection replaces by its own.
-            io.write_all(&frame::text(&[b"0{}"])).await.unwrap();
-            io
-        };
-        let (opened, io) = tokio::join!(self.acceptor.answer(poll(None)), engine);
+        let opened = self.acceptor.answer(poll(None)).await;
         assert_eq!(opened.status(), 200);
         let open = text_of(opened).await;
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
-        let connection = Arc::clone(io.connection());
-        self.engine.lock().insert(0, io);
-        (connection, open["sid"].as_str().unwrap().to_owned())
+        let sid = open["sid"].as_str().unwrap().to_owned();
+        (self.parts.connections.get(&sid).unwrap(), sid)
     }
 
     /// A client of `user` in `/`, on a connection of its own.
@@ -159,34 +153,12 @@ impl TestApp {
         text_of(self.acceptor.answer(poll(Some(&client.sid))).await).await
     }
 
-    /// A client sends these packets, and the engine reads them.
+    /// A client sends these packets, and they are read.
     pub(crate) async fn say(&self, client: &TestClient, packets: &str) {
-        let mut io = self.take_engine(client);
         let mut post = poll(Some(&client.sid));
         *post.method_mut() = Method::POST;
         *post.body_mut() = Full::from(packets.to_owned());
-        let mut read = [0; 4096];
-        // Events and acks are delivered while the engine reads, which gets only what else there is.
-        let reading = async { while io.read(&mut read).await.unwrap() != 0 {} };
-        let answer = tokio::select! {
-            answer = self.acceptor.answer(post) => answer,
-            () = reading => panic!("the connection ended"),
-        };
-        assert_eq!(text_of(answer).await, "ok");
-        self.engine.lock().push(io);
-    }
-
-    /// A client goes away.
-    pub(crate) fn leave(&self, client: &TestClient) {
-        drop(self.take_engine(client));
-        client.socket.connection.close(Reason::TransportClose);
-    }
-
-    fn take_engine(&self, client: &TestClient) -> EngineStream {
-        let mut engine = self.engine.lock();
-        let of_client = |io: &EngineStream| Arc::ptr_eq(io.connection(), &client.socket.connection);
-        let index = engine.iter().position(of_client).expect("the client is here");
-        engine.remove(index)
+        assert_eq!(text_of(self.acceptor.answer(post).await).await, "ok");
     }
 }
 

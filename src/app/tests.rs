@@ -24,7 +24,7 @@ async fn the_sweep_runs_as_long_as_the_program_does() {
     let shutdown = CancellationToken::new();
     tasks.spawn_to_end("test.app", app.run_until(shutdown.clone()));
 
-    // Twice, because a sweep that runs once is none. The engine never says that they are gone.
+    // Twice, because a sweep that runs once is none. Nobody says that they are gone.
     for n in [1, 2] {
         let (connection, _) = elsewhere.open().await;
         register(&sockets, &connection, n).await;

@@ -3,10 +3,12 @@
 use super::connections::NotAdmitted;
 use super::handshake::{Handshake, HandshakeError};
 use super::heartbeat::Heartbeats;
+use super::incoming::Incoming;
 use super::listeners::Listeners;
 use super::origin::{self, OriginCheck, RefusedOrigins};
 use super::outgoing::Flushing;
 use super::send_stall::{self, SendStall};
+use super::shared::SharedParts;
 use super::stream::Outlet;
 use super::vitals::Traffic;
 use super::websocket::SwitchedStream;
@@ -31,7 +33,6 @@ use hyper::body::Body;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use serde::Serialize;
-use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
@@ -56,7 +57,7 @@ impl AcceptorConfig {
     }
 }
 
-/// Opens connections and attaches them to the engine. Cheap to clone.
+/// Opens connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     inner: Arc<AcceptorParts>,
@@ -64,11 +65,7 @@ pub struct Acceptor {
 
 struct AcceptorParts {
     config: AcceptorConfig,
-    connections: Connections,
-    heartbeats: Heartbeats,
-    tasks: Tasks,
-    clock: Clock,
-    engine: Box<dyn Fn(EngineStream) + Send + Sync>,
+    shared: Arc<SharedParts>,
     refused_origins: Mutex<RefusedOrigins>,
 }
 
@@ -79,7 +76,7 @@ impl std::fmt::Debug for Acceptor {
 }
 
 impl Acceptor {
-    /// An acceptor that gives `engine` its end of each new connection.
+    /// An acceptor whose connections lend their CONNECTs to `engine`.
     pub fn new(
         config: AcceptorConfig,
         connections: Connections,
@@ -87,8 +84,6 @@ impl Acceptor {
         clock: Clock,
         engine: impl Fn(EngineStream) + Send + Sync + 'static,
     ) -> Self {
-        let refused_origins = Mutex::default();
-        let engine = Box::new(engine);
         let heartbeats = Heartbeats::new(&config.socketio);
         tasks
             .spawn("connection.watch", send_stall::watch(connections.clone(), config.limits.stall));
@@ -96,16 +91,23 @@ impl Acceptor {
             "connection.heartbeat",
             heartbeats.clone().run(connections.clone(), clock.clone()),
         );
+        let limits = ConnectionLimits::of(config.limits);
+        let namespaces = config.socketio.namespaces.clone();
+        let engine = Box::new(engine);
+        let readers = Tasks::new();
+        let shared = SharedParts {
+            limits,
+            tasks,
+            readers,
+            connections,
+            heartbeats,
+            clock,
+            namespaces,
+            engine,
+        };
+        let refused_origins = Mutex::default();
         Self {
-            inner: Arc::new(AcceptorParts {
-                config,
-                connections,
-                heartbeats,
-                tasks,
-                clock,
-                engine,
-                refused_origins,
-            }),
+            inner: Arc::new(AcceptorParts { config, shared: Arc::new(shared), refused_origins }),
         }
     }
 
@@ -153,12 +155,12 @@ impl Acceptor {
         }
         let connection = match handshake.sid {
             None => None,
-            Some(sid) => Some(self.inner.connections.get(&sid).ok_or(HandshakeError::Sid)?),
+            Some(sid) => Some(self.inner.shared.connections.get(&sid).ok_or(HandshakeError::Sid)?),
         };
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let connection = self.open(&parts, Transport::Polling, None)?;
-                self.attach(EngineStream::polling(Arc::clone(&connection)));
+                self.read(Incoming::posts(Arc::clone(&connection)));
                 polling::poll(connection).await
             }
             (Transport::Polling, Some(connection)) if parts.method == Method::GET => {
@@ -169,7 +171,7 @@ impl Acceptor {
             }
             (Transport::Polling, Some(_)) => Err(HandshakeError::Method),
             (Transport::WebSocket, None) => {
-                self.inner.connections.admits()?;
+                self.inner.shared.connections.admits()?;
                 let (response, stream) = websocket::switch(&mut parts);
                 self.tasks().spawn("connection.accept", self.clone().open_switched(parts, stream));
                 Ok(response)
@@ -210,7 +212,7 @@ impl Acceptor {
         // The limit may have been reached since the handshake was checked: the client tries again.
         if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
             drop(parts);
-            self.attach(EngineStream::websocket(connection, inlet, early));
+            self.read(Incoming::stream(connection, inlet, early));
         }
     }
 
@@ -222,8 +224,8 @@ impl Acceptor {
     ) -> Result<Response<Full<Bytes>>, HandshakeError> {
         let body = match (handshake.transport, &handshake.sid) {
             (_, None) => {
-                self.inner.connections.admits()?;
-                old_client::note(&self.inner.connections);
+                self.inner.shared.connections.admits()?;
+                old_client::note(&self.inner.shared.connections);
                 let open = self.open_packet(&entropy::secret(), Transport::WebSocket);
                 if handshake.transport == Transport::Polling {
                     return Ok(polling::text(old_client::first_poll(open).into()));
@@ -263,15 +265,17 @@ impl Acceptor {
         transport: Transport,
         stream: Option<Outlet>,
     ) -> Result<Arc<Connection>, HandshakeError> {
-        let AcceptorParts { config, connections, heartbeats, tasks, clock, .. } = &*self.inner;
+        let AcceptorParts { config, shared, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let state = ConnectionState {
-            outbound: OutboundQueue::new(open, config.limits.buffer_bytes),
+            outbound: OutboundQueue::new(config.limits.buffer_bytes),
             transport,
             phase: Phase::Open,
-            accepts: SmallVec::new(),
             listeners: Listeners::default(),
+            loans: None,
+            homeless_since: None,
+            is_expected: false,
             reader: None,
             is_paused: false,
             acks: Vec::new(),
@@ -287,36 +291,31 @@ impl Acceptor {
             unsent: 0,
             polling: Polling::default(),
         };
-        let limits = ConnectionLimits {
-            payload_bytes: config.limits.payload_bytes,
-            buffer_bytes: config.limits.buffer_bytes,
-            stall: config.limits.stall,
-            body_timeout: config.limits.body_timeout,
-        };
+        let now = shared.clock.now();
         let connection = Arc::new(Connection {
             sid,
             facts: Facts::of(parts, &config.trusted_proxies),
-            limits,
-            tasks: tasks.clone(),
-            connections: connections.clone(),
-            traffic: Traffic::new(clock.clone()),
+            shared: Arc::clone(shared),
+            traffic: Traffic::new(now),
             stream: stream.map_or_else(OnceLock::new, OnceLock::from),
             poll: Notify::new(),
             read: Notify::new(),
             state: Mutex::new(state),
         });
-        connections.insert(&connection)?;
-        heartbeats.add(&connection, clock.now());
+        shared.connections.insert(&connection)?;
+        shared.heartbeats.add(&connection, now);
+        connection.expect_connect(&mut connection.lock());
+        connection.send(&open);
         Ok(connection)
     }
 
-    /// Attaches a connection to the engine.
-    fn attach(&self, stream: EngineStream) {
-        (self.inner.engine)(stream);
+    /// Begins to read a connection.
+    fn read(&self, incoming: Incoming) {
+        self.inner.shared.readers.spawn_to_end("connection.read", incoming);
     }
 
     fn tasks(&self) -> &Tasks {
-        &self.inner.tasks
+        &self.inner.shared.tasks
     }
 
     /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.

@@ -10,12 +10,11 @@
 //!   of these, C++ not without the third. So who is kicked is sent them all. But first it has time to close the connection
 //!   by itself: told everything in one breath, Python and Go take the end for a broken network now and then.
 
-use super::listeners::Listeners;
 use super::outgoing::Flushing;
-use super::{Connection, ConnectionState, Phase, Transport};
+use super::{Connection, ConnectionState, Phase, Sent, Transport};
+use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
-use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,18 +39,21 @@ impl Connection {
     /// Takes nothing more, lets what is pending leave within the stall limit, and gives the client time to end the
     /// connection. Who is kicked is told not to come back.
     pub fn finish(self: &Arc<Self>, reason: Reason) {
-        self.finish_for(Some(reason));
-    }
-
-    pub(super) fn finish_for(self: &Arc<Self>, reason: Option<Reason>) {
+        let reason = Some(reason);
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return;
         }
         state.phase = Phase::Finishing(reason);
-        state.accepts = SmallVec::new();
+        state.abandon_loans();
         match state.transport {
-            Transport::WebSocket => self.take_leave(&mut state),
+            Transport::WebSocket => {
+                // A client's own close frame is answered with its code (RFC 6455 §5.5.1).
+                let answer = state.close_code.map(frame::close);
+                if answer.is_none_or(|it| self.transmit(&mut state, &it) == Sent::Yes) {
+                    self.take_leave(&mut state);
+                }
+            }
             // A client that has sent a close packet does not poll again.
             Transport::Polling if state.ending == Some(Ending::ClosedByClient) => {
                 self.close_locked(&mut state, reason);
@@ -60,7 +62,7 @@ impl Connection {
             // the messages never.
             Transport::Polling => {
                 self.poll.notify_one();
-                self.tasks.spawn("connection.finish", Arc::clone(self).wait_for_polls());
+                self.shared.tasks.spawn("connection.finish", Arc::clone(self).wait_for_polls());
             }
         }
     }
@@ -69,15 +71,16 @@ impl Connection {
     pub(super) fn take_leave(self: &Arc<Self>, state: &mut ConnectionState) {
         let Phase::Finishing(reason) = state.phase else { return };
         // Nobody is there any more: the client has ended the stream, or closed the connection.
-        if state.outbound.is_clear() && (state.peer_ended || reason.is_none()) {
+        let is_gone = state.peer_ended || state.ending == Some(Ending::ClosedByClient);
+        if state.outbound.is_clear() && is_gone {
             return self.close_locked(state, reason);
         }
-        self.tasks.spawn("connection.finish", Arc::clone(self).see_off());
+        self.shared.tasks.spawn("connection.finish", Arc::clone(self).see_off());
     }
 
     /// Closes a connection whose client does not poll.
     async fn wait_for_polls(self: Arc<Self>) {
-        tokio::time::sleep(self.limits.stall).await;
+        tokio::time::sleep(self.shared.limits.stall).await;
         let mut state = self.lock();
         if state.transport == Transport::Polling {
             state.note(Ending::Stalled);
@@ -100,16 +103,13 @@ impl Connection {
     }
 
     fn say_goodbye(self: &Arc<Self>) {
-        let mut state = self.lock();
-        if !state.outbound.has_close_frame() {
-            self.transmit(&mut state, &Bytes::from_static(&GOODBYE));
-        }
+        self.transmit(&mut self.lock(), &Bytes::from_static(&GOODBYE));
     }
 
     /// Waits until nothing is pending; false if that takes longer than the stall limit.
     async fn is_written(&self) -> bool {
         let written = self.until(|state| state.outbound.is_clear());
-        tokio::time::timeout(self.limits.stall, written).await.is_ok()
+        tokio::time::timeout(self.shared.limits.stall, written).await.is_ok()
     }
 
     /// Waits until the client has ended the stream, and throws away what it still sends. A stream that is closed while bytes
@@ -137,9 +137,10 @@ impl Connection {
     pub(super) fn let_go(&self) {
         let mut state = self.lock();
         state.is_let_go = true;
+        state.reader = None;
         // A post that waits to be read is answered.
         state.polling.forget_posts();
-        self.read.notify_one();
+        self.read.notify_waiters();
         self.poll.notify_one();
     }
 
@@ -155,19 +156,18 @@ impl Connection {
         state.closed_at = Some(self.now());
         state.unsent = state.outbound.queued();
         state.outbound.clear();
-        state.accepts = SmallVec::new();
+        state.abandon_loans();
         state.acks = Vec::new(); // tells those who wait
-        state.listeners = Listeners::default(); // they hold this connection
         state.polling.forget_posts();
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
         self.poll.notify_one();
-        self.read.notify_one();
+        self.read.notify_waiters();
         if let Some(stream) = self.stream.get() {
             stream.shutdown();
         }
-        self.connections.remove(&self.sid, state.transport);
+        self.shared.connections.remove(&self.sid, state.transport);
     }
 }
 

@@ -121,7 +121,8 @@ impl Connections {
         if self.shared.max <= self.len() { Err(NotAdmitted::Full) } else { Ok(()) }
     }
 
-    pub(super) fn get(&self, sid: &str) -> Option<Arc<Connection>> {
+    /// The connection with this secret name.
+    pub(crate) fn get(&self, sid: &str) -> Option<Arc<Connection>> {
         self.shared.by_sid.get(sid).map(|entry| Arc::clone(entry.value()))
     }
 

@@ -1,39 +1,38 @@
-//! The engine's end of a connection. It believes to speak with a WebSocket client, also when the client polls.
+//! The engine's end of a loan. It believes to speak with a WebSocket client that says CONNECT once and goes when it is
+//! answered.
 
-use super::Connection;
-use super::incoming::Incoming;
-use super::stream::Inlet;
+use super::loan::Loan;
+use crate::core::protocol::frame::{self, Content, Cutter};
+use crate::core::protocol::packet;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the engine reads a client's frames from and writes its own to. Writing never waits.
+/// What the engine reads the CONNECT from and writes its answer to. Writing never waits.
 #[derive(Debug)]
 pub struct EngineStream {
-    connection: Arc<Connection>,
-    incoming: Incoming,
-    /// Frames that the engine has still to read.
-    unread: BytesMut,
+    loan: Arc<Loan>,
+    /// The CONNECT, as far as the engine has still to read it.
+    unread: Bytes,
+    /// Follows what the engine writes.
+    cutter: Cutter,
 }
 
 impl EngineStream {
-    /// The end of a polling connection.
-    pub(super) fn polling(connection: Arc<Connection>) -> Self {
-        Self { connection, incoming: Incoming::posts(), unread: BytesMut::new() }
+    /// The end of a loan for this CONNECT.
+    pub(super) fn new(loan: Arc<Loan>, auth: &str) -> Self {
+        let connect = packet::connect_request(loan.namespace(), auth);
+        let mut unread = BytesMut::new();
+        frame::put_client_text(&mut unread, connect.as_bytes());
+        Self { loan, unread: unread.freeze(), cutter: Cutter::default() }
     }
 
-    /// The end of a WebSocket; `early` is what was read beyond the handshake.
-    pub(super) fn websocket(connection: Arc<Connection>, inlet: Inlet, early: Bytes) -> Self {
-        connection.traffic.received(early.len());
-        Self { connection, incoming: Incoming::stream(inlet, early), unread: BytesMut::new() }
-    }
-
-    /// The connection.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    /// The loan.
+    pub fn loan(&self) -> &Arc<Loan> {
+        &self.loan
     }
 }
 
@@ -43,28 +42,31 @@ impl AsyncRead for EngineStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { connection, incoming, unread } = &mut *self;
-        if unread.is_empty() && !ready!(incoming.poll(connection, cx, unread))? {
-            return Poll::Ready(Ok(())); // the end
+        if self.unread.is_empty() {
+            return self.loan.poll_returned(cx).map(Ok);
         }
-        let n = unread.len().min(buf.remaining());
-        buf.put_slice(unread.get(..n).unwrap_or_default());
-        unread.advance(n);
-        if unread.is_empty() {
-            *unread = BytesMut::new(); // gives the memory back
-            incoming.note_read(connection);
-        }
+        let n = self.unread.len().min(buf.remaining());
+        buf.put_slice(self.unread.get(..n).unwrap_or_default());
+        self.unread.advance(n);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for EngineStream {
+    /// Nothing that the engine writes reaches the client: its open packet, pings and close frame are the connection's to
+    /// send, and its answers hold its own session id. That it answers is what counts.
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.connection.engine_wrote(buf).map(|()| buf.len()))
+        let mut frames = self.cutter.cut(buf);
+        while let Some((_, content)) = frame::take(&mut frames) {
+            if matches!(&content, Content::Text(text) if packet::is_answer_to_connect(text)) {
+                self.loan.give_back();
+            }
+        }
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -72,15 +74,13 @@ impl AsyncWrite for EngineStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.finish_for(None);
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for EngineStream {
-    /// The engine is done with the connection; what is pending may still leave.
+    /// The engine is done. If it has not answered, it never will.
     fn drop(&mut self) {
-        self.connection.finish_for(None);
-        self.connection.let_go();
+        self.loan.give_back();
     }
 }

@@ -1,15 +1,13 @@
-//! Pings, and the end of connections that do not answer them.
-//!
-//! The engine could do that, too. But it has a task and a timer for each connection, and each ping would pass through
-//! its queue of packets, which doubles for good when the first block of it is used up.
+//! Pings, and the end of connections that do not answer them, or whose clients join no namespace.
 
-use super::{Connection, Connections, Phase, Sent};
+use super::{Connection, ConnectionState, Connections, Phase, Sent};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
 use crate::core::protocol::heartbeat::{Due, Heartbeat};
 use crate::types::{Reason, Timestamp};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -23,6 +21,7 @@ const SLICE: usize = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Heartbeats {
     timeout: Duration,
+    connect_timeout: Duration,
     shared: Arc<HeartbeatQueue>,
 }
 
@@ -30,35 +29,51 @@ pub(super) struct Heartbeats {
 struct HeartbeatQueue {
     /// By their secret names, so that those that are gone hold nothing.
     beats: Mutex<Heartbeat<Arc<str>>>,
-    /// Wakes up when there is a first connection.
-    first: Notify,
+    /// Says that something is due before what was due next.
+    changed: Notify,
 }
 
 impl Heartbeats {
     pub(super) fn new(config: &SocketIoConfig) -> Self {
-        let timeout = config.ping_timeout;
-        let beats = Mutex::new(Heartbeat::new(config.ping_interval, timeout));
-        Self { timeout, shared: Arc::new(HeartbeatQueue { beats, first: Notify::new() }) }
+        let SocketIoConfig { ping_interval, ping_timeout, connect_timeout, .. } = *config;
+        let beats = Mutex::new(Heartbeat::new(ping_interval, ping_timeout, connect_timeout));
+        let shared = Arc::new(HeartbeatQueue { beats, changed: Notify::new() });
+        Self { timeout: ping_timeout, connect_timeout, shared }
     }
 
-    /// A connection has come. The engine pings it once, now.
+    /// A connection has come.
     pub(super) fn add(&self, connection: &Connection, now: Timestamp) {
+        self.change(|beats| beats.add(Arc::clone(connection.sid()), now));
+    }
+
+    /// The client of a connection has to join a namespace from now on.
+    fn expect(&self, connection: &Connection, now: Timestamp) {
+        self.change(|beats| beats.expect(Arc::clone(connection.sid()), now));
+    }
+
+    /// Adds something, which may be due before all else.
+    fn change(&self, add: impl FnOnce(&mut Heartbeat<Arc<str>>)) {
         let mut beats = self.shared.beats.lock();
-        if beats.next().is_none() {
-            self.shared.first.notify_one();
+        let before = beats.next();
+        add(&mut beats);
+        if beats.next() != before {
+            self.shared.changed.notify_one();
         }
-        beats.add(Arc::clone(connection.sid()), now);
     }
 
     /// Pings those in `connections`, as long as it runs.
     pub(super) async fn run(self, connections: Connections, clock: Clock) {
         loop {
             let next = self.shared.beats.lock().next();
+            let changed = self.shared.changed.notified();
             let Some(next) = next else {
-                self.shared.first.notified().await;
+                changed.await;
                 continue;
             };
-            clock.sleep_until(next).await;
+            tokio::select! {
+                () = clock.sleep_until(next) => {}
+                () = changed => continue,
+            }
             while self.beat(&connections, clock.now()) {
                 tokio::task::yield_now().await;
             }
@@ -80,6 +95,11 @@ impl Heartbeats {
                 Some(Due::Overdue(sid)) => {
                     if let Some(connection) = connections.get(&sid) {
                         connection.end_if_silent(now, self.timeout);
+                    }
+                }
+                Some(Due::Expected(sid)) => {
+                    if let Some(connection) = connections.get(&sid) {
+                        connection.end_if_homeless(now, self.connect_timeout);
                     }
                 }
             }
@@ -119,5 +139,30 @@ impl Connection {
             return;
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));
+    }
+
+    /// The client has joined no namespace, or none any more: it has `connect_timeout` from now on.
+    pub(super) fn expect_connect(&self, state: &mut ConnectionState) {
+        let now = self.now();
+        state.homeless_since = Some(now);
+        // Once at a time: a client that comes and goes would else fill the queue.
+        if !mem::replace(&mut state.is_expected, true) {
+            self.shared.heartbeats.expect(self, now);
+        }
+    }
+
+    /// Closes the connection if its client has joined no namespace for `timeout`. One that has left its last one since it
+    /// was first expected gets the whole time anew.
+    fn end_if_homeless(&self, now: Timestamp, timeout: Duration) {
+        let mut state = self.lock();
+        let Some(since) = state.homeless_since else {
+            state.is_expected = false;
+            return;
+        };
+        if now < since + timeout {
+            return self.shared.heartbeats.expect(self, now);
+        }
+        tracing::debug!("closing a connection: its client has joined no namespace");
+        self.close_locked(&mut state, Some(Reason::TransportClose));
     }
 }

@@ -1,26 +1,25 @@
 //! What a client sends: read from its stream or from its posts, and delivered in order.
 //!
 //! ```text
-//!   WebSocket ──┐                  ┌── pong, ack, close code ─► the connection itself
-//!               ├─► InboundReader ─┼── event ─► the listener of its namespace, as fast as that takes them
-//!   posts ──────┘                  └── CONNECT, DISCONNECT, all else ─► the engine
+//!   WebSocket ──┐                  ┌── event ─► the listener of its namespace, as fast as that takes them
+//!               ├─► InboundReader ─┼── CONNECT ─► the engine, on loan
+//!   posts ──────┘                  └── all else ─► the connection itself
 //! ```
 //!
 //! When a listener takes no more, nothing more is read until it does: a WebSocket's client is held back by TCP, the post
 //! of a client that polls is not answered. A connection at rest holds nothing here but where it reads from.
 
-use super::listeners::EventListener;
+use super::listeners::{EventListener, Listeners};
 use super::stream::Inlet;
 use super::upgrade::Upgrade;
 use super::{Connection, ConnectionState, Phase};
-use crate::core::protocol::frame::{self, Opcode};
-use crate::core::protocol::inbound::{Inbound, InboundReader, PONG};
+use crate::core::protocol::frame;
+use crate::core::protocol::inbound::{Inbound, InboundReader};
 use crate::core::protocol::messages::{Malformed, Piece};
 use crate::core::protocol::msgpack;
 use crate::types::{Ending, Reason};
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use std::fmt;
-use std::future::Future as _;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
@@ -35,9 +34,11 @@ const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load 
 /// Bytes that are read at once. They pass through the stack, so that a connection at rest holds none.
 const READ_MAX: usize = 4096;
 
-/// Reads what one client sends.
+/// Reads what one client sends, until its connection ends; then all that listen to it hear of that. Every connection has
+/// one, as a task: small, because most of them wait.
 #[derive(Debug)]
 pub(super) struct Incoming {
+    connection: Arc<Connection>,
     source: Source,
     /// While it is in the middle of a packet; between two, a new one knows as much.
     reader: Option<Box<InboundReader>>,
@@ -58,9 +59,9 @@ enum Source {
     Stream {
         inlet: Inlet,
         /// What was read beyond the handshake: it comes first.
-        early: Bytes,
+        early: Option<Box<Bytes>>,
     },
-    /// Nothing more is read: the client broke the protocol.
+    /// Nothing more is read: the client closes, or broke the protocol.
     Ended,
 }
 
@@ -78,64 +79,57 @@ impl fmt::Debug for Paused {
     }
 }
 
-/// The client broke the protocol, and its connection is being closed.
-struct Broken;
+/// Nothing that the client says counts any more.
+struct Over;
 
 impl Incoming {
     /// Reads what is posted.
-    pub(super) fn posts() -> Self {
-        Self::new(Source::Posts)
+    pub(super) fn posts(connection: Arc<Connection>) -> Self {
+        Self::new(connection, Source::Posts)
     }
 
     /// Reads a WebSocket; `early` is what was read beyond the handshake.
-    pub(super) fn stream(inlet: Inlet, early: Bytes) -> Self {
-        Self::new(Source::Stream { inlet, early })
+    pub(super) fn stream(connection: Arc<Connection>, inlet: Inlet, early: Bytes) -> Self {
+        connection.received(early.len());
+        let early = Some(early).filter(|it| !it.is_empty()).map(Box::new);
+        Self::new(connection, Source::Stream { inlet, early })
     }
 
-    fn new(source: Source) -> Self {
-        Self { source, reader: None, has_spoken: false, paused: None, deadline: None }
+    fn new(connection: Arc<Connection>, source: Source) -> Self {
+        let (reader, paused, deadline) = (None, None, None);
+        Self { connection, source, reader, has_spoken: false, paused, deadline }
     }
 
-    /// Reads and delivers until there is something for the engine, which is appended to `engine`, empty before. False at
-    /// the end.
-    pub(super) fn poll(
-        &mut self,
-        connection: &Arc<Connection>,
-        cx: &mut Context<'_>,
-        engine: &mut BytesMut,
-    ) -> Poll<io::Result<bool>> {
-        while engine.is_empty() {
+    /// Reads and delivers until the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
             let read = if let Some(paused) = self.paused.take() {
                 let Paused { listener, mut rest } = *paused;
                 if listener.poll_ready(cx).is_pending() {
                     self.paused = Some(Box::new(Paused { listener, rest }));
-                    return connection.lock().pause(cx.waker()).map(|()| Ok(false));
+                    return self.connection.lock().pause(cx.waker()).map(Ok);
                 }
-                connection.resume_reading();
-                self.read(connection, cx, &mut rest, engine)
+                self.connection.resume_reading();
+                self.read(cx, &mut rest)
             } else {
                 let mut bytes = [MaybeUninit::uninit(); READ_MAX];
                 let mut received = ReadBuf::uninit(&mut bytes);
-                let read = self.poll_source(connection, cx, &mut received);
+                let read = self.poll_source(cx, &mut received);
                 if read.is_pending() && self.is_late(cx) {
-                    connection.refuse_malformed(Malformed::Late);
-                    return Poll::Ready(Ok(false));
+                    self.connection.refuse_malformed(Malformed::Late);
+                    return Poll::Ready(Ok(()));
                 }
                 ready!(read)?;
                 if received.filled().is_empty() {
-                    return Poll::Ready(Ok(false));
+                    return Poll::Ready(Ok(()));
                 }
-                self.read(connection, cx, received.filled_mut(), engine)
+                self.read(cx, received.filled_mut())
             };
-            if let Err(Broken) = read {
+            if let Err(Over) = read {
                 self.source = Source::Ended;
-                *engine = BytesMut::new();
             }
-            if engine.is_empty() {
-                self.note_read(connection);
-            }
+            self.note_read();
         }
-        Poll::Ready(Ok(true))
     }
 
     /// Whether the time for a packet's buffers is over; `cx` is woken when it is.
@@ -143,27 +137,22 @@ impl Incoming {
         self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready())
     }
 
-    /// All that was read has been delivered, and the engine has taken what is its: a post that waits for that is answered.
-    pub(super) fn note_read(&self, connection: &Connection) {
+    /// If all that was posted has been delivered, the post that waits for that is answered.
+    fn note_read(&self) {
         if !matches!(self.source, Source::Stream { .. }) && self.paused.is_none() {
-            let mut state = connection.lock();
+            let mut state = self.connection.lock();
             if state.polling.inbox.is_empty() {
                 state.polling.is_unread = false;
-                connection.read.notify_one();
+                self.connection.read.notify_waiters();
             }
         }
     }
 
     /// Delivers each thing that `piece` completes.
-    fn read(
-        &mut self,
-        connection: &Arc<Connection>,
-        cx: &mut Context<'_>,
-        piece: &mut [u8],
-        engine: &mut BytesMut,
-    ) -> Result<(), Broken> {
+    fn read(&mut self, cx: &mut Context<'_>, piece: &mut [u8]) -> Result<(), Over> {
         let reader = self.reader.take().map(|it| *it);
-        let bytes_max = connection.limits.payload_bytes;
+        let connection = &self.connection;
+        let bytes_max = connection.shared.limits.payload_bytes;
         let mut reader =
             reader.unwrap_or_else(|| InboundReader::resume(bytes_max, self.has_spoken));
         let mut piece = Piece::new(piece);
@@ -176,20 +165,10 @@ impl Incoming {
                     let listener = connection.deliver(&event);
                     full = listener.filter(|it| it.poll_ready(cx).is_pending());
                 }
-                Ok(Some(Inbound::ForeignParser(namespace))) => {
-                    connection.refuse_parser(&namespace);
-                    return Err(Broken);
-                }
-                Ok(Some(close @ Inbound::Close { .. })) => {
-                    connection.take_inbound(&close, engine);
-                    // Nothing that follows it counts (RFC 6455 §5.5.1).
-                    self.source = Source::Ended;
-                    return Ok(());
-                }
-                Ok(Some(other)) => connection.take_inbound(&other, engine),
+                Ok(Some(other)) => connection.take_inbound(&other)?,
                 Err(malformed) => {
                     connection.refuse_malformed(malformed);
-                    return Err(Broken);
+                    return Err(Over);
                 }
             }
         }
@@ -197,7 +176,8 @@ impl Incoming {
         if !reader.awaits_buffers() {
             self.deadline = None;
         } else if self.deadline.is_none() {
-            self.deadline = Some(Box::pin(tokio::time::sleep(connection.limits.body_timeout)));
+            self.deadline =
+                Some(Box::pin(tokio::time::sleep(connection.shared.limits.body_timeout)));
         }
         self.reader = (!reader.is_idle()).then(|| Box::new(reader));
         self.paused =
@@ -206,18 +186,15 @@ impl Incoming {
     }
 
     /// Reads what comes next, wherever it comes from; nothing at the end.
-    fn poll_source(
-        &mut self,
-        connection: &Connection,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_source(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let connection = &self.connection;
         if matches!(self.source, Source::Posts) {
             match connection.lock().take_posted(cx.waker(), buf) {
                 PostedBytes::Read => return Poll::Ready(Ok(())),
                 PostedBytes::Nothing => return Poll::Pending,
                 PostedBytes::Upgraded(stream) => {
                     let (inlet, early) = *stream;
+                    let early = Some(early).filter(|it| !it.is_empty()).map(Box::new);
                     self.source = Source::Stream { inlet, early };
                 }
             }
@@ -225,21 +202,39 @@ impl Incoming {
         let Source::Stream { inlet, early } = &mut self.source else {
             return Poll::Ready(Ok(()));
         };
-        if !early.is_empty() {
-            let n = early.len().min(buf.remaining());
-            buf.put_slice(early.get(..n).unwrap_or_default());
-            early.advance(n);
+        if let Some(mut bytes) = early.take() {
+            let n = bytes.len().min(buf.remaining());
+            buf.put_slice(&bytes.split_to(n));
+            *early = Some(bytes).filter(|it| !it.is_empty());
             return Poll::Ready(Ok(()));
         }
         let result = ready!(inlet.poll_read(cx, buf));
         match &result {
             Ok(()) if buf.filled().is_empty() => connection.lock().peer_ended(),
-            Ok(()) => connection.traffic.received(buf.filled().len()),
+            Ok(()) => connection.received(buf.filled().len()),
             Err(error) => {
                 connection.stream_failed(&mut connection.lock(), error);
             }
         }
         Poll::Ready(result)
+    }
+}
+
+impl Future for Incoming {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let end = ready!(self.poll_end(cx));
+        let reason = if end.is_ok() { Reason::TransportClose } else { Reason::TransportError };
+        self.connection.stop_reading(reason);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Incoming {
+    /// However the task ends, nobody goes on listening to what is not read.
+    fn drop(&mut self) {
+        self.connection.stop_reading(Reason::TransportClose);
     }
 }
 
@@ -254,25 +249,40 @@ enum PostedBytes {
 }
 
 impl Connection {
-    /// Takes what is neither an event nor the end.
-    fn take_inbound(&self, inbound: &Inbound<'_>, engine: &mut BytesMut) {
+    /// Takes what is not an event.
+    fn take_inbound(self: &Arc<Self>, inbound: &Inbound<'_>) -> Result<(), Over> {
         match inbound {
-            Inbound::Pong => {
-                self.pong_received();
-                frame::put_client_text(engine, PONG.as_bytes());
-            }
+            Inbound::Pong => self.pong_received(),
             Inbound::Ack(ack) => self.ack_received(ack),
-            Inbound::Disconnect { namespace, packet } => {
-                self.lock().left(namespace);
-                frame::put_client_text(engine, packet.as_bytes());
+            Inbound::Connect { namespace, auth } => self.connect_received(namespace, auth),
+            Inbound::Disconnect { namespace } => self.disconnect_received(namespace),
+            Inbound::Ping(payload) => {
+                self.send(&frame::pong(payload));
             }
-            Inbound::Close { code, payload } => {
-                self.lock().close_received(Some(*code));
-                frame::put_client_frame(engine, Opcode::Close, payload);
+            // Nothing that follows it counts (RFC 6455 §5.5.1).
+            Inbound::Close { code } => {
+                self.lock().close_received(*code);
+                return Err(Over);
             }
-            Inbound::Other(opcode, payload) => frame::put_client_frame(engine, *opcode, payload),
-            Inbound::Noop | Inbound::Incomplete | Inbound::Event(_) | Inbound::ForeignParser(_) => {
+            Inbound::ForeignParser(namespace) => {
+                self.refuse_parser(namespace);
+                return Err(Over);
             }
+            Inbound::Nothing | Inbound::Event(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The client is not read any more: whoever listens to it hears why, and what is pending may still leave. Repeats
+    /// change nothing.
+    fn stop_reading(self: &Arc<Self>, reason: Reason) {
+        // First, so that nobody can join any more.
+        self.finish(reason);
+        self.let_go();
+        let listeners = mem::take(&mut self.lock().listeners);
+        let reason = self.end_reason().unwrap_or(reason);
+        for listener in Listeners::into_all(listeners) {
+            listener.leave(reason);
         }
     }
 
@@ -294,7 +304,7 @@ impl Connection {
     /// The client uses another parser: it is told so in its own words, at which a stock client does not try again.
     fn refuse_parser(self: &Arc<Self>, namespace: &str) {
         metrics::counter!("userline_foreign_parsers_total").increment(1);
-        if self.connections.is_first_foreign_parser() {
+        if self.shared.connections.is_first_foreign_parser() {
             tracing::warn!(
                 "refused a client with another parser than JSON: it must load socket.io.js, not \
                  socket.io.msgpack.min.js, and set no `parser`; further ones are only counted in \
@@ -352,6 +362,5 @@ impl ConnectionState {
     pub(super) fn close_received(&mut self, code: Option<u16>) {
         self.note(Ending::ClosedByClient);
         self.close_code = self.close_code.or(code);
-        self.outbound.expect_close_frame();
     }
 }

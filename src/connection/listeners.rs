@@ -1,6 +1,6 @@
 //! The listeners of a connection: one for each namespace that its client has joined, which takes what is emitted there.
 
-use super::{Connection, ConnectionState, Phase};
+use super::{Connection, Phase};
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{Namespace, Reason};
 use smallvec::SmallVec;
@@ -17,6 +17,10 @@ pub trait EventListener: Send + Sync {
     /// Whether another event may be delivered now. As long as it is not so, the connection is not read, and TCP holds its
     /// client back; `cx` is woken when that may have changed.
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The client has left the namespace, or its connection has ended, for this reason. Nothing is delivered any more.
+    /// Repeats must change nothing.
+    fn leave(&self, reason: Reason);
 }
 
 /// A namespace that the client has joined, and its listener.
@@ -38,13 +42,28 @@ pub(super) struct Listeners(SmallVec<[Joined; 1]>);
 impl Listeners {
     /// The client joins `namespace`.
     pub(super) fn join(&mut self, namespace: Namespace, listener: Arc<dyn EventListener>) {
-        self.leave(namespace.as_str());
         self.0.push(Joined { namespace, listener });
     }
 
-    /// The client leaves a namespace.
-    pub(super) fn leave(&mut self, namespace: &str) {
-        self.0.retain(|it| it.namespace.as_str() != namespace);
+    /// The client leaves a namespace. Returns who listened there.
+    pub(super) fn leave(&mut self, namespace: &str) -> Option<Arc<dyn EventListener>> {
+        let place = self.0.iter().position(|it| it.namespace.as_str() == namespace);
+        place.map(|place| self.0.remove(place).listener)
+    }
+
+    /// All that listen.
+    pub(super) fn into_all(self) -> impl Iterator<Item = Arc<dyn EventListener>> {
+        self.0.into_iter().map(|it| it.listener)
+    }
+
+    /// Whether the client has joined a namespace.
+    pub(super) fn is_joined(&self, namespace: &Namespace) -> bool {
+        self.0.iter().any(|it| it.namespace == *namespace)
+    }
+
+    /// Whether it has joined none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn of(&self, namespace: &str) -> Option<Arc<dyn EventListener>> {
@@ -79,12 +98,5 @@ impl Connection {
         };
         Arc::clone(&listener).deliver(event);
         Some(listener)
-    }
-}
-
-impl ConnectionState {
-    /// The client has left a namespace: nothing is delivered there any more.
-    pub(super) fn left(&mut self, namespace: &str) {
-        self.listeners.leave(namespace);
     }
 }

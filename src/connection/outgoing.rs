@@ -2,8 +2,8 @@
 
 use super::stream::Outlet;
 use super::vitals::ending_of;
-use super::{Accept, Connection, ConnectionState, Phase, Sent, Transport};
-use crate::core::protocol::outbound::{EngineOutput, QueueFull};
+use super::{Connection, ConnectionState, Phase, Sent, Transport};
+use crate::core::protocol::outbound::QueueFull;
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -103,41 +103,6 @@ impl Connection {
         }
     }
 
-    /// The engine wrote `piece`.
-    pub(super) fn engine_wrote(self: &Arc<Self>, piece: &[u8]) -> io::Result<()> {
-        let mut state = self.lock();
-        match state.phase {
-            Phase::Open => {}
-            // Nothing may follow a close frame.
-            Phase::Finishing(_) => return Ok(()),
-            Phase::Closed(_) => return Err(io::ErrorKind::BrokenPipe.into()),
-        }
-        let mut output = state.outbound.engine_wrote(piece);
-        while let Ok(EngineOutput::ConnectReply(namespace)) = output {
-            let index = state.accepts.iter().position(|it| it.namespace.as_str() == namespace);
-            let accept = index.map(|index| state.accepts.remove(index));
-            let answer = accept.map(|Accept { namespace, listener, answer }| {
-                state.listeners.join(namespace, listener);
-                answer
-            });
-            // The answer takes locks whose holders may be waiting for this one.
-            drop(state);
-            if let Some(answer) = answer {
-                answer(self);
-            } else {
-                tracing::error!("the engine accepted a client that was not authenticated");
-                self.close(Reason::TransportError);
-            }
-            state = self.lock();
-            output = state.outbound.resume();
-        }
-        if output.is_err() {
-            self.overflow(&mut state);
-        }
-        self.flush_now(&mut state);
-        Ok(())
-    }
-
     /// Writes what is pending, as far as the client takes it now; the rest follows by itself.
     pub(super) fn flush_now(self: &Arc<Self>, state: &mut ConnectionState) {
         if state.flushing != Flushing::Blocked && !self.flush_some(state) {
@@ -152,7 +117,7 @@ impl Connection {
             Transport::WebSocket if state.flushing == Flushing::Blocked => {}
             Transport::WebSocket => {
                 state.flushing = Flushing::Blocked;
-                self.tasks.spawn("connection.flush", Arc::clone(self).flush());
+                self.shared.tasks.spawn("connection.flush", Arc::clone(self).flush());
             }
         }
     }
@@ -161,7 +126,7 @@ impl Connection {
     async fn flush(self: Arc<Self>) {
         let Some(stream) = self.stream.get() else { return };
         loop {
-            match tokio::time::timeout(self.limits.stall, stream.writable()).await {
+            match tokio::time::timeout(self.shared.limits.stall, stream.writable()).await {
                 Ok(Ok(())) => {
                     if self.flush_some(&mut self.lock()) {
                         return;

@@ -1,7 +1,7 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::HandshakeError;
-use super::{Connection, ConnectionState, Phase, Transport, Upgrade};
+use super::{Connection, ConnectionState, Phase, Polling, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
@@ -10,14 +10,18 @@ use http::Response;
 use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Body;
+use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The packet that ends a connection.
 const CLOSE: &[u8] = b"1";
 /// Packets in the answer to a poll: python-socketio takes no more, and ends the connection instead.
 const PACKETS_MAX: usize = 16;
-/// Bodies' worth of packets that may wait for the engine.
+/// Bodies' worth of packets that may wait to be delivered.
 const INBOX_BODIES_MAX: usize = 2;
+/// Posts of one connection at once. Some clients answer a ping while another post is under way.
+const POSTS_MAX: usize = 2;
 
 /// Answers a poll with what is pending, waiting until there is something.
 pub(super) async fn poll(
@@ -47,6 +51,7 @@ fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Request("two polls of one connection at the same time"));
     }
     state.polling.is_polled = true;
+    state.polling.untaken_since = None;
     Ok(())
 }
 
@@ -59,7 +64,7 @@ fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
     if state.transport != Transport::Polling {
         return Some(Ok(polling::NOOP.to_vec()));
     }
-    let frames = state.outbound.take_frames(connection.limits.buffer_bytes, PACKETS_MAX);
+    let frames = state.outbound.take_frames(connection.shared.limits.buffer_bytes, PACKETS_MAX);
     if !frames.is_empty() {
         let body = polling::encode(&frames);
         return Some(Ok(if body.is_empty() { polling::NOOP.to_vec() } else { body }));
@@ -104,7 +109,7 @@ impl Drop for PollTurn<'_> {
     }
 }
 
-/// Hands the packets of a POST to the engine; answers when the engine has read them.
+/// Delivers the packets of a POST; answers when they are. A second one waits for its turn.
 pub(super) async fn post<B>(
     connection: Arc<Connection>,
     body: B,
@@ -114,8 +119,9 @@ where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let mut turn = PostTurn::wait_for(&connection)?;
     let body = read(body, limits).await?;
-    connection.traffic.received(body.len());
+    connection.received(body.len());
     let frames = polling::decode(&body).map_err(|error| {
         tracing::debug!(%error, "a client posted nonsense");
         let mut state = connection.lock();
@@ -127,37 +133,30 @@ where
         let mut state = connection.lock();
         state.close_received(None);
         if let Phase::Finishing(reason) = state.phase {
-            // The poll that it waits for does not come any more, and the engine may be gone already.
+            // The poll that it waits for does not come any more, and nobody may be reading.
             connection.close_locked(&mut state, reason);
             return Ok(text(b"ok".to_vec()));
         }
     }
-    begin_post(&connection, &frames, limits)?;
-    let turn = PostTurn { connection: &connection };
-    while connection.lock().polling.is_unread {
-        connection.read.notified().await;
-    }
+    turn.has_come().await;
+    begin_post(&connection, &frames)?;
+    connection.read_until(|polling| !polling.is_unread).await;
     drop(turn);
     Ok(text(b"ok".to_vec()))
 }
 
-fn begin_post(
-    connection: &Connection,
-    frames: &[u8],
-    limits: &LimitsConfig,
-) -> Result<(), HandshakeError> {
+fn begin_post(connection: &Connection, frames: &[u8]) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
     if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
         return Err(HandshakeError::Sid);
     }
-    // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
-    let is_much = INBOX_BODIES_MAX * limits.payload_bytes < state.polling.inbox.len();
-    if state.polling.is_posted || is_much {
-        state.note(Ending::PostsOverlap);
-        connection.close_locked(&mut state, Some(Reason::TransportError));
-        return Err(HandshakeError::Request("two posts of one connection at the same time"));
+    if state.is_let_go {
+        return Ok(()); // it ends with the next poll
     }
-    state.polling.is_posted = true;
+    // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
+    if INBOX_BODIES_MAX * connection.shared.limits.payload_bytes < state.polling.inbox.len() {
+        return Err(connection.refuse_post(&mut state));
+    }
     state.polling.inbox.extend_from_slice(frames);
     state.polling.is_unread = true;
     if let Some(reader) = state.reader.take() {
@@ -166,14 +165,61 @@ fn begin_post(
     Ok(())
 }
 
-/// One post's turn, until the engine has read it or the client has given up.
+impl Connection {
+    /// Too many posts of one client at once.
+    fn refuse_post(&self, state: &mut ConnectionState) -> HandshakeError {
+        state.note(Ending::PostsOverlap);
+        self.close_locked(state, Some(Reason::TransportError));
+        HandshakeError::Request("too many posts of one connection at the same time")
+    }
+
+    /// Waits until something is so of the posts.
+    async fn read_until(&self, mut is_so: impl FnMut(&mut Polling) -> bool) {
+        loop {
+            let mut changed = pin!(self.read.notified());
+            // From here on it is told of changes, so that none falls between the look and the wait.
+            changed.as_mut().enable();
+            if is_so(&mut self.lock().polling) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One post's turn, from its head until it is delivered or its client has given up.
 struct PostTurn<'a> {
     connection: &'a Connection,
+    has_come: bool,
+}
+
+impl<'a> PostTurn<'a> {
+    /// Counted before a body is read, so that no more bodies are read at once than posts may be.
+    fn wait_for(connection: &'a Connection) -> Result<Self, HandshakeError> {
+        let mut state = connection.lock();
+        if POSTS_MAX <= state.polling.posts {
+            return Err(connection.refuse_post(&mut state));
+        }
+        state.polling.posts += 1;
+        Ok(Self { connection, has_come: false })
+    }
+
+    async fn has_come(&mut self) {
+        let is_free = |polling: &mut Polling| !mem::replace(&mut polling.is_posted, true);
+        self.connection.read_until(is_free).await;
+        self.has_come = true;
+    }
 }
 
 impl Drop for PostTurn<'_> {
     fn drop(&mut self) {
-        self.connection.lock().polling.is_posted = false;
+        let mut state = self.connection.lock();
+        state.polling.posts -= 1;
+        if self.has_come {
+            state.polling.is_posted = false;
+        }
+        drop(state);
+        self.connection.read.notify_waiters();
     }
 }
 

@@ -5,6 +5,9 @@
 //! (`TCP_USER_TIMEOUT`, set by the listener). But it has one word, `ETIMEDOUT`, for a client that does not read and for
 //! a network that has lost its client. What tells them apart is whether bytes were left unsent because the client's
 //! window was full: so that is looked at regularly, on connections that were written to.
+//!
+//! A client that polls takes what waits for it with its next poll. If that does not come for as long, it takes nothing
+//! either, whatever it posts meanwhile.
 
 use super::outgoing::Slow;
 use super::vitals::ending_of;
@@ -41,9 +44,9 @@ pub(super) async fn watch(connections: Connections, stall: Duration) {
 }
 
 impl Connection {
-    /// Looks whether bytes wait for the client's window.
+    /// Looks whether bytes wait for the client's window, or for a poll.
     fn look(&self) {
-        let Some(stream) = self.stream.get() else { return };
+        let Some(stream) = self.stream.get() else { return self.look_for_polls() };
         // Under the lock, because nothing may be written while the stream is asked.
         let mut state = self.lock();
         let written = self.traffic.bytes_out();
@@ -53,6 +56,20 @@ impl Connection {
         state.send_stall.is_waiting = stream.has_unsent().unwrap_or(false);
         if !state.send_stall.is_waiting {
             state.send_stall.settled = written;
+        }
+    }
+
+    /// Closes the connection of a client that has not polled for what waits, for too long.
+    fn look_for_polls(&self) {
+        let mut state = self.lock();
+        if state.phase != Phase::Open || state.polling.is_polled || state.outbound.is_clear() {
+            state.polling.untaken_since = None;
+            return;
+        }
+        let now = self.now();
+        let since = *state.polling.untaken_since.get_or_insert(now);
+        if since + self.shared.limits.stall <= now {
+            self.close_slow(&mut state, Slow::Stalled);
         }
     }
 

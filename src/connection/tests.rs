@@ -5,6 +5,7 @@ mod closing;
 mod fixture;
 mod heartbeat;
 mod incoming;
+mod loans;
 mod polling;
 mod pump;
 mod slow;

@@ -31,7 +31,7 @@ pub(super) enum Upgrade {
     Connected,
     /// It works in both directions: the client is about to stop polling.
     Probed,
-    /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the engine.
+    /// It has taken over; its receiving half, with what was read beyond the handshake, waits for the reader.
     Done(Box<(Inlet, Bytes)>),
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn run(connection: &Arc<Connection>, stream: SwitchedStream, li
         return; // perhaps a second attempt while the first is under way
     }
     let SwitchedStream { inlet, outlet, early } = stream;
-    connection.traffic.received(early.len());
+    connection.received(early.len());
     let messages = MessageReader::new(PACKET_MAX);
     let mut probe = Probe { inlet, bytes: BytesMut::from(&early[..]), messages };
     if let Ok(Some(())) = tokio::time::timeout(limit, probe.run(connection, &outlet)).await {
@@ -109,7 +109,7 @@ impl Probe {
                 return step;
             }
             let n = self.inlet.read(&mut self.bytes).await.ok().filter(|n| 0 < *n)?;
-            connection.traffic.received(n);
+            connection.received(n);
         }
     }
 }
@@ -122,7 +122,7 @@ fn take_over(connection: &Arc<Connection>, probe: Probe, outlet: Outlet) {
         return;
     }
     state.transport = Transport::WebSocket;
-    connection.connections.note_websocket();
+    connection.shared.connections.note_websocket();
     state.is_upgraded = true;
     state.polling.upgrade = Upgrade::Done(Box::new((probe.inlet, probe.bytes.freeze())));
     if let Some(reader) = state.reader.take() {

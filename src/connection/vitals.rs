@@ -1,7 +1,6 @@
 //! What is measured of a connection: what it is doing, and why it ended.
 
 use super::{Connection, ConnectionState, Phase, Transport};
-use crate::clock::Clock;
 use crate::types::{Ending, Timestamp, saturating_u64};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,22 +31,22 @@ pub struct Vitals {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Traffic {
-    clock: Clock,
     bytes_in: AtomicU64,
     received_at: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl Traffic {
-    pub(super) fn new(clock: Clock) -> Self {
-        let received_at = AtomicU64::new(clock.now().0);
-        Self { clock, bytes_in: AtomicU64::new(0), bytes_out: AtomicU64::new(0), received_at }
+    /// Of a connection that begins now.
+    pub(super) fn new(now: Timestamp) -> Self {
+        let received_at = AtomicU64::new(now.0);
+        Self { bytes_in: AtomicU64::new(0), bytes_out: AtomicU64::new(0), received_at }
     }
 
     /// The client sent `n` bytes.
-    pub(super) fn received(&self, n: usize) {
+    pub(super) fn received(&self, n: usize, now: Timestamp) {
         self.bytes_in.fetch_add(saturating_u64(n), Ordering::Relaxed);
-        self.received_at.store(self.clock.now().0, Ordering::Relaxed);
+        self.received_at.store(now.0, Ordering::Relaxed);
     }
 
     /// Bytes that the client was sent.
@@ -64,7 +63,7 @@ impl Traffic {
 impl Connection {
     /// What is measured of the connection now.
     pub fn vitals(&self) -> Vitals {
-        let Traffic { clock, bytes_in, bytes_out, received_at } = &self.traffic;
+        let Traffic { bytes_in, bytes_out, received_at } = &self.traffic;
         let state = self.lock();
         let pending_bytes = match state.phase {
             Phase::Closed(_) => state.unsent,
@@ -77,15 +76,10 @@ impl Connection {
             bytes_in: bytes_in.load(Ordering::Relaxed),
             bytes_out: bytes_out.load(Ordering::Relaxed),
             pending_bytes,
-            silent: state.closed_at.unwrap_or_else(|| clock.now()).since(received_at),
+            silent: state.closed_at.unwrap_or_else(|| self.now()).since(received_at),
             ending: state.ending,
             close_code: state.close_code,
         }
-    }
-
-    /// The time, for the end of the connection.
-    pub(super) fn now(&self) -> Timestamp {
-        self.traffic.clock.now()
     }
 }
 

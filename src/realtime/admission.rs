@@ -9,13 +9,14 @@ use super::attendance::Attendance;
 use super::inboxes::LiveInboxes;
 use crate::auth::Refusal;
 use crate::clock::Clock;
-use crate::connection::{Connection, EventListener};
+use crate::connection::{Accept, Connection, EventListener};
 use crate::core::control::restrictions::Barred;
 use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
 use crate::types::{DeviceId, Identity, Namespace, Reason, SocketId};
+use bytes::Bytes;
 use options::ConnectOptions;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -94,9 +95,13 @@ impl ConnectError {
     fn is_temporary(&self) -> bool {
         matches!(self, Self::Refused(Refusal::Unavailable))
     }
-}
 
-impl ConnectError {
+    /// What the client is told: a `CONNECT_ERROR` with more in `err.data`.
+    pub fn packet(&self, namespace: &Namespace) -> Bytes {
+        let error = json!({"message": self.to_string(), "data": self.data()}).to_string();
+        packet::connect_error(namespace, &error)
+    }
+
     /// What the client is told, under `err.data`.
     fn data(&self) -> Value {
         let (code, message) = (self.code(), self.to_string());
@@ -108,11 +113,20 @@ impl ConnectError {
     }
 }
 
+/// A client that was let in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its socket, which is not here before `accept` is done.
+    pub socket: Arc<Socket>,
+    /// What happens when the engine accepts it.
+    pub accept: Accept,
+}
+
 /// How long a client is held that is asked to come again. One that is turned away at once comes again at once, for ever.
 const HOLD_MS: RangeInclusive<u64> = 1_000..=5_000;
 
 /// A client that may come in.
-struct Admitted {
+struct Permitted {
     identity: Identity,
     options: ConnectOptions,
     place: Place,
@@ -138,9 +152,9 @@ impl Admission {
         namespace: &Namespace,
         auth: Option<&RawValue>,
         listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
-    ) -> Result<Arc<Socket>, ConnectError> {
+    ) -> Result<Admitted, ConnectError> {
         match self.admit(connection, auth).await {
-            Ok(admitted) => Ok(self.prepare(connection, namespace, admitted, listen)),
+            Ok(permitted) => Ok(self.prepare(connection, namespace, permitted, listen)),
             Err(error) => {
                 if error.is_temporary() {
                     turn_away(connection).await;
@@ -148,10 +162,6 @@ impl Admission {
                 metrics::counter!("userline_connects_refused_total", "code" => error.code())
                     .increment(1);
                 tracing::debug!(code = error.code(), %error, "refused a client");
-                let message = error.to_string();
-                let data = error.data();
-                let reply = json!({"message": message, "data": data}).to_string();
-                connection.prepare_refusal(namespace, packet::connect_error(namespace, &reply));
                 Err(error)
             }
         }
@@ -162,7 +172,7 @@ impl Admission {
         &self,
         connection: &Connection,
         auth: Option<&RawValue>,
-    ) -> Result<Admitted, ConnectError> {
+    ) -> Result<Permitted, ConnectError> {
         let (identity, options) = self.authentication.identify(connection.facts(), auth).await?;
         let Identity { user, grants } = &identity;
         if let Some(barred) = self.attendance.sockets().gate.check(user, grants.issued_at) {
@@ -170,7 +180,7 @@ impl Admission {
         }
         let place = self.attendance.reserve(connection, &identity.user).await;
         let place = place.ok_or(ConnectError::Unavailable)?;
-        Ok(Admitted { identity, options, place })
+        Ok(Permitted { identity, options, place })
     }
 
     /// A socket that is taken in when the engine accepts its CONNECT.
@@ -178,10 +188,10 @@ impl Admission {
         &self,
         connection: &Arc<Connection>,
         namespace: &Namespace,
-        admitted: Admitted,
+        permitted: Permitted,
         listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
-    ) -> Arc<Socket> {
-        let Admitted { identity, options, place } = admitted;
+    ) -> Admitted {
+        let Permitted { identity, options, place } = permitted;
         let ConnectOptions { device, inbox_after, claim } = options;
         let Identity { user, grants } = identity;
         let socket = Arc::new(Socket::new(SocketParts {
@@ -195,7 +205,7 @@ impl Admission {
         }));
         let joining = Arc::clone(&socket);
         let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
-        connection.prepare_accept(namespace, listen(&socket), move |_| {
+        let answer = Box::new(move |_: &Arc<Connection>| {
             let is_recovered = attendance.join(&joining, place, claim.get());
             if let Some(after) = inbox_after {
                 inboxes.replay(joining, after);
@@ -203,7 +213,8 @@ impl Admission {
                 inboxes.refresh(joining);
             }
         });
-        socket
+        let listener = listen(&socket);
+        Admitted { socket, accept: Accept { listener, answer } }
     }
 }
 

@@ -1,33 +1,23 @@
 //! What the engine calls: translated, and handed to the verbs.
 //!
-//! The engine runs the connect handler in a task of its own, so a connection may be gone before it runs, and a
-//! disconnect handler registered there would then never run. So nothing happens there: the disconnect handler is
-//! registered in the middleware, and the socket is taken in when the engine's reply to its CONNECT comes by
-//! ([`Connection::prepare_accept`]), which is always after the first and before the last. The disconnect handler extracts
-//! nothing that can fail and does nothing that can panic: the engine would keep the socket for ever.
+//! Only the middleware does anything. It decides what becomes of a CONNECT; that is done when the engine's answer comes by
+//! ([`Loan`]). That a socket is gone the engine does not know: its connection tells who listens there.
 
 use super::requests::{RequestParts, Requests};
-use crate::connection::{Connection, EventListener};
-use crate::realtime::admission::ConnectError;
+use crate::connection::{EventListener, Loan, Verdict};
 use crate::registry::Socket;
-use crate::types::{Namespace, Reason};
+use crate::types::Namespace;
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
-use socketioxide::adapter::Adapter;
 use socketioxide::extract::{SocketRef, TryData};
-use socketioxide::handler::{ConnectHandler as _, DisconnectHandler};
-use socketioxide::socket::{DisconnectReason, Socket as EngineSocket};
+use socketioxide::handler::ConnectHandler as _;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Why a CONNECT was refused. The engine sends its text, which is replaced on the way out.
+/// Why the engine refuses a CONNECT: it has no loan to answer. All others are accepted, be it to be refused.
 #[derive(Debug, Error)]
-enum MiddlewareError {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("this connection did not come through the acceptor")]
-    NoConnection,
-}
+#[error("this connection did not come through the acceptor")]
+struct NoLoan;
 
 /// Serves `namespace`.
 pub(super) fn register(io: &SocketIo, parts: &Arc<RequestParts>, namespace: &Namespace) {
@@ -44,57 +34,25 @@ async fn authenticate(
     namespace: &Namespace,
     engine_socket: SocketRef,
     TryData(auth): TryData<Box<RawValue>>,
-) -> Result<(), MiddlewareError> {
-    let connection = engine_socket.req_parts().extensions.get::<Arc<Connection>>();
-    let connection = Arc::clone(connection.ok_or(MiddlewareError::NoConnection)?);
+) -> Result<(), NoLoan> {
+    let loan = engine_socket.req_parts().extensions.get::<Arc<Loan>>().ok_or(NoLoan)?;
+    let decision = loan.decide();
     let listen = |socket: &Arc<Socket>| -> Arc<dyn EventListener> {
         Arc::new(Requests::new(Arc::clone(parts), Arc::clone(socket)))
     };
-    let auth = auth.ok();
-    let authenticated =
-        parts.client.admission.authenticate(&connection, namespace, auth.as_deref(), listen);
-    let socket = authenticated.await?;
-    engine_socket.on_disconnect(Leave { parts: Arc::clone(parts), socket });
+    let (admission, auth) = (&parts.client.admission, auth.ok());
+    let authenticating =
+        admission.authenticate(loan.connection(), namespace, auth.as_deref(), listen);
+    let admitted = tokio::select! {
+        admitted = authenticating => admitted,
+        () = decision.abandoned() => {
+            decision.give_up();
+            return Ok(());
+        }
+    };
+    decision.make(match admitted {
+        Ok(admitted) => Verdict::Accept(admitted.accept),
+        Err(error) => Verdict::Refuse(error.packet(namespace)),
+    });
     Ok(())
-}
-
-/// Lets a socket go, at once. An async handler would run in a task of its own, and the engine would remove the socket
-/// only after it: a client that leaves a namespace and comes again in one breath would be ignored, or be removed in
-/// place of the socket that left.
-struct Leave {
-    parts: Arc<RequestParts>,
-    socket: Arc<Socket>,
-}
-
-/// Tells the engine's own blanket implementation from this one.
-struct AtOnce;
-
-impl<A: Adapter> DisconnectHandler<A, AtOnce> for Leave {
-    fn call_with_defer(
-        &self,
-        engine_socket: Arc<EngineSocket<A>>,
-        reason: DisconnectReason,
-        remove: fn(Arc<EngineSocket<A>>),
-    ) {
-        let Self { parts, socket } = self;
-        parts.client.attendance.leave(socket, translate(reason, &socket.connection));
-        remove(engine_socket);
-    }
-}
-
-/// What the engine knows, unless the connection knows better.
-fn translate(reason: DisconnectReason, connection: &Connection) -> Reason {
-    if reason == DisconnectReason::ClientNSDisconnect {
-        return Reason::ClientDisconnect;
-    }
-    connection.end_reason().unwrap_or(match reason {
-        DisconnectReason::TransportClose => Reason::TransportClose,
-        DisconnectReason::TransportError
-        | DisconnectReason::MultipleHttpPollingError
-        | DisconnectReason::PacketParsingError => Reason::TransportError,
-        DisconnectReason::HeartbeatTimeout => Reason::PingTimeout,
-        DisconnectReason::ClientNSDisconnect => Reason::ClientDisconnect,
-        DisconnectReason::ServerNSDisconnect => Reason::Kicked,
-        DisconnectReason::ClosingServer => Reason::ServerShutdown,
-    })
 }

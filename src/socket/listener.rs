@@ -6,7 +6,7 @@ use super::requests::Requests;
 use super::{emit, inbox, ping, read};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
-use crate::types::{ClientRequest, EventName};
+use crate::types::{ClientRequest, EventName, Reason};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -21,6 +21,10 @@ impl EventListener for Requests {
         ready!(self.questions.poll_ready(cx));
         let events = self.parts().events.as_ref();
         events.map_or(Poll::Ready(()), |events| events.poll_ready(self.socket(), cx))
+    }
+
+    fn leave(&self, reason: Reason) {
+        self.parts().attendance.leave(self.socket(), reason);
     }
 }
 

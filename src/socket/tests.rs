@@ -160,13 +160,12 @@ async fn come_and_go(address: SocketAddr, user: &str, cycle: usize) {
             tokio::time::sleep(pause).await;
             end(client, is_reset);
         }
-        // CONNECT, answer, leave, and CONNECT once more over the same connection. The engine ignores that in silence
-        // when it comes before it is quite done with the first, so nobody waits for its answer.
+        // CONNECT, answer, leave, and CONNECT once more over the same connection, in one breath.
         3 => {
             let mut client = open(address).await;
             client.join(&auth(user)).await.unwrap();
-            client.send("41").await.ok();
-            client.send(&connect).await.ok();
+            client.send("41").await.unwrap();
+            client.join(&auth(user)).await.unwrap();
             tokio::time::sleep(pause).await;
             end(client, is_reset);
         }

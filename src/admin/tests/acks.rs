@@ -106,7 +106,7 @@ async fn a_client_that_goes_away_is_not_waited_for() {
 
     let (told_by, ()) = tokio::join!(ask(&api, r#"{"timeout":"60s"}"#), async {
         api.hear(&ann).await;
-        api.leave(&ann);
+        ann.leave();
     });
 
     assert_eq!(told(&told_by, &[("it", &ann)])["missing"], json!([["ann", "it", "disconnected"]]));

@@ -1,4 +1,4 @@
-//! The admin API without listeners, and clients whose engine is the test.
+//! The admin API without listeners, and clients that the test lets in.
 
 use crate::admin::{Admin, AdminState, DevConsole, Ready};
 use crate::app::testing::{AppParts, TestApp};
@@ -176,14 +176,9 @@ impl Fixture {
         self.app.hear(client).await
     }
 
-    /// A client sends these packets, and the engine reads them.
+    /// A client sends these packets, and they are read.
     pub(super) async fn say(&self, client: &Client, packets: &str) {
         self.app.say(client, packets).await;
-    }
-
-    /// A client goes away.
-    pub(super) fn leave(&self, client: &Client) {
-        self.app.leave(client);
     }
 }
 

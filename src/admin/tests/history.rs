@@ -119,7 +119,7 @@ async fn a_socket_that_only_the_sweep_found_is_gone_counted_and_remembered() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
     let _bob = api.connect("bob", "/", &[]).await;
-    // The engine never says that it is gone.
+    // Nobody says that it is gone.
     ann.socket.connection.close(Reason::TransportError);
     let mut sweeping = Box::pin(Arc::clone(&api.realtime.attendance).run_sweep());
 

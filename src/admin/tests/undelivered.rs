@@ -107,7 +107,7 @@ async fn the_wait_for_acks_is_told_although_the_caller_hung_up() {
     }
     drop(given_up);
 
-    api.leave(&ann);
+    ann.leave();
 
     api.wait_for("/v1/events", |it| {
         let events = it["events"].as_array().unwrap().iter();

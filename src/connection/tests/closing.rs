@@ -1,11 +1,11 @@
 //! Ends of connections: from anywhere, at once or after what is pending, and what is let in at all.
 
 use super::clients::{WebSocket, answer, client_frame, get, header};
-use super::fixture::{Events, Server, limits, until};
+use super::fixture::{Server, limits, until};
 use crate::config::LimitsConfig;
 use crate::connection::{Sent, Transport};
 use crate::core::protocol::frame;
-use crate::types::{Namespace, Reason};
+use crate::types::Reason;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +20,13 @@ async fn close_wakes_the_reader_of_a_websocket_and_ends_its_client() {
     let server = Server::start().await;
     let (mut client, mut engine) = server.websocket().await;
     let connection = Arc::clone(&engine.connection);
-    let reading = engine.read();
-    let closing = async {
-        tokio::task::yield_now().await;
-        connection.close(Reason::Kicked);
-        // The first reason counts.
-        connection.close(Reason::ServerShutdown);
-    };
 
-    let (read, ()) = tokio::join!(reading, closing);
+    connection.close(Reason::Kicked);
+    // The first reason counts.
+    connection.close(Reason::ServerShutdown);
 
-    assert_eq!(read, None);
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.events.left(), [Reason::Kicked]);
     assert_eq!(connection.end_reason(), Some(Reason::Kicked));
     assert_eq!(connection.send(&event("42[1]")), Sent::Closed);
     assert_eq!(connection.send_volatile(&event("42[1]")), Sent::Closed);
@@ -58,11 +54,12 @@ async fn close_wakes_a_waiting_poll_and_the_reader() {
 }
 
 #[tokio::test]
-async fn close_wakes_a_post_that_the_engine_does_not_read() {
+async fn close_wakes_a_post_that_is_not_taken() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    let mut post = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
+    engine.events.close_gate();
+    let mut post = client.begin_post(b"42[1]\x1e42[2]").await;
+    engine.is_held_back().await;
 
     engine.connection.close(Reason::ServerShutdown);
 
@@ -70,15 +67,16 @@ async fn close_wakes_a_post_that_the_engine_does_not_read() {
 }
 
 #[tokio::test]
-async fn a_post_is_answered_when_the_engine_lets_the_connection_go() {
+async fn a_post_to_a_connection_that_is_not_read_any_more_is_answered_at_once() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    let mut post = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
+    assert_eq!(client.post(b"47").await.status, 200);
+    until("it is not read", || engine.connection.lock().is_let_go.then_some(())).await;
 
-    drop(engine);
+    assert_eq!(client.post(b"3").await.status, 200);
 
-    assert_eq!(answer(&mut post).await.status, 200);
+    assert_eq!(client.poll().await.status, 400);
+    assert!(server.connections.is_empty());
 }
 
 #[tokio::test]
@@ -104,7 +102,6 @@ async fn what_is_pending_leaves_before_a_finished_websocket_closes() {
     drop(client);
     assert_eq!(engine.read().await, None);
     let connection = Arc::clone(&engine.connection);
-    drop(engine);
     until("it is closed", || connection.is_gone().then_some(())).await;
     assert_eq!(connection.end_reason(), Some(Reason::Kicked));
     assert_eq!(connection.vitals().pending_bytes, 0);
@@ -118,7 +115,6 @@ async fn a_client_that_keeps_sending_reads_its_goodbye() {
     let connection = Arc::clone(&engine.connection);
     connection.send(&event("41"));
     connection.finish(Reason::Kicked);
-    drop(engine);
 
     for _ in 0..100 {
         client.send(b"42[\"still here\"]").await;
@@ -126,7 +122,7 @@ async fn a_client_that_keeps_sending_reads_its_goodbye() {
 
     let mut read = Vec::new();
     client.stream.read_to_end(&mut read).await.expect("an end, not a reset");
-    assert_eq!(read, event("41"));
+    assert_eq!(read, [&event("41")[..], b"\x81\x011\x88\x02\x03\xe8"].concat());
     drop(client);
     until("it is closed", || connection.is_gone().then_some(())).await;
 }
@@ -150,12 +146,10 @@ async fn a_client_that_does_not_leave_is_made_to() {
 #[tokio::test]
 async fn who_is_meant_to_come_back_is_sent_no_goodbye() {
     let server = Server::start().await;
-    let (mut client, mut engine) = server.websocket().await;
+    let (mut client, engine) = server.websocket().await;
     engine.connection.send(&event("42[1]"));
 
-    // As the engine ends a client that joins nothing.
-    engine.write(b"1");
-    drop(engine);
+    engine.connection.finish(Reason::TransportError);
 
     assert_eq!(client.next().await.unwrap(), b"42[1]");
     let mut rest = Vec::new();
@@ -185,31 +179,26 @@ async fn nobody_waits_for_another_poll_of_a_client_that_has_said_goodbye() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     engine.connection.send(&event("42[1]"));
-    let (post, read) = tokio::join!(client.post(b"1"), engine.read());
-    assert_eq!((post.status, read.as_deref()), (200, Some(b"1".as_slice())));
 
-    // The engine lets a connection go when it reads that.
-    let connection = Arc::clone(&engine.connection);
-    drop(engine);
+    assert_eq!(client.post(b"1").await.status, 200);
 
-    assert!(connection.is_gone());
-    assert_eq!(connection.end_reason(), None, "the engine knows why");
+    assert_eq!(engine.read().await, None);
+    assert!(engine.connection.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::TransportClose));
     assert!(server.connections.is_empty());
 }
 
 #[tokio::test]
-async fn a_goodbye_ends_a_finished_connection_also_when_the_engine_is_gone() {
+async fn a_goodbye_ends_a_finished_connection() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
     engine.connection.send(&event("42[1]"));
-    let connection = Arc::clone(&engine.connection);
-    connection.finish(Reason::Kicked);
-    drop(engine);
+    engine.connection.finish(Reason::Kicked);
 
     assert_eq!(client.post(b"1").await.status, 200);
 
-    assert!(connection.is_gone());
-    assert_eq!(connection.end_reason(), Some(Reason::Kicked));
+    assert!(engine.connection.is_gone());
+    assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked));
     assert!(server.connections.is_empty());
 }
 
@@ -229,29 +218,8 @@ async fn a_finished_connection_does_not_wait_for_ever() {
     assert_eq!(engine.connection.end_reason(), Some(Reason::Kicked), "not slow: told to go");
 }
 
-/// What an accept holds (a place in the store's queue) others need: a client that is being closed must not collect them.
 #[tokio::test]
-async fn a_finished_connection_holds_nothing_for_sockets_that_nobody_accepts() {
-    let server = Server::start().await;
-    let (_client, engine) = server.poller().await;
-    let held = Arc::new(());
-    let prepare = || {
-        let held = Arc::clone(&held);
-        let events = Arc::<Events>::clone(&engine.events);
-        engine.connection.prepare_accept(&Namespace::root(), events, move |_| drop(held));
-    };
-
-    prepare();
-    assert_eq!(Arc::strong_count(&held), 2, "the engine may accept it");
-    engine.connection.finish(Reason::Kicked);
-    prepare();
-
-    assert!(!engine.connection.is_gone(), "it waits for the client");
-    assert_eq!(Arc::strong_count(&held), 1);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_ends_the_engines_stream() {
+async fn a_client_that_is_gone_has_left() {
     let server = Server::start().await;
     let (client, mut engine) = server.websocket().await;
 
@@ -259,7 +227,6 @@ async fn a_client_that_leaves_ends_the_engines_stream() {
 
     assert_eq!(engine.read().await, None);
     assert_eq!(engine.connection.end_reason(), Some(Reason::TransportClose));
-    drop(engine);
     until("it is forgotten", || server.connections.is_empty().then_some(())).await;
 }
 
@@ -271,26 +238,21 @@ async fn a_client_that_resets_its_connection_has_not_closed_it_in_an_orderly_way
 
     drop(client);
 
-    // Noticed by writing, because nobody reads.
-    until("it is noticed", || {
-        (engine.connection.send(&event("42[1]")) == Sent::Closed).then_some(())
-    })
-    .await;
+    until("it is noticed", || engine.connection.is_gone().then_some(())).await;
     assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
 }
 
 #[tokio::test]
 async fn bytes_that_come_with_the_handshake_are_not_lost() {
     let server = Server::start().await;
-    let early = [client_frame(0x81, b"40"), client_frame(0x81, b"42[\"early\"]")].concat();
+    let early = [client_frame(0x81, b"40/x,"), client_frame(0x81, b"3")].concat();
     let connecting = WebSocket::connect_with(server.address, "", &early);
     let (mut client, mut engine) = tokio::join!(connecting, server.engine());
 
     client.send(b"42[\"later\"]").await;
 
-    assert_eq!(engine.read().await.unwrap(), b"40");
-    assert_eq!(engine.read().await.unwrap(), b"42[\"early\"]");
-    assert_eq!(engine.read().await.unwrap(), b"42[\"later\"]");
+    let read = [engine.read().await.unwrap(), engine.read().await.unwrap()];
+    assert!(read.contains(&b"40/x,".to_vec()) && read.contains(&b"42[\"later\"]".to_vec()));
     assert_eq!(engine.connection.transport(), Transport::WebSocket);
 }
 
@@ -363,7 +325,6 @@ async fn a_client_that_is_gone_is_told_no_goodbye() {
 
     client.stream.shutdown().await.unwrap();
     assert_eq!(engine.read().await, None);
-    drop(engine);
 
     let mut rest = Vec::new();
     client.stream.read_to_end(&mut rest).await.unwrap();

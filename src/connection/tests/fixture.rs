@@ -1,16 +1,16 @@
-//! An acceptor behind a real listener, and the engine's end of its connections.
+//! An acceptor behind a real listener, and the server's side of its connections: what their clients say, and the loans.
 
 use super::clients::{Poller, WebSocket, get, next_frame};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{
     Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, Connections, EngineStream,
-    EventListener,
+    EventListener, Sent,
 };
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Seq};
+use crate::types::{Namespace, Reason, Seq};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http_body_util::Full;
@@ -21,15 +21,12 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// How long something that must happen may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,9 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) connections: Connections,
-    lent: Arc<Mutex<VecDeque<EngineStream>>>,
+    lent: Loans,
+    /// Connections that a test has.
+    taken: Mutex<Vec<Arc<Connection>>>,
     pub(super) tasks: Tasks,
 }
+
+/// The engine's ends of loans, in the order in which they were lent.
+type Loans = Arc<Mutex<VecDeque<EngineStream>>>;
 
 impl Server {
     pub(super) async fn start() -> Self {
@@ -78,23 +80,34 @@ impl Server {
                 spawner.spawn("test.http", serve(acceptor.clone(), stream, peer));
             }
         });
-        Self { address, connections, lent, tasks }
+        Self { address, connections, lent, taken: Mutex::default(), tasks }
     }
 
-    /// The engine's end of the next connection, which greets its client.
+    /// The server's side of the next connection, whose client is taken to have joined the root namespace.
     pub(super) async fn engine(&self) -> Engine {
-        let io = until("a connection is lent", || self.lent.lock().pop_front()).await;
-        let connection = Arc::clone(io.connection());
+        let next = || {
+            let mut taken = self.taken.lock();
+            let is_new = |it: &Arc<Connection>| !taken.iter().any(|known| Arc::ptr_eq(it, known));
+            let next = self.connections.snapshot().into_iter().find(is_new);
+            taken.extend(next.clone());
+            next
+        };
+        let connection = until("a connection is opened", next).await;
         let events = Arc::new(Events::default());
         let listener: Arc<dyn EventListener> = Arc::<Events>::clone(&events);
-        connection.lock().listeners.join(Namespace::root(), listener);
-        let mut engine = Engine { connection, io, bytes: BytesMut::new(), events };
-        // The engine's own open packet, which the connection replaces by its own.
-        engine.write(b"0{}");
-        engine
+        let mut state = connection.lock();
+        state.listeners.join(Namespace::root(), listener);
+        state.homeless_since = None;
+        drop(state);
+        Engine { connection, events, lent: Arc::clone(&self.lent), ends: Vec::new() }
     }
 
-    /// A client that polls, and its engine.
+    /// Holds none of the connections that tests had.
+    pub(super) fn forget_taken(&self) {
+        self.taken.lock().clear();
+    }
+
+    /// A client that polls, and the server's side of it.
     pub(super) async fn poller(&self) -> (Poller, Engine) {
         let address = self.address;
         let opening = async move { get(address, "").await };
@@ -103,7 +116,7 @@ impl Server {
         (Poller { address, sid }, engine)
     }
 
-    /// A client that speaks WebSocket, and its engine.
+    /// A client that speaks WebSocket, and the server's side of it.
     pub(super) async fn websocket(&self) -> (WebSocket, Engine) {
         let (mut client, engine) =
             tokio::join!(WebSocket::connect(self.address, ""), self.engine());
@@ -149,12 +162,13 @@ pub(super) async fn within<T>(what: &str, it: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, it).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
-/// The engine's end of one connection, and who listens to its client.
+/// The server's side of one connection.
 pub(super) struct Engine {
     pub(super) connection: Arc<Connection>,
-    io: EngineStream,
-    bytes: BytesMut,
     pub(super) events: Arc<Events>,
+    lent: Loans,
+    /// The engine's ends of the loans that were read.
+    pub(super) ends: Vec<EngineStream>,
 }
 
 /// What the client emits in the root namespace, which it is taken to have joined.
@@ -163,6 +177,8 @@ pub(super) struct Events {
     /// As packets.
     delivered: Mutex<VecDeque<Vec<u8>>>,
     gate: Mutex<Gate>,
+    /// Why the client has left.
+    left: Mutex<Vec<Reason>>,
 }
 
 #[derive(Default)]
@@ -187,6 +203,10 @@ impl Events {
     pub(super) fn next(&self) -> Option<Vec<u8>> {
         self.delivered.lock().pop_front()
     }
+
+    pub(super) fn left(&self) -> Vec<Reason> {
+        self.left.lock().clone()
+    }
 }
 
 impl EventListener for Events {
@@ -205,38 +225,42 @@ impl EventListener for Events {
         gate.waiting = Some(cx.waker().clone());
         Poll::Pending
     }
+
+    fn leave(&self, reason: Reason) {
+        self.left.lock().push(reason);
+    }
 }
 
 impl Engine {
-    /// Writes one packet, which must not make the engine wait.
+    /// Sends one packet.
     #[track_caller]
     pub(super) fn write(&mut self, packet: &[u8]) {
-        self.try_write(packet).unwrap();
+        assert_eq!(self.connection.send(&frame::text(&[packet])), Sent::Yes);
     }
 
-    #[track_caller]
-    pub(super) fn try_write(&mut self, packet: &[u8]) -> io::Result<()> {
-        let frame = frame::text(&[packet]);
-        let written = self.io.write_all(&frame).now_or_never();
-        written.expect("the engine never waits to write")
-    }
-
-    /// The next packet of the client, be it for the engine or an event; `None` at the end. Of those that come together,
-    /// the ones for the engine are first.
+    /// The next event or CONNECT of the client; `None` when it has left.
     pub(super) async fn read(&mut self) -> Option<Vec<u8>> {
-        if let Some(event) = self.events.next() {
-            return Some(event);
-        }
-        let Self { io, bytes, events, .. } = self;
-        let frame = next_frame(io, bytes);
-        tokio::pin!(frame);
-        let next = poll_fn(|cx| match frame.as_mut().poll(cx) {
-            Poll::Ready(None) => Poll::Ready(events.next()),
-            Poll::Ready(Some((OpCode::Data(Data::Text), payload))) => Poll::Ready(Some(payload)),
-            Poll::Ready(Some((_, payload))) => Poll::Ready(Some([b"b", &payload[..]].concat())),
-            Poll::Pending => events.next().map_or(Poll::Pending, |it| Poll::Ready(Some(it))),
-        });
-        within("the engine reads", next).await
+        until("the client says something or leaves", || {
+            let Self { connection, events, lent, ends } = self;
+            let is_ours = |it: &EngineStream| Arc::ptr_eq(it.loan().connection(), connection);
+            if let Some(event) = events.next() {
+                return Some(Some(event));
+            }
+            let mut lent = lent.lock();
+            if let Some(place) = lent.iter().position(is_ours) {
+                let mut end = lent.remove(place).unwrap();
+                let read = next_frame(&mut end, &mut BytesMut::new()).now_or_never();
+                ends.push(end);
+                return Some(read.flatten().map(|(_, payload)| payload));
+            }
+            (!events.left().is_empty()).then_some(None)
+        })
+        .await
+    }
+
+    /// Waits until the client is not read any more, because a listener takes nothing.
+    pub(super) async fn is_held_back(&self) {
+        until("it is not read", || self.connection.lock().is_paused.then_some(())).await;
     }
 }
 
@@ -270,7 +294,7 @@ fn socketio() -> SocketIoConfig {
         upgrade_timeout: Duration::from_secs(10),
         polling: true,
         websocket: true,
-        namespaces: vec![Namespace::root()],
+        namespaces: vec![Namespace::root(), Namespace::parse("/x").unwrap()],
         client_dir: None,
     }
 }

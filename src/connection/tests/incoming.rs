@@ -5,7 +5,7 @@ use super::fixture::{Engine, Server, until};
 use crate::types::{Namespace, Reason};
 use futures_util::FutureExt as _;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A client whose first event is the last that its listener takes.
 async fn held_back(server: &Server) -> (WebSocket, Engine) {
@@ -14,6 +14,7 @@ async fn held_back(server: &Server) -> (WebSocket, Engine) {
     let packets = [&b"42[\"a\"]"[..], b"42[\"b\"]", b"40/x,"].map(|it| client_frame(0x81, it));
     client.stream.write_all(&packets.concat()).await.unwrap();
     assert_eq!(engine.read().await.unwrap(), b"42[\"a\"]");
+    engine.is_held_back().await;
     assert_eq!(engine.read().now_or_never(), None, "nothing more is taken");
     (client, engine)
 }
@@ -25,15 +26,12 @@ async fn a_client_is_not_read_while_its_listener_takes_no_more() {
     client.send(b"42[\"c\"]").await;
     assert_eq!(engine.read().now_or_never(), None);
 
-    let events = std::sync::Arc::clone(&engine.events);
-    let opening = async {
-        tokio::task::yield_now().await;
-        events.open_gate();
-    };
-    let (next, ()) = tokio::join!(engine.read(), opening);
+    engine.events.open_gate();
 
-    // What the engine is to read comes with what was held back, in the same piece.
-    let rest = [next.unwrap(), engine.read().await.unwrap(), engine.read().await.unwrap()];
+    let mut rest = Vec::new();
+    for _ in 0..3 {
+        rest.push(engine.read().await.unwrap());
+    }
     assert!(rest.contains(&b"40/x,".to_vec()), "{rest:?}");
     let events: Vec<_> = rest.iter().filter(|it| it.starts_with(b"42")).collect();
     assert_eq!(events, [b"42[\"b\"]", b"42[\"c\"]"]);
@@ -43,15 +41,11 @@ async fn a_client_is_not_read_while_its_listener_takes_no_more() {
 async fn a_connection_that_is_closed_while_it_is_not_read_ends() {
     let server = Server::start().await;
     let (_client, mut engine) = held_back(&server).await;
-    let connection = std::sync::Arc::clone(&engine.connection);
-    let closing = async {
-        tokio::task::yield_now().await;
-        connection.close(Reason::Kicked);
-    };
 
-    let (read, ()) = tokio::join!(engine.read(), closing);
+    engine.connection.close(Reason::Kicked);
 
-    assert_eq!(read, None);
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.events.left(), [Reason::Kicked]);
     assert!(server.connections.is_empty());
 }
 
@@ -62,7 +56,7 @@ async fn a_post_is_not_answered_while_its_events_are_not_taken() {
     engine.events.close_gate();
     let mut post = client.begin_post(b"42[\"a\"]\x1e42[\"b\"]").await;
     assert_eq!(engine.read().await.unwrap(), b"42[\"a\"]");
-    assert_eq!(engine.read().now_or_never(), None);
+    engine.is_held_back().await;
     assert!(engine.connection.lock().polling.is_unread);
 
     engine.events.open_gate();
@@ -79,7 +73,7 @@ async fn a_client_that_is_not_read_is_not_missed() {
     engine.events.close_gate();
     client.send(b"42[\"a\"]").await;
     assert_eq!(engine.read().await.unwrap(), b"42[\"a\"]");
-    assert_eq!(engine.read().now_or_never(), None);
+    engine.is_held_back().await;
 
     assert_eq!(client.next().await.unwrap(), b"2");
     client.send(b"3").await;
@@ -87,8 +81,8 @@ async fn a_client_that_is_not_read_is_not_missed() {
     assert!(!engine.connection.is_closed(), "it has answered, and could not be heard");
 
     engine.events.open_gate();
-    assert_eq!(engine.read().await.unwrap(), b"3");
-    assert!(engine.connection.lock().pinged_at.is_none());
+    until("the answer is read", || engine.connection.lock().pinged_at.is_none().then_some(()))
+        .await;
 }
 
 #[tokio::test]
@@ -99,19 +93,19 @@ async fn what_breaks_the_protocol_ends_the_connection() {
         client_frame(0x81, b"451[\"a\"]"),
         client_frame(0x83, b"x"),
         client_frame(0x81, b"\xff"),
+        client_frame(0x81, b"47"),
+        // A namespace that is joined already.
+        client_frame(0x81, b"40"),
         // In a namespace that is not joined, or not any more.
         client_frame(0x81, b"42/x,[\"a\"]"),
         [client_frame(0x81, b"41"), client_frame(0x81, b"42[\"a\"]")].concat(),
     ] {
         let (mut client, mut engine) = server.websocket().await;
         client.stream.write_all(&bytes).await.unwrap();
-        let connection = std::sync::Arc::clone(&engine.connection);
-        while let Some(packet) = engine.read().await {
-            assert_eq!(packet, b"41");
-        }
-        drop(engine);
+        assert_eq!(engine.read().await, None);
         assert_eq!(client.next().await, None, "{bytes:?}");
-        assert_eq!(connection.end_reason(), Some(Reason::TransportError), "{bytes:?}");
+        let reason = engine.connection.end_reason();
+        assert_eq!(reason, Some(Reason::TransportError), "{bytes:?}");
         until("it is forgotten", || server.connections.is_empty().then_some(())).await;
     }
 }
@@ -143,25 +137,49 @@ async fn nothing_is_delivered_on_a_connection_that_is_being_closed() {
     let (client, mut engine) = server.poller().await;
     engine.connection.finish(Reason::Kicked);
 
-    let (post, read) =
-        tokio::join!(client.post(b"42[\"a\"]\x1e42/x,[\"b\"]\x1e40/x,"), engine.read());
+    let post = client.post(b"42[\"a\"]\x1e42/x,[\"b\"]\x1e40/x,").await;
 
-    assert_eq!((post.status, read.unwrap()), (200, b"40/x,".to_vec()));
-    assert_eq!(engine.events.next(), None);
+    assert_eq!(post.status, 200);
+    assert_eq!(engine.read().now_or_never(), None);
 }
 
 #[tokio::test]
 async fn an_ack_reaches_who_waits_for_it_and_others_are_passed_over() {
     let server = Server::start().await;
-    let (mut client, mut engine) = server.websocket().await;
+    let (mut client, engine) = server.websocket().await;
     let awaited = engine.connection.await_ack(&Namespace::root(), 7).unwrap();
-    for packet in [&b"438[\"other\"]"[..], b"43/x,7[\"other\"]", b"437[1,\"two\"]", b"437[3]", b"1"]
-    {
+    for packet in [&b"438[\"other\"]"[..], b"43/x,7[\"other\"]", b"437[1,\"two\"]", b"437[3]"] {
         client.send(packet).await;
     }
 
-    assert_eq!(engine.read().await.unwrap(), b"1", "acks are not for the engine");
-
     assert_eq!(awaited.received().await.unwrap().args.get(), "[1,\"two\"]");
+    assert!(!engine.connection.is_closed());
+}
+
+#[tokio::test]
+async fn a_websockets_own_ping_is_answered_and_its_close_frame_too() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+
+    let frames = [client_frame(0x89, b"hi"), client_frame(0x88, &[0x03, 0xe9])];
+    client.stream.write_all(&frames.concat()).await.unwrap();
+
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"\x8a\x02hi\x88\x02\x03\xe9");
+    assert_eq!(engine.read().await, None);
+    assert_eq!(engine.events.left(), [Reason::TransportClose]);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_namespace_has_left_it_when_its_next_packet_is_read() {
+    let server = Server::start().await;
+    let (mut client, mut engine) = server.websocket().await;
+
+    let frames = [client_frame(0x81, b"41"), client_frame(0x81, b"40{}")];
+    client.stream.write_all(&frames.concat()).await.unwrap();
+
+    assert_eq!(engine.read().await.unwrap(), b"40/,{}", "it may come again");
+    assert_eq!(engine.events.left(), [Reason::ClientDisconnect]);
     assert!(!engine.connection.is_closed());
 }

@@ -1,7 +1,7 @@
 //! Long-polling: what clients may not do, and what happens to those who do.
 
 use super::clients::{Poller, answer, client_frame, get};
-use super::fixture::{Server, until};
+use super::fixture::{Engine, Server, until};
 use crate::connection::Connection;
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
@@ -20,13 +20,11 @@ async fn packets_go_both_ways() {
     let mut poll = waiting_poll(&client, &engine.connection).await;
 
     engine.write(b"2");
-    let (posted, read) = tokio::join!(client.post(b"3\x1e42[1]"), async {
-        [engine.read().await.unwrap(), engine.read().await.unwrap()]
-    });
+    let posted = client.post(b"3\x1e42[1]").await;
 
     assert_eq!(answer(&mut poll).await.packets(), [b"2"]);
     assert_eq!((posted.status, &posted.body[..]), (200, b"ok".as_slice()));
-    assert_eq!(read, [b"3".as_slice(), b"42[1]"]);
+    assert_eq!(engine.read().await.unwrap(), b"42[1]");
 }
 
 #[tokio::test]
@@ -54,17 +52,45 @@ async fn two_polls_at_once_close_the_connection() {
     assert_eq!(engine.read().await, None);
 }
 
+/// A post that waits, because a listener does not take its second event.
+async fn waiting_post(client: &Poller, engine: &Engine) -> TcpStream {
+    engine.events.close_gate();
+    let post = client.begin_post(b"42[1]\x1e42[2]").await;
+    engine.is_held_back().await;
+    post
+}
+
 #[tokio::test]
-async fn two_posts_at_once_close_the_connection() {
+async fn the_second_of_two_posts_at_once_waits_for_its_turn() {
+    let server = Server::start().await;
+    let (client, mut engine) = server.poller().await;
+    let mut first = waiting_post(&client, &engine).await;
+    let mut second = client.begin_post(b"42[3]").await;
+    until("it waits", || (engine.connection.lock().polling.posts == 2).then_some(())).await;
+
+    assert_eq!(engine.read().await.unwrap(), b"42[1]");
+    engine.events.open_gate();
+
+    assert_eq!(answer(&mut first).await.status, 200);
+    assert_eq!(answer(&mut second).await.status, 200);
+    assert_eq!(engine.read().await.unwrap(), b"42[2]");
+    assert_eq!(engine.read().await.unwrap(), b"42[3]");
+    assert_eq!(engine.connection.lock().polling.posts, 0);
+}
+
+#[tokio::test]
+async fn three_posts_at_once_close_the_connection() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
-    let mut first = client.begin_post(b"42[1]").await;
-    until("the post waits", || engine.connection.lock().polling.is_posted.then_some(())).await;
+    let mut first = waiting_post(&client, &engine).await;
+    let mut second = client.begin_post(b"42[3]").await;
+    until("it waits", || (engine.connection.lock().polling.posts == 2).then_some(())).await;
 
-    let second = client.post(b"42[2]").await;
+    let third = client.post(b"42[4]").await;
 
-    assert_eq!(second.status, 400);
+    assert_eq!(third.status, 400);
     assert_eq!(answer(&mut first).await.status, 200);
+    assert_eq!(answer(&mut second).await.status, 400);
     assert_eq!(engine.connection.end_reason(), Some(Reason::TransportError));
     assert_eq!(engine.connection.vitals().ending, Some(Ending::PostsOverlap));
 }
@@ -73,6 +99,7 @@ async fn two_posts_at_once_close_the_connection() {
 async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
+    drop(waiting_post(&client, &engine).await);
     let body = [b"42".as_slice(), &vec![b'x'; 90_000]].concat();
 
     for n in 0..10 {
@@ -85,7 +112,7 @@ async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
         until("the post is over", || {
             let state = engine.connection.lock();
             let is_over = before < state.polling.inbox.len() && !state.polling.is_posted;
-            (is_over || engine.connection.connections.is_empty()).then_some(())
+            (is_over || engine.connection.shared.connections.is_empty()).then_some(())
         })
         .await;
     }
@@ -124,8 +151,8 @@ async fn a_body_over_the_limit_is_refused_and_the_connection_goes_on() {
     let refused = client.post(&vec![b'4'; 100_001]).await;
 
     assert_eq!(refused.status, 413);
-    let (posted, read) = tokio::join!(client.post(b"42[1]"), engine.read());
-    assert_eq!((posted.status, read.unwrap()), (200, b"42[1]".to_vec()));
+    assert_eq!(client.post(b"42[1]").await.status, 200);
+    assert_eq!(engine.read().await.unwrap(), b"42[1]");
 }
 
 #[tokio::test]

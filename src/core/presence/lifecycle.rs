@@ -1,6 +1,6 @@
 //! One socket's way through the registry, so that "connected" and "gone" may come in any order.
 //!
-//! The engine runs the connect handler in a task of its own: the connection may be gone before that runs, and the
+//! The client is let in by one task and read by another: the connection may be gone before its socket is taken in, and the
 //! news that it is gone may come before the news that it came.
 //!
 //! ```text

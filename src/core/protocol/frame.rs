@@ -10,6 +10,10 @@ const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 /// The opcode of a close frame, without FIN.
 const CLOSE: u8 = 0x08;
+/// What a close frame without a code means (RFC 6455 §7.4.1).
+pub const NO_CODE: u16 = 1005;
+/// The code for a client that breaks the protocol.
+pub const PROTOCOL_ERROR: u16 = 1002;
 const MASKED: u8 = 0x80;
 /// The length follows in two bytes.
 const LEN_16: u8 = 0x7e;
@@ -88,6 +92,21 @@ pub fn text(parts: &[&[u8]]) -> Bytes {
 /// One unmasked binary frame.
 pub fn binary(payload: &[u8]) -> Bytes {
     encode(BINARY, &[payload])
+}
+
+/// The close frame that answers one with this code, by the same; 1005 stands for none (RFC 6455 §5.5.1).
+pub fn close(code: u16) -> Bytes {
+    let code = match code {
+        NO_CODE | 1000..=1004 | 1007..=1014 | 3000..=4999 => code,
+        _ => PROTOCOL_ERROR,
+    };
+    let bytes = code.to_be_bytes();
+    encode(Opcode::Close.first(), &[if code == NO_CODE { &[] } else { &bytes[..] }])
+}
+
+/// WebSocket's own pong, with the payload of the ping that it answers.
+pub fn pong(payload: &[u8]) -> Bytes {
+    encode(Opcode::Pong.first(), &[payload])
 }
 
 /// Appends a client's text frame, masked with zeros: what [`text`] is for the other direction.

@@ -1,10 +1,11 @@
-//! When each connection is pinged, and when its answer must be there.
+//! When each connection is pinged, when its answer must be there, and when its client must have joined a namespace.
 //!
 //! ```text
 //!   add ──interval──► Ping ──interval──► Ping …
 //!                      └────timeout────► Overdue, unless it has answered
+//!   expect ──connect timeout──► Expected, unless it has joined one
 //! ```
-//! All wait equally long, so two queues do what would else be a timer for each connection.
+//! All wait equally long, so three queues do what would else be two timers for each connection.
 
 use crate::types::Timestamp;
 use std::collections::VecDeque;
@@ -17,6 +18,8 @@ pub struct Heartbeat<K> {
     timeout: Duration,
     pings: VecDeque<(Timestamp, K)>,
     answers: VecDeque<(Timestamp, K)>,
+    connect_timeout: Duration,
+    connects: VecDeque<(Timestamp, K)>,
 }
 
 /// What is due.
@@ -26,12 +29,15 @@ pub enum Due<K> {
     Ping(K),
     /// The answer to a ping should have come by now.
     Overdue(K),
+    /// Its client should have joined a namespace by now.
+    Expected(K),
 }
 
 impl<K: Clone> Heartbeat<K> {
-    /// A ping per `interval`, to be answered within `timeout`.
-    pub fn new(interval: Duration, timeout: Duration) -> Self {
-        Self { interval, timeout, pings: VecDeque::new(), answers: VecDeque::new() }
+    /// A ping per `interval`, to be answered within `timeout`; a namespace to be joined within `connect_timeout`.
+    pub fn new(interval: Duration, timeout: Duration, connect_timeout: Duration) -> Self {
+        let (pings, answers, connects) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { interval, timeout, pings, answers, connect_timeout, connects }
     }
 
     /// A connection has come.
@@ -45,10 +51,15 @@ impl<K: Clone> Heartbeat<K> {
         self.add(key, now);
     }
 
+    /// Its client has to join a namespace from now on. To be said once until it is due.
+    pub fn expect(&mut self, key: K, now: Timestamp) {
+        self.connects.push_back((now + self.connect_timeout, key));
+    }
+
     /// When something is due next. What is added later is due later.
     pub fn next(&self) -> Option<Timestamp> {
         let first = |queue: &VecDeque<(Timestamp, K)>| queue.front().map(|(at, _)| *at);
-        [first(&self.pings), first(&self.answers)].into_iter().flatten().min()
+        [&self.pings, &self.answers, &self.connects].map(first).into_iter().flatten().min()
     }
 
     /// The next thing that is due at `now`.
@@ -56,12 +67,15 @@ impl<K: Clone> Heartbeat<K> {
         let due = |queue: &mut VecDeque<(Timestamp, K)>| {
             queue.pop_front_if(|(at, _)| *at <= now).map(|(_, key)| key)
         };
-        due(&mut self.answers).map(Due::Overdue).or_else(|| due(&mut self.pings).map(Due::Ping))
+        due(&mut self.answers)
+            .map(Due::Overdue)
+            .or_else(|| due(&mut self.pings).map(Due::Ping))
+            .or_else(|| due(&mut self.connects).map(Due::Expected))
     }
 
     /// Gives the memory back that many connections needed and few do not.
     pub fn shrink(&mut self) {
-        for queue in [&mut self.pings, &mut self.answers] {
+        for queue in [&mut self.pings, &mut self.answers, &mut self.connects] {
             if queue.len() < queue.capacity() / 4 {
                 queue.shrink_to(queue.len() * 2);
             }
@@ -74,13 +88,18 @@ mod tests {
     use super::{Due, Heartbeat, Timestamp};
     use std::time::Duration;
 
+    fn heartbeat() -> Heartbeat<u32> {
+        let [interval, timeout, connect] = [20, 10, 30].map(Duration::from_millis);
+        Heartbeat::new(interval, timeout, connect)
+    }
+
     fn due(it: &mut Heartbeat<u32>, now: u64) -> Vec<Due<u32>> {
         std::iter::from_fn(|| it.take(Timestamp(now))).collect()
     }
 
     #[test]
     fn each_is_pinged_per_interval_and_asked_for_its_answer_after_the_timeout() {
-        let mut it = Heartbeat::new(Duration::from_millis(20), Duration::from_millis(10));
+        let mut it = heartbeat();
         assert_eq!(it.next(), None);
         it.add(1, Timestamp(0));
         it.add(2, Timestamp(5));
@@ -97,8 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_expected_once_and_can_be_again() {
+        let mut it = heartbeat();
+        it.expect(1, Timestamp(0));
+
+        assert_eq!((it.next(), due(&mut it, 29)), (Some(Timestamp(30)), vec![]));
+        assert_eq!(due(&mut it, 30), [Due::Expected(1)]);
+        assert_eq!(it.next(), None);
+        it.expect(1, Timestamp(35));
+        assert_eq!(due(&mut it, 65), [Due::Expected(1)]);
+    }
+
+    #[test]
     fn after_a_standstill_answers_are_looked_at_first() {
-        let mut it = Heartbeat::new(Duration::from_millis(20), Duration::from_millis(10));
+        let mut it = heartbeat();
         it.add(1, Timestamp(0));
         it.pinged(2, Timestamp(5));
 

@@ -1,15 +1,15 @@
-//! What one client says, read from its stream once: pongs, events, acks, and what is for the engine.
+//! What one client says, read from its stream once.
 //!
 //! ```text
 //!   text 3…                         Pong
-//!   text 6                          Noop
+//!   text 40…                        Connect
+//!   text 41…                        Disconnect
 //!   text 42…, 45… and its buffers   Event
 //!   text 43…, 46… and its buffers   Ack
+//!   text 1, close frame             Close
+//!   WebSocket's own ping            Ping
 //!   text b and base64               the same as the binary message
-//!   text 41…                        Disconnect
-//!   close frame                     Close
 //!   binary, before any text 4…      ForeignParser
-//!   CONNECT (text 40…), all else    Other
 //! ```
 //!
 //! The rules of a packet are those of Node's parser (socket.io-parser 4): the name of an event is a text or a number, the
@@ -17,7 +17,7 @@
 
 mod packet;
 
-use crate::core::protocol::frame::Opcode;
+use crate::core::protocol::frame::{NO_CODE, Opcode, PROTOCOL_ERROR};
 use crate::core::protocol::messages::{Malformed, MessageReader, Piece, WebSocketMessage};
 use crate::core::protocol::{msgpack, polling};
 use bytes::Bytes;
@@ -25,43 +25,40 @@ use packet::PacketHead;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// The packet that answers a ping.
-pub const PONG: &str = "3";
 const NO_BASE64: Malformed = Malformed::Packet("a binary message in text is not base64");
-/// What a close frame without a code means (RFC 6455 §7.4.1).
-const NO_CODE: u16 = 1005;
 
 /// Something that a client says.
 #[derive(Debug)]
 pub enum Inbound<'a> {
     /// The answer to a ping, whatever it says besides.
     Pong,
-    /// Nothing. The Swift client says so while it goes over to WebSocket.
-    Noop,
     /// An event, with all its buffers.
     Event(ClientEvent<'a>),
     /// An ack, with all its buffers.
     Ack(ClientAck<'a>),
+    /// It wants to join a namespace.
+    Connect {
+        /// Which one.
+        namespace: &'a str,
+        /// What it sends along: JSON, or nothing.
+        auth: &'a str,
+    },
     /// It leaves a namespace.
     Disconnect {
         /// Which one.
         namespace: &'a str,
-        /// The whole packet.
-        packet: &'a str,
     },
-    /// It closes a WebSocket.
+    /// It closes the connection.
     Close {
-        /// The code of its close frame; 1005 if that has none.
-        code: u16,
-        /// The whole payload of the frame.
-        payload: &'a [u8],
+        /// The code of its close frame, 1005 if that has none; `None` if it closes by a packet.
+        code: Option<u16>,
     },
+    /// It wants a pong of WebSocket's own with this payload.
+    Ping(&'a [u8]),
     /// It uses another parser than this server (msgpack), in which it wants to join this namespace.
     ForeignParser(String),
-    /// A part of a packet whose buffers have not all come.
-    Incomplete,
-    /// Anything else.
-    Other(Opcode, &'a [u8]),
+    /// Nothing that needs an answer: a part of a packet whose buffers have not all come, a pong that nobody asked for.
+    Nothing,
 }
 
 /// An event as the client wrote it.
@@ -166,20 +163,20 @@ impl InboundReader {
                 match PacketHead::parse(text)? {
                     Some(head) if 0 < head.buffers => {
                         self.collected = Some(Box::new(CollectedPacket::begin(head, text)));
-                        Inbound::Incomplete
+                        Inbound::Nothing
                     }
                     Some(head) => head.read(text, &[])?,
-                    None => other(text),
+                    None => other(text)?,
                 }
             }
             WebSocketMessage::Binary(bytes) => {
                 binary(&mut self.collected, self.has_spoken, self.bytes_max, bytes)?
             }
             WebSocketMessage::Control(Opcode::Close, payload) => {
-                let code = payload.first_chunk().map_or(NO_CODE, |it| u16::from_be_bytes(*it));
-                Inbound::Close { code, payload }
+                Inbound::Close { code: Some(close_code(payload)) }
             }
-            WebSocketMessage::Control(opcode, payload) => Inbound::Other(opcode, payload),
+            WebSocketMessage::Control(Opcode::Ping, payload) => Inbound::Ping(payload),
+            WebSocketMessage::Control(_, _) => Inbound::Nothing,
         };
         Ok(Some(inbound))
     }
@@ -196,7 +193,7 @@ fn binary<'s>(
         Some(collected) => {
             collected.add(bytes, bytes_max)?;
             if 0 < collected.missing {
-                return Ok(Inbound::Incomplete);
+                return Ok(Inbound::Nothing);
             }
             collected.head.read(&collected.text, &collected.buffers)
         }
@@ -222,17 +219,32 @@ impl CollectedPacket {
     }
 }
 
+/// The code of a close frame. What stands for none may not be written.
+fn close_code(payload: &[u8]) -> u16 {
+    match payload.first_chunk().map(|it| u16::from_be_bytes(*it)) {
+        None => NO_CODE,
+        Some(NO_CODE) => PROTOCOL_ERROR,
+        Some(code) => code,
+    }
+}
+
 /// What a text is that is neither an event nor an ack.
-fn other(text: &str) -> Inbound<'_> {
-    if text.starts_with(PONG) {
-        return Inbound::Pong;
-    }
-    if text.as_bytes() == polling::NOOP {
-        return Inbound::Noop;
-    }
-    match text.strip_prefix("41") {
-        Some(rest) => Inbound::Disconnect { namespace: packet::namespace(rest).0, packet: text },
-        None => Inbound::Other(Opcode::Text, text.as_bytes()),
+fn other(text: &str) -> Result<Inbound<'_>, Malformed> {
+    match text.as_bytes() {
+        [b'3', ..] => Ok(Inbound::Pong),
+        [b'1', ..] => Ok(Inbound::Close { code: None }),
+        [b'4', b'0', ..] => {
+            let (namespace, auth) = packet::namespace(text.get(2..).unwrap_or_default());
+            Ok(Inbound::Connect { namespace, auth })
+        }
+        [b'4', b'1', ..] => {
+            let (namespace, _) = packet::namespace(text.get(2..).unwrap_or_default());
+            Ok(Inbound::Disconnect { namespace })
+        }
+        [b'2', rest @ ..] if rest != b"probe" => Ok(Inbound::Nothing),
+        // The Swift client sends the one that was to end its polls.
+        polling::NOOP => Ok(Inbound::Nothing),
+        _ => Err(Malformed::Packet("it is of a kind that no client sends here")),
     }
 }
 

@@ -1,25 +1,10 @@
-//! Everything that goes out on one connection, in order and within a bound.
+//! Everything that goes out on one connection, in order and within a bound: whole frames, already encoded.
 //!
-//! Two sources feed a connection. The engine writes what belongs to its handshake: its open packet, its answers to
-//! CONNECT, its first ping, its close frame. Events, acks and pings come past it, as frames that are already encoded.
-//!
-//! ```text
-//!   event, ack, ping ────────────(whole frames)──────────────────────┐
-//!                                                                     ├──► pending ──► transport
-//!   engine ──engine_wrote──(cut into whole frames, secrets replaced)──┘
-//! ```
-//!
-//! * Both leave in the order in which they were handed over. What the engine writes in pieces counts from the piece that
-//!   completes a frame, so a frame is never split by another.
-//! * The engine's goodbye does not pass: how a connection ends decides which clients come back, so the connection says it.
-//! * When the engine's reply to a CONNECT comes by, the caller answers in its place ([`EngineOutput::ConnectReply`]). A
-//!   socket that is made known to others only then can get no event before its reply.
+//! The transport takes of them what it can. A frame of which it has taken a part goes on before anything else does.
 
 mod frames;
 
-use crate::core::protocol::frame::{self, Content, Cutter};
-use crate::core::protocol::packet::{self, EnginePacket};
-use crate::types::Namespace;
+use crate::core::protocol::frame;
 use bytes::{Buf as _, Bytes};
 use frames::Frames;
 use std::io::IoSlice;
@@ -38,27 +23,6 @@ pub struct OutboundQueue {
     queued_max: usize,
     /// Bytes on their way out; the first may be the rest of a frame.
     pending: Frames,
-    cutter: Cutter,
-    /// What the client gets in place of the engine's open packet, which holds a secret.
-    open: Option<Bytes>,
-    /// What the client gets in place of the engine's refusal of a CONNECT, by namespace.
-    refusals: Vec<(Namespace, Bytes)>,
-    /// Whole frames of the engine that wait while a CONNECT is answered.
-    cut: Bytes,
-    /// The client has closed the connection: the engine's close frame answers its own.
-    expects_close_frame: bool,
-    /// The engine has written that.
-    has_close_frame: bool,
-}
-
-/// How far the engine's bytes were followed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum EngineOutput {
-    /// To their end: what of them is for the client is pending.
-    Passed,
-    /// To the engine's reply to the CONNECT of this namespace, which holds the engine's session id and must not reach
-    /// the client. Answer in its place ([`OutboundQueue::push`]), then go on with [`OutboundQueue::resume`].
-    ConnectReply(String),
 }
 
 /// More bytes are waiting than the bound allows: the connection must be closed.
@@ -67,45 +31,9 @@ pub enum EngineOutput {
 pub struct QueueFull;
 
 impl OutboundQueue {
-    /// A connection on which at most `queued_max` bytes may wait, and whose client is greeted with `open`.
-    pub fn new(open: Bytes, queued_max: usize) -> Self {
-        Self {
-            queued: 0,
-            queued_max,
-            pending: Frames::default(),
-            cutter: Cutter::default(),
-            open: Some(open),
-            refusals: Vec::new(),
-            cut: Bytes::new(),
-            expects_close_frame: false,
-            has_close_frame: false,
-        }
-    }
-
-    /// Says what to send when the engine refuses the next CONNECT of `namespace`.
-    pub fn prepare_refusal(&mut self, namespace: Namespace, refusal: Bytes) {
-        self.refusals.push((namespace, refusal));
-    }
-
-    /// The engine wrote `piece`: frames in pieces of any size. What of it is for the client is pending afterwards.
-    pub fn engine_wrote(&mut self, piece: &[u8]) -> Result<EngineOutput, QueueFull> {
-        self.cut = self.cutter.cut(piece);
-        self.resume()
-    }
-
-    /// Follows the engine's bytes further, after a CONNECT was answered.
-    pub fn resume(&mut self) -> Result<EngineOutput, QueueFull> {
-        while let Some((frame, content)) = frame::take(&mut self.cut) {
-            match self.replace(frame, &content) {
-                Replaced::Frame(frame) => self.push(frame)?,
-                Replaced::Nothing => {}
-                Replaced::ConnectReply(namespace) => {
-                    return Ok(EngineOutput::ConnectReply(namespace));
-                }
-            }
-        }
-        self.cut = Bytes::new(); // gives the memory back
-        Ok(EngineOutput::Passed)
+    /// A connection on which at most `queued_max` bytes may wait.
+    pub fn new(queued_max: usize) -> Self {
+        Self { queued: 0, queued_max, pending: Frames::default() }
     }
 
     /// Appends one or more whole frames, or the rest of one that the transport has begun to take.
@@ -116,16 +44,6 @@ impl OutboundQueue {
         self.queued += bytes.len();
         self.pending.push_back(bytes);
         Ok(())
-    }
-
-    /// The client has sent a close frame, which the engine will answer.
-    pub fn expect_close_frame(&mut self) {
-        self.expects_close_frame = true;
-    }
-
-    /// The client's close frame is answered: another one would break the protocol.
-    pub fn has_close_frame(&self) -> bool {
-        self.has_close_frame
     }
 
     /// Nothing is pending: the next frame may be written at once.
@@ -196,45 +114,7 @@ impl OutboundQueue {
     /// Forgets all that waits: the connection is closed.
     pub fn clear(&mut self) {
         (self.pending, self.queued) = (Frames::default(), 0);
-        self.cut = Bytes::new();
     }
-
-    /// What the client gets in place of a frame of the engine.
-    fn replace(&mut self, frame: Bytes, content: &Content) -> Replaced {
-        match content {
-            Content::Text(text) => match packet::of_engine(text) {
-                EnginePacket::Open => Replaced::Frame(self.open.take().unwrap_or(frame)),
-                EnginePacket::Connect(namespace) => Replaced::ConnectReply(namespace.to_owned()),
-                EnginePacket::ConnectError(namespace) => Replaced::Frame(self.refusal(namespace)),
-                EnginePacket::Close => Replaced::Nothing,
-                EnginePacket::Other => Replaced::Frame(frame),
-            },
-            Content::Close if !self.expects_close_frame => Replaced::Nothing,
-            Content::Close => {
-                self.has_close_frame = true;
-                Replaced::Frame(frame)
-            }
-            Content::Binary(_) | Content::Other => Replaced::Frame(frame),
-        }
-    }
-
-    /// The refusal that was prepared; the engine by itself refuses only namespaces that do not exist.
-    fn refusal(&mut self, namespace: &str) -> Bytes {
-        match self.refusals.iter().position(|(it, _)| it.as_str() == namespace) {
-            Some(index) => self.refusals.remove(index).1,
-            None => packet::invalid_namespace(namespace),
-        }
-    }
-}
-
-/// What stands in the place of a frame of the engine.
-enum Replaced {
-    /// This goes to the client.
-    Frame(Bytes),
-    /// The caller answers the CONNECT of this namespace.
-    ConnectReply(String),
-    /// It is not for the client.
-    Nothing,
 }
 
 #[cfg(test)]

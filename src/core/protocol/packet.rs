@@ -1,6 +1,6 @@
 //! Socket.IO packets as text (protocol v5 inside Engine.IO v4 messages): <https://socket.io/docs/v4/socket-io-protocol/>.
 //!
-//! Written here are the packets that do not go through the engine; of those of the engine, only the heads are read.
+//! Written here are all that clients get; of those of the engine, only the heads are read.
 
 use crate::core::protocol::frame;
 use crate::types::{Namespace, Payload};
@@ -10,39 +10,16 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// A packet that the engine has written, as far as the client must get another in its place.
-#[derive(Debug, PartialEq, Eq)]
-pub enum EnginePacket<'a> {
-    /// The Engine.IO open packet.
-    Open,
-    /// The reply to a CONNECT, in this namespace.
-    Connect(&'a str),
-    /// The refusal of a CONNECT, in this namespace.
-    ConnectError(&'a str),
-    /// The Engine.IO close packet.
-    Close,
-    /// Pings, for example: nothing that has to be replaced.
-    Other,
+/// Whether an Engine.IO text packet that the engine has written answers a CONNECT. What it says stays here: it holds the
+/// engine's session id.
+pub fn is_answer_to_connect(packet: &[u8]) -> bool {
+    matches!(packet, [b'4', b'0' | b'4', ..])
 }
 
-/// Reads the head of an Engine.IO text packet that the engine has written.
-pub fn of_engine(packet: &[u8]) -> EnginePacket<'_> {
-    match packet {
-        [b'0', ..] => EnginePacket::Open,
-        b"1" => EnginePacket::Close,
-        [b'4', b'0', rest @ ..] => EnginePacket::Connect(namespace(rest)),
-        [b'4', b'4', rest @ ..] => EnginePacket::ConnectError(namespace(rest)),
-        _ => EnginePacket::Other,
-    }
-}
-
-/// The namespace that stands at the beginning of `rest`, up to its comma.
-fn namespace(rest: &[u8]) -> &str {
-    if rest.first() != Some(&b'/') {
-        return "/";
-    }
-    let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
-    rest.get(..end).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("/")
+/// The packet of a CONNECT, as the engine reads it: `40/namespace,{…}`. Always with its namespace, so that nothing of
+/// `auth` can be taken for one.
+pub fn connect_request(namespace: &Namespace, auth: &str) -> String {
+    format!("40{},{auth}", namespace.as_str())
 }
 
 /// An event: `42/namespace,["event",arg,…]`. `event` is a JSON string, quotes included; `offset` is the text that
@@ -138,7 +115,9 @@ fn comma(namespace: &Namespace) -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{EnginePacket, ack, connect, disconnect, event, event_asking, of_engine};
+    use super::{
+        ack, connect, connect_request, disconnect, event, event_asking, is_answer_to_connect,
+    };
     use crate::core::protocol::frame;
     use crate::types::{Namespace, Payload};
     use bytes::Bytes;
@@ -152,23 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn the_engines_packets_are_told_apart() {
+    fn the_engines_answers_are_told_from_what_else_it_says() {
         let table = [
-            ("0{\"sid\":\"x\"}", EnginePacket::Open),
-            ("1", EnginePacket::Close),
-            ("2", EnginePacket::Other),
-            ("41", EnginePacket::Other),
-            ("40{\"sid\":\"x\"}", EnginePacket::Connect("/")),
-            ("40/chat,{\"sid\":\"x\"}", EnginePacket::Connect("/chat")),
-            ("44/chat,{}", EnginePacket::ConnectError("/chat")),
-            ("44{}", EnginePacket::ConnectError("/")),
-            ("42[\"a\"]", EnginePacket::Other),
-            ("", EnginePacket::Other),
-            ("4", EnginePacket::Other),
+            ("0{\"sid\":\"x\"}", false),
+            ("2", false),
+            ("41", false),
+            ("40{\"sid\":\"x\"}", true),
+            ("40/chat,{\"sid\":\"x\"}", true),
+            ("44/chat,{}", true),
+            ("42[\"a\"]", false),
+            ("", false),
+            ("4", false),
         ];
-        for (packet, expected) in table {
-            assert_eq!(of_engine(packet.as_bytes()), expected, "{packet}");
+        for (packet, is_answer) in table {
+            assert_eq!(is_answer_to_connect(packet.as_bytes()), is_answer, "{packet}");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_sent_along_with_a_connect_is_taken_for_its_namespace() {
+        let chat = Namespace::parse("/chat").unwrap();
+        assert_eq!(connect_request(&chat, "{}"), "40/chat,{}");
+        assert_eq!(connect_request(&Namespace::root(), "/chat,{}"), "40/,/chat,{}");
     }
 
     #[test]

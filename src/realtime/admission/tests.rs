@@ -4,7 +4,7 @@ use crate::app::testing::TestApp;
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::registry::Socket;
-use crate::types::{DeviceId, Namespace, Room};
+use crate::types::{DeviceId, Namespace, Reason, Room};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +18,8 @@ impl EventListener for Deaf {
     fn poll_ready(&self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
+
+    fn leave(&self, _: Reason) {}
 }
 
 fn deaf(_: &Arc<Socket>) -> Arc<dyn EventListener> {
@@ -68,7 +70,7 @@ async fn whoever_is_let_in_is_what_its_auth_says_and_not_here_before_the_engine_
     let root = Namespace::root();
     let socket = admission.authenticate(&connection, &root, Some(&auth), deaf).await;
 
-    let socket = socket.unwrap();
+    let socket = socket.unwrap().socket;
     let grants = socket.grants();
     assert_eq!(socket.user.as_str(), "ann");
     assert_eq!(grants.rooms.iter().map(Room::as_str).collect::<Vec<_>>(), ["org:7"]);

@@ -78,8 +78,8 @@ fn namespaces() -> Vec<Row> {
     let mut rows: Vec<Row> = table.map(|(input, packet)| early(input, unknown(), &[packet])).into();
     rows.extend([
         early("a namespace without its slash", Gets::refused("token_missing"), &["40nope,"]),
-        joined("a second CONNECT in the namespace", Gets::Stays, "40{}"),
-        joined("CONNECT with an ack id", Gets::Stays, "401{}"),
+        joined("a second CONNECT in the namespace", Gets::Ends, "40{}"),
+        joined("a second CONNECT, with an ack id", Gets::Ends, "401{}"),
         joined("a CONNECT_ERROR of the client", Gets::Ends, "44{\"message\":\"x\"}"),
         joined("an event in a namespace that does not exist", Gets::Ends, "42/nope,5[\"x\"]"),
         joined("a DISCONNECT of a namespace that does not exist", Gets::Stays, "41/nope,"),

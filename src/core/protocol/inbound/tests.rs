@@ -19,7 +19,6 @@ fn shown(inbound: &Inbound<'_>) -> String {
         |buffers: &[Bytes]| -> Vec<Vec<u8>> { buffers.iter().map(|it| it.to_vec()).collect() };
     match inbound {
         Inbound::Pong => "pong".to_owned(),
-        Inbound::Noop => "noop".to_owned(),
         Inbound::Event(it) => {
             let args: Vec<&str> = it.args().iter().map(|arg| arg.get()).collect();
             let (namespace, name, ack) = (it.namespace, &it.name, it.ack);
@@ -28,11 +27,12 @@ fn shown(inbound: &Inbound<'_>) -> String {
         Inbound::Ack(it) => {
             format!("ack {} {} {} {:?}", it.namespace, it.id, it.args, list(it.buffers))
         }
-        Inbound::Disconnect { namespace, packet } => format!("disconnect {namespace} {packet}"),
-        Inbound::Close { code, payload } => format!("close {code} {payload:?}"),
+        Inbound::Connect { namespace, auth } => format!("connect {namespace} {auth}"),
+        Inbound::Disconnect { namespace } => format!("disconnect {namespace}"),
+        Inbound::Close { code } => format!("close {code:?}"),
+        Inbound::Ping(payload) => format!("ping {payload:?}"),
         Inbound::ForeignParser(namespace) => format!("foreign {namespace}"),
-        Inbound::Incomplete => "incomplete".to_owned(),
-        Inbound::Other(opcode, payload) => format!("other {opcode:?} {payload:?}"),
+        Inbound::Nothing => "nothing".to_owned(),
     }
 }
 
@@ -53,7 +53,7 @@ fn read(stream: &[u8], sizes: &[usize]) -> Vec<String> {
         loop {
             match reader.next(&mut piece) {
                 Ok(None) => break,
-                Ok(Some(Inbound::Incomplete)) => {}
+                Ok(Some(Inbound::Nothing)) => {}
                 Ok(Some(inbound)) => {
                     said.push(shown(&inbound));
                     if matches!(inbound, Inbound::ForeignParser(_)) {
@@ -168,21 +168,36 @@ fn what_breaks_the_protocol_ends_the_stream() {
 }
 
 #[test]
-fn all_else_is_other() {
-    for packet in ["", "1", "2", "2probe", "4", "40", r#"40{"token":"x"}"#, "44", "47", "5", "é"] {
-        let said = read_whole(&packets(&[packet, "3"]));
-        assert_eq!(said, [format!("other Text {:?}", packet.as_bytes()), "pong".to_owned()]);
+fn what_no_client_sends_ends_the_stream() {
+    for packet in ["", "0{}", "2probe", "4", "44", "47", "4x", "5", "66", "é"] {
+        assert_eq!(read_whole(&packets(&[packet, "3"])), ["malformed"], "{packet}");
     }
-    let ping = client_frame(0x89, MASK, b"hi");
-    assert_eq!(read_whole(&ping), ["other Ping [104, 105]"]);
+}
+
+#[test]
+fn what_needs_no_answer_is_passed_over() {
+    assert_eq!(read_whole(&packets(&["2", "6", "2x", "3"])), ["pong"]);
+    assert_eq!(read_whole(&client_frame(0x89, MASK, b"hi")), ["ping [104, 105]"]);
+    assert_eq!(read_whole(&client_frame(0x8a, MASK, b"hi")), [""; 0]);
+}
+
+#[test]
+fn a_client_joins_a_namespace() {
+    let said =
+        read_whole(&packets(&["40", r#"40{"token":"x"}"#, "40/chat,{}", "40/chat", "40a,b"]));
+    let expected = [
+        "connect / ",
+        r#"connect / {"token":"x"}"#,
+        "connect /chat {}",
+        "connect /chat ",
+        "connect / a,b",
+    ];
+    assert_eq!(said, expected);
 }
 
 #[test]
 fn what_a_pong_says_besides_does_not_count() {
-    assert_eq!(
-        read_whole(&packets(&["3", "3probe", "33", "6", "66"])),
-        ["pong", "pong", "pong", "noop", "other Text [54, 54]",]
-    );
+    assert_eq!(read_whole(&packets(&["3", "3probe", "33"])), ["pong", "pong", "pong"]);
 }
 
 #[test]
@@ -204,7 +219,7 @@ fn a_buffer_may_be_text() {
 #[test]
 fn a_client_leaves_a_namespace() {
     let said = read_whole(&packets(&["41", "41/chat,", "41/chat"]));
-    assert_eq!(said, ["disconnect / 41", "disconnect /chat 41/chat,", "disconnect /chat 41/chat"]);
+    assert_eq!(said, ["disconnect /", "disconnect /chat", "disconnect /chat"]);
 }
 
 #[test]
@@ -221,7 +236,7 @@ fn buffers_follow_their_packet_and_pongs_may_come_between() {
     ];
     let expected = [
         "pong",
-        "other Ping []",
+        "ping []",
         r#"event /chat "a" ["{\"_placeholder\":true,\"num\":1}"] Some(7) [[1, 2, 3], []]"#,
         "ack / 8 [] [[9]]",
     ];
@@ -237,7 +252,7 @@ fn a_packet_in_place_of_a_buffer_and_a_buffer_without_a_packet_end_the_stream() 
         assert_eq!(read_whole(&stream), ["malformed"], "{packet}");
     }
     let stream = [packets(&["41"]), client_frame(BINARY, MASK, &[1])].concat();
-    assert_eq!(read_whole(&stream), ["disconnect / 41", "malformed"]);
+    assert_eq!(read_whole(&stream), ["disconnect /", "malformed"]);
 }
 
 #[test]
@@ -253,7 +268,7 @@ fn the_buffers_of_a_packet_are_no_larger_than_a_message() {
     let mut piece = Piece::new(&mut stream);
     let end = loop {
         match reader.next(&mut piece) {
-            Ok(Some(Inbound::Incomplete)) => {}
+            Ok(Some(Inbound::Nothing)) => {}
             end => break end.map(|_| ()),
         }
     };
@@ -269,16 +284,18 @@ fn sixty_four_buffers_may_follow_and_no_more() {
 
 #[test]
 fn how_a_client_closes_is_told() {
-    let table: [(&[u8], u16); 4] = [
+    let table: [(&[u8], u16); 5] = [
         (&[], 1005),
+        (&[0x03, 0xed], 1002),
         (&[0x03, 0xe8], 1000),
         (&[0x03, 0xe9], 1001),
         (&[0x0f, 0xa0, b'b', b'y', b'e'], 4000),
     ];
     for (payload, code) in table {
-        let expected = format!("close {code} {payload:?}");
+        let expected = format!("close Some({code})");
         assert_eq!(read_whole(&client_frame(0x88, MASK, payload)), [expected]);
     }
+    assert_eq!(read_whole(&packets(&["1"])), ["close None"]);
 }
 
 #[test]

@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
+/// A line of what needs no answer; it is left out.
+const NOTHING: &str = "nothing";
+
 /// A frame, as far as it is there.
 struct Frame {
     first: u8,
@@ -119,11 +122,15 @@ fn packets(messages: Vec<Message>, bytes_max: usize) -> Vec<String> {
         let line = match message {
             Message::Malformed => None,
             Message::Control(8, payload) => {
-                let code = payload.first_chunk().map_or(1005, |it| u16::from_be_bytes(*it));
-                Some(format!("close {code} {payload:?}"))
+                let code = match payload.first_chunk().map(|it| u16::from_be_bytes(*it)) {
+                    None => 1005,
+                    Some(1005) => 1002,
+                    Some(code) => code,
+                };
+                Some(format!("close Some({code})"))
             }
-            Message::Control(9, payload) => Some(format!("other Ping {payload:?}")),
-            Message::Control(_, payload) => Some(format!("other Pong {payload:?}")),
+            Message::Control(9, payload) => Some(format!("ping {payload:?}")),
+            Message::Control(_, _) => continue,
             Message::Text(text) => {
                 has_spoken |= text.starts_with('4');
                 match (attachments(&text), &waiting) {
@@ -160,7 +167,9 @@ fn packets(messages: Vec<Message>, bytes_max: usize) -> Vec<String> {
             said.push("malformed".to_owned());
             return said;
         };
-        said.push(line);
+        if line != NOTHING {
+            said.push(line);
+        }
     }
     said
 }
@@ -177,17 +186,23 @@ fn attachments(text: &str) -> Option<usize> {
 fn packet(text: &str, buffers: &[Vec<u8>]) -> Option<String> {
     let kind = text.get(..2).unwrap_or_default();
     let rest = match kind {
-        "41" => {
+        "40" | "41" => {
             let rest = &text[2..];
-            let namespace =
-                if rest.starts_with('/') { rest.split(',').next().unwrap() } else { "/" };
-            return Some(format!("disconnect {namespace} {text}"));
+            let (namespace, auth) = match rest.strip_prefix('/').and(rest.split_once(',')) {
+                Some(both) => both,
+                None if rest.starts_with('/') => (rest, ""),
+                None => ("/", rest),
+            };
+            let joins = format!("connect {namespace} {auth}");
+            return Some(if kind == "40" { joins } else { format!("disconnect {namespace}") });
         }
         "42" | "43" => &text[2..],
         "45" | "46" => text[2..].split_once('-').unwrap().1,
         _ if text.starts_with('3') => return Some("pong".to_owned()),
-        _ if text == "6" => return Some("noop".to_owned()),
-        _ => return Some(format!("other Text {:?}", text.as_bytes())),
+        _ if text.starts_with('1') => return Some("close None".to_owned()),
+        _ if text == "2probe" => return None,
+        _ if text.starts_with('2') || text == "6" => return Some(NOTHING.to_owned()),
+        _ => return None,
     };
     let (namespace, rest) = if rest.starts_with('/') { rest.split_once(',')? } else { ("/", rest) };
     let json = rest.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -1,0 +1,155 @@
+//! The engine is lent to a connection for each CONNECT, and let go after its answer.
+//!
+//! ```text
+//!   connection ──CONNECT──► Loan ──EngineStream──► engine ──► middleware: who is it?
+//!       ▲                    │ ▲                     │             │
+//!       └──── the verdict ───┘ └───── its answer ────┘◄── Decision ┘
+//! ```
+//!
+//! The engine keeps tasks, queues and timers for what it serves, some 14 KiB: more than ten times what a client that says
+//! nothing needs. So it serves a client only while it asks to join a namespace. All else is the connection's own. Which
+//! CONNECT is lent when is decided in [`crate::core::protocol::loan`].
+//!
+//! The engine accepts whomever its middleware has decided on, be it to refuse: only then does it forget the timer with which
+//! it waits for a CONNECT, and all that hangs on it. What the client hears is the verdict.
+
+use super::Connection;
+use super::listeners::EventListener;
+use crate::types::Namespace;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+
+/// The engine has one CONNECT of one client.
+#[derive(Debug)]
+pub struct Loan {
+    connection: Arc<Connection>,
+    namespace: Namespace,
+    state: Mutex<LoanState>,
+    /// The client is gone, or has left the namespace again: nobody needs the verdict any more.
+    abandoned: Notify,
+}
+
+#[derive(Debug, Default)]
+struct LoanState {
+    verdict: Option<Verdict>,
+    /// The engine is to let go.
+    is_returned: bool,
+    /// Wakes the engine when that is so.
+    engine: Option<Waker>,
+}
+
+/// What becomes of a CONNECT.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The client joins the namespace.
+    Accept(Accept),
+    /// It is refused with these frames.
+    Refuse(Bytes),
+}
+
+/// What to do when a client joins a namespace.
+pub struct Accept {
+    /// Takes what the client emits there from then on.
+    pub listener: Arc<dyn EventListener>,
+    /// Sends the reply, by [`Connection::answer_connect`], before it makes the socket known to anybody. It is called at
+    /// most once and must not wait. It is dropped uncalled if the client is gone by then.
+    pub answer: AcceptAnswer,
+}
+
+type AcceptAnswer = Box<dyn FnOnce(&Arc<Connection>) + Send>;
+
+impl fmt::Debug for Accept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").finish_non_exhaustive()
+    }
+}
+
+/// A decision to be made about a CONNECT. If it is dropped before that, the connection is closed.
+#[derive(Debug)]
+pub struct Decision {
+    loan: Arc<Loan>,
+    is_over: bool,
+}
+
+impl Loan {
+    /// The engine is about to get this CONNECT of a client.
+    pub(super) fn new(connection: Arc<Connection>, namespace: Namespace) -> Arc<Self> {
+        let (state, abandoned) = (Mutex::default(), Notify::new());
+        Arc::new(Self { connection, namespace, state, abandoned })
+    }
+
+    /// Nobody needs the verdict any more.
+    pub(super) fn abandon(&self) {
+        self.abandoned.notify_one();
+    }
+
+    /// The connection that the engine is lent to.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The namespace that its client wants to join.
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Begins to decide what becomes of the CONNECT.
+    pub fn decide(self: &Arc<Self>) -> Decision {
+        Decision { loan: Arc::clone(self), is_over: false }
+    }
+
+    /// Ready when the engine is to let go.
+    pub(super) fn poll_returned(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.is_returned {
+            return Poll::Ready(());
+        }
+        state.engine = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The engine has answered, or never will: it is let go, and what was decided is done. Repeats change nothing.
+    pub(super) fn give_back(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if mem::replace(&mut state.is_returned, true) {
+            return;
+        }
+        let (verdict, engine) = (state.verdict.take(), state.engine.take());
+        drop(state);
+        if let Some(engine) = engine {
+            engine.wake();
+        }
+        self.connection.loan_returned(self, verdict);
+    }
+}
+
+impl Decision {
+    /// Waits until nobody needs the decision any more: the client is gone, or has left the namespace again.
+    pub async fn abandoned(&self) {
+        self.loan.abandoned.notified().await;
+    }
+
+    /// Decides. It takes effect when the engine has answered.
+    pub fn make(mut self, verdict: Verdict) {
+        self.loan.state.lock().verdict = Some(verdict);
+        self.is_over = true;
+    }
+
+    /// Decides nothing, because nobody needs it any more.
+    pub fn give_up(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Decision {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.loan.give_back();
+        }
+    }
+}
