@@ -30,6 +30,7 @@
 //! POST    /v1/hooks/deliveries/{id}/replay  control  send it again
 //! POST    /v1/hooks/replay               control  send dead letters again
 //! GET     /v1/hooks/endpoints            read     how each receiver is doing
+//! GET     /v1/ingest                     read     how emits come by other ways than this API
 //! GET     /v1/stats                      read     counts
 //! GET     /v1/openapi.json               -        this list, for machines
 //! GET     /healthz                       -        the process lives
@@ -60,6 +61,7 @@ mod history;
 mod hooks;
 mod idempotency;
 mod inbox;
+mod ingest;
 mod keys;
 mod messages;
 mod openapi;
@@ -88,6 +90,7 @@ use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
+use crate::realtime::sources::IngestSources;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
@@ -124,6 +127,8 @@ pub struct AdminState {
     pub erasure: Arc<Erasure>,
     /// Who is here.
     pub directory: Arc<Directory>,
+    /// How emits come by other ways.
+    pub sources: IngestSources,
     /// When somebody was last seen.
     pub records: PresenceRecords,
     /// What happened, for those who pull.
@@ -208,6 +213,7 @@ impl AdminState {
             control,
             erasure,
             directory,
+            sources,
             records,
             events,
             outbox,
@@ -232,6 +238,7 @@ impl AdminState {
             control,
             erasure,
             directory,
+            sources,
             records,
             events,
             outbox,
@@ -275,6 +282,7 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(deliveries::replay))
         .routes(routes!(hooks::replay))
         .routes(routes!(hooks::endpoints))
+        .routes(routes!(ingest::list))
         .routes(routes!(health::stats))
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::healthz))

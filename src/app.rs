@@ -7,12 +7,13 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::admin::{Admin, DevConsole};
+use crate::admin::{Admin, AdminState, DevConsole};
 use crate::auth::AuthError;
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::core::presence::session::UserSession;
 use crate::hooks::StartError;
+use crate::ingest::{Ingest, IngestError};
 use crate::metrics::Metrics;
 use crate::presence::Ghost;
 use crate::realtime::Realtime;
@@ -48,6 +49,7 @@ pub struct App {
     api: Admin,
     parts: AppParts,
     realtime: Realtime,
+    ingest: Ingest,
     recovered: Recovered,
     drain: Duration,
     data_dir: PathBuf,
@@ -89,6 +91,9 @@ pub enum BuildError {
     /// Events of clients cannot be forwarded.
     #[error(transparent)]
     Forwarding(#[from] ForwardingError),
+    /// A source of emits cannot be run.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
     /// Clients cannot be authenticated.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -121,9 +126,13 @@ impl App {
         }
         let client_files = ClientFiles::load(config.socketio.client_dir.as_deref())?;
         let edge = parts.public_edge(&config, &realtime, client_files)?;
+        let ingest = parts.ingest(&config, &realtime)?;
         let no_backends = CancellationToken::new();
         let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
-        let api = Admin::new(parts.admin_state(&config, &realtime, metrics, console));
+        let api = Admin::new(AdminState {
+            sources: ingest.sources(),
+            ..parts.admin_state(&config, &realtime, metrics, console)
+        });
         Ok(Self {
             public: AppParts::listener(&config, "public", public, config.limits.connections),
             admin: AppParts::listener(&config, "admin", admin, ADMIN_CONNECTIONS_MAX),
@@ -131,6 +140,7 @@ impl App {
             api,
             parts,
             realtime,
+            ingest,
             recovered,
             drain: config.listen.drain,
             data_dir: config.store.data_dir,
@@ -158,7 +168,7 @@ impl App {
     /// Lets everything run.
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
-        let Self { parts, realtime, recovered, drain, data_dir, no_backends, .. } = self;
+        let Self { parts, realtime, ingest, recovered, drain, data_dir, no_backends, .. } = self;
         let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
         let AppParts { presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
@@ -174,6 +184,7 @@ impl App {
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
         tasks.spawn("listen.admin", admin.run(api, tasks.clone(), no_backends.clone()));
+        ingest.start(&parts.ingest_tasks);
         Stop { no_clients, no_backends, parts, drain, data_dir }
     }
 }

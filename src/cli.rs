@@ -11,6 +11,7 @@ mod exit;
 mod health;
 mod hooks;
 mod inbox;
+mod ingest;
 mod kick;
 mod output;
 mod rooms;
@@ -55,6 +56,8 @@ enum CliCommand {
     #[command(subcommand)]
     Hooks(hooks::HooksCommand),
     #[command(subcommand)]
+    Ingest(ingest::IngestCommand),
+    #[command(subcommand)]
     Bench(Box<bench::BenchCommand>),
 }
 
@@ -85,6 +88,7 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Blocks(args) => block_on(block::list(args)),
         CliCommand::Erase(args) => block_on(erase::run(args)),
         CliCommand::Hooks(command) => hooks::run(command),
+        CliCommand::Ingest(command) => block_on(ingest::run(command)),
         CliCommand::Bench(command) => bench::run(&command),
     }
 }

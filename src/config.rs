@@ -9,6 +9,7 @@ mod events;
 mod history;
 mod hooks;
 mod inbox;
+mod ingest;
 mod limits;
 mod listen;
 mod log;
@@ -35,6 +36,7 @@ pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
 pub use inbox::InboxConfig;
+pub use ingest::{DoneRows, IngestConfig, PostgresConfig, TableName};
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};
 pub use log::{LogConfig, LogFormat};
@@ -75,6 +77,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[inbox]`
     pub inbox: InboxConfig,
+    /// `[ingest]`
+    pub ingest: IngestConfig,
     /// `[messages]`
     pub messages: MessagesConfig,
     /// `[limits]`
@@ -99,6 +103,8 @@ pub struct CheckedConfig {
     pub config: Result<Config, ConfigErrors>,
     /// `[auth]`, if that is right.
     pub auth: Option<AuthConfig>,
+    /// `[ingest]`, if that is right.
+    pub ingest: Option<IngestConfig>,
     /// `socketio.client_dir`, if it is set and right.
     pub client_dir: Option<PathBuf>,
 }
@@ -108,13 +114,16 @@ impl CheckedConfig {
     pub fn load(sources: &Sources) -> Self {
         let mut reader = match SettingsReader::open(sources) {
             Ok(reader) => reader,
-            Err(errors) => return Self { config: Err(errors), auth: None, client_dir: None },
+            Err(errors) => {
+                return Self { config: Err(errors), auth: None, ingest: None, client_dir: None };
+            }
         };
         let sections = Sections::read(&mut reader);
         let auth = sections.auth.as_ref().ok().cloned();
+        let ingest = sections.ingest.as_ref().ok().cloned();
         let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
         let config = reader.finish(sections.config()).map(|(config, _)| config);
-        Self { config, auth, client_dir }
+        Self { config, auth, ingest, client_dir }
     }
 }
 
@@ -137,6 +146,7 @@ struct Sections {
     history: Checked<HistoryConfig>,
     store: Checked<StoreConfig>,
     inbox: Checked<InboxConfig>,
+    ingest: Checked<IngestConfig>,
     messages: Checked<MessagesConfig>,
     limits: Checked<LimitsConfig>,
     socketio: Checked<SocketIoConfig>,
@@ -176,6 +186,7 @@ impl Sections {
             history,
             store: StoreConfig::read(reader, keep_items),
             inbox,
+            ingest: IngestConfig::read(reader),
             messages,
             limits: LimitsConfig::read(reader),
             socketio,
@@ -195,6 +206,7 @@ impl Sections {
             history: self.history?,
             store: self.store?,
             inbox: self.inbox?,
+            ingest: self.ingest?,
             messages: self.messages?,
             limits: self.limits?,
             socketio: self.socketio?,

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod emit;
 pub mod forwarding;
 pub mod inbox;
+pub mod ingest;
 pub mod memory;
 pub mod page;
 pub mod presence;

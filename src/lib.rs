@@ -28,6 +28,7 @@ pub mod commands;
 pub mod realtime;
 
 pub mod admin;
+pub mod ingest;
 pub mod socket;
 
 pub mod app;

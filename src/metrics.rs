@@ -117,6 +117,31 @@ pub const TABLE: &[Metric] = &[
         "userline_inbox_items_total",
         "Events put into an inbox, once for each user, by outcome: stored or duplicate.",
     ),
+    gauge(
+        "userline_ingest_active",
+        "1 while this server takes messages from a source, else 0, by source.",
+    ),
+    gauge(
+        "userline_ingest_backlog",
+        "Messages that wait where a source takes them from, counted up to 100,000, by source.",
+    ),
+    gauge(
+        "userline_ingest_failed",
+        "Messages of a source that were refused and wait for somebody to look at them, by source.",
+    ),
+    gauge(
+        "userline_ingest_lag_seconds",
+        "How long the first waiting message of a source has waited, by source.",
+    ),
+    labelled(
+        "userline_ingest_messages_total",
+        "Messages from sources, by source and outcome: emitted, repeated (stored before), unmatched (nobody was there for \
+         whom they were), refused, expired or lost.",
+    ),
+    gauge(
+        "userline_ingest_notify_queue_percent",
+        "How full PostgreSQL's queue of notifications is, by source: at 100 NOTIFY fails for everybody.",
+    ),
     labelled(
         "userline_key_fetches_total",
         "Requests for the keys of the issuer of tokens, by outcome: ok or failed.",

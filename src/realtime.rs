@@ -11,6 +11,7 @@
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`directory`] | who is here |
+//! | [`sources`] | how emits come by other ways than the admin API |
 //! | [`sockets`] | the sockets of this node, which all of these share |
 
 pub mod admission;
@@ -27,6 +28,7 @@ pub mod messages;
 pub mod notices;
 pub mod people;
 pub mod sockets;
+pub mod sources;
 pub mod transports;
 pub mod visits;
 

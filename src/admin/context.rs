@@ -15,6 +15,7 @@ use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
+use crate::realtime::sources::IngestSources;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
@@ -35,6 +36,7 @@ pub(super) struct AdminShared {
     pub(super) control: Arc<Control>,
     pub(super) erasure: Arc<Erasure>,
     pub(super) directory: Arc<Directory>,
+    pub(super) sources: IngestSources,
     pub(super) records: PresenceRecords,
     pub(super) events: EventLog,
     pub(super) outbox: Outbox,

@@ -6,6 +6,7 @@ use crate::connection::Transport;
 use crate::core::delivery::dispatch::Health;
 use crate::core::delivery::record::DeliveryState;
 use crate::core::inbox::Gone;
+use crate::realtime::sources::{SourceKind, SourceState};
 use crate::types::{Ending, Reason};
 use serde_json::json;
 
@@ -24,6 +25,14 @@ schemas! {
     );
     /// The type of a hook.
     pub(super) HookTypeName = "HookType": one_of("What a hook tells; later versions may have more", HOOK_TYPES);
+    /// What a source of emits is.
+    pub(super) SourceKindName = "SourceKind":
+        one_of("What a source of emits is", SourceKind::ALL.map(SourceKind::as_str));
+    /// What a source of emits is doing.
+    pub(super) SourceStateName = "SourceState": one_of(
+        "`connecting`, `active` (it takes messages), `standby` (another server does) or `failing` (it cannot, and tries again)",
+        SourceState::ALL.map(SourceState::as_str),
+    );
     /// Whether a stored event is in an inbox.
     pub(super) PlacedStateName = "PlacedState": one_of(
         "`unread` and `read`: it is there. Gone are `deleted`, `collapsed` (a newer one with the same `collapse_key` took its \

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, Pump};
 use crate::hooks::Hooks;
+use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
@@ -23,6 +24,7 @@ use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::sockets::Sockets;
+use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
@@ -49,6 +51,8 @@ pub(crate) struct AppParts {
     pub(crate) presence_tasks: Tasks,
     /// Those that send messages and wait for their acks: their end is written down before the store closes.
     pub(crate) message_tasks: Tasks,
+    /// Take messages from elsewhere.
+    pub(crate) ingest_tasks: Tasks,
     pub(crate) tasks: Tasks,
 }
 
@@ -72,6 +76,7 @@ impl AppParts {
             clock,
             presence_tasks: Tasks::new(),
             message_tasks: Tasks::new(),
+            ingest_tasks: Tasks::new(),
             tasks,
         })
     }
@@ -139,6 +144,22 @@ impl AppParts {
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
         Messages::new(Arc::new(emitter), inboxes, acks, undelivered, self.message_tasks.clone())
+    }
+
+    /// What sends emits from elsewhere.
+    pub(super) fn ingest(
+        &self,
+        config: &Config,
+        realtime: &Realtime,
+    ) -> Result<Ingest, IngestError> {
+        let parts = IngestParts {
+            messages: Arc::clone(&realtime.messages),
+            namespaces: config.socketio.namespaces.as_slice().into(),
+            ttl_max: config.inbox.keep,
+            client_events: config.messages.clients.events().into(),
+            payload_max: config.limits.payload_bytes,
+        };
+        Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)
     }
 
     /// A listener that is bound already.
@@ -219,6 +240,7 @@ impl AppParts {
             control,
             erasure,
             directory,
+            sources: IngestSources::default(),
             records: self.store.presence(),
             events: self.store.events(),
             outbox: self.store.outbox(),

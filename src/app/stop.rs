@@ -40,10 +40,17 @@ impl Stop {
             recoveries,
             presence_tasks,
             message_tasks,
+            ingest_tasks,
             tasks,
             ..
         } = &self.parts;
         tracing::info!(connections = connections.len(), "stopping");
+        // First: whoever takes over from here takes the messages, too.
+        if !ingest_tasks.stop(LINGER).await {
+            tracing::warn!(
+                "some sources did not end in time: what they were sending may be sent again"
+            );
+        }
         presence_tasks.stop(LINGER).await;
         connections.start_draining();
         // The listener stays until all are closed: it answers 503, by which a load balancer sees that it must send nobody

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{self, CheckedConfig, Config, DEFAULTS, Sources};
 use crate::core::backend::signature;
 use crate::entropy;
+use crate::ingest;
 use crate::socket::ClientFiles;
 use crate::types::{Secret, Seq};
 use base64::Engine as _;
@@ -53,13 +54,16 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
 
 /// The configuration, or everything that is wrong with it and with the files that it names.
 pub(super) fn load(sources: &Sources) -> Result<Config, CommandFailure> {
-    let CheckedConfig { config, auth, client_dir } = CheckedConfig::load(sources);
+    let CheckedConfig { config, auth, ingest, client_dir } = CheckedConfig::load(sources);
     let errors = config.as_ref().err().map(ToString::to_string);
     let clock = Clock::start(Seq(0));
     let key_error = auth.and_then(|auth| Authenticator::new(auth, clock).err());
     let key_error = key_error.map(|it| it.to_string());
+    let ingest_error =
+        ingest.and_then(|it| ingest::check_config(&it).err()).map(|it| it.to_string());
     let client_error = ClientFiles::load(client_dir.as_deref()).err().map(|it| it.to_string());
-    let all: Vec<String> = errors.into_iter().chain(key_error).chain(client_error).collect();
+    let all: Vec<String> =
+        errors.into_iter().chain(key_error).chain(ingest_error).chain(client_error).collect();
     match config {
         Ok(config) if all.is_empty() => Ok(config),
         Ok(_) | Err(_) => Err(CommandFailure::ConfigValue(all.join("\n"))),

@@ -84,6 +84,12 @@ impl SettingsReader {
         self.settings.contains_key(key)
     }
 
+    /// Whether a key that may be left out is written; from here on it is known.
+    pub(super) fn is_written(&mut self, key: &str) -> bool {
+        self.known.insert(key.to_owned());
+        self.is_set(key)
+    }
+
     /// Writes down that `key` breaks `rule`.
     pub(super) fn reject(&mut self, key: &str, rule: impl Into<String>) -> Rejected {
         let value = self.settings.get(key).and_then(|setting| self.visible(key, &setting.value));

@@ -22,6 +22,7 @@ const INSTEAD = [
   [/^\.\/demo\b.*$/gm, ":", "the server is there; `./test demo` runs it"],
   [/^\.\/test\b.*$/gm, ":", "this is part of it"],
   [/^(cargo build|docker) .*$/gm, ":", "./test builds, and lints the Dockerfile"],
+  [/^(psql|userline ingest postgres check)\b.*$/gm, ":", "tests/it/ingest does that, with a database"],
   [/^userline serve (.*?)( *#.*)?$/gm, "serve_and_stop $1", "it would go on"],
 ];
 
@@ -255,7 +256,12 @@ async function text(_, block) {
   assert.doesNotMatch(block.text, /^(\$ |curl|userline|cargo|docker|\.\/|export )/m, `${block.where} holds commands`);
 }
 
-const CHECKS = { sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
+/** SQL that only PostgreSQL understands: tests/it/ingest runs every such block against one. */
+async function pgsql(_, block) {
+  assert.match(readFileSync(path.join(root, "tests/it/ingest/documentation.rs"), "utf8"), new RegExp(`"${block.page}"`), block.where);
+}
+
+const CHECKS = { pgsql, sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
 
 /** Files that configurations name, by what is in their names. */
 function secrets(etc) {

@@ -16,6 +16,7 @@ mod erase;
 mod faults;
 mod hostile;
 mod inbox_cut;
+mod ingest;
 mod power_cut;
 mod rig;
 mod tidy;

@@ -22,10 +22,19 @@ impl SettingsReader {
 
     /// The certificates of authorities in the PEM file that `key` names; none if it is not set.
     pub(in crate::config) fn certificates(&mut self, key: &str) -> Checked<Vec<Certificate>> {
-        let Some(path) = self.text(key)? else { return Ok(Vec::new()) };
+        Ok(self.read_certificates(key)?.map_or_else(Vec::new, |(_, all)| all))
+    }
+
+    /// The PEM of the same, for TLS that is not HTTP's; `None` if the key is not set.
+    pub(in crate::config) fn authorities(&mut self, key: &str) -> Checked<Option<String>> {
+        Ok(self.read_certificates(key)?.map(|(pem, _)| pem))
+    }
+
+    fn read_certificates(&mut self, key: &str) -> Checked<Option<(String, Vec<Certificate>)>> {
+        let Some(path) = self.text(key)? else { return Ok(None) };
         let pem = self.file_text(key, &path)?;
         match Certificate::from_pem_bundle(pem.as_bytes()) {
-            Ok(all) if !all.is_empty() && are_authorities(&all) => Ok(all),
+            Ok(all) if !all.is_empty() && are_authorities(&all) => Ok(Some((pem, all))),
             Ok(_) | Err(_) => {
                 Err(self.reject(key, "must be a PEM file with one or more certificates"))
             }

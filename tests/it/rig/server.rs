@@ -18,7 +18,7 @@ pub(crate) const KEY: &str = "a-key-for-the-tests";
 /// 32 bytes, base64.
 pub(crate) const HOOK_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-const JWT_SECRET: &str = "a-secret-for-the-tokens-of-the-tests";
+pub(crate) const JWT_SECRET: &str = "a-secret-for-the-tokens-of-the-tests";
 
 /// The times of the configuration below, if the setup does not say otherwise, in milliseconds.
 pub(crate) const GRACE: u64 = 1000;

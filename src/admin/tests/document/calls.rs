@@ -38,6 +38,8 @@ pub(super) const CALLS: &[(&str, &str, &str, u16)] = &[
         r#"{"to":{"users":["ann"]},"event":"x","args":[1],"store":"always","ttl":"1m","collapse_key":"k","id":"i","ack":{"timeout":"1ms"},"undelivered":"hook"}"#,
         200,
     ),
+    ("list_sources", "/v1/ingest", "", 200),
+    ("list_sources", "/v1/ingest?surprise=1", "", 400),
     ("get_message", "/v1/messages/i", "", 200),
     ("get_message", "/v1/messages/msg_nothing", "", 404),
     ("get_message", "/v1/messages/%07", "", 400),

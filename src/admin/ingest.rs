@@ -1,0 +1,145 @@
+//! How emits come by other ways than this API.
+
+use super::context::AdminContext;
+use super::error::{ArgumentFailures, KeyFailures};
+use super::extract::NoParameters;
+use super::keys::{May, ReadScope};
+use super::schemas::{SourceKindName, SourceStateName};
+use super::time::Time;
+use crate::realtime::sources::{SourceCounts, SourceReport, SourceTrouble, SourceView};
+use crate::types::millis;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The sources of emits besides this API.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SourceList {
+    /// In the order of the configuration; of one kind after the other.
+    sources: Vec<SourceReply>,
+}
+
+/// How one source is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SourceReply {
+    /// Its name in the configuration.
+    #[schema(example = "orders")]
+    name: String,
+    /// What it is.
+    #[schema(value_type = SourceKindName)]
+    kind: &'static str,
+    /// What it is doing.
+    #[schema(value_type = SourceStateName)]
+    state: &'static str,
+    /// Messages that wait, as counted within the last seconds, up to 100,000; absent if they have not been counted, as by
+    /// a server that is on standby.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 0)]
+    backlog: Option<u64>,
+    /// How long the first of these has waited, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 0)]
+    lag_ms: Option<u64>,
+    /// Messages that failed, and wait for somebody to look at them where they came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 0)]
+    failed: Option<u64>,
+    /// What became of its messages, since the server started.
+    counts: SourceCountsReply,
+    /// What kept it from its messages last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trouble: Option<SourceErrorReply>,
+    /// The last message that it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refused: Option<SourceErrorReply>,
+}
+
+/// What became of the messages of a source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SourceCountsReply {
+    /// Emitted, to somebody or into an inbox.
+    #[schema(example = 120)]
+    emitted: u64,
+    /// Stored before under the same name: not emitted again.
+    #[schema(example = 0)]
+    repeated: u64,
+    /// Emitted, and nobody was there for whom they were. If this grows, look at `GET /v1/messages`.
+    #[schema(example = 3)]
+    unmatched: u64,
+    /// Wrong, or not allowed: not emitted.
+    #[schema(example = 1)]
+    refused: u64,
+    /// Too old: not emitted.
+    #[schema(example = 0)]
+    expired: u64,
+    /// Lost before they could be read; only where nothing keeps them.
+    #[schema(example = 0)]
+    lost: u64,
+}
+
+/// Something that went wrong with a source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SourceErrorReply {
+    /// When.
+    at: Time,
+    /// The stable name of what it is; docs/from-postgres.md has them all.
+    #[schema(example = "unreachable")]
+    code: &'static str,
+    /// For people.
+    #[schema(example = "the connection was closed")]
+    message: String,
+}
+
+impl From<SourceTrouble> for SourceErrorReply {
+    fn from(trouble: SourceTrouble) -> Self {
+        let SourceTrouble { at, code, message } = trouble;
+        Self { at: Time(at), code, message }
+    }
+}
+
+impl From<SourceCounts> for SourceCountsReply {
+    fn from(counts: SourceCounts) -> Self {
+        let SourceCounts { emitted, repeated, unmatched, refused, expired, lost } = counts;
+        Self { emitted, repeated, unmatched, refused, expired, lost }
+    }
+}
+
+impl From<&SourceView> for SourceReply {
+    fn from(source: &SourceView) -> Self {
+        let SourceReport { state, backlog, failed, lag, counts, trouble, refused } =
+            source.report();
+        Self {
+            name: source.name.to_string(),
+            kind: source.kind.as_str(),
+            state: state.as_str(),
+            backlog,
+            lag_ms: lag.map(millis),
+            failed,
+            counts: counts.into(),
+            trouble: trouble.map(Into::into),
+            refused: refused.map(Into::into),
+        }
+    }
+}
+
+/// Look at the sources of emits
+///
+/// How emits come from the sources in `[ingest]`: PostgreSQL and others. Empty if none is configured.
+#[utoipa::path(
+    get, path = "/v1/ingest", tag = "events", operation_id = "list_sources",
+    responses(
+        (status = 200, description = "How each is doing", body = SourceList),
+        ArgumentFailures, KeyFailures,
+    ),
+    security(("bearer" = ["read"])),
+)]
+pub(super) async fn list(
+    _: May<ReadScope>,
+    _: NoParameters,
+    State(context): State<AdminContext>,
+) -> Json<SourceList> {
+    Json(SourceList { sources: context.sources.iter().map(Into::into).collect() })
+}

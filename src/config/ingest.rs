@@ -1,0 +1,71 @@
+//! `[ingest]`: emits from what a backend has already.
+
+mod postgres;
+
+pub use postgres::{DoneRows, PostgresConfig, TableName};
+
+use super::reader::{Checked, SettingsReader};
+use crate::core::emit::allow::AllowList;
+use crate::types::{NamePattern, SourceName};
+
+const SOURCES_LEN_MAX: usize = 16;
+const PATTERNS_LEN_MAX: usize = 1000;
+
+/// Where emits come from besides the admin API; nothing in it costs nothing.
+#[derive(Debug, Clone)]
+pub struct IngestConfig {
+    /// `[[ingest.postgres]]`
+    pub postgres: Vec<PostgresConfig>,
+}
+
+impl IngestConfig {
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
+        let (prefixes, tables) = reader.tables("ingest.postgres", SOURCES_LEN_MAX);
+        let mut names = SourceNames::default();
+        let postgres: Vec<_> =
+            prefixes.iter().map(|it| PostgresConfig::read(reader, it, &mut names)).collect();
+        tables?;
+        Ok(Self { postgres: postgres.into_iter().collect::<Checked<_>>()? })
+    }
+}
+
+/// The names of the sources, each given once.
+#[derive(Default)]
+struct SourceNames(Vec<SourceName>);
+
+impl SourceNames {
+    /// Reads the name of one more source.
+    fn read(&mut self, reader: &mut SettingsReader, prefix: &str) -> Checked<SourceName> {
+        let key = format!("{prefix}.name");
+        let name = reader.parsed(&key, SourceName::RULE, SourceName::parse)?;
+        if self.0.contains(&name) {
+            return Err(reader.reject(&key, "must be unique among all sources"));
+        }
+        self.0.push(name.clone());
+        Ok(name)
+    }
+}
+
+/// Whether what a source may emit has to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// What is left out allows everything.
+    MayBeLeftOut,
+    /// It has to be written.
+    MustBeWritten,
+}
+
+/// What a source may emit, and to whom.
+fn read_allowed(reader: &mut SettingsReader, prefix: &str, need: Need) -> Checked<AllowList> {
+    let mut read = |name: &str| -> Checked<Vec<NamePattern>> {
+        let key = format!("{prefix}.{name}");
+        if reader.is_written(&key) || need == Need::MustBeWritten {
+            let parse = |text: &str| NamePattern::parse(text).ok();
+            reader.list(&key, PATTERNS_LEN_MAX, NamePattern::RULE, parse)
+        } else {
+            Ok(vec![NamePattern::any()])
+        }
+    };
+    let (users, rooms, events) = (read("allow_users"), read("allow_rooms"), read("allow_events"));
+    Ok(AllowList { users: users?, rooms: rooms?, events: events? })
+}

@@ -1,0 +1,92 @@
+//! Emits from what a backend has already, besides the admin API. Each source is a task of its own that translates, takes the
+//! rules from [`core::ingest`](crate::core::ingest), and sends what every other emit is sent with.
+//!
+//! | source | |
+//! | --- | --- |
+//! | `postgres` | rows of a table in PostgreSQL |
+
+mod intake;
+mod postgres;
+mod reporter;
+
+pub use intake::IngestParts;
+pub use postgres::{PostgresCheck, check_postgres};
+
+use crate::clock::Clock;
+use crate::config::{IngestConfig, TableName};
+use crate::realtime::sources::{IngestSources, SourceKind, SourceView};
+use crate::tasks::Tasks;
+use crate::types::SourceName;
+use postgres::{PostgresSetupError, PostgresTask};
+use std::fmt;
+use thiserror::Error;
+
+/// A source that cannot be run.
+#[derive(Debug, Error)]
+#[error("ingest source `{name}`: {why}")]
+pub struct IngestError {
+    name: SourceName,
+    why: String,
+}
+
+/// All sources of the configuration, ready to run.
+pub struct Ingest {
+    postgres: Vec<PostgresTask>,
+    sources: IngestSources,
+}
+
+impl fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingest").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+/// Says what of the configuration cannot be used, without reaching for anything.
+pub fn check_config(config: &IngestConfig) -> Result<(), IngestError> {
+    for one in &config.postgres {
+        postgres::check_config(one).map_err(|why| cannot(&one.name, &why))?;
+    }
+    Ok(())
+}
+
+/// What a database needs for a source, as SQL; `channel` is that of the notifications, if there are any, and `role` what
+/// userline connects as.
+pub fn postgres_sql(table: &TableName, channel: Option<&str>, role: &str) -> String {
+    postgres::sql(table, channel, role)
+}
+
+impl Ingest {
+    /// The sources of the configuration, which end when `tasks` do; nothing runs yet.
+    pub fn new(
+        config: &IngestConfig,
+        parts: &IngestParts,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, IngestError> {
+        let (mut postgres, mut views) = (Vec::new(), Vec::new());
+        for one in &config.postgres {
+            let (view, reports) = SourceView::new(one.name.clone(), SourceKind::Postgres);
+            let stop = tasks.stopping();
+            let task = PostgresTask::new(one, parts.clone(), reports, clock.clone(), stop);
+            postgres.push(task.map_err(|why| cannot(&one.name, &why))?);
+            views.push(view);
+        }
+        Ok(Self { postgres, sources: IngestSources::new(views) })
+    }
+
+    /// How they are doing.
+    pub fn sources(&self) -> IngestSources {
+        self.sources.clone()
+    }
+
+    /// Lets them run. Each ends by itself when `tasks` stop: what it is sending then, it finishes.
+    pub fn start(self, tasks: &Tasks) {
+        for source in self.postgres {
+            tasks.spawn_to_end("ingest.postgres", source.run());
+        }
+    }
+}
+
+fn cannot(name: &SourceName, why: &PostgresSetupError) -> IngestError {
+    IngestError { name: name.clone(), why: why.to_string() }
+}
