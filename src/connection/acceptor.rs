@@ -104,6 +104,7 @@ impl Acceptor {
             clock,
             namespaces,
             engine,
+            turns: SharedParts::turns(),
         };
         let refused_origins = Mutex::default();
         Self {

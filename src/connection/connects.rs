@@ -109,7 +109,7 @@ impl Connection {
                     open.lent = Some(Arc::clone(&loan));
                 }
                 drop(state);
-                (self.shared.engine)(EngineStream::new(loan, &auth));
+                self.shared.lend(EngineStream::new(loan, &auth));
             }
             Ok(None) => {
                 // Gives the memory back: nearly always there is none.

@@ -10,6 +10,9 @@
 //! nothing needs. So it serves a client only while it asks to join a namespace. All else is the connection's own. Which
 //! CONNECT is lent when is decided in [`crate::core::protocol::loan`].
 //!
+//! Only so many loans run at once. A wave of clients would else hold an engine each, for as long as the whole wave takes, and
+//! the memory of that stays with the process. One that waits for the store, or for a backend, keeps nobody.
+//!
 //! The engine accepts whomever its middleware has decided on, be it to refuse: only then does it forget the timer with which
 //! it waits for a CONNECT, and all that hangs on it. What the client hears is the verdict.
 
@@ -36,6 +39,8 @@ pub struct Loan {
 
 #[derive(Debug, Default)]
 struct LoanState {
+    /// It has its turn at the engine still.
+    has_turn: bool,
     verdict: Option<Verdict>,
     /// The engine is to let go.
     is_returned: bool,
@@ -79,8 +84,16 @@ pub struct Decision {
 impl Loan {
     /// The engine is about to get this CONNECT of a client.
     pub(super) fn new(connection: Arc<Connection>, namespace: Namespace) -> Arc<Self> {
-        let (state, abandoned) = (Mutex::default(), Notify::new());
+        let state = Mutex::new(LoanState { has_turn: true, ..LoanState::default() });
+        let abandoned = Notify::new();
         Arc::new(Self { connection, namespace, state, abandoned })
+    }
+
+    /// The next one's turn has come: this one is over, or waits for something else than the processor.
+    fn end_turn(&self) {
+        if mem::replace(&mut self.state.lock().has_turn, false) {
+            self.connection.shared.end_turn();
+        }
     }
 
     /// Nobody needs the verdict any more.
@@ -121,6 +134,7 @@ impl Loan {
         }
         let (verdict, engine) = (state.verdict.take(), state.engine.take());
         drop(state);
+        self.end_turn();
         if let Some(engine) = engine {
             engine.wake();
         }
@@ -132,6 +146,11 @@ impl Decision {
     /// Waits until nobody needs the decision any more: the client is gone, or has left the namespace again.
     pub async fn abandoned(&self) {
         self.loan.abandoned.notified().await;
+    }
+
+    /// The decision has to wait for something: others may have their turn meanwhile.
+    pub fn waits(&self) {
+        self.loan.end_turn();
     }
 
     /// Decides. It takes effect when the engine has answered.

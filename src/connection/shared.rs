@@ -3,9 +3,14 @@
 use super::heartbeat::Heartbeats;
 use super::{Connection, ConnectionLimits, Connections, EngineStream};
 use crate::clock::Clock;
+use crate::core::protocol::turns::Turns;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Timestamp};
+use parking_lot::Mutex;
 use std::fmt;
+
+/// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
+pub(super) const LOANS_MAX: usize = 128;
 
 /// What all connections share.
 pub(super) struct SharedParts {
@@ -20,6 +25,27 @@ pub(super) struct SharedParts {
     pub(super) namespaces: Vec<Namespace>,
     /// Takes a loan.
     pub(super) engine: Box<dyn Fn(EngineStream) + Send + Sync>,
+    /// Loans that run, and those that wait for their turn.
+    pub(super) turns: Mutex<Turns<EngineStream>>,
+}
+
+impl SharedParts {
+    /// Has the engine take a loan, when its turn has come.
+    pub(super) fn lend(&self, loan: EngineStream) {
+        let next = self.turns.lock().come(loan);
+        next.into_iter().for_each(&self.engine);
+    }
+
+    /// A loan gives its turn to the next one.
+    pub(super) fn end_turn(&self) {
+        let next = self.turns.lock().end();
+        next.into_iter().for_each(&self.engine);
+    }
+
+    /// Nobody has a turn yet.
+    pub(super) fn turns() -> Mutex<Turns<EngineStream>> {
+        Mutex::new(Turns::new(LOANS_MAX))
+    }
 }
 
 impl fmt::Debug for SharedParts {

@@ -10,4 +10,5 @@ pub mod msgpack;
 pub mod outbound;
 pub mod packet;
 pub mod polling;
+pub mod turns;
 pub mod upgrades;

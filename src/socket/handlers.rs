@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -43,6 +45,14 @@ async fn authenticate(
     let (admission, auth) = (&parts.client.admission, auth.ok());
     let authenticating =
         admission.authenticate(loan.connection(), namespace, auth.as_deref(), listen);
+    let mut authenticating = pin!(authenticating);
+    let authenticating = poll_fn(|cx| {
+        let polled = authenticating.as_mut().poll(cx);
+        if polled.is_pending() {
+            decision.waits();
+        }
+        polled
+    });
     let admitted = tokio::select! {
         admitted = authenticating => admitted,
         () = decision.abandoned() => {

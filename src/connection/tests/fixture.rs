@@ -102,6 +102,11 @@ impl Server {
         Engine { connection, events, lent: Arc::clone(&self.lent), ends: Vec::new() }
     }
 
+    /// Loans that run and were not read.
+    pub(super) fn lent(&self) -> usize {
+        self.lent.lock().len()
+    }
+
     /// Holds none of the connections that tests had.
     pub(super) fn forget_taken(&self) {
         self.taken.lock().clear();

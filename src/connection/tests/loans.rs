@@ -1,7 +1,9 @@
 //! CONNECTs, lent to an engine that the test plays: each is answered in order, and nothing of it stays.
 
 use super::clients::{WebSocket, client_frame};
-use super::fixture::{Engine, Events, Server, until, within};
+use super::fixture::{Engine, Events, Server, limits, until, within};
+use crate::config::LimitsConfig;
+use crate::connection::shared::LOANS_MAX;
 use crate::connection::{Accept, EngineStream, Verdict};
 use crate::core::protocol::frame;
 use crate::types::Reason;
@@ -193,4 +195,25 @@ async fn a_client_that_joins_nothing_is_closed_and_one_that_has_left_everything_
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(guest.next().await, None);
     assert!(server.connections.is_empty());
+}
+
+#[tokio::test]
+async fn only_so_many_loans_run_at_once_and_one_that_waits_keeps_nobody() {
+    let server = Server::with(LimitsConfig { connections: 200, ..limits() }).await;
+    let mut clients = Vec::new();
+    for _ in 0..LOANS_MAX + 2 {
+        clients.push(sent(&server, &[b"40/x,"]).await);
+    }
+    until("all that may run do", || (server.lent() == LOANS_MAX).then_some(())).await;
+
+    let mut end = lent(&mut clients[0].1, b"40/x,").await;
+    answer(&mut end, Some(&Arc::default()), b"40/x,{}");
+    until("the next one runs", || (server.lent() == LOANS_MAX).then_some(())).await;
+    let waiting = lent(&mut clients[1].1, b"40/x,").await;
+    let decision = waiting.loan().decide();
+    decision.waits();
+    decision.waits();
+    until("the last one runs", || (server.lent() == LOANS_MAX).then_some(())).await;
+
+    decision.give_up();
 }
