@@ -25,6 +25,8 @@ const PING_INTERVAL: Duration = Duration::from_hours(24 * 365);
 /// How long the engine waits until it has accepted somebody. Longer than any middleware takes: connections have a timeout of
 /// their own. It counts only if a middleware panics, and bounds what is then left behind.
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Bytes by which a CONNECT may be longer here than the client has sent it: a namespace and a comma that were left out.
+const ADDED_BYTES: usize = 16;
 /// The request that the engine believes to answer. The real one is long forgotten; what matters of it is in the facts of
 /// the connection.
 const REQUEST_URI: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -40,13 +42,14 @@ impl Engine {
         socketio: &SocketIoConfig,
         limits: LimitsConfig,
     ) -> Self {
+        let message_bytes = limits.payload_bytes.saturating_add(ADDED_BYTES);
         let (service, io) = SocketIo::builder()
             .ping_interval(PING_INTERVAL)
             .ping_timeout(PING_INTERVAL)
             .connect_timeout(CONNECT_TIMEOUT)
-            .max_payload(saturating_u64(limits.payload_bytes))
-            .ws_max_message_size(limits.payload_bytes)
-            .ws_max_frame_size(limits.payload_bytes)
+            .max_payload(saturating_u64(message_bytes))
+            .ws_max_message_size(message_bytes)
+            .ws_max_frame_size(message_bytes)
             .ws_read_buffer_size(READ_BUFFER)
             .build_with_inner_svc(Router::new());
         let parts = Arc::new(parts);
