@@ -4,6 +4,9 @@ use super::client::Packet;
 use super::gets::Gets;
 use super::{Case, Group, Row};
 
+/// `limits.payload`, as it is without being set.
+const PAYLOAD_BYTES: usize = 1_000_000;
+
 pub(super) fn group() -> Group {
     let mut rows = too_early();
     rows.extend(auth());
@@ -38,7 +41,8 @@ fn auth() -> Vec<Row> {
         ("`auth` is followed by something", "token_missing", "{} more".to_owned()),
         ("`auth` has a key twice", "auth_invalid", r#"{"token":"a","token":"b"}"#.to_owned()),
         ("`auth` is nested 10,000 deep", "token_missing", "[".repeat(10_000)),
-        ("`auth` is larger than `limits.auth_bytes`", "auth_too_large", large()),
+        ("`auth` is larger than `limits.auth_bytes`", "auth_too_large", large(17_000)),
+        ("`auth` fills a message of `limits.payload`", "auth_too_large", large(PAYLOAD_BYTES - 2)),
         ("`auth.token` is a number", "auth_invalid", r#"{"token":1}"#.to_owned()),
         ("`auth.token` is an object", "auth_invalid", r#"{"token":{}}"#.to_owned()),
         ("`auth.token` is empty", "token_missing", r#"{"token":""}"#.to_owned()),
@@ -60,8 +64,10 @@ fn auth() -> Vec<Row> {
     table.into_iter().map(row).collect()
 }
 
-fn large() -> String {
-    format!("{{\"token\":\"{}\"}}", "x".repeat(17_000))
+/// An `auth` of this many bytes.
+fn large(bytes: usize) -> String {
+    let empty = r#"{"token":""}"#;
+    format!("{{\"token\":\"{}\"}}", "x".repeat(bytes - empty.len()))
 }
 
 fn namespaces() -> Vec<Row> {

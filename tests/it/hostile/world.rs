@@ -157,7 +157,7 @@ keys = [
 algorithms = ["RS256"]
 public_key_file = "tests/it/keys/rsa.pub.pem"
 [hooks]
-url = "http://localhost.:{port}/"
+url = "http://receiver.invalid:{port}/"
 secret = "{HOOK_SECRET}"
 [events]
 url = "http://127.0.0.1:{backend}/"
