@@ -17,6 +17,7 @@ mod accepted;
 mod acceptor;
 mod acks;
 mod address;
+mod addresses;
 mod closing;
 mod connections;
 mod connects;
@@ -198,6 +199,8 @@ struct Polling {
     inbox: BytesMut,
     /// Something was posted that is not delivered yet.
     is_unread: bool,
+    /// Requests of the client since its handshake.
+    requests: u32,
     /// A poll is waiting.
     is_polled: bool,
     /// Since when something is pending and nobody has polled.

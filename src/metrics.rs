@@ -89,6 +89,10 @@ pub const TABLE: &[Metric] = &[
         "Connections refused because their client uses another parser than JSON, such as msgpack.",
     ),
     labelled(
+        "userline_handshakes_refused_total",
+        "Handshakes answered with 503, by cause: full (`limits.connections`), address (`limits.per_address`) or stopping.",
+    ),
+    labelled(
         "userline_hook_attempts_total",
         "Requests made to receivers of hooks, by endpoint and outcome.",
     ),

@@ -65,7 +65,7 @@ impl AppParts {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
             sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
-            connections: Connections::new(config.limits.connections),
+            connections: Connections::of(&config.limits, !config.listen.trusted_proxies.is_empty()),
             recoveries: Recoveries::new(
                 &config.recovery,
                 &config.socketio.namespaces,

@@ -74,6 +74,8 @@ impl Dev {
             ("listen", "origins", texts(&["localhost"])),
             ("admin", "keys", Value::Array(vec![Value::Table(key)])),
             ("auth", "mode", text("trust")),
+            // Everybody comes from this machine.
+            ("limits", "per_address", Value::Integer(0)),
             ("presence", "grace", text(GRACE)),
             ("hooks", "allow_private", Value::Boolean(true)),
             ("hooks", "endpoints", Value::Array(endpoints.collect())),

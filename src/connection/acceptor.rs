@@ -1,6 +1,5 @@
 //! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
-use super::connections::NotAdmitted;
 use super::handshake::{Handshake, HandshakeError};
 use super::heartbeat::Heartbeats;
 use super::incoming::Incoming;
@@ -33,6 +32,7 @@ use hyper::body::Body;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
@@ -156,11 +156,16 @@ impl Acceptor {
         }
         let connection = match handshake.sid {
             None => None,
-            Some(sid) => Some(self.inner.shared.connections.get(&sid).ok_or(HandshakeError::Sid)?),
+            Some(sid) => {
+                let known = self.inner.shared.connections.get(&sid).ok_or(HandshakeError::Sid)?;
+                known.heard();
+                Some(known)
+            }
         };
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let connection = self.open(&parts, Transport::Polling, None)?;
+                self.tasks().spawn("connection.unheard", polling::end_if_unheard(&connection));
                 self.read(Incoming::posts(Arc::clone(&connection)));
                 polling::poll(connection).await
             }
@@ -172,7 +177,7 @@ impl Acceptor {
             }
             (Transport::Polling, Some(_)) => Err(HandshakeError::Method),
             (Transport::WebSocket, None) => {
-                self.inner.shared.connections.admits()?;
+                self.inner.shared.connections.admits(self.address(&parts))?;
                 let (response, stream) = websocket::switch(&mut parts);
                 self.tasks().spawn("connection.accept", self.clone().open_switched(parts, stream));
                 Ok(response)
@@ -225,7 +230,7 @@ impl Acceptor {
     ) -> Result<Response<Full<Bytes>>, HandshakeError> {
         let body = match (handshake.transport, &handshake.sid) {
             (_, None) => {
-                self.inner.shared.connections.admits()?;
+                self.inner.shared.connections.admits(self.address(&parts))?;
                 old_client::note(&self.inner.shared.connections);
                 let open = self.open_packet(&entropy::secret(), Transport::WebSocket);
                 if handshake.transport == Transport::Polling {
@@ -315,6 +320,10 @@ impl Acceptor {
         self.inner.shared.readers.spawn_to_end("connection.read", incoming);
     }
 
+    fn address(&self, parts: &Parts) -> IpAddr {
+        Facts::address(parts, &self.inner.config.trusted_proxies)
+    }
+
     fn tasks(&self) -> &Tasks {
         &self.inner.shared.tasks
     }
@@ -364,15 +373,6 @@ impl AcceptorParts {
     }
 }
 
-impl From<NotAdmitted> for HandshakeError {
-    fn from(why: NotAdmitted) -> Self {
-        match why {
-            NotAdmitted::Full => Self::Unavailable("limits.connections is reached"),
-            NotAdmitted::Draining => Self::Unavailable("the server is stopping"),
-        }
-    }
-}
-
 /// The answer to CORS's question whether a request may be sent.
 fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
@@ -392,7 +392,8 @@ fn refuse(refusal: &HandshakeError) -> Response<Full<Bytes>> {
     *response.status_mut() = refusal.status();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    if matches!(refusal, HandshakeError::Unavailable(_)) {
+    if let HandshakeError::Unavailable(why) = refusal {
+        metrics::counter!("userline_handshakes_refused_total", "cause" => why.cause()).increment(1);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -1,8 +1,11 @@
 //! All connections, by their secret names.
 
+use super::addresses::AddressShares;
 use super::{Connection, Transport};
+use crate::config::LimitsConfig;
 use dashmap::DashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use thiserror::Error;
@@ -21,6 +24,7 @@ struct ConnectionTable {
     /// There was one since the start.
     was_websocket: AtomicBool,
     max: usize,
+    addresses: AddressShares,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
     has_old_client: AtomicBool,
@@ -50,20 +54,54 @@ pub(super) enum NotAdmitted {
     /// The limit is reached.
     #[error("too many connections")]
     Full,
+    /// The client's address has as many as it may.
+    #[error("too many connections of this address")]
+    Address,
     /// The server is stopping.
     #[error("the server is stopping")]
     Draining,
 }
 
+impl NotAdmitted {
+    /// What to look at.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Self::Full => "limits.connections is reached",
+            Self::Address => "limits.per_address is reached",
+            Self::Draining => "the server is stopping",
+        }
+    }
+
+    /// The stable name in metrics.
+    pub(super) fn cause(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Address => "address",
+            Self::Draining => "stopping",
+        }
+    }
+}
+
 impl Connections {
     /// Room for `max` connections.
     pub fn new(max: usize) -> Self {
+        Self::with(max, AddressShares::new(0, false))
+    }
+
+    /// As much room as is configured, in all and for each address.
+    /// `has_proxies` says whether the addresses behind proxies are known.
+    pub fn of(limits: &LimitsConfig, has_proxies: bool) -> Self {
+        Self::with(limits.connections, AddressShares::new(limits.per_address, has_proxies))
+    }
+
+    fn with(max: usize, addresses: AddressShares) -> Self {
         let shared = ConnectionTable {
             by_sid: DashMap::new(),
             count: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             was_websocket: AtomicBool::new(false),
             max,
+            addresses,
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
             has_old_client: AtomicBool::new(false),
@@ -113,10 +151,13 @@ impl Connections {
         !self.shared.has_old_client.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether a connection would be taken now.
-    pub(super) fn admits(&self) -> Result<(), NotAdmitted> {
+    /// Whether a connection from this address would be taken now.
+    pub(super) fn admits(&self, address: IpAddr) -> Result<(), NotAdmitted> {
         if self.is_draining() {
             return Err(NotAdmitted::Draining);
+        }
+        if !self.shared.addresses.admits(address) {
+            return Err(NotAdmitted::Address);
         }
         if self.shared.max <= self.len() { Err(NotAdmitted::Full) } else { Ok(()) }
     }
@@ -131,11 +172,16 @@ impl Connections {
         if self.is_draining() {
             return Err(NotAdmitted::Draining);
         }
+        let address = connection.facts().address;
+        if !self.shared.addresses.take(address) {
+            return Err(NotAdmitted::Address);
+        }
         let more = |count: usize| (count < self.shared.max).then_some(count + 1);
         let count = &self.shared.count;
-        count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map_err(|_| NotAdmitted::Full)?;
+        if count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            self.shared.addresses.give_back(address);
+            return Err(NotAdmitted::Full);
+        }
         if connection.transport() == Transport::WebSocket {
             self.note_websocket();
         }
@@ -151,7 +197,8 @@ impl Connections {
 
     /// Takes one out that has `transport` at its end.
     pub(super) fn remove(&self, sid: &str, transport: Transport) {
-        if self.shared.by_sid.remove(sid).is_some() {
+        if let Some((_, connection)) = self.shared.by_sid.remove(sid) {
+            self.shared.addresses.give_back(connection.facts().address);
             self.shared.count.fetch_sub(1, Ordering::Relaxed);
             if transport == Transport::WebSocket {
                 self.shared.websockets.fetch_sub(1, Ordering::Relaxed);

@@ -30,15 +30,20 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> Self {
+    /// The client's address alone.
+    pub(super) fn address(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |it| it.0.ip());
         let forwarded_for = HeaderName::from_static("x-forwarded-for");
         let lines = parts.headers.get_all(forwarded_for);
         let lines: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
+        address::of_client(peer, lines.into_iter(), trusted)
+    }
+
+    pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> Self {
         let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         Self {
-            address: address::of_client(peer, lines.into_iter(), trusted),
+            address: Self::address(parts, trusted),
             user_agent: text(USER_AGENT).map(|it| cut(it, USER_AGENT_MAX).into()),
             authorization: text(AUTHORIZATION)
                 .filter(|it| it.len() <= AUTHORIZATION_MAX)

@@ -1,6 +1,7 @@
 //! What a request to the Socket.IO path asks for, checked before anything is answered.
 
 use super::Transport;
+use super::connections::NotAdmitted;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName};
@@ -49,7 +50,7 @@ pub(super) enum HandshakeError {
     Payload,
     /// No room now, or the server is stopping: the client tries again.
     #[error("Service unavailable")]
-    Unavailable(&'static str),
+    Unavailable(#[from] NotAdmitted),
 }
 
 impl HandshakeError {
@@ -75,7 +76,8 @@ impl HandshakeError {
             Self::Version => 5,
         };
         let hint = match self {
-            Self::Request(hint) | Self::Unavailable(hint) => Some(*hint),
+            Self::Request(hint) => Some(*hint),
+            Self::Unavailable(why) => Some(why.hint()),
             Self::Origin => Some("add the page's origin to listen.origins"),
             Self::Version => Some("EIO must be 4: use socket.io-client 3 or 4"),
             Self::Payload => Some("the body is larger than limits.payload"),

@@ -265,6 +265,7 @@ fn acceptor() -> AcceptorConfig {
         buffer_bytes: 200_000,
         stall: Duration::from_mins(1),
         connections: 10,
+        per_address: 0,
         header_timeout: HEADER_TIMEOUT,
         keep_alive: KEEP_ALIVE,
         body_timeout: BODY_TIMEOUT,

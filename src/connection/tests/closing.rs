@@ -205,7 +205,9 @@ async fn a_goodbye_ends_a_finished_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_finished_connection_does_not_wait_for_ever() {
     let server = Server::start().await;
-    let (_client, engine) = server.poller().await;
+    let (client, engine) = server.poller().await;
+    engine.connection.send(&event("42[0]"));
+    assert_eq!(client.poll().await.packets(), [b"42[0]"]);
     engine.connection.send(&event("42[1]"));
     engine.connection.finish(Reason::Kicked);
 
@@ -329,4 +331,21 @@ async fn a_client_that_is_gone_is_told_no_goodbye() {
     let mut rest = Vec::new();
     client.stream.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"");
+}
+
+#[tokio::test]
+async fn an_address_that_has_its_share_is_told_to_come_back_and_others_come_in() {
+    let server = Server::with(LimitsConfig { per_address: 2, ..limits() }).await;
+    let (_first, engine) = server.websocket().await;
+    let (_second, _other) = server.poller().await;
+
+    for refused in
+        [get(server.address, "").await.status, WebSocket::connect(server.address, "").await.status]
+    {
+        assert_eq!(refused, 503);
+    }
+
+    engine.connection.close(Reason::Kicked);
+    let _third = server.websocket().await;
+    assert_eq!(server.connections.len(), 2);
 }

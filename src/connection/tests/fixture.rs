@@ -60,7 +60,7 @@ impl Server {
     }
 
     async fn serve(limits: LimitsConfig, socketio: SocketIoConfig) -> Self {
-        let (tasks, connections) = (Tasks::new(), Connections::new(limits.connections));
+        let (tasks, connections) = (Tasks::new(), Connections::of(&limits, true));
         let config =
             AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio };
         let lent = Arc::new(Mutex::new(VecDeque::new()));
@@ -281,6 +281,7 @@ pub(super) fn limits() -> LimitsConfig {
         buffer_bytes: 200_000,
         stall: Duration::from_secs(20),
         connections: 100,
+        per_address: 0,
         header_timeout: Duration::from_secs(10),
         keep_alive: Duration::from_mins(2),
         body_timeout: Duration::from_secs(5),

@@ -5,6 +5,7 @@ use super::fixture::{Engine, Server, until};
 use crate::connection::Connection;
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 async fn waiting_poll(client: &Poller, connection: &Connection) -> TcpStream {
@@ -180,4 +181,19 @@ async fn a_websocket_does_not_poll() {
 
     socket.send(b"42[3]").await;
     assert_eq!(engine.read().await.unwrap(), b"42[3]", "and goes on undisturbed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_asks_for_anything_keeps_no_place() {
+    let server = Server::start().await;
+    let (silent, _engine) = server.poller().await;
+    let (heard, other) = server.poller().await;
+    other.connection.send(&frame::text(&[b"42[1]"]));
+    assert_eq!(heard.poll().await.status, 200);
+
+    tokio::time::sleep(Duration::from_secs(11)).await;
+
+    assert_eq!(server.connections.len(), 1);
+    assert_eq!(silent.poll().await.status, 400);
+    assert!(!other.connection.is_closed());
 }
