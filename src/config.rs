@@ -17,6 +17,7 @@ mod messages;
 mod presence;
 mod reader;
 mod recovery;
+mod sessions;
 mod show;
 mod shown_url;
 mod socketio;
@@ -43,6 +44,7 @@ pub use log::{LogConfig, LogFormat};
 pub use messages::{ClientMessagesConfig, MessagesConfig};
 pub use presence::PresenceConfig;
 pub use recovery::RecoveryConfig;
+pub use sessions::SessionsConfig;
 pub use shown_url::shown_url;
 pub use socketio::SocketIoConfig;
 pub use sources::{DEFAULTS, Sources};
@@ -63,6 +65,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[auth]`
     pub auth: AuthConfig,
+    /// `[sessions]`
+    pub sessions: SessionsConfig,
     /// `[presence]`
     pub presence: PresenceConfig,
     /// `[hooks]`
@@ -139,6 +143,7 @@ struct Sections {
     listen: Checked<ListenConfig>,
     admin: Checked<AdminConfig>,
     auth: Checked<AuthConfig>,
+    sessions: Checked<SessionsConfig>,
     presence: Checked<PresenceConfig>,
     hooks: Checked<HooksConfig>,
     events: Checked<EventsConfig>,
@@ -164,6 +169,7 @@ impl Sections {
         if reader.is_dev() {
             check_dev(reader, public, admin, auth.as_ref().ok());
         }
+        let sessions = SessionsConfig::read(reader);
         let presence = PresenceConfig::read(reader);
         let hooks = HooksConfig::read(reader);
         let recovery = RecoveryConfig::read(reader);
@@ -179,6 +185,7 @@ impl Sections {
             listen,
             admin: admin_config,
             auth,
+            sessions,
             presence,
             hooks,
             events,
@@ -199,6 +206,7 @@ impl Sections {
             listen: self.listen?,
             admin: self.admin?,
             auth: self.auth?,
+            sessions: self.sessions?,
             presence: self.presence?,
             hooks: self.hooks?,
             events: self.events?,

@@ -85,6 +85,10 @@ pub const TABLE: &[Metric] = &[
     counter("userline_events_matched_total", "Events, counted once for each socket they were for."),
     counter("userline_events_sent_total", "Events that a connection took."),
     counter(
+        "userline_evictions_total",
+        "Connections that had to go for another of their user, because of `sessions.max_sockets_per_user`.",
+    ),
+    counter(
         "userline_foreign_parsers_total",
         "Connections refused because their client uses another parser than JSON, such as msgpack.",
     ),

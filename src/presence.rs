@@ -17,8 +17,10 @@ pub use listing::{StateFilter, UserEntry, UserStatus};
 
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
+use crate::core::control::seats::{SeatLimit, Seated, Seating};
 use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::core::recovery::Pid;
 use crate::deadlines::{Deadlines, Reminder};
 use crate::store::{Closed, Permit, PresenceRecords};
 use crate::types::{Reason, SocketId, UserId, WallMs};
@@ -151,7 +153,16 @@ impl<S: Clone> Presence<S> {
         if let Some(news) = entry.get_mut().expire(self.clock.moment()) {
             place.0.record(news);
         }
-        if entry.get().status() == PresenceStatus::Offline {
+        if entry.get().is_vacant() {
+            entry.remove();
+        }
+    }
+
+    /// A socket that had a seat does not come.
+    pub fn stays_away(&self, user: &UserId, id: SocketId) {
+        let Entry::Occupied(mut entry) = self.users.entry(user.clone()) else { return };
+        entry.get_mut().stays_away(id);
+        if entry.get().is_vacant() {
             entry.remove();
         }
     }
@@ -197,6 +208,31 @@ impl<S: Clone> Presence<S> {
             self.deadlines.erase(user);
         }
         is_offline
+    }
+}
+
+impl<S: Seated + Clone> Presence<S> {
+    /// Looks for a seat for a socket that wants to come, and gives it that if there is one: until it is here, says that it
+    /// [stays away](Presence::stays_away), or its connection ends. Nothing else happens to the user meanwhile, so there are
+    /// never more seats than the limit. The sockets that have to go for it are the caller's to let go.
+    pub fn seat(
+        &self,
+        user: &UserId,
+        (id, socket): (SocketId, S),
+        claim: Option<&Pid>,
+        limit: SeatLimit,
+    ) -> Seating<S> {
+        let new = || PresenceEntry::new(user.clone());
+        let mut entry = self.users.entry(user.clone()).or_insert_with(new);
+        entry.seat(id, socket, claim, limit)
+    }
+
+    /// Forgets sockets that were to come and whose connections are gone, with those users of whom nothing else is known.
+    pub fn forget_lost(&self) {
+        self.users.retain(|_, entry| {
+            entry.forget_lost();
+            !entry.is_vacant()
+        });
     }
 }
 

@@ -133,7 +133,7 @@ impl AppParts {
     fn attendance(&self, config: &Config) -> Attendance {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let visits = Visits::new(config.history, self.clock.clone());
-        Attendance::new(sockets, recoveries, visits)
+        Attendance::new(sockets, recoveries, visits, config.sessions)
     }
 
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {

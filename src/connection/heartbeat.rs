@@ -109,6 +109,11 @@ impl Heartbeats {
 }
 
 impl Connection {
+    /// Whether it was pinged and has not answered yet.
+    pub fn owes_pong(&self) -> bool {
+        self.lock().pinged_at.is_some()
+    }
+
     /// Pings the client, unless an earlier ping is not answered yet. False if the connection is about to end.
     fn ping(self: &Arc<Self>, now: Timestamp) -> bool {
         let mut state = self.lock();

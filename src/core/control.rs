@@ -1,3 +1,4 @@
-//! Who may not be here: users who are blocked, and those whose tokens were revoked.
+//! Who may not be here: users who are blocked, tokens that were revoked, and more connections than one user may have.
 
 pub mod restrictions;
+pub mod seats;

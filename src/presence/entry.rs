@@ -1,7 +1,9 @@
 //! One user: the roster of this node and the session machine, composed.
 
+use crate::core::control::seats::{self, SeatLimit, Seated, Seating, Standing};
 use crate::core::presence::roster::{Added, Removed, Roster};
 use crate::core::presence::session::{PresenceStatus, SessionMachine, Up, UserSession};
+use crate::core::recovery::Pid;
 use crate::types::Change;
 use crate::types::{Moment, Reason, SocketId, Timestamp, UserId, WallMs};
 use std::time::Duration;
@@ -11,12 +13,14 @@ use std::time::Duration;
 pub(super) struct PresenceEntry<S> {
     roster: Roster<S>,
     session: SessionMachine,
+    /// Sockets that have a seat and are not here yet; only where seats are counted.
+    coming: Option<Box<Roster<S>>>,
 }
 
 impl<S> PresenceEntry<S> {
     /// A user who is offline.
     pub(super) fn new(user: UserId) -> Self {
-        Self { roster: Roster::default(), session: SessionMachine::new(user) }
+        Self { roster: Roster::default(), session: SessionMachine::new(user), coming: None }
     }
 
     /// See [`SessionMachine::ghost`].
@@ -27,11 +31,12 @@ impl<S> PresenceEntry<S> {
         deadline: Timestamp,
     ) -> Self {
         let session = SessionMachine::ghost(user, session, ended_at, deadline);
-        Self { roster: Roster::default(), session }
+        Self { roster: Roster::default(), session, coming: None }
     }
 
     /// A socket came; a repeat changes nothing.
     pub(super) fn up(&mut self, id: SocketId, socket: S, at: Moment) -> Up {
+        self.stays_away(id);
         match (self.roster.add(id, socket), self.session.status()) {
             (Added::Another | Added::Known, PresenceStatus::Online(session)) => {
                 Up { session, news: None }
@@ -64,12 +69,55 @@ impl<S> PresenceEntry<S> {
         self.session.expire(at)
     }
 
+    /// A socket that had a seat is here, or does not come.
+    pub(super) fn stays_away(&mut self, id: SocketId) {
+        let Some(coming) = &mut self.coming else { return };
+        if coming.remove(id) == Removed::Last {
+            self.coming = None;
+        }
+    }
+
+    /// Nothing is known of the user.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.session.status() == PresenceStatus::Offline && self.coming.is_none()
+    }
+
     pub(super) fn status(&self) -> PresenceStatus {
         self.session.status()
     }
 
     pub(super) fn roster(&self) -> &Roster<S> {
         &self.roster
+    }
+}
+
+impl<S: Seated + Clone> PresenceEntry<S> {
+    /// Looks for a seat for a socket that wants to come, and gives it that if there is one. The sockets that have to go for
+    /// it do not count any more.
+    pub(super) fn seat(
+        &mut self,
+        id: SocketId,
+        socket: S,
+        claim: Option<&Pid>,
+        limit: SeatLimit,
+    ) -> Seating<S> {
+        self.forget_lost();
+        let coming = self.coming.iter().flat_map(|it| it.sockets());
+        let seating = seats::find(self.roster.sockets().chain(coming), &socket, claim, limit);
+        if let Seating::Seat { replaced, evicted, .. } = &seating {
+            replaced.iter().for_each(Seated::replace);
+            evicted.iter().for_each(Seated::evict);
+            self.coming.get_or_insert_default().add(id, socket);
+        }
+        seating
+    }
+
+    /// Forgets sockets that were to come and whose connection is gone.
+    pub(super) fn forget_lost(&mut self) {
+        let Some(coming) = &mut self.coming else { return };
+        if !coming.retain(|it| it.standing() != Standing::Leaving) {
+            self.coming = None;
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod options;
 
 pub use authentication::Authentication;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, NoSeat};
 use super::inboxes::LiveInboxes;
 use crate::auth::Refusal;
 use crate::clock::Clock;
@@ -15,9 +15,9 @@ use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
-use crate::types::{DeviceId, Identity, Namespace, Reason, SocketId};
+use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Reason, SocketId};
 use bytes::Bytes;
-use options::ConnectOptions;
+use options::{ConnectOptions, RecoveryClaim};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
@@ -65,6 +65,12 @@ pub enum ConnectError {
     /// The user is blocked, or the token is revoked.
     #[error(transparent)]
     Barred(#[from] Barred),
+    /// The user has as many connections as `sessions.max_sockets_per_user`.
+    #[error("the user has as many connections as allowed")]
+    UserLimit,
+    /// The same, but of one of them it is not certain that its client is still there.
+    #[error("the user has as many connections as allowed, perhaps not for long")]
+    UserLimitUnclear,
     /// More rooms than `limits.rooms_per_socket`.
     #[error("{len} rooms were granted, more than {max}")]
     TooManyRooms {
@@ -86,6 +92,8 @@ impl ConnectError {
             Self::InboxAfter => "inbox_after_invalid",
             Self::Barred(Barred::Blocked { .. }) => "blocked",
             Self::Barred(Barred::Revoked) => "token_revoked",
+            Self::UserLimit => "user_limit",
+            Self::UserLimitUnclear => "user_limit_unclear",
             Self::TooManyRooms { .. } => "too_many_rooms",
         }
     }
@@ -93,7 +101,7 @@ impl ConnectError {
     /// Whether the same client may be let in a little later. It is not told so, but held and then cut off: a stock client
     /// comes back by itself after that, and not after a refusal.
     fn is_temporary(&self) -> bool {
-        matches!(self, Self::Refused(Refusal::Unavailable))
+        matches!(self, Self::UserLimitUnclear | Self::Refused(Refusal::Unavailable))
     }
 
     /// What the client is told: a `CONNECT_ERROR` with more in `err.data`.
@@ -125,10 +133,20 @@ pub struct Admitted {
 /// How long a client is held that is asked to come again. One that is turned away at once comes again at once, for ever.
 const HOLD_MS: RangeInclusive<u64> = 1_000..=5_000;
 
+impl From<NoSeat> for ConnectError {
+    fn from(none: NoSeat) -> Self {
+        match none {
+            NoSeat::Full => Self::UserLimit,
+            NoSeat::ComeAgain => Self::UserLimitUnclear,
+        }
+    }
+}
+
 /// A client that may come in.
 struct Permitted {
-    identity: Identity,
-    options: ConnectOptions,
+    socket: Arc<Socket>,
+    inbox_after: Option<ItemSeq>,
+    claim: RecoveryClaim,
     place: Place,
 }
 
@@ -153,8 +171,8 @@ impl Admission {
         auth: Option<&RawValue>,
         listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
     ) -> Result<Admitted, ConnectError> {
-        match self.admit(connection, auth).await {
-            Ok(permitted) => Ok(self.prepare(connection, namespace, permitted, listen)),
+        match self.admit(connection, namespace, auth).await {
+            Ok(permitted) => Ok(self.prepare(permitted, listen)),
             Err(error) => {
                 if error.is_temporary() {
                     turn_away(connection).await;
@@ -170,30 +188,18 @@ impl Admission {
     /// Everything that may go wrong before the client is accepted.
     async fn admit(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
+        namespace: &Namespace,
         auth: Option<&RawValue>,
     ) -> Result<Permitted, ConnectError> {
         let (identity, options) = self.authentication.identify(connection.facts(), auth).await?;
-        let Identity { user, grants } = &identity;
-        if let Some(barred) = self.attendance.sockets().gate.check(user, grants.issued_at) {
+        let Identity { user, grants } = identity;
+        if let Some(barred) = self.attendance.sockets().gate.check(&user, grants.issued_at) {
             return Err(barred.into());
         }
-        let place = self.attendance.reserve(connection, &identity.user).await;
+        let place = self.attendance.reserve(connection, &user).await;
         let place = place.ok_or(ConnectError::Unavailable)?;
-        Ok(Permitted { identity, options, place })
-    }
-
-    /// A socket that is taken in when the engine accepts its CONNECT.
-    fn prepare(
-        &self,
-        connection: &Arc<Connection>,
-        namespace: &Namespace,
-        permitted: Permitted,
-        listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
-    ) -> Admitted {
-        let Permitted { identity, options, place } = permitted;
         let ConnectOptions { device, inbox_after, claim } = options;
-        let Identity { user, grants } = identity;
         let socket = Arc::new(Socket::new(SocketParts {
             id: SocketId::from_bytes(entropy::bytes()),
             namespace: namespace.clone(),
@@ -203,6 +209,18 @@ impl Admission {
             grants,
             connection: Arc::clone(connection),
         }));
+        // Last, because nothing may be waited for by whoever has a seat.
+        self.attendance.seat(&socket, claim.get())?;
+        Ok(Permitted { socket, inbox_after, claim, place })
+    }
+
+    /// A socket that is taken in when the engine accepts its CONNECT.
+    fn prepare(
+        &self,
+        permitted: Permitted,
+        listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
+    ) -> Admitted {
+        let Permitted { socket, inbox_after, claim, place } = permitted;
         let joining = Arc::clone(&socket);
         let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
         let answer = Box::new(move |_: &Arc<Connection>| {

@@ -7,7 +7,9 @@ pub use farewell::{Farewell, KickCode};
 
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
+use crate::config::SessionsConfig;
 use crate::connection::Connection;
+use crate::core::control::seats::{SeatLimit, Seating};
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
 use crate::entropy;
@@ -28,12 +30,28 @@ pub struct Attendance {
     sockets: Sockets,
     recoveries: Recoveries<Arc<Socket>>,
     visits: Visits,
+    /// How many connections a user may have.
+    seats: Option<SeatLimit>,
+}
+
+/// There is no seat for a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoSeat {
+    /// Its user has as many connections as allowed.
+    Full,
+    /// The same, but of one of them it is not certain that its client is still there.
+    ComeAgain,
 }
 
 impl Attendance {
-    /// Sockets that are gone are remembered in `visits`.
-    pub fn new(sockets: Sockets, recoveries: Recoveries<Arc<Socket>>, visits: Visits) -> Self {
-        Self { sockets, recoveries, visits }
+    /// Sockets that are gone are remembered in `visits`; a user may have as many connections as `sessions` says.
+    pub fn new(
+        sockets: Sockets,
+        recoveries: Recoveries<Arc<Socket>>,
+        visits: Visits,
+        sessions: SessionsConfig,
+    ) -> Self {
+        Self { sockets, recoveries, visits, seats: sessions.seats }
     }
 
     /// The sockets that are gone.
@@ -56,6 +74,33 @@ impl Attendance {
         tracing::warn!("closed a connection: the store takes nothing");
         connection.close(Reason::ServerShutdown);
         None
+    }
+
+    /// Finds a seat for a socket that is about to join. Whoever has to go for it is gone then.
+    pub(super) fn seat(
+        &self,
+        socket: &Arc<Socket>,
+        claim: Option<SessionClaim<'_>>,
+    ) -> Result<(), NoSeat> {
+        let Some(limit) = self.seats else { return Ok(()) };
+        let (newcomer, pid) = ((socket.id, Arc::clone(socket)), claim.map(|it| it.pid));
+        match self.sockets.presence.seat(&socket.user, newcomer, pid, limit) {
+            Seating::Seat { replaced, evicted, leaving } => {
+                for socket in replaced.iter().chain(&leaving) {
+                    let reason = socket.connection.end_reason().unwrap_or(Reason::TransportClose);
+                    self.leave(socket, reason);
+                }
+                if !evicted.is_empty() {
+                    let farewell =
+                        Farewell { code: Some(KickCode::UserLimit), ..Farewell::default() };
+                    self.expel(&evicted, farewell, Grace::Keep);
+                    metrics::counter!("userline_evictions_total").increment(1);
+                }
+                Ok(())
+            }
+            Seating::ComeAgain => Err(NoSeat::ComeAgain),
+            Seating::Full => Err(NoSeat::Full),
+        }
     }
 
     /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
@@ -179,6 +224,9 @@ impl Attendance {
                 self.leave(&socket, Reason::Audit);
             }
             self.visits.forget_old();
+            if self.seats.is_some() {
+                self.sockets.presence.forget_lost();
+            }
         }
     }
 }

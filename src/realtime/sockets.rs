@@ -83,8 +83,10 @@ impl Sockets {
             self.registry.join(socket);
             Some(session)
         });
-        if connected == Some(None) {
-            socket.connection.close(Reason::Kicked);
+        match connected {
+            None => self.presence.stays_away(user, *id),
+            Some(None) => socket.connection.close(Reason::Kicked),
+            Some(Some(_)) => {}
         }
         connected.flatten()
     }

@@ -1,12 +1,13 @@
 //! One client in one namespace, authenticated.
 
 use crate::connection::Connection;
+use crate::core::control::seats::{Seated, Standing};
 use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Member, Pid};
-use crate::types::{DeviceId, Grants, Namespace, Room, RoomKind, SocketId, UserId, WallMs};
+use crate::types::{DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, UserId, WallMs};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -81,6 +82,38 @@ impl Live for Arc<Socket> {
 
     fn addressed(&self) -> u64 {
         self.addressed.load(Ordering::Relaxed)
+    }
+}
+
+impl Seated for Arc<Socket> {
+    fn shares_connection(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.connection, &other.connection)
+    }
+
+    fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    fn pid(&self) -> Option<&Pid> {
+        self.pid.get()
+    }
+
+    fn standing(&self) -> Standing {
+        if self.kicked().is_some() || self.connection.is_closed() {
+            Standing::Leaving
+        } else if self.connection.owes_pong() {
+            Standing::OwesPong
+        } else {
+            Standing::Here
+        }
+    }
+
+    fn evict(&self) {
+        self.kick(Grace::Keep);
+    }
+
+    fn replace(&self) {
+        self.connection.close(Reason::Replaced);
     }
 }
 

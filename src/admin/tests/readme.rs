@@ -77,7 +77,9 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
             ConnectError::Barred(Barred::Blocked { reason: None, until: None })
         }
         ConnectError::Barred(Barred::Blocked { .. }) => ConnectError::Barred(Barred::Revoked),
-        ConnectError::Barred(Barred::Revoked) => ConnectError::Unavailable,
+        ConnectError::Barred(Barred::Revoked) => ConnectError::UserLimit,
+        ConnectError::UserLimit => ConnectError::UserLimitUnclear,
+        ConnectError::UserLimitUnclear => ConnectError::Unavailable,
         ConnectError::Unavailable => return None,
     })
 }
@@ -104,7 +106,12 @@ fn every_code_that_a_client_may_be_refused_with_is_in_the_readme() {
     let mut source: BTreeSet<String> = successors(Some(first), next_connect_error)
         // The connection is closed instead, so no client ever sees these codes.
         .filter(|it| {
-            !matches!(it, ConnectError::Unavailable | ConnectError::Refused(Refusal::Unavailable))
+            !matches!(
+                it,
+                ConnectError::Unavailable
+                    | ConnectError::UserLimitUnclear
+                    | ConnectError::Refused(Refusal::Unavailable)
+            )
         })
         .map(|it| it.code().to_owned())
         .collect();

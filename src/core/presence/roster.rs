@@ -57,6 +57,12 @@ impl<S> Roster<S> {
         if self.sockets.is_empty() { Removed::Last } else { Removed::Others }
     }
 
+    /// Keeps those of which `is_kept` says so; returns whether there is any.
+    pub fn retain(&mut self, is_kept: impl Fn(&S) -> bool) -> bool {
+        self.sockets.retain(|(_, socket)| is_kept(socket));
+        !self.sockets.is_empty()
+    }
+
     /// The sockets in the order they came.
     pub fn sockets(&self) -> impl Iterator<Item = &S> {
         self.sockets.iter().map(|(_, socket)| socket)

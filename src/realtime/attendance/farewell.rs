@@ -28,6 +28,8 @@ pub struct Farewell<'a> {
 pub enum KickCode {
     /// Its user is blocked.
     Blocked,
+    /// Its user has come on another connection, and may not have one more.
+    UserLimit,
 }
 
 impl Farewell<'_> {

@@ -44,7 +44,7 @@ impl Sockets {
     pub fn counts(&self) -> NodeCounts {
         let mut counts = NodeCounts { deadlines: self.deadlines.len(), ..NodeCounts::default() };
         self.presence.for_each(|status, roster| {
-            counts.users += 1;
+            counts.users += usize::from(!matches!(status, PresenceStatus::Offline));
             counts.sockets += roster.sockets().count();
             counts.lingering += usize::from(matches!(status, PresenceStatus::Lingering(_)));
             // One room in each namespace where the user has a socket.
