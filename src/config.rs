@@ -15,6 +15,7 @@ mod listen;
 mod log;
 mod messages;
 mod presence;
+mod rates;
 mod reader;
 mod recovery;
 mod sessions;
@@ -50,6 +51,7 @@ pub use socketio::SocketIoConfig;
 pub use sources::{DEFAULTS, Sources};
 pub use store::StoreConfig;
 
+use crate::core::throttle::SocketRates;
 use listen::Addresses;
 use reader::{Checked, SettingsReader};
 use std::net::SocketAddr;
@@ -87,6 +89,8 @@ pub struct Config {
     pub messages: MessagesConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[limits]`, how fast one socket may send.
+    pub rates: SocketRates,
     /// `[socketio]`
     pub socketio: SocketIoConfig,
     /// `[log]`
@@ -154,6 +158,7 @@ struct Sections {
     ingest: Checked<IngestConfig>,
     messages: Checked<MessagesConfig>,
     limits: Checked<LimitsConfig>,
+    rates: Checked<SocketRates>,
     socketio: Checked<SocketIoConfig>,
     log: Checked<LogConfig>,
 }
@@ -196,6 +201,8 @@ impl Sections {
             ingest: IngestConfig::read(reader),
             messages,
             limits: LimitsConfig::read(reader),
+            // Last of the section, because `config show` writes a list of tables below its keys.
+            rates: rates::read(reader),
             socketio,
             log: LogConfig::read(reader),
         }
@@ -217,6 +224,7 @@ impl Sections {
             ingest: self.ingest?,
             messages: self.messages?,
             limits: self.limits?,
+            rates: self.rates?,
             socketio: self.socketio?,
             log: self.log?,
         })

@@ -14,3 +14,4 @@ pub mod page;
 pub mod presence;
 pub mod protocol;
 pub mod recovery;
+pub mod throttle;

@@ -199,6 +199,10 @@ pub const TABLE: &[Metric] = &[
         "Connections closed because their client took too little of what was sent.",
     ),
     gauge("userline_sockets", "Sockets: clients, once per namespace."),
+    counter(
+        "userline_sockets_throttled_total",
+        "Times that a socket was not read for a while because it sent faster than `limits` allows.",
+    ),
     labelled(
         "userline_store_refused_total",
         "Commands that the store cannot write on a healthy disk, and has left out. Must stay 0; anything else is a bug.",

@@ -11,6 +11,7 @@ mod engine;
 mod handlers;
 mod inbox;
 mod listener;
+mod pacer;
 mod ping;
 mod questions;
 mod read;
@@ -24,6 +25,7 @@ pub use client_files::{ClientFiles, ClientFilesError};
 
 use crate::clock::Clock;
 use crate::connection::{Acceptor, AcceptorConfig, Connections};
+use crate::core::throttle::SocketRates;
 use crate::realtime::admission::Admission;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::ClientEvents;
@@ -42,6 +44,8 @@ use std::sync::Arc;
 pub struct SocketEdge {
     /// What clients ask for.
     pub parts: ClientParts,
+    /// How fast a socket may send.
+    pub rates: SocketRates,
     /// When connections begin, are pinged and end.
     pub clock: Clock,
     /// Where connections are kept.
@@ -74,8 +78,8 @@ pub struct ClientParts {
 impl SocketEdge {
     /// The routes of the public listener.
     pub fn router(self) -> Router {
-        let Self { parts, clock, connections, tasks, acceptor, path, client_files } = self;
-        let requests = RequestParts::new(parts, tasks.clone());
+        let Self { parts, rates, clock, connections, tasks, acceptor, path, client_files } = self;
+        let requests = RequestParts::new(parts, rates, tasks.clone(), clock.clone());
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
         let lend = move |stream| engine.take(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);

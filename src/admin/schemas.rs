@@ -62,6 +62,7 @@ schemas! {
          `transport_error`: it broke, or spoke nonsense. \
          `ping_timeout`: the client did not answer a ping in time. \
          `slow_consumer`: it took too little of what was sent. \
+         `rate_limited`: it sent faster than `limits` allows. \
          `replaced`: it came back on another connection. \
          `kicked`: the admin API disconnected it. \
          `auth_unavailable`: who the client is in another namespace could not be found out for the time being. \

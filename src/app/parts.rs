@@ -191,6 +191,7 @@ impl AppParts {
                 messages: Arc::new(self.client_messages(config, realtime)),
                 events,
             },
+            rates: config.rates.clone(),
             clock: self.clock.clone(),
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),

@@ -156,6 +156,7 @@ fn full() -> Sources {
         .with_flag("--set", "hooks.endpoints", endpoints)
         .with_flag("--set", "events.url", "https://b.example/events")
         .with_flag("--set", "events.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+        .with_flag("--set", "limits.event_rates", r#"[{event="a", per_s=1, burst=2}]"#)
         .with_flag("--set", "events.namespaces", r#"[{name="/", allow=["a:*"]}]"#)
 }
 

@@ -114,14 +114,18 @@ impl Connection {
         self.lock().pinged_at.is_some()
     }
 
-    /// Pings the client, unless an earlier ping is not answered yet. False if the connection is about to end.
+    /// Pings the client, unless an earlier ping is not answered yet. One that is not read cannot have answered; it is
+    /// pinged all the same, or its client would take the silence for the end. False if the connection is about to end.
     fn ping(self: &Arc<Self>, now: Timestamp) -> bool {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return false;
         }
-        if state.pinged_at.is_none() {
+        let is_answered = state.pinged_at.is_none();
+        if is_answered {
             state.pinged_at = Some(now);
+        }
+        if is_answered || state.is_paused {
             let ping = Bytes::from_static(&PING);
             if self.queue_locked(&mut state, &ping, false) == Sent::Yes {
                 self.flush_now(&mut state);

@@ -12,12 +12,14 @@ use std::task::{Context, Poll, ready};
 
 impl EventListener for Requests {
     fn deliver(self: Arc<Self>, event: &ClientEvent<'_>) {
+        self.count(event);
         if let Err(error) = begin(&self, event) {
             self.refuse(event.ack, &error);
         }
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_pace(cx));
         ready!(self.questions.poll_ready(cx));
         let events = self.parts().events.as_ref();
         events.map_or(Poll::Ready(()), |events| events.poll_ready(self.socket(), cx))

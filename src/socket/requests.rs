@@ -4,17 +4,23 @@
 //! by a task of its own, so that the client is read meanwhile: up to a number of questions, then it has to wait.
 
 use super::ClientParts;
+use super::pacer::{Paced, Pacer};
 use super::questions::Questions;
 use super::request_error::RequestError;
 use super::unhandled::UnhandledEvents;
+use crate::clock::Clock;
+use crate::core::protocol::inbound::ClientEvent;
 use crate::core::protocol::packet;
+use crate::core::throttle::SocketRates;
 use crate::registry::Socket;
 use crate::tasks::Tasks;
+use crate::types::Reason;
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// What requests are answered with; all sockets of a namespace share it.
 #[derive(Debug)]
@@ -25,11 +31,15 @@ pub(super) struct RequestParts {
     tasks: Tasks,
     /// Events that nobody handles.
     unhandled: UnhandledEvents,
+    /// How fast a socket may send.
+    rates: Arc<SocketRates>,
+    clock: Clock,
 }
 
 impl RequestParts {
-    pub(super) fn new(client: ClientParts, tasks: Tasks) -> Self {
-        Self { client, tasks, unhandled: UnhandledEvents::default() }
+    pub(super) fn new(client: ClientParts, rates: SocketRates, tasks: Tasks, clock: Clock) -> Self {
+        let unhandled = UnhandledEvents::default();
+        Self { client, tasks, unhandled, rates: Arc::new(rates), clock }
     }
 }
 
@@ -39,11 +49,44 @@ pub(super) struct Requests {
     parts: Arc<RequestParts>,
     socket: Arc<Socket>,
     pub(super) questions: Questions,
+    /// Where its pace is limited.
+    pacer: Option<Arc<Pacer>>,
 }
 
 impl Requests {
     pub(super) fn new(parts: Arc<RequestParts>, socket: Arc<Socket>) -> Self {
-        Self { parts, socket, questions: Questions::default() }
+        let pacer = Pacer::new(&parts.rates, &parts.clock);
+        Self { parts, socket, questions: Questions::default(), pacer }
+    }
+
+    /// The client has sent an event.
+    pub(super) fn count(&self, event: &ClientEvent<'_>) {
+        if let Some(pacer) = &self.pacer {
+            pacer.take(event);
+        }
+    }
+
+    /// Whether the client may send more, as far as its pace goes; if not, `cx` is woken when it may. One that has been held
+    /// back for too long is closed.
+    pub(super) fn poll_pace(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pacer) = &self.pacer else { return Poll::Ready(()) };
+        match pacer.pace(cx.waker()) {
+            Paced::Go => Poll::Ready(()),
+            Paced::Hold(None) => Poll::Pending,
+            Paced::Hold(Some(until)) => {
+                let (pacer, clock) = (Arc::clone(pacer), self.parts.clock.clone());
+                self.parts.tasks.spawn("socket.pace", async move {
+                    clock.sleep_until(until).await;
+                    pacer.wake();
+                });
+                Poll::Pending
+            }
+            Paced::TooFast => {
+                tracing::debug!("closing a connection: it sends too fast");
+                self.socket.connection.close(Reason::RateLimited);
+                Poll::Pending
+            }
+        }
     }
 
     /// What the client may ask for.

@@ -15,6 +15,8 @@ pub enum Reason {
     PingTimeout,
     /// The client took too little of what was sent: bytes or time over the limit.
     SlowConsumer,
+    /// The client sent faster than `limits` allows, for 10 s of a minute.
+    RateLimited,
     /// The client came back on another connection and took this one's session over.
     Replaced,
     /// The admin API disconnected it.
@@ -33,12 +35,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
         Self::PingTimeout,
         Self::SlowConsumer,
+        Self::RateLimited,
         Self::Replaced,
         Self::Kicked,
         Self::AuthUnavailable,
@@ -56,6 +59,7 @@ impl Reason {
             Self::TransportError => "transport_error",
             Self::PingTimeout => "ping_timeout",
             Self::SlowConsumer => "slow_consumer",
+            Self::RateLimited => "rate_limited",
             Self::Replaced => "replaced",
             Self::Kicked => "kicked",
             Self::AuthUnavailable => "auth_unavailable",
