@@ -47,7 +47,7 @@ pub use connections::{Connections, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
 pub use listeners::EventListener;
-pub use loan::{Accept, Decision, Loan, Verdict};
+pub use loan::{Accept, ConnectVerdict, Decision, Loan};
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 

@@ -1,7 +1,7 @@
 //! The CONNECTs of one connection: lent to the engine one after the other, answered, and what comes of leaving before that.
 
 use super::engine_stream::EngineStream;
-use super::loan::{Accept, Loan, Verdict};
+use super::loan::{Accept, ConnectVerdict, Loan};
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::loan::{Connect, ConnectBreach, Loans};
 use crate::core::protocol::packet;
@@ -56,12 +56,16 @@ impl Connection {
     }
 
     /// The engine has let go of a loan, and this was decided.
-    pub(super) fn loan_returned(self: &Arc<Self>, loan: &Arc<Loan>, verdict: Option<Verdict>) {
+    pub(super) fn loan_returned(
+        self: &Arc<Self>,
+        loan: &Arc<Loan>,
+        verdict: Option<ConnectVerdict>,
+    ) {
         let mut state = self.lock();
         let open = state.loans.as_deref().filter(|it| it.is_about(loan));
         let is_wanted = open.is_some_and(|it| it.rule.is_wanted()) && state.phase == Phase::Open;
         let outcome = match (verdict, is_wanted) {
-            (Some(Verdict::Accept(Accept { listener, answer })), true) => {
+            (Some(ConnectVerdict::Accept(Accept { listener, answer })), true) => {
                 state.listeners.join(loan.namespace().clone(), listener);
                 state.homeless_since = None;
                 // The answer takes locks whose holders may be waiting for this one.
@@ -69,7 +73,7 @@ impl Connection {
                 answer(self);
                 "accepted"
             }
-            (Some(Verdict::Refuse(frames)), true) => {
+            (Some(ConnectVerdict::Refuse(frames)), true) => {
                 drop(state);
                 self.answer_connect(&frames);
                 "refused"

@@ -41,7 +41,7 @@ pub struct Loan {
 struct LoanState {
     /// It has its turn at the engine still.
     has_turn: bool,
-    verdict: Option<Verdict>,
+    verdict: Option<ConnectVerdict>,
     /// The engine is to let go.
     is_returned: bool,
     /// Wakes the engine when that is so.
@@ -50,7 +50,7 @@ struct LoanState {
 
 /// What becomes of a CONNECT.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum ConnectVerdict {
     /// The client joins the namespace.
     Accept(Accept),
     /// It is refused with these frames.
@@ -154,7 +154,7 @@ impl Decision {
     }
 
     /// Decides. It takes effect when the engine has answered.
-    pub fn make(mut self, verdict: Verdict) {
+    pub fn make(mut self, verdict: ConnectVerdict) {
         self.loan.state.lock().verdict = Some(verdict);
         self.is_over = true;
     }

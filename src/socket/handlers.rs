@@ -4,7 +4,7 @@
 //! ([`Loan`]). That a socket is gone the engine does not know: its connection tells who listens there.
 
 use super::requests::{RequestParts, Requests};
-use crate::connection::{EventListener, Loan, Verdict};
+use crate::connection::{ConnectVerdict, EventListener, Loan};
 use crate::registry::Socket;
 use crate::types::Namespace;
 use serde_json::value::RawValue;
@@ -61,8 +61,8 @@ async fn authenticate(
         }
     };
     decision.make(match admitted {
-        Ok(admitted) => Verdict::Accept(admitted.accept),
-        Err(error) => Verdict::Refuse(error.packet(namespace)),
+        Ok(admitted) => ConnectVerdict::Accept(admitted.accept),
+        Err(error) => ConnectVerdict::Refuse(error.packet(namespace)),
     });
     Ok(())
 }

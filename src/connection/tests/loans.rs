@@ -4,7 +4,7 @@ use super::clients::{WebSocket, client_frame};
 use super::fixture::{Engine, Events, Server, limits, until, within};
 use crate::config::LimitsConfig;
 use crate::connection::shared::LOANS_MAX;
-use crate::connection::{Accept, EngineStream, Verdict};
+use crate::connection::{Accept, ConnectVerdict, EngineStream};
 use crate::core::protocol::frame;
 use crate::types::Reason;
 use futures_util::FutureExt as _;
@@ -30,8 +30,8 @@ async fn lent(engine: &mut Engine, packet: &[u8]) -> EngineStream {
 fn answer(end: &mut EngineStream, listener: Option<&Arc<Events>>, reply: &'static [u8]) {
     let frames = frame::text(&[reply]);
     let verdict = match listener {
-        None => Verdict::Refuse(frames),
-        Some(listener) => Verdict::Accept(Accept {
+        None => ConnectVerdict::Refuse(frames),
+        Some(listener) => ConnectVerdict::Accept(Accept {
             listener: Arc::<Events>::clone(listener),
             answer: Box::new(move |connection| connection.answer_connect(&frames)),
         }),
