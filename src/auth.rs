@@ -2,6 +2,7 @@
 
 mod claims;
 mod error;
+mod hook;
 mod issuer;
 mod jwt;
 mod key;
@@ -15,17 +16,23 @@ mod tests;
 mod trust;
 
 pub use error::AuthError;
+pub use hook::AuthHookError;
 pub use key::KeyError;
 pub use mint::{MintError, TokenClaims, mint};
 pub use payload::AuthPayload;
-pub use refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+pub use refusal::{BackendRefusal, Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 
 use crate::clock::Clock;
 use crate::config::{AuthConfig, AuthMode};
-use crate::types::{Identity, WallMs};
+use crate::core::auth::shared_identity::Fingerprint;
+use crate::types::{Identity, Namespace, Secret, WallMs, saturating_u64};
+use aws_lc_rs::digest::{Context, SHA256};
+use hook::AuthHook;
+use http::header::HeaderName;
 use issuer::Issuer;
 use jwt::JwtVerifier;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a client brought along to say who it is.
@@ -35,6 +42,14 @@ pub struct Credentials<'a> {
     pub auth: &'a AuthPayload<'a>,
     /// The `Authorization` header of its handshake.
     pub authorization: Option<&'a str>,
+    /// The headers of its handshake that the backend is told, names in small letters.
+    pub headers: &'a [(HeaderName, Secret)],
+    /// The query of its handshake.
+    pub query: &'a str,
+    /// Its address.
+    pub address: IpAddr,
+    /// What it wants to connect to.
+    pub namespace: &'a Namespace,
 }
 
 /// Says which credentials there are, not what they hold.
@@ -43,7 +58,7 @@ impl fmt::Debug for Credentials<'_> {
         f.debug_struct("Credentials")
             .field("auth", &self.auth)
             .field("authorization", &self.authorization.map(|_| HIDDEN))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,6 +73,8 @@ pub struct Authenticator {
 #[derive(Debug)]
 enum Verification {
     Jwt(Box<JwtVerifier>),
+    Hook(Arc<AuthHook>),
+    JwtOrHook(Box<JwtVerifier>, Arc<AuthHook>),
     Trust,
 }
 
@@ -66,6 +83,11 @@ impl Authenticator {
     pub fn new(config: AuthConfig, clock: Clock) -> Result<Self, AuthError> {
         let mode = match config.mode {
             AuthMode::Jwt(config) => Verification::Jwt(Box::new(JwtVerifier::new(*config, clock)?)),
+            AuthMode::Hook(config) => Verification::Hook(Arc::new(AuthHook::new(*config, clock)?)),
+            AuthMode::JwtOrHook(jwt, hook) => Verification::JwtOrHook(
+                Box::new(JwtVerifier::new(*jwt, clock.clone())?),
+                Arc::new(AuthHook::new(*hook, clock)?),
+            ),
             AuthMode::Trust => Verification::Trust,
         };
         Ok(Self { mode })
@@ -73,9 +95,7 @@ impl Authenticator {
 
     /// What has to run as long as clients are authenticated: fetches the keys that the issuer publishes.
     pub async fn run(self: Arc<Self>) {
-        if let Verification::Jwt(verifier) = &self.mode
-            && let Some(issuer) = verifier.issuer()
-        {
+        if let Some(issuer) = self.issuer() {
             issuer.run().await;
         }
     }
@@ -83,9 +103,41 @@ impl Authenticator {
     /// Whether anybody can be authenticated.
     pub fn is_ready(&self) -> bool {
         match &self.mode {
-            Verification::Jwt(verifier) => verifier.issuer().is_none_or(Issuer::has_keys),
-            Verification::Trust => true,
+            Verification::JwtOrHook(..) => true,
+            Verification::Jwt(_) | Verification::Hook(_) | Verification::Trust => {
+                self.issuer().is_none_or(Issuer::has_keys)
+            }
         }
+    }
+
+    /// Whether a client may open a connection now: while the backend that says who clients are is down, few may. Each that
+    /// may is counted, so ask once for each.
+    pub fn admits_handshake(&self) -> bool {
+        match &self.mode {
+            Verification::Hook(hook) => hook.admits_handshake(),
+            // Clients with tokens must come in.
+            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust => true,
+        }
+    }
+
+    fn issuer(&self) -> Option<&Issuer> {
+        match &self.mode {
+            Verification::Jwt(jwt) | Verification::JwtOrHook(jwt, _) => jwt.issuer(),
+            Verification::Hook(_) | Verification::Trust => None,
+        }
+    }
+
+    /// What tells these credentials from others of the same handshake, and from the same after the keys have changed.
+    pub fn fingerprint(&self, credentials: &Credentials<'_>) -> Fingerprint {
+        let mut hash = Context::new(&SHA256);
+        hash.update(&self.issuer().map_or(0, Issuer::changes).to_le_bytes());
+        for (key, value) in credentials.auth.credentials() {
+            for text in [key, value.get()] {
+                hash.update(&saturating_u64(text.len()).to_le_bytes());
+                hash.update(text.as_bytes());
+            }
+        }
+        hash.finish().as_ref().try_into().unwrap_or_default()
     }
 
     /// The user of these credentials, at the time `now`.
@@ -99,11 +151,14 @@ impl Authenticator {
         credentials: Credentials<'_>,
         now: WallMs,
     ) -> Result<Identity, Refusal> {
-        let Credentials { auth, authorization } = credentials;
+        let Credentials { auth, authorization, .. } = credentials;
         match &self.mode {
-            Verification::Jwt(verifier) => {
-                verifier.verify(&find_token(auth, authorization)?, now).await
-            }
+            Verification::Jwt(jwt) => jwt.verify(&find_token(auth, authorization)?, now).await,
+            Verification::Hook(hook) => hook.identify(credentials, now).await,
+            Verification::JwtOrHook(jwt, hook) => match find_token(auth, authorization) {
+                Err(Refusal::TokenMissing) => hook.identify(credentials, now).await,
+                token => jwt.verify(&token?, now).await,
+            },
             Verification::Trust => trust::identity(&auth.0, now),
         }
     }

@@ -29,7 +29,8 @@ mod tests;
 
 pub use admin::{AdminConfig, ApiKey, IdempotencyConfig, Scope};
 pub use auth::{
-    AuthConfig, AuthMode, JwtConfig, JwtKey, JwtKeys, KeysLocation, PublishedKeys, StaticKey,
+    AuthConfig, AuthHookConfig, AuthMode, JwtConfig, JwtKey, JwtKeys, KeysLocation, PublishedKeys,
+    StaticKey,
 };
 pub use backend::parse_hook_secret;
 pub use dev::Dev;
@@ -171,6 +172,9 @@ impl Sections {
         let listen = ListenConfig::read(reader, addresses);
         let admin_config = AdminConfig::read(reader);
         let auth = AuthConfig::read(reader);
+        if let (Ok(auth), Ok(listen)) = (&auth, &listen) {
+            auth::check_cookies(reader, auth, &listen.origins);
+        }
         if reader.is_dev() {
             check_dev(reader, public, admin, auth.as_ref().ok());
         }

@@ -23,8 +23,10 @@ mod connections;
 mod connects;
 mod engine_stream;
 mod facts;
+mod gate;
 mod handshake;
 mod heartbeat;
+mod identity;
 mod incoming;
 mod listeners;
 mod loan;
@@ -33,6 +35,7 @@ mod origin;
 mod outgoing;
 mod polling;
 mod pump;
+mod responses;
 mod send_stall;
 mod shared;
 mod stream;
@@ -46,6 +49,8 @@ pub use acks::{AwaitedAck, ReceivedAck, TooManyAcks};
 pub use connections::{Connections, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
+pub use gate::HandshakeGate;
+pub use identity::ConnectionIdentity;
 pub use listeners::EventListener;
 pub use loan::{Accept, ConnectVerdict, Decision, Loan};
 pub use pump::{Batch, Pump};
@@ -53,7 +58,7 @@ pub use vitals::Vitals;
 
 use crate::config::LimitsConfig;
 use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
-use crate::types::{Ending, Reason, Timestamp};
+use crate::types::{Ending, Reason, Timestamp, UserId};
 use bytes::{Bytes, BytesMut};
 use connects::OpenLoans;
 use listeners::Listeners;
@@ -84,6 +89,10 @@ pub struct Connection {
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,
     facts: Facts,
+    /// Whose it is, once a namespace was joined.
+    user: OnceLock<UserId>,
+    /// What was found out about its client; made where several namespaces may share it.
+    identity: OnceLock<Box<ConnectionIdentity>>,
     shared: Arc<SharedParts>,
     /// Wakes a waiting poll; on a WebSocket, whoever sees the connection off.
     poll: Notify,
@@ -237,6 +246,16 @@ impl Connection {
     /// What the handshake told of the client.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Makes the connection this user's, unless it is somebody's already; whether it is this user's now.
+    pub fn belongs_to(&self, user: &UserId) -> bool {
+        self.user.get_or_init(|| user.clone()) == user
+    }
+
+    /// What was found out about its client, for further namespaces.
+    pub fn identity(&self) -> &ConnectionIdentity {
+        self.identity.get_or_init(Box::default)
     }
 
     /// How the connection reaches its client at the moment.

@@ -58,6 +58,15 @@ pub const TABLE: &[Metric] = &[
         "userline_audit_removals_total",
         "Sockets found registered without a connection. Must stay 0; anything else is a bug.",
     ),
+    labelled(
+        "userline_auth_hook_calls_total",
+        "Questions to the backend who a client is, by outcome: accepted, refused (401, 403), failed (any other answer) or \
+         unreachable (none in time).",
+    ),
+    gauge(
+        "userline_auth_hook_open",
+        "1 while the backend that says who clients are is believed to be down, and few clients are let in. Else 0.",
+    ),
     gauge("userline_client_event_calls", "Calls of `events.url` under way."),
     labelled(
         "userline_client_events_forwarded_total",
@@ -94,7 +103,8 @@ pub const TABLE: &[Metric] = &[
     ),
     labelled(
         "userline_handshakes_refused_total",
-        "Handshakes answered with 503, by cause: full (`limits.connections`), address (`limits.per_address`) or stopping.",
+        "Handshakes answered with 503, by cause: full (`limits.connections`), address (`limits.per_address`), \
+         backend (it is down, and says who clients are) or stopping.",
     ),
     labelled(
         "userline_hook_attempts_total",

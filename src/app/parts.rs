@@ -6,7 +6,7 @@ use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Config, LimitsConfig};
-use crate::connection::{AcceptorConfig, Connections, Pump};
+use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
@@ -88,7 +88,8 @@ impl AppParts {
         let attendance = Arc::new(self.attendance(config));
         let messages = Arc::new(self.messages(config, Arc::clone(&inboxes)));
         let authenticator = Arc::clone(&self.authenticator);
-        let authentication = Authentication::new(authenticator, config.limits, self.clock.clone());
+        let authentication =
+            Authentication::new(authenticator, config.limits, &config.socketio, self.clock.clone());
         let admission = Admission::new(
             authentication,
             Arc::clone(&attendance),
@@ -195,7 +196,7 @@ impl AppParts {
             clock: self.clock.clone(),
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),
-            acceptor: AcceptorConfig::new(&config.listen, config.limits, &config.socketio),
+            acceptor: self.acceptor(config),
             path: config.listen.path.clone(),
             client_files,
         };
@@ -222,6 +223,19 @@ impl AppParts {
             tasks: self.tasks.clone(),
         };
         ClientEvents::start(&config.events, parts)
+    }
+
+    /// Which clients may open a connection, and what is kept of their handshakes.
+    fn acceptor(&self, config: &Config) -> AcceptorConfig {
+        let acceptor = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
+        match config.auth.hook() {
+            None => acceptor,
+            Some(hook) => {
+                let authenticator = Arc::clone(&self.authenticator);
+                let gate = HandshakeGate::new(move || authenticator.admits_handshake());
+                acceptor.for_backend(hook.forward_headers.clone(), gate)
+            }
+        }
     }
 
     /// What the admin API works with.

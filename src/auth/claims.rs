@@ -1,10 +1,14 @@
 //! What tokens and `auth.user` have in common: a user, rooms, data.
 
 use super::object::JsonFields;
-use super::refusal::{Refusal, RoomFlaw, UserFlaw};
-use crate::types::{Room, RoomKind, UserId};
+use super::refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+use crate::types::{Room, RoomKind, UserId, WallMs};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The end of the year 9999 in seconds. A later time was written in milliseconds.
+const SECONDS_MAX: u64 = 253_402_300_799;
 
 /// The user that a claim names: a text, or an integer as its decimal digits.
 pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
@@ -41,4 +45,13 @@ pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Box<[Room]>, Refusal> {
 /// The value under `data`, as it was written.
 pub(super) fn data(object: &JsonFields<'_>) -> Option<Box<RawValue>> {
     object.get("data").map(ToOwned::to_owned)
+}
+
+/// RFC 7519 §2, `NumericDate`: seconds since 1970, which may have a fraction.
+pub(super) fn time(raw: &RawValue) -> Result<WallMs, TokenFlaw> {
+    let whole = serde_json::from_str(raw.get()).ok().map(Duration::from_secs);
+    let fraction = || serde_json::from_str(raw.get()).ok().map(Duration::try_from_secs_f64)?.ok();
+    let since = whole.or_else(fraction).ok_or(TokenFlaw::Time)?;
+    let ms = u64::try_from(since.as_millis()).map_err(|_| TokenFlaw::Time)?;
+    if since.as_secs() <= SECONDS_MAX { Ok(WallMs(ms)) } else { Err(TokenFlaw::Time) }
 }

@@ -1,5 +1,6 @@
 //! Why clients cannot be authenticated at all.
 
+use super::hook::AuthHookError;
 use super::key::KeyError;
 use crate::backend::HttpClientError;
 use thiserror::Error;
@@ -13,4 +14,7 @@ pub enum AuthError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Client(#[from] HttpClientError),
+    /// The backend cannot be asked.
+    #[error(transparent)]
+    Hook(#[from] AuthHookError),
 }

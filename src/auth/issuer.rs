@@ -43,6 +43,8 @@ struct Published {
     failure: Option<String>,
     /// The text of the last good keys.
     body: Arc<[u8]>,
+    /// How often the keys have changed.
+    changes: u64,
 }
 
 /// The keys may be many, and nobody needs to see them.
@@ -70,6 +72,11 @@ impl Issuer {
     /// Whether tokens can be verified: keys were fetched since the start.
     pub(super) fn has_keys(&self) -> bool {
         self.published.borrow().keys.is_some()
+    }
+
+    /// How often the keys have changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.published.borrow().changes
     }
 
     /// Fetches the keys, again and again.
@@ -147,6 +154,7 @@ impl Issuer {
             if is_new {
                 it.keys = Some(Arc::new(keys));
                 it.body = body.into();
+                it.changes += 1;
             }
         });
     }

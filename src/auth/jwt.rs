@@ -15,9 +15,6 @@ use jsonwebtoken::Algorithm;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// The end of the year 9999 in seconds. A later time was written in milliseconds.
-const SECONDS_MAX: u64 = 253_402_300_799;
-
 /// Verifies tokens.
 #[derive(Debug)]
 pub(super) struct JwtVerifier {
@@ -80,7 +77,7 @@ impl JwtVerifier {
         self.check_signature(&header, message, signature).await?;
         let claims = JsonFields::parse(&claims).ok_or(TokenFlaw::Malformed)?;
         let expires_at = self.check_times(&claims, now)?;
-        let issued_at = claims.get("iat").map(time).transpose()?;
+        let issued_at = claims.get("iat").map(claims::time).transpose()?;
         self.check_parties(&claims)?;
         let user = claims::user(claims.find(&self.user_claim))?;
         let rooms = claims::rooms(claims.find(&self.rooms_claim))?;
@@ -121,17 +118,17 @@ impl JwtVerifier {
     /// When the token ends.
     fn check_times(&self, claims: &JsonFields<'_>, now: WallMs) -> Result<WallMs, Refusal> {
         let leeway_ms = millis(self.leeway);
-        let expires_at = time(claims.get("exp").ok_or(TokenFlaw::NoExpiry)?)?;
+        let expires_at = claims::time(claims.get("exp").ok_or(TokenFlaw::NoExpiry)?)?;
         if expires_at.0.saturating_add(leeway_ms) <= now.0 {
             return Err(Refusal::TokenExpired);
         }
-        let not_before = claims.get("nbf").map(time).transpose()?;
+        let not_before = claims.get("nbf").map(claims::time).transpose()?;
         if not_before.is_some_and(|begin| now.0.saturating_add(leeway_ms) < begin.0) {
             return Err(Refusal::TokenNotYetValid);
         }
         if let Some(max) = self.max_lifetime {
             // One that does not say when it was issued is counted from now on.
-            let issued_at = claims.get("iat").map(time).transpose()?.unwrap_or(now);
+            let issued_at = claims.get("iat").map(claims::time).transpose()?.unwrap_or(now);
             let lifetime_ms = expires_at.0.saturating_sub(issued_at.0.min(now.0));
             if millis(max).saturating_add(leeway_ms) < lifetime_ms {
                 return Err(TokenFlaw::Lifetime.into());
@@ -169,13 +166,4 @@ fn decode(part: &str) -> Result<String, TokenFlaw> {
 
 fn text(raw: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(raw?.get()).ok()
-}
-
-/// RFC 7519 §2, `NumericDate`: seconds since 1970, which may have a fraction.
-fn time(raw: &RawValue) -> Result<WallMs, TokenFlaw> {
-    let whole = serde_json::from_str(raw.get()).ok().map(Duration::from_secs);
-    let fraction = || serde_json::from_str(raw.get()).ok().map(Duration::try_from_secs_f64)?.ok();
-    let since = whole.or_else(fraction).ok_or(TokenFlaw::Time)?;
-    let ms = u64::try_from(since.as_millis()).map_err(|_| TokenFlaw::Time)?;
-    if since.as_secs() <= SECONDS_MAX { Ok(WallMs(ms)) } else { Err(TokenFlaw::Time) }
 }

@@ -22,6 +22,11 @@ impl<'a> JsonFields<'a> {
         self.0.get(key).copied().filter(|raw| raw.get() != "null")
     }
 
+    /// All fields, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), *value))
+    }
+
     /// The value that `path` leads to, through objects and arrays; none if the way or its end is missing or `null`.
     pub(super) fn find(&self, path: &ClaimPath) -> Option<&'a RawValue> {
         let (first, inner) = path.keys().split_first()?;

@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::fmt;
 
+/// Fields that say nothing of who the client is; `pid` is a secret of its own.
+const OPTIONS: [&str; 4] = ["device", "inbox_after", "offset", "pid"];
+
 /// What a client sent as `auth` of its CONNECT packet, split into its fields once. They hold credentials, and options
 /// such as `device`.
 #[derive(Default)]
@@ -27,6 +30,11 @@ impl<'a> AuthPayload<'a> {
             }
             Some(_) | None => Ok(Self::default()),
         }
+    }
+
+    /// The fields that may say who the client is, by name: all but those that say what else it wants of the connection.
+    pub fn credentials(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().filter(|(key, _)| !OPTIONS.contains(key))
     }
 
     /// The value of a field; `None` if it is absent or `null`.

@@ -1,6 +1,8 @@
 //! Why credentials were refused: stable codes for programs, messages for people.
 
+use super::object::JsonFields;
 use crate::types::{RoomError, UserIdError};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 /// Bytes of the longest token: beyond this no proxy lets a header pass.
@@ -30,6 +32,9 @@ pub enum Refusal {
     /// `room_invalid`
     #[error("{0}")]
     RoomInvalid(#[from] RoomFlaw),
+    /// `unauthorized`, or whatever code the backend gave.
+    #[error("{}", .0.message)]
+    Backend(Box<BackendRefusal>),
     /// `auth_unavailable`: who the client is cannot be found out now. No client is told so: a stock client would not come
     /// back. Its connection is closed instead.
     #[error("who the client is cannot be found out now")]
@@ -37,7 +42,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The stable code for `err.data.code` and for metrics.
+    /// The stable code for metrics, and for `err.data.code` unless the backend gave one.
     pub fn code(&self) -> &'static str {
         match self {
             Self::AuthInvalid => "auth_invalid",
@@ -47,6 +52,7 @@ impl Refusal {
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::UserInvalid(_) => "user_invalid",
             Self::RoomInvalid(_) => "room_invalid",
+            Self::Backend(_) => "unauthorized",
             Self::Unavailable => "auth_unavailable",
         }
     }
@@ -54,6 +60,40 @@ impl Refusal {
     /// The sentence for people.
     pub fn message(&self) -> String {
         self.to_string()
+    }
+}
+
+/// What the backend says to a client that may not come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendRefusal {
+    /// `err.data.code`: `unauthorized` unless the backend gave one.
+    pub code: String,
+    /// `err.message`.
+    pub message: String,
+    /// `err.data.data`, a JSON value as it was written, if the backend gave one.
+    pub data: Option<String>,
+}
+
+impl BackendRefusal {
+    /// Characters of a code, and of a message; bytes of data. The rest is left out.
+    const CODE_CHARS_MAX: usize = 64;
+    const MESSAGE_CHARS_MAX: usize = 500;
+    const DATA_BYTES_MAX: usize = 4096;
+
+    /// Reads `{"code", "message", "data"}`; what is not there, or not fit, is as if it was left out.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let fields = str::from_utf8(body).ok().and_then(JsonFields::parse).unwrap_or_default();
+        let text = |key: &str, max: usize| {
+            let text: Option<String> = serde_json::from_str(fields.get(key)?.get()).ok();
+            text.filter(|it| !it.is_empty()).map(|it| it.chars().take(max).collect::<String>())
+        };
+        let data = fields.get("data").map(RawValue::get);
+        Self {
+            code: text("code", Self::CODE_CHARS_MAX).unwrap_or_else(|| "unauthorized".to_owned()),
+            message: text("message", Self::MESSAGE_CHARS_MAX)
+                .unwrap_or_else(|| "the backend refused the client".to_owned()),
+            data: data.filter(|it| it.len() <= Self::DATA_BYTES_MAX).map(str::to_owned),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ fn a_token_comes_in_auth_or_in_the_header() {
     let verdict = |auth: Option<&str>, authorization: Option<&str>| {
         let auth = auth.map(|text| serde_json::from_str::<Box<RawValue>>(text).unwrap());
         let identity = AuthPayload::parse(auth.as_deref()).and_then(|auth| {
-            let credentials = Credentials { auth: &auth, authorization };
+            let credentials = credentials(&auth, authorization);
             now_or_never(standard().authenticate(credentials, WallMs(NOW * 1000)))
         });
         identity.map_or_else(|refusal| refusal.code(), |_| "ok")
@@ -143,6 +144,12 @@ fn standard() -> Authenticator {
     with_key(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256])
 }
 
+fn credentials<'a>(auth: &'a AuthPayload<'a>, authorization: Option<&'a str>) -> Credentials<'a> {
+    static ROOT: LazyLock<Namespace> = LazyLock::new(Namespace::root);
+    let address = IpAddr::from([203, 0, 113, 7]);
+    Credentials { auth, authorization, headers: &[], query: "", address, namespace: &ROOT }
+}
+
 fn with_token(authenticator: &Authenticator, token: &str) -> Result<Identity, Refusal> {
     with_auth(authenticator, &json!({ "token": token }).to_string())
 }
@@ -150,7 +157,7 @@ fn with_token(authenticator: &Authenticator, token: &str) -> Result<Identity, Re
 fn with_auth(authenticator: &Authenticator, auth: &str) -> Result<Identity, Refusal> {
     let auth: Box<RawValue> = serde_json::from_str(auth).unwrap();
     let auth = AuthPayload::parse(Some(&auth))?;
-    let credentials = Credentials { auth: &auth, authorization: None };
+    let credentials = credentials(&auth, None);
     now_or_never(authenticator.authenticate(credentials, WallMs(NOW * 1000)))
 }
 
@@ -197,7 +204,7 @@ fn now_or_never<T>(future: impl Future<Output = T>) -> T {
 fn no_debug_form_shows_credentials() {
     let auth = RawValue::from_string(r#"{"token":"hush"}"#.to_owned()).unwrap();
     let auth = AuthPayload::parse(Some(&auth)).unwrap();
-    let both = Credentials { auth: &auth, authorization: Some("Bearer hush") };
+    let both = credentials(&auth, Some("Bearer hush"));
 
     let shown = format!("{both:?}");
 

@@ -95,7 +95,7 @@ fn init(path: &Path) -> Result<(), CommandFailure> {
 /// The defaults with all values commented out, so that later defaults count, and the secrets filled in.
 pub(super) fn fresh(defaults: &str) -> String {
     let random = || STANDARD.encode(entropy::bytes::<32>());
-    let hook_secret = signature::format_secret(&Secret::new(entropy::bytes::<32>()));
+    let hook_secret = || signature::format_secret(&Secret::new(entropy::bytes::<32>()));
     let mut section = "";
     let mut text = String::new();
     for line in defaults.lines() {
@@ -109,7 +109,9 @@ pub(super) fn fresh(defaults: &str) -> String {
                  \"control\"] }}]",
                 random()
             ),
-            ("[hooks]", "# secret = \"whsec_…\"") => format!("# secret = \"{hook_secret}\""),
+            ("[auth.hook]" | "[hooks]", "# secret = \"whsec_…\"") => {
+                format!("# secret = \"{}\"", hook_secret())
+            }
             (_, line) if line.is_empty() || line.starts_with(['#', '[']) => line.to_owned(),
             (_, line) => format!("# {line}"),
         };

@@ -82,7 +82,7 @@ fn a_fresh_file_has_secrets_that_work_and_leaves_the_defaults_alone() {
     let hook_secret = format!("whsec_{}", hook_secret.unwrap().trim_end_matches('"'));
     assert!(parse_hook_secret(&hook_secret).is_some(), "{hook_secret}");
     let differing = one.lines().zip(two.lines()).filter(|(one, two)| one != two);
-    assert_eq!(differing.count(), 3);
+    assert_eq!(differing.count(), 4);
 }
 
 #[test]

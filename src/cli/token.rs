@@ -31,9 +31,17 @@ pub(super) struct TokenArgs {
 
 pub(super) fn run(args: TokenArgs) -> Result<(), CommandFailure> {
     let config = Config::load(&args.settings.sources())?;
-    let AuthMode::Jwt(jwt) = config.auth.mode else {
-        let why = "auth.mode is \"trust\": clients need no token, only `auth: {user: …}`";
-        return Err(CommandFailure::Usage(why.to_owned()));
+    let jwt = match config.auth.mode {
+        AuthMode::Jwt(jwt) | AuthMode::JwtOrHook(jwt, _) => jwt,
+        AuthMode::Hook(_) => {
+            let why =
+                "auth.mode is \"hook\": clients need no token, your backend says who they are";
+            return Err(CommandFailure::Usage(why.to_owned()));
+        }
+        AuthMode::Trust => {
+            let why = "auth.mode is \"trust\": clients need no token, only `auth: {user: …}`";
+            return Err(CommandFailure::Usage(why.to_owned()));
+        }
     };
     let grant = TokenClaims { user: args.user, rooms: args.rooms, ttl: args.ttl, data: args.data };
     let token = auth::mint(&jwt, grant, Clock::start(Seq(0)).wall())

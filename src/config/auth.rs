@@ -1,12 +1,16 @@
 //! `[auth]`: how a socket's user is found out.
 
+mod hook;
 mod jwt;
 mod keys;
 
+pub use hook::AuthHookConfig;
 pub use jwt::JwtConfig;
 pub use keys::{JwtKey, JwtKeys, KeysLocation, PublishedKeys, StaticKey};
 
+use super::listen::Origins;
 use super::reader::{Checked, SettingsReader};
+use hook::HookFields;
 use jwt::JwtFields;
 
 /// How a socket's user is found out.
@@ -21,49 +25,78 @@ pub struct AuthConfig {
 pub enum AuthMode {
     /// A signed token in `auth.token` (or `Authorization: Bearer`).
     Jwt(Box<JwtConfig>),
+    /// The backend is asked.
+    Hook(Box<AuthHookConfig>),
+    /// A client that brings a token is what it says; about others the backend is asked.
+    JwtOrHook(Box<JwtConfig>, Box<AuthHookConfig>),
     /// `auth.user` is believed; only in `userline dev`, on loopback.
     Trust,
 }
 
 impl AuthConfig {
     pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
-        let mode = reader.parsed("auth.mode", "must be jwt or trust", |text| match text {
+        let rule = "must be jwt, hook, jwt_or_hook or trust";
+        let mode = reader.parsed("auth.mode", rule, |text| match text {
             "jwt" => Some(WrittenMode::Jwt),
+            "hook" => Some(WrittenMode::Hook),
+            "jwt_or_hook" => Some(WrittenMode::JwtOrHook),
             "trust" => Some(WrittenMode::Trust),
             _ => None,
         });
         let mode = mode.and_then(|mode| check_mode(reader, mode));
-        let jwt = JwtFields::read(reader);
-        match mode {
-            // The keys below `[auth.jwt]` may stand there for another day.
-            Ok(WrittenMode::Trust) => Ok(Self { mode: AuthMode::Trust }),
-            Ok(WrittenMode::Jwt) => {
-                Ok(Self { mode: AuthMode::Jwt(Box::new(jwt.checked(reader)?)) })
+        let (jwt, hook) = (JwtFields::read(reader), HookFields::read(reader));
+        // What a mode does not need may stand there for another day.
+        let mode = match mode {
+            Ok(WrittenMode::Trust) => AuthMode::Trust,
+            Ok(WrittenMode::Jwt) => AuthMode::Jwt(Box::new(jwt.checked(reader)?)),
+            Ok(WrittenMode::Hook) => AuthMode::Hook(Box::new(hook.checked(reader)?)),
+            Ok(WrittenMode::JwtOrHook) => {
+                let (jwt, hook) = (jwt.checked(reader), hook.checked(reader));
+                AuthMode::JwtOrHook(Box::new(jwt?), Box::new(hook?))
             }
             Err(rejected) => {
                 // What the mode was meant to be, and so whether it needs a key, nobody knows.
                 if jwt.has_keys() {
                     drop(jwt.checked(reader));
                 }
-                Err(rejected)
+                return Err(rejected);
             }
+        };
+        Ok(Self { mode })
+    }
+
+    /// The hook, if the backend is asked.
+    pub fn hook(&self) -> Option<&AuthHookConfig> {
+        match &self.mode {
+            AuthMode::Hook(hook) | AuthMode::JwtOrHook(_, hook) => Some(hook),
+            AuthMode::Jwt(_) | AuthMode::Trust => None,
         }
     }
 }
 
 enum WrittenMode {
     Jwt,
+    Hook,
+    JwtOrHook,
     Trust,
 }
 
 /// Without proof of who somebody is, nobody at all may come in production: a proxy on the same machine makes everybody
 /// seem to be from here.
 fn check_mode(reader: &mut SettingsReader, mode: WrittenMode) -> Checked<WrittenMode> {
-    match mode {
-        WrittenMode::Trust if !reader.is_dev() => {
-            let rule = "believes every client: only in `userline dev`; use \"jwt\" here";
-            Err(reader.reject("auth.mode", rule))
-        }
-        mode @ (WrittenMode::Jwt | WrittenMode::Trust) => Ok(mode),
+    if matches!(mode, WrittenMode::Trust) && !reader.is_dev() {
+        let rule = "believes every client: only in `userline dev`; use \"jwt\" here";
+        return Err(reader.reject("auth.mode", rule));
+    }
+    Ok(mode)
+}
+
+/// A browser sends the cookies of its user along with whatever page connects: where every page may, each could speak for
+/// the user.
+pub(super) fn check_cookies(reader: &mut SettingsReader, auth: &AuthConfig, origins: &Origins) {
+    if *origins == Origins::Any && auth.hook().is_some_and(AuthHookConfig::forwards_cookies) {
+        let rule = "must name the pages that may connect while auth.hook.forward_headers has \
+                    \"cookie\": any page could else connect with the cookies of who looks at it";
+        reader.reject("listen.origins", rule);
     }
 }

@@ -1,11 +1,14 @@
 //! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
+use super::connections::NotAdmitted;
+use super::gate::{ForBackend, HandshakeGate};
 use super::handshake::{Handshake, HandshakeError};
 use super::heartbeat::Heartbeats;
 use super::incoming::Incoming;
 use super::listeners::Listeners;
 use super::origin::{self, OriginCheck, RefusedOrigins};
 use super::outgoing::Flushing;
+use super::responses::{preflight, refuse};
 use super::send_stall::{self, SendStall};
 use super::shared::SharedParts;
 use super::stream::Outlet;
@@ -24,9 +27,9 @@ use crate::entropy;
 use crate::tasks::Tasks;
 use crate::types::{Reason, millis};
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use ipnet::IpNet;
@@ -47,13 +50,21 @@ pub struct AcceptorConfig {
     pub limits: LimitsConfig,
     /// Ping times and transports.
     pub socketio: SocketIoConfig,
+    /// For the backend that says who clients are, if one is asked.
+    pub backend: Option<ForBackend>,
 }
 
 impl AcceptorConfig {
     /// The parts of the configuration that concern the acceptor.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
-        Self { origins, trusted_proxies, limits, socketio: socketio.clone() }
+        Self { origins, trusted_proxies, limits, socketio: socketio.clone(), backend: None }
+    }
+
+    /// Keeps these headers of each handshake, and opens connections only while `gate` admits them.
+    #[must_use]
+    pub fn for_backend(self, headers: Vec<HeaderName>, gate: HandshakeGate) -> Self {
+        Self { backend: Some(ForBackend { headers, gate }), ..self }
     }
 }
 
@@ -155,7 +166,10 @@ impl Acceptor {
             return self.turn_away(parts, &handshake);
         }
         let connection = match handshake.sid {
-            None => None,
+            None => {
+                self.check_gate()?;
+                None
+            }
             Some(sid) => {
                 let known = self.inner.shared.connections.get(&sid).ok_or(HandshakeError::Sid)?;
                 known.heard();
@@ -197,6 +211,14 @@ impl Acceptor {
                 Ok(response)
             }
         }
+    }
+
+    /// While the backend is down that says who clients are, most handshakes are refused, so that clients come ever more
+    /// rarely. (One that is accepted and then cut off comes again at once, for ever.)
+    fn check_gate(&self) -> Result<(), NotAdmitted> {
+        let backend = self.inner.config.backend.as_ref();
+        let is_admitted = backend.is_none_or(|it| it.gate.admits());
+        if is_admitted { Ok(()) } else { Err(NotAdmitted::Backend) }
     }
 
     fn check_transport(&self, transport: Transport) -> Result<(), HandshakeError> {
@@ -298,9 +320,12 @@ impl Acceptor {
             polling: Polling::default(),
         };
         let now = shared.clock.now();
+        let forwarded = config.backend.as_ref().map(|it| &*it.headers);
         let connection = Arc::new(Connection {
             sid,
-            facts: Facts::of(parts, &config.trusted_proxies),
+            facts: Facts::of(parts, &config.trusted_proxies, forwarded),
+            user: OnceLock::new(),
+            identity: OnceLock::new(),
             shared: Arc::clone(shared),
             traffic: Traffic::new(now),
             stream: stream.map_or_else(OnceLock::new, OnceLock::from),
@@ -371,30 +396,4 @@ impl AcceptorParts {
             );
         }
     }
-}
-
-/// The answer to CORS's question whether a request may be sent.
-fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    let methods = HeaderValue::from_static("GET, POST, OPTIONS");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    if let Some(asked) = asked {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
-    }
-    response
-}
-
-fn refuse(refusal: &HandshakeError) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(refusal.body()));
-    *response.status_mut() = refusal.status();
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    if let HandshakeError::Unavailable(why) = refusal {
-        metrics::counter!("userline_handshakes_refused_total", "cause" => why.cause()).increment(1);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
 }

@@ -57,6 +57,9 @@ pub(super) enum NotAdmitted {
     /// The client's address has as many as it may.
     #[error("too many connections of this address")]
     Address,
+    /// The backend is down that says who clients are.
+    #[error("who clients are cannot be found out now")]
+    Backend,
     /// The server is stopping.
     #[error("the server is stopping")]
     Draining,
@@ -68,6 +71,7 @@ impl NotAdmitted {
         match self {
             Self::Full => "limits.connections is reached",
             Self::Address => "limits.per_address is reached",
+            Self::Backend => "who clients are cannot be found out now",
             Self::Draining => "the server is stopping",
         }
     }
@@ -77,6 +81,7 @@ impl NotAdmitted {
         match self {
             Self::Full => "full",
             Self::Address => "address",
+            Self::Backend => "backend",
             Self::Draining => "stopping",
         }
     }

@@ -27,6 +27,30 @@ pub struct Facts {
     pub user_agent: Option<Arc<str>>,
     /// Its `Authorization` header.
     pub authorization: Option<Secret>,
+    /// What the backend that says who clients are is told of its handshake, if one is asked.
+    pub forwarded: Option<Box<ForwardedParts>>,
+}
+
+/// Parts of a handshake for the backend.
+#[derive(Debug, Clone)]
+pub struct ForwardedParts {
+    /// Its query.
+    pub query: Secret,
+    /// Headers that the configuration names, in the order in which it names them.
+    pub headers: Vec<(HeaderName, Secret)>,
+}
+
+impl ForwardedParts {
+    fn of(parts: &Parts, names: &[HeaderName]) -> Self {
+        let lines = |name: &HeaderName| {
+            let lines = parts.headers.get_all(name).iter();
+            lines.map(|it| (name.clone(), Secret::new(it.as_bytes()))).collect::<Vec<_>>()
+        };
+        Self {
+            query: Secret::new(parts.uri.query().unwrap_or_default().as_bytes()),
+            headers: names.iter().flat_map(lines).collect(),
+        }
+    }
 }
 
 impl Facts {
@@ -40,7 +64,8 @@ impl Facts {
         address::of_client(peer, lines.into_iter(), trusted)
     }
 
-    pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> Self {
+    /// `forwarded` names the headers that a backend is told, if one is asked.
+    pub(super) fn of(parts: &Parts, trusted: &[IpNet], forwarded: Option<&[HeaderName]>) -> Self {
         let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         Self {
             address: Self::address(parts, trusted),
@@ -48,6 +73,7 @@ impl Facts {
             authorization: text(AUTHORIZATION)
                 .filter(|it| it.len() <= AUTHORIZATION_MAX)
                 .map(|it| Secret::new(it.as_bytes())),
+            forwarded: forwarded.map(|names| Box::new(ForwardedParts::of(parts, names))),
         }
     }
 }
@@ -72,7 +98,7 @@ mod tests {
             .extension(peer);
         let (parts, ()) = request.body(()).unwrap().into_parts();
 
-        let facts = Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()]);
+        let facts = Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()], None);
 
         assert_eq!(facts.address.to_string(), "203.0.113.9");
     }

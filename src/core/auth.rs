@@ -1,3 +1,5 @@
-//! The rules of authentication that need time: when keys are fetched.
+//! The rules of authentication that need time: when keys are fetched, when a backend is asked who a client is.
 
+pub mod hook_gate;
 pub mod key_refresh;
+pub mod shared_identity;

@@ -71,6 +71,9 @@ pub enum ConnectError {
     /// The same, but of one of them it is not certain that its client is still there.
     #[error("the user has as many connections as allowed, perhaps not for long")]
     UserLimitUnclear,
+    /// The connection is another user's already.
+    #[error("this connection is another user's: open one of its own (`forceNew: true`)")]
+    OtherUser,
     /// More rooms than `limits.rooms_per_socket`.
     #[error("{len} rooms were granted, more than {max}")]
     TooManyRooms {
@@ -94,6 +97,7 @@ impl ConnectError {
             Self::Barred(Barred::Revoked) => "token_revoked",
             Self::UserLimit => "user_limit",
             Self::UserLimitUnclear => "user_limit_unclear",
+            Self::OtherUser => "user_mismatch",
             Self::TooManyRooms { .. } => "too_many_rooms",
         }
     }
@@ -112,12 +116,31 @@ impl ConnectError {
 
     /// What the client is told, under `err.data`.
     fn data(&self) -> Value {
-        let (code, message) = (self.code(), self.to_string());
-        let Self::Barred(Barred::Blocked { reason, until }) = self else {
-            return json!({"code": code, "message": message});
-        };
-        let (reason, until) = (reason.as_deref(), until.map(|it| it.0));
-        json!({"code": code, "message": message, "reason": reason, "until": until})
+        let message = self.to_string();
+        match self {
+            Self::Barred(Barred::Blocked { reason, until }) => {
+                let (reason, until) = (reason.as_deref(), until.map(|it| it.0));
+                json!({"code": self.code(), "message": message, "reason": reason, "until": until})
+            }
+            Self::Refused(Refusal::Backend(refusal)) => {
+                let mut told = json!({"code": refusal.code, "message": message});
+                let data = refusal.data.as_deref().and_then(|it| serde_json::from_str(it).ok());
+                if let (Some(object), Some(data)) = (told.as_object_mut(), data) {
+                    object.insert("data".to_owned(), data);
+                }
+                told
+            }
+            Self::Refused(_)
+            | Self::AuthTooLarge { .. }
+            | Self::Unavailable
+            | Self::Device
+            | Self::InboxAfter
+            | Self::Barred(Barred::Revoked)
+            | Self::UserLimit
+            | Self::UserLimitUnclear
+            | Self::OtherUser
+            | Self::TooManyRooms { .. } => json!({"code": self.code(), "message": message}),
+        }
     }
 }
 
@@ -192,7 +215,7 @@ impl Admission {
         namespace: &Namespace,
         auth: Option<&RawValue>,
     ) -> Result<Permitted, ConnectError> {
-        let (identity, options) = self.authentication.identify(connection.facts(), auth).await?;
+        let (identity, options) = self.authentication.identify(connection, namespace, auth).await?;
         let Identity { user, grants } = identity;
         if let Some(barred) = self.attendance.sockets().gate.check(&user, grants.issued_at) {
             return Err(barred.into());

@@ -1,7 +1,7 @@
 //! The tables of codes in the README are whole: a code that is new in the source and missing there fails here.
 
 use crate::admin::error_code::Code;
-use crate::auth::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+use crate::auth::{BackendRefusal, Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 use crate::core::control::restrictions::Barred;
 use crate::core::protocol::packet;
 use crate::realtime::admission::ConnectError;
@@ -59,7 +59,12 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::TokenExpired => Refusal::TokenNotYetValid,
         Refusal::TokenNotYetValid => Refusal::UserInvalid(UserFlaw::Type),
         Refusal::UserInvalid(_) => Refusal::RoomInvalid(RoomFlaw::Type),
-        Refusal::RoomInvalid(_) => Refusal::Unavailable,
+        Refusal::RoomInvalid(_) => Refusal::Backend(Box::new(BackendRefusal {
+            code: "unauthorized".to_owned(),
+            message: String::new(),
+            data: None,
+        })),
+        Refusal::Backend(_) => Refusal::Unavailable,
         Refusal::Unavailable => return None,
     })
 }
@@ -79,7 +84,8 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
         ConnectError::Barred(Barred::Blocked { .. }) => ConnectError::Barred(Barred::Revoked),
         ConnectError::Barred(Barred::Revoked) => ConnectError::UserLimit,
         ConnectError::UserLimit => ConnectError::UserLimitUnclear,
-        ConnectError::UserLimitUnclear => ConnectError::Unavailable,
+        ConnectError::UserLimitUnclear => ConnectError::OtherUser,
+        ConnectError::OtherUser => ConnectError::Unavailable,
         ConnectError::Unavailable => return None,
     })
 }

@@ -283,5 +283,11 @@ fn acceptor() -> AcceptorConfig {
         namespaces: vec![Namespace::root()],
         client_dir: None,
     };
-    AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio }
+    AcceptorConfig {
+        origins: Origins::Any,
+        trusted_proxies: Vec::new(),
+        limits,
+        socketio,
+        backend: None,
+    }
 }

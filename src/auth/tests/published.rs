@@ -128,7 +128,7 @@ fn key_set(pairs: &[&Pair]) -> Value {
 async fn verdict(authenticator: &Authenticator, token: &str) -> Result<(), Refusal> {
     let auth: Box<RawValue> = serde_json::from_str(&json!({ "token": token }).to_string()).unwrap();
     let auth = AuthPayload::parse(Some(&auth))?;
-    let credentials = Credentials { auth: &auth, authorization: None };
+    let credentials = credentials(&auth, None);
     authenticator.authenticate(credentials, WallMs(NOW * 1000)).await.map(drop)
 }
 

@@ -61,8 +61,13 @@ impl Server {
 
     async fn serve(limits: LimitsConfig, socketio: SocketIoConfig) -> Self {
         let (tasks, connections) = (Tasks::new(), Connections::of(&limits, true));
-        let config =
-            AcceptorConfig { origins: Origins::Any, trusted_proxies: Vec::new(), limits, socketio };
+        let config = AcceptorConfig {
+            origins: Origins::Any,
+            trusted_proxies: Vec::new(),
+            limits,
+            socketio,
+            backend: None,
+        };
         let lent = Arc::new(Mutex::new(VecDeque::new()));
         let engine = Arc::clone(&lent);
         let clock = Clock::start(Seq(0));

@@ -24,9 +24,6 @@ use std::time::Duration;
 
 /// Strikes in a row that open the circuit.
 const STRIKES: usize = 5;
-/// Pause before the first probe, and its bound as it doubles.
-const PAUSE_FIRST: Duration = Duration::from_secs(5);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The circuit of one endpoint. `S` is what its requests are about: the user of a hook, for example.
 #[derive(Debug, Clone)]
@@ -37,6 +34,21 @@ pub struct Circuit<S> {
     strikes: Vec<S>,
     /// Requests at once when all is well.
     concurrency: usize,
+    pauses: Pauses,
+}
+
+/// Pauses before probes of an open circuit: the first, and its bound as it doubles.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// Before the first probe.
+    pub first: Duration,
+    /// Before later ones, at most.
+    pub max: Duration,
+}
+
+impl Pauses {
+    /// For what can wait: nobody looks at the answer.
+    pub const PATIENT: Self = Self { first: Duration::from_secs(5), max: Duration::from_secs(30) };
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +92,9 @@ pub enum Failure {
 
 impl<S: Clone + PartialEq> Circuit<S> {
     /// A closed circuit for an endpoint that takes `concurrency` requests at once (at least 1).
-    pub fn new(concurrency: usize) -> Self {
-        Self { state: CircuitState::Closed, strikes: Vec::new(), concurrency: concurrency.max(1) }
+    pub fn new(concurrency: usize, pauses: Pauses) -> Self {
+        let concurrency = concurrency.max(1);
+        Self { state: CircuitState::Closed, strikes: Vec::new(), concurrency, pauses }
     }
 
     /// Whether one more request may start while `in_flight` are under way.
@@ -142,7 +155,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
         };
         match (self.state, purpose) {
             (CircuitState::Open { pause, .. }, Purpose::Probe) => {
-                self.open((pause * 2).min(PAUSE_MAX), asked, now);
+                self.open((pause * 2).min(self.pauses.max), asked, now);
             }
             // Sent before the circuit opened: tells nothing new.
             (CircuitState::Open { .. }, Purpose::Deliver) => {}
@@ -153,7 +166,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
                 }
                 let relapse = silence && matches!(self.state, CircuitState::Warming { .. });
                 if relapse || STRIKES <= self.strikes.len() {
-                    self.open(PAUSE_FIRST, asked, now);
+                    self.open(self.pauses.first, asked, now);
                 }
             }
         }

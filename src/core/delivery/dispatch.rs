@@ -25,7 +25,7 @@ mod user_queues;
 pub use user_queues::{UNTRIED_MAX, USER_QUEUES_MAX};
 
 use crate::core::backend::backoff;
-use crate::core::backend::circuit::{Circuit, Failure, MayStart, Purpose};
+use crate::core::backend::circuit::{Circuit, Failure, MayStart, Pauses, Purpose};
 use crate::core::delivery::decision::{
     AttemptOutcome, Death, DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook,
 };
@@ -124,7 +124,7 @@ impl Dispatch {
     pub fn new(settings: DispatchSettings) -> Self {
         Self {
             settings,
-            circuit: Circuit::new(settings.concurrency),
+            circuit: Circuit::new(settings.concurrency, Pauses::PATIENT),
             enabled: true,
             queues: UserQueues::default(),
             requests: BTreeMap::new(),
@@ -232,7 +232,7 @@ impl Dispatch {
     pub fn enable(&mut self) {
         if !self.enabled {
             self.enabled = true;
-            self.circuit = Circuit::new(self.settings.concurrency);
+            self.circuit = Circuit::new(self.settings.concurrency, Pauses::PATIENT);
         }
     }
 

@@ -15,7 +15,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use crate::core::backend::circuit::{Circuit, Failure, MayStart, Purpose};
+use crate::core::backend::circuit::{Circuit, Failure, MayStart, Pauses, Purpose};
 use crate::types::{Timestamp, UserId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl<T> Schedule<T> {
     pub fn new(bounds: ScheduleBounds) -> Self {
         Self {
             bounds,
-            circuit: Circuit::new(bounds.calls),
+            circuit: Circuit::new(bounds.calls, Pauses::PATIENT),
             by_user: BTreeMap::new(),
             turns: VecDeque::new(),
             waiting: 0,

@@ -4,9 +4,9 @@ use super::ConnectError;
 use super::options::ConnectOptions;
 use crate::auth::{AuthPayload, Authenticator, Credentials};
 use crate::clock::Clock;
-use crate::config::LimitsConfig;
-use crate::connection::Facts;
-use crate::types::Identity;
+use crate::config::{LimitsConfig, SocketIoConfig};
+use crate::connection::Connection;
+use crate::types::{Identity, Namespace, Secret};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -17,20 +17,30 @@ pub struct Authentication {
     /// Bytes that `auth` may have.
     auth_bytes: usize,
     rooms_per_socket: usize,
+    /// There are namespaces that may share what is found out.
+    is_shared: bool,
     clock: Clock,
 }
 
 impl Authentication {
     /// `limits` bounds `auth`, and the rooms that may be granted.
-    pub fn new(authenticator: Arc<Authenticator>, limits: LimitsConfig, clock: Clock) -> Self {
+    pub fn new(
+        authenticator: Arc<Authenticator>,
+        limits: LimitsConfig,
+        socketio: &SocketIoConfig,
+        clock: Clock,
+    ) -> Self {
         let LimitsConfig { auth_bytes, rooms_per_socket, .. } = limits;
-        Self { authenticator, auth_bytes, rooms_per_socket, clock }
+        let is_shared = 1 < socketio.namespaces.len();
+        Self { authenticator, auth_bytes, rooms_per_socket, is_shared, clock }
     }
 
-    /// Who a client is, and what it wants besides being let in; `auth` is what it sent along, as JSON.
+    /// Who a client is, and what it wants besides being let in; `auth` is what it sent along, as JSON. All sockets of one
+    /// connection are the same user's.
     pub(super) async fn identify(
         &self,
-        facts: &Facts,
+        connection: &Connection,
+        namespace: &Namespace,
         auth: Option<&RawValue>,
     ) -> Result<(Identity, ConnectOptions), ConnectError> {
         let (len, max) = (auth.map_or(0, |it| it.get().len()), self.auth_bytes);
@@ -38,14 +48,48 @@ impl Authentication {
             return Err(ConnectError::AuthTooLarge { len, max });
         }
         let auth = AuthPayload::parse(auth)?;
-        let authorization = facts.authorization.as_ref();
-        let authorization = authorization.and_then(|it| std::str::from_utf8(it.expose()).ok());
-        let credentials = Credentials { auth: &auth, authorization };
-        let identity = self.authenticator.authenticate(credentials, self.clock.wall()).await?;
+        let facts = connection.facts();
+        let text = |secret: &Secret| str::from_utf8(secret.expose()).ok().map(str::to_owned);
+        let authorization = facts.authorization.as_ref().and_then(text);
+        let forwarded = facts.forwarded.as_ref();
+        let query = forwarded.and_then(|it| text(&it.query)).unwrap_or_default();
+        let credentials = Credentials {
+            auth: &auth,
+            authorization: authorization.as_deref(),
+            headers: forwarded.map(|it| &*it.headers).unwrap_or_default(),
+            query: &query,
+            address: facts.address,
+            namespace,
+        };
+        let identity = self.authenticate(connection, credentials).await?;
+        if !connection.belongs_to(&identity.user) {
+            return Err(ConnectError::OtherUser);
+        }
         let (len, max) = (identity.grants.rooms.len(), self.rooms_per_socket);
         if max < len {
             return Err(ConnectError::TooManyRooms { len, max });
         }
         Ok((identity, ConnectOptions::read(&auth)?))
+    }
+
+    /// Credentials that another namespace of the connection has brought already are not looked into again.
+    async fn authenticate(
+        &self,
+        connection: &Connection,
+        credentials: Credentials<'_>,
+    ) -> Result<Identity, ConnectError> {
+        let now = self.clock.wall();
+        if !self.is_shared {
+            return Ok(self.authenticator.authenticate(credentials, now).await?);
+        }
+        let shared = connection.identity();
+        let _turn = shared.turn().await;
+        let fingerprint = self.authenticator.fingerprint(&credentials);
+        if let Some(identity) = shared.get(&fingerprint, now) {
+            return Ok(identity);
+        }
+        let identity = self.authenticator.authenticate(credentials, now).await?;
+        shared.set(fingerprint, identity.clone());
+        Ok(identity)
     }
 }

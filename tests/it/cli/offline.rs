@@ -3,11 +3,12 @@
 use super::{SECRET, end_of, run, text, userline};
 use serde_json::value::RawValue;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use userline::auth::{AuthPayload, Authenticator, Credentials};
 use userline::clock::Clock;
 use userline::config::{Config, Sources};
-use userline::types::Seq;
+use userline::types::{Namespace, Seq};
 
 #[tokio::test]
 async fn a_fresh_configuration_is_private_good_and_never_overwritten() {
@@ -118,7 +119,15 @@ async fn a_minted_token_is_accepted_by_the_server() {
     let auth: Box<RawValue> =
         serde_json::from_str(&format!("{{\"token\":\"{}\"}}", ended.out.trim_end())).unwrap();
     let auth = AuthPayload::parse(Some(&auth)).unwrap();
-    let credentials = Credentials { auth: &auth, authorization: None };
+    let (namespace, address) = (Namespace::root(), IpAddr::from([127, 0, 0, 1]));
+    let credentials = Credentials {
+        auth: &auth,
+        authorization: None,
+        headers: &[],
+        query: "",
+        address,
+        namespace: &namespace,
+    };
     let now = Clock::start(Seq(0)).wall();
     let authenticator = Authenticator::new(config.auth, Clock::start(Seq(0))).unwrap();
     let identity = authenticator.authenticate(credentials, now).await.unwrap();

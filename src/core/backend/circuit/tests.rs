@@ -1,6 +1,6 @@
 //! Each arrow of the picture, and the arrows that must not be there.
 
-use super::{Circuit, Failure, MayStart, Purpose};
+use super::{Circuit, Failure, MayStart, Pauses, Purpose};
 use crate::types::{Timestamp, UserId};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const ANSWER: Failure = Failure::Answer { retry_after: None };
 
 #[test]
 fn five_users_in_a_row_open_it() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
 
     strike(&mut circuit, 4);
     assert!(!circuit.is_open());
@@ -20,7 +20,7 @@ fn five_users_in_a_row_open_it() {
 
 #[test]
 fn one_user_alone_never_opens_it_by_answers() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
 
     for _ in 0..1000 {
         circuit.failed(&user(1), ANSWER, Purpose::Deliver, at(0));
@@ -32,7 +32,7 @@ fn one_user_alone_never_opens_it_by_answers() {
 
 #[test]
 fn silence_opens_it_even_for_one_user() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
 
     for _ in 0..5 {
         circuit.failed(&user(1), Failure::Silence, Purpose::Deliver, at(0));
@@ -43,7 +43,7 @@ fn silence_opens_it_even_for_one_user() {
 
 #[test]
 fn an_accepted_request_between_failures_keeps_it_closed() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
 
     strike(&mut circuit, 4);
     assert!(!circuit.accepted(), "there was no outage to end");
@@ -54,7 +54,7 @@ fn an_accepted_request_between_failures_keeps_it_closed() {
 
 #[test]
 fn probes_come_after_5_10_20_30_and_30_seconds_one_at_a_time() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
     let mut now = 0;
 
@@ -72,7 +72,7 @@ fn probes_come_after_5_10_20_30_and_30_seconds_one_at_a_time() {
 
 #[test]
 fn failures_sent_before_it_opened_do_not_delay_the_probe() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
 
     circuit.failed(&user(9), ANSWER, Purpose::Deliver, at(4_000));
@@ -82,7 +82,7 @@ fn failures_sent_before_it_opened_do_not_delay_the_probe() {
 
 #[test]
 fn a_cancelled_probe_makes_room_for_another() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
     circuit.started(Purpose::Probe);
 
@@ -93,7 +93,7 @@ fn a_cancelled_probe_makes_room_for_another() {
 
 #[test]
 fn the_receiver_may_ask_for_a_longer_pause() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 4);
 
     let asked = Failure::Answer { retry_after: Some(Duration::from_mins(2)) };
@@ -105,7 +105,7 @@ fn the_receiver_may_ask_for_a_longer_pause() {
 
 #[test]
 fn it_warms_up_by_doubling() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
 
     assert!(circuit.accepted(), "the outage has ended");
@@ -120,7 +120,7 @@ fn it_warms_up_by_doubling() {
 
 #[test]
 fn silence_while_warming_opens_it_at_once_but_an_answer_does_not() {
-    let mut circuit = Circuit::new(8);
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
     circuit.accepted();
 
@@ -133,7 +133,7 @@ fn silence_while_warming_opens_it_at_once_but_an_answer_does_not() {
 
 #[test]
 fn a_concurrency_of_one_is_warm_at_once() {
-    let mut circuit = Circuit::new(1);
+    let mut circuit = Circuit::new(1, Pauses::PATIENT);
     strike(&mut circuit, 5);
     circuit.accepted();
     circuit.accepted();
