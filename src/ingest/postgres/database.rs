@@ -1,7 +1,7 @@
 //! What is asked of the database. Every statement is sent with its types and without a name, so that it needs nothing of the
 //! session and works through a pooler; each has a time limit.
 
-use super::rows::{Ended, OutboxRow, Verdict, column};
+use super::rows::{Ended, OutboxRow, RowVerdict, column};
 use super::trouble::{Trouble, TroubleKind};
 use crate::config::{DoneRows, PostgresConfig};
 use crate::ingest::reporter::WaitingMessages;
@@ -148,13 +148,13 @@ impl Database {
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for Ended { id, verdict } in ended {
             let (state, error) = match verdict {
-                Verdict::Done if self.done == DoneRows::Delete => {
+                RowVerdict::Done if self.done == DoneRows::Delete => {
                     gone.push(*id);
                     continue;
                 }
-                Verdict::Done => ("done", None),
-                Verdict::Expired => ("expired", None),
-                Verdict::Failed(why) => ("failed", Some(why.as_str())),
+                RowVerdict::Done => ("done", None),
+                RowVerdict::Expired => ("expired", None),
+                RowVerdict::Failed(why) => ("failed", Some(why.as_str())),
             };
             ids.push(*id);
             states.push(state);

@@ -37,12 +37,12 @@ pub(super) enum RowWork {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) id: i64,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: RowVerdict,
 }
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RowVerdict {
     /// It was emitted.
     Done,
     /// It came too late.
@@ -71,7 +71,7 @@ impl OutboxRow {
     pub(super) fn work(self, intake: &Intake, max_age: Option<Duration>) -> (Order, RowWork) {
         let Self { id, key, order_key, emit, bytes, freshness } = self;
         if freshness.is_stale(max_age) {
-            return (Order::Nobody, RowWork::End(Ended { id, verdict: Verdict::Expired }, None));
+            return (Order::Nobody, RowWork::End(Ended { id, verdict: RowVerdict::Expired }, None));
         }
         let read = match emit {
             None if bytes == 0 => {
@@ -102,7 +102,7 @@ impl Ended {
         let MessageRefusal { code, message } = refusal;
         // A text of PostgreSQL's has no NUL.
         let text = format!("{code}: {message}").replace('\0', "");
-        let verdict = Verdict::Failed(text.chars().take(ERROR_CHARS_MAX).collect());
+        let verdict = RowVerdict::Failed(text.chars().take(ERROR_CHARS_MAX).collect());
         Self { id, verdict }
     }
 }

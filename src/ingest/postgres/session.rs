@@ -2,7 +2,7 @@
 
 use super::connection::{Notice, Opened};
 use super::database::{Database, Generation};
-use super::rows::{Ended, RowWork, Verdict};
+use super::rows::{Ended, RowVerdict, RowWork};
 use super::trouble::{Trouble, TroubleKind};
 use crate::clock::Clock;
 use crate::config::PostgresConfig;
@@ -325,7 +325,7 @@ fn posted_end(reporter: &Reporter, id: i64, posted: Posted) -> Result<Ended, Str
         Posted::Unmatched => MessageOutcome::Unmatched,
     };
     reporter.count(outcome);
-    Ok(Ended { id, verdict: Verdict::Done })
+    Ok(Ended { id, verdict: RowVerdict::Done })
 }
 
 fn count_end(reporter: &Reporter, ended: &Ended, refusal: Option<&MessageRefusal>) {
