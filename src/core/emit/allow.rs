@@ -22,7 +22,7 @@ pub struct AllowList {
 pub struct NotAllowed {
     /// The field of the emit, such as `to.rooms`.
     pub field: &'static str,
-    /// What it names.
+    /// What it names; users are not named, so that what is remembered of it need not be erased with them.
     pub what: String,
 }
 
@@ -44,8 +44,8 @@ impl AllowList {
         if target.all && !(any_user && any_room) {
             return refuse("to.all", "everybody".to_owned());
         }
-        if let Some(user) = target.users.iter().find(|it| !allows(&self.users, it.as_str())) {
-            return refuse("to.users", format!("`{user}`"));
+        if target.users.iter().any(|it| !allows(&self.users, it.as_str())) {
+            return refuse("to.users", "one of these".to_owned());
         }
         let is_room_allowed = |room: &Room| match room.kind() {
             RoomKind::User(user) => allows(&self.users, user),
@@ -54,7 +54,11 @@ impl AllowList {
         };
         let refused = target.rooms.iter().find(|room| !is_room_allowed(room));
         if let Some(room) = refused {
-            return refuse("to.rooms", format!("`{room}`"));
+            let what = match room.kind() {
+                RoomKind::User(_) => "the room of a user".to_owned(),
+                RoomKind::Socket(_) | RoomKind::Granted => format!("`{room}`"),
+            };
+            return refuse("to.rooms", what);
         }
         match target.sockets.first() {
             Some(socket) if !any_user => refuse("to.sockets", format!("`{socket}`")),
