@@ -109,9 +109,10 @@ impl Heartbeats {
 }
 
 impl Connection {
-    /// Whether it was pinged and has not answered yet.
+    /// Whether it was pinged and has not answered yet. One that is not read may have answered.
     pub fn owes_pong(&self) -> bool {
-        self.lock().pinged_at.is_some()
+        let state = self.lock();
+        state.pinged_at.is_some() && !state.is_paused
     }
 
     /// Pings the client, unless an earlier ping is not answered yet. One that is not read cannot have answered; it is

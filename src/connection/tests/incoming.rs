@@ -79,6 +79,7 @@ async fn a_client_that_is_not_read_is_not_missed() {
     client.send(b"3").await;
     tokio::time::sleep(4 * timeout).await;
     assert!(!engine.connection.is_closed(), "it has answered, and could not be heard");
+    assert!(!engine.connection.owes_pong());
 
     engine.events.open_gate();
     until("the answer is read", || engine.connection.lock().pinged_at.is_none().then_some(()))
