@@ -197,7 +197,7 @@ describe("inbox", { concurrency: 4 }, () => {
 
     const nothing = await w.connect("ann", { auth: auth(null) });
     await steadily("who does not ask hears nothing", () => nothing.own.length === 1, 200);
-    const wrong = w.client("ann", { auth: auth("128") });
+    const wrong = w.client("ann", { auth: auth("12.8") });
     const [error] = await once(wrong, "connect_error");
     assert.equal(error.data.code, "inbox_after_invalid");
   });
