@@ -212,10 +212,10 @@ impl Forwarding {
     }
 
     /// The backend has answered a call.
-    fn note_answer(&self) {
+    fn note_answer(&self, place: &CallPlace) {
         let mut queue = self.queue.lock();
         let was_down = queue.schedule.is_down();
-        queue.schedule.answered();
+        queue.schedule.answered(place);
         drop(queue);
         if was_down {
             tracing::info!("events.url answers again");

@@ -119,7 +119,7 @@ impl HookGate {
         self.in_flight -= 1;
         match answered {
             Answered::Well => {
-                self.circuit.accepted();
+                self.circuit.accepted(purpose);
             }
             Answered::Failed(failure) => self.circuit.failed(&client, failure, purpose, now),
             Answered::GivenUp => self.circuit.cancelled(purpose),

@@ -29,6 +29,8 @@ const STRIKES: usize = 5;
 #[derive(Debug, Clone)]
 pub struct Circuit<S> {
     state: CircuitState,
+    /// A probe is under way. It may outlive the outage it was sent in, and be under way when the next one begins.
+    is_probing: bool,
     /// The subjects of the requests that struck since the last accepted one, at most [`STRIKES`]. A subject is in it
     /// several times if several requests met silence.
     strikes: Vec<S>,
@@ -54,7 +56,7 @@ impl Pauses {
 #[derive(Debug, Clone, Copy)]
 enum CircuitState {
     Closed,
-    Open { probe_at: Timestamp, pause: Duration, probing: bool },
+    Open { probe_at: Timestamp, pause: Duration },
     Warming { at_once: usize, accepted: usize },
 }
 
@@ -94,13 +96,19 @@ impl<S: Clone + PartialEq> Circuit<S> {
     /// A closed circuit for an endpoint that takes `concurrency` requests at once (at least 1).
     pub fn new(concurrency: usize, pauses: Pauses) -> Self {
         let concurrency = concurrency.max(1);
-        Self { state: CircuitState::Closed, strikes: Vec::new(), concurrency, pauses }
+        Self {
+            state: CircuitState::Closed,
+            is_probing: false,
+            strikes: Vec::new(),
+            concurrency,
+            pauses,
+        }
     }
 
     /// Whether one more request may start while `in_flight` are under way.
     pub fn admit(&self, in_flight: usize, now: Timestamp) -> MayStart {
         match self.state {
-            CircuitState::Open { probing: false, probe_at, .. } if probe_at <= now => {
+            CircuitState::Open { probe_at, .. } if !self.is_probing && probe_at <= now => {
                 MayStart::Probe
             }
             CircuitState::Closed if in_flight < self.concurrency => MayStart::Send,
@@ -114,7 +122,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
     /// When [`Circuit::admit`] may say yes without any news; `None` if only an answer can change its mind.
     pub fn admits_at(&self, in_flight: usize, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            CircuitState::Open { probing, probe_at, .. } => (!probing).then_some(probe_at),
+            CircuitState::Open { probe_at, .. } => (!self.is_probing).then_some(probe_at),
             CircuitState::Closed | CircuitState::Warming { .. } => {
                 (self.admit(in_flight, now) == MayStart::Send).then_some(now)
             }
@@ -123,16 +131,17 @@ impl<S: Clone + PartialEq> Circuit<S> {
 
     /// A request has started.
     pub fn started(&mut self, purpose: Purpose) {
-        self.set_probing(purpose, true);
+        self.is_probing |= purpose == Purpose::Probe;
     }
 
     /// A request was given up before it was sent.
     pub fn cancelled(&mut self, purpose: Purpose) {
-        self.set_probing(purpose, false);
+        self.ended(purpose);
     }
 
     /// A request was accepted; `true` if that ends an outage.
-    pub fn accepted(&mut self) -> bool {
+    pub fn accepted(&mut self, purpose: Purpose) -> bool {
+        self.ended(purpose);
         self.strikes.clear();
         match self.state {
             CircuitState::Closed => false,
@@ -149,6 +158,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
 
     /// A request about `subject` failed.
     pub fn failed(&mut self, subject: &S, failure: Failure, purpose: Purpose, now: Timestamp) {
+        self.ended(purpose);
         let asked = match failure {
             Failure::Answer { retry_after: Some(asked) } => backoff::honoured(asked),
             Failure::Answer { retry_after: None } | Failure::Silence => Duration::ZERO,
@@ -191,7 +201,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
 
     fn open(&mut self, pause: Duration, asked: Duration, now: Timestamp) {
         self.strikes.truncate(STRIKES);
-        self.state = CircuitState::Open { probe_at: now + pause.max(asked), pause, probing: false };
+        self.state = CircuitState::Open { probe_at: now + pause.max(asked), pause };
     }
 
     fn warmer(&self, at_once: usize, accepted: usize) -> CircuitState {
@@ -206,9 +216,7 @@ impl<S: Clone + PartialEq> Circuit<S> {
         }
     }
 
-    fn set_probing(&mut self, purpose: Purpose, value: bool) {
-        if let (CircuitState::Open { probing, .. }, Purpose::Probe) = (&mut self.state, purpose) {
-            *probing = value;
-        }
+    fn ended(&mut self, purpose: Purpose) {
+        self.is_probing &= purpose != Purpose::Probe;
     }
 }

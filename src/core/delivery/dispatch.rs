@@ -284,7 +284,7 @@ impl Dispatch {
 
     fn tell_circuit(&mut self, sending: &Sending, outcome: AttemptOutcome, now: Timestamp) {
         let failure = match outcome {
-            AttemptOutcome::Accepted if self.circuit.accepted() => {
+            AttemptOutcome::Accepted if self.circuit.accepted(sending.purpose) => {
                 return self.queues.end_backoffs(now);
             }
             AttemptOutcome::Accepted => return,

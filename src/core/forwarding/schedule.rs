@@ -183,8 +183,8 @@ impl<T> Schedule<T> {
     }
 
     /// The backend has answered a call, which goes on until [`Schedule::ended`].
-    pub fn answered(&mut self) {
-        self.circuit.accepted();
+    pub fn answered(&mut self, place: &CallPlace) {
+        self.circuit.accepted(place.purpose);
     }
 
     /// An attempt of a call has failed. Whether another one may be made in its place: not if the backend is down.

@@ -43,11 +43,11 @@ impl CallUnderWay {
         let outcome = loop {
             let (failure, told, why) = match self.attempt().await {
                 Attempt::Answered(status, answer) => {
-                    self.forwarding.note_answer();
+                    self.forwarding.note_answer(&self.place);
                     break self.finish(status, &answer).await;
                 }
                 Attempt::Unreadable(bad) => {
-                    self.forwarding.note_answer();
+                    self.forwarding.note_answer(&self.place);
                     break self.fail_bad(&bad);
                 }
                 Attempt::Failed { failure, told, why } => (failure, told, why),

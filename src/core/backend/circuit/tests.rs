@@ -46,7 +46,7 @@ fn an_accepted_request_between_failures_keeps_it_closed() {
     let mut circuit = Circuit::new(8, Pauses::PATIENT);
 
     strike(&mut circuit, 4);
-    assert!(!circuit.accepted(), "there was no outage to end");
+    assert!(!circuit.accepted(Purpose::Deliver), "there was no outage to end");
     strike(&mut circuit, 4);
 
     assert!(!circuit.is_open());
@@ -92,6 +92,21 @@ fn a_cancelled_probe_makes_room_for_another() {
 }
 
 #[test]
+fn a_probe_that_outlives_its_outage_is_the_only_one_of_the_next() {
+    let mut circuit = Circuit::new(8, Pauses::PATIENT);
+    strike(&mut circuit, 5);
+    circuit.started(Purpose::Probe);
+    // Both were sent before it opened.
+    circuit.accepted(Purpose::Deliver);
+    circuit.failed(&user(1), Failure::Silence, Purpose::Deliver, at(5_000));
+    assert!(circuit.is_open());
+
+    assert_eq!(circuit.admit(1, at(10_000)), MayStart::Wait);
+    circuit.failed(&user(2), Failure::Silence, Purpose::Probe, at(10_000));
+    assert_eq!(circuit.admit(0, at(20_000)), MayStart::Probe);
+}
+
+#[test]
 fn the_receiver_may_ask_for_a_longer_pause() {
     let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 4);
@@ -108,11 +123,11 @@ fn it_warms_up_by_doubling() {
     let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
 
-    assert!(circuit.accepted(), "the outage has ended");
+    assert!(circuit.accepted(Purpose::Deliver), "the outage has ended");
     let mut widths = Vec::new();
     for _ in 0..8 {
         widths.push((0..20).take_while(|n| circuit.admit(*n, at(0)) == MayStart::Send).count());
-        assert!(!circuit.accepted());
+        assert!(!circuit.accepted(Purpose::Deliver));
     }
 
     assert_eq!(widths, [1, 2, 2, 4, 4, 4, 4, 8]);
@@ -122,7 +137,7 @@ fn it_warms_up_by_doubling() {
 fn silence_while_warming_opens_it_at_once_but_an_answer_does_not() {
     let mut circuit = Circuit::new(8, Pauses::PATIENT);
     strike(&mut circuit, 5);
-    circuit.accepted();
+    circuit.accepted(Purpose::Deliver);
 
     circuit.failed(&user(1), ANSWER, Purpose::Deliver, at(0));
     assert!(!circuit.is_open());
@@ -135,8 +150,8 @@ fn silence_while_warming_opens_it_at_once_but_an_answer_does_not() {
 fn a_concurrency_of_one_is_warm_at_once() {
     let mut circuit = Circuit::new(1, Pauses::PATIENT);
     strike(&mut circuit, 5);
-    circuit.accepted();
-    circuit.accepted();
+    circuit.accepted(Purpose::Deliver);
+    circuit.accepted(Purpose::Deliver);
 
     assert_eq!(circuit.admit(0, at(0)), MayStart::Send);
     assert_eq!(circuit.admit(1, at(0)), MayStart::Wait);

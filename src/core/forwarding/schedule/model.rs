@@ -150,7 +150,7 @@ proptest! {
                     let (index, place) = calls.swap_remove(which % calls.len());
                     model.events[index].state = State::Over;
                     if is_answered {
-                        schedule.answered();
+                        schedule.answered(&place);
                     } else {
                         let may_retry = schedule.failed(&place, Failure::Silence, now);
                         prop_assert_eq!(may_retry, !schedule.is_down());

@@ -34,7 +34,7 @@ fn begin(schedule: &mut Schedule<&'static str>, now: u64) -> Vec<(&'static str, 
 }
 
 fn end(schedule: &mut Schedule<&'static str>, place: &CallPlace) {
-    schedule.answered();
+    schedule.answered(place);
     schedule.ended(place);
 }
 
