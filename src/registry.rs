@@ -12,7 +12,7 @@ pub use listing::RoomEntry;
 pub use socket::{Socket, SocketParts};
 
 use crate::core::emit::audience::Addressee as _;
-use crate::types::{Namespace, Room, SocketId};
+use crate::types::{Grants, Namespace, Room, SocketId};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use indexmap::IndexMap;
@@ -101,6 +101,20 @@ impl Registry {
         }
         for room in &socket.grants().rooms {
             remove_from(granted, (socket.namespace.clone(), room.clone()), socket);
+        }
+    }
+
+    /// A later credential grants a socket something else: from now on it is in the rooms of that, and in no other. In a
+    /// room that both grant it is all the time.
+    pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) {
+        let (old, new) = (socket.grants(), Arc::new(grants));
+        let key = |room: &Room| (socket.namespace.clone(), room.clone());
+        for room in new.rooms.iter().filter(|it| !old.rooms.contains(it)) {
+            self.index.granted.entry(key(room)).or_default().insert(socket);
+        }
+        socket.set_grants(Arc::clone(&new));
+        for room in old.rooms.iter().filter(|it| !new.rooms.contains(it)) {
+            remove_from(&self.index.granted, key(room), socket);
         }
     }
 

@@ -13,7 +13,9 @@ use crate::core::emit::acks::AckNeed;
 use crate::core::emit::audience::{Addressee as _, Audience};
 use crate::core::emit::message::{AckOptions, Emit, Message, WhenUndelivered};
 use crate::registry::Socket;
-use crate::types::{DeviceId, EventName, Except, Payload, Room, SourceName, Target, UserId};
+use crate::types::{
+    DeviceId, EventName, Except, Grants, Payload, Room, SourceName, Target, UserId,
+};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use std::sync::Arc;
@@ -125,7 +127,8 @@ impl ClientMessages {
         if !allow.iter().any(|it| it.matches(event.as_str())) {
             return Err(MayNotSend::Event(event));
         }
-        let viewer = viewer(from);
+        let grants = from.grants();
+        let viewer = viewer(from, &grants);
         let (target, room, is_in_reach) = match to {
             MessageReceivers::User(user) => {
                 let theirs = self.sockets.reachable(&user, &from.namespace);
@@ -188,8 +191,7 @@ impl ClientMessages {
 }
 
 /// What a socket was granted, as far as rules about others look at it.
-pub fn viewer(socket: &Socket) -> Viewer<'_> {
-    let grants = socket.grants();
+pub fn viewer<'a>(socket: &'a Socket, grants: &'a Grants) -> Viewer<'a> {
     Viewer { user: &socket.user, rooms: &grants.rooms, data: grants.data.as_deref() }
 }
 

@@ -23,7 +23,7 @@ use crate::presence::{Place, Presence};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Reason, Room, RoomKind, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +98,18 @@ impl Sockets {
             let grace = socket.kicked().unwrap_or(Grace::Keep);
             self.presence.down(&socket.user, socket.id, reason, grace);
         })
+    }
+
+    /// A later credential grants a socket something else, at once. Returns whether it is here. If its user has been barred
+    /// since that credential was looked at, its connection is closed, and when the client comes back it is told.
+    pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) -> bool {
+        let issued_at = grants.issued_at;
+        let regranted = socket.while_here(|| self.registry.regrant(socket, grants));
+        // Afterwards, so that whoever bars the user meanwhile sees what was granted here, or is seen.
+        if self.gate.check(&socket.user, issued_at).is_some() {
+            socket.connection.close(Reason::Revoked);
+        }
+        regranted.is_some()
     }
 
     /// A user's status and sockets, in the order they came.

@@ -8,7 +8,7 @@ use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Member, Pid};
 use crate::types::{DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, UserId, WallMs};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -31,8 +31,8 @@ pub struct Socket {
     pub connected_at: WallMs,
     /// Its connection, which sockets of other namespaces share.
     pub connection: Arc<Connection>,
-    /// The only place where they stand: whoever needs them asks the socket.
-    grants: Grants,
+    /// The only place where they stand: whoever needs them asks the socket. A later credential replaces them.
+    grants: RwLock<Arc<Grants>>,
     lifecycle: Mutex<Lifecycle>,
     /// Whether it is in its rooms; changed by [`super::Registry`] only.
     is_joined: AtomicBool,
@@ -76,7 +76,7 @@ impl Live for Arc<Socket> {
     }
 
     fn member(&self) -> Member {
-        let (user, rooms) = (self.user.clone(), self.grants.rooms.to_vec());
+        let (user, rooms) = (self.user.clone(), self.grants().rooms.to_vec());
         Member { user, rooms, ids: self.ids().collect(), device: self.device.clone() }
     }
 
@@ -136,7 +136,7 @@ impl Addressee for Socket {
     }
 
     fn is_granted(&self, room: &Room) -> bool {
-        self.grants.rooms.contains(room)
+        self.grants.read().rooms.contains(room)
     }
 }
 
@@ -151,7 +151,7 @@ impl Socket {
             device,
             connected_at,
             connection,
-            grants,
+            grants: RwLock::new(Arc::new(grants)),
             lifecycle: Mutex::default(),
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
@@ -162,9 +162,13 @@ impl Socket {
         }
     }
 
-    /// What its credentials grant it.
-    pub fn grants(&self) -> &Grants {
-        &self.grants
+    /// What its credentials grant it now.
+    pub fn grants(&self) -> Arc<Grants> {
+        Arc::clone(&self.grants.read())
+    }
+
+    pub(super) fn set_grants(&self, grants: Arc<Grants>) {
+        *self.grants.write() = grants;
     }
 
     /// The rooms it is in, sorted, without those that every socket has.
@@ -174,7 +178,7 @@ impl Socket {
         }
         let is_own = |room: &Room| matches!(room.kind(), RoomKind::Socket(id) if self.ids().any(|it| it == id));
         let mut rooms: Vec<Room> =
-            self.grants.rooms.iter().filter(|it| !is_own(it)).cloned().collect();
+            self.grants().rooms.iter().filter(|it| !is_own(it)).cloned().collect();
         rooms.push(Room::of_user(&self.user));
         rooms.sort();
         rooms.dedup();
@@ -249,6 +253,12 @@ impl Socket {
     pub fn register<T>(&self, take_in: impl FnOnce() -> T) -> Option<T> {
         let mut lifecycle = self.lifecycle.lock();
         lifecycle.register().then(take_in)
+    }
+
+    /// Has `change` change it, if it is registered; it stays that meanwhile. `None` if it is not.
+    pub fn while_here<T>(&self, change: impl FnOnce() -> T) -> Option<T> {
+        let lifecycle = self.lifecycle.lock();
+        lifecycle.is_registered().then(change)
     }
 
     /// It is gone, for good: has `let_go` take it out if it is registered. Returns whether it was.

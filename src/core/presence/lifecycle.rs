@@ -31,6 +31,11 @@ impl Lifecycle {
         is_new
     }
 
+    /// Whether the socket is in the registry.
+    pub fn is_registered(self) -> bool {
+        self == Self::Registered
+    }
+
     /// Whether the socket has to be taken out of the registry now; it is closed in any case.
     #[must_use]
     pub fn close(&mut self) -> bool {
@@ -46,9 +51,12 @@ mod tests {
     fn a_socket_is_registered_once_and_removed_once() {
         let mut it = Lifecycle::default();
 
+        assert!(!it.is_registered());
         assert!(it.register());
         assert!(!it.register());
+        assert!(it.is_registered());
         assert!(it.close());
+        assert!(!it.is_registered());
         assert!(!it.close());
         assert!(!it.register(), "nothing comes back after the end");
     }

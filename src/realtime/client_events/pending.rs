@@ -52,13 +52,13 @@ impl PendingEvent {
         at: WallMs,
     ) -> Result<Self, EventFailure> {
         let id = entropy::token("evt_");
-        let rooms = socket.rooms();
+        let (rooms, grants) = (socket.rooms(), socket.grants());
         let from = EventSender {
             user: &socket.user,
             socket: socket.id,
             device: socket.device.as_ref(),
             rooms: &rooms,
-            data: socket.grants().data.as_deref(),
+            data: grants.data.as_deref(),
         };
         let body = body::render(&id, event, &socket.namespace, &from, at)?;
         let is_retry_safe = config.retry_safe.iter().any(|it| it.matches(&event.name));

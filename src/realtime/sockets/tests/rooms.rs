@@ -4,7 +4,7 @@ use super::fixture::{Fixture, GRACE, MOMENT, user_id};
 use crate::core::emit::audience::Addressee as _;
 use crate::realtime::sockets::NodeCounts;
 use crate::registry::Socket;
-use crate::types::{Namespace, Reason, Room};
+use crate::types::{Grants, Namespace, Reason, Room};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -79,6 +79,11 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
                 let socket = it.socket_on(&it.connection, user, namespace, &granted);
                 it.register(&socket).unwrap();
                 here.push(socket);
+            } else if dice.below(2) == 0 {
+                let again = &here[dice.below(here.len())];
+                let granted = (0..dice.below(5)).map(|_| names[dice.below(names.len())]);
+                let rooms = granted.map(|it| Room::parse(it).unwrap()).collect();
+                assert!(it.sockets.regrant(again, Grants { rooms, ..Grants::default() }));
             } else {
                 let gone = here.swap_remove(dice.below(here.len()));
                 it.sockets.disconnect(&gone, Reason::TransportClose);
