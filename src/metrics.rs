@@ -52,6 +52,11 @@ pub const TABLE: &[Metric] = &[
         "userline_acks_missing_total",
         "Sockets that were asked for an ack and gave none in time.",
     ),
+    labelled(
+        "userline_acks_not_kept_total",
+        "Acks that count, but what they said was left out, by cause: request_full (8 MB) or server_full \
+         (`messages.ack_bytes`).",
+    ),
     counter("userline_acks_total", "Acks that emits asked for and got."),
     labelled("userline_admin_requests_total", "Admin requests answered, by route and status."),
     counter(

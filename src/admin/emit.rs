@@ -12,7 +12,7 @@ use super::keys::{Caller, EmitScope, May};
 use crate::commands;
 use crate::commands::emit::EmitRequest;
 use crate::core::emit::message::Message;
-use crate::realtime::emitter::Emitted;
+use crate::realtime::emitter::{AckShare, Emitted};
 use axum::BoxError;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -20,6 +20,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use reply::EmitReply;
 use sending::SendingEmit;
+use std::sync::Arc;
 
 /// Where it is.
 pub(super) const PATH: &str = "/v1/emit";
@@ -74,19 +75,24 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
     let named = ItemNames::of(key.as_ref()).at(0);
     let message = commands::emit::parse(&bytes, context.emit_terms(), named)?;
     if key.is_none() {
-        return match try_send(context, message) {
-            Ok(emitted) => idempotency::answer(&EmitReply::from(emitted)),
-            Err(message) => idempotency::answer(&Box::pin(send_later(context, message)).await?),
+        let message = match try_send(context, message) {
+            Ok(emitted) => return idempotency::answer(&EmitReply::from(emitted)),
+            Err(message) => message,
         };
+        let share = context.messages.ack_share();
+        let reply = Box::pin(send_later(context, message, Arc::clone(&share))).await?;
+        return idempotency::answer_holding(&reply, share);
     }
     let (sending, message) = (context.clone(), Box::new(message));
+    let share = context.messages.ack_share();
+    let within = Arc::clone(&share);
     let work = async move {
         match try_send(&sending, *message) {
             Ok(emitted) => Ok(emitted.into()),
-            Err(message) => send_later(&sending, message).await,
+            Err(message) => send_later(&sending, message, within).await,
         }
     };
-    Box::pin(idempotency::once(context, key, work)).await
+    Box::pin(idempotency::once(context, key, share, work)).await
 }
 
 /// Sends what is sent in one go: the common case has nothing to wait for. The other messages are given back.
@@ -96,6 +102,10 @@ fn try_send(context: &AdminContext, message: Message) -> Result<Emitted, Box<Mes
 }
 
 /// Sends a message that something has to be waited for.
-async fn send_later(context: &AdminContext, message: Box<Message>) -> Result<EmitReply, ApiError> {
-    SendingEmit::begin(context, *message).await?.end().await
+async fn send_later(
+    context: &AdminContext,
+    message: Box<Message>,
+    share: Arc<AckShare>,
+) -> Result<EmitReply, ApiError> {
+    SendingEmit::begin(context, *message, share).await?.end().await
 }

@@ -14,6 +14,7 @@ use super::keys::Caller;
 use crate::commands;
 use crate::commands::schema::schemas;
 use crate::core::memory::idempotency::Fingerprint;
+use crate::realtime::emitter::AckShare;
 use crate::types::ItemId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::BoxError;
@@ -29,6 +30,7 @@ use requests::RequestKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::sync::Arc;
 use utoipa::{IntoParams, IntoResponses};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -176,10 +178,11 @@ fn fingerprint(route: &str, body: &[u8]) -> Fingerprint {
 }
 
 /// Answers a request by `work`, or as it was answered before. `work` runs to its end even if the caller hangs up: with a
-/// key, the caller will ask again.
+/// key, the caller will ask again. `share` is what the acks in its answer are counted by.
 pub(super) async fn once<R: Serialize + Send + 'static>(
     context: &AdminContext,
     key: Option<RequestKey>,
+    share: Arc<AckShare>,
     work: impl Future<Output = Result<R, ApiError>> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let turn = match key {
@@ -200,12 +203,37 @@ pub(super) async fn once<R: Serialize + Send + 'static>(
         answer
     });
     let answer = answer.result().await.map_err(ApiError::internal)?;
-    Ok(response(answer?, false))
+    Ok(response(holding(answer?, share), false))
 }
 
 /// The answer to a request without a key.
 pub(super) fn answer(reply: &impl Serialize) -> Result<Response, ApiError> {
     Ok(response(write(reply)?, false))
+}
+
+/// The same for one with acks that are counted by `share`.
+pub(super) fn answer_holding(
+    reply: &impl Serialize,
+    share: Arc<AckShare>,
+) -> Result<Response, ApiError> {
+    Ok(response(holding(write(reply)?, share), false))
+}
+
+/// The same bytes; as long as they wait to be written to the caller, `share` is not there for others.
+fn holding(answer: Bytes, share: Arc<AckShare>) -> Bytes {
+    Bytes::from_owner(HoldingAnswer { answer, _share: share })
+}
+
+/// The answer to a request, which holds what its acks are counted by. What is remembered of it is counted elsewhere.
+struct HoldingAnswer {
+    answer: Bytes,
+    _share: Arc<AckShare>,
+}
+
+impl AsRef<[u8]> for HoldingAnswer {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
 }
 
 fn write(reply: &impl Serialize) -> Result<Bytes, ApiError> {

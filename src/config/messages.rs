@@ -19,6 +19,8 @@ pub struct MessagesConfig {
     pub bytes_max: usize,
     /// How many of all that were emitted last. Zero remembers none.
     pub recent: usize,
+    /// Bytes that the acks of all requests under way may say; beyond, acks count, and what they say is left out.
+    pub ack_bytes_max: usize,
     /// What clients may send to each other.
     pub clients: ClientMessagesConfig,
 }
@@ -47,12 +49,14 @@ impl MessagesConfig {
         let entries_max = reader.number("messages.max", 0..=10_000_000);
         let bytes_max = reader.size("messages.bytes", 1_000_000..=10_000_000_000);
         let recent = reader.number("messages.recent", 0..=100_000);
+        let ack_bytes_max = reader.size("messages.ack_bytes", 1_000_000..=10_000_000_000);
         let clients = ClientMessagesConfig::read(reader, may_emit.unwrap_or_default());
         Ok(Self {
             keep: keep?,
             entries_max: entries_max?,
             bytes_max: bytes_max?,
             recent: recent?,
+            ack_bytes_max: ack_bytes_max?,
             clients: clients?,
         })
     }

@@ -186,7 +186,7 @@ impl ClientMessages {
         // An event of a client is stored nowhere and told to nobody: what can fail is a server that stops.
         let acks = self.messages.post(message).await.ok()?.acks?;
         let outcome = acks.end().await.ok()?;
-        outcome.acks.iter().find_map(|it| it.answer.clone())
+        outcome.acks.iter().find_map(|it| it.answer.as_ref().ok().cloned())
     }
 }
 

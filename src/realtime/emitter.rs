@@ -6,12 +6,14 @@
 //!                                                                             └► recovery: logged and queued
 //! ```
 
+mod ack_budget;
 mod asking;
 mod counters;
 mod fanout;
 mod groups;
 mod recent;
 
+pub use ack_budget::{AckBudget, AckShare};
 pub use asking::{PendingAcks, Recipients, TooManyRecipients};
 pub use recent::RecentEmit;
 

@@ -11,7 +11,7 @@ pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
 pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
-use super::emitter::{Emitted, Emitter, RecentEmit, TooManyRecipients};
+use super::emitter::{AckShare, Emitted, Emitter, RecentEmit, TooManyRecipients};
 use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
@@ -103,15 +103,30 @@ impl Messages {
         message.is_plain().then(|| self.emitter.emit_at_once(&message.emit)).flatten()
     }
 
-    /// Sends a message: into the inboxes first, then to who is here; then its acks are waited for. Answers when all but
-    /// the last is done, or when the disk takes nothing for too long.
+    /// Room for what the acks of one request say, however many messages it has. Whoever writes them down holds it until
+    /// they are written.
+    pub fn ack_share(&self) -> Arc<AckShare> {
+        self.acks.share()
+    }
+
+    /// Sends a message that is a request of its own, as [`Messages::post_within`] does.
     pub async fn post(self: &Arc<Self>, message: Message) -> Result<SentMessage, PostError> {
+        self.post_within(message, self.ack_share()).await
+    }
+
+    /// Sends a message: into the inboxes first, then to who is here; then its acks are waited for, and kept within
+    /// `share`. Answers when all but the last is done, or when the disk takes nothing for too long.
+    pub async fn post_within(
+        self: &Arc<Self>,
+        message: Message,
+        share: Arc<AckShare>,
+    ) -> Result<SentMessage, PostError> {
         if let Some(emitted) = self.post_at_once(&message) {
             return Ok(SentMessage { emitted, stored: BTreeMap::new(), acks: None });
         }
         let waits_for_disk = message.waits_for_disk();
         let messages = Arc::clone(self);
-        let sending = async move { messages.send(message).await };
+        let sending = async move { messages.send(message, share).await };
         let posted = self.tasks.run_to_end("messages.post", sending).result();
         if !waits_for_disk {
             return posted.await?;
@@ -120,7 +135,7 @@ impl Messages {
         in_time.unwrap_or(Ok(Err(PostError::Waiting)))?
     }
 
-    async fn send(&self, message: Message) -> Result<SentMessage, PostError> {
+    async fn send(&self, message: Message, share: Arc<AckShare>) -> Result<SentMessage, PostError> {
         let Message { emit, store, acks: ask, undelivered } = message;
         let hooks = (undelivered == WhenUndelivered::Hook).then_some(&self.undelivered);
         if let Some(hooks) = hooks {
@@ -134,7 +149,7 @@ impl Messages {
             }
         };
         let report = hooks.map(|hooks| Arc::new(hooks.report(&emit, &emitted, &stored)));
-        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking, report.clone()));
+        let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking, report.clone(), share));
         if let Some(report) = report {
             self.undelivered.tell(report.offline()).await?;
             if acks.is_none() {

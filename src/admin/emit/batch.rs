@@ -10,12 +10,14 @@ use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemN
 use crate::admin::keys::{EmitScope, May};
 use crate::commands;
 use crate::commands::batch::BatchRequest;
+use crate::realtime::emitter::AckShare;
 use crate::types::ItemId;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What became of many emits.
@@ -84,18 +86,20 @@ pub(in crate::admin) async fn batch(
     Keyed { request, key }: Keyed<BatchRequest>,
 ) -> Result<Response, ApiError> {
     let names = ItemNames::of(key.as_ref());
-    let work = run(context.clone(), request, names);
+    let share = context.messages.ack_share();
+    let work = run(context.clone(), request, names, Arc::clone(&share));
     // Also without a key to its end: half a batch is hard to make good.
-    idempotency::once(&context, key, work).await
+    idempotency::once(&context, key, share, work).await
 }
 
 async fn run(
     context: AdminContext,
     request: BatchRequest,
     names: ItemNames,
+    share: Arc<AckShare>,
 ) -> Result<BatchReply, ApiError> {
     let emits = request.parse()?;
-    let begun = begin_all(&context, &emits, &names).await;
+    let begun = begin_all(&context, &emits, &names, &share).await;
     let results = join_all(begun.into_iter().map(end)).await;
     Ok(BatchReply { results })
 }
@@ -104,11 +108,12 @@ async fn begin_all(
     context: &AdminContext,
     emits: &[Box<RawValue>],
     names: &ItemNames,
+    share: &Arc<AckShare>,
 ) -> Vec<Result<SendingEmit, ApiError>> {
     let mut all = Vec::with_capacity(emits.len());
     let mut disk = Disk::Takes;
     for (index, emit) in emits.iter().enumerate() {
-        let begun = begin(context, emit, names.at(index), disk).await;
+        let begun = begin(context, emit, names.at(index), disk, Arc::clone(share)).await;
         if begun.as_ref().is_err_and(|error| error.code == Code::Unavailable) {
             disk = Disk::TakesNothing;
         }
@@ -129,13 +134,14 @@ async fn begin(
     emit: &RawValue,
     named: Option<ItemId>,
     disk: Disk,
+    share: Arc<AckShare>,
 ) -> Result<SendingEmit, ApiError> {
     let message = commands::emit::parse(emit.get().as_bytes(), context.emit_terms(), named)?;
     if disk == Disk::TakesNothing && message.waits_for_disk() {
         let why = "not tried: the disk did not take an emit before this one";
         return Err(ApiError::new(Code::Unavailable, why));
     }
-    SendingEmit::begin(context, message).await
+    SendingEmit::begin(context, message, share).await
 }
 
 async fn end(begun: Result<SendingEmit, ApiError>) -> BatchResult {

@@ -6,7 +6,9 @@ use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
+use crate::realtime::emitter::AckShare;
 use crate::realtime::messages::{AwaitedAcks, PostError, SentMessage};
+use std::sync::Arc;
 
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct SendingEmit {
@@ -15,9 +17,14 @@ pub(super) struct SendingEmit {
 }
 
 impl SendingEmit {
-    /// Sends it; with `store`, once it is on disk.
-    pub(super) async fn begin(context: &AdminContext, message: Message) -> Result<Self, ApiError> {
-        let SentMessage { emitted, stored, acks } = context.messages.post(message).await?;
+    /// Sends it; with `store`, once it is on disk. What its acks say is kept within `share`, that of the request.
+    pub(super) async fn begin(
+        context: &AdminContext,
+        message: Message,
+        share: Arc<AckShare>,
+    ) -> Result<Self, ApiError> {
+        let posted = context.messages.post_within(message, share).await?;
+        let SentMessage { emitted, stored, acks } = posted;
         let mut reply = EmitReply::from(emitted);
         reply.add_stored(stored);
         Ok(Self { reply, acks })

@@ -1,6 +1,6 @@
 //! Acks over HTTP: who answered, who did not, and when the answer is given.
 
-use super::fixture::{ALL, Client, Fixture, request};
+use super::fixture::{ACK_BYTES_MAX, ALL, Answer, Client, Fixture, request};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -226,4 +226,62 @@ async fn asks_that_make_no_sense_are_refused_with_their_field() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}: {answer:?}");
         assert_eq!(answer.error().1.as_deref(), Some(field), "{wrong}: {answer:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_acks_say_is_left_out_beyond_the_bound_of_all_requests_until_an_answer_is_written() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &[]).await;
+    let body = format!("{{{TO_ANN},\"ack\":{{\"timeout\":\"60s\"}}}}");
+    let large = format!("[\"{}\"]", "x".repeat(ACK_BYTES_MAX * 2 / 3));
+    let emit = async || {
+        let request = request(Method::POST, "/v1/emit", ALL, &body);
+        tokio::join!(api.answer(request), answer(&api, &ann, &large)).0
+    };
+    let told = |answer: &Answer| {
+        let answer = answer.json();
+        let ack = &answer["acks"][0];
+        assert_eq!((&answer["met"], &answer["acked"]), (&json!(true), &json!(1)), "{answer}");
+        (ack.get("args").is_some(), ack.get("omitted").cloned())
+    };
+
+    let unread = emit().await;
+    let second = Answer::read(emit().await).await;
+    let first = Answer::read(unread).await;
+    let third = Answer::read(emit().await).await;
+
+    assert_eq!(told(&first), (true, None));
+    assert_eq!(told(&second), (false, Some(json!("server_full"))), "the first is not read yet");
+    assert_eq!(told(&third), (true, None), "the first is read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_emits_of_a_batch_share_what_their_acks_may_say() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &[]).await;
+    let emit = r#"{"to":{"users":["ann"]},"event":"q","ack":{"timeout":"60s"}}"#;
+    let body = format!(r#"{{"emits":[{emit},{emit}]}}"#);
+    let half = format!("[\"{}\"]", "x".repeat(ACK_BYTES_MAX * 2 / 3));
+    let key = "one request";
+    let batch = || {
+        let mut request = request(Method::POST, "/v1/emit/batch", ALL, &body);
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        api.send(request)
+    };
+
+    let (first, ()) = tokio::join!(batch(), async {
+        let heard = api.hear(&ann).await;
+        for event in heard.split('\u{1e}') {
+            api.say(&ann, &format!("43{}{half}", asked(event))).await;
+        }
+    });
+    let again = batch().await;
+
+    let results = &first.json()["results"];
+    assert_eq!(results[0]["acks"][0]["omitted"], Value::Null, "{first:?}");
+    assert_eq!(results[1]["acks"][0]["omitted"], "server_full", "{first:?}");
+    assert_eq!(again.text, first.text, "what is remembered is the same answer");
+    let plain = format!("{{{TO_ANN},\"ack\":{{\"timeout\":\"60s\"}}}}");
+    let (told, ()) = tokio::join!(api.post("/v1/emit", &plain), answer(&api, &ann, &half));
+    assert!(told.json()["acks"][0]["args"].is_array(), "a remembered answer holds nothing back");
 }

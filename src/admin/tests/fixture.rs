@@ -37,6 +37,8 @@ pub(super) const ONE: [(Scope, &str); 3] = [
     (Scope::Control, "key-that-can-control"),
 ];
 pub(super) const PAYLOAD_MAX: usize = 100_000;
+/// Bytes that the acks of all requests may say.
+pub(super) const ACK_BYTES_MAX: usize = 1000;
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// When every client of the tests connected.
 pub(super) const CONNECTED_AT: WallMs = WallMs(1_785_577_260_123);
@@ -214,6 +216,7 @@ fn configure(config: &mut Config) {
         keep,
         entries_max: 4,
         bytes_max: 10_000,
+        ack_bytes_max: ACK_BYTES_MAX,
         recent: 20,
         clients: config.messages.clients.clone(),
     };

@@ -32,6 +32,15 @@ pub enum WhyNoAck {
     Cancelled,
 }
 
+/// Why what a socket answered was not kept. That it answered counts all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotKept {
+    /// With it, all answers of the request would be too large.
+    RequestFull,
+    /// With it, those of all requests under way would be.
+    ServerFull,
+}
+
 /// The answers to one emit. `A` is what an answer says.
 #[derive(Debug)]
 pub struct Acks<A> {
@@ -45,8 +54,6 @@ pub struct Acks<A> {
     awaited_users: usize,
     /// Users who have answered.
     answered_users: usize,
-    /// Bytes of answers that may still be kept.
-    bytes_left: usize,
 }
 
 #[derive(Debug)]
@@ -58,7 +65,7 @@ struct AskedSocket<A> {
 #[derive(Debug)]
 enum AckState<A> {
     Waiting(Timestamp),
-    Acked(Duration, Option<A>),
+    Acked(Duration, Result<A, NotKept>),
     Missing(WhyNoAck),
 }
 
@@ -90,8 +97,8 @@ pub struct SocketAck<A> {
     pub socket: SocketId,
     /// From the emit to the answer.
     pub took: Duration,
-    /// What it said; none if all answers together were too large to be kept.
-    pub answer: Option<A>,
+    /// What it said, or why that is not there.
+    pub answer: Result<A, NotKept>,
 }
 
 /// A socket that did not answer.
@@ -106,9 +113,8 @@ pub struct MissingAck {
 }
 
 impl<A> Acks<A> {
-    /// Nobody has been asked yet. `named` are users who are needed for [`AckNeed::OnePerUser`] even if they are not here;
-    /// of all answers together at most `bytes_max` bytes are kept.
-    pub fn new(need: AckNeed, named: impl IntoIterator<Item = UserId>, bytes_max: usize) -> Self {
+    /// Nobody has been asked yet. `named` are users who are needed for [`AckNeed::OnePerUser`] even if they are not here.
+    pub fn new(need: AckNeed, named: impl IntoIterator<Item = UserId>) -> Self {
         Self {
             need,
             sockets: IndexMap::new(),
@@ -117,7 +123,6 @@ impl<A> Acks<A> {
             all: AckCounts::default(),
             awaited_users: 0,
             answered_users: 0,
-            bytes_left: bytes_max,
         }
     }
 
@@ -144,14 +149,12 @@ impl<A> Acks<A> {
         self.sockets.entry(socket).or_insert(AskedSocket { user, state: AckState::Missing(why) });
     }
 
-    /// A socket answered, with `len` bytes. The second answer of a socket, and that of one that was not asked, change
-    /// nothing.
-    pub fn hear(&mut self, socket: SocketId, answer: A, len: usize, now: Timestamp) {
+    /// A socket answered; that counts, whether what it said was kept or not. The second answer of a socket, and that of
+    /// one that was not asked, change nothing.
+    pub fn hear(&mut self, socket: SocketId, answer: Result<A, NotKept>, now: Timestamp) {
         let Some(asked) = self.sockets.get_mut(&socket) else { return };
         let AckState::Waiting(since) = asked.state else { return };
-        let is_kept = len <= self.bytes_left;
-        self.bytes_left -= if is_kept { len } else { 0 };
-        asked.state = AckState::Acked(now.since(since), is_kept.then_some(answer));
+        asked.state = AckState::Acked(now.since(since), answer);
         let of_user = self.users.entry(asked.user.clone()).or_default();
         if of_user.acked == 0 {
             self.answered_users += 1;

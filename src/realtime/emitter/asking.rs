@@ -5,11 +5,12 @@
 //!
 //! The seam for several nodes: [`PendingAcks`] waits for futures of `(socket, ack)`, and does not care who makes them.
 
+use super::ack_budget::AckShare;
 use super::fanout::{AudienceFilter, Fanout, NotSent};
 use super::{Emitted, Emitter, groups, was_sent};
 use crate::clock::Clock;
 use crate::connection::ReceivedAck;
-use crate::core::emit::acks::{AckSummary, Acks, WhyNoAck};
+use crate::core::emit::acks::{AckSummary, Acks, NotKept, WhyNoAck};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{AckOptions, Emit};
 use crate::core::protocol::packet;
@@ -26,8 +27,6 @@ use thiserror::Error;
 const WRITE_SLICE: usize = 128;
 /// Sockets that one emit may ask for acks.
 const SOCKETS_MAX: usize = 10_000;
-/// Bytes of acks that are kept for one emit.
-const ACK_BYTES_MAX: usize = 8_000_000;
 
 /// An emit is for more sockets than can be asked for acks; nobody was sent the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -95,7 +94,7 @@ impl Emitter {
         let ack_id = self.last_ack_id.fetch_add(1, Ordering::Relaxed) + 1;
         let Audience { namespace, target, .. } = &*emit.audience;
         let mut asking = PendingAcks {
-            acks: Acks::new(ask.need, target.users.iter().cloned(), ACK_BYTES_MAX),
+            acks: Acks::new(ask.need, target.users.iter().cloned()),
             answers: FuturesUnordered::new(),
             until: self.clock.now() + ask.timeout,
             clock: self.clock.clone(),
@@ -149,8 +148,9 @@ impl PendingAcks {
         Ok(())
     }
 
-    /// Waits until what is needed has come, cannot come any more, or the time has passed.
-    pub async fn end(mut self) -> AckSummary<ReceivedAck> {
+    /// Waits until what is needed has come, cannot come any more, or the time has passed. What the acks say is kept as far
+    /// as `share` has room for it, which is to be held as long as they are.
+    pub async fn end(mut self, share: &AckShare) -> AckSummary<ReceivedAck> {
         let timeout = self.clock.clone();
         let timeout = timeout.sleep_until(self.until);
         tokio::pin!(timeout);
@@ -162,9 +162,8 @@ impl PendingAcks {
             };
             match answer {
                 Some((socket, Some(ack))) => {
-                    let len =
-                        ack.args.get().len() + ack.buffers.iter().map(Bytes::len).sum::<usize>();
-                    self.acks.hear(socket, ack, len, self.clock.now());
+                    let kept = share.keep(len(&ack)).inspect_err(|why| count_not_kept(*why));
+                    self.acks.hear(socket, kept.map(|()| ack), self.clock.now());
                 }
                 Some((socket, None)) => self.acks.lose(socket),
                 None => break,
@@ -176,4 +175,17 @@ impl PendingAcks {
         metrics::counter!("userline_acks_missing_total").increment(saturating_u64(missing));
         summary
     }
+}
+
+/// Bytes of what an ack says.
+fn len(ack: &ReceivedAck) -> usize {
+    ack.args.get().len() + ack.buffers.iter().map(Bytes::len).sum::<usize>()
+}
+
+fn count_not_kept(why: NotKept) {
+    let cause = match why {
+        NotKept::RequestFull => "request_full",
+        NotKept::ServerFull => "server_full",
+    };
+    metrics::counter!("userline_acks_not_kept_total", "cause" => cause).increment(1);
 }

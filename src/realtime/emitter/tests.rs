@@ -1,5 +1,6 @@
 //! Who gets an emit, how often, and what is counted.
 
+use super::AckBudget;
 use super::fanout::{Fanout, NotSent, SentCounts};
 use super::{Emitted, Emitter, groups};
 use crate::app::testing::{TestApp, TestClient};
@@ -216,7 +217,7 @@ async fn who_is_asked_for_acks_is_counted_as_in_any_emit_and_who_is_not_here_is_
     assert_eq!((emitted.matched, emitted.sent, emitted.users.len()), (1, 1, 3));
     assert_eq!(app.hear(&ann).await, r#"421["x"]"#);
     app.say(&ann, r#"431["yes"]"#).await;
-    let summary = asking.end().await;
+    let summary = asking.end(&AckBudget::new(100).share()).await;
     assert!(summary.is_met);
     assert_eq!(
         (summary.acks.len(), &summary.absent[..]),

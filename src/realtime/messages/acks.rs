@@ -6,7 +6,7 @@ use crate::config::MessagesConfig;
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::AckSummary;
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
-use crate::realtime::emitter::{Emitted, PendingAcks};
+use crate::realtime::emitter::{AckBudget, AckShare, Emitted, PendingAcks};
 use crate::realtime::inboxes::{InboxError, in_time};
 use crate::store::Closed;
 use crate::tasks::{Running, TaskLost};
@@ -34,10 +34,11 @@ pub struct AckStatus {
     pub outcome: Option<AckOutcome>,
 }
 
-/// The messages that asked for acks not too long ago.
+/// The messages that asked for acks not too long ago, and the room for what acks of requests under way say.
 #[derive(Debug)]
 pub struct AckHistory {
     known: Mutex<MessageStatuses<AckStatus>>,
+    budget: AckBudget,
     clock: Clock,
 }
 
@@ -67,9 +68,15 @@ impl AwaitedAcks {
 impl AckHistory {
     /// Nothing is known yet.
     pub fn new(config: &MessagesConfig, clock: Clock) -> Self {
-        let MessagesConfig { keep, entries_max, bytes_max, .. } = *config;
+        let MessagesConfig { keep, entries_max, bytes_max, ack_bytes_max, .. } = *config;
         let limits = MessageStatusLimits { keep, entries_max, bytes_max };
-        Self { known: Mutex::new(MessageStatuses::new(limits)), clock }
+        let budget = AckBudget::new(ack_bytes_max);
+        Self { known: Mutex::new(MessageStatuses::new(limits)), budget, clock }
+    }
+
+    /// The room of one request.
+    pub(super) fn share(&self) -> Arc<AckShare> {
+        self.budget.share()
     }
 
     /// What is remembered of the emit with this id.
@@ -111,12 +118,13 @@ impl Messages {
         emitted: &Emitted,
         asking: PendingAcks,
         report: Option<Arc<UndeliveredReport>>,
+        share: Arc<AckShare>,
     ) -> AwaitedAcks {
         self.acks.begin(emitted);
         let (acks, id) = (Arc::clone(&self.acks), emitted.id.clone());
         let (undelivered, tasks) = (Arc::clone(&self.undelivered), self.tasks.clone());
         AwaitedAcks(self.tasks.run_to_end("messages.acks", async move {
-            let outcome = Arc::new(asking.end().await);
+            let outcome = Arc::new(asking.end(&share).await);
             acks.end(&id, &outcome);
             let told = report.map(|report| {
                 let outcome = Arc::clone(&outcome);
@@ -152,7 +160,7 @@ fn without(outcome: &AckSummary<ReceivedAck>, user: &UserId) -> Option<AckSummar
 /// About as many bytes as it takes.
 fn bytes(outcome: &AckSummary<ReceivedAck>) -> usize {
     let acks = outcome.acks.iter().map(|it| {
-        let said = it.answer.as_ref();
+        let said = it.answer.as_ref().ok();
         let buffers = said.map_or(0, |said| said.buffers.iter().map(Bytes::len).sum());
         SOCKET_BYTES
             + it.user.as_str().len()

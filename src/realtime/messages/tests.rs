@@ -136,7 +136,7 @@ async fn the_backend_is_told_of_whoever_it_was_for_and_did_not_reach() {
             user: user("acks"),
             socket,
             took: Duration::ZERO,
-            answer: Some(1_u8),
+            answer: Ok(1_u8),
         }],
         missing: vec![
             MissingAck { user: user("silent"), socket, why: WhyNoAck::Timeout },

@@ -2,7 +2,7 @@
 
 use crate::commands::schema::{SocketIdText, UserIdText};
 use crate::connection::ReceivedAck;
-use crate::core::emit::acks::{AckSummary, MissingAck, SocketAck, WhyNoAck};
+use crate::core::emit::acks::{AckSummary, MissingAck, NotKept, SocketAck, WhyNoAck};
 use crate::core::protocol::binary;
 use crate::types::millis;
 use serde::Serialize;
@@ -21,11 +21,25 @@ pub(in crate::admin) struct AckReply {
     /// Milliseconds from the emit to the ack.
     #[schema(example = 12)]
     ms: u64,
-    /// What it said, as the client wrote it; a buffer is `{"$binary": "<base64>"}`. Absent if all acks of the emit
-    /// together are larger than 8 MB.
+    /// What it said, as the client wrote it; a buffer is `{"$binary": "<base64>"}`. Absent if that is `omitted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<serde_json::Value>, nullable = false)]
     args: Option<Box<RawValue>>,
+    /// Why `args` are absent: `request_full` (all acks of the request together are larger than 8 MB), `server_full` (those
+    /// of all requests under way are larger than `messages.ack_bytes`), `too_deep` (buffers in it are nested too deep to
+    /// be written as JSON).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    omitted: Option<OmittedName>,
+}
+
+/// Why what a socket said is not told.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OmittedName {
+    RequestFull,
+    ServerFull,
+    TooDeep,
 }
 
 /// A socket that did not ack, or a user of `to.users` who has none in the namespace.
@@ -60,11 +74,15 @@ enum WhyName {
 pub(in crate::admin) fn acks(
     outcome: &AckSummary<ReceivedAck>,
 ) -> (Vec<AckReply>, Vec<MissingReply>) {
-    let acks = outcome.acks.iter().map(|SocketAck { user, socket, took, answer }| AckReply {
-        user: user.as_str().to_owned(),
-        socket: socket.to_string(),
-        ms: millis(*took),
-        args: answer.as_ref().and_then(write_args),
+    let acks = outcome.acks.iter().map(|SocketAck { user, socket, took, answer }| {
+        let args = match answer {
+            Ok(answer) => write_args(answer),
+            Err(NotKept::RequestFull) => Err(OmittedName::RequestFull),
+            Err(NotKept::ServerFull) => Err(OmittedName::ServerFull),
+        };
+        let (args, omitted) = args.map_or_else(|why| (None, Some(why)), |it| (Some(it), None));
+        let (user, socket) = (user.as_str().to_owned(), socket.to_string());
+        AckReply { user, socket, ms: millis(*took), args, omitted }
     });
     let missing = outcome.missing.iter().map(|MissingAck { user, socket, why }| MissingReply {
         user: user.as_str().to_owned(),
@@ -85,10 +103,10 @@ pub(in crate::admin) fn acks(
     (acks.collect(), missing.chain(absent).collect())
 }
 
-fn write_args(answer: &ReceivedAck) -> Option<Box<RawValue>> {
+fn write_args(answer: &ReceivedAck) -> Result<Box<RawValue>, OmittedName> {
     if answer.buffers.is_empty() {
-        return Some(answer.args.clone());
+        return Ok(answer.args.clone());
     }
     // Fails only where the client nested deeper than anybody reads: the ack counts all the same.
-    binary::put_back(&answer.args, &answer.buffers).ok()
+    binary::put_back(&answer.args, &answer.buffers).map_err(|_| OmittedName::TooDeep)
 }

@@ -1,4 +1,4 @@
-use super::{AckNeed, AckSummary, Acks, WhyNoAck};
+use super::{AckNeed, AckSummary, Acks, NotKept, WhyNoAck};
 use crate::types::{SocketId, Timestamp, UserId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ fn socket(n: u8) -> SocketId {
 
 /// Ann with two sockets, Bob with one, all asked at 100.
 fn three(need: AckNeed) -> Acks<u8> {
-    let mut acks = Acks::new(need, [user("ann"), user("bob")], 1000);
+    let mut acks = Acks::new(need, [user("ann"), user("bob")]);
     for (n, name) in [(1, "ann"), (2, "ann"), (3, "bob")] {
         acks.ask(socket(n), user(name), Timestamp(100));
     }
@@ -21,7 +21,7 @@ fn three(need: AckNeed) -> Acks<u8> {
 }
 
 fn hear(acks: &mut Acks<u8>, n: u8, at: u64) {
-    acks.hear(socket(n), n, 1, Timestamp(at));
+    acks.hear(socket(n), Ok(n), Timestamp(at));
 }
 
 fn missing(outcome: &AckSummary<u8>) -> Vec<(SocketId, WhyNoAck)> {
@@ -92,7 +92,7 @@ fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
         [(socket(2), WhyNoAck::Cancelled), (socket(3), WhyNoAck::Disconnected)]
     );
 
-    let mut absent: Acks<u8> = Acks::new(AckNeed::OnePerUser, [user("ann"), user("cy")], 1000);
+    let mut absent: Acks<u8> = Acks::new(AckNeed::OnePerUser, [user("ann"), user("cy")]);
     absent.ask(socket(1), user("ann"), Timestamp(0));
     hear(&mut absent, 1, 1);
     assert!(absent.is_over() && !absent.is_met(), "cy is not here");
@@ -101,7 +101,7 @@ fn one_per_user_is_over_without_those_who_cannot_answer_but_not_met() {
 #[test]
 fn nobody_is_not_enough() {
     for need in [AckNeed::All, AckNeed::Any, AckNeed::OnePerUser] {
-        let acks: Acks<u8> = Acks::new(need, [], 1000);
+        let acks: Acks<u8> = Acks::new(need, []);
         assert!(acks.is_over() && !acks.is_met(), "{need:?}");
     }
 }
@@ -129,33 +129,33 @@ fn who_is_late_gone_or_was_not_sent_it_is_told() {
 #[test]
 fn only_the_first_answer_counts_and_only_of_those_who_were_asked() {
     let mut acks = three(AckNeed::All);
-    acks.hear(socket(1), 10, 1, Timestamp(101));
-    acks.hear(socket(1), 11, 1, Timestamp(102));
-    acks.hear(socket(9), 9, 1, Timestamp(102));
+    acks.hear(socket(1), Ok(10), Timestamp(101));
+    acks.hear(socket(1), Ok(11), Timestamp(102));
+    acks.hear(socket(9), Ok(9), Timestamp(102));
     acks.lose(socket(1));
     acks.lose(socket(2));
-    acks.hear(socket(2), 2, 1, Timestamp(103));
+    acks.hear(socket(2), Ok(2), Timestamp(103));
 
     let outcome = acks.end();
 
     let answers: Vec<_> = outcome.acks.iter().map(|it| (it.socket, it.answer)).collect();
-    assert_eq!(answers, [(socket(1), Some(10))]);
+    assert_eq!(answers, [(socket(1), Ok(10))]);
 }
 
 #[test]
-fn answers_beyond_the_bound_count_without_what_they_say() {
-    let mut acks = Acks::new(AckNeed::All, [], 10);
+fn answers_that_are_not_kept_count_without_what_they_say() {
+    let mut acks = Acks::new(AckNeed::All, []);
     for n in 1..=3 {
         acks.ask(socket(n), user("ann"), Timestamp(0));
     }
-    acks.hear(socket(1), "a", 8, Timestamp(1));
-    acks.hear(socket(2), "b", 3, Timestamp(1));
-    acks.hear(socket(3), "c", 2, Timestamp(1));
+    acks.hear(socket(1), Ok("a"), Timestamp(1));
+    acks.hear(socket(2), Err(NotKept::RequestFull), Timestamp(1));
+    acks.hear(socket(3), Ok("c"), Timestamp(1));
 
     let outcome = acks.end();
 
     let answers: Vec<_> = outcome.acks.iter().map(|it| it.answer).collect();
-    assert_eq!(answers, [Some("a"), None, Some("c")]);
+    assert_eq!(answers, [Ok("a"), Err(NotKept::RequestFull), Ok("c")]);
     assert!(outcome.is_met);
 }
 
@@ -200,7 +200,7 @@ proptest! {
     ) {
         let sockets: Vec<(u8, Expected)> = (0_u8..).zip(fates).collect();
         let named_users = named.iter().map(|it| user(&it.to_string()));
-        let mut acks: Acks<u8> = Acks::new(need, named_users, 1000);
+        let mut acks: Acks<u8> = Acks::new(need, named_users);
         for (n, fate) in &sockets {
             let of = user(&(n % 4).to_string());
             match fate {
