@@ -4,7 +4,10 @@ use super::{CallPlace, NotTaken, OfferedEvent, Schedule, ScheduleBounds};
 use crate::core::backend::circuit::{Failure, MayStart};
 use crate::types::{Timestamp, UserId};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+const USERS: u8 = 4;
 
 const BOUNDS: ScheduleBounds = ScheduleBounds {
     calls: 3,
@@ -36,7 +39,7 @@ enum ScheduleStep {
 
 fn steps() -> impl Strategy<Value = Vec<ScheduleStep>> {
     let step = prop_oneof![
-        6 => (0..4_u8, any::<bool>(), 1..12_usize)
+        6 => (0..USERS, any::<bool>(), 1..12_usize)
             .prop_map(|(user, is_ordered, bytes)| ScheduleStep::Offer { user, is_ordered, bytes }),
         4 => Just(ScheduleStep::Begin),
         5 => (any::<usize>(), prop::bool::weighted(0.8))
@@ -62,14 +65,14 @@ struct Event {
     bytes: usize,
     since: u64,
     state: State,
-    /// Others that have begun since it could have.
-    overtaken_by: usize,
 }
 
 #[derive(Default)]
 struct Model {
     events: Vec<Event>,
     now: u64,
+    /// Events of others that have begun since the user's last one, while one of the user's could have.
+    overtaken: BTreeMap<UserId, u8>,
 }
 
 impl Model {
@@ -84,6 +87,12 @@ impl Model {
     fn bytes(&self) -> usize {
         let waiting = self.events.iter().filter(|it| it.state == State::Waiting);
         waiting.map(|it| it.bytes).sum()
+    }
+
+    /// Users one of whose events may begin.
+    fn who_may_begin(&self) -> BTreeSet<UserId> {
+        let may_begin = |index: &usize| self.may_begin(*index);
+        (0..self.events.len()).filter(may_begin).map(|it| self.events[it].user.clone()).collect()
     }
 
     /// Whether the user's own rules let it begin: no older one of the user could begin in its place.
@@ -122,7 +131,7 @@ proptest! {
                         Ok(()) => {
                             prop_assert!(!is_full);
                             let state = State::Waiting;
-                            model.events.push(Event { user, is_ordered, bytes, since, state, overtaken_by: 0 });
+                            model.events.push(Event { user, is_ordered, bytes, since, state });
                         }
                         Err((NotTaken::Down, given_back)) => prop_assert!(was_down && given_back == index),
                         Err((NotTaken::Full, given_back)) => prop_assert!(is_full && given_back == index),
@@ -132,12 +141,11 @@ proptest! {
                     while let Some(started) = schedule.next(now) {
                         let index = started.call;
                         prop_assert!(model.may_begin(index), "{index} of {:?}", model.events);
-                        for other in 0..model.events.len() {
-                            if other != index && model.may_begin(other) {
-                                model.events[other].overtaken_by += 1;
-                                prop_assert!(model.events[other].overtaken_by <= 4, "nobody starves");
-                            }
+                        for user in model.who_may_begin() {
+                            *model.overtaken.entry(user).or_default() += 1;
                         }
+                        model.overtaken.remove(&model.events[index].user.clone());
+                        prop_assert!(model.overtaken.values().all(|it| *it < USERS), "nobody starves");
                         model.events[index].state = State::Called;
                         calls.push((index, started.place));
                         prop_assert!(calls.len() <= BOUNDS.calls);
@@ -177,10 +185,12 @@ proptest! {
                     prop_assert_eq!(model.count(|it| it.state == State::Waiting), 0);
                 }
             }
+            let may_begin = model.who_may_begin();
+            model.overtaken.retain(|user, _| may_begin.contains(user));
             prop_assert_eq!(schedule.waiting(), model.count(|it| it.state == State::Waiting));
             prop_assert_eq!(schedule.bytes, model.bytes());
             prop_assert_eq!(schedule.calls(), calls.len());
-            for user in 0..4_u8 {
+            for user in 0..USERS {
                 let user = UserId::parse(&user.to_string()).unwrap();
                 let is_full = BOUNDS.waiting_per_user <= model.waiting_of(&user);
                 prop_assert_eq!(schedule.is_full_for(&user), is_full);
