@@ -176,7 +176,7 @@ impl App {
         }
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
-        sockets.watch_deadlines(presence_tasks);
+        parts.watch_deadlines(presence_tasks);
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("auth", Arc::clone(authenticator).run());

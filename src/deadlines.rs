@@ -10,7 +10,7 @@
 
 use crate::clock::Clock;
 use crate::core::presence::standstill::{BEAT, StandstillGuard};
-use crate::types::{Timestamp, UserId};
+use crate::types::{SocketId, Timestamp, UserId};
 use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 pub enum Reminder {
     /// The grace of this user may have run out.
     Grace(UserId),
+    /// The credentials of this socket end, sooner or later.
+    Expiry(SocketId),
 }
 
 /// All reminders of this process. Cheap to clone; clones share them.

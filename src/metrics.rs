@@ -208,6 +208,10 @@ pub const TABLE: &[Metric] = &[
         "userline_recovery_pushed_out_total",
         "Events forgotten before `recovery.window` had passed, over `events_max` or `bytes_max`: raise these.",
     ),
+    counter(
+        "userline_refreshes_total",
+        "Newer credentials that clients brought in place, before theirs ended.",
+    ),
     gauge("userline_rooms", "Rooms with a socket in them, with those that every socket has."),
     counter(
         "userline_slow_consumers_total",

@@ -12,6 +12,7 @@
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`directory`] | who is here |
 //! | [`sources`] | how emits come by other ways than the admin API |
+//! | [`reminders`] | graces run out, credentials end |
 //! | [`sockets`] | the sockets of this node, which all of these share |
 
 pub mod admission;
@@ -27,6 +28,7 @@ pub mod inboxes;
 pub mod messages;
 pub mod notices;
 pub mod people;
+pub mod reminders;
 pub mod sockets;
 pub mod sources;
 pub mod transports;

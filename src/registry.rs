@@ -128,6 +128,11 @@ impl Registry {
         list(&self.index.granted, &(namespace.clone(), room.clone()))
     }
 
+    /// The socket whose own id this is.
+    pub fn socket_of(&self, id: SocketId) -> Option<Arc<Socket>> {
+        self.index.by_id.get(&id)?.iter().find(|it| it.id == id).cloned()
+    }
+
     /// The sockets of `namespace` that have this id, or that have recovered the session of the connection that had it.
     pub fn known_as(&self, namespace: &Namespace, id: SocketId) -> FewSockets {
         let Some(known) = self.index.by_id.get(&id) else { return FewSockets::new() };

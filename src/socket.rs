@@ -15,6 +15,7 @@ mod pacer;
 mod ping;
 mod questions;
 mod read;
+mod refresh;
 mod request_error;
 mod requests;
 #[cfg(test)]

@@ -67,6 +67,8 @@ schemas! {
          `kicked`: the admin API disconnected it. \
          `auth_unavailable`: who the client is in another namespace could not be found out for the time being. \
          `revoked`: its token was revoked. \
+         `expired`: its credentials ended. \
+         `user_mismatch`: its client brought credentials of another user. \
          `server_shutdown`: the server was stopping. \
          `server_restart`: not of a socket, only of a user who did not come back after one. \
          `audit`: a bug; its connection had been gone for a while.",

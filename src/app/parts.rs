@@ -23,6 +23,7 @@ use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
+use crate::realtime::reminders::Reminders;
 use crate::realtime::sockets::Sockets;
 use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
@@ -124,11 +125,20 @@ impl AppParts {
     }
 
     fn inboxes(&self, config: &Config) -> LiveInboxes {
-        let notices = Notices::new(self.sockets.clone(), self.recoveries.clone());
+        let notices = self.notices();
         let buffer_bytes = config.limits.buffer_bytes;
         let bounds = InboxBounds { config: config.inbox, buffer_bytes };
         let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
         LiveInboxes::new(self.store.inboxes(), bounds, notices, clock, tasks)
+    }
+
+    fn notices(&self) -> Notices {
+        Notices::new(self.sockets.clone(), self.recoveries.clone())
+    }
+
+    /// Has tasks do what is due. Call it once.
+    pub(crate) fn watch_deadlines(&self, tasks: &Tasks) {
+        Reminders::new(self.sockets.clone(), self.notices(), self.clock.clone()).watch(tasks);
     }
 
     fn attendance(&self, config: &Config) -> Attendance {

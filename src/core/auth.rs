@@ -1,5 +1,7 @@
-//! The rules of authentication that need time: when keys are fetched, when a backend is asked who a client is.
+//! The rules of authentication that need time: when keys are fetched, when a backend is asked who a client is, when
+//! credentials end.
 
+pub mod expiry;
 pub mod hook_gate;
 pub mod key_refresh;
 pub mod shared_identity;

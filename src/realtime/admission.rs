@@ -15,7 +15,7 @@ use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
 use crate::registry::{Socket, SocketParts};
-use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Reason, SocketId};
+use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Reason, SocketId, WallMs};
 use bytes::Bytes;
 use options::{ConnectOptions, RecoveryClaim};
 use serde_json::value::RawValue;
@@ -206,6 +206,28 @@ impl Admission {
                 Err(error)
             }
         }
+    }
+
+    /// A client that is here brings newer credentials of the same user: what they grant takes the place of what the socket was
+    /// granted so far, at once. Returns when they end. On an error nothing has changed; who brings another user's has to go,
+    /// which is the caller's to see to.
+    pub async fn refresh(
+        &self,
+        socket: &Arc<Socket>,
+        auth: Option<&RawValue>,
+    ) -> Result<Option<WallMs>, ConnectError> {
+        let Socket { connection, namespace, .. } = &**socket;
+        let identity = self.authentication.identify_again(connection, namespace, auth).await?;
+        let Identity { user, grants } = identity;
+        let sockets = self.attendance.sockets();
+        if let Some(barred) = sockets.gate.check(&user, grants.issued_at) {
+            return Err(barred.into());
+        }
+        let expires_at = grants.expires_at;
+        if sockets.regrant(socket, grants) {
+            metrics::counter!("userline_refreshes_total").increment(1);
+        }
+        Ok(expires_at)
     }
 
     /// Everything that may go wrong before the client is accepted.

@@ -4,7 +4,7 @@
 //! ```text
 //!   connect:    lifecycle held ─► presence up ─► registry join
 //!   disconnect: lifecycle held ─► registry leave ─► presence down ─► a reminder, if it was the last one
-//!   due:        reminder ─► place in the store's queue ─► presence decides
+//!   due:        reminder ─► place in the store's queue ─► presence decides   (reminders.rs)
 //! ```
 
 mod listing;
@@ -16,14 +16,15 @@ pub use sweep::Suspects;
 use super::gate::Gate;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
+use crate::core::auth::expiry::CredentialExpiry;
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::deadlines::{Deadlines, DueReminders, Reminder};
+use crate::entropy;
 use crate::presence::{Place, Presence};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::tasks::Tasks;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, Timestamp, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub struct Sockets {
     pub gate: Gate,
     deadlines: Deadlines,
     config: PresenceConfig,
+    clock: Clock,
 }
 
 impl Sockets {
@@ -45,32 +47,18 @@ impl Sockets {
     pub fn new(config: PresenceConfig, records: PresenceRecords, clock: Clock) -> Self {
         let deadlines = Deadlines::new(clock.clone());
         let gate = Gate::new(clock.clone());
-        let presence = Presence::new(config, records, deadlines.clone(), clock);
-        Self { presence, registry: Registry::default(), gate, deadlines, config }
+        let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
+        Self { presence, registry: Registry::default(), gate, deadlines, config, clock }
     }
 
-    /// Has tasks perform what is due: users whose grace has run out are offline. After a standstill, of the process or of
-    /// the store, they wait for those who knocked meanwhile. Call it once.
-    pub fn watch_deadlines(&self, tasks: &Tasks) {
-        for due in self.deadlines.watch(self.config.grace) {
-            tasks.spawn("presence.deadlines", self.clone().perform(due));
-        }
+    /// What is due, for one task each. After a standstill nothing is due for a while, at most the grace. Call it once.
+    pub(super) fn watch_deadlines(&self) -> Vec<DueReminders> {
+        self.deadlines.watch(self.config.grace)
     }
 
-    async fn perform(self, mut due: DueReminders) {
-        loop {
-            match due.next().await {
-                Reminder::Grace(user) => {
-                    let Ok(place) = self.presence.reserve().await else { return };
-                    // While the store had no room, nobody who knocked could be let in either.
-                    if due.is_held() {
-                        due.put_back(Reminder::Grace(user));
-                    } else {
-                        self.presence.expire(user, place);
-                    }
-                }
-            }
-        }
+    /// Looks at the end of a socket's credentials at `at`.
+    pub(super) fn remind_of(&self, socket: &Socket, at: Timestamp) {
+        self.deadlines.add(at, Reminder::Expiry(socket.id));
     }
 
     /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already, or its user
@@ -86,7 +74,7 @@ impl Sockets {
         match connected {
             None => self.presence.stays_away(user, *id),
             Some(None) => socket.connection.close(Reason::Kicked),
-            Some(Some(_)) => {}
+            Some(Some(_)) => self.await_expiry(socket),
         }
         connected.flatten()
     }
@@ -109,7 +97,20 @@ impl Sockets {
         if self.gate.check(&socket.user, issued_at).is_some() {
             socket.connection.close(Reason::Revoked);
         }
+        self.await_expiry(socket);
         regranted.is_some()
+    }
+
+    /// The credentials of a socket end at some time, or not.
+    fn await_expiry(&self, socket: &Socket) {
+        let times = (self.clock.now(), self.clock.wall());
+        let expiry = socket
+            .grants()
+            .expires_at
+            .map(|at| CredentialExpiry::new(at, times, u32::from_be_bytes(entropy::bytes())));
+        if let Some(at) = socket.set_expiry(expiry) {
+            self.remind_of(socket, at);
+        }
     }
 
     /// A user's status and sockets, in the order they came.

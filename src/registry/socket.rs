@@ -1,13 +1,16 @@
 //! One client in one namespace, authenticated.
 
 use crate::connection::Connection;
+use crate::core::auth::expiry::{CredentialExpiry, ExpiryStep};
 use crate::core::control::seats::{Seated, Standing};
 use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Member, Pid};
-use crate::types::{DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, UserId, WallMs};
+use crate::types::{
+    DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, Timestamp, UserId, WallMs,
+};
 use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -33,6 +36,8 @@ pub struct Socket {
     pub connection: Arc<Connection>,
     /// The only place where they stand: whoever needs them asks the socket. A later credential replaces them.
     grants: RwLock<Arc<Grants>>,
+    /// What happens because its credentials end, if they do.
+    expiry: Mutex<Option<Box<CredentialExpiry>>>,
     lifecycle: Mutex<Lifecycle>,
     /// Whether it is in its rooms; changed by [`super::Registry`] only.
     is_joined: AtomicBool,
@@ -152,6 +157,7 @@ impl Socket {
             connected_at,
             connection,
             grants: RwLock::new(Arc::new(grants)),
+            expiry: Mutex::default(),
             lifecycle: Mutex::default(),
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
@@ -169,6 +175,21 @@ impl Socket {
 
     pub(super) fn set_grants(&self, grants: Arc<Grants>) {
         *self.grants.write() = grants;
+    }
+
+    /// From now on this happens because its credentials end. Returns the reminder to ask for, if one is needed.
+    pub fn set_expiry(&self, expiry: Option<CredentialExpiry>) -> Option<Timestamp> {
+        let mut current = self.expiry.lock();
+        let old = current.take();
+        let mut new = expiry?;
+        let reminder = new.replace(old.as_deref().copied());
+        *current = Some(Box::new(new));
+        reminder
+    }
+
+    /// A reminder has come: what is due because its credentials end.
+    pub fn expiry_due(&self, now: Timestamp) -> ExpiryStep {
+        self.expiry.lock().as_mut().map_or(ExpiryStep::Nothing, |it| it.due(now))
     }
 
     /// The rooms it is in, sorted, without those that every socket has.

@@ -3,7 +3,7 @@
 
 use super::request_error::RequestError;
 use super::requests::Requests;
-use super::{emit, inbox, ping, read};
+use super::{emit, inbox, ping, read, refresh};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{ClientRequest, EventName, Reason};
@@ -41,6 +41,7 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
     }
     match request {
         ClientRequest::Ping => ping::answer(requests, event),
+        ClientRequest::Refresh => return refresh::begin(requests, event),
         ClientRequest::Inbox => return inbox::begin(requests, event),
         ClientRequest::Read => return read::begin(requests, event),
         ClientRequest::Emit => return emit::begin(requests, event),

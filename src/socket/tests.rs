@@ -44,7 +44,7 @@ impl Server {
             config.socketio.upgrade_timeout = Duration::from_mins(5);
         });
         // Nobody sweeps here: nothing may need it.
-        app.parts.sockets.watch_deadlines(&app.parts.tasks);
+        app.parts.watch_deadlines(&app.parts.tasks);
         app.parts.tasks.spawn("test.pauses", pause_again_and_again(app.parts.store.clone()));
         Self { address: app.serve().await, app }
     }

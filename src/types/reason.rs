@@ -25,6 +25,10 @@ pub enum Reason {
     AuthUnavailable,
     /// Its token was revoked: it may come back with a newer one.
     Revoked,
+    /// Its credentials ended, and its client brought no others in time: it may come back with newer ones.
+    Expired,
+    /// Its client brought credentials of another user: it may come back as that one.
+    UserMismatch,
     /// This server is stopping.
     ServerShutdown,
     /// The user had not come back when the startup grace after a restart of this server ended.
@@ -35,7 +39,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
@@ -46,6 +50,8 @@ impl Reason {
         Self::Kicked,
         Self::AuthUnavailable,
         Self::Revoked,
+        Self::Expired,
+        Self::UserMismatch,
         Self::ServerShutdown,
         Self::ServerRestart,
         Self::Audit,
@@ -64,6 +70,8 @@ impl Reason {
             Self::Kicked => "kicked",
             Self::AuthUnavailable => "auth_unavailable",
             Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::UserMismatch => "user_mismatch",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",
             Self::Audit => "audit",

@@ -8,6 +8,8 @@
 pub enum ServerEvent {
     /// After each connect: who the client is.
     Session,
+    /// Its credentials end soon.
+    Expiring,
     /// Before the client is disconnected for good.
     Kicked,
     /// The numbers of the user's inbox have changed, or a replay has ended.
@@ -20,13 +22,20 @@ pub enum ServerEvent {
 
 impl ServerEvent {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 5] =
-        [Self::Session, Self::Kicked, Self::Inbox, Self::InboxItem, Self::InboxError];
+    pub const ALL: [Self; 6] = [
+        Self::Session,
+        Self::Expiring,
+        Self::Kicked,
+        Self::Inbox,
+        Self::InboxItem,
+        Self::InboxError,
+    ];
 
     /// The name as JSON, quotes included, as a packet holds it.
     pub fn json_name(self) -> &'static str {
         match self {
             Self::Session => r#""userline:session""#,
+            Self::Expiring => r#""userline:expiring""#,
             Self::Kicked => r#""userline:kicked""#,
             Self::Inbox => r#""userline:inbox""#,
             Self::InboxItem => r#""userline:inbox:item""#,
@@ -43,6 +52,7 @@ impl ServerEvent {
     pub fn argument(self) -> &'static str {
         match self {
             Self::Session => "{user, session, socket, expires_at}",
+            Self::Expiring => "{expires_at}",
             Self::Kicked => "{reason, code?, until?}",
             Self::Inbox => "{head, unread, read_upto, min_seq, has_more?}",
             Self::InboxItem => {
@@ -58,6 +68,8 @@ impl ServerEvent {
 pub enum ClientRequest {
     /// A round trip.
     Ping,
+    /// Newer credentials, in place of those that the socket came with.
+    Refresh,
     /// A page of the user's inbox.
     Inbox,
     /// Items of the inbox were read.
@@ -68,7 +80,7 @@ pub enum ClientRequest {
 
 impl ClientRequest {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Ping, Self::Inbox, Self::Read, Self::Emit];
+    pub const ALL: [Self; 5] = [Self::Ping, Self::Refresh, Self::Inbox, Self::Read, Self::Emit];
 
     /// The request of this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -79,6 +91,7 @@ impl ClientRequest {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ping => "userline:ping",
+            Self::Refresh => "userline:refresh",
             Self::Inbox => "userline:inbox",
             Self::Read => "userline:read",
             Self::Emit => "userline:emit",
@@ -89,6 +102,7 @@ impl ClientRequest {
     pub fn arguments(self) -> &'static str {
         match self {
             Self::Ping => "any",
+            Self::Refresh => "{token}",
             Self::Inbox => "{after?, before?, limit?, unread?}",
             Self::Read => "{upto} or {ids}",
             Self::Emit => "{to: {user} or {room}, event, data?, volatile?, except?, ack?}",
@@ -99,6 +113,7 @@ impl ClientRequest {
     pub fn answer(self) -> &'static str {
         match self {
             Self::Ping => "the same",
+            Self::Refresh => "{expires_at}",
             Self::Inbox => "{items, next, head, unread, read_upto, min_seq}",
             Self::Read => "{head, unread, read_upto, min_seq}",
             Self::Emit => "{} or {ack}",
@@ -109,6 +124,24 @@ impl ClientRequest {
     pub fn errors(self) -> &'static [&'static str] {
         match self {
             Self::Ping => &[],
+            Self::Refresh => &[
+                "invalid_argument",
+                "binary_unsupported",
+                "auth_invalid",
+                "auth_too_large",
+                "token_missing",
+                "token_invalid",
+                "token_expired",
+                "token_not_yet_valid",
+                "token_revoked",
+                "user_invalid",
+                "room_invalid",
+                "too_many_rooms",
+                "unauthorized",
+                "auth_unavailable",
+                "blocked",
+                "user_mismatch",
+            ],
             Self::Inbox | Self::Read => &["invalid_argument", "binary_unsupported", "unavailable"],
             Self::Emit => &["invalid_argument", "not_allowed"],
         }
@@ -118,6 +151,7 @@ impl ClientRequest {
     pub fn limits(self) -> &'static str {
         match self {
             Self::Ping => "",
+            Self::Refresh => "`limits.auth_bytes`; 8 open at once",
             Self::Inbox => "`limit` 1 to 1000",
             Self::Read => "1000 `ids`",
             Self::Emit => "`ack` 1 to 10000 ms; 8 open at once",

@@ -30,8 +30,8 @@ function withCookie(w, cookie, options = {}) {
   return socket;
 }
 
-const shops = await Promise.all(Array.from({ length: 6 }, () => Shop.start()));
-const [plain, refusing, mistaken, shared, paged, either] = shops;
+const shops = await Promise.all(Array.from({ length: 7 }, () => Shop.start()));
+const [plain, refusing, mistaken, shared, paged, either, ending] = shops;
 const asks = (shop, hook, more) => asking(`${shop.url}/realtime/auth`, shop.secret, hook, more);
 
 describe("auth hook", { concurrency: 3 }, () => {
@@ -64,6 +64,27 @@ describe("auth hook", { concurrency: 3 }, () => {
     assert.equal(polled.status, 403);
     assert.equal(evil.io.engine?.transport?.name ?? "websocket", "websocket");
     assert.equal(evil.connected, false);
+  });
+
+  scenario("what the backend says ends when it says so, and is asked for again in place", asks(ending), async (w) => {
+    let asked = 0;
+    ending.instead = (_, response) => {
+      asked += 1;
+      const expires_at = Math.floor(Date.now() / 1000) + (asked === 1 ? 5 : 600);
+      response.json({ user: "42", rooms: [`round:${asked}`], expires_at });
+    };
+    const socket = withCookie(w, "any");
+    await until("the client to connect", () => socket.connected);
+    await once(socket, "userline:expiring");
+    const { expires_at: end, error } = await socket.timeout(3000).emitWithAck("userline:refresh", {});
+    assert.equal(error, undefined);
+    assert.ok(Date.now() + 300_000 < end);
+    assert.equal(asked, 2);
+    assert.deepEqual((await w.server.user("42")).sockets[0].rooms, ["round:2", "user:42"]);
+    ending.instead = (_, response) => response.status(500).end();
+    const reply = await socket.timeout(5000).emitWithAck("userline:refresh", { again: 1 });
+    assert.equal(reply.error.code, "auth_unavailable");
+    assert.deepEqual(socket.ends, []);
   });
 
   scenario("a refusal of the backend reaches the client in the backend's own words", asks(refusing), async (w) => {

@@ -111,6 +111,11 @@ impl Fixture {
         Self { admin, realtime, connections, trouble, store, sockets, tasks, app }
     }
 
+    /// What is due is done from now on.
+    pub(super) fn watch_deadlines(&self) {
+        self.app.parts.watch_deadlines(&self.tasks);
+    }
+
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         Answer::read(self.answer(request).await).await
     }

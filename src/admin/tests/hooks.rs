@@ -204,7 +204,7 @@ async fn a_receiver_shows_how_it_is_doing() {
 async fn an_offline_user_was_last_seen_when_the_last_socket_closed() {
     let api = Fixture::new();
     let ann = api.connect("ann", "/", &[]).await;
-    api.sockets.watch_deadlines(&api.tasks);
+    api.watch_deadlines();
     api.realtime.attendance.leave(&ann.socket, Reason::TransportClose);
     api.sockets.presence.end_grace(&ann.socket.user, Reason::Kicked);
 

@@ -43,18 +43,42 @@ impl Authentication {
         namespace: &Namespace,
         auth: Option<&RawValue>,
     ) -> Result<(Identity, ConnectOptions), ConnectError> {
+        let auth = self.read(auth)?;
+        let identity = self.identity(connection, namespace, &auth).await?;
+        Ok((identity, ConnectOptions::read(&auth)?))
+    }
+
+    /// Who a client is that is here already, by newer credentials; `auth` is like that of a CONNECT.
+    pub(super) async fn identify_again(
+        &self,
+        connection: &Connection,
+        namespace: &Namespace,
+        auth: Option<&RawValue>,
+    ) -> Result<Identity, ConnectError> {
+        self.identity(connection, namespace, &self.read(auth)?).await
+    }
+
+    fn read<'a>(&self, auth: Option<&'a RawValue>) -> Result<AuthPayload<'a>, ConnectError> {
         let (len, max) = (auth.map_or(0, |it| it.get().len()), self.auth_bytes);
         if max < len {
             return Err(ConnectError::AuthTooLarge { len, max });
         }
-        let auth = AuthPayload::parse(auth)?;
+        Ok(AuthPayload::parse(auth)?)
+    }
+
+    async fn identity(
+        &self,
+        connection: &Connection,
+        namespace: &Namespace,
+        auth: &AuthPayload<'_>,
+    ) -> Result<Identity, ConnectError> {
         let facts = connection.facts();
         let text = |secret: &Secret| str::from_utf8(secret.expose()).ok().map(str::to_owned);
         let authorization = facts.authorization.as_ref().and_then(text);
         let forwarded = facts.forwarded.as_ref();
         let query = forwarded.and_then(|it| text(&it.query)).unwrap_or_default();
         let credentials = Credentials {
-            auth: &auth,
+            auth,
             authorization: authorization.as_deref(),
             headers: forwarded.map(|it| &*it.headers).unwrap_or_default(),
             query: &query,
@@ -69,7 +93,7 @@ impl Authentication {
         if max < len {
             return Err(ConnectError::TooManyRooms { len, max });
         }
-        Ok((identity, ConnectOptions::read(&auth)?))
+        Ok(identity)
     }
 
     /// Credentials that another namespace of the connection has brought already are not looked into again.

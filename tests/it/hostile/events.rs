@@ -77,6 +77,22 @@ fn arguments() -> Vec<Row> {
             Gets::acked("not_allowed"),
             "425[\"userline:emit\",{\"to\":{\"user\":\"ann\"},\"event\":\"a\"}]",
         ),
+        row(
+            "`userline:refresh` with a bad token",
+            Gets::acked("token_invalid"),
+            "425[\"userline:refresh\",{\"token\":\"a.b.c\"}]",
+        ),
+        row(
+            "`userline:refresh` without a token",
+            Gets::acked("token_missing"),
+            "425[\"userline:refresh\",{\"user\":\"bob\"}]",
+        ),
+        row(
+            "`userline:refresh` of a text",
+            Gets::acked("auth_invalid"),
+            "425[\"userline:refresh\",\"a.b.c\"]",
+        ),
+        invalid("`userline:refresh` with two arguments", "userline:refresh", "{},{}"),
         invalid("`userline:inbox` of another user", "userline:inbox", "{\"user\":\"bob\"}"),
     ]
 }
