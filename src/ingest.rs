@@ -4,10 +4,14 @@
 //! | source | |
 //! | --- | --- |
 //! | `postgres` | rows of a table in PostgreSQL |
+//! | `redis_emitter` | what emitters of other servers publish on Redis |
 
 mod intake;
 mod postgres;
+mod redis;
+mod redis_emitter;
 mod reporter;
+mod trouble;
 
 pub use intake::IngestParts;
 pub use postgres::{PostgresCheck, check_postgres};
@@ -17,8 +21,11 @@ use crate::config::{IngestConfig, TableName};
 use crate::realtime::sources::{IngestSources, SourceKind, SourceView};
 use crate::tasks::Tasks;
 use crate::types::SourceName;
-use postgres::{PostgresSetupError, PostgresTask};
-use std::fmt;
+use intake::Intake;
+use postgres::PostgresTask;
+use redis_emitter::RedisEmitterTask;
+use reporter::Reporter;
+use std::fmt::{self, Display};
 use thiserror::Error;
 
 /// A source that cannot be run.
@@ -32,6 +39,7 @@ pub struct IngestError {
 /// All sources of the configuration, ready to run.
 pub struct Ingest {
     postgres: Vec<PostgresTask>,
+    redis_emitter: Vec<RedisEmitterTask>,
     sources: IngestSources,
 }
 
@@ -44,7 +52,10 @@ impl fmt::Debug for Ingest {
 /// Says what of the configuration cannot be used, without reaching for anything.
 pub fn check_config(config: &IngestConfig) -> Result<(), IngestError> {
     for one in &config.postgres {
-        postgres::check_config(one).map_err(|why| cannot(&one.name, &why))?;
+        postgres::check_config(one).map_err(|why| cannot(&one.name, why))?;
+    }
+    for one in &config.redis_emitter {
+        redis_emitter::check_config(one).map_err(|why| cannot(&one.name, why))?;
     }
     Ok(())
 }
@@ -68,10 +79,21 @@ impl Ingest {
             let (view, reports) = SourceView::new(one.name.clone(), SourceKind::Postgres);
             let stop = tasks.stopping();
             let task = PostgresTask::new(one, parts.clone(), reports, clock.clone(), stop);
-            postgres.push(task.map_err(|why| cannot(&one.name, &why))?);
+            postgres.push(task.map_err(|why| cannot(&one.name, why))?);
             views.push(view);
         }
-        Ok(Self { postgres, sources: IngestSources::new(views) })
+        let mut redis_emitter = Vec::new();
+        for one in &config.redis_emitter {
+            let (view, reports) = SourceView::new(one.name.clone(), SourceKind::RedisEmitter);
+            let (name, allow, parts) = (one.name.clone(), one.allow.clone(), parts.clone());
+            let reporter = Reporter::new(name.clone(), clock.clone(), reports);
+            let intake = Intake { name, allow, parts };
+            let stop = tasks.stopping();
+            let task = RedisEmitterTask::new(one, intake, reporter, clock.clone(), stop);
+            redis_emitter.push(task.map_err(|why| cannot(&one.name, why))?);
+            views.push(view);
+        }
+        Ok(Self { postgres, redis_emitter, sources: IngestSources::new(views) })
     }
 
     /// How they are doing.
@@ -84,9 +106,12 @@ impl Ingest {
         for source in self.postgres {
             tasks.spawn_to_end("ingest.postgres", source.run());
         }
+        for source in self.redis_emitter {
+            tasks.spawn_to_end("ingest.redis_emitter", source.run());
+        }
     }
 }
 
-fn cannot(name: &SourceName, why: &PostgresSetupError) -> IngestError {
+fn cannot(name: &SourceName, why: impl Display) -> IngestError {
     IngestError { name: name.clone(), why: why.to_string() }
 }

@@ -51,6 +51,10 @@ pub(super) struct SourceReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     trouble: Option<SourceErrorReply>,
+    /// When it last may have missed messages; only where nothing keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    missed: Option<MissedReply>,
     /// The last message that it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -80,12 +84,21 @@ pub(super) struct SourceCountsReply {
     lost: u64,
 }
 
+/// A time in which messages may have been missed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MissedReply {
+    /// Until then it certainly heard all.
+    from: Time,
+    /// From then on, too.
+    to: Time,
+}
+
 /// Something that went wrong with a source.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SourceErrorReply {
     /// When.
     at: Time,
-    /// The stable name of what it is; docs/from-postgres.md has them all.
+    /// The stable name of what it is; docs/from-postgres.md and docs/moving-from-redis-emitter.md have them all.
     #[schema(example = "unreachable")]
     code: &'static str,
     /// For people.
@@ -109,7 +122,7 @@ impl From<SourceCounts> for SourceCountsReply {
 
 impl From<&SourceView> for SourceReply {
     fn from(source: &SourceView) -> Self {
-        let SourceReport { state, backlog, failed, lag, counts, trouble, refused } =
+        let SourceReport { state, backlog, failed, lag, counts, trouble, missed, refused } =
             source.report();
         Self {
             name: source.name.to_string(),
@@ -120,6 +133,7 @@ impl From<&SourceView> for SourceReply {
             failed,
             counts: counts.into(),
             trouble: trouble.map(Into::into),
+            missed: missed.map(|(from, to)| MissedReply { from: Time(from), to: Time(to) }),
             refused: refused.map(Into::into),
         }
     }

@@ -1,8 +1,10 @@
 //! `[ingest]`: emits from what a backend has already.
 
 mod postgres;
+mod redis_emitter;
 
 pub use postgres::{DoneRows, PostgresConfig, TableName};
+pub use redis_emitter::RedisEmitterConfig;
 
 use super::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
@@ -16,6 +18,8 @@ const PATTERNS_LEN_MAX: usize = 1000;
 pub struct IngestConfig {
     /// `[[ingest.postgres]]`
     pub postgres: Vec<PostgresConfig>,
+    /// `[[ingest.redis_emitter]]`
+    pub redis_emitter: Vec<RedisEmitterConfig>,
 }
 
 impl IngestConfig {
@@ -24,8 +28,15 @@ impl IngestConfig {
         let mut names = SourceNames::default();
         let postgres: Vec<_> =
             prefixes.iter().map(|it| PostgresConfig::read(reader, it, &mut names)).collect();
+        let (prefixes, redis_tables) = reader.tables("ingest.redis_emitter", SOURCES_LEN_MAX);
+        let redis_emitter: Vec<_> =
+            prefixes.iter().map(|it| RedisEmitterConfig::read(reader, it, &mut names)).collect();
         tables?;
-        Ok(Self { postgres: postgres.into_iter().collect::<Checked<_>>()? })
+        redis_tables?;
+        Ok(Self {
+            postgres: postgres.into_iter().collect::<Checked<_>>()?,
+            redis_emitter: redis_emitter.into_iter().collect::<Checked<_>>()?,
+        })
     }
 }
 
@@ -68,4 +79,14 @@ fn read_allowed(reader: &mut SettingsReader, prefix: &str, need: Need) -> Checke
     };
     let (users, rooms, events) = (read("allow_users"), read("allow_rooms"), read("allow_events"));
     Ok(AllowList { users: users?, rooms: rooms?, events: events? })
+}
+
+/// The value of a key that may be left out.
+fn or<T>(
+    reader: &mut SettingsReader,
+    key: &str,
+    default: T,
+    read: impl FnOnce(&mut SettingsReader, &str) -> Checked<T>,
+) -> Checked<T> {
+    if reader.is_written(key) { read(reader, key) } else { Ok(default) }
 }

@@ -20,10 +20,10 @@ mod trouble;
 pub use check::{PostgresCheck, check_postgres};
 pub(super) use setup::sql;
 pub(super) use tls::TlsSetupError;
-pub(super) use trouble::{Trouble, TroubleKind};
 
 use super::intake::{IngestParts, Intake};
 use super::reporter::Reporter;
+use super::trouble::{Trouble, TroubleKind};
 use crate::clock::Clock;
 use crate::config::PostgresConfig;
 use crate::core::backend::backoff;

@@ -2,6 +2,7 @@
 
 use super::intake::MessageRefusal;
 use crate::clock::Clock;
+use crate::core::delivery::hook_body::rfc3339;
 use crate::realtime::sources::{SourceReport, SourceState, SourceTrouble};
 use crate::types::{SourceName, WallMs};
 use std::time::Duration;
@@ -71,9 +72,14 @@ impl Reporter {
 
     /// Something became of a message.
     pub(super) fn count(&self, outcome: MessageOutcome) {
+        self.count_many(outcome, 1);
+    }
+
+    /// The same became of several.
+    pub(super) fn count_many(&self, outcome: MessageOutcome, count: u64) {
         let (source, label) = (self.name.to_string(), outcome.as_str());
         metrics::counter!("userline_ingest_messages_total", "source" => source, "outcome" => label)
-            .increment(1);
+            .increment(count);
         self.reports.send_modify(|report| {
             let counts = &mut report.counts;
             *match outcome {
@@ -83,7 +89,7 @@ impl Reporter {
                 MessageOutcome::Refused => &mut counts.refused,
                 MessageOutcome::Expired => &mut counts.expired,
                 MessageOutcome::Lost => &mut counts.lost,
-            } += 1;
+            } += count;
         });
     }
 
@@ -142,6 +148,17 @@ impl Reporter {
             report.state = SourceState::Failing;
             report.trouble = trouble;
         });
+    }
+
+    /// What was published in this time may not have been heard.
+    pub(super) fn missed(&self, from: WallMs, to: WallMs) {
+        let (name, seconds) = (&self.name, to.0.saturating_sub(from.0) / 1000);
+        let (from_text, to_text) = (rfc3339(from), rfc3339(to));
+        tracing::warn!(
+            source = %name, from = from_text, to = to_text, seconds,
+            "messages for `{name}` that were published between {from_text} and {to_text} may have been missed"
+        );
+        self.reports.send_modify(|report| report.missed = Some((from, to)));
     }
 
     /// What waits.

@@ -25,6 +25,8 @@ pub struct SourceView {
 pub enum SourceKind {
     /// A table in PostgreSQL.
     Postgres,
+    /// What others publish on Redis.
+    RedisEmitter,
 }
 
 /// What a source is doing.
@@ -56,6 +58,8 @@ pub struct SourceReport {
     pub counts: SourceCounts,
     /// What last kept it from its messages.
     pub trouble: Option<SourceTrouble>,
+    /// From when to when it last may have missed messages, where nothing keeps them.
+    pub missed: Option<(WallMs, WallMs)>,
     /// The last message that it refused.
     pub refused: Option<SourceTrouble>,
 }
@@ -90,12 +94,13 @@ pub struct SourceTrouble {
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Postgres];
+    pub const ALL: [Self; 2] = [Self::Postgres, Self::RedisEmitter];
 
     /// Its name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
+            Self::RedisEmitter => "redis_emitter",
         }
     }
 }

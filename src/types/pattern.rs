@@ -55,9 +55,14 @@ impl NamePattern {
         }
     }
 
+    /// What all its names begin with, if it may be more than one.
+    pub fn beginning(&self) -> Option<&str> {
+        self.0.strip_suffix('*')
+    }
+
     /// Whether `name` has it.
     pub fn matches(&self, name: &str) -> bool {
-        match self.0.strip_suffix('*') {
+        match self.beginning() {
             Some(beginning) => name.starts_with(beginning),
             None => name == &*self.0,
         }

@@ -14,6 +14,7 @@ mod handshakes;
 mod hooks;
 mod http;
 mod page;
+mod published;
 mod request;
 mod slow;
 mod tokens;
@@ -56,6 +57,8 @@ enum Case {
     Body(Vec<u8>),
     /// A `hooks.url`, given to `userline config check`.
     HookUrl(&'static str),
+    /// What is published on Redis, by its place in its table.
+    Published(usize),
     /// What takes more than one step.
     Scene(fn(&World) -> LocalBoxFuture<'_, Gets>),
 }
@@ -85,6 +88,7 @@ fn groups() -> Vec<Group> {
         admin_paths::group(),
         hooks::group(),
         answers::group(),
+        published::group(),
     ]
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
+pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod truth;

@@ -1,6 +1,6 @@
 //! `[[ingest.postgres]]`: rows of a table that are emits.
 
-use super::{Need, SourceNames, read_allowed};
+use super::{Need, SourceNames, or, read_allowed};
 use crate::config::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
 use crate::types::{Secret, SourceName};
@@ -166,16 +166,6 @@ impl PostgresConfig {
             allow: allow?,
         })
     }
-}
-
-/// The value of a key that may be left out.
-fn or<T>(
-    reader: &mut SettingsReader,
-    key: &str,
-    default: T,
-    read: impl FnOnce(&mut SettingsReader, &str) -> Checked<T>,
-) -> Checked<T> {
-    if reader.is_written(key) { read(reader, key) } else { Ok(default) }
 }
 
 fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {

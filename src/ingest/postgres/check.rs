@@ -3,9 +3,9 @@
 use super::connection::{self, Opened};
 use super::database::{Database, Generation};
 use super::session;
-use super::trouble::{Trouble, TroubleKind};
 use super::{PostgresSetupError, target};
 use crate::config::PostgresConfig;
+use crate::ingest::trouble::{Trouble, TroubleKind};
 
 /// What a check found to be good, up to what is not.
 #[derive(Debug)]

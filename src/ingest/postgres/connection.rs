@@ -1,7 +1,8 @@
 //! A connection to a database: opened in time, and driven beside whoever asks it something.
 
 use super::tls::DatabaseTls;
-use super::trouble::{Trouble, TroubleKind};
+use super::trouble;
+use crate::ingest::trouble::{Trouble, TroubleKind};
 use crate::types::{Secret, SourceName};
 use futures_util::future::poll_fn;
 use std::pin::Pin;
@@ -72,7 +73,7 @@ pub(super) async fn open(config: &Config, tls: &DatabaseTls) -> Result<Opened, T
     let connected = tokio::time::timeout(limit, connecting).await.map_err(|_| {
         Trouble::new(TroubleKind::Timeout, "the database did not answer a new connection in time")
     })?;
-    let (client, connection) = connected.map_err(|error| Trouble::of("cannot connect", &error))?;
+    let (client, connection) = connected.map_err(|error| trouble::met("cannot connect", &error))?;
     let (sender, notices) = mpsc::channel(NOTIFICATIONS_LEN);
     Ok(Opened { client, notices, drive: Box::pin(drive(connection, sender)) })
 }
@@ -93,7 +94,7 @@ where
                 is_overrun |= notices.try_send(Notice::Payload(it.payload().to_owned())).is_err();
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Trouble::of("the connection broke", &error),
+            Some(Err(error)) => return trouble::met("the connection broke", &error),
             None => return Trouble::new(TroubleKind::Unreachable, "the connection was closed"),
         }
     }

@@ -2,9 +2,10 @@
 //! session and works through a pooler; each has a time limit.
 
 use super::rows::{Ended, OutboxRow, RowVerdict, column};
-use super::trouble::{Trouble, TroubleKind};
+use super::trouble;
 use crate::config::{DoneRows, PostgresConfig};
 use crate::ingest::reporter::WaitingMessages;
+use crate::ingest::trouble::{Trouble, TroubleKind};
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -287,5 +288,5 @@ async fn within<T>(
         let why = format!("{doing}: no answer within {} s", STATEMENT_TIMEOUT.as_secs());
         Trouble::new(TroubleKind::Timeout, why)
     })?;
-    done.map_err(|error| Trouble::of(doing, &error))
+    done.map_err(|error| trouble::met(doing, &error))
 }

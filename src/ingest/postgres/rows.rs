@@ -1,10 +1,11 @@
 //! Rows of the table, and what becomes of them.
 
-use super::trouble::Trouble;
+use super::trouble;
 use crate::core::emit::message::Message;
 use crate::core::ingest::batch::Order;
 use crate::core::ingest::freshness::Freshness;
 use crate::ingest::intake::{Intake, MessageRefusal};
+use crate::ingest::trouble::Trouble;
 use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -120,5 +121,5 @@ fn order(order_key: Option<String>, message: &Message) -> Order {
 
 /// A column of a row, by its place.
 pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Trouble> {
-    row.try_get(index).map_err(|error| Trouble::of("reading a row", &error))
+    row.try_get(index).map_err(|error| trouble::met("reading a row", &error))
 }

@@ -3,7 +3,6 @@
 use super::connection::{Notice, Opened};
 use super::database::{Database, Generation};
 use super::rows::{Ended, RowVerdict, RowWork};
-use super::trouble::{Trouble, TroubleKind};
 use crate::clock::Clock;
 use crate::config::PostgresConfig;
 use crate::core::backend::backoff;
@@ -12,6 +11,7 @@ use crate::core::ingest::batch::{BatchStep, Order, OrderedBatch};
 use crate::entropy;
 use crate::ingest::intake::{Intake, MessageRefusal, Posted};
 use crate::ingest::reporter::{MessageOutcome, Reporter};
+use crate::ingest::trouble::{Trouble, TroubleKind};
 use crate::types::Timestamp;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;

@@ -33,6 +33,8 @@ pub(super) enum Gets {
     NotStarted(String),
     /// The attempt to send a hook fails, and nobody else is asked.
     AttemptFails,
+    /// It is not emitted, and counted as refused with this code.
+    NotEmitted(String),
     /// Nothing came in time: this is no row's.
     Silence,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Gets {
             Self::Status(status) => write!(f, "`{status}`"),
             Self::Engine(status, code) => write!(f, "`{status}`, code {code}"),
             Self::Api(status, code) => write!(f, "`{status}` `{code}`"),
+            Self::NotEmitted(code) => write!(f, "refused with `{code}`"),
             Self::Stays => f.write_str("nothing"),
             Self::Acked(code) => write!(f, "an ack with `{code}`"),
             Self::Refused(code) => write!(f, "`connect_error` with `{code}`"),

@@ -4,8 +4,9 @@ use super::client::peer::Peer;
 use super::client::{Client, Heard, PATIENCE};
 use super::gets::Gets;
 use super::request;
-use super::{Case, Row, answers, hooks, tokens};
+use super::{Case, Row, answers, hooks, published, tokens};
 use crate::rig::eventually;
+use crate::rig::redis::Redis;
 use crate::rig::server::{HOOK_SECRET, KEY, Server};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
@@ -26,6 +27,8 @@ pub(super) struct World {
     pub(super) server: Server,
     /// A good token of somebody who does no good.
     pub(super) eve: String,
+    /// Where emits are published.
+    pub(super) redis: Redis,
     dir: TempDir,
     /// Where hooks would go to, if they were sent.
     canary: TcpListener,
@@ -45,11 +48,17 @@ impl World {
         let port = canary.local_addr().unwrap().port();
         let tasks = Tasks::new();
         let backend = answers::backend(&tasks).await;
-        let server = Server::run(dir.path(), &configuration(&dir, port, backend)).await;
+        let redis = Redis::start().await;
+        let configuration = configuration(&dir, port, backend, &redis.url());
+        let server = Server::run(dir.path(), &configuration).await;
         let [ann, bob] = Client::both(server.public).await;
         let bystanders =
             [ann.join(&tokens::good("ann")).await, bob.join(&tokens::good("bob")).await];
-        Self { server, eve: tokens::good("eve"), dir, canary, bystanders, turn: 0, _backend: tasks }
+        let eve = tokens::good("eve");
+        let it = Self { server, eve, redis, dir, canary, bystanders, turn: 0, _backend: tasks };
+        let hears = async || it.api("/v1/ingest").await["sources"][0]["state"] == "active";
+        eventually("the server hears what is published", PATIENCE, hears).await;
+        it
     }
 
     /// Does what the row says; what came of it, once for each way that there is to do it.
@@ -60,6 +69,7 @@ impl World {
             Case::Public(bytes) => got.push(request::told(request::send(public, bytes).await)),
             Case::Admin(bytes) => got.push(request::told(request::send(admin, bytes).await)),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
+            Case::Published(index) => got.push(published::publish(self, *index).await),
             Case::Scene(scene) => got.push(scene(self).await),
             Case::Frames(bytes) => {
                 let peer = Client::WebSocket(Peer::open(public).await);
@@ -139,9 +149,9 @@ impl World {
     }
 }
 
-fn configuration(dir: &TempDir, port: u16, backend: u16) -> String {
+fn configuration(dir: &TempDir, port: u16, backend: u16, redis: &str) -> String {
     let (event, may_emit) = (answers::EVENT, answers::MAY_EMIT);
-    let data = dir.path().join("data");
+    let (data, python) = (dir.path().join("data"), published::PYTHON);
     format!(
         r#"
 [listen]
@@ -167,6 +177,10 @@ allow = ["{event}*"]
 may_emit = ["{may_emit}"]
 [store]
 data_dir = "{}"
+[[ingest.redis_emitter]]
+name = "redis"
+url = "{redis}"
+python_channel = "{python}"
 [limits]
 header_timeout = "{SLOW}"
 body_timeout = "{SLOW}"

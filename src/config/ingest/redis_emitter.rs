@@ -1,0 +1,81 @@
+//! `[[ingest.redis_emitter]]`: what other Socket.IO servers and their emitters publish on Redis.
+
+use super::{Need, SourceNames, or, read_allowed};
+use crate::config::reader::{Checked, SettingsReader};
+use crate::core::emit::allow::AllowList;
+use crate::types::{NamePattern, Secret, SourceName};
+
+const KEY: &str = "socket.io";
+const CHANNEL_BYTES_MAX: usize = 128;
+const USER_ROOMS_LEN_MAX: usize = 16;
+const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
+const URL_RULE: &str = "must be a URL such as redis://:password@redis.example.com:6379";
+
+/// One Redis on which others publish.
+#[derive(Debug, Clone)]
+pub struct RedisEmitterConfig {
+    /// Its name in logs, metrics and the API.
+    pub name: SourceName,
+    /// Where it is, with the password.
+    pub url: Secret,
+    /// The PEM of the authorities that are believed, instead of those of the system.
+    pub ca: Option<String>,
+    /// What the channels of Node's emitter and adapter begin with.
+    pub key: String,
+    /// The channel of python-socketio's manager; `None`: it is not heard.
+    pub python_channel: Option<String>,
+    /// Rooms that stand for a user: what stands for the `*` is the id.
+    pub user_rooms: Vec<NamePattern>,
+    /// What may be emitted, and to whom.
+    pub allow: AllowList,
+}
+
+impl RedisEmitterConfig {
+    pub(super) fn read(
+        reader: &mut SettingsReader,
+        prefix: &str,
+        names: &mut SourceNames,
+    ) -> Checked<Self> {
+        let at = |name: &str| format!("{prefix}.{name}");
+        let name = names.read(reader, prefix);
+        let url = read_url(reader, &at("url"));
+        let ca = reader.authorities(&at("ca_file"));
+        let key = or(reader, &at("key"), KEY.to_owned(), read_channel);
+        let python_channel = or(reader, &at("python_channel"), None, |reader, key| {
+            read_channel(reader, key).map(Some)
+        });
+        let user_rooms = or(reader, &at("user_rooms"), Vec::new(), |reader, key| {
+            let rule = "must be the beginning of names and `*`, such as \"user_*\"";
+            reader.list(key, USER_ROOMS_LEN_MAX, rule, |text| {
+                NamePattern::parse(text).ok().filter(|it| it.beginning().is_some())
+            })
+        });
+        let allow = read_allowed(reader, prefix, Need::MayBeLeftOut);
+        Ok(Self {
+            name: name?,
+            url: url?,
+            ca: ca?,
+            key: key?,
+            python_channel: python_channel?,
+            user_rooms: user_rooms?,
+            allow: allow?,
+        })
+    }
+}
+
+fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
+    match reader.secret(key)? {
+        None => Err(reader.reject(key, format!("is missing (or url_file): {URL_RULE}"))),
+        Some(text) if !SCHEMES.iter().any(|it| text.starts_with(it)) => {
+            Err(reader.reject(key, URL_RULE))
+        }
+        Some(text) => Ok(Secret::new(text.into_bytes())),
+    }
+}
+
+fn read_channel(reader: &mut SettingsReader, key: &str) -> Checked<String> {
+    let rule = "must be a text of 1 to 128 bytes";
+    reader.parsed(key, rule, |text| {
+        (1..=CHANNEL_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+    })
+}

@@ -1,0 +1,33 @@
+//! What `@socket.io/redis-emitter` and the write-only manager of python-socketio publish on Redis: translated into emits as the
+//! admin API takes them.
+//!
+//! Nothing keeps what is published: what comes while the subscription is down is lost, and from when to when is said.
+
+mod emit_json;
+mod node;
+mod python;
+mod rooms;
+mod subscription;
+mod task;
+
+pub(super) use task::RedisEmitterTask;
+
+use super::trouble::Trouble;
+use crate::config::RedisEmitterConfig;
+use emit_json::EmitJson;
+
+/// What was published.
+#[derive(Debug)]
+enum RedisMessage {
+    /// An emit.
+    Emit(Box<EmitJson>),
+    /// Something that this server does not do for others.
+    Unsupported(&'static str),
+    /// Something that others say to each other.
+    NotForUs,
+}
+
+/// Checks what can be checked without a connection.
+pub(super) fn check_config(config: &RedisEmitterConfig) -> Result<(), Trouble> {
+    task::server(config).map(drop)
+}

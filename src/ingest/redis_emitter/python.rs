@@ -1,0 +1,130 @@
+//! What the write-only manager of python-socketio publishes since its version 5.14: JSON.
+
+use super::RedisMessage;
+use super::emit_json::{EmitJson, EmitJsonExcept, EmitJsonTarget};
+use super::rooms::RoomRules;
+use crate::ingest::intake::MessageRefusal;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// The code of what older versions publish.
+pub(super) const PICKLED: &str = "pickled";
+/// The first byte of what older versions publish.
+const PICKLE: u8 = 0x80;
+
+#[derive(Debug, Deserialize)]
+struct PythonMessage {
+    method: String,
+    event: Option<String>,
+    #[serde(default)]
+    data: Vec<Box<RawValue>>,
+    #[serde(default)]
+    binary: bool,
+    namespace: Option<String>,
+    room: Option<OneOrMany>,
+    skip_sid: Option<OneOrMany>,
+}
+
+/// A name, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(PythonName),
+    Many(Vec<PythonName>),
+}
+
+/// A room may be a number.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum PythonName {
+    Text(String),
+    Number(i64),
+}
+
+/// Reads a message.
+pub(super) fn message(bytes: &[u8], rules: &RoomRules) -> Result<RedisMessage, MessageRefusal> {
+    if bytes.first() == Some(&PICKLE) {
+        let message =
+            "it is pickled: python-socketio before 5.14 does that, a newer one writes JSON";
+        return Err(MessageRefusal { code: PICKLED, message: message.to_owned() });
+    }
+    let message: PythonMessage =
+        serde_json::from_slice(bytes).map_err(|why| unreadable(&why.to_string()))?;
+    match message.method.as_str() {
+        "emit" => message.emit(rules).map(|it| RedisMessage::Emit(Box::new(it))),
+        // The answer to somebody else's question.
+        "callback" => Ok(RedisMessage::NotForUs),
+        "disconnect" => Ok(RedisMessage::Unsupported("disconnect")),
+        "enter_room" => Ok(RedisMessage::Unsupported("enter_room")),
+        "leave_room" => Ok(RedisMessage::Unsupported("leave_room")),
+        "close_room" => Ok(RedisMessage::Unsupported("close_room")),
+        other => Err(unreadable(&format!("no method `{other}`"))),
+    }
+}
+
+impl PythonMessage {
+    fn emit(self, rules: &RoomRules) -> Result<EmitJson, MessageRefusal> {
+        let Self { method: _, event, data, binary, namespace, room, skip_sid } = self;
+        let args = if binary { with_buffers(&data)? } else { data };
+        // `None` for data means no argument.
+        let is_none = matches!(args.as_slice(), [one] if one.get() == "null");
+        Ok(EmitJson {
+            namespace: namespace.unwrap_or_else(|| "/".to_owned()),
+            to: EmitJsonTarget::of(rules.sort(names(room))),
+            except: EmitJsonExcept { sockets: names(skip_sid), ..EmitJsonExcept::default() },
+            event: event.ok_or_else(|| unreadable("the event has no name"))?,
+            args: if is_none { Vec::new() } else { args },
+            volatile: false,
+            binary,
+        })
+    }
+}
+
+/// The arguments, with the buffers that follow them put in their places.
+fn with_buffers(data: &[Box<RawValue>]) -> Result<Vec<Box<RawValue>>, MessageRefusal> {
+    let bad = |_| unreadable("the buffers are not as python-socketio writes them");
+    let Some((args, buffers)) = data.split_first() else { return Ok(Vec::new()) };
+    let mut args: Vec<Value> = serde_json::from_str(args.get()).map_err(bad)?;
+    let buffers = buffers.iter().map(|it| serde_json::from_str(it.get()));
+    let buffers: Vec<String> = buffers.collect::<Result<_, _>>().map_err(bad)?;
+    for arg in &mut args {
+        put_back(arg, &buffers);
+    }
+    let args = args.iter().map(serde_json::value::to_raw_value);
+    args.collect::<Result<_, _>>().map_err(bad)
+}
+
+fn put_back(value: &mut Value, buffers: &[String]) {
+    let number = value.get("_placeholder").and_then(|_| value.get("num")).and_then(Value::as_u64);
+    let buffer = number.and_then(|it| buffers.get(usize::try_from(it).ok()?));
+    if let Some(base64) = buffer {
+        *value = json!({ "$binary": base64 });
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|it| put_back(it, buffers)),
+        Value::Object(map) => map.values_mut().for_each(|it| put_back(it, buffers)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn names(given: Option<OneOrMany>) -> Vec<String> {
+    let given = match given {
+        None => Vec::new(),
+        Some(OneOrMany::One(one)) => vec![one],
+        Some(OneOrMany::Many(many)) => many,
+    };
+    let text = |it| match it {
+        PythonName::Text(text) => text,
+        PythonName::Number(number) => number.to_string(),
+    };
+    given.into_iter().map(text).collect()
+}
+
+fn unreadable(why: &str) -> MessageRefusal {
+    MessageRefusal { code: "unreadable", message: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
