@@ -174,7 +174,8 @@ impl Crowd {
             .fold(sources, |sources, (key, value)| sources.with_flag("bench", key, value));
         let config = Config::load(&sources).unwrap();
         let (store, _) = Store::open(&config.store, &config.hooks).unwrap();
-        let sockets = Sockets::new(config.presence, store.presence(), Clock::start(Seq(0)));
+        let (watches, clock) = (config.watching.bounds, Clock::start(Seq(0)));
+        let sockets = Sockets::new(config.presence, watches, store.presence(), clock);
         let connection = connection(&config).await;
         let crowd = Self { sockets, store, connection, _folder: folder };
         for number in 0..users {

@@ -119,6 +119,9 @@ impl App {
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
+        if realtime.watching.is_on() {
+            presence_tasks.spawn("watching", Arc::clone(&realtime.watching).run());
+        }
         if config.socketio.polling && config.socketio.websocket {
             let patience = config.socketio.upgrade_timeout;
             let watch = watch_upgrades(connections.clone(), clock.clone(), patience);

@@ -26,6 +26,7 @@ mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 pub use admin::{AdminConfig, ApiKey, IdempotencyConfig, Scope};
 pub use auth::{
@@ -51,6 +52,7 @@ pub use shown_url::shown_url;
 pub use socketio::SocketIoConfig;
 pub use sources::{DEFAULTS, Sources};
 pub use store::StoreConfig;
+pub use watching::WatchingConfig;
 
 use crate::core::throttle::SocketRates;
 use listen::Addresses;
@@ -72,6 +74,8 @@ pub struct Config {
     pub sessions: SessionsConfig,
     /// `[presence]`
     pub presence: PresenceConfig,
+    /// `[presence]`, who may see it.
+    pub watching: WatchingConfig,
     /// `[hooks]`
     pub hooks: HooksConfig,
     /// `[events]`
@@ -150,6 +154,7 @@ struct Sections {
     auth: Checked<AuthConfig>,
     sessions: Checked<SessionsConfig>,
     presence: Checked<PresenceConfig>,
+    watching: Checked<WatchingConfig>,
     hooks: Checked<HooksConfig>,
     events: Checked<EventsConfig>,
     recovery: Checked<RecoveryConfig>,
@@ -180,6 +185,7 @@ impl Sections {
         }
         let sessions = SessionsConfig::read(reader);
         let presence = PresenceConfig::read(reader);
+        let watching = WatchingConfig::read(reader);
         let hooks = HooksConfig::read(reader);
         let recovery = RecoveryConfig::read(reader);
         let history = HistoryConfig::read(reader);
@@ -196,6 +202,7 @@ impl Sections {
             auth,
             sessions,
             presence,
+            watching,
             hooks,
             events,
             recovery,
@@ -219,6 +226,7 @@ impl Sections {
             auth: self.auth?,
             sessions: self.sessions?,
             presence: self.presence?,
+            watching: self.watching?,
             hooks: self.hooks?,
             events: self.events?,
             recovery: self.recovery?,

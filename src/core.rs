@@ -15,3 +15,4 @@ pub mod presence;
 pub mod protocol;
 pub mod recovery;
 pub mod throttle;
+pub mod watching;

@@ -232,6 +232,14 @@ pub const TABLE: &[Metric] = &[
     ),
     gauge("userline_users", "Users online, lingering ones included."),
     gauge("userline_users_lingering", "Users without a socket whose grace is still running."),
+    counter(
+        "userline_watch_news_total",
+        "Times that a client was told that a user whom it watches is online, or not any more.",
+    ),
+    gauge(
+        "userline_watches",
+        "Users watched by clients, once for each client: `presence.watches` is the bound.",
+    ),
 ];
 
 /// What is there now: the name of a gauge, its labels, how many.

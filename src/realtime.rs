@@ -9,6 +9,7 @@
 //! | [`inboxes`] | events that wait for their user |
 //! | [`people`] | the sockets that a user has and had; it has to go |
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
+//! | [`watching`] | clients see who is online |
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`directory`] | who is here |
 //! | [`sources`] | how emits come by other ways than the admin API |
@@ -33,6 +34,8 @@ pub mod sockets;
 pub mod sources;
 pub mod transports;
 pub mod visits;
+mod watched;
+pub mod watching;
 
 use admission::Admission;
 use attendance::Attendance;
@@ -43,6 +46,7 @@ use inboxes::LiveInboxes;
 use messages::Messages;
 use people::People;
 use std::sync::Arc;
+use watching::Watching;
 
 /// The parts, put together once. Cheap to clone; whoever needs one takes it from here.
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ pub struct Realtime {
     pub people: Arc<People>,
     /// Users are blocked.
     pub control: Arc<Control>,
+    /// Clients see who is online.
+    pub watching: Arc<Watching>,
     /// Users are erased.
     pub erasure: Arc<Erasure>,
     /// Who is here.

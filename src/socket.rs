@@ -13,6 +13,7 @@ mod inbox;
 mod listener;
 mod pacer;
 mod ping;
+mod presence;
 mod questions;
 mod read;
 mod refresh;
@@ -21,6 +22,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod unhandled;
+mod watch;
 
 pub use client_files::{ClientFiles, ClientFilesError};
 
@@ -32,6 +34,7 @@ use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::ClientEvents;
 use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::watching::Watching;
 use crate::tasks::Tasks;
 use axum::Router;
 use axum::extract::Request;
@@ -72,6 +75,8 @@ pub struct ClientParts {
     pub inboxes: Arc<LiveInboxes>,
     /// They send to each other.
     pub messages: Arc<ClientMessages>,
+    /// They see who is online.
+    pub watching: Arc<Watching>,
     /// They send events that the backend answers, if it answers any.
     pub events: Option<ClientEvents>,
 }

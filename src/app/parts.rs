@@ -27,6 +27,7 @@ use crate::realtime::reminders::Reminders;
 use crate::realtime::sockets::Sockets;
 use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
+use crate::realtime::watching::Watching;
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
 use crate::socket::{ClientFiles, ClientParts, SocketEdge};
@@ -65,7 +66,12 @@ impl AppParts {
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
-            sockets: Sockets::new(config.presence, store.presence(), clock.clone()),
+            sockets: Sockets::new(
+                config.presence,
+                config.watching.bounds,
+                store.presence(),
+                clock.clone(),
+            ),
             connections: Connections::of(&config.limits, !config.listen.trusted_proxies.is_empty()),
             recoveries: Recoveries::new(
                 &config.recovery,
@@ -99,10 +105,12 @@ impl AppParts {
         );
         let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
         let people = Arc::new(People::new(Arc::clone(&attendance), Arc::clone(&namespaces)));
+        let watching = Arc::new(self.watching(config));
         let erasure = Erasure::new(
             Arc::clone(&people),
             Arc::clone(&attendance),
             Arc::clone(&messages),
+            Arc::clone(&watching),
             self.store.clone(),
         );
         let control = Control::new(
@@ -116,6 +124,7 @@ impl AppParts {
             control: Arc::new(control),
             admission: Arc::new(admission),
             people,
+            watching,
             erasure: Arc::new(erasure),
             directory: Arc::new(Directory::new(sockets, connections, namespaces)),
             attendance,
@@ -124,12 +133,15 @@ impl AppParts {
         }
     }
 
+    fn watching(&self, config: &Config) -> Watching {
+        Watching::new(config.watching.clone(), self.sockets.clone(), self.notices())
+    }
+
     fn inboxes(&self, config: &Config) -> LiveInboxes {
-        let notices = self.notices();
         let buffer_bytes = config.limits.buffer_bytes;
         let bounds = InboxBounds { config: config.inbox, buffer_bytes };
         let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
-        LiveInboxes::new(self.store.inboxes(), bounds, notices, clock, tasks)
+        LiveInboxes::new(self.store.inboxes(), bounds, self.notices(), clock, tasks)
     }
 
     fn notices(&self) -> Notices {
@@ -192,7 +204,7 @@ impl AppParts {
         realtime: &Realtime,
         client_files: ClientFiles,
     ) -> Result<Router, BuildError> {
-        let Realtime { admission, attendance, inboxes, .. } = realtime.clone();
+        let Realtime { admission, attendance, inboxes, watching, .. } = realtime.clone();
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
@@ -200,6 +212,7 @@ impl AppParts {
                 attendance,
                 inboxes,
                 messages: Arc::new(self.client_messages(config, realtime)),
+                watching,
                 events,
             },
             rates: config.rates.clone(),

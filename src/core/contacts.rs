@@ -3,6 +3,7 @@
 use crate::types::{NamePattern, Room, RoomKind, UserId};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// One way in which a user is in reach of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +44,48 @@ impl ContactRule {
     }
 }
 
-/// Whether one of `rules` lets `viewer` reach `user`; `is_in` says whether `user` is in a room.
-pub fn is_in_reach(
-    rules: &[ContactRule],
-    viewer: Viewer<'_>,
-    user: &UserId,
-    is_in: impl Fn(&Room) -> bool,
-) -> bool {
-    viewer.user == user
-        || rules.iter().any(|rule| match rule {
-            ContactRule::SharedRoom(pattern) => {
-                viewer.rooms.iter().any(|room| is_shareable(room, pattern) && is_in(room))
+/// Whom a client may reach: looked up once, asked about many.
+#[derive(Debug)]
+pub struct Reach<'a> {
+    viewer: &'a UserId,
+    /// Those of its rooms that it shares with whoever is in them.
+    shareable: Vec<&'a Room>,
+    /// Those whom its `data` names.
+    named: BTreeSet<Box<str>>,
+}
+
+impl<'a> Reach<'a> {
+    /// What `rules` make of what `viewer` was granted.
+    pub fn new(rules: &[ContactRule], viewer: Viewer<'a>) -> Self {
+        let mut reach = Self { viewer: viewer.user, shareable: Vec::new(), named: BTreeSet::new() };
+        for rule in rules {
+            match rule {
+                ContactRule::SharedRoom(pattern) => {
+                    let shareable = viewer.rooms.iter().filter(|it| is_shareable(it, pattern));
+                    reach.shareable.extend(shareable);
+                }
+                ContactRule::Claim(claim) => {
+                    reach.named.extend(viewer.data.into_iter().flat_map(|it| named(it, claim)));
+                }
             }
-            ContactRule::Claim(claim) => viewer.data.is_some_and(|it| names(it, claim, user)),
-        })
+        }
+        reach
+    }
+
+    /// Whether `user` is in reach wherever it is: the viewer itself, and whom its `data` names.
+    pub fn has_always(&self, user: &UserId) -> bool {
+        self.viewer == user || self.named.contains(user.as_str())
+    }
+
+    /// A room that brings into reach whoever is in it; `is_in` says whether a user is.
+    pub fn shared_room(&self, is_in: impl Fn(&Room) -> bool) -> Option<&'a Room> {
+        self.shareable.iter().copied().find(|room| is_in(room))
+    }
+
+    /// Whether `user` is in reach; `is_in` says whether it is in a room.
+    pub fn has(&self, user: &UserId, is_in: impl Fn(&Room) -> bool) -> bool {
+        self.has_always(user) || self.shared_room(is_in).is_some()
+    }
 }
 
 /// Whether a room is one that `viewer` was granted and whose name is allowed: the rooms in which it may speak.
@@ -69,19 +98,19 @@ fn is_shareable(room: &Room, pattern: &NamePattern) -> bool {
     room.kind() == RoomKind::Granted && pattern.matches(room.as_str())
 }
 
-/// Whether `data` names `user` under `claim`.
-fn names(data: &RawValue, claim: &str, user: &UserId) -> bool {
-    let Ok(data) = serde_json::from_str::<Value>(data.get()) else { return false };
+/// The users whom `data` names under `claim`.
+fn named(data: &RawValue, claim: &str) -> Vec<Box<str>> {
+    let Ok(data) = serde_json::from_str::<Value>(data.get()) else { return Vec::new() };
     let found = if claim.starts_with('/') { data.pointer(claim) } else { data.get(claim) };
-    let is_user = |value: &Value| match value {
-        Value::String(text) => text == user.as_str(),
-        Value::Number(number) => number.to_string() == user.as_str(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+    let user = |value: &Value| match value {
+        Value::String(text) => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     match found {
-        Some(Value::Array(list)) => list.iter().any(is_user),
-        Some(value) => is_user(value),
-        None => false,
+        Some(Value::Array(list)) => list.iter().filter_map(user).collect(),
+        Some(value) => user(value).into_iter().collect(),
+        None => Vec::new(),
     }
 }
 

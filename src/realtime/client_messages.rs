@@ -8,7 +8,7 @@ use super::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::ClientMessagesConfig;
 use crate::connection::ReceivedAck;
-use crate::core::contacts::{self, Viewer};
+use crate::core::contacts::{self, Reach, Viewer};
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::audience::{Addressee as _, Audience};
 use crate::core::emit::message::{AckOptions, Emit, Message, WhenUndelivered};
@@ -133,7 +133,7 @@ impl ClientMessages {
             MessageReceivers::User(user) => {
                 let theirs = self.sockets.reachable(&user, &from.namespace);
                 let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));
-                let is_in_reach = contacts::is_in_reach(to_users, viewer, &user, is_in);
+                let is_in_reach = Reach::new(to_users, viewer).has(&user, is_in);
                 (Target { users: vec![user], ..Target::default() }, None, is_in_reach)
             }
             MessageReceivers::Room(room) => {

@@ -3,6 +3,7 @@
 use super::attendance::Attendance;
 use super::messages::Messages;
 use super::people::{Farewell, People};
+use super::watching::Watching;
 use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::store::{Closed, Store};
 use crate::types::UserId;
@@ -21,6 +22,7 @@ pub struct Erasure {
     people: Arc<People>,
     attendance: Arc<Attendance>,
     messages: Arc<Messages>,
+    watching: Arc<Watching>,
     store: Store,
 }
 
@@ -65,9 +67,10 @@ impl Erasure {
         people: Arc<People>,
         attendance: Arc<Attendance>,
         messages: Arc<Messages>,
+        watching: Arc<Watching>,
         store: Store,
     ) -> Self {
-        Self { people, attendance, messages, store }
+        Self { people, attendance, messages, watching, store }
     }
 
     /// Disconnects a user without grace, and deletes everything that names it but the numbers of its inbox, which are never given
@@ -88,6 +91,7 @@ impl Erasure {
             count => Err(EraseError::HooksWait { count }),
         })?;
         self.messages.erase(user);
+        self.watching.erase(user);
         Ok(erased)
     }
 

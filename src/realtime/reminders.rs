@@ -48,7 +48,8 @@ impl Reminders {
                     if due.is_held() {
                         due.put_back(Reminder::Grace(user));
                     } else {
-                        self.sockets.presence.expire(user, place);
+                        self.sockets.presence.expire(user.clone(), place);
+                        self.sockets.watched.note(&user);
                     }
                 }
                 Reminder::Expiry(id) => {

@@ -5,6 +5,7 @@
 //!   connect:    lifecycle held ─► presence up ─► registry join
 //!   disconnect: lifecycle held ─► registry leave ─► presence down ─► a reminder, if it was the last one
 //!   due:        reminder ─► place in the store's queue ─► presence decides   (reminders.rs)
+//!   each:       ─► noted for those who watch the user, if anybody does
 //! ```
 
 mod listing;
@@ -14,11 +15,13 @@ pub use listing::NodeCounts;
 pub use sweep::Suspects;
 
 use super::gate::Gate;
+use super::watched::Watched;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
 use crate::core::auth::expiry::CredentialExpiry;
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::core::watching::WatchBounds;
 use crate::deadlines::{Deadlines, DueReminders, Reminder};
 use crate::entropy;
 use crate::presence::{Place, Presence};
@@ -37,6 +40,8 @@ pub struct Sockets {
     pub registry: Registry,
     /// Who may not come in.
     pub gate: Gate,
+    /// Who is watched by clients.
+    pub(super) watched: Watched,
     deadlines: Deadlines,
     config: PresenceConfig,
     clock: Clock,
@@ -44,11 +49,17 @@ pub struct Sockets {
 
 impl Sockets {
     /// There are none.
-    pub fn new(config: PresenceConfig, records: PresenceRecords, clock: Clock) -> Self {
+    pub fn new(
+        config: PresenceConfig,
+        watches: WatchBounds,
+        records: PresenceRecords,
+        clock: Clock,
+    ) -> Self {
         let deadlines = Deadlines::new(clock.clone());
         let gate = Gate::new(clock.clone());
         let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
-        Self { presence, registry: Registry::default(), gate, deadlines, config, clock }
+        let (registry, watched) = (Registry::default(), Watched::new(watches));
+        Self { presence, registry, gate, watched, deadlines, config, clock }
     }
 
     /// What is due, for one task each. After a standstill nothing is due for a while, at most the grace. Call it once.
@@ -74,18 +85,25 @@ impl Sockets {
         match connected {
             None => self.presence.stays_away(user, *id),
             Some(None) => socket.connection.close(Reason::Kicked),
-            Some(Some(_)) => self.await_expiry(socket),
+            Some(Some(_)) => {
+                self.await_expiry(socket);
+                self.watched.note(user);
+            }
         }
         connected.flatten()
     }
 
     /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.
     pub fn disconnect(&self, socket: &Socket, reason: Reason) -> bool {
-        socket.close(|| {
+        let was_here = socket.close(|| {
             self.registry.leave(socket);
             let grace = socket.kicked().unwrap_or(Grace::Keep);
             self.presence.down(&socket.user, socket.id, reason, grace);
-        })
+        });
+        if was_here {
+            self.watched.note_end(socket);
+        }
+        was_here
     }
 
     /// A later credential grants a socket something else, at once. Returns whether it is here. If its user has been barred
@@ -93,6 +111,7 @@ impl Sockets {
     pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) -> bool {
         let issued_at = grants.issued_at;
         let regranted = socket.while_here(|| self.registry.regrant(socket, grants));
+        self.watched.note_grants(socket);
         // Afterwards, so that whoever bars the user meanwhile sees what was granted here, or is seen.
         if self.gate.check(&socket.user, issued_at).is_some() {
             socket.connection.close(Reason::Revoked);

@@ -3,7 +3,7 @@
 
 use super::request_error::RequestError;
 use super::requests::Requests;
-use super::{emit, inbox, ping, read, refresh};
+use super::{emit, inbox, ping, presence, read, refresh, watch};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{ClientRequest, EventName, Reason};
@@ -40,13 +40,18 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         return Err(RequestError::new("binary_unsupported", message));
     }
     match request {
-        ClientRequest::Ping => ping::answer(requests, event),
-        ClientRequest::Refresh => return refresh::begin(requests, event),
-        ClientRequest::Inbox => return inbox::begin(requests, event),
-        ClientRequest::Read => return read::begin(requests, event),
-        ClientRequest::Emit => return emit::begin(requests, event),
+        ClientRequest::Ping => {
+            ping::answer(requests, event);
+            Ok(())
+        }
+        ClientRequest::Refresh => refresh::begin(requests, event),
+        ClientRequest::Inbox => inbox::begin(requests, event),
+        ClientRequest::Read => read::begin(requests, event),
+        ClientRequest::Emit => emit::begin(requests, event),
+        ClientRequest::Presence => presence::answer(requests, event),
+        ClientRequest::Watch => watch::begin(requests, event),
+        ClientRequest::Unwatch => watch::end(requests, event),
     }
-    Ok(())
 }
 
 /// Forwards an event that the backend answers.

@@ -18,17 +18,20 @@ pub enum ServerEvent {
     InboxItem,
     /// The stored events that a connect asked for cannot be read.
     InboxError,
+    /// A user whom the client watches is online, or not any more.
+    Presence,
 }
 
 impl ServerEvent {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Session,
         Self::Expiring,
         Self::Kicked,
         Self::Inbox,
         Self::InboxItem,
         Self::InboxError,
+        Self::Presence,
     ];
 
     /// The name as JSON, quotes included, as a packet holds it.
@@ -40,6 +43,7 @@ impl ServerEvent {
             Self::Inbox => r#""userline:inbox""#,
             Self::InboxItem => r#""userline:inbox:item""#,
             Self::InboxError => r#""userline:inbox:error""#,
+            Self::Presence => r#""userline:presence""#,
         }
     }
 
@@ -59,6 +63,7 @@ impl ServerEvent {
                 "{seq, id, namespace, event, args, created_at, expires_at, read, collapse_key?}"
             }
             Self::InboxError => "{error: {code, message}}",
+            Self::Presence => "{user, online}",
         }
     }
 }
@@ -76,11 +81,26 @@ pub enum ClientRequest {
     Read,
     /// An event for another user, or for a room.
     Emit,
+    /// Who of some users is online.
+    Presence,
+    /// The same, and whatever changes of it.
+    Watch,
+    /// No more of that.
+    Unwatch,
 }
 
 impl ClientRequest {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Ping, Self::Refresh, Self::Inbox, Self::Read, Self::Emit];
+    pub const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Refresh,
+        Self::Inbox,
+        Self::Read,
+        Self::Emit,
+        Self::Presence,
+        Self::Watch,
+        Self::Unwatch,
+    ];
 
     /// The request of this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -95,6 +115,9 @@ impl ClientRequest {
             Self::Inbox => "userline:inbox",
             Self::Read => "userline:read",
             Self::Emit => "userline:emit",
+            Self::Presence => "userline:presence",
+            Self::Watch => "userline:watch",
+            Self::Unwatch => "userline:unwatch",
         }
     }
 
@@ -106,6 +129,8 @@ impl ClientRequest {
             Self::Inbox => "{after?, before?, limit?, unread?}",
             Self::Read => "{upto} or {ids}",
             Self::Emit => "{to: {user} or {room}, event, data?, volatile?, except?, ack?}",
+            Self::Presence | Self::Watch => "{users}",
+            Self::Unwatch => "{users?}",
         }
     }
 
@@ -117,6 +142,8 @@ impl ClientRequest {
             Self::Inbox => "{items, next, head, unread, read_upto, min_seq}",
             Self::Read => "{head, unread, read_upto, min_seq}",
             Self::Emit => "{} or {ack}",
+            Self::Presence | Self::Watch => "{online}",
+            Self::Unwatch => "{}",
         }
     }
 
@@ -144,6 +171,16 @@ impl ClientRequest {
             ],
             Self::Inbox | Self::Read => &["invalid_argument", "binary_unsupported", "unavailable"],
             Self::Emit => &["invalid_argument", "not_allowed"],
+            Self::Presence | Self::Unwatch => {
+                &["invalid_argument", "binary_unsupported", "not_allowed"]
+            }
+            Self::Watch => &[
+                "invalid_argument",
+                "binary_unsupported",
+                "not_allowed",
+                "too_many_watches",
+                "overloaded",
+            ],
         }
     }
 
@@ -155,6 +192,8 @@ impl ClientRequest {
             Self::Inbox => "`limit` 1 to 1000",
             Self::Read => "1000 `ids`",
             Self::Emit => "`ack` 1 to 10000 ms; 8 open at once",
+            Self::Presence | Self::Unwatch => "1000 `users`",
+            Self::Watch => "1000 `users`; `presence.watches_per_socket`",
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::{ContactRule, Viewer, is_in_reach, is_own_room};
+use super::{ContactRule, Reach, Viewer, is_own_room};
 use crate::types::{NamePattern, Room, UserId};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ fn reaches(rules: &[&str], rooms: &[&str], data: &str, others: &[&str]) -> bool 
     let data = RawValue::from_string(data.to_owned()).unwrap();
     let (ann, seven) = (UserId::parse("ann").unwrap(), UserId::parse("7").unwrap());
     let viewer = Viewer { user: &ann, rooms: &rooms, data: Some(&data) };
-    is_in_reach(&rules, viewer, &seven, |it| others.contains(&it.as_str()))
+    Reach::new(&rules, viewer).has(&seven, |it| others.contains(&it.as_str()))
 }
 
 #[test]
@@ -57,7 +57,8 @@ fn whom_the_data_names_is_in_reach() {
 #[test]
 fn everybody_is_in_reach_of_oneself() {
     let ann = UserId::parse("ann").unwrap();
-    assert!(is_in_reach(&[], Viewer { user: &ann, rooms: &[], data: None }, &ann, |_| false));
+    let viewer = Viewer { user: &ann, rooms: &[], data: None };
+    assert!(Reach::new(&[], viewer).has(&ann, |_| false));
 }
 
 #[test]

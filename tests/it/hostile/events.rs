@@ -93,6 +93,18 @@ fn arguments() -> Vec<Row> {
             "425[\"userline:refresh\",\"a.b.c\"]",
         ),
         invalid("`userline:refresh` with two arguments", "userline:refresh", "{},{}"),
+        invalid("`userline:watch` of a text", "userline:watch", "{\"users\":\"bob\"}"),
+        invalid("`userline:watch` of nobody", "userline:watch", "{}"),
+        invalid(
+            "`userline:presence` of a user with a NUL",
+            "userline:presence",
+            "{\"users\":[\"a\\u0000\"]}",
+        ),
+        row(
+            "`userline:watch` where `presence.shown_to` is empty",
+            Gets::acked("not_allowed"),
+            "425[\"userline:watch\",{\"users\":[\"bob\"]}]",
+        ),
         invalid("`userline:inbox` of another user", "userline:inbox", "{\"user\":\"bob\"}"),
     ]
 }

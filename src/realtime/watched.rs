@@ -1,0 +1,113 @@
+//! Which users clients watch, and of which of them there may be news.
+
+use crate::core::watching::{WatchBook, WatchBounds};
+use crate::registry::Socket;
+use crate::types::{SocketId, UserId};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// Which users clients watch. Cheap to clone; clones share it. Where nobody watches, a note is one look at a number.
+#[derive(Debug, Clone)]
+pub(super) struct Watched(Arc<WatchedState>);
+
+#[derive(Debug)]
+struct WatchedState {
+    book: Mutex<WatchBook<Arc<Socket>>>,
+    /// How much stands in the book.
+    len: AtomicUsize,
+    noted: Mutex<Noted>,
+    /// Something was noted.
+    news: Notify,
+}
+
+/// What has happened since somebody looked.
+#[derive(Debug, Default)]
+struct Noted {
+    /// To these, who are watched.
+    users: BTreeSet<UserId>,
+    /// To what these are granted, who watch.
+    watchers: BTreeMap<SocketId, Arc<Socket>>,
+}
+
+/// Where there may be news.
+#[derive(Debug)]
+pub(super) enum WatchNews {
+    /// Of this user, for all who watch it.
+    Of(UserId),
+    /// For this socket, of all whom it watches.
+    For(Arc<Socket>),
+}
+
+impl Watched {
+    /// Nobody is watched.
+    pub(super) fn new(bounds: WatchBounds) -> Self {
+        let (book, noted) = (Mutex::new(WatchBook::new(bounds)), Mutex::default());
+        Self(Arc::new(WatchedState { book, len: AtomicUsize::new(0), noted, news: Notify::new() }))
+    }
+
+    /// Looks at, or changes, who watches whom. Nothing else is locked meanwhile.
+    pub(super) fn book<T>(&self, change: impl FnOnce(&mut WatchBook<Arc<Socket>>) -> T) -> T {
+        let mut book = self.0.book.lock();
+        let changed = change(&mut book);
+        if self.0.len.swap(book.len(), Ordering::Relaxed) != book.len() {
+            let len = u32::try_from(book.len()).unwrap_or(u32::MAX);
+            metrics::gauge!("userline_watches").set(len);
+        }
+        changed
+    }
+
+    /// Something has happened to a user: it can be seen already by whoever looks. Cheap, and never waits for those who watch.
+    pub(super) fn note(&self, user: &UserId) {
+        if self.is_used() && self.book(|book| book.is_watched(user)) {
+            self.0.noted.lock().users.insert(user.clone());
+            self.0.news.notify_one();
+        }
+    }
+
+    /// A socket is granted something else: others may see its user or not, and it may see others or not.
+    pub(super) fn note_grants(&self, socket: &Arc<Socket>) {
+        self.note(&socket.user);
+        if self.is_used() && self.book(|book| book.watches(socket.id)) {
+            self.0.noted.lock().watchers.insert(socket.id, Arc::clone(socket));
+            self.0.news.notify_one();
+        }
+    }
+
+    /// Something has happened to a user, because one of its sockets is gone, which therefore watches nobody any more.
+    pub(super) fn note_end(&self, socket: &Socket) {
+        if self.is_used() {
+            self.book(|book| book.leave(socket.id));
+            self.note(&socket.user);
+        }
+    }
+
+    /// Where there may be news, when there may be any.
+    pub(super) async fn next(&self) -> WatchNews {
+        loop {
+            if let Some(noted) = self.0.noted.lock().pop() {
+                return noted;
+            }
+            self.0.news.notified().await;
+        }
+    }
+
+    /// Nobody watches a user any more.
+    pub(super) fn erase(&self, user: &UserId) {
+        self.book(|book| book.erase(user));
+        self.0.noted.lock().users.remove(user);
+    }
+
+    fn is_used(&self) -> bool {
+        self.0.len.load(Ordering::Relaxed) != 0
+    }
+}
+
+impl Noted {
+    fn pop(&mut self) -> Option<WatchNews> {
+        let user = self.users.pop_first().map(WatchNews::Of);
+        user.or_else(|| self.watchers.pop_first().map(|(_, socket)| WatchNews::For(socket)))
+    }
+}

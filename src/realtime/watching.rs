@@ -1,0 +1,216 @@
+//! Clients see who is online: asked once, or told of every change, as far as `presence.shown_to` lets them.
+//!
+//! ```text
+//!   watch:      turn of the socket ─► on the list ─► what it sees now ─► its ack
+//!   a change:   noted ─► for each watcher: turn of the socket ─► what it sees now ─► told, if that is news
+//! ```
+//!
+//! What a watcher sees is looked up in its turn, never carried along: so whatever it was told last is the newest, and it is
+//! told nothing that it could not see at that moment.
+
+use super::client_messages::viewer;
+use super::notices::Notices;
+use super::sockets::Sockets;
+use super::watched::WatchNews;
+use crate::config::WatchingConfig;
+use crate::core::contacts::Reach;
+use crate::core::emit::audience::Addressee as _;
+use crate::core::presence::session::PresenceStatus;
+use crate::core::watching::{Sight, WatchError, Whereabouts, look};
+use crate::registry::Socket;
+use crate::types::{Room, ServerEvent, UserId};
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Sockets that can be told something at the same time.
+const TURNS: usize = 64;
+/// Looks before others get a turn on the processor.
+const LOOKS_AT_ONCE: usize = 256;
+
+/// Shows clients who is online.
+#[derive(Debug)]
+pub struct Watching {
+    config: WatchingConfig,
+    sockets: Sockets,
+    notices: Notices,
+    /// Who holds the one of a socket may look for it, and tell it.
+    turns: [Mutex<()>; TURNS],
+    by: RandomState,
+}
+
+/// Why a client is shown nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MayNotSee {
+    /// Nobody sees anything.
+    #[error("clients cannot see who is online here (`presence.shown_to`)")]
+    Off,
+    /// Too much is watched.
+    #[error(transparent)]
+    Bounds(#[from] WatchError),
+}
+
+impl MayNotSee {
+    /// The stable name of the error.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Off => "not_allowed",
+            Self::Bounds(WatchError::TooMany(_)) => "too_many_watches",
+            Self::Bounds(WatchError::Full) => "overloaded",
+        }
+    }
+}
+
+/// The argument of `userline:presence`.
+#[derive(Serialize)]
+struct PresenceNews<'a> {
+    user: &'a str,
+    online: bool,
+}
+
+impl Watching {
+    /// Whom clients see, `config` says.
+    pub fn new(config: WatchingConfig, sockets: Sockets, notices: Notices) -> Self {
+        let turns = std::array::from_fn(|_| Mutex::default());
+        Self { config, sockets, notices, turns, by: RandomState::new() }
+    }
+
+    /// Whether clients may ask at all.
+    pub fn is_on(&self) -> bool {
+        self.config.is_on()
+    }
+
+    /// Who of `users` is online, as far as the client of `socket` may see it.
+    pub fn online<'a>(
+        &self,
+        socket: &Socket,
+        users: &'a [UserId],
+    ) -> Result<Vec<&'a str>, MayNotSee> {
+        self.check()?;
+        let grants = socket.grants();
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let is_online =
+            |user: &&UserId| self.sight(socket, &reach, user, &Sight::Nothing).is_online();
+        Ok(users.iter().filter(is_online).map(UserId::as_str).collect())
+    }
+
+    /// The same, and from now on the client is told of changes. `tell` is told who is online before any change is.
+    pub fn watch<'a, T>(
+        &self,
+        socket: &Arc<Socket>,
+        users: &'a [UserId],
+        tell: impl FnOnce(Vec<&'a str>) -> T,
+    ) -> Result<T, MayNotSee> {
+        self.check()?;
+        let watched = &self.sockets.watched;
+        let _turn = self.turn(socket).lock();
+        watched.book(|book| book.watch((socket.id, Arc::clone(socket)), users))?;
+        // One that ends after this look is taken off the list by whoever ends it.
+        if !socket.is_joined() {
+            watched.book(|book| book.leave(socket.id));
+        }
+        let grants = socket.grants();
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let mut online = Vec::new();
+        for user in users {
+            let sight = self.sight(socket, &reach, user, &self.told(socket, user));
+            if sight.is_online() {
+                online.push(user.as_str());
+            }
+            watched.book(|book| book.tell(socket.id, user, sight));
+        }
+        Ok(tell(online))
+    }
+
+    /// The client is told of `users` no more; without users, of nobody.
+    pub fn unwatch(&self, socket: &Socket, users: Option<&[UserId]>) -> Result<(), MayNotSee> {
+        self.check()?;
+        let _turn = self.turn(socket).lock();
+        self.sockets.watched.book(|book| match users {
+            Some(users) => book.unwatch(socket.id, users),
+            None => book.leave(socket.id),
+        });
+        Ok(())
+    }
+
+    /// Tells clients what has happened to those whom they watch, as long as it runs.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let watched = &self.sockets.watched;
+            let pairs: Vec<(Arc<Socket>, UserId)> = match watched.next().await {
+                WatchNews::Of(user) => {
+                    let watchers = watched.book(|book| book.watchers(&user)).into_iter();
+                    watchers.map(|socket| (socket, user.clone())).collect()
+                }
+                WatchNews::For(socket) => {
+                    let users = watched.book(|book| book.watched_by(socket.id)).into_iter();
+                    users.map(|user| (Arc::clone(&socket), user)).collect()
+                }
+            };
+            for some in pairs.chunks(LOOKS_AT_ONCE) {
+                for (socket, user) in some {
+                    self.look_again(socket, user);
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Whoever watches a user who was erased is told that it is offline, and watches it no more.
+    pub(super) fn erase(&self, user: &UserId) {
+        let watched = &self.sockets.watched;
+        for socket in watched.book(|book| book.watchers(user)) {
+            let _turn = self.turn(&socket).lock();
+            self.tell(&socket, user, Sight::Nothing);
+            watched.book(|book| book.unwatch(socket.id, std::slice::from_ref(user)));
+        }
+        watched.erase(user);
+    }
+
+    fn check(&self) -> Result<(), MayNotSee> {
+        if self.is_on() { Ok(()) } else { Err(MayNotSee::Off) }
+    }
+
+    /// Tells a watcher what it sees of `user`, if that is news.
+    fn look_again(&self, socket: &Socket, user: &UserId) {
+        let _turn = self.turn(socket).lock();
+        let grants = socket.grants();
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let sight = self.sight(socket, &reach, user, &self.told(socket, user));
+        self.tell(socket, user, sight);
+    }
+
+    /// Tells a watcher that it sees this of `user`, if that is news.
+    fn tell(&self, socket: &Socket, user: &UserId, sight: Sight) {
+        let online = sight.is_online();
+        if self.sockets.watched.book(|book| book.tell(socket.id, user, sight)) {
+            metrics::counter!("userline_watch_news_total").increment(1);
+            let news = PresenceNews { user: user.as_str(), online };
+            self.notices.send(socket, ServerEvent::Presence, &news);
+        }
+    }
+
+    fn told(&self, socket: &Socket, user: &UserId) -> Sight {
+        let told = self.sockets.watched.book(|book| book.told(socket.id, user).cloned());
+        told.unwrap_or_default()
+    }
+
+    fn sight(&self, socket: &Socket, reach: &Reach<'_>, user: &UserId, before: &Sight) -> Sight {
+        let (status, mut theirs) = self.sockets.user(user);
+        theirs.retain(|it| it.namespace == socket.namespace);
+        let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));
+        let is_in = (!theirs.is_empty()).then_some(is_in);
+        let at = Whereabouts { is_online: status != PresenceStatus::Offline, is_in };
+        look(reach, user, &at, before)
+    }
+
+    fn turn(&self, socket: &Socket) -> &Mutex<()> {
+        let hash = usize::try_from(self.by.hash_one(socket.id) >> 32).unwrap_or_default();
+        self.turns.get(hash % TURNS).unwrap_or(&self.turns[0])
+    }
+}
+
+#[cfg(test)]
+mod tests;
