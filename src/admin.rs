@@ -24,6 +24,9 @@
 //! GET     /v1/rooms/{room}               read     who is in one
 //! GET     /v1/sockets/{id}               read     one socket
 //! DELETE  /v1/sockets/{id}               control  disconnect it
+//! POST    /v1/sockets/join               control  many join rooms
+//! POST    /v1/sockets/leave              control  many leave rooms
+//! POST    /v1/sockets/disconnect         control  many are disconnected
 //! GET     /v1/events                     read     what changed, for those who would rather pull than be told
 //! GET     /v1/hooks/deliveries           read     which hooks wait, fail, are dead
 //! GET     /v1/hooks/deliveries/{id}      read     one of them, with its body
@@ -46,6 +49,7 @@
 
 mod answered;
 mod blocks;
+mod bulk;
 mod console;
 mod context;
 mod cursor;
@@ -84,6 +88,7 @@ use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
@@ -119,6 +124,8 @@ pub struct AdminState {
     pub messages: Arc<Messages>,
     /// What waits for users.
     pub inboxes: Arc<LiveInboxes>,
+    /// Moves and disconnects many sockets.
+    pub bulk: Arc<Bulk>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
     /// Blocks users.
@@ -209,6 +216,7 @@ impl AdminState {
         let Self {
             messages,
             inboxes,
+            bulk,
             people,
             control,
             erasure,
@@ -234,6 +242,7 @@ impl AdminState {
             answers: AnswerCounters::default(),
             messages,
             inboxes,
+            bulk,
             people,
             control,
             erasure,
@@ -276,6 +285,9 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(rooms::list))
         .routes(routes!(rooms::get))
         .routes(routes!(sockets::get, sockets::disconnect))
+        .routes(routes!(bulk::join))
+        .routes(routes!(bulk::leave))
+        .routes(routes!(bulk::disconnect))
         .routes(routes!(events::list))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))

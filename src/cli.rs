@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes are in [`exit`] and in `--help`.
 
 mod api;
+mod audience;
 mod bench;
 mod block;
 mod config;
@@ -46,7 +47,7 @@ enum CliCommand {
     Emit(Box<emit::EmitArgs>),
     Users(users::UsersArgs),
     User(users::UserArgs),
-    Rooms(rooms::RoomsArgs),
+    Rooms(Box<rooms::RoomsArgs>),
     Inbox(inbox::InboxArgs),
     Kick(kick::KickArgs),
     Block(block::BlockArgs),
@@ -80,7 +81,7 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Emit(args) => block_on(emit::run(*args)),
         CliCommand::Users(args) => block_on(users::list(args)),
         CliCommand::User(args) => block_on(users::one(args)),
-        CliCommand::Rooms(args) => block_on(rooms::run(args)),
+        CliCommand::Rooms(args) => block_on(rooms::run(*args)),
         CliCommand::Inbox(args) => block_on(inbox::run(args)),
         CliCommand::Kick(args) => block_on(kick::run(args)),
         CliCommand::Block(args) => block_on(block::block(args)),

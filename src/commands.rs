@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod block;
 pub mod bounds;
+pub mod bulk;
 pub mod disconnect;
 pub mod emit;
 pub mod error;
@@ -18,4 +19,5 @@ pub mod number;
 pub mod presence;
 pub mod replay;
 pub mod schema;
+mod target;
 pub mod time;

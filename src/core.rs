@@ -14,5 +14,6 @@ pub mod page;
 pub mod presence;
 pub mod protocol;
 pub mod recovery;
+pub mod rooms;
 pub mod throttle;
 pub mod watching;

@@ -7,6 +7,7 @@
 //! | [`messages`] | an event with all that its sender may want besides, and what became of it |
 //! | [`emitter`] | the event alone, to the sockets that are here |
 //! | [`inboxes`] | events that wait for their user |
+//! | [`bulk`] | many sockets join and leave rooms, or are disconnected |
 //! | [`people`] | the sockets that a user has and had; it has to go |
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`watching`] | clients see who is online |
@@ -18,6 +19,7 @@
 
 pub mod admission;
 pub mod attendance;
+pub mod bulk;
 pub mod client_events;
 pub mod client_messages;
 pub mod control;
@@ -39,6 +41,7 @@ pub mod watching;
 
 use admission::Admission;
 use attendance::Attendance;
+use bulk::Bulk;
 use control::Control;
 use directory::Directory;
 use erasure::Erasure;
@@ -59,6 +62,8 @@ pub struct Realtime {
     pub messages: Arc<Messages>,
     /// Events wait for their user.
     pub inboxes: Arc<LiveInboxes>,
+    /// Many sockets are moved, or disconnected.
+    pub bulk: Arc<Bulk>,
     /// Users are looked at, and kicked.
     pub people: Arc<People>,
     /// Users are blocked.

@@ -117,6 +117,12 @@ impl<S: Live> NamespaceRecovery<S> {
         send(&recovery.head())
     }
 
+    /// Does something in turn with what is logged, and with sockets that come and go. `act` gets the number of the last event.
+    pub fn in_turn<T>(&self, act: impl FnOnce(u64) -> T) -> T {
+        let recovery = self.recovery.lock();
+        act(recovery.head().number())
+    }
+
     /// A socket goes: `leave` lets it go, and what is logged from then on was not handed to it. `id` is the socket's
     /// public id; for a session that another socket has by now, nothing is done but `leave`.
     pub fn detach<T>(

@@ -12,6 +12,7 @@ pub use listing::RoomEntry;
 pub use socket::{Socket, SocketParts};
 
 use crate::core::emit::audience::Addressee as _;
+use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::types::{Grants, Namespace, Room, SocketId};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -81,7 +82,7 @@ impl Registry {
                 Entry::Occupied(mut entry) => entry.get_mut().push(Arc::clone(socket)),
             }
         }
-        for room in &socket.grants().rooms {
+        for room in &*socket.granted_rooms() {
             granted.entry((socket.namespace.clone(), room.clone())).or_default().insert(socket);
         }
         socket.set_joined(true);
@@ -99,23 +100,36 @@ impl Registry {
                 entry.remove();
             }
         }
-        for room in &socket.grants().rooms {
+        for room in &*socket.granted_rooms() {
             remove_from(granted, (socket.namespace.clone(), room.clone()), socket);
         }
     }
 
-    /// A later credential grants a socket something else: from now on it is in the rooms of that, and in no other. In a
-    /// room that both grant it is all the time.
+    /// A later credential grants a socket something else: from now on it is in the rooms of that, and of those of the credential
+    /// before in no other. In a room that both grant it is all the time.
     pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) {
-        let (old, new) = (socket.grants(), Arc::new(grants));
+        let rooms = Arc::clone(&grants.rooms);
+        socket.set_grants(Arc::new(grants));
+        self.change_rooms(socket, |own| own.regrant(rooms));
+    }
+
+    /// Changes the rooms of a socket, in one step with the index, as far as the socket goes. Only while it is here, see
+    /// [`Socket::while_here`].
+    pub fn change_rooms(
+        &self,
+        socket: &Arc<Socket>,
+        change: impl FnOnce(&mut SocketRooms) -> RoomChange,
+    ) -> RoomChange {
+        let granted = &self.index.granted;
         let key = |room: &Room| (socket.namespace.clone(), room.clone());
-        for room in new.rooms.iter().filter(|it| !old.rooms.contains(it)) {
-            self.index.granted.entry(key(room)).or_default().insert(socket);
+        let done = socket.change_rooms(change);
+        for room in &done.entered {
+            granted.entry(key(room)).or_default().insert(socket);
         }
-        socket.set_grants(Arc::clone(&new));
-        for room in old.rooms.iter().filter(|it| !new.rooms.contains(it)) {
-            remove_from(&self.index.granted, key(room), socket);
+        for room in &done.exited {
+            remove_from(granted, key(room), socket);
         }
+        done
     }
 
     /// All sockets of a namespace, in no particular order.
@@ -123,7 +137,7 @@ impl Registry {
         list(&self.index.everyone, namespace)
     }
 
-    /// The sockets that were granted a room, in no particular order.
+    /// The sockets that were put into a room, in no particular order.
     pub fn granted(&self, namespace: &Namespace, room: &Room) -> ManySockets {
         list(&self.index.granted, &(namespace.clone(), room.clone()))
     }

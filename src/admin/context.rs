@@ -9,6 +9,7 @@ use crate::commands::emit::EmitTerms;
 use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
@@ -32,6 +33,7 @@ pub(super) struct AdminContext(Arc<AdminShared>);
 pub(super) struct AdminShared {
     pub(super) messages: Arc<Messages>,
     pub(super) inboxes: Arc<LiveInboxes>,
+    pub(super) bulk: Arc<Bulk>,
     pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,
     pub(super) erasure: Arc<Erasure>,

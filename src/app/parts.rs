@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attendance::Attendance;
+use crate::realtime::bulk::Bulk;
 use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
 use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
@@ -120,7 +121,10 @@ impl AppParts {
             config.limits,
             (self.clock.clone(), self.tasks.clone()),
         );
+        let bulk =
+            Bulk::new(Arc::clone(&attendance), config.limits.rooms_per_socket, self.tasks.clone());
         Realtime {
+            bulk: Arc::new(bulk),
             control: Arc::new(control),
             admission: Arc::new(admission),
             people,
@@ -269,11 +273,12 @@ impl AppParts {
         metrics: Metrics,
         dev: Option<DevConsole>,
     ) -> AdminState {
-        let Realtime { messages, inboxes, people, control, erasure, directory, .. } =
+        let Realtime { bulk, messages, inboxes, people, control, erasure, directory, .. } =
             realtime.clone();
         AdminState {
             messages,
             inboxes,
+            bulk,
             people,
             control,
             erasure,

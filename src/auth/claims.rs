@@ -5,6 +5,7 @@ use super::refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 use crate::types::{Room, RoomKind, UserId, WallMs};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The end of the year 9999 in seconds. A later time was written in milliseconds.
@@ -25,8 +26,8 @@ pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
 }
 
 /// The rooms that a claim lists, each once; none if it is missing.
-pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Box<[Room]>, Refusal> {
-    let Some(raw) = claim else { return Ok(Box::default()) };
+pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Arc<[Room]>, Refusal> {
+    let Some(raw) = claim else { return Ok(Arc::default()) };
     let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
     let mut seen = BTreeSet::new();
     let mut rooms = Vec::new();

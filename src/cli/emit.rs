@@ -1,6 +1,7 @@
 //! `userline emit`: send an event.
 
 use super::api::{ApiArgs, ApiClient};
+use super::audience::{AudienceArgs, AudienceBody, is_false};
 use super::exit::CommandFailure;
 use super::output;
 use crate::config::Scope;
@@ -11,35 +12,9 @@ use serde_json::value::RawValue;
 
 /// Send an event to users, rooms, sockets or everybody
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("to").required(true).multiple(true))]
 pub(super) struct EmitArgs {
-    /// All sockets of a user; may be repeated
-    #[arg(long = "user", value_name = "USER", group = "to", allow_hyphen_values = true)]
-    users: Vec<String>,
-    /// All sockets in a room; may be repeated
-    #[arg(long = "room", value_name = "ROOM", group = "to", allow_hyphen_values = true)]
-    rooms: Vec<String>,
-    /// One socket by its id; may be repeated
-    #[arg(long = "socket", value_name = "ID", group = "to", allow_hyphen_values = true)]
-    sockets: Vec<String>,
-    /// Every socket of the namespace
-    #[arg(long, group = "to")]
-    all: bool,
-    /// Another namespace than /
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Not to this user; may be repeated
-    #[arg(long = "except-user", value_name = "USER", allow_hyphen_values = true)]
-    except_users: Vec<String>,
-    /// Not to this room; may be repeated
-    #[arg(long = "except-room", value_name = "ROOM", allow_hyphen_values = true)]
-    except_rooms: Vec<String>,
-    /// Not to this socket; may be repeated
-    #[arg(long = "except-socket", value_name = "ID", allow_hyphen_values = true)]
-    except_sockets: Vec<String>,
-    /// Not to clients with this `auth.device`; may be repeated
-    #[arg(long = "except-device", value_name = "DEVICE", allow_hyphen_values = true)]
-    except_devices: Vec<String>,
+    #[command(flatten)]
+    audience: AudienceArgs,
     /// Drop it for clients that are not ready to take it at once
     #[arg(long)]
     volatile: bool,
@@ -75,11 +50,8 @@ pub(super) struct EmitArgs {
 
 #[derive(Debug, Serialize)]
 struct EmitBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<&'a str>,
-    to: TargetBody<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    except: Option<ExceptBody<'a>>,
+    #[serde(flatten)]
+    audience: AudienceBody<'a>,
     event: &'a str,
     args: &'a [Box<RawValue>],
     #[serde(skip_serializing_if = "is_false")]
@@ -103,35 +75,6 @@ struct AckBody<'a> {
     timeout: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     need: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct TargetBody<'a> {
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    users: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    rooms: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    sockets: &'a [String],
-    #[serde(skip_serializing_if = "is_false")]
-    all: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct ExceptBody<'a> {
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    users: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    rooms: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    sockets: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    devices: &'a [String],
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 pub(super) async fn run(args: EmitArgs) -> Result<(), CommandFailure> {
@@ -184,25 +127,10 @@ fn print_acks(title: &str, list: Option<&Vec<Value>>) -> Result<(), CommandFailu
 }
 
 fn request(args: &EmitArgs) -> EmitBody<'_> {
-    let except = ExceptBody {
-        users: &args.except_users,
-        rooms: &args.except_rooms,
-        sockets: &args.except_sockets,
-        devices: &args.except_devices,
-    };
-    let lists = [except.users, except.rooms, except.sockets, except.devices];
-    let is_any = lists.iter().any(|list| !list.is_empty());
     let need = args.need.as_deref();
     let ack = args.ack.as_deref().map(|timeout| AckBody { timeout, need });
     EmitBody {
-        namespace: args.namespace.as_deref(),
-        to: TargetBody {
-            users: &args.users,
-            rooms: &args.rooms,
-            sockets: &args.sockets,
-            all: args.all,
-        },
-        except: is_any.then_some(except),
+        audience: args.audience.body(),
         event: &args.event,
         args: &args.args,
         volatile: args.volatile,

@@ -2,7 +2,6 @@
 
 mod ack;
 mod storing;
-mod target;
 
 pub use storing::{StoreWhen, TTL_MIN};
 
@@ -13,6 +12,7 @@ use super::schema::{
     ArgumentList, CollapseKeyArgument, EventNameArgument, ItemIdArgument, NamespaceArgument,
     TtlText,
 };
+use super::target::{self, EmitExcept, EmitTarget};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{Emit, Message, WhenUndelivered};
 use crate::core::protocol::binary;
@@ -23,7 +23,6 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 use storing::Storing;
-use target::{EmitExcept, EmitTarget};
 use utoipa::ToSchema;
 
 /// An event and who it is for.

@@ -35,6 +35,16 @@ impl Name for Room {
     }
 }
 
+/// A room that sockets can be put into.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct GrantableRoom(pub Room);
+
+impl Name for GrantableRoom {
+    fn from_text(text: &str) -> Result<Self, impl Display> {
+        Room::parse_grantable(text).map(Self)
+    }
+}
+
 impl Name for DeviceId {
     fn from_text(text: &str) -> Result<Self, impl Display> {
         Self::parse(text)

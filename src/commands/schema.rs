@@ -91,6 +91,8 @@ schemas! {
     /// A [`Room`].
     pub RoomArgument = "RoomArgument":
         given("A room", Room::BYTES_MAX, &pattern::name(ANY, Room::BYTES_MAX));
+    /// A [`Room`] that sockets can be put into.
+    pub GrantableRoomArgument = "GrantableRoom": grantable_room();
     /// A [`DeviceId`].
     pub DeviceIdArgument = "DeviceIdArgument":
         given("A tab or device", DeviceId::BYTES_MAX, &pattern::name(ANY, DeviceId::BYTES_MAX));
@@ -223,6 +225,17 @@ fn user_or_integer() -> Value {
     )
 }
 
+fn grantable_room() -> Value {
+    let own = format!("^{}", Room::USER_PREFIX);
+    let socket = format!("^[A-Za-z0-9_-]{{{}}}$", SocketId::TEXT_LEN);
+    let description =
+        "A room that sockets can be put into, so neither `user:…` nor named like a socket";
+    with(
+        given(description, Room::BYTES_MAX, &pattern::name(ANY, Room::BYTES_MAX)),
+        [("not", json!({"anyOf": [{"pattern": own}, {"pattern": socket}]}))],
+    )
+}
+
 fn event_name() -> Value {
     let bytes_max = EventName::BYTES_MAX;
     let own = format!("^{}", EventName::OWN_PREFIX);
@@ -271,6 +284,8 @@ lists! {
     UserNames of UserIdOrInteger: "Users";
     /// Rooms in a command.
     RoomNames of RoomArgument: "Rooms";
+    /// Rooms that sockets are put into or taken out of.
+    GrantableRooms of GrantableRoomArgument: "Rooms";
     /// Sockets in a command.
     SocketIds of SocketIdText: "Sockets";
     /// Sockets that are left out, among which may be what is no socket.

@@ -28,6 +28,7 @@ pub use offset::Offset;
 pub use sessions::{DetachedSession, Pid};
 
 use crate::core::emit::audience::Audience;
+use crate::core::rooms::RoomMoves;
 use crate::types::{SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use log::{Missed, RecoveryLog};
@@ -87,7 +88,8 @@ impl<S: Live> Recovery<S> {
     /// A socket becomes live. Of what was missed it gets what its session was entitled to then and is still entitled
     /// to. A claim that does not know its place leaves the session to whoever has it.
     ///
-    /// From now on the socket must answer for its session: it has the ids in [`Attached::earlier`], too.
+    /// From now on the socket must answer for its session: it has the ids in [`Attached::earlier`], too, and takes over
+    /// [`Attached::moves`].
     pub fn attach(
         &mut self,
         newcomer: Newcomer<S>,
@@ -108,20 +110,22 @@ impl<S: Live> Recovery<S> {
             RecoverySession::Away(session, _) => (session.member, None),
         };
         let is = newcomer.socket.member();
-        let rooms = had.rooms.into_iter().filter(|it| is.rooms.contains(it)).collect();
+        let kept = had.moves.applied_to(&is.rooms);
+        let rooms = had.rooms.into_iter().filter(|it| kept.contains(it)).collect();
         let device = is.device.or(had.device);
-        let entitled = Member { user: had.user, rooms, ids: had.ids, device };
+        let entitled = Member { user: had.user, rooms, ids: had.ids, device, moves: had.moves };
         let Missed { frames, last } = match self.log.since(from, &entitled) {
             Ok(missed) => missed,
             Err(lost) => return self.begin(newcomer, RecoveryOutcome::Lost(lost), replaced),
         };
-        let mut earlier = entitled.ids;
+        let Member { ids: mut earlier, moves, .. } = entitled;
         earlier.truncate(IDS_MAX - 1);
         self.sessions.insert(claim.pid.clone(), newcomer.socket, began_at);
         Attached {
             pid: claim.pid.clone(),
             outcome: RecoveryOutcome::Recovered,
             earlier,
+            moves,
             missed: frames,
             last_missed: last,
             head: self.log.head(),
@@ -139,7 +143,8 @@ impl<S: Live> Recovery<S> {
         let Newcomer { socket, fresh: pid } = newcomer;
         self.sessions.insert(pid.clone(), socket, self.log.position());
         let (earlier, missed, head) = (Vec::new(), Vec::new(), self.log.head());
-        Attached { pid, outcome, earlier, missed, last_missed: 0, head, replaced }
+        let moves = RoomMoves::default();
+        Attached { pid, outcome, earlier, moves, missed, last_missed: 0, head, replaced }
     }
 
     /// The number of the last event that the client has, or that was not for it.

@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::core::control::seats::{SeatLimit, Seating};
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
+use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::entropy;
 use crate::presence::Place;
 use crate::recovery::{Departure, NamespaceRecovery, Recoveries};
@@ -138,6 +139,7 @@ impl Attendance {
         let attached = recovery.attach(newcomer, claim, |attached| {
             socket.set_pid(attached.pid.clone());
             socket.set_earlier_ids(attached.earlier.clone());
+            socket.take_over(attached.moves.clone());
             socket.address(attached.last_missed);
             let reply = greeting::connect_reply(socket, Some(&attached.pid));
             let frames = [&[reply][..], &attached.missed].concat();
@@ -155,6 +157,26 @@ impl Attendance {
             old.connection.close(Reason::Replaced);
         }
         attached.outcome.is_recovered()
+    }
+
+    /// Changes the rooms of a socket, if it is here. Where there is recovery, nothing is logged meanwhile, and `change` gets the
+    /// place where the log stands.
+    pub(super) fn change_rooms(
+        &self,
+        socket: &Arc<Socket>,
+        change: impl FnOnce(&mut SocketRooms, u64) -> RoomChange,
+    ) -> Option<RoomChange> {
+        let registry = &self.sockets.registry;
+        let changed = match self.recoveries.of(&socket.namespace) {
+            None => socket.while_here(|| registry.change_rooms(socket, |it| change(it, 0))),
+            Some(recovery) => recovery.in_turn(|position| {
+                socket.while_here(|| registry.change_rooms(socket, |it| change(it, position)))
+            }),
+        };
+        if changed.as_ref().is_some_and(RoomChange::is_any) {
+            self.sockets.watched.note_grants(socket);
+        }
+        changed
     }
 
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.

@@ -127,8 +127,8 @@ impl ClientMessages {
         if !allow.iter().any(|it| it.matches(event.as_str())) {
             return Err(MayNotSend::Event(event));
         }
-        let grants = from.grants();
-        let viewer = viewer(from, &grants);
+        let (rooms, grants) = (from.granted_rooms(), from.grants());
+        let viewer = viewer(from, &rooms, &grants);
         let (target, room, is_in_reach) = match to {
             MessageReceivers::User(user) => {
                 let theirs = self.sockets.reachable(&user, &from.namespace);
@@ -190,9 +190,9 @@ impl ClientMessages {
     }
 }
 
-/// What a socket was granted, as far as rules about others look at it.
-pub fn viewer<'a>(socket: &'a Socket, grants: &'a Grants) -> Viewer<'a> {
-    Viewer { user: &socket.user, rooms: &grants.rooms, data: grants.data.as_deref() }
+/// What a socket was granted, as far as rules about others look at it; `rooms` are those that it is in.
+pub fn viewer<'a>(socket: &'a Socket, rooms: &'a [Room], grants: &'a Grants) -> Viewer<'a> {
+    Viewer { user: &socket.user, rooms, data: grants.data.as_deref() }
 }
 
 /// The sending socket, and what of its own besides is left out.

@@ -15,6 +15,7 @@ mod recent;
 
 pub use ack_budget::{AckBudget, AckShare};
 pub use asking::{PendingAcks, Recipients, TooManyRecipients};
+pub use groups::addressed;
 pub use recent::RecentEmit;
 
 use super::sockets::Sockets;

@@ -89,8 +89,8 @@ impl Watching {
         users: &'a [UserId],
     ) -> Result<Vec<&'a str>, MayNotSee> {
         self.check()?;
-        let grants = socket.grants();
-        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let (rooms, grants) = (socket.granted_rooms(), socket.grants());
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
         let is_online =
             |user: &&UserId| self.sight(socket, &reach, user, &Sight::Nothing).is_online();
         Ok(users.iter().filter(is_online).map(UserId::as_str).collect())
@@ -111,8 +111,8 @@ impl Watching {
         if !socket.is_joined() {
             watched.book(|book| book.leave(socket.id));
         }
-        let grants = socket.grants();
-        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let (rooms, grants) = (socket.granted_rooms(), socket.grants());
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
         let mut online = Vec::new();
         for user in users {
             let sight = self.sight(socket, &reach, user, &self.told(socket, user));
@@ -176,8 +176,8 @@ impl Watching {
     /// Tells a watcher what it sees of `user`, if that is news.
     fn look_again(&self, socket: &Socket, user: &UserId) {
         let _turn = self.turn(socket).lock();
-        let grants = socket.grants();
-        let reach = Reach::new(&self.config.shown_to, viewer(socket, &grants));
+        let (rooms, grants) = (socket.granted_rooms(), socket.grants());
+        let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
         let sight = self.sight(socket, &reach, user, &self.told(socket, user));
         self.tell(socket, user, sight);
     }

@@ -2,18 +2,21 @@
 //!
 //! One JSON object: `version` (1), `saved_at` (milliseconds since the Unix epoch), `namespaces`: of each its `name`,
 //! the `life`, the `last` number and the `entries` of its log (`number`, `frame` in base64, `to`, `except`), and its
-//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
+//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `joined`: rooms with the number after which each was joined, `left`,
+//! `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
 
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{DetachedSession, Dump, LogEntry, Member, Pid};
+use crate::core::rooms::RoomMoves;
 use crate::types::{
     DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::fs::OpenOptions;
 use std::io::{self, BufReader, BufWriter};
@@ -84,6 +87,10 @@ struct SessionJson {
     ids: Vec<String>,
     #[serde(default)]
     device: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    joined: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
     began_at: u64,
     addressed: u64,
     cut_off_at: u64,
@@ -155,6 +162,11 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         rooms: texts(&session.member.rooms),
         ids: texts(&session.member.ids),
         device: session.member.device.as_ref().map(DeviceId::to_string),
+        joined: {
+            let joined = session.member.moves.joined.iter();
+            joined.map(|(room, number)| (room.to_string(), *number)).collect()
+        },
+        left: session.member.moves.left.iter().map(ToString::to_string).collect(),
         began_at: session.began_at,
         addressed: session.addressed,
         cut_off_at: session.cut_off_at,
@@ -212,11 +224,17 @@ fn target(json: &NamesJson) -> Option<Target> {
 }
 
 fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
+    let joined = json.joined.iter().map(|(room, number)| Some((Room::parse(room).ok()?, *number)));
+    let moves = RoomMoves {
+        joined: joined.collect::<Option<_>>()?,
+        left: rooms(&json.left)?.into_iter().collect(),
+    };
     let member = Member {
         user: UserId::parse(&json.user).ok()?,
         rooms: rooms(&json.rooms)?,
         ids: ids(&json.ids)?,
         device: json.device.as_deref().map(DeviceId::parse).transpose().ok()?,
+        moves,
     };
     let SessionJson { began_at, addressed, cut_off_at, .. } = json;
     Some((Pid::new(json.pid), DetachedSession { member, began_at, addressed, cut_off_at }))

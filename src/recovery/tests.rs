@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::RecoveryConfig;
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{Live, Member, Newcomer, Pid, SessionClaim};
+use crate::core::rooms::RoomMoves;
 use crate::types::{Except, Namespace, Seq, SocketId, Target, UserId};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -34,7 +35,8 @@ impl Live for Arc<TestSocket> {
     }
 
     fn member(&self) -> Member {
-        Member { user: self.user.clone(), rooms: vec![], ids: vec![self.id], device: None }
+        let (user, moves) = (self.user.clone(), RoomMoves::default());
+        Member { user, rooms: vec![], ids: vec![self.id], device: None, moves }
     }
 
     fn addressed(&self) -> u64 {

@@ -8,6 +8,7 @@ use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Member, Pid};
+use crate::core::rooms::{RoomChange, RoomMoves, SocketRooms};
 use crate::types::{
     DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, Timestamp, UserId, WallMs,
 };
@@ -34,10 +35,12 @@ pub struct Socket {
     pub connected_at: WallMs,
     /// Its connection, which sockets of other namespaces share.
     pub connection: Arc<Connection>,
-    /// The only place where they stand: whoever needs them asks the socket. A later credential replaces them.
+    /// What its credentials say; a later one replaces it. In which rooms it is, `rooms` says.
     grants: RwLock<Arc<Grants>>,
     /// What happens because its credentials end, if they do.
     expiry: Mutex<Option<Box<CredentialExpiry>>>,
+    /// The only place where they stand: whoever needs them asks the socket. Changed while the lifecycle is held.
+    rooms: Mutex<SocketRooms>,
     lifecycle: Mutex<Lifecycle>,
     /// Whether it is in its rooms; changed by [`super::Registry`] only.
     is_joined: AtomicBool,
@@ -81,8 +84,11 @@ impl Live for Arc<Socket> {
     }
 
     fn member(&self) -> Member {
-        let (user, rooms) = (self.user.clone(), self.grants().rooms.to_vec());
-        Member { user, rooms, ids: self.ids().collect(), device: self.device.clone() }
+        let own = self.rooms.lock();
+        let (rooms, moves) = (own.current().to_vec(), own.moves());
+        drop(own);
+        let (user, device) = (self.user.clone(), self.device.clone());
+        Member { user, rooms, ids: self.ids().collect(), device, moves }
     }
 
     fn addressed(&self) -> u64 {
@@ -141,7 +147,7 @@ impl Addressee for Socket {
     }
 
     fn is_granted(&self, room: &Room) -> bool {
-        self.grants.read().rooms.contains(room)
+        self.rooms.lock().contains(room)
     }
 }
 
@@ -149,6 +155,7 @@ impl Socket {
     /// A socket that is not in the registry yet.
     pub fn new(parts: SocketParts) -> Self {
         let SocketParts { id, namespace, user, device, connected_at, grants, connection } = parts;
+        let rooms = SocketRooms::granted(Arc::clone(&grants.rooms));
         Self {
             id,
             namespace,
@@ -158,6 +165,7 @@ impl Socket {
             connection,
             grants: RwLock::new(Arc::new(grants)),
             expiry: Mutex::default(),
+            rooms: Mutex::new(rooms),
             lifecycle: Mutex::default(),
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
@@ -168,7 +176,7 @@ impl Socket {
         }
     }
 
-    /// What its credentials grant it now.
+    /// What its credentials grant it now. In which rooms it is, [`Socket::granted_rooms`] says.
     pub fn grants(&self) -> Arc<Grants> {
         Arc::clone(&self.grants.read())
     }
@@ -192,6 +200,11 @@ impl Socket {
         self.expiry.lock().as_mut().map_or(ExpiryStep::Nothing, |it| it.due(now))
     }
 
+    /// The rooms it is in, besides its own and its user's.
+    pub fn granted_rooms(&self) -> Arc<[Room]> {
+        Arc::clone(self.rooms.lock().current())
+    }
+
     /// The rooms it is in, sorted, without those that every socket has.
     pub fn rooms(&self) -> Vec<Room> {
         if !self.is_joined() {
@@ -199,7 +212,7 @@ impl Socket {
         }
         let is_own = |room: &Room| matches!(room.kind(), RoomKind::Socket(id) if self.ids().any(|it| it == id));
         let mut rooms: Vec<Room> =
-            self.grants().rooms.iter().filter(|it| !is_own(it)).cloned().collect();
+            self.granted_rooms().iter().filter(|it| !is_own(it)).cloned().collect();
         rooms.push(Room::of_user(&self.user));
         rooms.sort();
         rooms.dedup();
@@ -238,6 +251,11 @@ impl Socket {
     /// counts, and only before it is in the registry.
     pub fn set_earlier_ids(&self, ids: Vec<SocketId>) {
         self.earlier.get_or_init(|| ids.into_boxed_slice());
+    }
+
+    /// It takes over the rooms that those have joined and left; only before it is in the registry.
+    pub fn take_over(&self, moves: RoomMoves) {
+        self.rooms.lock().take_over(moves);
     }
 
     /// The ids of the connections whose session it has recovered, the latest first: whoever knows it by one of these
@@ -290,6 +308,13 @@ impl Socket {
             let_go();
         }
         was_registered
+    }
+
+    pub(super) fn change_rooms(
+        &self,
+        change: impl FnOnce(&mut SocketRooms) -> RoomChange,
+    ) -> RoomChange {
+        change(&mut self.rooms.lock())
     }
 
     /// Whether it is in its rooms.

@@ -2,6 +2,7 @@
 
 use super::{Room, UserId, WallMs};
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// Who a socket is, as authentication said; a client event never changes it.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct Identity {
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     /// Rooms the socket is in, besides its own and its user's.
-    pub rooms: Box<[Room]>,
+    pub rooms: Arc<[Room]>,
     /// What the backend wants to see beside the socket in the API; a JSON value as it was written.
     pub data: Option<Box<RawValue>>,
     /// When the credentials end.

@@ -19,6 +19,20 @@ pub struct Room(Arc<str>);
 #[error("a room name {0}")]
 pub struct RoomError(#[from] TextError);
 
+/// Why nobody can be put into a room of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GrantError {
+    /// It is no name of a room.
+    #[error(transparent)]
+    Name(#[from] RoomError),
+    /// It is a user's own.
+    #[error("a room `user:…` is its user's own: nobody can be put into it")]
+    OfUser,
+    /// It is a socket's own.
+    #[error("a room that is named like a socket is that socket's own: nobody can be put into it")]
+    OfSocket,
+}
+
 /// What the name of a room says about who is in it, besides those who were granted a room of this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomKind<'a> {
@@ -34,12 +48,22 @@ impl Room {
     /// Longest room name, in bytes.
     pub const BYTES_MAX: usize = 256;
     /// What the name of a user's own room begins with.
-    const USER_PREFIX: &str = "user:";
+    pub const USER_PREFIX: &str = "user:";
 
     /// Takes the text as it is.
     pub fn parse(text: &str) -> Result<Self, RoomError> {
         text::check(text, Self::BYTES_MAX)?;
         Ok(Self(text.into()))
+    }
+
+    /// The same for a room that a socket can be put into: neither a user's nor a socket's own.
+    pub fn parse_grantable(text: &str) -> Result<Self, GrantError> {
+        let room = Self::parse(text)?;
+        match room.kind() {
+            RoomKind::User(_) => Err(GrantError::OfUser),
+            RoomKind::Socket(_) => Err(GrantError::OfSocket),
+            RoomKind::Granted => Ok(room),
+        }
     }
 
     /// The room `user:{id}` of all sockets of one user.

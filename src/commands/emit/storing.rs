@@ -1,7 +1,7 @@
 //! The part of an emit that is about the inbox.
 
-use super::target::check_users_alone;
 use crate::commands::error::CommandError;
+use crate::commands::target::check_users_alone;
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::Keep;
 use crate::types::{CollapseKey, ItemId};

@@ -22,6 +22,7 @@ impl SchemaRules {
                 "DisconnectRequest": disconnect(),
                 "EmitRequest": emit(),
                 "EmitTarget": target(),
+                "MoveRequest": {"properties": {"rooms": {"minItems": 1}}},
                 "Ttl": {"pattern": pattern::durations(&(TTL_MIN..=self.ttl_max))},
                 "ReadRequest": read(),
             }),

@@ -1,6 +1,7 @@
 //! How a client comes back to its session, and what it gets.
 
 use super::{Offset, Pid};
+use crate::core::rooms::RoomMoves;
 use crate::types::SocketId;
 use bytes::Bytes;
 
@@ -31,6 +32,8 @@ pub struct Attached<S> {
     pub outcome: RecoveryOutcome,
     /// The ids of the connections that had the session before, the latest first; events for these are for it.
     pub earlier: Vec<SocketId>,
+    /// The rooms that these have joined and left.
+    pub moves: RoomMoves,
     /// What it missed, in order, each with its offset.
     pub missed: Vec<Bytes>,
     /// The number of the last of these; 0 if it missed nothing. It counts as addressed.

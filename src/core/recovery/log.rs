@@ -234,13 +234,18 @@ impl NameIndex {
         }
     }
 
-    /// The numbers after `after` of the entries that name `member`, whether they leave it out or not, in order.
+    /// The numbers after `after` of the entries that name `member`, whether they leave it out or not, in order. What was
+    /// for a room before it joined that was not for it.
     fn naming(&self, member: &Member, after: u64) -> Vec<u64> {
         let own_rooms: Vec<Room> = member.own_rooms().collect();
         let names = member.names().chain(own_rooms.iter().map(AudienceName::Room));
-        let lists = names.filter_map(|name| self.by_name.get(name)).chain([&self.all]);
+        let since = |name: AudienceName<'_>| match name {
+            AudienceName::Room(room) => after.max(member.moves.joined_at(room)),
+            AudienceName::User(_) | AudienceName::Socket(_) => after,
+        };
+        let lists = names.filter_map(|name| Some((self.by_name.get(name)?, since(name))));
         let mut numbers = Vec::new();
-        for list in lists {
+        for (list, after) in lists.chain([(&self.all, after)]) {
             let first = list.partition_point(|number| *number <= after);
             numbers.extend(list.range(first..));
         }

@@ -2,6 +2,7 @@
 
 use super::by_name::AudienceName;
 use crate::core::emit::audience::Addressee;
+use crate::core::rooms::RoomMoves;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
 
 /// As whom a socket is addressed.
@@ -15,6 +16,8 @@ pub struct Member {
     pub ids: Vec<SocketId>,
     /// What its client calls the tab or device it runs in.
     pub device: Option<DeviceId>,
+    /// Which of its rooms it has joined, and which it has left, since its credentials were read.
+    pub moves: RoomMoves,
 }
 
 /// What the shell keeps of a live session: its socket. What may change while it lives is asked for when it is needed.

@@ -2,12 +2,14 @@
 
 mod claims;
 mod erase;
+mod moved;
 mod random;
 
 use super::{
     Attached, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits, SessionClaim,
 };
 use crate::core::emit::audience::Audience;
+use crate::core::rooms::RoomMoves;
 use crate::types::{DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -77,7 +79,8 @@ fn device(text: &str) -> DeviceId {
 
 fn member(u: u8, socket: u8) -> Member {
     let rooms = vec![Room::parse("all").unwrap()];
-    Member { user: user(u), rooms, ids: vec![id(socket)], device: Some(device("d1")) }
+    let (device, moves) = (Some(device("d1")), RoomMoves::default());
+    Member { user: user(u), rooms, ids: vec![id(socket)], device, moves }
 }
 
 fn to_user(u: u8) -> Arc<Audience> {

@@ -5,6 +5,7 @@ use crate::core::presence::session::PresenceStatus;
 use crate::realtime::sockets::Sockets;
 use crate::registry::{FewSockets, ManySockets, Socket};
 use crate::types::UserId;
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -29,6 +30,15 @@ impl Deref for GroupSockets {
             Self::Many(sockets) => sockets,
         }
     }
+}
+
+/// The sockets that `audience` is, each once.
+pub fn addressed(sockets: &Sockets, audience: &Audience) -> Vec<Arc<Socket>> {
+    let left_out = audience.left_out();
+    let groups = find(sockets, audience).into_iter();
+    let named = groups.flat_map(|group| group.sockets.to_vec());
+    let mut seen = HashSet::new();
+    named.filter(|it| !left_out.includes(&**it) && seen.insert(it.id)).collect()
 }
 
 /// A group for each name of the target, in its order; one socket may be in several.

@@ -6,6 +6,7 @@ use crate::core::recovery::{
     DetachedSession, Dump, Live, LogEntry, Member, Newcomer, Pid, Recovery, RecoveryLimits,
     SessionClaim,
 };
+use crate::core::rooms::RoomMoves;
 use crate::types::{
     DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
 };
@@ -84,6 +85,7 @@ fn all_that_decides_who_gets_what_is_kept() {
             rooms: vec![room("org:7")],
             ids: vec![id(3), id(4)],
             device,
+            moves: RoomMoves { joined: [(room("j"), 4)].into(), left: [room("l")].into() },
         },
         began_at: 1,
         addressed: 2,
@@ -133,6 +135,7 @@ fn returning(user: &str, rooms: &[&str], device: Option<&str>) -> Returning {
         rooms: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
         ids: vec![SocketId::from_bytes([9; SocketId::BYTES])],
         device: device.map(|it| DeviceId::parse(it).unwrap()),
+        moves: RoomMoves::default(),
     })
 }
 

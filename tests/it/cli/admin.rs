@@ -277,6 +277,43 @@ async fn rooms_and_deliveries_are_filtered_by_the_server() {
 }
 
 #[tokio::test]
+async fn sockets_are_moved_and_disconnected_as_was_typed() {
+    let admin = Admin::start(&[
+        (200, r#"{"matched":3,"changed":2,"full":1}"#),
+        (200, r#"{"matched":3,"changed":2}"#),
+        (200, r#"{"disconnected":2}"#),
+    ])
+    .await;
+
+    let join = admin.run(&["rooms", "join", "--user", "42", "--room", "r", "p", "q"]).await;
+    let leave = ["rooms", "leave", "--all", "--except-user", "1", "--namespace", "/chat", "p"];
+    let leave = admin.run(&leave).await;
+    let gone = ["rooms", "disconnect", "--room", "p", "--reason", "over", "--keep-grace"];
+    let gone = admin.run(&gone).await;
+    let nobody = admin.run(&["rooms", "join", "p"]).await;
+
+    assert_eq!((join.code, join.out.as_str()), (Some(0), "matched 3, changed 2, full 1\n"));
+    assert_eq!(leave.out, "matched 3, changed 2\n");
+    assert_eq!(gone.out, "disconnected 2\n");
+    assert_eq!(nobody.code, Some(2), "{}", nobody.err);
+    let expected = [
+        asked(
+            "POST /v1/sockets/join",
+            r#"{"to":{"users":["42"],"rooms":["r"]},"rooms":["p","q"]}"#,
+        ),
+        asked(
+            "POST /v1/sockets/leave",
+            r#"{"namespace":"/chat","to":{"all":true},"except":{"users":["1"]},"rooms":["p"]}"#,
+        ),
+        asked(
+            "POST /v1/sockets/disconnect",
+            r#"{"to":{"rooms":["p"]},"reason":"over","now":false}"#,
+        ),
+    ];
+    assert_eq!(admin.end().await, expected);
+}
+
+#[tokio::test]
 async fn dead_letters_of_an_endpoint_are_replayed_and_it_is_said_when_there_are_more() {
     let more = r#"{"replayed":10000,"more":true}"#;
     let admin = Admin::start(&[(200, more), (200, r#"{"replayed":3,"more":false}"#)]).await;

@@ -71,6 +71,23 @@ fn arguments() -> Vec<Row> {
     rows.push(row("tokens revoked at a number", bad(), revoke));
     let both = request("POST /v1/users/u/disconnect", "", r#"{"block_for":"1s","now":false}"#);
     rows.push(row("`block_for` with `now: false`", bad(), both));
+    for (input, path, body) in [
+        (
+            "sockets that join another user's room",
+            "join",
+            r#"{"to":{"all":true},"rooms":["user:u"]}"#,
+        ),
+        (
+            "sockets that join a room named like a socket",
+            "join",
+            r#"{"to":{"all":true},"rooms":["AAAAAAAAAAAAAAAAAAAA"]}"#,
+        ),
+        ("sockets that leave no room", "leave", r#"{"to":{"all":true},"rooms":[]}"#),
+        ("sockets of nobody, disconnected", "disconnect", r#"{"to":{}}"#),
+        ("sockets disconnected `now: 1`", "disconnect", r#"{"to":{"all":true},"now":1}"#),
+    ] {
+        rows.push(row(input, bad(), request(&format!("POST /v1/sockets/{path}"), "", body)));
+    }
     // A user id is any text: these are nobody's, which is an answer.
     for (input, path) in [
         ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),

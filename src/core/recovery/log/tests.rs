@@ -3,6 +3,7 @@
 use super::{LogEntry, NAME_BYTES, RecoveryLog};
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{Lost, Member, RecoveryLimits};
+use crate::core::rooms::RoomMoves;
 use crate::types::{DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -55,7 +56,13 @@ fn numbers(it: &RecoveryLog, after: u64, member: &Member) -> Result<Vec<u64>, Lo
 
 fn member() -> Member {
     let (rooms, device) = (vec![room("all")], Some(DeviceId::parse("d1").unwrap()));
-    Member { user: user(1), rooms, ids: vec![socket(1), socket(2)], device }
+    Member {
+        user: user(1),
+        rooms,
+        ids: vec![socket(1), socket(2)],
+        device,
+        moves: RoomMoves::default(),
+    }
 }
 
 #[test]
@@ -165,8 +172,7 @@ fn an_erased_user_is_named_nowhere_and_the_places_of_others_stay() {
     assert_eq!(left, expected);
     let text = format!("{it:?}");
     assert!(!text.contains("u1") && !text.contains(&socket(1).to_string()), "{text}");
-    let bob =
-        Member { user: user(2), rooms: vec![room("all")], ids: vec![socket(9)], device: None };
+    let bob = Member { user: user(2), ids: vec![socket(9)], device: None, ..member() };
     assert_eq!(numbers(&it, 0, &bob), Ok(vec![2, 3, 6, 7, 8]));
     assert_eq!(it.bytes, it.entries().map(LogEntry::bytes).sum::<usize>());
 }
@@ -208,6 +214,7 @@ fn anybody() -> impl Strategy<Value = Member> {
             rooms,
             ids: ids.into_iter().map(socket).collect(),
             device,
+            moves: RoomMoves::default(),
         },
     )
 }

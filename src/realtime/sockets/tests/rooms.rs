@@ -36,7 +36,7 @@ fn expected(sockets: &[Arc<Socket>]) -> Members {
             members.entry(key).or_default().insert(socket.id.to_string());
         };
         see(EVERYONE);
-        for room in socket.grants().rooms.iter().chain(&own) {
+        for room in socket.granted_rooms().iter().chain(&own) {
             see(room.as_str());
             assert!(socket.is_in(room), "{room}");
         }

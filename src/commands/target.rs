@@ -1,8 +1,8 @@
-//! Who an emit is for, and who of these is left out.
+//! Who a command is for, and who of these is left out.
 
-use crate::commands::error::CommandError;
-use crate::commands::names::{MaybeSocket, NAMES_MAX, NameList};
-use crate::commands::schema::{AnySocketIds, DeviceNames, RoomNames, SocketIds, UserNames};
+use super::error::CommandError;
+use super::names::{MaybeSocket, NAMES_MAX, NameList};
+use super::schema::{AnySocketIds, DeviceNames, RoomNames, SocketIds, UserNames};
 use crate::types::{DeviceId, Except, Room, SocketId, Target, UserId};
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -1,0 +1,124 @@
+//! Many sockets at once: they join or leave rooms, or are disconnected.
+
+use super::context::AdminContext;
+use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures};
+use super::extract::JsonBody;
+use super::keys::{ControlScope, May};
+use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
+use crate::core::presence::session::Grace;
+use crate::realtime::bulk::{Dismissal, MovedSockets};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What became of sockets that were to join rooms.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JoinReply {
+    /// Sockets that were meant.
+    #[schema(example = 3)]
+    matched: usize,
+    /// Of these, those that are in a room in which they were not before.
+    #[schema(example = 2)]
+    changed: usize,
+    /// Of these, those that have not joined all of the rooms, because they are in `limits.rooms_per_socket` already.
+    #[schema(example = 0)]
+    full: usize,
+}
+
+/// What became of sockets that were to leave rooms.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LeaveReply {
+    /// Sockets that were meant.
+    #[schema(example = 3)]
+    matched: usize,
+    /// Of these, those that were in one of the rooms.
+    #[schema(example = 2)]
+    changed: usize,
+}
+
+/// What became of sockets that were to be disconnected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DismissReply {
+    /// Sockets that were disconnected.
+    #[schema(example = 3)]
+    disconnected: usize,
+}
+
+/// Have sockets join rooms
+///
+/// Those that are here now, as by `socketsJoin` of Socket.IO; when this is answered they are in. Nothing of it is kept on disk: a
+/// socket stays in as long as its session lives, over a reconnection within the window of recovery too. For a user's sockets
+/// now and later there is `PUT /v1/users/{user}/rooms/{room}`. Nobody being there is no error.
+#[utoipa::path(
+    post, path = "/v1/sockets/join", tag = "rooms", operation_id = "join_rooms",
+    request_body = MoveRequest,
+    responses(
+        (status = 200, description = "They have joined; how many, the numbers say", body = JoinReply),
+        (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
+        BodyFailures, KeyFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn join(
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    JsonBody(request): JsonBody<MoveRequest>,
+) -> Result<Json<JoinReply>, ApiError> {
+    let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
+    let moved = context.bulk.join(audience, rooms).await.map_err(ApiError::internal)?;
+    let MovedSockets { matched, changed, full } = moved;
+    Ok(Json(JoinReply { matched, changed, full }))
+}
+
+/// Have sockets leave rooms
+///
+/// Those that are here now, as by `socketsLeave` of Socket.IO; when this is answered they are out, also of rooms that their
+/// credentials grant. A new session may be granted them again. Nobody being there is no error.
+#[utoipa::path(
+    post, path = "/v1/sockets/leave", tag = "rooms", operation_id = "leave_rooms",
+    request_body = MoveRequest,
+    responses(
+        (status = 200, description = "They have left; how many, the numbers say", body = LeaveReply),
+        (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
+        BodyFailures, KeyFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn leave(
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    JsonBody(request): JsonBody<MoveRequest>,
+) -> Result<Json<LeaveReply>, ApiError> {
+    let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
+    let moved = context.bulk.leave(audience, rooms).await.map_err(ApiError::internal)?;
+    let MovedSockets { matched, changed, full: _ } = moved;
+    Ok(Json(LeaveReply { matched, changed }))
+}
+
+/// Disconnect sockets
+///
+/// As by `disconnectSockets` of Socket.IO: each client gets an event `userline:kicked {reason}`, is disconnected with its
+/// connection, and does not come back by itself. Nobody being there is no error.
+#[utoipa::path(
+    post, path = "/v1/sockets/disconnect", tag = "sockets", operation_id = "disconnect_sockets",
+    request_body = DismissRequest,
+    responses(
+        (status = 200, description = "Disconnected; how many, the number says", body = DismissReply),
+        (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
+        BodyFailures, KeyFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn disconnect(
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    JsonBody(request): JsonBody<DismissRequest>,
+) -> Result<Json<DismissReply>, ApiError> {
+    let namespaces = context.directory.namespaces();
+    let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
+    let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
+    let disconnecting = context.bulk.disconnect(Dismissal { audience, reason, grace });
+    let disconnected = disconnecting.await.map_err(ApiError::internal)?;
+    Ok(Json(DismissReply { disconnected }))
+}

@@ -1,0 +1,54 @@
+//! Rooms that a session has joined and left by itself go on with it.
+
+use super::{LIMITS, attach, emit, id, pid, room, socket, to};
+use crate::core::emit::audience::Audience;
+use crate::core::recovery::{Recovery, SessionClaim};
+use crate::core::rooms::RoomMoves;
+use crate::types::{Except, Target, Timestamp};
+use std::sync::Arc;
+
+fn to_room(name: &str) -> Arc<Audience> {
+    Arc::new(to(Target { rooms: vec![room(name)], ..Target::default() }, Except::default()))
+}
+
+#[test]
+fn a_room_that_was_joined_is_kept_and_what_was_for_it_before_is_not_replayed() {
+    let mut it = Recovery::new(LIMITS, 7);
+    let one = socket(1, 1);
+    attach(&mut it, one.clone(), None, "p", 0);
+    let seen = emit(&mut it, &to_room("all"), 1, 0);
+    emit(&mut it, &to_room("joined"), 2, 0);
+    {
+        let mut member = one.member.borrow_mut();
+        member.rooms = vec![room("joined")];
+        member.moves = RoomMoves {
+            joined: [(room("joined"), it.head().number())].into(),
+            left: [room("all")].into(),
+        };
+    }
+    emit(&mut it, &to_room("joined"), 3, 0);
+    emit(&mut it, &to_room("all"), 4, 0);
+    one.addressed.set(3);
+    it.detach(&pid("p"), id(1), Timestamp(0));
+    emit(&mut it, &to_room("joined"), 5, 0);
+    emit(&mut it, &to_room("all"), 6, 0);
+
+    // Its credentials grant it what they did: `all`.
+    let claim = SessionClaim { pid: &pid("p"), offset: Some(&seen) };
+    let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
+    assert_eq!(super::names(&attached.missed), [3, 5]);
+    assert_eq!(attached.moves, one.member.borrow().moves);
+}
+
+#[test]
+fn a_session_that_is_lost_takes_nothing_along() {
+    let mut it = Recovery::new(LIMITS, 7);
+    let one = socket(1, 1);
+    attach(&mut it, one.clone(), None, "p", 0);
+    one.member.borrow_mut().moves.left.insert(room("all"));
+    it.detach(&pid("p"), id(1), Timestamp(0));
+
+    let claim = SessionClaim { pid: &pid("p"), offset: Some("nonsense") };
+    let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
+    assert!(attached.moves.is_empty());
+}

@@ -1,0 +1,57 @@
+// Rooms by grant: many sockets join and leave at once, and what that means for stock clients.
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { up, ways } from "./lib/client.mjs";
+import { Proxy } from "./lib/proxy.mjs";
+import { scenario } from "./lib/scenario.mjs";
+import { until } from "./lib/wait.mjs";
+
+const post = async (w, path, body) => {
+  const answer = await w.server.api("POST", path, body);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  return answer.body;
+};
+
+describe("rooms", { concurrency: 4 }, () => {
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`sockets join and leave at once, and a recovered session stays where it was (${way})`, {
+      recovery: { window: "2m" },
+      presence: { grace: "8s" },
+    }, async (w) => {
+      const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));
+      w.after(() => proxy.close());
+      const ann = await w.connect("ann", { url: proxy.url, transports, claims: { rooms: ["org:7"] } });
+      const bob = await w.connect("bob", { transports });
+      const joined = await post(w, "/v1/sockets/join", { to: { users: ["ann", "bob"] }, rooms: ["project:7"] });
+      assert.deepEqual(joined, { matched: 2, changed: 2, full: 0 });
+      const left = await post(w, "/v1/sockets/leave", { to: { users: ["ann"] }, rooms: ["org:7"] });
+      assert.deepEqual(left, { matched: 1, changed: 1 });
+
+      const emit = async (room, n) => (await w.server.emit({ to: { rooms: [room] }, event: "n", data: n })).matched;
+      assert.deepEqual([await emit("project:7", 1), await emit("org:7", 2)], [2, 0]);
+      await until("both to hear", () => ann.heard.length === 1 && bob.heard.length === 1);
+
+      proxy.refusing = true;
+      proxy.cut();
+      await until("the client to notice", () => ann.ends.length === 1);
+      assert.deepEqual([await emit("project:7", 3), await emit("org:7", 4)], [1, 0]);
+      proxy.refusing = false;
+      await until("the client to be back", () => ann.connected);
+      assert.equal(ann.recovered, true);
+      assert.deepEqual([await emit("project:7", 5), await emit("org:7", 6)], [2, 0]);
+      await until("what was missed, and what came", () => ann.heard.length === 3);
+      assert.deepEqual(ann.heard.map((it) => it[1]), [1, 3, 5]);
+
+      const gone = await post(w, "/v1/sockets/disconnect", { to: { rooms: ["project:7"] }, except: { users: ["bob"] }, reason: "over" });
+      assert.deepEqual(gone, { disconnected: 1 });
+      await until("the disconnect", () => ann.ends.at(-1) === "io server disconnect");
+      assert.deepEqual(ann.own.at(-1), ["userline:kicked", { reason: "over" }]);
+      await up(bob);
+
+      // A session of its own is granted its rooms anew.
+      ann.connect();
+      await up(ann);
+      assert.deepEqual([await emit("project:7", 7), await emit("org:7", 8)], [1, 1]);
+    });
+  }
+});
