@@ -31,6 +31,7 @@ mod incoming;
 mod listeners;
 mod loan;
 mod old_client;
+mod opening;
 mod origin;
 mod outgoing;
 mod polling;
@@ -39,6 +40,7 @@ mod responses;
 mod send_stall;
 mod shared;
 mod stream;
+mod unfinished;
 mod upgrade;
 mod vitals;
 mod websocket;
@@ -72,6 +74,7 @@ use std::task::Waker;
 use std::time::Duration;
 use stream::Outlet;
 use tokio::sync::Notify;
+use unfinished::TakenRoom;
 use upgrade::Upgrade;
 use vitals::Traffic;
 
@@ -118,12 +121,15 @@ pub struct ConnectionLimits {
     pub stall: Duration,
     /// How long it may take to send the buffers of an event.
     pub body_timeout: Duration,
+    /// Bytes of the `auth` of a CONNECT.
+    pub auth_bytes: usize,
 }
 
 impl ConnectionLimits {
     fn of(limits: LimitsConfig) -> Self {
-        let LimitsConfig { payload_bytes, buffer_bytes, stall, body_timeout, .. } = limits;
-        Self { payload_bytes, buffer_bytes, stall, body_timeout }
+        let LimitsConfig { payload_bytes, buffer_bytes, stall, body_timeout, auth_bytes, .. } =
+            limits;
+        Self { payload_bytes, buffer_bytes, stall, body_timeout, auth_bytes }
     }
 }
 
@@ -205,7 +211,7 @@ struct ConnectionState {
 #[derive(Debug, Default)]
 struct Polling {
     /// Frames that were posted and have not been read.
-    inbox: BytesMut,
+    inbox: Option<Box<Inbox>>,
     /// Something was posted that is not delivered yet.
     is_unread: bool,
     /// Requests of the client since its handshake.
@@ -221,10 +227,17 @@ struct Polling {
     upgrade: Upgrade,
 }
 
+/// Frames that were posted, and the room that they take.
+#[derive(Debug)]
+struct Inbox {
+    frames: BytesMut,
+    room: TakenRoom,
+}
+
 impl Polling {
     /// What was posted will not be read.
     fn forget_posts(&mut self) {
-        self.inbox = BytesMut::new();
+        self.inbox = None;
         self.is_unread = false;
     }
 }

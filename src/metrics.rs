@@ -230,6 +230,11 @@ pub const TABLE: &[Metric] = &[
         "userline_transports",
         "Open connections by transport: polling or websocket. Without any websocket a proxy may not forward Upgrade.",
     ),
+    labelled(
+        "userline_unfinished_refused_total",
+        "What clients had begun to send and was refused because of `limits.unfinished_bytes`, by what: post, message or \
+         connect.",
+    ),
     gauge("userline_users", "Users online, lingering ones included."),
     gauge("userline_users_lingering", "Users without a socket whose grace is still running."),
     counter(

@@ -85,7 +85,8 @@ schemas! {
          `polls_overlap`, `posts_overlap`: it sent two at once. \
          `malformed_body`: it posted no list of packets. \
          `buffer_full`: more than `limits.buffer_bytes` waited for it. \
-         `stalled`: it took nothing for `limits.stall`.",
+         `stalled`: it took nothing for `limits.stall`. \
+         `no_room`: with what it had begun to send, all clients would have had more than `limits.unfinished_bytes`.",
         Ending::ALL.map(Ending::as_str),
     );
 }

@@ -10,6 +10,8 @@ pub struct LimitsConfig {
     pub payload_bytes: usize,
     /// Bytes that may wait for one client before its connection is closed as `slow_consumer`.
     pub buffer_bytes: usize,
+    /// Bytes of what all clients have begun to send and the server has not taken.
+    pub unfinished_bytes: usize,
     /// How long a client may take none of what waits for it before its connection is closed.
     pub stall: Duration,
     /// Connections at once, both transports together.
@@ -30,6 +32,9 @@ pub struct LimitsConfig {
     pub auth_bytes: usize,
 }
 
+/// Largest messages that all room is enough for: two of those that have joined nothing, who have half of it, each twice,
+/// because a post is put together from its body and a message from the post.
+const UNFINISHED_SHARES: usize = 8;
 const KB: u64 = 1000;
 const MB: u64 = 1000 * KB;
 
@@ -38,6 +43,7 @@ impl LimitsConfig {
         let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
         let payload = reader.size("limits.payload", KB..=100 * MB);
         let buffer = reader.size("limits.buffer_bytes", KB..=1000 * MB);
+        let unfinished = reader.size("limits.unfinished_bytes", KB..=100_000 * MB);
         let stall =
             reader.duration("limits.stall", Duration::from_secs(1)..=Duration::from_mins(10));
         let connections = reader.number("limits.connections", 1..=10_000_000);
@@ -55,9 +61,16 @@ impl LimitsConfig {
             let rule = "must be at least limits.payload, or one large event would close its client";
             reader.reject("limits.buffer_bytes", rule);
         }
+        if let (Ok(payload), Ok(unfinished)) = (&payload, &unfinished)
+            && unfinished / UNFINISHED_SHARES < *payload
+        {
+            let rule = "must be at least eight times limits.payload, or one large message could find no room";
+            reader.reject("limits.unfinished_bytes", rule);
+        }
         Ok(Self {
             payload_bytes: payload?,
             buffer_bytes: buffer?,
+            unfinished_bytes: unfinished?,
             stall: stall?,
             connections: connections?,
             per_address: per_address?,

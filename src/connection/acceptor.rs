@@ -5,27 +5,20 @@ use super::gate::{ForBackend, HandshakeGate};
 use super::handshake::{Handshake, HandshakeError};
 use super::heartbeat::Heartbeats;
 use super::incoming::Incoming;
-use super::listeners::Listeners;
 use super::origin::{self, OriginCheck, RefusedOrigins};
-use super::outgoing::Flushing;
 use super::responses::{preflight, refuse};
-use super::send_stall::{self, SendStall};
+use super::send_stall;
 use super::shared::SharedParts;
 use super::stream::Outlet;
-use super::vitals::Traffic;
+use super::unfinished::UnfinishedRoom;
 use super::websocket::SwitchedStream;
-use super::{
-    Connection, ConnectionLimits, ConnectionState, Connections, EngineStream, Facts, Phase,
-    Polling, Transport,
-};
-use super::{old_client, polling, upgrade, websocket};
+use super::{Connection, ConnectionLimits, Connections, EngineStream, Facts, Transport};
+use super::{old_client, opening, polling, upgrade, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
-use crate::core::protocol::frame;
-use crate::core::protocol::outbound::OutboundQueue;
 use crate::entropy;
 use crate::tasks::Tasks;
-use crate::types::{Reason, millis};
+use crate::types::Reason;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -34,10 +27,8 @@ use http_body_util::Full;
 use hyper::body::Body;
 use ipnet::IpNet;
 use parking_lot::Mutex;
-use serde::Serialize;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// What the acceptor needs to know.
 #[derive(Debug, Clone)]
@@ -116,6 +107,7 @@ impl Acceptor {
             namespaces,
             engine,
             turns: SharedParts::turns(),
+            unfinished: UnfinishedRoom::new(&config.limits),
         };
         let refused_origins = Mutex::default();
         Self {
@@ -296,45 +288,11 @@ impl Acceptor {
         let AcceptorParts { config, shared, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
-        let state = ConnectionState {
-            outbound: OutboundQueue::new(config.limits.buffer_bytes),
-            transport,
-            phase: Phase::Open,
-            listeners: Listeners::default(),
-            loans: None,
-            homeless_since: None,
-            is_expected: false,
-            reader: None,
-            is_paused: false,
-            acks: Vec::new(),
-            peer_ended: false,
-            is_let_go: false,
-            flushing: Flushing::None,
-            send_stall: SendStall::default(),
-            pinged_at: None,
-            is_upgraded: false,
-            ending: None,
-            close_code: None,
-            closed_at: None,
-            unsent: 0,
-            polling: Polling::default(),
-        };
-        let now = shared.clock.now();
         let forwarded = config.backend.as_ref().map(|it| &*it.headers);
-        let connection = Arc::new(Connection {
-            sid,
-            facts: Facts::of(parts, &config.trusted_proxies, forwarded),
-            user: OnceLock::new(),
-            identity: OnceLock::new(),
-            shared: Arc::clone(shared),
-            traffic: Traffic::new(now),
-            stream: stream.map_or_else(OnceLock::new, OnceLock::from),
-            poll: Notify::new(),
-            read: Notify::new(),
-            state: Mutex::new(state),
-        });
+        let facts = Facts::of(parts, &config.trusted_proxies, forwarded);
+        let connection = Connection::new(sid, facts, shared, transport, stream);
         shared.connections.insert(&connection)?;
-        shared.heartbeats.add(&connection, now);
+        shared.heartbeats.add(&connection, shared.clock.now());
         connection.expect_connect(&mut connection.lock());
         connection.send(&open);
         Ok(connection)
@@ -353,34 +311,10 @@ impl Acceptor {
         &self.inner.shared.tasks
     }
 
-    /// What greets the client: <https://socket.io/docs/v4/engine-io-protocol/#handshake>.
     fn open_packet(&self, sid: &str, transport: Transport) -> Bytes {
         let AcceptorConfig { limits, socketio, .. } = &self.inner.config;
-        let upgrades: &[&str] = match transport {
-            Transport::Polling if socketio.websocket => &["websocket"],
-            Transport::Polling | Transport::WebSocket => &[],
-        };
-        let open = OpenPacket {
-            sid,
-            upgrades,
-            ping_interval: millis(socketio.ping_interval),
-            ping_timeout: millis(socketio.ping_timeout),
-            max_payload: limits.payload_bytes,
-        };
-        // Writing numbers and texts to memory does not fail.
-        frame::text(&[b"0", serde_json::to_string(&open).unwrap_or_default().as_bytes()])
+        opening::packet(sid, transport, socketio, limits.payload_bytes)
     }
-}
-
-/// The data of Engine.IO's open packet.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenPacket<'a> {
-    sid: &'a str,
-    upgrades: &'a [&'a str],
-    ping_interval: u64,
-    ping_timeout: u64,
-    max_payload: usize,
 }
 
 impl AcceptorParts {

@@ -2,11 +2,13 @@
 
 use super::engine_stream::EngineStream;
 use super::loan::{Accept, ConnectVerdict, Loan};
+use super::unfinished::{NoRoom, TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase};
-use crate::core::protocol::loan::{Connect, ConnectBreach, Loans};
+use crate::core::protocol::loan::{BadAuth, Connect, ConnectBreach, Loans};
 use crate::core::protocol::packet;
-use crate::types::Reason;
+use crate::types::{Ending, Namespace, Reason};
 use parking_lot::MutexGuard;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The CONNECTs of one connection that are not answered.
@@ -15,6 +17,8 @@ pub(super) struct OpenLoans {
     rule: Loans,
     /// The one that the engine has.
     lent: Option<Arc<Loan>>,
+    /// That those which wait take.
+    room: TakenRoom,
 }
 
 impl Connection {
@@ -25,16 +29,30 @@ impl Connection {
             self.send(&packet::invalid_namespace(namespace));
             return;
         };
+        let connect = match Connect::parse(namespace, auth, self.shared.limits.auth_bytes) {
+            Ok(connect) => connect,
+            Err(why) => return self.refuse_auth(namespace, why),
+        };
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return;
         }
-        let connect = Connect { namespace: namespace.clone(), auth: auth.to_owned() };
-        let ConnectionState { loans, listeners, .. } = &mut *state;
         let bytes_max = self.shared.limits.payload_bytes;
-        let open = loans.get_or_insert_with(|| Box::new(OpenLoans::new(bytes_max)));
+        let room = self.no_room_yet(&state);
+        let ConnectionState { loans, listeners, .. } = &mut *state;
+        let open = loans.get_or_insert_with(|| Box::new(OpenLoans::new(bytes_max, room)));
         let next = open.rule.connect(connect, |it| listeners.is_joined(it));
         self.lend(state, next);
+    }
+
+    /// What the client sent along cannot say who it is.
+    fn refuse_auth(self: &Arc<Self>, namespace: &Namespace, why: BadAuth) {
+        metrics::counter!("userline_connects_refused_total", "code" => why.code()).increment(1);
+        tracing::debug!(code = why.code(), %why, "refused a client");
+        let message = why.to_string();
+        let data = json!({"code": why.code(), "message": message});
+        let error = json!({"message": message, "data": data}).to_string();
+        self.send(&packet::connect_error(namespace, &error));
     }
 
     /// The client leaves a namespace.
@@ -106,6 +124,13 @@ impl Connection {
         mut state: MutexGuard<'_, ConnectionState>,
         next: Result<Option<Connect>, ConnectBreach>,
     ) {
+        let open = state.loans.as_deref_mut();
+        if let Some(Err(NoRoom)) = open.map(|it| it.room.resize(it.rule.bytes())) {
+            count_refused("connect");
+            state.note(Ending::NoRoom);
+            drop(state);
+            return self.finish(Reason::TransportError);
+        }
         match next {
             Ok(Some(Connect { namespace, auth })) => {
                 let loan = Loan::new(Arc::clone(self), namespace);
@@ -138,8 +163,8 @@ impl ConnectionState {
 }
 
 impl OpenLoans {
-    fn new(bytes_max: usize) -> Self {
-        Self { rule: Loans::new(bytes_max), lent: None }
+    fn new(bytes_max: usize, room: TakenRoom) -> Self {
+        Self { rule: Loans::new(bytes_max), lent: None, room }
     }
 
     fn is_about(&self, loan: &Arc<Loan>) -> bool {

@@ -48,6 +48,9 @@ pub(super) enum HandshakeError {
     /// The body is larger than `limits.payload`.
     #[error("Payload too large")]
     Payload,
+    /// All that clients have begun to send is as much as it may be. The connection goes on.
+    #[error("Service unavailable")]
+    NoRoom,
     /// No room now, or the server is stopping: the client tries again.
     #[error("Service unavailable")]
     Unavailable(#[from] NotAdmitted),
@@ -58,7 +61,7 @@ impl HandshakeError {
         match self {
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Payload => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoom | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Transport | Self::Sid | Self::Method | Self::Request(_) | Self::Version => {
                 StatusCode::BAD_REQUEST
             }
@@ -71,12 +74,13 @@ impl HandshakeError {
             Self::Transport => 0,
             Self::Sid => 1,
             Self::Method => 2,
-            Self::Request(_) | Self::Payload | Self::Unavailable(_) => 3,
+            Self::Request(_) | Self::Payload | Self::NoRoom | Self::Unavailable(_) => 3,
             Self::Origin => 4,
             Self::Version => 5,
         };
         let hint = match self {
             Self::Request(hint) => Some(*hint),
+            Self::NoRoom => Some("limits.unfinished_bytes is reached"),
             Self::Unavailable(why) => Some(why.hint()),
             Self::Origin => Some("add the page's origin to listen.origins"),
             Self::Version => Some("EIO must be 4: use socket.io-client 3 or 4"),

@@ -11,6 +11,7 @@
 
 use super::listeners::{EventListener, Listeners};
 use super::stream::Inlet;
+use super::unfinished::{NoRoom, TakenRoom, count_refused};
 use super::upgrade::Upgrade;
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::frame;
@@ -18,7 +19,7 @@ use crate::core::protocol::inbound::{Inbound, InboundReader};
 use crate::core::protocol::messages::{Malformed, Piece};
 use crate::core::protocol::msgpack;
 use crate::types::{Ending, Reason};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::fmt;
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -41,13 +42,20 @@ pub(super) struct Incoming {
     connection: Arc<Connection>,
     source: Source,
     /// While it is in the middle of a packet; between two, a new one knows as much.
-    reader: Option<Box<InboundReader>>,
+    begun: Option<Box<BegunPacket>>,
     /// For a new reader.
     has_spoken: bool,
     /// While a listener takes no more.
     paused: Option<Box<Paused>>,
     /// When the buffers of a packet that has begun must be there.
     deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// The reader in the middle of a packet, and the room that what has come of it takes.
+#[derive(Debug)]
+struct BegunPacket {
+    reader: InboundReader,
+    room: TakenRoom,
 }
 
 /// Where the client's frames come from.
@@ -96,8 +104,8 @@ impl Incoming {
     }
 
     fn new(connection: Arc<Connection>, source: Source) -> Self {
-        let (reader, paused, deadline) = (None, None, None);
-        Self { connection, source, reader, has_spoken: false, paused, deadline }
+        let (begun, paused, deadline) = (None, None, None);
+        Self { connection, source, begun, has_spoken: false, paused, deadline }
     }
 
     /// Reads and delivers until the end.
@@ -141,7 +149,7 @@ impl Incoming {
     fn note_read(&self) {
         if !matches!(self.source, Source::Stream { .. }) && self.paused.is_none() {
             let mut state = self.connection.lock();
-            if state.polling.inbox.is_empty() {
+            if state.polling.inbox.is_none() {
                 state.polling.is_unread = false;
                 self.connection.read.notify_waiters();
             }
@@ -150,7 +158,7 @@ impl Incoming {
 
     /// Delivers each thing that `piece` completes.
     fn read(&mut self, cx: &mut Context<'_>, piece: &mut [u8]) -> Result<(), Over> {
-        let reader = self.reader.take().map(|it| *it);
+        let (reader, room) = self.begun.take().map(|it| (it.reader, it.room)).unzip();
         let connection = &self.connection;
         let bytes_max = connection.shared.limits.payload_bytes;
         let mut reader =
@@ -179,7 +187,14 @@ impl Incoming {
             self.deadline =
                 Some(Box::pin(tokio::time::sleep(connection.shared.limits.body_timeout)));
         }
-        self.reader = (!reader.is_idle()).then(|| Box::new(reader));
+        if !reader.is_idle() {
+            let mut room = room.unwrap_or_else(|| connection.no_room_yet(&connection.lock()));
+            if let Err(NoRoom) = room.resize(reader.held()) {
+                connection.refuse_unfinished();
+                return Err(Over);
+            }
+            self.begun = Some(Box::new(BegunPacket { reader, room }));
+        }
         self.paused =
             full.map(|listener| Box::new(Paused { listener, rest: piece.rest().to_vec() }));
         Ok(())
@@ -301,6 +316,13 @@ impl Connection {
         self.finish(Reason::TransportError);
     }
 
+    /// What clients have begun to send is as much as it may be, and this one sends more. A stock client comes back.
+    fn refuse_unfinished(self: &Arc<Self>) {
+        count_refused("message");
+        self.lock().note(Ending::NoRoom);
+        self.finish(Reason::TransportError);
+    }
+
     /// The client uses another parser: it is told so in its own words, at which a stock client does not try again.
     fn refuse_parser(self: &Arc<Self>, namespace: &str) {
         metrics::counter!("userline_foreign_parsers_total").increment(1);
@@ -331,11 +353,11 @@ impl ConnectionState {
     /// Reads what was posted. If nothing is there, `reader` is woken when something is.
     fn take_posted(&mut self, reader: &Waker, buf: &mut ReadBuf<'_>) -> PostedBytes {
         let polling = &mut self.polling;
-        if !polling.inbox.is_empty() {
-            let n = polling.inbox.len().min(buf.remaining());
-            buf.put_slice(&polling.inbox.split_to(n));
-            if polling.inbox.is_empty() {
-                polling.inbox = BytesMut::new(); // gives the memory back
+        if let Some(inbox) = &mut polling.inbox {
+            let n = inbox.frames.len().min(buf.remaining());
+            buf.put_slice(&inbox.frames.split_to(n));
+            if inbox.frames.is_empty() {
+                polling.inbox = None;
             }
             return PostedBytes::Read;
         }

@@ -1,11 +1,12 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::HandshakeError;
-use super::{Connection, ConnectionState, Phase, Polling, Transport, Upgrade};
+use super::unfinished::{NoRoom, TakenRoom, count_refused};
+use super::{Connection, ConnectionState, Inbox, Phase, Polling, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
-use bytes::Bytes;
+use bytes::{Buf as _, BufMut as _, Bytes};
 use http::Response;
 use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -145,8 +146,8 @@ where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut turn = PostTurn::wait_for(&connection)?;
-    let body = read(body, limits).await?;
+    let (mut turn, mut room) = PostTurn::wait_for(&connection)?;
+    let body = read(body, limits, &mut room).await?;
     connection.received(body.len());
     let frames = polling::decode(&body).map_err(|error| {
         tracing::debug!(%error, "a client posted nonsense");
@@ -164,14 +165,17 @@ where
             return Ok(text(b"ok".to_vec()));
         }
     }
+    // Both are there at once only until here, where nothing has been waited for.
+    drop(body);
+    room.resize(frames.len())?;
     turn.has_come().await;
-    begin_post(&connection, &frames)?;
+    begin_post(&connection, Inbox { frames, room })?;
     connection.read_until(|polling| !polling.is_unread).await;
     drop(turn);
     Ok(text(b"ok".to_vec()))
 }
 
-fn begin_post(connection: &Connection, frames: &[u8]) -> Result<(), HandshakeError> {
+fn begin_post(connection: &Connection, posted: Inbox) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
     if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
         return Err(HandshakeError::Sid);
@@ -180,10 +184,17 @@ fn begin_post(connection: &Connection, frames: &[u8]) -> Result<(), HandshakeErr
         return Ok(()); // it ends with the next poll
     }
     // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
-    if INBOX_BODIES_MAX * connection.shared.limits.payload_bytes < state.polling.inbox.len() {
+    let waiting = state.polling.inbox.as_ref().map_or(0, |it| it.frames.len());
+    if INBOX_BODIES_MAX * connection.shared.limits.payload_bytes < waiting {
         return Err(connection.refuse_post(&mut state));
     }
-    state.polling.inbox.extend_from_slice(frames);
+    match &mut state.polling.inbox {
+        Some(inbox) => {
+            inbox.room.resize(inbox.frames.len() + posted.frames.len())?;
+            inbox.frames.unsplit(posted.frames);
+        }
+        none => *none = Some(Box::new(posted)),
+    }
     state.polling.is_unread = true;
     if let Some(reader) = state.reader.take() {
         reader.wake();
@@ -221,13 +232,13 @@ struct PostTurn<'a> {
 
 impl<'a> PostTurn<'a> {
     /// Counted before a body is read, so that no more bodies are read at once than posts may be.
-    fn wait_for(connection: &'a Connection) -> Result<Self, HandshakeError> {
+    fn wait_for(connection: &'a Connection) -> Result<(Self, TakenRoom), HandshakeError> {
         let mut state = connection.lock();
         if POSTS_MAX <= state.polling.posts {
             return Err(connection.refuse_post(&mut state));
         }
         state.polling.posts += 1;
-        Ok(Self { connection, has_come: false })
+        Ok((Self { connection, has_come: false }, connection.no_room_yet(&state)))
     }
 
     async fn has_come(&mut self) {
@@ -249,17 +260,46 @@ impl Drop for PostTurn<'_> {
     }
 }
 
-async fn read<B>(body: B, limits: &LimitsConfig) -> Result<Bytes, HandshakeError>
+/// Reads a body, for which room is taken as it comes.
+async fn read<B>(
+    body: B,
+    limits: &LimitsConfig,
+    room: &mut TakenRoom,
+) -> Result<Vec<u8>, HandshakeError>
 where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let body = Limited::new(body, limits.payload_bytes).collect();
-    match tokio::time::timeout(limits.body_timeout, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HandshakeError::Payload),
-        Ok(Err(_)) => Err(HandshakeError::Request("the body ended early")),
-        Err(_) => Err(HandshakeError::Request("the body took longer than limits.body_timeout")),
+    let mut body = pin!(Limited::new(body, limits.payload_bytes));
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error {
+                error if error.is::<LengthLimitError>() => HandshakeError::Payload,
+                _ => HandshakeError::Request("the body ended early"),
+            })?;
+            if let Ok(data) = frame.into_data() {
+                if bytes.capacity() - bytes.len() < data.remaining() {
+                    // Doubled, so that little is moved; but never beyond what was announced.
+                    let announced = body.size_hint().upper().unwrap_or_default();
+                    let announced = usize::try_from(announced).unwrap_or_default();
+                    bytes.reserve_exact(data.remaining() + bytes.len().min(announced));
+                }
+                bytes.put(data);
+                room.resize(bytes.capacity())?;
+            }
+        }
+        Ok(())
+    };
+    let late = HandshakeError::Request("the body took longer than limits.body_timeout");
+    tokio::time::timeout(limits.body_timeout, read).await.unwrap_or(Err(late))?;
+    Ok(bytes)
+}
+
+impl From<NoRoom> for HandshakeError {
+    fn from(_: NoRoom) -> Self {
+        count_refused("post");
+        Self::NoRoom
     }
 }
 

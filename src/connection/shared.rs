@@ -1,6 +1,7 @@
 //! What all connections share, behind one pointer.
 
 use super::heartbeat::Heartbeats;
+use super::unfinished::UnfinishedRoom;
 use super::{Connection, ConnectionLimits, Connections, EngineStream};
 use crate::clock::Clock;
 use crate::core::protocol::turns::Turns;
@@ -8,6 +9,7 @@ use crate::tasks::Tasks;
 use crate::types::{Namespace, Timestamp};
 use parking_lot::Mutex;
 use std::fmt;
+use std::sync::Arc;
 
 /// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
 pub(super) const LOANS_MAX: usize = 128;
@@ -27,6 +29,8 @@ pub(super) struct SharedParts {
     pub(super) engine: Box<dyn Fn(EngineStream) + Send + Sync>,
     /// Loans that run, and those that wait for their turn.
     pub(super) turns: Mutex<Turns<EngineStream>>,
+    /// For what clients have begun to send.
+    pub(super) unfinished: Arc<UnfinishedRoom>,
 }
 
 impl SharedParts {

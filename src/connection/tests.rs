@@ -9,5 +9,6 @@ mod loans;
 mod polling;
 mod pump;
 mod slow;
+mod unfinished;
 mod upgrade;
 mod vitals;

@@ -11,6 +11,7 @@ use crate::auth::Refusal;
 use crate::clock::Clock;
 use crate::connection::{Accept, Connection, EventListener};
 use crate::core::control::restrictions::Barred;
+use crate::core::protocol::loan::BadAuth;
 use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
@@ -40,14 +41,9 @@ pub enum ConnectError {
     /// Authentication said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// `auth` is larger than `limits.auth_bytes`.
-    #[error("auth has {len} bytes, more than {max}")]
-    AuthTooLarge {
-        /// Bytes sent.
-        len: usize,
-        /// Bytes allowed.
-        max: usize,
-    },
+    /// `auth` cannot say who it is.
+    #[error(transparent)]
+    BadAuth(#[from] BadAuth),
     /// The store takes nothing for a while; the connection is closed, so the client does not see this.
     #[error("the server cannot take connections now")]
     Unavailable,
@@ -89,7 +85,7 @@ impl ConnectError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
-            Self::AuthTooLarge { .. } => "auth_too_large",
+            Self::BadAuth(bad) => bad.code(),
             Self::Unavailable => "unavailable",
             Self::Device => "device_invalid",
             Self::InboxAfter => "inbox_after_invalid",
@@ -131,7 +127,7 @@ impl ConnectError {
                 told
             }
             Self::Refused(_)
-            | Self::AuthTooLarge { .. }
+            | Self::BadAuth(_)
             | Self::Unavailable
             | Self::Device
             | Self::InboxAfter

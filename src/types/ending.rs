@@ -27,11 +27,13 @@ pub enum Ending {
     BufferFull,
     /// The client took nothing for `limits.stall` while something was waiting.
     Stalled,
+    /// What the client had begun to send would have been more than `limits.unfinished_bytes`, with that of all others.
+    NoRoom,
 }
 
 impl Ending {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClosedByClient,
         Self::EndOfStream,
         Self::Reset,
@@ -43,6 +45,7 @@ impl Ending {
         Self::MalformedBody,
         Self::BufferFull,
         Self::Stalled,
+        Self::NoRoom,
     ];
 
     /// The stable name used in the API.
@@ -59,6 +62,7 @@ impl Ending {
             Self::MalformedBody => "malformed_body",
             Self::BufferFull => "buffer_full",
             Self::Stalled => "stalled",
+            Self::NoRoom => "no_room",
         }
     }
 }

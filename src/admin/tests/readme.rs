@@ -3,6 +3,7 @@
 use crate::admin::error_code::Code;
 use crate::auth::{BackendRefusal, Refusal, RoomFlaw, TokenFlaw, UserFlaw};
 use crate::core::control::restrictions::Barred;
+use crate::core::protocol::loan::BadAuth;
 use crate::core::protocol::packet;
 use crate::realtime::admission::ConnectError;
 use std::collections::BTreeSet;
@@ -73,9 +74,10 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
     Some(match error {
         ConnectError::Refused(refusal) => match next_refusal(refusal) {
             Some(refusal) => ConnectError::Refused(refusal),
-            None => ConnectError::AuthTooLarge { len: 2, max: 1 },
+            None => ConnectError::BadAuth(BadAuth::TooLarge { len: 2, max: 1 }),
         },
-        ConnectError::AuthTooLarge { .. } => ConnectError::InboxAfter,
+        ConnectError::BadAuth(BadAuth::TooLarge { .. }) => ConnectError::BadAuth(BadAuth::Malformed),
+        ConnectError::BadAuth(BadAuth::Malformed) => ConnectError::InboxAfter,
         ConnectError::InboxAfter => ConnectError::Device,
         ConnectError::Device => ConnectError::TooManyRooms { len: 2, max: 1 },
         ConnectError::TooManyRooms { .. } => {

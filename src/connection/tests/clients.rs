@@ -57,6 +57,12 @@ impl Poller {
     }
 
     /// The WebSocket that wants to take over; `early` is sent together with its handshake.
+    /// Posts `body` without its last byte.
+    pub(super) async fn begin_post_of(&self, body: &[u8]) -> TcpStream {
+        let (_, body) = body.split_last().unwrap();
+        begin_of(self.address, "POST", &format!("&sid={}", self.sid), body, body.len() + 1).await
+    }
+
     pub(super) async fn upgrade(&self, early: &[u8]) -> WebSocket {
         WebSocket::connect_with(self.address, &format!("&sid={}", self.sid), early).await
     }
@@ -68,12 +74,22 @@ pub(super) async fn get(address: SocketAddr, query: &str) -> Answer {
 }
 
 async fn begin(address: SocketAddr, method: &str, query: &str, body: &[u8]) -> TcpStream {
+    begin_of(address, method, query, body, body.len()).await
+}
+
+/// Begins a request whose body has `len` bytes, of which `body` come now.
+async fn begin_of(
+    address: SocketAddr,
+    method: &str,
+    query: &str,
+    body: &[u8],
+    len: usize,
+) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let head = format!(
         "{method} /socket.io/?EIO=4&transport=polling{query} HTTP/1.1\r\nhost: localhost\r\n\
-         content-length: {}\r\n\r\n",
-        body.len()
+         content-length: {len}\r\n\r\n"
     );
     stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
     stream

@@ -284,6 +284,7 @@ pub(super) fn limits() -> LimitsConfig {
     LimitsConfig {
         payload_bytes: 100_000,
         buffer_bytes: 200_000,
+        unfinished_bytes: 1_000_000,
         stall: Duration::from_secs(20),
         connections: 100,
         per_address: 0,

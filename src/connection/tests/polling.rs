@@ -2,7 +2,7 @@
 
 use super::clients::{Poller, answer, client_frame, get};
 use super::fixture::{Engine, Server, until};
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionState};
 use crate::core::protocol::frame;
 use crate::types::{Ending, Reason};
 use std::time::Duration;
@@ -108,11 +108,13 @@ async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
             assert!((2..=4).contains(&n), "closed after {n} posts");
             return;
         }
-        let before = engine.connection.lock().polling.inbox.len();
+        let inbox_len =
+            |state: &ConnectionState| state.polling.inbox.as_ref().map_or(0, |it| it.frames.len());
+        let before = inbox_len(&engine.connection.lock());
         drop(client.begin_post(&body).await);
         until("the post is over", || {
             let state = engine.connection.lock();
-            let is_over = before < state.polling.inbox.len() && !state.polling.is_posted;
+            let is_over = before < inbox_len(&state) && !state.polling.is_posted;
             (is_over || engine.connection.shared.connections.is_empty()).then_some(())
         })
         .await;

@@ -139,6 +139,11 @@ impl InboundReader {
         self.messages.is_idle() && !self.awaits_buffers()
     }
 
+    /// Bytes that it keeps of what is not complete.
+    pub fn held(&self) -> usize {
+        self.messages.held() + self.collected.as_ref().map_or(0, |it| it.held())
+    }
+
     /// The next thing that `piece`, the next part of the stream, completes; `None` if it completes nothing. What was read
     /// is unmasked there. After an error the reader is of no more use.
     pub fn next<'s, 'p: 's>(
@@ -206,6 +211,10 @@ impl CollectedPacket {
     fn begin(head: PacketHead, text: &str) -> Self {
         let missing = head.buffers;
         Self { head, text: text.to_owned(), buffers: Vec::new(), missing, bytes: 0 }
+    }
+
+    fn held(&self) -> usize {
+        self.text.len() + self.bytes + self.buffers.len() * size_of::<Bytes>()
     }
 
     fn add(&mut self, buffer: &[u8], bytes_max: usize) -> Result<(), Malformed> {

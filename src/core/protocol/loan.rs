@@ -10,6 +10,7 @@
 //! only when the CONNECTs before it are answered, so it is asked when its turn comes.
 
 use crate::types::Namespace;
+use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use thiserror::Error;
 
@@ -23,6 +24,49 @@ pub struct Connect {
     pub namespace: Namespace,
     /// What it sends along: JSON, or nothing.
     pub auth: String,
+}
+
+/// Why a CONNECT is refused before anybody is asked who its client is; its `err.data.code` is [`BadAuth::code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BadAuth {
+    /// `auth` is larger than `limits.auth_bytes`.
+    #[error("auth has {len} bytes, more than {max}")]
+    TooLarge {
+        /// Bytes sent.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// `auth` is not JSON.
+    #[error("auth is not JSON")]
+    Malformed,
+}
+
+impl BadAuth {
+    /// Whether `auth` is as long as it may be.
+    pub fn check(auth: &str, max: usize) -> Result<(), Self> {
+        let len = auth.len();
+        if max < len { Err(Self::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    /// The stable name of the error.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "auth_too_large",
+            Self::Malformed => "auth_malformed",
+        }
+    }
+}
+
+impl Connect {
+    /// A CONNECT in `namespace`, whose `auth` may have `auth_bytes`.
+    pub fn parse(namespace: &Namespace, auth: &str, auth_bytes: usize) -> Result<Self, BadAuth> {
+        BadAuth::check(auth, auth_bytes)?;
+        if !auth.is_empty() && serde_json::from_str::<&RawValue>(auth).is_err() {
+            return Err(BadAuth::Malformed);
+        }
+        Ok(Self { namespace: namespace.clone(), auth: auth.to_owned() })
+    }
 }
 
 /// Why the connection must be closed.
@@ -57,6 +101,11 @@ impl Loans {
     /// None is there. Those that wait have at most `bytes_max` bytes together.
     pub fn new(bytes_max: usize) -> Self {
         Self { lent: None, waiting: VecDeque::new(), bytes: 0, bytes_max }
+    }
+
+    /// Bytes of those that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// A CONNECT has come. Returns what is to be lent to the engine now, if anything; `is_joined` says whether the client

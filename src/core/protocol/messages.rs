@@ -125,6 +125,11 @@ impl MessageReader {
         self.head_len == 0 && self.frame.is_none() && self.message.is_none()
     }
 
+    /// Bytes that it keeps of what is not complete.
+    pub fn held(&self) -> usize {
+        self.payload.capacity() + self.control.capacity()
+    }
+
     /// The next message that `piece`, the next part of the stream, completes; `None` if it completes none. What was read
     /// is unmasked there. After an error the reader is of no more use.
     pub fn next<'s, 'p: 's>(

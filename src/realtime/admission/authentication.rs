@@ -6,6 +6,7 @@ use crate::auth::{AuthPayload, Authenticator, Credentials};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SocketIoConfig};
 use crate::connection::Connection;
+use crate::core::protocol::loan::BadAuth;
 use crate::types::{Identity, Namespace, Secret};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -59,10 +60,7 @@ impl Authentication {
     }
 
     fn read<'a>(&self, auth: Option<&'a RawValue>) -> Result<AuthPayload<'a>, ConnectError> {
-        let (len, max) = (auth.map_or(0, |it| it.get().len()), self.auth_bytes);
-        if max < len {
-            return Err(ConnectError::AuthTooLarge { len, max });
-        }
+        BadAuth::check(auth.map_or("", RawValue::get), self.auth_bytes)?;
         Ok(AuthPayload::parse(auth)?)
     }
 

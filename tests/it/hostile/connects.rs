@@ -37,10 +37,10 @@ fn auth() -> Vec<Row> {
         ("`auth` is `{}`", "token_missing", "{}".to_owned()),
         ("`auth` is a list", "auth_invalid", "[]".to_owned()),
         ("`auth` is a text", "auth_invalid", "\"token\"".to_owned()),
-        ("`auth` is not JSON", "token_missing", "{".to_owned()),
-        ("`auth` is followed by something", "token_missing", "{} more".to_owned()),
+        ("`auth` is not JSON", "auth_malformed", "{".to_owned()),
+        ("`auth` is followed by something", "auth_malformed", "{} more".to_owned()),
         ("`auth` has a key twice", "auth_invalid", r#"{"token":"a","token":"b"}"#.to_owned()),
-        ("`auth` is nested 10,000 deep", "token_missing", "[".repeat(10_000)),
+        ("`auth` is nested 10,000 deep", "auth_malformed", "[".repeat(10_000)),
         ("`auth` is larger than `limits.auth_bytes`", "auth_too_large", large(17_000)),
         ("`auth` fills a message of `limits.payload`", "auth_too_large", large(PAYLOAD_BYTES - 2)),
         ("`auth.token` is a number", "auth_invalid", r#"{"token":1}"#.to_owned()),
@@ -83,7 +83,7 @@ fn namespaces() -> Vec<Row> {
     let unknown = || Gets::refused("invalid_namespace");
     let mut rows: Vec<Row> = table.map(|(input, packet)| early(input, unknown(), &[packet])).into();
     rows.extend([
-        early("a namespace without its slash", Gets::refused("token_missing"), &["40nope,"]),
+        early("a namespace without its slash", Gets::refused("auth_malformed"), &["40nope,"]),
         joined("a second CONNECT in the namespace", Gets::Ends, "40{}"),
         joined("a second CONNECT, with an ack id", Gets::Ends, "401{}"),
         joined("a CONNECT_ERROR of the client", Gets::Ends, "44{\"message\":\"x\"}"),

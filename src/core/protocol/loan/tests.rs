@@ -1,6 +1,6 @@
 //! What becomes of CONNECTs, compared with a naive model: a list of all that was asked and not answered.
 
-use super::{Connect, ConnectBreach, Loans, WAITING_MAX};
+use super::{BadAuth, Connect, ConnectBreach, Loans, WAITING_MAX};
 use crate::types::Namespace;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -17,6 +17,20 @@ fn connect(n: u8, auth: &str) -> Connect {
 
 fn nothing_joined(_: &Namespace) -> bool {
     false
+}
+
+#[test]
+fn what_cannot_say_who_a_client_is_is_refused_before_anybody_is_asked() {
+    let parse = |auth: &str| Connect::parse(&namespace(0), auth, 8).map(|it| it.auth);
+
+    for good in ["", "null", "{}", "[1]", "7", r#"{"a":1}"#, " {} "] {
+        assert_eq!(parse(good), Ok(good.to_owned()), "{good}");
+    }
+    for bad in ["{", "nope,", "{} more", "{}{}", "[[[[[[[["] {
+        assert_eq!(parse(bad), Err(BadAuth::Malformed), "{bad}");
+    }
+    assert_eq!(parse(r#"{"a":11}"#), Ok(r#"{"a":11}"#.to_owned()), "exactly the limit");
+    assert_eq!(parse(r#"{"a":111}"#), Err(BadAuth::TooLarge { len: 9, max: 8 }));
 }
 
 #[test]
