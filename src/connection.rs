@@ -211,7 +211,7 @@ struct ConnectionState {
 #[derive(Debug, Default)]
 struct Polling {
     /// Frames that were posted and have not been read.
-    inbox: Option<Box<Inbox>>,
+    inbox: Option<Box<PostedFrames>>,
     /// Something was posted that is not delivered yet.
     is_unread: bool,
     /// Requests of the client since its handshake.
@@ -229,7 +229,7 @@ struct Polling {
 
 /// Frames that were posted, and the room that they take.
 #[derive(Debug)]
-struct Inbox {
+struct PostedFrames {
     frames: BytesMut,
     room: TakenRoom,
 }

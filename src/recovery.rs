@@ -156,6 +156,7 @@ impl<S: Live> Recoveries<S> {
             events_max: config.events_max,
             bytes_max: config.bytes_max,
             sessions_max: config.sessions_max,
+            sessions_per_user: config.sessions_per_user,
             replay_bytes_max,
         };
         let covered = namespaces.iter().filter(|namespace| config.covers(namespace));

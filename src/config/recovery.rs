@@ -15,6 +15,8 @@ pub struct RecoveryConfig {
     pub bytes_max: usize,
     /// Sessions of absent clients that are kept, per namespace.
     pub sessions_max: usize,
+    /// Of these, of one user.
+    pub sessions_per_user: usize,
     /// Namespaces without recovery.
     pub except: Vec<Namespace>,
 }
@@ -27,6 +29,7 @@ impl RecoveryConfig {
         let events_max = reader.number("recovery.events_max", 1..=10_000_000);
         let bytes_max = reader.size("recovery.bytes_max", 1_000..=10_000_000_000);
         let sessions_max = reader.number("recovery.sessions_max", 1..=10_000_000);
+        let sessions_per_user = reader.number("recovery.sessions_per_user", 1..=10_000_000);
         let except = reader.list(
             "recovery.except",
             NAMESPACES_LEN_MAX,
@@ -38,6 +41,7 @@ impl RecoveryConfig {
             events_max: events_max?,
             bytes_max: bytes_max?,
             sessions_max: sessions_max?,
+            sessions_per_user: sessions_per_user?,
             except: except?,
         })
     }

@@ -31,6 +31,10 @@ impl Connection {
         };
         let connect = match Connect::parse(namespace, auth, self.shared.limits.auth_bytes) {
             Ok(connect) => connect,
+            Err(_) if self.lock().listeners.is_joined(namespace) => {
+                tracing::debug!(breach = %ConnectBreach::Joined, "closing a connection");
+                return self.finish(Reason::TransportError);
+            }
             Err(why) => return self.refuse_auth(namespace, why),
         };
         let mut state = self.lock();

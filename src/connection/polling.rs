@@ -2,7 +2,7 @@
 
 use super::handshake::HandshakeError;
 use super::unfinished::{NoRoom, TakenRoom, count_refused};
-use super::{Connection, ConnectionState, Inbox, Phase, Polling, Transport, Upgrade};
+use super::{Connection, ConnectionState, Phase, Polling, PostedFrames, Transport, Upgrade};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
@@ -169,13 +169,13 @@ where
     drop(body);
     room.resize(frames.len())?;
     turn.has_come().await;
-    begin_post(&connection, Inbox { frames, room })?;
+    begin_post(&connection, PostedFrames { frames, room })?;
     connection.read_until(|polling| !polling.is_unread).await;
     drop(turn);
     Ok(text(b"ok".to_vec()))
 }
 
-fn begin_post(connection: &Connection, posted: Inbox) -> Result<(), HandshakeError> {
+fn begin_post(connection: &Connection, posted: PostedFrames) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
     if state.transport != Transport::Polling || matches!(state.phase, Phase::Closed(_)) {
         return Err(HandshakeError::Sid);

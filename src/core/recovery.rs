@@ -54,6 +54,8 @@ pub struct RecoveryLimits {
     pub bytes_max: usize,
     /// Sessions that are kept of clients that are away.
     pub sessions_max: usize,
+    /// Of these, of one user.
+    pub sessions_per_user: usize,
     /// Bytes that one client may have missed; more is not replayed, because it would overflow its connection.
     pub replay_bytes_max: usize,
 }

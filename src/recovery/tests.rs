@@ -54,6 +54,7 @@ fn recoveries() -> Recoveries<Arc<TestSocket>> {
         events_max: 1_000_000,
         bytes_max: 1 << 30,
         sessions_max: 10,
+        sessions_per_user: 10,
         except: Vec::new(),
     };
     Recoveries::new(&config, &[Namespace::root()], 1 << 30, Clock::start(Seq(0)))

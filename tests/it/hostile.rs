@@ -13,6 +13,7 @@ mod gets;
 mod handshakes;
 mod hooks;
 mod http;
+mod memory;
 mod page;
 mod published;
 mod request;

@@ -3,7 +3,7 @@
 use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
 use crate::types::{SocketId, Target, Timestamp, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The secret name of a session: what the client gets as `pid`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +104,8 @@ pub(super) struct Sessions<S> {
     by_pid: BTreeMap<Pid, RecoverySession<S>>,
     /// Those whose clients are away, and since when, in the order in which they went.
     away: BTreeMap<u64, (Timestamp, Pid)>,
+    /// Their places, by user.
+    away_of: BTreeMap<UserId, BTreeSet<u64>>,
     /// How many have gone away so far.
     departures: u64,
     /// The members of those that are away.
@@ -113,8 +115,8 @@ pub(super) struct Sessions<S> {
 
 impl<S: Live> Sessions<S> {
     pub(super) fn new(limits: RecoveryLimits) -> Self {
-        let (by_pid, away) = (BTreeMap::new(), BTreeMap::new());
-        Self { by_pid, away, departures: 0, absent: Absent::default(), limits }
+        let (by_pid, away, away_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { by_pid, away, away_of, departures: 0, absent: Absent::default(), limits }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -147,9 +149,6 @@ impl<S: Live> Sessions<S> {
         let Some(session) = self.by_pid.get(pid).filter(is_its) else { return };
         let session = session.detached(position);
         self.put_away(pid.clone(), session, now);
-        while self.limits.sessions_max < self.away.len() {
-            self.drop_first();
-        }
     }
 
     pub(super) fn end(&mut self, pid: &Pid, id: SocketId) {
@@ -182,17 +181,24 @@ impl<S: Live> Sessions<S> {
         if let RecoverySession::Away(session, place) = &session {
             self.absent.remove(&session.member);
             self.away.remove(place);
+            let user = &session.member.user;
+            if let Some(places) = self.away_of.get_mut(user) {
+                places.remove(place);
+                if places.is_empty() {
+                    self.away_of.remove(user);
+                }
+            }
         }
         Some(session)
     }
 
     /// Ends the sessions of a user whose clients are away. Returns the ids that these had.
     pub(super) fn erase(&mut self, user: &UserId) -> Vec<SocketId> {
-        let is_its = |it: &RecoverySession<S>| matches!(it, RecoverySession::Away(session, _) if session.member.user == *user);
-        let its = self.by_pid.iter().filter(|(_, it)| is_its(it)).map(|(pid, _)| pid.clone());
         let mut ids = Vec::new();
-        for pid in its.collect::<Vec<_>>() {
-            if let Some(RecoverySession::Away(session, _)) = self.remove(&pid) {
+        for place in self.away_of.get(user).cloned().unwrap_or_default() {
+            let pid = self.away.get(&place).map(|(_, pid)| pid.clone());
+            let session = pid.and_then(|pid| self.remove(&pid));
+            if let Some(RecoverySession::Away(session, _)) = session {
                 ids.extend(session.member.ids);
             }
         }
@@ -201,14 +207,36 @@ impl<S: Live> Sessions<S> {
 
     fn put_away(&mut self, pid: Pid, session: DetachedSession, now: Timestamp) {
         self.departures += 1;
+        let user = session.member.user.clone();
         self.absent.add(&session.member);
         self.away.insert(self.departures, (now, pid.clone()));
+        self.away_of.entry(user.clone()).or_default().insert(self.departures);
         self.by_pid.insert(pid, RecoverySession::Away(Box::new(session), self.departures));
+        // Whoever comes and goes as fast as it can makes nobody else forgotten.
+        if let Some(first) = self.beyond_share(&user) {
+            self.drop_place(first);
+        }
+        if self.limits.sessions_max < self.away.len() {
+            self.drop_first();
+        }
+    }
+
+    /// The place of the user's session that has been away longest, if the user has more than may be.
+    fn beyond_share(&self, user: &UserId) -> Option<u64> {
+        let places = self.away_of.get(user)?;
+        let is_beyond = self.limits.sessions_per_user < places.len();
+        places.first().copied().filter(|_| is_beyond)
     }
 
     /// Forgets the session that has been away longest.
     fn drop_first(&mut self) {
-        if let Some((_, (_, pid))) = self.away.pop_first() {
+        if let Some((place, _)) = self.away.first_key_value() {
+            self.drop_place(*place);
+        }
+    }
+
+    fn drop_place(&mut self, place: u64) {
+        if let Some((_, pid)) = self.away.remove(&place) {
             self.remove(&pid);
         }
     }

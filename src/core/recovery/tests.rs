@@ -4,6 +4,7 @@ mod claims;
 mod erase;
 mod moved;
 mod random;
+mod shares;
 
 use super::{
     Attached, Live, Member, Newcomer, Offset, Pid, Recovery, RecoveryLimits, SessionClaim,
@@ -22,6 +23,7 @@ const LIMITS: RecoveryLimits = RecoveryLimits {
     events_max: 50,
     bytes_max: 1 << 20,
     sessions_max: 10,
+    sessions_per_user: 10,
     replay_bytes_max: 1000,
 };
 

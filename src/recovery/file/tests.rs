@@ -21,6 +21,7 @@ const LIMITS: RecoveryLimits = RecoveryLimits {
     events_max: 100,
     bytes_max: 100_000,
     sessions_max: 10,
+    sessions_per_user: 10,
     replay_bytes_max: 10_000,
 };
 

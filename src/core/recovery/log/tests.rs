@@ -15,6 +15,7 @@ const LIMITS: RecoveryLimits = RecoveryLimits {
     events_max: 20_000,
     bytes_max: usize::MAX,
     sessions_max: 10,
+    sessions_per_user: 10,
     replay_bytes_max: usize::MAX,
 };
 
