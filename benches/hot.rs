@@ -90,6 +90,7 @@ fn recovery(criterion: &mut Criterion) {
         window: Duration::from_mins(2),
         events_max: 10_000,
         bytes_max: 16_000_000,
+        sessions_per_user: 64,
         sessions_max: 100_000,
         replay_bytes_max: 500_000,
     };

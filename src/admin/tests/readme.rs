@@ -76,7 +76,9 @@ fn next_connect_error(error: &ConnectError) -> Option<ConnectError> {
             Some(refusal) => ConnectError::Refused(refusal),
             None => ConnectError::BadAuth(BadAuth::TooLarge { len: 2, max: 1 }),
         },
-        ConnectError::BadAuth(BadAuth::TooLarge { .. }) => ConnectError::BadAuth(BadAuth::Malformed),
+        ConnectError::BadAuth(BadAuth::TooLarge { .. }) => {
+            ConnectError::BadAuth(BadAuth::Malformed)
+        }
         ConnectError::BadAuth(BadAuth::Malformed) => ConnectError::InboxAfter,
         ConnectError::InboxAfter => ConnectError::Device,
         ConnectError::Device => ConnectError::TooManyRooms { len: 2, max: 1 },

@@ -8,7 +8,7 @@ use super::{
 fn a_user_who_comes_and_goes_makes_nobody_else_forgotten() {
     let limits = RecoveryLimits { sessions_per_user: 3, ..LIMITS };
     let mut it: Recovery<TestSocket> = Recovery::new(limits, 7);
-    let mut go = |it: &mut Recovery<TestSocket>, u: u8, n: u8| {
+    let go = |it: &mut Recovery<TestSocket>, u: u8, n: u8| {
         attach(it, socket(u, n), None, &n.to_string(), 0);
         it.detach(&pid(&n.to_string()), id(n), Timestamp(0));
     };
