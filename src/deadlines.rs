@@ -1,5 +1,5 @@
 //! What has to be looked at again, and when: typed reminders. What a reminder means is decided by the machine that
-//! asked for it; one that is not needed any more is not taken back, but means nothing when it is due.
+//! asked for it; one that is not needed any more means nothing when it is due, and may be taken back before.
 //!
 //! ```text
 //!   add(at, reminder) ─► one queue per core, by what is reminded of ─► next() of that queue's only watcher
@@ -12,8 +12,7 @@ use crate::clock::Clock;
 use crate::core::presence::standstill::{BEAT, StandstillGuard};
 use crate::types::{SocketId, Timestamp, UserId};
 use parking_lot::Mutex;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -37,7 +36,7 @@ pub struct Deadlines {
     clock: Clock,
 }
 
-/// The earliest first. A user who flaps has several, at most one for each last socket within a grace.
+/// A user who flaps has several, at most one for each last socket within a grace; a socket has one.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -46,7 +45,8 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    heap: BinaryHeap<Reverse<(Timestamp, Reminder)>>,
+    /// The earliest first.
+    in_order: BTreeSet<(Timestamp, Reminder)>,
     /// When the queue was last added to while it was empty: until then its watcher had nothing to watch.
     rested_until: Timestamp,
 }
@@ -85,16 +85,23 @@ impl Deadlines {
         }
     }
 
+    /// Forgets a reminder that was asked for at `at`, if it still waits.
+    pub fn take_back(&self, at: Timestamp, reminder: &Reminder) {
+        if let Some(queue) = self.queue_of(reminder) {
+            queue.waiting.lock().in_order.remove(&(at, reminder.clone()));
+        }
+    }
+
     /// Forgets the reminders that name a user. Looks at all that wait in the user's queue.
     pub fn erase(&self, user: &UserId) {
         let of_user = Reminder::Grace(user.clone());
         let Some(queue) = self.queue_of(&of_user) else { return };
-        queue.waiting.lock().heap.retain(|Reverse((_, it))| *it != of_user);
+        queue.waiting.lock().in_order.retain(|(_, it)| *it != of_user);
     }
 
     /// Reminders that wait.
     pub fn len(&self) -> usize {
-        self.queues.iter().map(|it| it.waiting.lock().heap.len()).sum()
+        self.queues.iter().map(|it| it.waiting.lock().in_order.len()).sum()
     }
 
     /// Whether none waits.
@@ -112,10 +119,10 @@ impl Queue {
     fn add(&self, at: Timestamp, reminder: Reminder, now: Timestamp) {
         let mut waiting = self.waiting.lock();
         let is_first = waiting.first().is_none_or(|first| at < first);
-        if waiting.heap.is_empty() {
+        if waiting.in_order.is_empty() {
             waiting.rested_until = now;
         }
-        waiting.heap.push(Reverse((at, reminder)));
+        waiting.in_order.insert((at, reminder));
         drop(waiting);
         if is_first {
             self.earlier.notify_one();
@@ -125,7 +132,7 @@ impl Queue {
 
 impl Waiting {
     fn first(&self) -> Option<Timestamp> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.in_order.first().map(|(at, _)| *at)
     }
 }
 
@@ -142,7 +149,7 @@ impl DueReminders {
             let now = self.clock.now();
             let due = first.max(self.guard.beat(now));
             if due <= now {
-                if let Some(Reverse((_, reminder))) = self.queue.waiting.lock().heap.pop() {
+                if let Some((_, reminder)) = self.queue.waiting.lock().in_order.pop_first() {
                     return reminder;
                 }
                 continue;

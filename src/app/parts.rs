@@ -154,7 +154,7 @@ impl AppParts {
 
     /// Has tasks do what is due. Call it once.
     pub(crate) fn watch_deadlines(&self, tasks: &Tasks) {
-        Reminders::new(self.sockets.clone(), self.notices(), self.clock.clone()).watch(tasks);
+        Reminders::new(self.sockets.clone(), self.notices()).watch(tasks);
     }
 
     fn attendance(&self, config: &Config) -> Attendance {

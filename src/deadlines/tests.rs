@@ -76,13 +76,29 @@ async fn whoever_asked_is_reminded_in_time_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_taken_back_is_not_reminded_of() {
+    let it = Fixture::new();
+    let at = it.clock.now() + HOLD;
+    it.deadlines.add(at, grace("ann"));
+    it.deadlines.add(at, grace("bob"));
+    tokio::time::sleep(MOMENT).await;
+
+    it.deadlines.take_back(at, &grace("ann"));
+    it.deadlines.take_back(at + HOLD, &grace("bob"));
+    it.deadlines.take_back(at, &grace("eve"));
+
+    tokio::time::sleep(2 * HOLD).await;
+    assert_eq!((it.due(), it.deadlines.is_empty()), (vec![grace("bob")], true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_of_one_user_are_in_one_queue() {
     let it = Deadlines::new(Clock::start(Seq(0)));
     for n in 0..50 {
         it.add(crate::types::Timestamp(n), grace("ann"));
     }
 
-    let counts: Vec<usize> = it.queues.iter().map(|it| it.waiting.lock().heap.len()).collect();
+    let counts: Vec<usize> = it.queues.iter().map(|it| it.waiting.lock().in_order.len()).collect();
 
     assert_eq!((it.len(), counts.iter().filter(|it| **it != 0).count()), (50, 1));
 }

@@ -2,7 +2,6 @@
 
 use super::notices::Notices;
 use super::sockets::Sockets;
-use crate::clock::Clock;
 use crate::core::auth::expiry::ExpiryStep;
 use crate::deadlines::{DueReminders, Reminder};
 use crate::registry::Socket;
@@ -16,7 +15,6 @@ use std::sync::Arc;
 pub struct Reminders {
     sockets: Sockets,
     notices: Notices,
-    clock: Clock,
 }
 
 /// The argument of `userline:expiring`.
@@ -27,8 +25,8 @@ struct Expiring {
 
 impl Reminders {
     /// For these sockets, which are told by `notices`.
-    pub fn new(sockets: Sockets, notices: Notices, clock: Clock) -> Self {
-        Self { sockets, notices, clock }
+    pub fn new(sockets: Sockets, notices: Notices) -> Self {
+        Self { sockets, notices }
     }
 
     /// Has tasks do what is due. After a standstill, of the process or of the store, all wait for those who knocked
@@ -64,11 +62,9 @@ impl Reminders {
     /// Tells a client that its credentials end, or closes its connection because they have ended: it comes back by itself,
     /// with newer ones if it has them.
     fn look_at(&self, socket: &Arc<Socket>) {
-        match socket.expiry_due(self.clock.now()) {
+        match self.sockets.expiry_due(socket) {
             ExpiryStep::Nothing => {}
-            ExpiryStep::LookAgain(at) => self.sockets.remind_of(socket, at),
-            ExpiryStep::Warn(at) => {
-                self.sockets.remind_of(socket, at);
+            ExpiryStep::Warn => {
                 let expires_at = socket.grants().expires_at.map(|it| it.0);
                 self.notices.send(socket, ServerEvent::Expiring, &Expiring { expires_at });
             }

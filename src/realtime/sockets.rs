@@ -18,7 +18,7 @@ use super::gate::Gate;
 use super::watched::Watched;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
-use crate::core::auth::expiry::CredentialExpiry;
+use crate::core::auth::expiry::{CredentialExpiry, ExpiryStep};
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::core::watching::WatchBounds;
@@ -27,7 +27,7 @@ use crate::entropy;
 use crate::presence::{Place, Presence};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, Timestamp, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId, WallMs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,9 +67,17 @@ impl Sockets {
         self.deadlines.watch(self.config.grace)
     }
 
-    /// Looks at the end of a socket's credentials at `at`.
-    pub(super) fn remind_of(&self, socket: &Socket, at: Timestamp) {
-        self.deadlines.add(at, Reminder::Expiry(socket.id));
+    /// A reminder of the end of a socket's credentials has come: what is due. While the socket is here there is one reminder
+    /// on its way, unless its connection is to be closed.
+    pub(super) fn expiry_due(&self, socket: &Socket) -> ExpiryStep {
+        let due = socket.while_here(|| {
+            let (step, again) = socket.expiry_due(self.clock.now());
+            if let Some(at) = again {
+                self.deadlines.add(at, Reminder::Expiry(socket.id));
+            }
+            step
+        });
+        due.unwrap_or(ExpiryStep::Nothing)
     }
 
     /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already, or its user
@@ -80,15 +88,13 @@ impl Sockets {
         let connected = socket.register(|| {
             let session = self.presence.up(user, (*id, Arc::clone(socket)), place, may_enter)?;
             self.registry.join(socket);
+            self.await_expiry(socket, socket.grants().expires_at);
             Some(session)
         });
         match connected {
             None => self.presence.stays_away(user, *id),
             Some(None) => socket.connection.close(Reason::Kicked),
-            Some(Some(_)) => {
-                self.await_expiry(socket);
-                self.watched.note(user);
-            }
+            Some(Some(_)) => self.watched.note(user),
         }
         connected.flatten()
     }
@@ -97,6 +103,7 @@ impl Sockets {
     pub fn disconnect(&self, socket: &Socket, reason: Reason) -> bool {
         let was_here = socket.close(|| {
             self.registry.leave(socket);
+            self.await_expiry(socket, None);
             let grace = socket.kicked().unwrap_or(Grace::Keep);
             self.presence.down(&socket.user, socket.id, reason, grace);
         });
@@ -110,25 +117,30 @@ impl Sockets {
     /// since that credential was looked at, its connection is closed, and when the client comes back it is told.
     pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) -> bool {
         let issued_at = grants.issued_at;
-        let regranted = socket.while_here(|| self.registry.regrant(socket, grants));
+        let regranted = socket.while_here(|| {
+            self.await_expiry(socket, grants.expires_at);
+            self.registry.regrant(socket, grants);
+        });
         self.watched.note_grants(socket);
         // Afterwards, so that whoever bars the user meanwhile sees what was granted here, or is seen.
         if self.gate.check(&socket.user, issued_at).is_some() {
             socket.connection.close(Reason::Revoked);
         }
-        self.await_expiry(socket);
         regranted.is_some()
     }
 
-    /// The credentials of a socket end at some time, or not.
-    fn await_expiry(&self, socket: &Socket) {
+    /// The credentials of a socket end at this time, or not. Called while its lifecycle is held, so that a socket that is
+    /// gone leaves no reminder.
+    fn await_expiry(&self, socket: &Socket, expires_at: Option<WallMs>) {
         let times = (self.clock.now(), self.clock.wall());
-        let expiry = socket
-            .grants()
-            .expires_at
-            .map(|at| CredentialExpiry::new(at, times, u32::from_be_bytes(entropy::bytes())));
+        let chance = || u32::from_be_bytes(entropy::bytes());
+        let expiry = expires_at.map(|at| CredentialExpiry::new(at, times, chance()));
+        let reminder = expiry.map(|it| it.reminder());
         if let Some(at) = socket.set_expiry(expiry) {
-            self.remind_of(socket, at);
+            self.deadlines.take_back(at, &Reminder::Expiry(socket.id));
+        }
+        if let Some(at) = reminder {
+            self.deadlines.add(at, Reminder::Expiry(socket.id));
         }
     }
 

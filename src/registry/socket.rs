@@ -13,6 +13,7 @@ use crate::types::{
     DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, Timestamp, UserId, WallMs,
 };
 use parking_lot::{Mutex, RwLock};
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -185,19 +186,21 @@ impl Socket {
         *self.grants.write() = grants;
     }
 
-    /// From now on this happens because its credentials end. Returns the reminder to ask for, if one is needed.
+    /// From now on this happens because its credentials end. Returns the reminder that is not needed any more.
     pub fn set_expiry(&self, expiry: Option<CredentialExpiry>) -> Option<Timestamp> {
-        let mut current = self.expiry.lock();
-        let old = current.take();
-        let mut new = expiry?;
-        let reminder = new.replace(old.as_deref().copied());
-        *current = Some(Box::new(new));
-        reminder
+        let old = mem::replace(&mut *self.expiry.lock(), expiry.map(Box::new));
+        old.map(|it| it.reminder())
     }
 
-    /// A reminder has come: what is due because its credentials end.
-    pub fn expiry_due(&self, now: Timestamp) -> ExpiryStep {
-        self.expiry.lock().as_mut().map_or(ExpiryStep::Nothing, |it| it.due(now))
+    /// A reminder has come: what is due because its credentials end, and when it is to be reminded again if it is not
+    /// closed.
+    pub fn expiry_due(&self, now: Timestamp) -> (ExpiryStep, Option<Timestamp>) {
+        let mut expiry = self.expiry.lock();
+        let Some(it) = expiry.as_mut() else { return (ExpiryStep::Nothing, None) };
+        match it.due(now) {
+            ExpiryStep::Warn => (ExpiryStep::Warn, Some(it.reminder())),
+            step @ (ExpiryStep::Nothing | ExpiryStep::Close) => (step, None),
+        }
     }
 
     /// The rooms it is in, besides its own and its user's.

@@ -34,7 +34,10 @@ describe("rooms", { concurrency: 4 }, () => {
       proxy.refusing = true;
       proxy.cut();
       await until("the client to notice", () => ann.ends.length === 1);
-      assert.deepEqual([await emit("project:7", 3), await emit("org:7", 4)], [1, 0]);
+      // Nobody tells the server that a polling client is gone: its socket may count until it is missed.
+      const matched = await emit("project:7", 3);
+      assert.ok([1, 2].includes(matched), `${matched}`);
+      assert.equal(await emit("org:7", 4), 0);
       proxy.refusing = false;
       await until("the client to be back", () => ann.connected);
       assert.equal(ann.recovered, true);

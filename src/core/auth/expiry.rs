@@ -21,9 +21,6 @@ use std::time::Duration;
 pub const MARGIN_MAX: Duration = Duration::from_secs(30);
 /// How long credentials count that have ended by the clock of this server.
 const ENDED_GRACE: Duration = Duration::from_secs(5);
-/// The longest time ahead for which a reminder is asked: one that nobody needs any more is not taken back, and a socket
-/// may be gone long before its credentials end.
-const AHEAD_MAX: Duration = Duration::from_mins(5);
 
 /// When something happens to one socket because its credentials end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +28,15 @@ pub struct CredentialExpiry {
     warn_at: Timestamp,
     close_at: Timestamp,
     is_warned: bool,
-    /// When it is looked at next.
-    reminder: Timestamp,
 }
 
 /// What is due for a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiryStep {
-    /// Nothing, and another reminder is on its way.
+    /// Nothing: newer credentials have come meanwhile.
     Nothing,
-    /// Nothing yet: it is to be reminded again.
-    LookAgain(Timestamp),
-    /// The client is told, and it is to be reminded again.
-    Warn(Timestamp),
+    /// The client is told.
+    Warn,
     /// The connection is closed.
     Close,
 }
@@ -59,39 +52,23 @@ impl CredentialExpiry {
         let early = margin.mul_f64(f64::from(chance) / f64::from(u32::MAX));
         let close_after = left.saturating_sub(early);
         let warn_at = now + close_after.saturating_sub(margin * 2);
-        let mut new =
-            Self { warn_at, close_at: now + close_after, is_warned: false, reminder: now };
-        new.reminder = new.next(now);
-        new
+        Self { warn_at, close_at: now + close_after, is_warned: false }
     }
 
-    /// Takes the place of `old`, whose reminder is on its way. Returns the reminder to ask for, if that comes too late.
-    pub fn replace(&mut self, old: Option<Self>) -> Option<Timestamp> {
-        match old {
-            Some(old) if old.reminder <= self.reminder => {
-                self.reminder = old.reminder;
-                None
-            }
-            Some(_) | None => Some(self.reminder),
-        }
+    /// When it is to be looked at next.
+    pub fn reminder(&self) -> Timestamp {
+        if self.is_warned { self.close_at } else { self.warn_at }
     }
 
     /// A reminder has come.
     pub fn due(&mut self, now: Timestamp) -> ExpiryStep {
-        if now < self.reminder {
+        if now < self.reminder() {
             return ExpiryStep::Nothing;
         }
         if self.close_at <= now {
             return ExpiryStep::Close;
         }
-        let is_news = !self.is_warned && self.warn_at <= now;
-        self.is_warned |= is_news;
-        self.reminder = self.next(now);
-        if is_news { ExpiryStep::Warn(self.reminder) } else { ExpiryStep::LookAgain(self.reminder) }
-    }
-
-    fn next(&self, now: Timestamp) -> Timestamp {
-        let target = if self.is_warned { self.close_at } else { self.warn_at };
-        target.min(now + AHEAD_MAX)
+        self.is_warned = true;
+        ExpiryStep::Warn
     }
 }

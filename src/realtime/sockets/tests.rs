@@ -1,5 +1,6 @@
 //! Presence as it is recorded, over a real store and with time that the tests own.
 
+mod expiry;
 mod fixture;
 mod graces;
 mod rooms;
