@@ -1,0 +1,81 @@
+// Somebody who is shown the door, and goes on: what others need of the store and of the engine is theirs.
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { WebSocket } from "ws";
+import { wsUrl } from "./lib/raw.mjs";
+import { scenario } from "./lib/scenario.mjs";
+import { until } from "./lib/wait.mjs";
+
+/** CONNECTs and DISCONNECTs in turn. */
+const TURNS = 10_000;
+/** How long a bystander may take for anything on a busy machine; the calls of one who had to wait took 10 s and failed. */
+const IN_TIME_MS = 8_000;
+
+const turns = (server) => {
+  const packet = `40${JSON.stringify({ token: server.token("eve") })}`;
+  return Array.from({ length: TURNS }, () => ["41", packet]).flat();
+};
+
+/** What a bystander needs: somebody new connects, and an emit is stored, again and again while `busy` is not over. */
+async function bystander(w, busy) {
+  let over = false;
+  busy.finally(() => (over = true)).catch(() => {});
+  let rounds = 0;
+  do {
+    const begun = performance.now();
+    const socket = await w.connect(`bystander-${rounds}`);
+    const answer = await w.server.emit({ to: { users: [`bystander-${rounds}`] }, event: "news", data: rounds, store: "always" });
+    assert.equal(answer.sent, 1, JSON.stringify(answer));
+    await until("the news", () => socket.heard.length === 1);
+    const took = performance.now() - begun;
+    assert.ok(took < IN_TIME_MS, `${took} ms in round ${rounds}`);
+    socket.disconnect();
+    rounds += 1;
+  } while (!over && rounds < 20);
+  await busy;
+}
+
+async function polling(server, sid, body) {
+  return await fetch(`${server.publicUrl}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: "POST", body });
+}
+
+describe("hostile load", { concurrency: 1 }, () => {
+  scenario("a kicked client that does not poll, and joins and leaves without end, keeps nobody waiting", {}, async (w) => {
+    const open = await fetch(`${w.server.publicUrl}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse((await open.text()).split("\u001e")[0].slice(1));
+    await polling(w.server, sid, `40${JSON.stringify({ token: w.server.token("eve") })}`);
+    await w.server.state("eve", "online");
+    await w.server.api("POST", "/v1/users/eve/disconnect", { reason: "banned" });
+    const packets = turns(w.server);
+    const flood = async () => {
+      while (packets.length > 0) {
+        const answer = await polling(w.server, sid, packets.splice(0, 100).join("\u001e")).catch(() => ({ status: 0 }));
+        await answer.text?.();
+        if (answer.status !== 200) return;
+      }
+    };
+    await bystander(w, flood());
+    await until("eve to be offline", async () => (await w.server.user("eve")).state === "offline", 15_000);
+  });
+
+  scenario("a WebSocket that reads nothing, and joins and leaves without end, keeps nobody waiting", {}, async (w) => {
+    const ws = new WebSocket(wsUrl(w.server));
+    await new Promise((done) => ws.once("open", done));
+    // Nothing of what the server says is read from here on.
+    ws._socket.pause();
+    const packets = turns(w.server);
+    ws.send(packets[1]);
+    ws.on("error", () => {});
+    const flood = async () => {
+      for (const [index, packet] of packets.entries()) {
+        if (ws.readyState !== WebSocket.OPEN) return;
+        ws.send(packet);
+        if (index % 200 === 0) await new Promise((done) => setTimeout(done, 1));
+      }
+    };
+    w.after(() => ws.terminate());
+    await bystander(w, flood());
+    const joined = await w.server.metric('userline_disconnects_total{reason="client_disconnect"}');
+    assert.ok(joined > TURNS / 100, `it joined and left ${joined} times`);
+  });
+});
