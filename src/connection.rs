@@ -26,6 +26,7 @@ mod facts;
 mod gate;
 mod handshake;
 mod heartbeat;
+mod homeless;
 mod identity;
 mod incoming;
 mod listeners;

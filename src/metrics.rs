@@ -230,6 +230,15 @@ pub const TABLE: &[Metric] = &[
         "userline_transports",
         "Open connections by transport: polling or websocket. Without any websocket a proxy may not forward Upgrade.",
     ),
+    gauge(
+        "userline_unauthenticated",
+        "Open connections whose clients have joined no namespace, at most `limits.unauthenticated`.",
+    ),
+    counter(
+        "userline_unauthenticated_ended_total",
+        "Connections ended before their clients had joined a namespace, to make room for others \
+         (`limits.unauthenticated`).",
+    ),
     labelled(
         "userline_unfinished_refused_total",
         "What clients had begun to send and was refused because of `limits.unfinished_bytes`, by what: post, message or \

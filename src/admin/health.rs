@@ -130,7 +130,7 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
 )]
 pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
     let counts = StatsView::of(&context.directory);
-    let all_rooms = context.directory.stats().counts.rooms;
+    let stats = context.directory.stats();
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
@@ -138,7 +138,8 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_connections", &[], counts.connections),
         ("userline_transports", &[("transport", "polling")], counts.polling),
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
-        ("userline_rooms", &[], all_rooms),
+        ("userline_unauthenticated", &[], stats.homeless),
+        ("userline_rooms", &[], stats.counts.rooms),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

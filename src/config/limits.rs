@@ -18,6 +18,8 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// Of these, of one address; 0 is no limit.
     pub per_address: usize,
+    /// Of these, those whose clients have joined no namespace.
+    pub unauthenticated: usize,
     /// How long a client may take to send the head of a request.
     pub header_timeout: Duration,
     /// How long an HTTP connection may rest between two requests.
@@ -48,6 +50,7 @@ impl LimitsConfig {
             reader.duration("limits.stall", Duration::from_secs(1)..=Duration::from_mins(10));
         let connections = reader.number("limits.connections", 1..=10_000_000);
         let per_address = reader.number("limits.per_address", 0..=10_000_000);
+        let unauthenticated = reader.number("limits.unauthenticated", 1..=10_000_000);
         let header_timeout = reader.duration("limits.header_timeout", patience());
         let keep_alive = Duration::from_secs(1)..=Duration::from_hours(1);
         let keep_alive = reader.duration("limits.keep_alive", keep_alive);
@@ -74,6 +77,7 @@ impl LimitsConfig {
             stall: stall?,
             connections: connections?,
             per_address: per_address?,
+            unauthenticated: unauthenticated?,
             header_timeout: header_timeout?,
             keep_alive: keep_alive?,
             body_timeout: body_timeout?,

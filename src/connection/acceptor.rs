@@ -294,6 +294,7 @@ impl Acceptor {
         shared.connections.insert(&connection)?;
         shared.heartbeats.add(&connection, shared.clock.now());
         connection.expect_connect(&mut connection.lock());
+        shared.end_oldest_homeless();
         connection.send(&open);
         Ok(connection)
     }

@@ -156,6 +156,7 @@ impl Connection {
         state.closed_at = Some(self.now());
         state.unsent = state.outbound.queued();
         state.outbound.clear();
+        self.is_homeless_no_more(state);
         state.abandon_loans();
         state.acks = Vec::new(); // tells those who wait
         state.polling.forget_posts();

@@ -24,6 +24,9 @@ struct ConnectionTable {
     /// There was one since the start.
     was_websocket: AtomicBool,
     max: usize,
+    /// Whose clients have joined no namespace.
+    homeless: AtomicUsize,
+    homeless_max: usize,
     addresses: AddressShares,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
@@ -90,22 +93,27 @@ impl NotAdmitted {
 impl Connections {
     /// Room for `max` connections.
     pub fn new(max: usize) -> Self {
-        Self::with(max, AddressShares::new(0, false))
+        Self::with(max, max, AddressShares::new(0, false))
     }
 
     /// As much room as is configured, in all and for each address.
     /// `has_proxies` says whether the addresses behind proxies are known.
     pub fn of(limits: &LimitsConfig, has_proxies: bool) -> Self {
-        Self::with(limits.connections, AddressShares::new(limits.per_address, has_proxies))
+        // Those who have said who they are keep half in any case.
+        let homeless_max = limits.unauthenticated.min(limits.connections.div_ceil(2));
+        let addresses = AddressShares::new(limits.per_address, has_proxies);
+        Self::with(limits.connections, homeless_max, addresses)
     }
 
-    fn with(max: usize, addresses: AddressShares) -> Self {
+    fn with(max: usize, homeless_max: usize, addresses: AddressShares) -> Self {
         let shared = ConnectionTable {
             by_sid: DashMap::new(),
             count: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             was_websocket: AtomicBool::new(false),
             max,
+            homeless: AtomicUsize::new(0),
+            homeless_max,
             addresses,
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
@@ -165,6 +173,26 @@ impl Connections {
             return Err(NotAdmitted::Address);
         }
         if self.shared.max <= self.len() { Err(NotAdmitted::Full) } else { Ok(()) }
+    }
+
+    /// The client of one more has joined no namespace.
+    pub(super) fn one_more_homeless(&self) {
+        self.shared.homeless.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One has joined, or is closed.
+    pub(super) fn one_less_homeless(&self) {
+        self.shared.homeless.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether more clients have joined no namespace than may be so.
+    pub(super) fn are_too_many_homeless(&self) -> bool {
+        self.shared.homeless_max < self.homeless()
+    }
+
+    /// Open connections whose clients have joined no namespace.
+    pub fn homeless(&self) -> usize {
+        self.shared.homeless.load(Ordering::Relaxed)
     }
 
     /// The connection with this secret name.

@@ -89,7 +89,7 @@ impl Connection {
         let outcome = match (verdict, is_wanted) {
             (Some(ConnectVerdict::Accept(Accept { listener, answer })), true) => {
                 state.listeners.join(loan.namespace().clone(), listener);
-                state.homeless_since = None;
+                self.is_homeless_no_more(&mut state);
                 // The answer takes locks whose holders may be waiting for this one.
                 drop(state);
                 answer(self);

@@ -1,13 +1,12 @@
 //! Pings, and the end of connections that do not answer them, or whose clients join no namespace.
 
-use super::{Connection, ConnectionState, Connections, Phase, Sent};
+use super::{Connection, Connections, Phase, Sent};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
 use crate::core::protocol::heartbeat::{Due, Heartbeat};
 use crate::types::{Reason, Timestamp};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -47,8 +46,13 @@ impl Heartbeats {
     }
 
     /// The client of a connection has to join a namespace from now on.
-    fn expect(&self, connection: &Connection, now: Timestamp) {
+    pub(super) fn expect(&self, connection: &Connection, now: Timestamp) {
         self.change(|beats| beats.expect(Arc::clone(connection.sid()), now));
+    }
+
+    /// Whose client has been expected longest, whether its time is over or not; it is expected no more.
+    pub(super) fn take_longest_expected(&self) -> Option<Arc<str>> {
+        self.shared.beats.lock().take_longest_expected()
     }
 
     /// Adds something, which may be due before all else.
@@ -149,30 +153,5 @@ impl Connection {
             return;
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));
-    }
-
-    /// The client has joined no namespace, or none any more: it has `connect_timeout` from now on.
-    pub(super) fn expect_connect(&self, state: &mut ConnectionState) {
-        let now = self.now();
-        state.homeless_since = Some(now);
-        // Once at a time: a client that comes and goes would else fill the queue.
-        if !mem::replace(&mut state.is_expected, true) {
-            self.shared.heartbeats.expect(self, now);
-        }
-    }
-
-    /// Closes the connection if its client has joined no namespace for `timeout`. One that has left its last one since it
-    /// was first expected gets the whole time anew.
-    fn end_if_homeless(&self, now: Timestamp, timeout: Duration) {
-        let mut state = self.lock();
-        let Some(since) = state.homeless_since else {
-            state.is_expected = false;
-            return;
-        };
-        if now < since + timeout {
-            return self.shared.heartbeats.expect(self, now);
-        }
-        tracing::debug!("closing a connection: its client has joined no namespace");
-        self.close_locked(&mut state, Some(Reason::TransportClose));
     }
 }

@@ -4,6 +4,7 @@ mod clients;
 mod closing;
 mod fixture;
 mod heartbeat;
+mod homeless;
 mod incoming;
 mod loans;
 mod polling;

@@ -16,6 +16,8 @@ pub struct NodeStats {
     pub counts: NodeCounts,
     /// Connections, also those without a socket.
     pub connections: usize,
+    /// Of these, those whose clients have joined no namespace.
+    pub homeless: usize,
     /// How these reach their clients.
     pub transports: Transports,
 }
@@ -85,7 +87,8 @@ impl Directory {
     /// How many are on this node.
     pub fn stats(&self) -> NodeStats {
         let (connections, transports) = (self.connections.len(), self.connections.transports());
-        NodeStats { counts: self.sockets.counts(), connections, transports }
+        let homeless = self.connections.homeless();
+        NodeStats { counts: self.sockets.counts(), connections, homeless, transports }
     }
 
     /// Whether the server is stopping.

@@ -267,6 +267,7 @@ fn acceptor() -> AcceptorConfig {
         stall: Duration::from_mins(1),
         connections: 10,
         per_address: 0,
+        unauthenticated: 100,
         header_timeout: HEADER_TIMEOUT,
         keep_alive: KEEP_ALIVE,
         body_timeout: BODY_TIMEOUT,

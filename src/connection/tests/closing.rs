@@ -299,14 +299,15 @@ async fn many_handshakes_at_once_do_not_get_past_the_limit() {
 
     let clients = futures_util::future::join_all(clients).await;
 
-    // Those that were promised a place that was gone by then are closed without a word.
+    // Those that were promised a place that was gone by then are closed without a word; and those that join nothing make
+    // room for one another, in one half of the places.
     let promised: Vec<_> = clients.iter().filter(|it| it.status == 101).collect();
     let is_closed = |client: &&&WebSocket| matches!(client.stream.try_read(&mut [0; 1]), Ok(0));
     until("the others are closed", || {
-        (promised.iter().filter(is_closed).count() == promised.len() - 5).then_some(())
+        let open = promised.len() - promised.iter().filter(is_closed).count();
+        ((1..=3).contains(&open) && open == server.connections.len()).then_some(())
     })
     .await;
-    assert_eq!(server.connections.len(), 5);
 }
 
 #[tokio::test]

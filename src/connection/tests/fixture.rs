@@ -102,7 +102,7 @@ impl Server {
         let listener: Arc<dyn EventListener> = Arc::<Events>::clone(&events);
         let mut state = connection.lock();
         state.listeners.join(Namespace::root(), listener);
-        state.homeless_since = None;
+        connection.is_homeless_no_more(&mut state);
         drop(state);
         Engine { connection, events, lent: Arc::clone(&self.lent), ends: Vec::new() }
     }
@@ -288,6 +288,7 @@ pub(super) fn limits() -> LimitsConfig {
         stall: Duration::from_secs(20),
         connections: 100,
         per_address: 0,
+        unauthenticated: 100,
         header_timeout: Duration::from_secs(10),
         keep_alive: Duration::from_mins(2),
         body_timeout: Duration::from_secs(5),

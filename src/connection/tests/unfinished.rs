@@ -68,7 +68,7 @@ async fn clients_that_have_joined_nothing_leave_half_of_it_to_the_others() {
     let mut strangers = Vec::new();
     for is_room in [true, false, false] {
         let (mut client, engine) = server.websocket().await;
-        engine.connection.lock().homeless_since = Some(engine.connection.now());
+        engine.connection.expect_connect(&mut engine.connection.lock());
         begin(&mut client, &engine).await;
         assert_eq!(!engine.connection.is_closed(), is_room);
         strangers.push((client, engine));

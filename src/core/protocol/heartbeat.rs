@@ -56,6 +56,11 @@ impl<K: Clone> Heartbeat<K> {
         self.connects.push_back((now + self.connect_timeout, key));
     }
 
+    /// Whose client has been expected to join a namespace longest; it is expected no more.
+    pub fn take_longest_expected(&mut self) -> Option<K> {
+        self.connects.pop_front().map(|(_, key)| key)
+    }
+
     /// When something is due next. What is added later is due later.
     pub fn next(&self) -> Option<Timestamp> {
         let first = |queue: &VecDeque<(Timestamp, K)>| queue.front().map(|(at, _)| *at);
@@ -125,6 +130,10 @@ mod tests {
         assert_eq!(it.next(), None);
         it.expect(1, Timestamp(35));
         assert_eq!(due(&mut it, 65), [Due::Expected(1)]);
+        it.expect(2, Timestamp(70));
+        it.expect(3, Timestamp(71));
+        assert_eq!(it.take_longest_expected(), Some(2));
+        assert_eq!((due(&mut it, 200), it.take_longest_expected()), (vec![Due::Expected(3)], None));
     }
 
     #[test]
