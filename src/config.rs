@@ -40,7 +40,9 @@ pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
 pub use inbox::InboxConfig;
-pub use ingest::{DoneRows, IngestConfig, PostgresConfig, RedisEmitterConfig, TableName};
+pub use ingest::{
+    DoneRows, IngestConfig, PostgresConfig, RedisEmitterConfig, RedisStreamConfig, TableName,
+};
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};
 pub use log::{LogConfig, LogFormat};

@@ -5,11 +5,14 @@
 //! | --- | --- |
 //! | `postgres` | rows of a table in PostgreSQL |
 //! | `redis_emitter` | what emitters of other servers publish on Redis |
+//! | `redis_stream` | entries of a stream in Redis |
 
 mod intake;
+mod ordered;
 mod postgres;
 mod redis;
 mod redis_emitter;
+mod redis_stream;
 mod reporter;
 mod trouble;
 
@@ -24,6 +27,7 @@ use crate::types::SourceName;
 use intake::Intake;
 use postgres::PostgresTask;
 use redis_emitter::RedisEmitterTask;
+use redis_stream::RedisStreamTask;
 use reporter::Reporter;
 use std::fmt::{self, Display};
 use thiserror::Error;
@@ -40,6 +44,7 @@ pub struct IngestError {
 pub struct Ingest {
     postgres: Vec<PostgresTask>,
     redis_emitter: Vec<RedisEmitterTask>,
+    redis_stream: Vec<RedisStreamTask>,
     sources: IngestSources,
 }
 
@@ -56,6 +61,9 @@ pub fn check_config(config: &IngestConfig) -> Result<(), IngestError> {
     }
     for one in &config.redis_emitter {
         redis_emitter::check_config(one).map_err(|why| cannot(&one.name, why))?;
+    }
+    for one in &config.redis_stream {
+        redis_stream::check_config(one).map_err(|why| cannot(&one.name, why))?;
     }
     Ok(())
 }
@@ -93,7 +101,18 @@ impl Ingest {
             redis_emitter.push(task.map_err(|why| cannot(&one.name, why))?);
             views.push(view);
         }
-        Ok(Self { postgres, redis_emitter, sources: IngestSources::new(views) })
+        let mut redis_stream = Vec::new();
+        for one in &config.redis_stream {
+            let (view, reports) = SourceView::new(one.name.clone(), SourceKind::RedisStream);
+            let (name, allow, parts) = (one.name.clone(), one.allow.clone(), parts.clone());
+            let reporter = Reporter::new(name.clone(), clock.clone(), reports);
+            let intake = Intake { name, allow, parts };
+            let stop = tasks.stopping();
+            let task = RedisStreamTask::new(one, intake, reporter, clock.clone(), stop);
+            redis_stream.push(task.map_err(|why| cannot(&one.name, why))?);
+            views.push(view);
+        }
+        Ok(Self { postgres, redis_emitter, redis_stream, sources: IngestSources::new(views) })
     }
 
     /// How they are doing.
@@ -108,6 +127,9 @@ impl Ingest {
         }
         for source in self.redis_emitter {
             tasks.spawn_to_end("ingest.redis_emitter", source.run());
+        }
+        for source in self.redis_stream {
+            tasks.spawn_to_end("ingest.redis_stream", source.run());
         }
     }
 }

@@ -98,7 +98,8 @@ pub(super) struct MissedReply {
 pub(super) struct SourceErrorReply {
     /// When.
     at: Time,
-    /// The stable name of what it is; docs/from-postgres.md and docs/moving-from-redis-emitter.md have them all.
+    /// The stable name of what it is; docs/from-postgres.md, docs/moving-from-redis-emitter.md and
+    /// docs/from-redis-stream.md have them all.
     #[schema(example = "unreachable")]
     code: &'static str,
     /// For people.

@@ -2,9 +2,11 @@
 
 mod postgres;
 mod redis_emitter;
+mod redis_stream;
 
 pub use postgres::{DoneRows, PostgresConfig, TableName};
 pub use redis_emitter::RedisEmitterConfig;
+pub use redis_stream::RedisStreamConfig;
 
 use super::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
@@ -20,6 +22,8 @@ pub struct IngestConfig {
     pub postgres: Vec<PostgresConfig>,
     /// `[[ingest.redis_emitter]]`
     pub redis_emitter: Vec<RedisEmitterConfig>,
+    /// `[[ingest.redis_stream]]`
+    pub redis_stream: Vec<RedisStreamConfig>,
 }
 
 impl IngestConfig {
@@ -31,11 +35,16 @@ impl IngestConfig {
         let (prefixes, redis_tables) = reader.tables("ingest.redis_emitter", SOURCES_LEN_MAX);
         let redis_emitter: Vec<_> =
             prefixes.iter().map(|it| RedisEmitterConfig::read(reader, it, &mut names)).collect();
+        let (prefixes, stream_tables) = reader.tables("ingest.redis_stream", SOURCES_LEN_MAX);
+        let redis_stream: Vec<_> =
+            prefixes.iter().map(|it| RedisStreamConfig::read(reader, it, &mut names)).collect();
         tables?;
         redis_tables?;
+        stream_tables?;
         Ok(Self {
             postgres: postgres.into_iter().collect::<Checked<_>>()?,
             redis_emitter: redis_emitter.into_iter().collect::<Checked<_>>()?,
+            redis_stream: redis_stream.into_iter().collect::<Checked<_>>()?,
         })
     }
 }

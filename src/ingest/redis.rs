@@ -69,7 +69,7 @@ pub(super) fn met(error: &RedisError) -> Trouble {
         Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY" | "OOM" | "MISCONF") => {
             TroubleKind::Unavailable
         }
-        Some("WRONGTYPE") => TroubleKind::WrongTable,
+        Some("WRONGTYPE") => TroubleKind::WrongType,
         Some(_) => TroubleKind::Failed,
         None if error.is_timeout() => TroubleKind::Timeout,
         None if error.to_string().contains("certificate") => TroubleKind::Tls,

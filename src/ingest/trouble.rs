@@ -28,6 +28,8 @@ pub(super) enum TroubleKind {
     NoTable,
     /// The table has other columns.
     WrongTable,
+    /// Under this name there is something else than a stream.
+    WrongType,
     /// The role may not do this.
     Forbidden,
     /// It is a version that lacks what is needed.
@@ -55,6 +57,7 @@ impl TroubleKind {
             Self::NoDatabase => "no_database",
             Self::NoTable => "no_table",
             Self::WrongTable => "wrong_table",
+            Self::WrongType => "wrong_type",
             Self::Forbidden => "forbidden",
             Self::TooOld => "too_old",
             Self::NoNotifications => "no_notifications",
@@ -74,6 +77,7 @@ impl TroubleKind {
             | Self::NoDatabase
             | Self::NoTable
             | Self::WrongTable
+            | Self::WrongType
             | Self::Forbidden
             | Self::TooOld
             | Self::NoNotifications => Gravity::Lasting,

@@ -27,6 +27,8 @@ pub enum SourceKind {
     Postgres,
     /// What others publish on Redis.
     RedisEmitter,
+    /// A stream in Redis.
+    RedisStream,
 }
 
 /// What a source is doing.
@@ -94,13 +96,14 @@ pub struct SourceTrouble {
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Postgres, Self::RedisEmitter];
+    pub const ALL: [Self; 3] = [Self::Postgres, Self::RedisEmitter, Self::RedisStream];
 
     /// Its name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::RedisEmitter => "redis_emitter",
+            Self::RedisStream => "redis_stream",
         }
     }
 }

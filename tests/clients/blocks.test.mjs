@@ -261,7 +261,10 @@ async function pgsql(_, block) {
   assert.match(readFileSync(path.join(root, "tests/it/ingest/documentation.rs"), "utf8"), new RegExp(`"${block.page}"`), block.where);
 }
 
-const CHECKS = { pgsql, sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
+/** Commands for Redis: the same. */
+const redis = pgsql;
+
+const CHECKS = { pgsql, redis, sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
 
 /** Files that configurations name, by what is in their names. */
 function secrets(etc) {

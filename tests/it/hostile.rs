@@ -60,6 +60,8 @@ enum Case {
     HookUrl(&'static str),
     /// What is published on Redis, by its place in its table.
     Published(usize),
+    /// What is added to a stream of Redis, by its place in its table.
+    Added(usize),
     /// What takes more than one step.
     Scene(fn(&World) -> LocalBoxFuture<'_, Gets>),
 }
@@ -90,6 +92,7 @@ fn groups() -> Vec<Group> {
         hooks::group(),
         answers::group(),
         published::group(),
+        published::entry_group(),
     ]
 }
 

@@ -5,4 +5,5 @@ mod documentation;
 mod listener;
 mod postgres;
 mod postgres_faults;
+mod redis_stream;
 mod world;

@@ -6,7 +6,7 @@ use crate::core::emit::allow::AllowList;
 use crate::types::{NamePattern, Secret, SourceName};
 
 const KEY: &str = "socket.io";
-const CHANNEL_BYTES_MAX: usize = 128;
+const NAME_BYTES_MAX: usize = 128;
 const USER_ROOMS_LEN_MAX: usize = 16;
 const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
 const URL_RULE: &str = "must be a URL such as redis://:password@redis.example.com:6379";
@@ -40,10 +40,9 @@ impl RedisEmitterConfig {
         let name = names.read(reader, prefix);
         let url = read_url(reader, &at("url"));
         let ca = reader.authorities(&at("ca_file"));
-        let key = or(reader, &at("key"), KEY.to_owned(), read_channel);
-        let python_channel = or(reader, &at("python_channel"), None, |reader, key| {
-            read_channel(reader, key).map(Some)
-        });
+        let key = or(reader, &at("key"), KEY.to_owned(), read_name);
+        let python_channel =
+            or(reader, &at("python_channel"), None, |reader, key| read_name(reader, key).map(Some));
         let user_rooms = or(reader, &at("user_rooms"), Vec::new(), |reader, key| {
             let rule = "must be the beginning of names and `*`, such as \"user_*\"";
             reader.list(key, USER_ROOMS_LEN_MAX, rule, |text| {
@@ -63,7 +62,7 @@ impl RedisEmitterConfig {
     }
 }
 
-fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
+pub(super) fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
     match reader.secret(key)? {
         None => Err(reader.reject(key, format!("is missing (or url_file): {URL_RULE}"))),
         Some(text) if !SCHEMES.iter().any(|it| text.starts_with(it)) => {
@@ -73,9 +72,10 @@ fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
     }
 }
 
-fn read_channel(reader: &mut SettingsReader, key: &str) -> Checked<String> {
+/// The name of a channel or a key.
+pub(super) fn read_name(reader: &mut SettingsReader, key: &str) -> Checked<String> {
     let rule = "must be a text of 1 to 128 bytes";
     reader.parsed(key, rule, |text| {
-        (1..=CHANNEL_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+        (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
     })
 }

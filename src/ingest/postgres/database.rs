@@ -1,9 +1,10 @@
 //! What is asked of the database. Every statement is sent with its types and without a name, so that it needs nothing of the
 //! session and works through a pooler; each has a time limit.
 
-use super::rows::{Ended, OutboxRow, RowVerdict, column};
+use super::rows::{EndedRow, OutboxRow, column};
 use super::trouble;
 use crate::config::{DoneRows, PostgresConfig};
+use crate::ingest::ordered::MessageVerdict;
 use crate::ingest::reporter::WaitingMessages;
 use crate::ingest::trouble::{Trouble, TroubleKind};
 use std::time::Duration;
@@ -143,19 +144,19 @@ impl Database {
     pub(super) async fn settle(
         &self,
         generation: Generation,
-        ended: &[Ended],
+        ended: &[EndedRow],
     ) -> Result<bool, Trouble> {
         let (mut gone, mut ids, mut states, mut errors) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for Ended { id, verdict } in ended {
+        for EndedRow { id, verdict } in ended {
             let (state, error) = match verdict {
-                RowVerdict::Done if self.done == DoneRows::Delete => {
+                MessageVerdict::Done if self.done == DoneRows::Delete => {
                     gone.push(*id);
                     continue;
                 }
-                RowVerdict::Done => ("done", None),
-                RowVerdict::Expired => ("expired", None),
-                RowVerdict::Failed(why) => ("failed", Some(why.as_str())),
+                MessageVerdict::Done => ("done", None),
+                MessageVerdict::Expired => ("expired", None),
+                MessageVerdict::Failed(why) => ("failed", Some(why.as_str())),
             };
             ids.push(*id);
             states.push(state);

@@ -2,25 +2,21 @@
 
 use super::connection::{Notice, Opened};
 use super::database::{Database, Generation};
-use super::rows::{Ended, RowVerdict, RowWork};
+use super::rows::{EndedRow, RowWork};
 use crate::clock::Clock;
 use crate::config::PostgresConfig;
 use crate::core::backend::backoff;
-use crate::core::emit::message::Message;
-use crate::core::ingest::batch::{BatchStep, Order, OrderedBatch};
+use crate::core::ingest::batch::Order;
 use crate::entropy;
-use crate::ingest::intake::{Intake, MessageRefusal, Posted};
+use crate::ingest::intake::{Intake, Posted};
+use crate::ingest::ordered::OrderedSender;
 use crate::ingest::reporter::{MessageOutcome, Reporter};
 use crate::ingest::trouble::{Trouble, TroubleKind};
 use crate::types::Timestamp;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Rows that are being sent at once: those that are stored wait for the disk together.
-const SENDING_MAX: usize = 64;
 /// How often it is tried to claim a source that another server has.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
 /// How often what waits is counted.
@@ -42,7 +38,7 @@ pub(super) struct PostgresSource {
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
     /// Rows that are over and not marked yet. They outlive a session: nothing is emitted twice because it broke.
-    pub(super) unmarked: Vec<Ended>,
+    pub(super) unmarked: Vec<EndedRow>,
     /// Failures in a row.
     pub(super) failures: u32,
 }
@@ -165,43 +161,7 @@ impl PostgresSource {
     /// Sends a batch; what is over is in `unmarked` afterwards. Answers why it did not send all, if the server could not.
     async fn send(&mut self, orders: &[Order], work: Vec<RowWork>) -> Option<String> {
         let Self { intake, reporter, unmarked, stop, .. } = self;
-        let mut batch = OrderedBatch::new(orders);
-        let mut work: Vec<Option<RowWork>> = work.into_iter().map(Some).collect();
-        let mut sending = FuturesUnordered::new();
-        let mut later = None;
-        loop {
-            if stop.is_cancelled() {
-                batch.stop();
-            }
-            while batch.under_way() < SENDING_MAX
-                && let Some(index) = batch.take()
-            {
-                match work.get_mut(index).and_then(Option::take) {
-                    Some(RowWork::Send(id, message)) => {
-                        sending.push(send_row(intake, index, id, message));
-                        continue;
-                    }
-                    Some(RowWork::End(ended, refusal)) => {
-                        count_end(reporter, &ended, refusal.as_ref());
-                        unmarked.push(ended);
-                    }
-                    None => {}
-                }
-                batch.end(index, BatchStep::Settled);
-            }
-            let Some((index, id, posted)) = sending.next().await else { return later };
-            let step = match posted_end(reporter, id, posted) {
-                Ok(ended) => {
-                    unmarked.push(ended);
-                    BatchStep::Settled
-                }
-                Err(why) => {
-                    later = Some(why);
-                    BatchStep::Later
-                }
-            };
-            batch.end(index, step);
-        }
+        OrderedSender { intake, reporter, stop, noun: "row" }.send(orders, work, unmarked).await
     }
 
     /// Marks what is over.
@@ -298,40 +258,6 @@ impl PostgresSource {
             Posted::Repeated => self.reporter.count(MessageOutcome::Repeated),
             Posted::Unmatched => self.reporter.count(MessageOutcome::Unmatched),
         }
-    }
-}
-
-/// Sends a row; answers its place in the batch and what became of it.
-async fn send_row(
-    intake: &Intake,
-    index: usize,
-    id: i64,
-    message: Box<Message>,
-) -> (usize, i64, Posted) {
-    (index, id, intake.post(message).await)
-}
-
-/// A row that was sent: it is over, or the server could not take it, and why.
-fn posted_end(reporter: &Reporter, id: i64, posted: Posted) -> Result<Ended, String> {
-    let outcome = match posted {
-        Posted::Later(why) => return Err(why),
-        Posted::Refused(refusal) => {
-            let ended = Ended::failed(id, &refusal);
-            count_end(reporter, &ended, Some(&refusal));
-            return Ok(ended);
-        }
-        Posted::Emitted => MessageOutcome::Emitted,
-        Posted::Repeated => MessageOutcome::Repeated,
-        Posted::Unmatched => MessageOutcome::Unmatched,
-    };
-    reporter.count(outcome);
-    Ok(Ended { id, verdict: RowVerdict::Done })
-}
-
-fn count_end(reporter: &Reporter, ended: &Ended, refusal: Option<&MessageRefusal>) {
-    match refusal {
-        Some(refusal) => reporter.refuse(&format!("row {}", ended.id), refusal),
-        None => reporter.count(MessageOutcome::Expired),
     }
 }
 

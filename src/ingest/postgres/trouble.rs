@@ -72,6 +72,7 @@ fn hint(kind: TroubleKind) -> &'static str {
         | TroubleKind::Unavailable
         | TroubleKind::Timeout
         | TroubleKind::TooOld
+        | TroubleKind::WrongType
         | TroubleKind::Failed => "",
     }
 }

@@ -3,7 +3,7 @@
 use super::gets::Gets;
 use super::world::World;
 use super::{Case, Group, Row};
-use redis::cmd;
+use redis::{Cmd, cmd};
 use serde_json::Value;
 
 /// The channels that are heard.
@@ -67,6 +67,44 @@ fn rows() -> Vec<PublishedRow> {
     ]
 }
 
+/// An input, the code of its refusal, field and value.
+type EntryRow = (&'static str, &'static str, (&'static str, String));
+
+fn entries() -> Vec<EntryRow> {
+    let emit = |text: &str| ("emit", text.to_owned());
+    let everybody = r#"{"to":{"all":true},"event""#;
+    vec![
+        ("an entry without `emit`", "invalid_argument", ("other", "1".to_owned())),
+        ("half a JSON", "invalid_argument", emit("{\"to\":")),
+        ("an emit to nobody", "invalid_argument", emit(r#"{"to":{},"event":"x"}"#)),
+        ("a reserved event", "reserved_event", emit(&format!(r#"{everybody}:"userline:x"}}"#))),
+        ("more than an emit may have", "payload_too_large", emit(&"x".repeat(2_000_000))),
+    ]
+}
+
+/// The stream that is read.
+const STREAM: &str = "userline:emits";
+
+pub(super) fn entry_group() -> Group {
+    let row = |(index, (input, code, _)): (usize, &EntryRow)| Row {
+        input,
+        gets: Gets::NotEmitted((*code).to_owned()),
+        case: Case::Added(index),
+    };
+    Group {
+        title: "What is added to a stream of Redis",
+        rows: entries().iter().enumerate().map(row).collect(),
+    }
+}
+
+/// Adds it; the code that it is refused with.
+pub(super) async fn add(world: &World, index: usize) -> Gets {
+    let (_, _, (field, value)) = entries().swap_remove(index);
+    let mut add = cmd("XADD");
+    add.arg(STREAM).arg("*").arg(field).arg(value);
+    refused(world, 1, add).await
+}
+
 pub(super) fn group() -> Group {
     let row = |(index, (input, code, ..)): (usize, &PublishedRow)| Row {
         input,
@@ -82,10 +120,17 @@ pub(super) fn group() -> Group {
 /// Publishes it; the code that it is refused with.
 pub(super) async fn publish(world: &World, index: usize) -> Gets {
     let (_, _, channel, bytes) = rows().swap_remove(index);
-    let refused = async || world.api("/v1/ingest").await["sources"][0].clone();
+    let mut publish = cmd("PUBLISH");
+    publish.arg(channel).arg(bytes);
+    refused(world, 0, publish).await
+}
+
+/// What the source says of what comes by this command.
+async fn refused(world: &World, source: usize, command: Cmd) -> Gets {
+    let refused = async || world.api("/v1/ingest").await["sources"][source].clone();
     let before = refused().await["counts"]["refused"].clone();
     let mut client = world.redis.client().await;
-    cmd("PUBLISH").arg(channel).arg(bytes).exec_async(&mut client).await.unwrap();
+    command.exec_async(&mut client).await.unwrap();
     let mut after = Value::Null;
     let counted = async || {
         after = refused().await;

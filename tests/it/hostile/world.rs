@@ -56,7 +56,10 @@ impl World {
             [ann.join(&tokens::good("ann")).await, bob.join(&tokens::good("bob")).await];
         let eve = tokens::good("eve");
         let it = Self { server, eve, redis, dir, canary, bystanders, turn: 0, _backend: tasks };
-        let hears = async || it.api("/v1/ingest").await["sources"][0]["state"] == "active";
+        let hears = async || {
+            let sources = it.api("/v1/ingest").await["sources"].clone();
+            sources.as_array().unwrap().iter().all(|it| it["state"] == "active")
+        };
         eventually("the server hears what is published", PATIENCE, hears).await;
         it
     }
@@ -69,6 +72,7 @@ impl World {
             Case::Public(bytes) => got.push(request::told(request::send(public, bytes).await)),
             Case::Admin(bytes) => got.push(request::told(request::send(admin, bytes).await)),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
+            Case::Added(index) => got.push(published::add(self, *index).await),
             Case::Published(index) => got.push(published::publish(self, *index).await),
             Case::Scene(scene) => got.push(scene(self).await),
             Case::Frames(bytes) => {
@@ -181,6 +185,9 @@ data_dir = "{}"
 name = "redis"
 url = "{redis}"
 python_channel = "{python}"
+[[ingest.redis_stream]]
+name = "stream"
+url = "{redis}"
 [limits]
 header_timeout = "{SLOW}"
 body_timeout = "{SLOW}"

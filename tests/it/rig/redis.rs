@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A running Redis.
 #[derive(Debug)]
 pub(crate) struct Redis {
-    _dir: TempDir,
+    dir: TempDir,
     port: u16,
     child: Child,
 }
@@ -22,13 +22,25 @@ impl Redis {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let it = Self { child: run(&dir, port), _dir: dir, port };
+        let it = Self { child: run(&dir, port), dir, port };
         it.takes_clients().await;
         it
     }
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Runs it again, with what it had written.
+    pub(crate) async fn run(&mut self) {
+        self.child = run(&self.dir, self.port);
+        self.takes_clients().await;
     }
 
     pub(crate) async fn client(&self) -> MultiplexedConnection {
@@ -52,15 +64,15 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.stop();
     }
 }
 
+/// It writes each command down before it answers, so that it has it after a crash of its own.
 fn run(dir: &TempDir, port: u16) -> Child {
     let started = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .arg("--dir")
+        .args(["--appendonly", "yes", "--appendfsync", "no", "--dir"])
         .arg(dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
