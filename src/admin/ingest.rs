@@ -73,6 +73,9 @@ pub(super) struct SourceCountsReply {
     /// Emitted, and nobody was there for whom they were. If this grows, look at `GET /v1/messages`.
     #[schema(example = 3)]
     unmatched: u64,
+    /// Had sockets join or leave rooms, or disconnected them; only what servers of Node's and Python's are asked for on Redis.
+    #[schema(example = 0)]
+    changed: u64,
     /// Wrong, or not allowed: not emitted.
     #[schema(example = 1)]
     refused: u64,
@@ -116,8 +119,8 @@ impl From<SourceTrouble> for SourceErrorReply {
 
 impl From<SourceCounts> for SourceCountsReply {
     fn from(counts: SourceCounts) -> Self {
-        let SourceCounts { emitted, repeated, unmatched, refused, expired, lost } = counts;
-        Self { emitted, repeated, unmatched, refused, expired, lost }
+        let SourceCounts { emitted, repeated, unmatched, changed, refused, expired, lost } = counts;
+        Self { emitted, repeated, unmatched, changed, refused, expired, lost }
     }
 }
 

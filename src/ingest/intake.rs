@@ -1,11 +1,14 @@
 //! From the JSON of an emit to what became of it: the same for every source.
 
 use crate::commands;
+use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::commands::emit::EmitTerms;
 use crate::commands::error::CommandError;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::allow::{AllowList, NotAllowed};
 use crate::core::emit::message::Message;
+use crate::core::presence::session::Grace;
+use crate::realtime::bulk::{Bulk, Dismissal, MovedSockets};
 use crate::realtime::messages::{Messages, PostError, SentMessage};
 use crate::types::{EventPattern, ItemId, Namespace, SourceName};
 use std::sync::Arc;
@@ -16,6 +19,8 @@ use std::time::Duration;
 pub struct IngestParts {
     /// Sends them.
     pub messages: Arc<Messages>,
+    /// Has sockets join and leave rooms, and disconnects them.
+    pub bulk: Arc<Bulk>,
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl`.
@@ -43,6 +48,17 @@ pub(super) struct MessageRefusal {
     pub(super) message: String,
 }
 
+/// What is done with sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SocketVerb {
+    /// They join rooms.
+    Join,
+    /// They leave rooms.
+    Leave,
+    /// They are disconnected.
+    Disconnect,
+}
+
 /// What became of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Posted {
@@ -52,6 +68,8 @@ pub(super) enum Posted {
     Repeated,
     /// There was nobody whom it was for.
     Unmatched,
+    /// It was about sockets, and done with them.
+    Changed,
     /// It was not emitted.
     Refused(MessageRefusal),
     /// The server cannot take it for the moment.
@@ -109,6 +127,43 @@ impl Intake {
             PostError::Lost(_) => "internal",
         };
         Posted::Refused(MessageRefusal { code, message: error.to_string() })
+    }
+}
+
+impl Intake {
+    /// Has sockets join or leave rooms, or disconnects them: the JSON is that of `POST /v1/sockets/…`. Done when it is done
+    /// with all of them.
+    pub(super) async fn change(&self, verb: SocketVerb, json: &[u8]) -> Posted {
+        self.try_change(verb, json).await.unwrap_or_else(Posted::Refused)
+    }
+
+    async fn try_change(&self, verb: SocketVerb, json: &[u8]) -> Result<Posted, MessageRefusal> {
+        let IngestParts { bulk, namespaces, .. } = &self.parts;
+        let matched = match verb {
+            SocketVerb::Join | SocketVerb::Leave => {
+                let request = commands::json::parse::<MoveRequest>(json)?;
+                let Move { audience, rooms } = request.parse(namespaces)?;
+                self.allow.check_target(&audience.target)?;
+                self.allow.check_rooms(&rooms)?;
+                let moved = match verb {
+                    SocketVerb::Join => bulk.join(audience, rooms).await,
+                    SocketVerb::Leave | SocketVerb::Disconnect => bulk.leave(audience, rooms).await,
+                };
+                moved.map(|MovedSockets { matched, .. }| matched)
+            }
+            SocketVerb::Disconnect => {
+                let request = commands::json::parse::<DismissRequest>(json)?;
+                let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
+                self.allow.check_target(&audience.target)?;
+                let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
+                bulk.disconnect(Dismissal { audience, reason, grace }).await
+            }
+        };
+        Ok(match matched {
+            Ok(0) => Posted::Unmatched,
+            Ok(_) => Posted::Changed,
+            Err(lost) => Posted::Later(lost.to_string()),
+        })
     }
 }
 

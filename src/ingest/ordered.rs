@@ -148,6 +148,7 @@ impl OrderedSender<'_> {
             Posted::Emitted => MessageOutcome::Emitted,
             Posted::Repeated => MessageOutcome::Repeated,
             Posted::Unmatched => MessageOutcome::Unmatched,
+            Posted::Changed => MessageOutcome::Changed,
         };
         self.reporter.count(outcome);
         Ok(EndedMessage { id, verdict: MessageVerdict::Done })

@@ -14,13 +14,16 @@ pub(super) use task::RedisEmitterTask;
 
 use super::trouble::Trouble;
 use crate::config::RedisEmitterConfig;
-use emit_json::EmitJson;
+use crate::ingest::intake::SocketVerb;
+use emit_json::{EmitJson, SocketsJson};
 
 /// What was published.
 #[derive(Debug)]
 enum RedisMessage {
     /// An emit.
     Emit(Box<EmitJson>),
+    /// Sockets join or leave rooms, or are disconnected.
+    Sockets(SocketVerb, Box<SocketsJson>),
     /// Something that this server does not do for others.
     Unsupported(&'static str),
     /// Something that others say to each other.

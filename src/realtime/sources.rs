@@ -75,6 +75,8 @@ pub struct SourceCounts {
     pub repeated: u64,
     /// Emitted, and nobody was there for whom they were.
     pub unmatched: u64,
+    /// Had sockets join or leave rooms, or disconnected them.
+    pub changed: u64,
     /// Wrong, or not allowed: not emitted.
     pub refused: u64,
     /// Too old: not emitted.

@@ -1,7 +1,7 @@
 //! What a sender may emit, and to whom.
 
 use super::message::Emit;
-use crate::types::{NamePattern, Room, RoomKind};
+use crate::types::{NamePattern, Room, RoomKind, Target};
 use thiserror::Error;
 
 /// What a sender may emit, and to whom.
@@ -35,12 +35,24 @@ impl AllowList {
 
     /// Whether its sender may make this emit. Whom it leaves out does not matter.
     pub fn check(&self, emit: &Emit) -> Result<(), NotAllowed> {
-        let target = &emit.audience.target;
+        if !allows(&self.events, emit.event.as_str()) {
+            return Err(NotAllowed { field: "event", what: format!("`{}`", emit.event) });
+        }
+        self.check_target(&emit.audience.target)
+    }
+
+    /// Whether its sender may have sockets join or leave these rooms.
+    pub fn check_rooms(&self, rooms: &[Room]) -> Result<(), NotAllowed> {
+        match rooms.iter().find(|it| !allows(&self.rooms, it.as_str())) {
+            Some(room) => Err(NotAllowed { field: "rooms", what: format!("`{room}`") }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether its sender may name these.
+    pub fn check_target(&self, target: &Target) -> Result<(), NotAllowed> {
         let (any_user, any_room) = (is_any(&self.users), is_any(&self.rooms));
         let refuse = |field, what: String| Err(NotAllowed { field, what });
-        if !allows(&self.events, emit.event.as_str()) {
-            return refuse("event", format!("`{}`", emit.event));
-        }
         if target.all && !(any_user && any_room) {
             return refuse("to.all", "everybody".to_owned());
         }

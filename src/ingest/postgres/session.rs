@@ -257,6 +257,7 @@ impl PostgresSource {
             Posted::Emitted => self.reporter.count(MessageOutcome::Emitted),
             Posted::Repeated => self.reporter.count(MessageOutcome::Repeated),
             Posted::Unmatched => self.reporter.count(MessageOutcome::Unmatched),
+            Posted::Changed => self.reporter.count(MessageOutcome::Changed),
         }
     }
 }

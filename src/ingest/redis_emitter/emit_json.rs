@@ -1,4 +1,4 @@
-//! The JSON of an emit, as the admin API takes it: what others publish is written in it, and is then read like any other.
+//! The JSON of the admin API: what others publish is written in it, and is then read like any other.
 
 use super::rooms::NamedRooms;
 use serde::Serialize;
@@ -33,6 +33,16 @@ pub(super) struct EmitJsonExcept {
     pub(super) sockets: Vec<String>,
 }
 
+/// Sockets that join or leave rooms, or are disconnected, as the admin API takes it.
+#[derive(Debug, Serialize)]
+pub(super) struct SocketsJson {
+    pub(super) namespace: String,
+    pub(super) to: EmitJsonTarget,
+    pub(super) except: EmitJsonExcept,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rooms: Option<Vec<String>>,
+}
+
 impl EmitJsonTarget {
     /// Nobody named means everybody, as in Socket.IO.
     pub(super) fn of(named: NamedRooms) -> Self {
@@ -40,9 +50,8 @@ impl EmitJsonTarget {
     }
 }
 
-impl EmitJson {
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        // Fails for nothing that this is made of.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
+/// The text of either.
+pub(super) fn bytes(json: &impl Serialize) -> Vec<u8> {
+    // Fails for nothing that these are made of.
+    serde_json::to_vec(json).unwrap_or_default()
 }

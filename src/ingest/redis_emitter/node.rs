@@ -2,10 +2,10 @@
 //! of the servers.
 
 use super::RedisMessage;
-use super::emit_json::{EmitJson, EmitJsonExcept, EmitJsonTarget};
-use super::rooms::RoomRules;
+use super::emit_json::{EmitJson, EmitJsonExcept, EmitJsonTarget, SocketsJson};
+use super::rooms::{NameOrNumber, RoomRules};
 use crate::core::delivery::hook_body::rfc3339;
-use crate::ingest::intake::MessageRefusal;
+use crate::ingest::intake::{MessageRefusal, SocketVerb};
 use crate::types::WallMs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -64,28 +64,65 @@ pub(super) fn emit(bytes: &[u8], rules: &RoomRules) -> Result<EmitJson, MessageR
 #[derive(Debug, Deserialize)]
 struct NodeRequest {
     r#type: u64,
+    #[serde(default)]
+    opts: NodeRequestOptions,
+    #[serde(default)]
+    rooms: Vec<NameOrNumber>,
 }
 
-/// Reads a request from the channel for these.
-pub(super) fn request(bytes: &[u8]) -> Result<RedisMessage, MessageRefusal> {
-    let kind = if bytes.first() == Some(&b'{') {
-        let request: Result<NodeRequest, _> = serde_json::from_slice(bytes);
-        request.map_err(|why| unreadable(&why.to_string()))?.r#type
-    } else {
+/// Of which sockets.
+#[derive(Debug, Default, Deserialize)]
+struct NodeRequestOptions {
+    #[serde(default)]
+    rooms: Vec<NameOrNumber>,
+    #[serde(default)]
+    except: Vec<NameOrNumber>,
+}
+
+/// Reads a request from the channel for these, which is `{key}-request#{namespace}#`.
+pub(super) fn request(
+    channel: &str,
+    bytes: &[u8],
+    rules: &RoomRules,
+) -> Result<RedisMessage, MessageRefusal> {
+    if bytes.first() != Some(&b'{') {
         // Servers of Node's ask so where there are buffers.
         let request = message_pack(bytes)?;
         let kind = field(&request, "type").and_then(Value::as_u64);
-        kind.ok_or_else(|| unreadable("the request has no type"))?
+        return kind.map(other_request).ok_or_else(|| unreadable("the request has no type"));
+    }
+    let request: NodeRequest =
+        serde_json::from_slice(bytes).map_err(|why| unreadable(&why.to_string()))?;
+    let verb = match request.r#type {
+        2 => SocketVerb::Join,
+        3 => SocketVerb::Leave,
+        4 => SocketVerb::Disconnect,
+        other => return Ok(other_request(other)),
     };
-    Ok(match kind {
-        2 => RedisMessage::Unsupported("socketsJoin"),
-        3 => RedisMessage::Unsupported("socketsLeave"),
-        4 => RedisMessage::Unsupported("disconnectSockets"),
+    let namespace = channel.split('#').nth(1).unwrap_or_default();
+    let text = |it: Vec<NameOrNumber>| it.into_iter().map(NameOrNumber::into_text);
+    let rooms = text(request.rooms).map(|it| rules.rename(it)).collect();
+    Ok(RedisMessage::Sockets(
+        verb,
+        Box::new(SocketsJson {
+            namespace: namespace.to_owned(),
+            to: EmitJsonTarget::of(rules.sort(text(request.opts.rooms))),
+            except: EmitJsonExcept {
+                named: rules.sort(text(request.opts.except)),
+                sockets: Vec::new(),
+            },
+            rooms: (verb != SocketVerb::Disconnect).then_some(rooms),
+        }),
+    ))
+}
+
+fn other_request(kind: u64) -> RedisMessage {
+    match kind {
         6 => RedisMessage::Unsupported("serverSideEmit"),
         7 => RedisMessage::Unsupported("emitWithAck"),
         // Servers of Node's ask each other which sockets and rooms they have.
         _ => RedisMessage::NotForUs,
-    })
+    }
 }
 
 fn message_pack(mut bytes: &[u8]) -> Result<Value, MessageRefusal> {

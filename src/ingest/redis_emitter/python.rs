@@ -1,9 +1,9 @@
 //! What the write-only manager of python-socketio publishes since its version 5.14: JSON.
 
 use super::RedisMessage;
-use super::emit_json::{EmitJson, EmitJsonExcept, EmitJsonTarget};
-use super::rooms::RoomRules;
-use crate::ingest::intake::MessageRefusal;
+use super::emit_json::{EmitJson, EmitJsonExcept, EmitJsonTarget, SocketsJson};
+use super::rooms::{NameOrNumber, NamedRooms, RoomRules};
+use crate::ingest::intake::{MessageRefusal, SocketVerb};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -24,22 +24,15 @@ struct PythonMessage {
     namespace: Option<String>,
     room: Option<OneOrMany>,
     skip_sid: Option<OneOrMany>,
+    sid: Option<String>,
 }
 
 /// A name, or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
-    One(PythonName),
-    Many(Vec<PythonName>),
-}
-
-/// A room may be a number.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum PythonName {
-    Text(String),
-    Number(i64),
+    One(NameOrNumber),
+    Many(Vec<NameOrNumber>),
 }
 
 /// Reads a message.
@@ -55,17 +48,45 @@ pub(super) fn message(bytes: &[u8], rules: &RoomRules) -> Result<RedisMessage, M
         "emit" => message.emit(rules).map(|it| RedisMessage::Emit(Box::new(it))),
         // The answer to somebody else's question.
         "callback" => Ok(RedisMessage::NotForUs),
-        "disconnect" => Ok(RedisMessage::Unsupported("disconnect")),
-        "enter_room" => Ok(RedisMessage::Unsupported("enter_room")),
-        "leave_room" => Ok(RedisMessage::Unsupported("leave_room")),
-        "close_room" => Ok(RedisMessage::Unsupported("close_room")),
+        "disconnect" => message.sockets(SocketVerb::Disconnect, rules),
+        "enter_room" => message.sockets(SocketVerb::Join, rules),
+        "leave_room" => message.sockets(SocketVerb::Leave, rules),
+        "close_room" => message.close_room(rules),
         other => Err(unreadable(&format!("no method `{other}`"))),
     }
 }
 
 impl PythonMessage {
+    /// One socket, and perhaps a room.
+    fn sockets(self, verb: SocketVerb, rules: &RoomRules) -> Result<RedisMessage, MessageRefusal> {
+        let sid = self.sid.ok_or_else(|| unreadable("the message has no sid"))?;
+        let rooms = names(self.room).into_iter().map(|it| rules.rename(it)).collect();
+        let json = SocketsJson {
+            namespace: self.namespace.unwrap_or_else(|| "/".to_owned()),
+            to: EmitJsonTarget::of(NamedRooms::one(sid)),
+            except: EmitJsonExcept::default(),
+            rooms: (verb != SocketVerb::Disconnect).then_some(rooms),
+        };
+        Ok(RedisMessage::Sockets(verb, Box::new(json)))
+    }
+
+    /// Everybody leaves a room.
+    fn close_room(self, rules: &RoomRules) -> Result<RedisMessage, MessageRefusal> {
+        let rooms: Vec<String> = names(self.room).into_iter().map(|it| rules.rename(it)).collect();
+        let Some(room) = rooms.first().cloned() else {
+            return Err(unreadable("the message has no room"));
+        };
+        let json = SocketsJson {
+            namespace: self.namespace.unwrap_or_else(|| "/".to_owned()),
+            to: EmitJsonTarget::of(NamedRooms::one(room)),
+            except: EmitJsonExcept::default(),
+            rooms: Some(rooms),
+        };
+        Ok(RedisMessage::Sockets(SocketVerb::Leave, Box::new(json)))
+    }
+
     fn emit(self, rules: &RoomRules) -> Result<EmitJson, MessageRefusal> {
-        let Self { method: _, event, data, binary, namespace, room, skip_sid } = self;
+        let Self { method: _, event, data, binary, namespace, room, skip_sid, sid: _ } = self;
         let args = if binary { with_buffers(&data)? } else { data };
         // `None` for data means no argument.
         let is_none = matches!(args.as_slice(), [one] if one.get() == "null");
@@ -115,11 +136,7 @@ fn names(given: Option<OneOrMany>) -> Vec<String> {
         Some(OneOrMany::One(one)) => vec![one],
         Some(OneOrMany::Many(many)) => many,
     };
-    let text = |it| match it {
-        PythonName::Text(text) => text,
-        PythonName::Number(number) => number.to_string(),
-    };
-    given.into_iter().map(text).collect()
+    given.into_iter().map(NameOrNumber::into_text).collect()
 }
 
 fn unreadable(why: &str) -> MessageRefusal {

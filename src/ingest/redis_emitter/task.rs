@@ -2,7 +2,7 @@
 
 use super::rooms::RoomRules;
 use super::subscription::{PublishedMessage, Subscription};
-use super::{RedisMessage, node, python};
+use super::{RedisMessage, emit_json, node, python};
 use crate::clock::Clock;
 use crate::config::RedisEmitterConfig;
 use crate::core::backend::backoff;
@@ -167,7 +167,11 @@ impl RedisEmitterTask {
                     what,
                 );
             }
-            Ok(RedisMessage::Emit(emit)) => match self.intake.read(&emit.to_bytes(), None) {
+            Ok(RedisMessage::Sockets(verb, json)) => {
+                self.intake.change(verb, &emit_json::bytes(&*json)).await
+            }
+            Ok(RedisMessage::Emit(emit)) => match self.intake.read(&emit_json::bytes(&*emit), None)
+            {
                 Ok(message) => self.intake.post(message).await,
                 Err(refusal) => Posted::Refused(refusal),
             },
@@ -182,6 +186,7 @@ impl RedisEmitterTask {
             Posted::Emitted => MessageOutcome::Emitted,
             Posted::Repeated => MessageOutcome::Repeated,
             Posted::Unmatched => MessageOutcome::Unmatched,
+            Posted::Changed => MessageOutcome::Changed,
         };
         self.reporter.count(outcome);
     }
@@ -195,7 +200,7 @@ impl RedisEmitterTask {
         } else if channel.strip_prefix(&*self.config.key).is_some_and(|it| it.starts_with('#')) {
             node::emit(bytes, &self.rules).map(|it| RedisMessage::Emit(Box::new(it)))
         } else {
-            node::request(bytes)
+            node::request(channel, bytes, &self.rules)
         }
     }
 

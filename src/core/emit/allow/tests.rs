@@ -67,3 +67,15 @@ fn every_name_of_an_emit_must_be_allowed() {
         assert_eq!(refused, expected, "{list:?} {emit:?}");
     }
 }
+
+#[test]
+fn rooms_to_join_and_leave_are_those_that_it_may_name() {
+    let rooms =
+        |names: &[&str]| names.iter().map(|it| Room::parse(it).unwrap()).collect::<Vec<_>>();
+    let list =
+        AllowList { rooms: vec![NamePattern::parse("org:*").unwrap()], ..AllowList::everything() };
+
+    assert_eq!(list.check_rooms(&rooms(&["org:7", "org:8"])), Ok(()));
+    let refused = list.check_rooms(&rooms(&["org:7", "team"])).unwrap_err();
+    assert_eq!((refused.field, refused.what.as_str()), ("rooms", "`team`"));
+}

@@ -1,5 +1,7 @@
 use super::{emit, request};
+use crate::ingest::intake::SocketVerb;
 use crate::ingest::redis_emitter::RedisMessage;
+use crate::ingest::redis_emitter::emit_json::bytes;
 use crate::ingest::redis_emitter::rooms::RoomRules;
 use crate::types::NamePattern;
 use rmpv::Value;
@@ -22,9 +24,9 @@ fn packet(data: Vec<Value>, options: Vec<(&str, Value)>) -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> serde_json::Value {
+fn read(packed: &[u8]) -> serde_json::Value {
     let rules = RoomRules(vec![NamePattern::parse("user_*").unwrap()]);
-    serde_json::from_slice(&emit(bytes, &rules).unwrap().to_bytes()).unwrap()
+    serde_json::from_slice(&bytes(&emit(packed, &rules).unwrap())).unwrap()
 }
 
 #[test]
@@ -94,28 +96,58 @@ fn what_is_no_packet_is_refused_and_says_why() {
     }
 }
 
+/// Verb and JSON of a request.
+fn asked(json: &str) -> (SocketVerb, serde_json::Value) {
+    let rules = RoomRules(vec![NamePattern::parse("user_*").unwrap()]);
+    match request("socket.io-request#/chat#", json.as_bytes(), &rules).unwrap() {
+        RedisMessage::Sockets(verb, asked) => {
+            (verb, serde_json::from_slice(&bytes(&*asked)).unwrap())
+        }
+        other @ (RedisMessage::Emit(_) | RedisMessage::Unsupported(_) | RedisMessage::NotForUs) => {
+            panic!("{other:?}")
+        }
+    }
+}
+
 #[test]
-fn requests_are_known_by_their_type() {
+fn sockets_join_leave_and_go() {
+    let join =
+        r#"{"type":2,"opts":{"rooms":["user_42",7],"except":["quiet"]},"rooms":["a","user_7"]}"#;
+    let expected = json!({
+        "namespace": "/chat", "to": {"users": ["42"], "rooms": ["7"]}, "except": {"rooms": ["quiet"]},
+        "rooms": ["a", "user:7"]
+    });
+    assert_eq!(asked(join), (SocketVerb::Join, expected));
+    let leave = r#"{"type":3,"opts":{"rooms":["a"],"except":[]},"rooms":["a"]}"#;
+    let expected =
+        json!({"namespace": "/chat", "to": {"rooms": ["a"]}, "except": {}, "rooms": ["a"]});
+    assert_eq!(asked(leave), (SocketVerb::Leave, expected));
+    let go = r#"{"type":4,"opts":{"rooms":[],"except":[]},"close":true}"#;
+    let expected = json!({"namespace": "/chat", "to": {"all": true}, "except": {}});
+    assert_eq!(asked(go), (SocketVerb::Disconnect, expected));
+}
+
+#[test]
+fn other_requests_are_known_by_their_type() {
+    let rules = RoomRules::default();
+    let read = |bytes: &[u8]| request("socket.io-request#/#", bytes, &rules);
     for (json, expected) in [
-        (r#"{"type":2,"opts":{"rooms":[],"except":[]},"rooms":["a"]}"#, Some("socketsJoin")),
-        (r#"{"type":3,"opts":{"rooms":[],"except":[]},"rooms":["a"]}"#, Some("socketsLeave")),
-        (r#"{"type":4,"opts":{"rooms":[],"except":[]},"close":true}"#, Some("disconnectSockets")),
         (r#"{"type":6,"uid":"emitter","data":["x"]}"#, Some("serverSideEmit")),
         (r#"{"type":7,"uid":"abc","requestId":"def","packet":{}}"#, Some("emitWithAck")),
         (r#"{"type":5,"uid":"abc","requestId":"def"}"#, None),
     ] {
-        let what = match request(json.as_bytes()).unwrap() {
+        let what = match read(json.as_bytes()).unwrap() {
             RedisMessage::Unsupported(what) => Some(what),
             RedisMessage::NotForUs => None,
-            RedisMessage::Emit(_) => panic!("{json}"),
+            RedisMessage::Emit(_) | RedisMessage::Sockets(..) => panic!("{json}"),
         };
         assert_eq!(what, expected, "{json}");
     }
     // With buffers in it, it is no JSON.
     let mut packed = Vec::new();
     rmpv::encode::write_value(&mut packed, &map(vec![("type", Value::from(7))])).unwrap();
-    assert!(matches!(request(&packed).unwrap(), RedisMessage::Unsupported("emitWithAck")));
+    assert!(matches!(read(&packed).unwrap(), RedisMessage::Unsupported("emitWithAck")));
     for bytes in [b"\x93".as_slice(), b"", b"{", b"[]", b"\x80"] {
-        assert_eq!(request(bytes).unwrap_err().code, "unreadable");
+        assert_eq!(read(bytes).unwrap_err().code, "unreadable");
     }
 }

@@ -1,11 +1,16 @@
 use super::message;
 use crate::ingest::redis_emitter::RedisMessage;
+use crate::ingest::redis_emitter::emit_json::bytes;
 use crate::ingest::redis_emitter::rooms::RoomRules;
 use serde_json::{Value, json};
 
 fn read(json: &Value) -> Value {
     match message(json.to_string().as_bytes(), &RoomRules::default()).unwrap() {
-        RedisMessage::Emit(emit) => serde_json::from_slice(&emit.to_bytes()).unwrap(),
+        RedisMessage::Emit(emit) => serde_json::from_slice(&bytes(&*emit)).unwrap(),
+        RedisMessage::Sockets(verb, json) => {
+            let json: Value = serde_json::from_slice(&bytes(&*json)).unwrap();
+            json!([format!("{verb:?}"), json])
+        }
         other @ (RedisMessage::Unsupported(_) | RedisMessage::NotForUs) => panic!("{other:?}"),
     }
 }
@@ -54,11 +59,37 @@ fn what_is_no_emit_is_told_apart() {
     let pickled = message(b"\x80\x04\x95", &rules).unwrap_err();
     assert_eq!(pickled.code, "pickled");
     assert!(pickled.message.contains("5.14"), "it names the version: {}", pickled.message);
-    for bytes in [b"[]".as_slice(), b"{}", b"\xff", br#"{"method":"emit","data":[1]}"#] {
+    for bytes in [
+        b"[]".as_slice(),
+        b"{}",
+        b"\xff",
+        br#"{"method":"emit","data":[1]}"#,
+        br#"{"method":"close_room"}"#,
+    ] {
         assert_eq!(message(bytes, &rules).unwrap_err().code, "unreadable");
     }
-    let leave = message(br#"{"method":"leave_room","sid":"a","room":"b"}"#, &rules).unwrap();
-    assert!(matches!(leave, RedisMessage::Unsupported("leave_room")));
     let callback = message(br#"{"method":"callback","sid":"a","id":1,"args":[]}"#, &rules).unwrap();
     assert!(matches!(callback, RedisMessage::NotForUs));
+}
+
+#[test]
+fn a_socket_enters_and_leaves_rooms_and_goes() {
+    let of = |method: &str, more: Value| {
+        let mut asked = json!({"method": method, "namespace": "/chat", "host_id": "f00"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read(&asked)
+    };
+    let one = |verb: &str, rooms: Value| {
+        let mut json = json!({"namespace": "/chat", "to": {"rooms": ["sid"]}, "except": {}});
+        if rooms != Value::Null {
+            json["rooms"] = rooms;
+        }
+        json!([verb, json])
+    };
+    let sid = json!({"sid": "sid", "room": 7});
+    assert_eq!(of("enter_room", sid.clone()), one("Join", json!(["7"])));
+    assert_eq!(of("leave_room", sid), one("Leave", json!(["7"])));
+    assert_eq!(of("disconnect", json!({"sid": "sid"})), one("Disconnect", Value::Null));
+    let close = json!({"namespace": "/chat", "to": {"rooms": ["a"]}, "except": {}, "rooms": ["a"]});
+    assert_eq!(of("close_room", json!({"room": "a"})), json!(["Leave", close]));
 }
