@@ -8,6 +8,7 @@
 //! GET     /v1/users                      read     who is here
 //! GET     /v1/users/{user}               read     one user with every socket
 //! DELETE  /v1/users/{user}               control  forget the user
+//! PATCH   /v1/users/{user}/data          control  attach data of the backend's own
 //! GET     /v1/users/{user}/history       read     why was it disconnected
 //! GET     /v1/users/{user}/inbox         read     what was stored for a user
 //! POST    /v1/users/{user}/inbox/read    emit     the user has seen it
@@ -27,6 +28,7 @@
 //! POST    /v1/sockets/join               control  many join rooms
 //! POST    /v1/sockets/leave              control  many leave rooms
 //! POST    /v1/sockets/disconnect         control  many are disconnected
+//! PATCH   /v1/sockets/{id}/data          control  attach data of the backend's own
 //! GET     /v1/events                     read     what changed, for those who would rather pull than be told
 //! GET     /v1/hooks/deliveries           read     which hooks wait, fail, are dead
 //! GET     /v1/hooks/deliveries/{id}      read     one of them, with its body
@@ -48,6 +50,7 @@
 //! The third column is the scope that a key needs; the routes without one are why the listener stays private.
 
 mod answered;
+mod attached;
 mod blocks;
 mod bulk;
 mod console;
@@ -88,6 +91,7 @@ use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::realtime::attachments::Attachments;
 use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
@@ -132,6 +136,8 @@ pub struct AdminState {
     pub control: Arc<Control>,
     /// Erases users.
     pub erasure: Arc<Erasure>,
+    /// Attaches data.
+    pub attachments: Arc<Attachments>,
     /// Who is here.
     pub directory: Arc<Directory>,
     /// How emits come by other ways.
@@ -220,6 +226,7 @@ impl AdminState {
             people,
             control,
             erasure,
+            attachments,
             directory,
             sources,
             records,
@@ -246,6 +253,7 @@ impl AdminState {
             people,
             control,
             erasure,
+            attachments,
             directory,
             sources,
             records,
@@ -288,6 +296,8 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(bulk::join))
         .routes(routes!(bulk::leave))
         .routes(routes!(bulk::disconnect))
+        .routes(routes!(attached::to_user))
+        .routes(routes!(attached::to_socket))
         .routes(routes!(events::list))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))

@@ -240,8 +240,8 @@ fn metrics() -> Metrics {
 }
 
 fn ghost(open: OpenSession) -> Ghost {
-    let OpenSession { user, session, since } = open;
-    Ghost { user, session: UserSession { id: session, since } }
+    let OpenSession { user, session, since, portrait } = open;
+    Ghost { user, session: UserSession { id: session, since }, portrait }
 }
 
 async fn say_alive(records: PresenceRecords, clock: Clock) {

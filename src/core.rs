@@ -10,6 +10,7 @@ pub mod forwarding;
 pub mod inbox;
 pub mod ingest;
 pub mod memory;
+pub mod merge_patch;
 pub mod page;
 pub mod presence;
 pub mod protocol;

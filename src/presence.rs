@@ -22,8 +22,8 @@ use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::core::recovery::Pid;
 use crate::deadlines::{Deadlines, Reminder};
-use crate::store::{Closed, Permit, PresenceRecords};
-use crate::types::{Reason, SocketId, UserId, WallMs};
+use crate::store::{Attaching, Closed, Committed, Permit, PresenceRecords};
+use crate::types::{Portrait, Reason, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use entry::PresenceEntry;
@@ -41,6 +41,8 @@ pub struct Presence<S> {
     deadlines: Deadlines,
     config: PresenceConfig,
     records: PresenceRecords,
+    /// What hooks say of who a user is, by one of its sockets; `None` where they do not say that.
+    portray: Option<fn(&S) -> Arc<str>>,
     clock: Clock,
 }
 
@@ -55,13 +57,15 @@ pub struct Ghost {
     pub user: UserId,
     /// The session that is still open.
     pub session: UserSession,
+    /// Who the user was, as far as hooks say.
+    pub portrait: Portrait,
 }
 
 impl<S> Clone for Presence<S> {
     fn clone(&self) -> Self {
         let (users, deadlines) = (Arc::clone(&self.users), self.deadlines.clone());
         let (records, clock) = (self.records.clone(), self.clock.clone());
-        Self { users, deadlines, config: self.config, records, clock }
+        Self { users, deadlines, config: self.config, records, portray: self.portray, clock }
     }
 }
 
@@ -74,7 +78,14 @@ impl<S: Clone> Presence<S> {
         deadlines: Deadlines,
         clock: Clock,
     ) -> Self {
-        Self { users: Arc::default(), deadlines, config, records, clock }
+        Self { users: Arc::default(), deadlines, config, records, portray: None, clock }
+    }
+
+    /// The same, and hooks say who a user is: what `portray` makes of the socket with which it came, and of the last that
+    /// went.
+    #[must_use]
+    pub fn portraying(self, portray: fn(&S) -> Arc<str>) -> Self {
+        Self { portray: Some(portray), ..self }
     }
 
     /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
@@ -82,10 +93,12 @@ impl<S: Clone> Presence<S> {
     pub fn recover(&self, ghosts: impl IntoIterator<Item = Ghost>, ended_at: WallMs) {
         let grace = self.config.startup_grace.max(self.config.grace);
         let deadline = self.clock.now() + grace;
-        for Ghost { user, session } in ghosts {
+        for Ghost { user, session, portrait } in ghosts {
             // Whoever was quick enough to connect before has an entry already.
             if let Entry::Vacant(entry) = self.users.entry(user.clone()) {
-                entry.insert(PresenceEntry::ghost(user.clone(), session, ended_at, deadline));
+                let mut ghost = PresenceEntry::ghost(user.clone(), session, ended_at, deadline);
+                ghost.set_portrait(portrait);
+                entry.insert(ghost);
                 self.deadlines.add(deadline, Reminder::Grace(user));
             }
         }
@@ -116,7 +129,8 @@ impl<S: Clone> Presence<S> {
         }
         let mut entry = entry.or_insert_with(|| PresenceEntry::new(user.clone()));
         let up = entry.up(id, socket, self.clock.moment());
-        if let Some(news) = up.news {
+        if let Some(mut news) = up.news {
+            news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
             place.0.record(news);
         }
         Some(up.session)
@@ -129,6 +143,9 @@ impl<S: Clone> Presence<S> {
             Grace::Keep => self.config.grace,
         };
         let Some(mut entry) = self.users.get_mut(user) else { return };
+        if let Some(portray) = self.portray {
+            entry.keep_granted(portray);
+        }
         let due = entry.down(id, reason, grace, self.clock.moment());
         drop(entry);
         if let Some(due) = due {
@@ -156,6 +173,28 @@ impl<S: Clone> Presence<S> {
         if entry.get().is_vacant() {
             entry.remove();
         }
+    }
+
+    /// Attaches something to the session of a user: `change` makes of what is attached what is from then on, while nothing
+    /// else happens to the user. `None` if the user has none. The answer comes when it is on disk.
+    pub fn attach<E>(
+        &self,
+        user: &UserId,
+        place: Place,
+        change: impl FnOnce(Option<&str>) -> Result<Arc<str>, E>,
+    ) -> Option<Result<(Arc<str>, Committed), E>> {
+        let mut entry = self.users.get_mut(user)?;
+        let session = entry.session()?.id;
+        Some(change(entry.attached().map(|it| &**it)).map(|attached| {
+            entry.set_attached(Arc::clone(&attached));
+            let to = Attaching { user: user.clone(), session, attached: Arc::clone(&attached) };
+            (attached, place.0.attach(to))
+        }))
+    }
+
+    /// What is attached to the session of a user.
+    pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
+        self.users.get(user)?.attached().cloned()
     }
 
     /// A socket that had a seat does not come.

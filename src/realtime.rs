@@ -12,12 +12,14 @@
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`watching`] | clients see who is online |
 //! | [`erasure`] | whatever names a user is deleted |
+//! | [`attachments`] | the backend attaches data of its own |
 //! | [`directory`] | who is here |
 //! | [`sources`] | how emits come by other ways than the admin API |
 //! | [`reminders`] | graces run out, credentials end |
 //! | [`sockets`] | the sockets of this node, which all of these share |
 
 pub mod admission;
+pub mod attachments;
 pub mod attendance;
 pub mod bulk;
 pub mod client_events;
@@ -40,6 +42,7 @@ mod watched;
 pub mod watching;
 
 use admission::Admission;
+use attachments::Attachments;
 use attendance::Attendance;
 use bulk::Bulk;
 use control::Control;
@@ -72,6 +75,8 @@ pub struct Realtime {
     pub watching: Arc<Watching>,
     /// Users are erased.
     pub erasure: Arc<Erasure>,
+    /// The backend attaches data.
+    pub attachments: Arc<Attachments>,
     /// Who is here.
     pub directory: Arc<Directory>,
 }

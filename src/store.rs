@@ -38,13 +38,14 @@ mod tests;
 mod tidying;
 mod writer;
 
+pub use command::Attaching;
 pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use event_log::EventLog;
 pub use inbox::Inboxes;
 pub use open::{OpenSession, Recovered};
 pub use outbox::Outbox;
 pub use presence::PresenceRecords;
-pub use queue::Permit;
+pub use queue::{Committed, Permit};
 pub use restrictions::RestrictionRecords;
 
 use crate::config::{HooksConfig, StoreConfig};

@@ -9,6 +9,7 @@ use crate::commands::emit::EmitTerms;
 use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::realtime::attachments::Attachments;
 use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
@@ -37,6 +38,7 @@ pub(super) struct AdminShared {
     pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,
     pub(super) erasure: Arc<Erasure>,
+    pub(super) attachments: Arc<Attachments>,
     pub(super) directory: Arc<Directory>,
     pub(super) sources: IngestSources,
     pub(super) records: PresenceRecords,

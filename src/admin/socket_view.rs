@@ -1,5 +1,6 @@
 //! What is told of a socket: of one that is here, and of one that was.
 
+use super::attached::AttachedObject;
 use super::schemas::{EndingName, ReasonName, TransportName};
 use super::time::Time;
 use crate::commands::schema::{DeviceIdText, NamespaceText, RoomText, SocketIdText, UserIdText};
@@ -47,6 +48,15 @@ pub(super) struct SocketView {
     /// What authentication said of it besides, as it was written; `null` if nothing.
     #[schema(value_type = serde_json::Value, required)]
     data: Option<Box<RawValue>>,
+    /// What `PATCH /v1/sockets/{id}/data` has attached to it, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AttachedObject, nullable = false)]
+    attached: Option<Box<RawValue>>,
+}
+
+/// What is attached, as JSON.
+pub(super) fn attached_json(attached: Option<&str>) -> Option<Box<RawValue>> {
+    attached.and_then(|it| RawValue::from_string(it.to_owned()).ok())
 }
 
 impl SocketView {
@@ -65,6 +75,7 @@ impl SocketView {
             connected_at: Time(socket.connected_at),
             expires_at: socket.grants().expires_at.map(Time),
             data: socket.grants().data.clone(),
+            attached: attached_json(socket.attached().as_deref()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Users: who is here, what is known of one or of many, and disconnecting one.
 
+use super::attached::AttachedObject;
 use super::blocks::{self, ControlFailures, DisconnectedReply};
 use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
@@ -8,7 +9,7 @@ use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segme
 use super::keys::{CallerName, ControlScope, May, ReadScope};
 use super::presence_state::PresenceState;
 use super::schemas::ListedStateName;
-use super::socket_view::SocketView;
+use super::socket_view::{SocketView, attached_json};
 use super::time::Time;
 use crate::commands::disconnect::{Disconnect, DisconnectRequest};
 use crate::commands::names::NameList;
@@ -21,6 +22,7 @@ use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -57,14 +59,19 @@ pub(super) struct UserItem {
     /// Sockets of the user.
     #[schema(example = 2)]
     sockets: usize,
+    /// What `PATCH /v1/users/{user}/data` has attached to the session, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AttachedObject, nullable = false)]
+    attached: Option<Box<RawValue>>,
 }
 
 impl From<UserEntry> for UserItem {
     fn from(entry: UserEntry) -> Self {
-        let UserEntry { user, status, session, sockets } = entry;
+        let UserEntry { user, status, session, sockets, attached } = entry;
         let (state, _) = PresenceState::of(status);
         let (since, session) = (Time(session.since), session.id.0);
-        Self { user: user.as_str().to_owned(), state, since, session, sockets }
+        let attached = attached_json(attached.as_deref());
+        Self { user: user.as_str().to_owned(), state, since, session, sockets, attached }
     }
 }
 
@@ -131,6 +138,10 @@ pub(super) struct UserView {
     sockets_total: usize,
     /// The sockets in the order they came, at most 1000 of them.
     sockets: Vec<SocketView>,
+    /// What `PATCH /v1/users/{user}/data` has attached to the session, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AttachedObject, nullable = false)]
+    attached: Option<Box<RawValue>>,
     /// When the last socket of an offline user closed, if that is still known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -169,6 +180,7 @@ pub(super) async fn get(
         session: session.map(|it| it.id.0),
         sockets_total: sockets.len(),
         sockets: sockets.iter().take(SOCKETS_MAX).map(|it| SocketView::of(it)).collect(),
+        attached: attached_json(context.directory.attached(&user).await.as_deref()),
         last_seen: last_seen.map(Time),
     }))
 }

@@ -12,6 +12,7 @@ use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
+use crate::realtime::attachments::Attachments;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::bulk::Bulk;
 use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
@@ -64,15 +65,12 @@ impl AppParts {
     pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
         let clock = Clock::start(last_seq);
         let tasks = Tasks::new();
+        let (presence, watches) = (config.presence, config.watching.bounds);
+        let sockets = Sockets::new(presence, watches, store.presence(), clock.clone());
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
-            sockets: Sockets::new(
-                config.presence,
-                config.watching.bounds,
-                store.presence(),
-                clock.clone(),
-            ),
+            sockets: if config.hooks.identity { sockets.portraying() } else { sockets },
             connections: Connections::of(&config.limits, !config.listen.trusted_proxies.is_empty()),
             recoveries: Recoveries::new(
                 &config.recovery,
@@ -130,6 +128,7 @@ impl AppParts {
             people,
             watching,
             erasure: Arc::new(erasure),
+            attachments: Arc::new(Attachments::new(sockets.clone(), Arc::clone(&namespaces))),
             directory: Arc::new(Directory::new(sockets, connections, namespaces)),
             attendance,
             messages,
@@ -274,8 +273,17 @@ impl AppParts {
         metrics: Metrics,
         dev: Option<DevConsole>,
     ) -> AdminState {
-        let Realtime { bulk, messages, inboxes, people, control, erasure, directory, .. } =
-            realtime.clone();
+        let Realtime {
+            bulk,
+            messages,
+            inboxes,
+            people,
+            control,
+            erasure,
+            attachments,
+            directory,
+            ..
+        } = realtime.clone();
         AdminState {
             messages,
             inboxes,
@@ -283,6 +291,7 @@ impl AppParts {
             people,
             control,
             erasure,
+            attachments,
             directory,
             sources: IngestSources::default(),
             records: self.store.presence(),

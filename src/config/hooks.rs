@@ -32,6 +32,8 @@ pub struct HooksConfig {
     pub coalesce: Coalesce,
     /// Undelivered events per endpoint beyond which [`Coalesce::Latest`] is forced.
     pub backlog_max: u64,
+    /// Whether hooks of presence say what the user was granted.
+    pub identity: bool,
     /// Events per request; 1 sends single objects, more sends arrays.
     pub batch_max: usize,
 }
@@ -87,6 +89,7 @@ impl HooksConfig {
                 _ => None,
             });
         let backlog_max = reader.number("hooks.backlog_max", 1000..=1_000_000_000);
+        let identity = reader.switch("hooks.identity");
         let batch_max = reader.number("hooks.batch_max", 1..=1000);
         // Where that is wrong itself, nothing is said of addresses.
         let endpoints = endpoints::read(reader, *allow_private.as_ref().unwrap_or(&true));
@@ -100,6 +103,7 @@ impl HooksConfig {
             ca: ca?,
             coalesce: coalesce?,
             backlog_max: backlog_max?,
+            identity: identity?,
             batch_max: batch_max?,
         })
     }

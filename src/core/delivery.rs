@@ -3,6 +3,7 @@
 pub mod clock_step;
 pub mod decision;
 pub mod dispatch;
+pub mod granted;
 pub mod hook_body;
 pub mod outbox;
 pub mod record;

@@ -11,7 +11,7 @@ use crate::core::delivery::dispatch::Health;
 use crate::core::delivery::record::DeliveryState;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{Change, ChangeKind, Reason, Secret, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Portrait, Reason, Secret, UserId, WallMs};
 use receiver::{Received, Receiver, Reply};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -291,7 +291,8 @@ impl Server {
     async fn change(&self, user: &str, kind: ChangeKind) {
         let at = self.clock.moment();
         let user = UserId::parse(user).unwrap();
-        let change = Change { user, seq: at.seq, session: at.seq, at: at.wall, kind };
+        let portrait = Portrait::default();
+        let change = Change { user, seq: at.seq, session: at.seq, at: at.wall, kind, portrait };
         self.store.presence().reserve().await.unwrap().record(change);
     }
 
@@ -328,6 +329,7 @@ fn config(url: &str) -> HooksConfig {
         ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
+        identity: false,
         batch_max: 1,
     }
 }

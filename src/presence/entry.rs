@@ -4,8 +4,8 @@ use crate::core::control::seats::{self, SeatLimit, Seated, Seating, Standing};
 use crate::core::presence::roster::{Added, Removed, Roster};
 use crate::core::presence::session::{PresenceStatus, SessionMachine, Up, UserSession};
 use crate::core::recovery::Pid;
-use crate::types::Change;
-use crate::types::{Moment, Reason, SocketId, Timestamp, UserId, WallMs};
+use crate::types::{Change, Moment, Portrait, Reason, SocketId, Timestamp, UserId, WallMs};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One user. The roster has sockets if and only if the session is online.
@@ -15,12 +15,14 @@ pub(super) struct PresenceEntry<S> {
     session: SessionMachine,
     /// Sockets that have a seat and are not here yet; only where seats are counted.
     coming: Option<Box<Roster<S>>>,
+    /// Who the user is, as far as hooks say it and it is not in its sockets; of most there is nothing.
+    portrait: Option<Box<Portrait>>,
 }
 
 impl<S> PresenceEntry<S> {
     /// A user who is offline.
     pub(super) fn new(user: UserId) -> Self {
-        Self { roster: Roster::default(), session: SessionMachine::new(user), coming: None }
+        Self::of(SessionMachine::new(user))
     }
 
     /// See [`SessionMachine::ghost`].
@@ -30,8 +32,11 @@ impl<S> PresenceEntry<S> {
         ended_at: WallMs,
         deadline: Timestamp,
     ) -> Self {
-        let session = SessionMachine::ghost(user, session, ended_at, deadline);
-        Self { roster: Roster::default(), session, coming: None }
+        Self::of(SessionMachine::ghost(user, session, ended_at, deadline))
+    }
+
+    fn of(session: SessionMachine) -> Self {
+        Self { roster: Roster::default(), session, coming: None, portrait: None }
     }
 
     /// A socket came; a repeat changes nothing.
@@ -66,7 +71,46 @@ impl<S> PresenceEntry<S> {
 
     /// See [`SessionMachine::expire`].
     pub(super) fn expire(&mut self, at: Moment) -> Option<Change> {
-        self.session.expire(at)
+        let mut news = self.session.expire(at)?;
+        news.portrait = self.portrait.take().map(|it| *it).unwrap_or_default();
+        Some(news)
+    }
+
+    /// What is known of the user beside its sockets.
+    pub(super) fn set_portrait(&mut self, portrait: Portrait) {
+        self.portrait = (portrait != Portrait::default()).then(|| Box::new(portrait));
+    }
+
+    /// Keeps what the user's socket was granted, if it is the only one: it may be about to go.
+    pub(super) fn keep_granted(&mut self, portray: fn(&S) -> Arc<str>) {
+        if let Some(granted) = self.only_socket().map(portray) {
+            self.portrait.get_or_insert_default().granted = Some(granted);
+        }
+    }
+
+    /// What the backend attaches to the session, from now on.
+    pub(super) fn set_attached(&mut self, attached: Arc<str>) {
+        self.portrait.get_or_insert_default().attached = Some(attached);
+    }
+
+    /// What the backend has attached to the session.
+    pub(super) fn attached(&self) -> Option<&Arc<str>> {
+        self.portrait.as_ref()?.attached.as_ref()
+    }
+
+    /// The session, unless the user is offline.
+    pub(super) fn session(&self) -> Option<UserSession> {
+        match self.session.status() {
+            PresenceStatus::Offline => None,
+            PresenceStatus::Online(session) | PresenceStatus::Lingering(session) => Some(session),
+        }
+    }
+
+    /// The user's socket, if there is exactly one.
+    pub(super) fn only_socket(&self) -> Option<&S> {
+        let mut sockets = self.roster.sockets();
+        let first = sockets.next();
+        first.filter(|_| sockets.next().is_none())
     }
 
     /// A socket that had a seat is here, or does not come.

@@ -4,6 +4,7 @@ use super::Presence;
 use crate::core::page::{Page, Smallest};
 use crate::core::presence::session::{PresenceStatus, UserSession};
 use crate::types::UserId;
+use std::sync::Arc;
 
 /// A user in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct UserEntry {
     pub session: UserSession,
     /// How many sockets the user has on this node.
     pub sockets: usize,
+    /// What the backend has attached to the session, a JSON object.
+    pub attached: Option<Arc<str>>,
 }
 
 /// What is known of a user's presence.
@@ -66,14 +69,16 @@ impl<S: Clone> Presence<S> {
             let listed = filter.session(status).filter(|_| after.is_none_or(|after| after < user));
             if let Some(session) = listed {
                 let sockets = entry.roster().sockets().count();
-                smallest.offer(user.clone(), (status, session, sockets));
+                let attached = entry.attached().cloned();
+                smallest.offer(user.clone(), (status, session, sockets, attached));
             }
         }
-        smallest.into_page(|(user, (status, session, sockets))| UserEntry {
+        smallest.into_page(|(user, (status, session, sockets, attached))| UserEntry {
             user,
             status,
             session,
             sockets,
+            attached,
         })
     }
 }

@@ -33,6 +33,7 @@ impl Fixture {
             allow_private: false,
             coalesce: Coalesce::None,
             backlog_max: 1,
+            identity: false,
             batch_max: 1,
             ca: Vec::new(),
         };
@@ -81,6 +82,31 @@ async fn statuses_are_in_the_order_of_the_users_that_were_asked_for() {
     assert!(matches!(ann, UserStatus { status: PresenceStatus::Online(_), sockets: 2 }));
     assert!(matches!(bob, UserStatus { status: PresenceStatus::Lingering(_), sockets: 0 }));
     assert_eq!(it.presence.sockets("ann")[..], [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_attached_to_a_session_ends_with_it() {
+    let it = Fixture::new();
+    let attach = |text: &str| {
+        let change = |before: Option<&str>| {
+            Ok::<_, ()>(format!("{}{text}", before.unwrap_or_default()).into())
+        };
+        it.presence.attach(&id("ann"), it.place(), change).map(|it| it.unwrap().0)
+    };
+    let attached = || it.presence.attached(&id("ann"));
+    assert_eq!(attach("a"), None, "offline");
+
+    it.up("ann", 1);
+    assert_eq!(attach("a").as_deref(), Some("a"));
+    it.down("ann", 1, Grace::Keep);
+    assert_eq!(attach("b").as_deref(), Some("ab"), "who lingers has a session");
+    it.up("ann", 2);
+    assert_eq!(attached().as_deref(), Some("ab"));
+
+    it.down("ann", 2, Grace::Skip);
+    it.presence.expire(id("ann"), it.place());
+    it.up("ann", 3);
+    assert_eq!(attached(), None);
 }
 
 #[tokio::test(start_paused = true)]

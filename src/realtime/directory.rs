@@ -52,6 +52,11 @@ impl Directory {
         self.sockets.user(user)
     }
 
+    /// What the backend has attached to a user's session.
+    pub async fn attached(&self, user: &UserId) -> Option<Arc<str>> {
+        self.sockets.presence.attached(user)
+    }
+
     /// Granted rooms that begin with `prefix`, after `after`.
     pub async fn rooms(
         &self,

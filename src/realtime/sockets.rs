@@ -19,6 +19,7 @@ use super::watched::Watched;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
 use crate::core::auth::expiry::{CredentialExpiry, ExpiryStep};
+use crate::core::delivery::granted::granted;
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::core::watching::WatchBounds;
@@ -60,6 +61,13 @@ impl Sockets {
         let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
         let (registry, watched) = (Registry::default(), Watched::new(watches));
         Self { presence, registry, gate, watched, deadlines, config, clock }
+    }
+
+    /// The same, and hooks say who users are.
+    #[must_use]
+    pub fn portraying(self) -> Self {
+        let portray = |it: &Arc<Socket>| granted(&it.granted_rooms(), it.grants().data.as_deref());
+        Self { presence: self.presence.portraying(portray), ..self }
     }
 
     /// What is due, for one task each. After a standstill nothing is due for a while, at most the grace. Call it once.

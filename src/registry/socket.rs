@@ -54,6 +54,8 @@ pub struct Socket {
     earlier: OnceLock<Box<[SocketId]>>,
     /// What it was told last of its user's inbox.
     inbox: Mutex<Option<Box<InboxState>>>,
+    /// What the backend has attached to it, a JSON object.
+    attached: Mutex<Option<Box<Arc<str>>>>,
 }
 
 /// What a socket is made of.
@@ -174,6 +176,7 @@ impl Socket {
             pid: OnceLock::new(),
             earlier: OnceLock::new(),
             inbox: Mutex::default(),
+            attached: Mutex::default(),
         }
     }
 
@@ -289,6 +292,22 @@ impl Socket {
         let newest = last.unwrap_or(state);
         *told = Some(Box::new(newest));
         tell(newest)
+    }
+
+    /// Attaches what `change` makes of what is attached.
+    pub fn attach<E>(
+        &self,
+        change: impl FnOnce(Option<&str>) -> Result<Arc<str>, E>,
+    ) -> Result<Arc<str>, E> {
+        let mut attached = self.attached.lock();
+        let new = change(attached.as_ref().map(|it| &***it))?;
+        *attached = Some(Box::new(Arc::clone(&new)));
+        Ok(new)
+    }
+
+    /// What the backend has attached to it, a JSON object.
+    pub fn attached(&self) -> Option<Arc<str>> {
+        self.attached.lock().as_deref().cloned()
     }
 
     /// Has `take_in` register it, if it is new: neither registered before nor gone. Nothing else happens to it meanwhile.

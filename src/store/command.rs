@@ -5,13 +5,29 @@ use super::inbox::command::{InboxAnswer, InboxCommand};
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
-use crate::types::{Change, Timestamp, Undelivered, UserId, WallMs};
+use crate::types::{Change, Seq, Timestamp, Undelivered, UserId, WallMs};
+use std::sync::Arc;
 use tokio::sync::oneshot;
+
+/// What is attached to a session of a user from now on.
+#[derive(Debug)]
+pub struct Attaching {
+    /// The user.
+    pub user: UserId,
+    /// The session: the sequence number of the user's `online`.
+    pub session: Seq,
+    /// A JSON object.
+    pub attached: Arc<str>,
+}
 
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum WriteCommand {
     Record(Change),
+    Attach {
+        to: Attaching,
+        reply: oneshot::Sender<()>,
+    },
     Undelivered {
         news: Vec<Undelivered>,
         reply: oneshot::Sender<()>,
@@ -67,6 +83,7 @@ impl WriteCommand {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Record(_) => "record",
+            Self::Attach { .. } => "attach",
             Self::Undelivered { .. } => "undelivered",
             Self::Settle { .. } => "settle",
             Self::Replay { .. } => "replay",
@@ -89,7 +106,10 @@ impl WriteCommand {
                 let _gone = reply.send(done);
             }
             (
-                Self::Flush(reply) | Self::Undelivered { reply, .. } | Self::Restrict { reply, .. },
+                Self::Flush(reply)
+                | Self::Attach { reply, .. }
+                | Self::Undelivered { reply, .. }
+                | Self::Restrict { reply, .. },
                 WriteAnswer::None,
             ) => {
                 let _gone = reply.send(());

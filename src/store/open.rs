@@ -6,7 +6,7 @@ use super::schema;
 use super::state::StoreState;
 use crate::config::HooksConfig;
 use crate::core::delivery::outbox::EndpointId;
-use crate::types::{Seq, UserId, WallMs};
+use crate::types::{Portrait, Seq, UserId, WallMs};
 use rusqlite::{Connection, Transaction};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct OpenSession {
     pub session: Seq,
     /// When it began.
     pub since: WallMs,
+    /// Who the user was then, as far as hooks say, and what was attached since.
+    pub portrait: Portrait,
 }
 
 /// Brings the file up to date and reads what the program starts with.
@@ -104,7 +106,8 @@ fn count_pending(
 }
 
 fn open_sessions(tx: &Transaction<'_>) -> Result<Vec<OpenSession>, OpenError> {
-    let mut query = tx.prepare("SELECT user, session, since_ms FROM presence ORDER BY user")?;
+    let mut query = tx
+        .prepare("SELECT user, session, since_ms, granted, attached FROM presence ORDER BY user")?;
     let mut rows = query.query([])?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
@@ -113,6 +116,7 @@ fn open_sessions(tx: &Transaction<'_>) -> Result<Vec<OpenSession>, OpenError> {
             user: user.map_err(|_| OpenError::Row("a user id in `presence`"))?,
             session: Seq(from_db(row.get(1)?)),
             since: WallMs(from_db(row.get(2)?)),
+            portrait: Portrait { granted: row.get(3)?, attached: row.get(4)? },
         });
     }
     Ok(sessions)

@@ -1,6 +1,6 @@
 //! The way to the writer: a bounded queue of commands.
 
-use super::command::WriteCommand;
+use super::command::{Attaching, WriteCommand};
 use super::error::Closed;
 use super::shares::{PLACES, PlaceFor, Shares, WriterPlace};
 use super::state::StoreState;
@@ -34,6 +34,9 @@ struct Queued {
     _place: Option<WriterPlace>,
 }
 
+/// Ends well when something is on disk, and with an error if it never will be.
+pub type Committed = oneshot::Receiver<()>;
+
 /// A reserved place in the writer's queue, for one presence change.
 #[derive(Debug)]
 pub struct Permit {
@@ -46,7 +49,17 @@ impl Permit {
     ///
     /// A change that was recorded before (same user and sequence number) is ignored.
     pub fn record(self, change: Change) {
-        let command = WriteCommand::Record(change);
+        self.send(WriteCommand::Record(change));
+    }
+
+    /// The same for what is attached to a session. The answer comes when that is committed.
+    pub fn attach(self, to: Attaching) -> Committed {
+        let (reply, answer) = oneshot::channel();
+        self.send(WriteCommand::Attach { to, reply });
+        answer
+    }
+
+    fn send(self, command: WriteCommand) {
         self.slot.send(Queued { command, _place: Some(self.place) });
     }
 }

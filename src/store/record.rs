@@ -3,6 +3,7 @@
 mod undelivered;
 
 use super::after_commit::AfterCommit;
+use super::command::Attaching;
 use super::outbox::fresh::FreshNews;
 use super::rows::{from_db, meta, set_meta, to_db};
 use super::state::StoreState;
@@ -161,16 +162,25 @@ fn set_presence(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
     let user = change.user.as_str();
     match change.kind {
         ChangeKind::Online => {
-            let sql = "INSERT INTO presence VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE \
-                       SET session = excluded.session, since_ms = excluded.since_ms";
+            let sql = "INSERT INTO presence (user, session, since_ms, granted) VALUES (?1, ?2, ?3, ?4) \
+                       ON CONFLICT DO UPDATE SET session = excluded.session, since_ms = excluded.since_ms, \
+                       granted = excluded.granted, attached = NULL";
             let (session, since) = (to_db(change.session.0), to_db(change.at.0));
-            tx.prepare_cached(sql)?.execute(params![user, session, since])?;
+            let granted = change.portrait.granted.as_deref();
+            tx.prepare_cached(sql)?.execute(params![user, session, since, granted])?;
         }
         ChangeKind::Offline { .. } => {
             tx.prepare_cached("DELETE FROM presence WHERE user = ?1")?.execute([user])?;
         }
     }
     Ok(())
+}
+
+/// Writes down what is attached to a session, if it is still the user's.
+pub(super) fn attach(tx: &Transaction<'_>, to: &Attaching) -> rusqlite::Result<()> {
+    let sql = "UPDATE presence SET attached = ?3 WHERE user = ?1 AND session = ?2";
+    let values = params![to.user.as_str(), to_db(to.session.0), &*to.attached];
+    tx.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// How many events the new one stands for beside itself.

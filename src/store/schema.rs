@@ -3,7 +3,7 @@
 //! | table | holds |
 //! | --- | --- |
 //! | `meta` | `alive_at` (ms), `last_seq`, `pruned` (highest event id that was deleted), `last_commit` (counts the writer's transactions) |
-//! | `presence` | users who are online: session and since when |
+//! | `presence` | users who are online: session and since when; `granted`: what hooks say of who they are; `attached`: what the backend attached, JSON |
 //! | `events` | every presence change and undelivered message, in the order of commit; `closed_ms`: when the last socket closed |
 //! | `endpoints` | names of receivers, and the number that stands for each |
 //! | `deliveries` | each event for each endpoint that wants it; `state` is pending, delivered, dead or replaced; `since_ms` is where its time to be retried begins |
@@ -101,6 +101,10 @@ const MIGRATIONS: &[&str] = &[
         user TEXT PRIMARY KEY, not_before_ms INTEGER, since_ms INTEGER, blocked_by TEXT,
         reason TEXT, until_ms INTEGER
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    ALTER TABLE presence ADD COLUMN granted TEXT;
+    ALTER TABLE presence ADD COLUMN attached TEXT;
 ",
 ];
 

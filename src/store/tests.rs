@@ -14,9 +14,9 @@ mod refused;
 mod restrictions;
 mod undelivered;
 
-use super::{Closed, OpenError, OpenSession, Recovered, Store};
+use super::{Attaching, Closed, OpenError, OpenSession, Recovered, Store};
 use crate::config::{Coalesce, EndpointConfig, HooksConfig, StoreConfig};
-use crate::types::{Change, ChangeKind, Reason, Secret, Seq, Timestamp, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Portrait, Reason, Secret, Seq, Timestamp, UserId, WallMs};
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,9 +42,36 @@ async fn who_is_online_survives_a_restart() {
     store.close().await;
 
     let (_, second) = open(&dir, &hooks(&[]));
-    let ann = OpenSession { user: user("ann"), session: Seq(2), since: WallMs(NOW + 2) };
+    let (session, since, portrait) = (Seq(2), WallMs(NOW + 2), Portrait::default());
+    let ann = OpenSession { user: user("ann"), session, since, portrait };
     let alive_at = Some(WallMs(NOW + 5));
     assert_eq!(second, Recovered { sessions: vec![ann], last_seq: Seq(3), alive_at });
+}
+
+#[tokio::test]
+async fn who_is_online_is_found_with_what_hooks_say_and_what_was_attached_since() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(&dir, &hooks(&[]));
+    let granted = || Portrait { granted: Some(r#""rooms":["a"],"data":1"#.into()), attached: None };
+    let attach = async |session: u64, attached: &str| {
+        let place = store.presence().reserve().await.unwrap();
+        let (session, attached) = (Seq(session), attached.into());
+        place.attach(Attaching { user: user("ann"), session, attached }).await.unwrap();
+    };
+
+    record(&store, Change { portrait: granted(), ..online("ann", 1) }).await;
+    attach(1, r#"{"of":"the first session"}"#).await;
+    record(&store, offline("ann", 2, 1)).await;
+    record(&store, Change { portrait: granted(), ..online("ann", 3) }).await;
+    attach(1, r#"{"too":"late"}"#).await;
+    attach(3, r#"{"plan":"pro"}"#).await;
+    record(&store, online("bob", 4)).await;
+    store.close().await;
+
+    let (_, recovered) = open(&dir, &hooks(&[]));
+    let portraits: Vec<Portrait> = recovered.sessions.into_iter().map(|it| it.portrait).collect();
+    let attached = Some(r#"{"plan":"pro"}"#.into());
+    assert_eq!(portraits, [Portrait { attached, ..granted() }, Portrait::default()]);
 }
 
 #[tokio::test]
@@ -69,7 +96,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 5 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 6 }));
 }
 
 #[tokio::test]
@@ -290,6 +317,7 @@ fn hooks(endpoints: &[&str]) -> HooksConfig {
         ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
+        identity: false,
         batch_max: 1,
     }
 }
@@ -306,6 +334,7 @@ fn online(name: &str, seq: u64) -> Change {
         session: seq,
         at: WallMs(NOW + seq.0),
         kind: ChangeKind::Online,
+        portrait: Portrait::default(),
     }
 }
 

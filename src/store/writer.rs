@@ -275,6 +275,7 @@ fn apply(
 ) -> rusqlite::Result<WriteAnswer> {
     match command {
         WriteCommand::Record(change) => rules.record(tx, change, state, effects)?,
+        WriteCommand::Attach { to, .. } => record::attach(tx, to)?,
         WriteCommand::Undelivered { news, .. } => {
             for it in news {
                 rules.record_undelivered(tx, it, effects)?;

@@ -1,6 +1,6 @@
 //! The news of presence: a user came online or went offline.
 
-use super::{Reason, Seq, UserId, WallMs};
+use super::{Portrait, Reason, Seq, UserId, WallMs};
 
 /// One presence change of one user: what is recorded, hooked and pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Change {
     pub at: WallMs,
     /// Whether the user came online or went offline.
     pub kind: ChangeKind,
+    /// Who the user is, as far as its hook says.
+    pub portrait: Portrait,
 }
 
 /// Whether a user came online or went offline.

@@ -174,6 +174,7 @@ fn no_hooks() -> HooksConfig {
         ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1000,
+        identity: false,
         batch_max: 1,
     }
 }

@@ -15,7 +15,7 @@ use userline::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryV
 use userline::core::delivery::outbox::Settlement;
 use userline::core::delivery::record::DeliveryState;
 use userline::store::{OpenError, Recovered, Store};
-use userline::types::{Change, ChangeKind, Reason, Secret, Seq, UserId, WallMs};
+use userline::types::{Change, ChangeKind, Portrait, Reason, Secret, Seq, UserId, WallMs};
 
 const RUNS: u64 = 100;
 /// Tells the child where to write; without it the child's test does nothing.
@@ -226,6 +226,7 @@ fn change(seq: u64) -> Change {
         session: Seq(seq),
         at: WallMs(seq),
         kind,
+        portrait: Portrait::default(),
     }
 }
 
@@ -256,6 +257,7 @@ fn hooks() -> HooksConfig {
         ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
+        identity: false,
         batch_max: 1,
     }
 }

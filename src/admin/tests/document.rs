@@ -245,7 +245,9 @@ async fn the_document_lists_what_the_head_of_the_module_lists_with_scopes() {
     let listed: BTreeSet<(String, String, String)> = include_str!("../../admin.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//! "))
-        .filter(|line| ["GET", "POST", "DELETE", "PUT"].iter().any(|it| line.starts_with(it)))
+        .filter(|line| {
+            ["GET", "POST", "DELETE", "PUT", "PATCH"].iter().any(|it| line.starts_with(it))
+        })
         .filter(|line| !line.contains("  dev  "))
         .map(|line| {
             let mut words = line.split_whitespace().map(str::to_owned);

@@ -253,6 +253,7 @@ fn hooks() -> HooksConfig {
         ca: Vec::new(),
         coalesce: Coalesce::None,
         backlog_max: 1000,
+        identity: false,
         batch_max: 1,
     }
 }

@@ -56,6 +56,37 @@ async fn a_user_is_shown_with_every_socket() {
 }
 
 #[tokio::test]
+async fn what_the_backend_attaches_is_shown_wherever_it_looks() {
+    let api = Fixture::new();
+    let ann = api.connect("ann", "/", &["org:7"]).await;
+    let patch = async |path: &str, body: &str| {
+        let answer = api.send(request(Method::PATCH, path, ALL, body)).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let socket = format!("/v1/sockets/{}/data", ann.socket.id);
+
+    let (_, first) = patch("/v1/users/ann/data", r#"{"plan":"pro","n":1.50,"gone":1}"#).await;
+    assert_eq!(first["attached"], serde_json::json!({"plan": "pro", "n": 1.5, "gone": 1}));
+    let (_, second) = patch("/v1/users/ann/data", r#"{"gone":null,"a":{"b":null,"c":2}}"#).await;
+    assert_eq!(second["attached"], serde_json::json!({"plan": "pro", "n": 1.5, "a": {"c": 2}}));
+    assert_eq!(patch(&socket, r#"{"tab":"inbox"}"#).await.0, 200);
+
+    let one = api.get("/v1/users/ann").await;
+    assert!(one.text.contains(r#""attached":{"plan":"pro","n":1.50,"a":{"c":2}}"#), "{}", one.text);
+    assert_eq!(one.json()["sockets"][0]["attached"]["tab"], "inbox");
+    assert_eq!(api.get("/v1/users").await.json()["users"][0]["attached"]["plan"], "pro");
+    let of_socket = api.get(&format!("/v1/sockets/{}", ann.socket.id)).await;
+    assert_eq!(of_socket.json()["attached"]["tab"], "inbox");
+
+    let large = format!(r#"{{"x":"{}"}}"#, "y".repeat(8200));
+    for path in ["/v1/users/ann/data", &socket] {
+        let (status, error) = patch(path, &large).await;
+        assert_eq!((status, error["error"]["code"].as_str()), (400, Some("invalid_argument")));
+    }
+    assert_eq!(api.get("/v1/users/ann").await.json()["attached"]["plan"], "pro", "as before");
+}
+
+#[tokio::test]
 async fn somebody_nobody_knows_is_offline_and_that_is_an_answer() {
     let api = Fixture::new();
 

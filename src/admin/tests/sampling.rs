@@ -95,7 +95,11 @@ impl<'a> Sampled<'a> {
 
     fn objects(self, words: &'a Map<String, Value>) -> BoxedStrategy<Value> {
         let required = words.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-        let properties = words["properties"].as_object().unwrap().iter();
+        let Some(properties) = words.get("properties").and_then(Value::as_object) else {
+            let members = prop::collection::btree_map("[a-z]{1,5}", anything(), 0..4);
+            return members.prop_map(|it| Value::Object(it.into_iter().collect())).boxed();
+        };
+        let properties = properties.iter();
         let fields = properties.map(|(name, schema)| {
             let value = self.of(schema).candidates();
             let value = if required.iter().any(|it| it == name) {

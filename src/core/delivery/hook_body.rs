@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::types::{Change, ChangeKind, Seq, Undelivered, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Portrait, Seq, Undelivered, UserId, WallMs};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,8 +19,8 @@ const LAST_MS: u64 = 253_402_300_799_999;
 /// The JSON body of a change:
 /// `{"type":"user.offline","timestamp":"…","data":{"user","seq","session","reason","online_since","last_socket_closed_at"}}`.
 ///
-/// Times are RFC 3339 in UTC with milliseconds; `seq` and `session` are numbers. `user.online` has no more in `data`
-/// than `user`, `seq` and `session`.
+/// Times are RFC 3339 in UTC with milliseconds; `seq` and `session` are numbers. Of these, `user.online` has `user`, `seq` and
+/// `session`. What the portrait says follows: `rooms`, `data` and `attached`.
 pub fn render(change: &Change) -> String {
     let (hook_type, at) = (change.hook_type(), rfc3339(change.at));
     let (user, seq, session) = (quoted(change.user.as_str()), change.seq.0, change.session.0);
@@ -32,8 +32,11 @@ pub fn render(change: &Change) -> String {
             rfc3339(*last_socket_closed_at),
         ),
     };
+    let Portrait { granted, attached } = &change.portrait;
+    let granted = granted.as_ref().map(|it| format!(",{it}")).unwrap_or_default();
+    let attached = attached.as_ref().map(|it| format!(r#","attached":{it}"#)).unwrap_or_default();
     format!(
-        r#"{{"type":"{hook_type}","timestamp":"{at}","data":{{"user":{user},"seq":{seq},"session":{session}{more}}}}}"#
+        r#"{{"type":"{hook_type}","timestamp":"{at}","data":{{"user":{user},"seq":{seq},"session":{session}{more}{granted}{attached}}}}}"#
     )
 }
 

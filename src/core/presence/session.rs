@@ -13,7 +13,7 @@
 //!
 //! It is told facts, not differences: "there is a socket" and "there is none". To say one twice changes nothing.
 
-use crate::types::{Change, ChangeKind, Moment, Reason, Seq, Timestamp, UserId, WallMs};
+use crate::types::{Change, ChangeKind, Moment, Portrait, Reason, Seq, Timestamp, UserId, WallMs};
 use std::time::Duration;
 
 /// The session machine of one user.
@@ -151,7 +151,8 @@ impl SessionMachine {
     }
 
     fn change(&self, session: UserSession, at: Moment, kind: ChangeKind) -> Change {
-        Change { user: self.user.clone(), seq: at.seq, session: session.id, at: at.wall, kind }
+        let (user, portrait) = (self.user.clone(), Portrait::default());
+        Change { user, seq: at.seq, session: session.id, at: at.wall, kind, portrait }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::PresenceEntry;
 use crate::core::presence::session::{PresenceStatus, Up};
-use crate::types::{Change, ChangeKind, Moment, Reason, Seq, SocketId, Timestamp, UserId, WallMs};
+use crate::types::{
+    Change, ChangeKind, Moment, Portrait, Reason, Seq, SocketId, Timestamp, UserId, WallMs,
+};
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 const GRACE_MS: u64 = 50;
@@ -49,6 +52,30 @@ fn only_the_last_socket_starts_the_grace() {
 
     assert_eq!(due, Some(Timestamp(60)));
     assert!(matches!(it.status(), PresenceStatus::Lingering(_)));
+}
+
+#[test]
+fn the_last_socket_and_what_was_attached_are_told_with_the_offline_and_only_then() {
+    let mut it = PresenceEntry::new(user());
+    let portray: fn(&&str) -> Arc<str> = |granted| (*granted).into();
+    let go = |it: &mut PresenceEntry<&'static str>, n, ms| {
+        it.keep_granted(portray);
+        it.down(socket(n), Reason::TransportClose, GRACE, at(ms, ms))
+    };
+    it.up(socket(1), "first", at(0, 1));
+    it.set_attached("{}".into());
+    it.up(socket(2), "second", at(1, 2));
+
+    assert_eq!(go(&mut it, 2, 5), None);
+    go(&mut it, 1, 10).unwrap();
+    let back = it.up(socket(3), "third", at(20, 20));
+    assert_eq!(back.news, None);
+    go(&mut it, 3, 30).unwrap();
+
+    let Portrait { granted, attached } = it.expire(at(80, 80)).unwrap().portrait;
+    assert_eq!((granted.as_deref(), attached.as_deref()), (Some("third"), Some("{}")));
+    let again = it.up(socket(4), "fourth", at(90, 90)).news.unwrap();
+    assert_eq!(again.portrait, Portrait::default(), "another session");
 }
 
 #[test]

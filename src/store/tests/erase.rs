@@ -7,8 +7,8 @@ use super::{KEEP, NOW, config, database, hooks, offline, online, open, record, u
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::inbox::{Naming, NewItem, PageQuery, Paging, Put, Putting, SeenItems, Which};
-use crate::store::Store;
-use crate::types::{ItemId, ItemSeq, Undelivered, UserId, WallMs};
+use crate::store::{Attaching, Store};
+use crate::types::{Change, ItemId, ItemSeq, Portrait, Seq, Undelivered, UserId, WallMs};
 use rusqlite::types::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -17,7 +17,16 @@ use tempfile::TempDir;
 /// users fails the second until `erase` deletes it.
 const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
     ("meta", &[("key", Nobody), ("value", Nobody)]),
-    ("presence", &[("user", User), ("session", Nobody), ("since_ms", Nobody)]),
+    (
+        "presence",
+        &[
+            ("user", User),
+            ("session", Nobody),
+            ("since_ms", Nobody),
+            ("granted", User),
+            ("attached", User),
+        ],
+    ),
     (
         "events",
         &[
@@ -277,7 +286,12 @@ async fn filled(dir: &TempDir) -> Store {
     for (name, seq) in [(ANN, 10), (BOB, 20)] {
         record(&store, online(name, seq)).await;
         record(&store, offline(name, seq + 1, seq)).await;
-        record(&store, online(name, seq + 2)).await;
+        let granted = Some(format!(r#""rooms":[],"data":"{name}""#).into());
+        let portrait = Portrait { granted, attached: None };
+        record(&store, Change { portrait, ..online(name, seq + 2) }).await;
+        let attached = format!(r#"{{"name":"{name}"}}"#).into();
+        let to = Attaching { user: user(name), session: Seq(seq + 2), attached };
+        store.presence().reserve().await.unwrap().attach(to).await.unwrap();
         store.flush().await.unwrap();
         outbox.undelivered(vec![undelivered(name, seq + 3)]).await.unwrap();
         for id in ["one", "two", "three"] {

@@ -12,7 +12,7 @@ use crate::core::inbox::{
 };
 use crate::store::{OpenSession, Recovered};
 use crate::types::{
-    EventName, ItemId, ItemSeq, Namespace, Payload, Seq, Timestamp, Undelivered, WallMs,
+    EventName, ItemId, ItemSeq, Namespace, Payload, Portrait, Seq, Timestamp, Undelivered, WallMs,
 };
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -35,6 +35,7 @@ async fn who_was_online_and_what_was_the_last_number_are_found() {
         user: user(name),
         session: Seq(seq),
         since: WallMs(NOW + seq),
+        portrait: Portrait::default(),
     });
     let alive_at = Some(WallMs(ALIVE));
     assert_eq!(recovered, Recovered { sessions: sessions.to_vec(), last_seq: Seq(22), alive_at });

@@ -130,13 +130,14 @@ async fn a_database_from_before_the_inbox_gets_one() {
 }
 
 /// What each version of the format after the first has added, taken away again.
-const UNDO: [&str; 4] = [
+const UNDO: [&str; 5] = [
     "DROP TABLE inbox; DROP TABLE inbox_head; DROP TABLE inbox_ids;",
     "DROP INDEX inbox_ids_by_message; DROP INDEX inbox_ids_by_name; DROP INDEX inbox_ids_gone; \
      ALTER TABLE inbox_ids DROP COLUMN message; ALTER TABLE inbox_ids DROP COLUMN gone; \
      ALTER TABLE inbox_ids DROP COLUMN was_read;",
     "DROP TABLE secrets; DROP TABLE inbox_erased;",
     "DROP TABLE restrictions;",
+    "ALTER TABLE presence DROP COLUMN granted; ALTER TABLE presence DROP COLUMN attached;",
 ];
 
 /// Makes a file of today one of an earlier version.

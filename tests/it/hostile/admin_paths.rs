@@ -67,6 +67,15 @@ fn arguments() -> Vec<Row> {
     ] {
         rows.push(row(input, bad(), request("PUT /v1/users/u/block", "", body)));
     }
+    for (input, path, body) in [
+        ("a patch that is a list", "PATCH /v1/users/u/data", "[1]"),
+        ("a patch with a key twice that is cut off", "PATCH /v1/users/u/data", r#"{"a":1,"a":"#),
+        ("a patch for a socket id of 5 bytes", "PATCH /v1/sockets/short/data", "{}"),
+    ] {
+        rows.push(row(input, bad(), request(path, "", body)));
+    }
+    let offline = request("PATCH /v1/users/u/data", "", r#"{"__proto__":{"a":1}}"#);
+    rows.push(row("a patch for a user who is offline", Gets::api(404, "not_found"), offline));
     let revoke = request("PUT /v1/users/u/not_before", "", r#"{"at":1}"#);
     rows.push(row("tokens revoked at a number", bad(), revoke));
     let both = request("POST /v1/users/u/disconnect", "", r#"{"block_for":"1s","now":false}"#);

@@ -4,8 +4,8 @@ use super::{
     batch, batch_id, id_of, render, render_undelivered, rfc3339, webhook_id, with_coalesced,
 };
 use crate::types::{
-    Change, ChangeKind, EventName, ItemId, ItemSeq, Namespace, Reason, Seq, Undelivered, UserId,
-    WallMs, WhyUndelivered,
+    Change, ChangeKind, EventName, ItemId, ItemSeq, Namespace, Portrait, Reason, Seq, Undelivered,
+    UserId, WallMs, WhyUndelivered,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -33,6 +33,20 @@ fn an_offline_body_says_why_and_since_when() {
             r#"{"type":"user.offline","timestamp":"2026-08-01T09:41:00.123Z","data":{"user":"ann","seq":9,"session":9,"#,
             r#""reason":"ping_timeout","online_since":"1970-01-01T00:00:00.000Z","#,
             r#""last_socket_closed_at":"1970-01-01T00:00:01.001Z"}}"#
+        )
+    );
+}
+
+#[test]
+fn a_body_says_who_the_user_is_if_it_is_to() {
+    let (granted, attached) =
+        (Some(r#""rooms":["a"],"data":{"n":1.50}"#.into()), Some(r#"{"plan":"pro"}"#.into()));
+
+    assert_eq!(
+        render(&Change { portrait: Portrait { granted, attached }, ..online("ann", 7) }),
+        concat!(
+            r#"{"type":"user.online","timestamp":"2026-08-01T09:41:00.123Z","data":{"user":"ann","seq":7,"session":7,"#,
+            r#""rooms":["a"],"data":{"n":1.50},"attached":{"plan":"pro"}}}"#
         )
     );
 }
@@ -134,6 +148,7 @@ fn online(name: &str, seq: u64) -> Change {
         session: Seq(seq),
         at: WallMs(1_785_577_260_123),
         kind: ChangeKind::Online,
+        portrait: Portrait::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::presence::Ghost;
 use crate::realtime::sockets::NodeCounts;
 use crate::store::{OpenSession, Recovered};
-use crate::types::{Reason, WallMs};
+use crate::types::{Portrait, Reason, WallMs};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn status(it: &Fixture, user: &str) -> PresenceStatus {
 fn ghosts(recovered: &Recovered) -> Vec<Ghost> {
     let ghost = |open: &OpenSession| {
         let session = UserSession { id: open.session, since: open.since };
-        Ghost { user: open.user.clone(), session }
+        Ghost { user: open.user.clone(), session, portrait: open.portrait.clone() }
     };
     recovered.sessions.iter().map(ghost).collect()
 }
@@ -274,8 +274,11 @@ async fn a_user_who_is_here_is_no_ghost() {
     let it = Fixture::new(&folder).await;
     let _ann = it.connect("ann");
     let PresenceStatus::Online(session) = status(&it, "ann") else { panic!("not online") };
-    let ghost =
-        Ghost { user: user_id("ann"), session: UserSession { since: WallMs(1), ..session } };
+    let ghost = Ghost {
+        user: user_id("ann"),
+        session: UserSession { since: WallMs(1), ..session },
+        portrait: Portrait::default(),
+    };
 
     it.sockets.presence.recover([ghost], WallMs(0));
     tokio::time::sleep(2 * STARTUP_GRACE).await;
