@@ -20,6 +20,9 @@
 //! DELETE  /v1/users/{user}/block         control  let it in again
 //! PUT     /v1/users/{user}/not_before    control  older tokens do not count
 //! DELETE  /v1/users/{user}/not_before    control  all count
+//! GET     /v1/users/{user}/rooms         read     the rooms it is put into, and those denied to it
+//! PUT     /v1/users/{user}/rooms/{room}  control  put it into one, for good
+//! DELETE  /v1/users/{user}/rooms/{room}  control  take it out
 //! POST    /v1/presence                   read     the state of up to 1000 users
 //! GET     /v1/rooms                      read     which rooms there are
 //! GET     /v1/rooms/{room}               read     who is in one
@@ -70,6 +73,7 @@ mod idempotency;
 mod inbox;
 mod ingest;
 mod keys;
+mod memberships;
 mod messages;
 mod openapi;
 mod presence_state;
@@ -97,6 +101,7 @@ use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
 use crate::realtime::sources::IngestSources;
@@ -132,6 +137,8 @@ pub struct AdminState {
     pub bulk: Arc<Bulk>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
+    /// Puts users into rooms.
+    pub memberships: Arc<MembershipControl>,
     /// Blocks users.
     pub control: Arc<Control>,
     /// Erases users.
@@ -223,6 +230,7 @@ impl AdminState {
             messages,
             inboxes,
             bulk,
+            memberships,
             people,
             control,
             erasure,
@@ -250,6 +258,7 @@ impl AdminState {
             messages,
             inboxes,
             bulk,
+            memberships,
             people,
             control,
             erasure,
@@ -286,6 +295,8 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(blocks::list))
         .routes(routes!(blocks::get, blocks::block, blocks::unblock))
         .routes(routes!(blocks::revoke, blocks::restore))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::put, memberships::delete))
         .routes(routes!(users::presence))
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::read))

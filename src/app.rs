@@ -116,8 +116,11 @@ impl App {
         let parts = AppParts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
+        realtime.memberships.load().await?;
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
+        let memberships = Arc::clone(&realtime.memberships);
+        presence_tasks.spawn("memberships.expiry", memberships.run_expiry());
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if realtime.watching.is_on() {
             presence_tasks.spawn("watching", Arc::clone(&realtime.watching).run());

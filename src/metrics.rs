@@ -186,6 +186,10 @@ pub const TABLE: &[Metric] = &[
         "userline_log_lines_dropped_total",
         "Lines of the log that were dropped because whoever reads stderr is too slow, or gone.",
     ),
+    gauge(
+        "userline_memberships",
+        "Records of users and rooms: memberships, and rooms that are denied.",
+    ),
     counter(
         "userline_messages_undelivered_total",
         "Messages that did not reach a user, told by a hook because the sender asked for it.",

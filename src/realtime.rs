@@ -8,6 +8,7 @@
 //! | [`emitter`] | the event alone, to the sockets that are here |
 //! | [`inboxes`] | events that wait for their user |
 //! | [`bulk`] | many sockets join and leave rooms, or are disconnected |
+//! | [`memberships`] | users are put into rooms, for good; [`room_book`] asks at each connect |
 //! | [`people`] | the sockets that a user has and had; it has to go |
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`watching`] | clients see who is online |
@@ -30,10 +31,12 @@ pub mod emitter;
 pub mod erasure;
 pub mod gate;
 pub mod inboxes;
+pub mod memberships;
 pub mod messages;
 pub mod notices;
 pub mod people;
 pub mod reminders;
+pub mod room_book;
 pub mod sockets;
 pub mod sources;
 pub mod transports;
@@ -49,6 +52,7 @@ use control::Control;
 use directory::Directory;
 use erasure::Erasure;
 use inboxes::LiveInboxes;
+use memberships::MembershipControl;
 use messages::Messages;
 use people::People;
 use std::sync::Arc;
@@ -67,6 +71,8 @@ pub struct Realtime {
     pub inboxes: Arc<LiveInboxes>,
     /// Many sockets are moved, or disconnected.
     pub bulk: Arc<Bulk>,
+    /// Users are put into rooms.
+    pub memberships: Arc<MembershipControl>,
     /// Users are looked at, and kicked.
     pub people: Arc<People>,
     /// Users are blocked.

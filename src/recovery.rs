@@ -15,7 +15,7 @@ use crate::core::recovery::{
     Attached, Live, Newcomer, Offset, Pid, Recovery, RecoveryLimits, RecoveryOutcome, SessionClaim,
 };
 use crate::entropy;
-use crate::types::{Namespace, SocketId, UserId};
+use crate::types::{Namespace, Room, SocketId, UserId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -178,6 +178,16 @@ impl<S: Live> Recoveries<S> {
     pub fn erase(&self, user: &UserId) {
         for it in self.by_namespace.values() {
             it.recovery.lock().erase(user);
+        }
+    }
+
+    /// Takes the sessions of a user whose clients are away out of a room, in `namespace`, or in all: see
+    /// [`Recovery::take_out`]. Whoever comes back meanwhile is here when this returns, or comes after.
+    pub fn take_out(&self, user: &UserId, room: &Room, namespace: Option<&Namespace>) {
+        for (own, it) in &*self.by_namespace {
+            if namespace.is_none_or(|namespace| namespace == own) {
+                it.recovery.lock().take_out(user, room);
+            }
         }
     }
 

@@ -11,8 +11,8 @@
 //! A change is durable (in the file, synced) before anyone can see it: whoever reads sees committed rows only. Presence
 //! and the hooks that tell of it change in one transaction, so a crash at any point leaves either both or neither.
 //!
-//! The rest of the program uses narrow interfaces, [`PresenceRecords`], [`EventLog`], [`Outbox`], [`Inboxes`] and
-//! [`RestrictionRecords`], and the words of the core; it knows nothing of how things are kept.
+//! The rest of the program uses narrow interfaces, [`PresenceRecords`], [`EventLog`], [`Outbox`], [`Inboxes`],
+//! [`RestrictionRecords`] and [`MembershipRecords`], and the words of the core; it knows nothing of how things are kept.
 
 mod after_commit;
 mod command;
@@ -21,6 +21,7 @@ mod error;
 mod event_log;
 mod file;
 mod inbox;
+mod memberships;
 mod open;
 mod outbox;
 mod presence;
@@ -42,6 +43,7 @@ pub use command::Attaching;
 pub use error::{Closed, DatabaseError, OpenError, ReadError, ReplayError};
 pub use event_log::EventLog;
 pub use inbox::Inboxes;
+pub use memberships::MembershipRecords;
 pub use open::{OpenSession, Recovered};
 pub use outbox::Outbox;
 pub use presence::PresenceRecords;
@@ -138,6 +140,11 @@ impl Store {
     /// What is held against users.
     pub fn restrictions(&self) -> RestrictionRecords {
         RestrictionRecords { queue: self.queue.clone(), readers: Arc::clone(&self.readers) }
+    }
+
+    /// Who is in which room wherever and whenever it connects.
+    pub fn memberships(&self) -> MembershipRecords {
+        MembershipRecords { queue: self.queue.clone(), readers: Arc::clone(&self.readers) }
     }
 
     /// Deletes everything that names a user, but the numbers of the inbox, which are never given twice: they stay under a

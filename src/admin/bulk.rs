@@ -24,6 +24,9 @@ pub(super) struct JoinReply {
     /// Of these, those that have not joined all of the rooms, because they are in `limits.rooms_per_socket` already.
     #[schema(example = 0)]
     full: usize,
+    /// Of these, those that have not joined all of the rooms, because one is denied to their user.
+    #[schema(example = 0)]
+    denied: usize,
 }
 
 /// What became of sockets that were to leave rooms.
@@ -67,8 +70,8 @@ pub(super) async fn join(
 ) -> Result<Json<JoinReply>, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
     let moved = context.bulk.join(audience, rooms).await.map_err(ApiError::internal)?;
-    let MovedSockets { matched, changed, full } = moved;
-    Ok(Json(JoinReply { matched, changed, full }))
+    let MovedSockets { matched, changed, full, denied } = moved;
+    Ok(Json(JoinReply { matched, changed, full, denied }))
 }
 
 /// Have sockets leave rooms
@@ -92,7 +95,7 @@ pub(super) async fn leave(
 ) -> Result<Json<LeaveReply>, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
     let moved = context.bulk.leave(audience, rooms).await.map_err(ApiError::internal)?;
-    let MovedSockets { matched, changed, full: _ } = moved;
+    let MovedSockets { matched, changed, full: _, denied: _ } = moved;
     Ok(Json(LeaveReply { matched, changed }))
 }
 

@@ -15,6 +15,7 @@ use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
 use crate::realtime::sources::IngestSources;
@@ -35,6 +36,7 @@ pub(super) struct AdminShared {
     pub(super) messages: Arc<Messages>,
     pub(super) inboxes: Arc<LiveInboxes>,
     pub(super) bulk: Arc<Bulk>,
+    pub(super) memberships: Arc<MembershipControl>,
     pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,
     pub(super) erasure: Arc<Erasure>,

@@ -62,6 +62,19 @@ impl<T: DeserializeOwned + Default> FromRequest<AdminContext> for OptionalJsonBo
 
     async fn from_request(request: Request, context: &AdminContext) -> Result<Self, ApiError> {
         no_parameters(request.uri())?;
+        let OptionalBodyBesideQuery(body) =
+            OptionalBodyBesideQuery::from_request(request, context).await?;
+        Ok(Self(body))
+    }
+}
+
+/// The same where the query has something to say as well.
+pub(super) struct OptionalBodyBesideQuery<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<AdminContext> for OptionalBodyBesideQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, context: &AdminContext) -> Result<Self, ApiError> {
         let body = read(request, context.limits.payload_bytes, context.limits.body_timeout).await?;
         let is_absent = matches!(body.trim_ascii(), b"" | b"null");
         Ok(Self(if is_absent { T::default() } else { json::parse(&body)? }))

@@ -140,6 +140,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
         ("userline_unauthenticated", &[], stats.homeless),
         ("userline_rooms", &[], stats.counts.rooms),
+        ("userline_memberships", &[], context.memberships.count()),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -7,8 +7,8 @@ use super::idempotency::IdempotencyKeyText;
 use super::inbox::InboxPosition;
 use super::schemas::{ListedStateName, SwitchText, UndeliveredName};
 use crate::commands::schema::{
-    ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, SchemaRules, SocketIdText,
-    StoreNumber, UserIdArgument,
+    GrantableRoomArgument, ItemIdArgument, NamespaceArgument, PageLimit, RoomArgument, SchemaRules,
+    SocketIdText, StoreNumber, UserIdArgument,
 };
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -28,6 +28,7 @@ use utoipa::{Modify, OpenApi};
     modifiers(&Bearer),
     // What only parameters refer to is not found by itself.
     components(schemas(
+        GrantableRoomArgument,
         IdempotencyKeyText,
         InboxPosition,
         ItemIdArgument,

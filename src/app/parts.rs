@@ -22,6 +22,7 @@ use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
+use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
@@ -121,7 +122,14 @@ impl AppParts {
         );
         let bulk =
             Bulk::new(Arc::clone(&attendance), config.limits.rooms_per_socket, self.tasks.clone());
+        let memberships = MembershipControl::new(
+            Arc::clone(&attendance),
+            self.store.memberships(),
+            config.limits,
+            (self.clock.clone(), self.tasks.clone()),
+        );
         Realtime {
+            memberships: Arc::new(memberships),
             bulk: Arc::new(bulk),
             control: Arc::new(control),
             admission: Arc::new(admission),
@@ -275,6 +283,7 @@ impl AppParts {
     ) -> AdminState {
         let Realtime {
             bulk,
+            memberships,
             messages,
             inboxes,
             people,
@@ -288,6 +297,7 @@ impl AppParts {
             messages,
             inboxes,
             bulk,
+            memberships,
             people,
             control,
             erasure,

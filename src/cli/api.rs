@@ -176,6 +176,17 @@ impl ApiClient {
         self.send(Method::PUT, self.url(path)?, Some(body)).await
     }
 
+    /// PUT or DELETE with JSON of a path, whose segments may hold anything.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: String,
+    ) -> Result<ApiAnswer, CommandFailure> {
+        self.send(method, self.url_with(path, query)?, Some(body)).await
+    }
+
     /// The first `limit` entries under `name`, page by page.
     pub(super) async fn list(
         &self,

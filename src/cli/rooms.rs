@@ -1,4 +1,6 @@
-//! `userline rooms`: which rooms there are; sockets join and leave them, or are disconnected.
+//! `userline rooms`: which rooms there are; sockets join and leave them, or are disconnected; users are put into them.
+
+mod memberships;
 
 use super::api::{self, ApiArgs, ApiClient};
 use super::audience::{AudienceArgs, AudienceBody};
@@ -32,6 +34,12 @@ enum RoomsCommand {
     Leave(MoveArgs),
     /// Disconnect sockets: they are told, and stay away
     Disconnect(DismissArgs),
+    /// Show the rooms that a user is put into, and those that are denied to it
+    Of(memberships::OfArgs),
+    /// Put a user into a room, for the sockets it has and will have
+    Put(memberships::PutArgs),
+    /// Take a user out of a room, whatever had granted it
+    Remove(memberships::RemoveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +88,7 @@ pub(super) async fn run(args: RoomsArgs) -> Result<(), CommandFailure> {
     match &args.change {
         None => list(args).await,
         Some(RoomsCommand::Join(change)) => {
-            let names = ["matched", "changed", "full"];
+            let names = ["matched", "changed", "full", "denied"];
             ask(&change.api, "join", &change.body(), &names).await
         }
         Some(RoomsCommand::Leave(change)) => {
@@ -89,6 +97,9 @@ pub(super) async fn run(args: RoomsArgs) -> Result<(), CommandFailure> {
         Some(RoomsCommand::Disconnect(change)) => {
             ask(&change.api, "disconnect", &change.body(), &["disconnected"]).await
         }
+        Some(RoomsCommand::Of(of)) => memberships::list(of).await,
+        Some(RoomsCommand::Put(put)) => memberships::put(put).await,
+        Some(RoomsCommand::Remove(remove)) => memberships::remove(remove).await,
     }
 }
 

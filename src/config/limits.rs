@@ -28,6 +28,10 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// Rooms of one socket, its own and its user's not counted.
     pub rooms_per_socket: usize,
+    /// Rooms of which something may be recorded for one user.
+    pub memberships_per_user: usize,
+    /// Memberships and denials in all.
+    pub memberships: usize,
     /// Users who may be blocked, or whose tokens may be revoked, at once.
     pub restricted_users: usize,
     /// Bytes of `auth` data a client may send when it connects.
@@ -56,6 +60,8 @@ impl LimitsConfig {
         let keep_alive = reader.duration("limits.keep_alive", keep_alive);
         let body_timeout = reader.duration("limits.body_timeout", patience());
         let rooms_per_socket = reader.number("limits.rooms_per_socket", 1..=10_000);
+        let memberships_per_user = reader.number("limits.memberships_per_user", 1..=10_000);
+        let memberships = reader.number("limits.memberships", 1..=100_000_000);
         let restricted_users = reader.number("limits.restricted_users", 1..=10_000_000);
         let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
         if let (Ok(payload), Ok(buffer)) = (&payload, &buffer)
@@ -82,6 +88,8 @@ impl LimitsConfig {
             keep_alive: keep_alive?,
             body_timeout: body_timeout?,
             rooms_per_socket: rooms_per_socket?,
+            memberships_per_user: memberships_per_user?,
+            memberships: memberships?,
             restricted_users: restricted_users?,
             auth_bytes: auth_bytes?,
         })

@@ -29,7 +29,7 @@ pub use sessions::{DetachedSession, Pid};
 
 use crate::core::emit::audience::Audience;
 use crate::core::rooms::RoomMoves;
-use crate::types::{SocketId, Target, Timestamp, UserId};
+use crate::types::{Room, SocketId, Target, Timestamp, UserId};
 use bytes::Bytes;
 use log::{Missed, RecoveryLog};
 use sessions::{RecoverySession, Sessions};
@@ -112,7 +112,7 @@ impl<S: Live> Recovery<S> {
             RecoverySession::Away(session, _) => (session.member, None),
         };
         let is = newcomer.socket.member();
-        let kept = had.moves.applied_to(&is.rooms);
+        let kept = newcomer.socket.rooms_with(&had.moves);
         let rooms = had.rooms.into_iter().filter(|it| kept.contains(it)).collect();
         let device = is.device.or(had.device);
         let entitled = Member { user: had.user, rooms, ids: had.ids, device, moves: had.moves };
@@ -206,6 +206,12 @@ impl<S: Live> Recovery<S> {
     pub fn erase(&mut self, user: &UserId) {
         let ids = self.sessions.erase(user);
         self.log.erase(user, &ids);
+    }
+
+    /// The sessions of a user whose clients are away are not in `room` any more: they get nothing that was for it, and come
+    /// back to it only if they are granted it then.
+    pub fn take_out(&mut self, user: &UserId, room: &Room) {
+        self.sessions.take_out(user, room);
     }
 
     /// What has to be kept over a graceful restart: the log and all sessions; by then every client is away.

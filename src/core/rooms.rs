@@ -1,30 +1,36 @@
-//! Which rooms a socket is in, and why: what its credentials grant, and what was changed since.
+//! Which rooms a socket is in, and why: what its credentials grant, what is recorded of its user, and what it has joined and
+//! left since.
 
+pub mod memberships;
 mod moves;
 
 pub use moves::RoomMoves;
 
 use crate::types::Room;
+use memberships::RecordedRooms;
 use std::sync::Arc;
 
 /// The rooms of one socket, besides its own and its user's.
 ///
 /// ```text
-///   granted by credentials − left + joined = the rooms it is in
+///   granted by credentials + memberships − left + joined − denied = the rooms it is in
 /// ```
 ///
-/// Nearly always nothing has changed since it came, and then only the list is kept.
+/// Nearly always it is in those that its credentials grant, and then only these are kept.
 #[derive(Debug, Clone, Default)]
 pub struct SocketRooms {
     /// The rooms it is in, each once.
     current: Arc<[Room]>,
-    changed: Option<Box<ChangedRooms>>,
+    sources: Option<Box<RoomSources>>,
 }
 
+/// Why a socket is in its rooms.
 #[derive(Debug, Clone, Default)]
-struct ChangedRooms {
-    /// What its credentials grant.
+struct RoomSources {
+    /// What its credentials grant, as far as it was not taken away since.
     granted: Arc<[Room]>,
+    /// What is recorded of its user.
+    recorded: RecordedRooms,
     moves: RoomMoves,
 }
 
@@ -35,8 +41,10 @@ pub struct RoomChange {
     pub entered: Vec<Room>,
     /// Rooms it was in and is not any more.
     pub exited: Vec<Room>,
-    /// Whether it was to enter a room for which it has no place.
+    /// Whether it was to join a room for which it has no place.
     pub is_full: bool,
+    /// Whether it was to join a room that is denied to its user.
+    pub is_denied: bool,
 }
 
 impl RoomChange {
@@ -49,7 +57,7 @@ impl RoomChange {
 impl SocketRooms {
     /// Rooms that credentials grant, each once.
     pub fn granted(rooms: Arc<[Room]>) -> Self {
-        Self { current: rooms, changed: None }
+        Self { current: rooms, sources: None }
     }
 
     /// The rooms it is in.
@@ -62,74 +70,141 @@ impl SocketRooms {
         self.current.contains(room)
     }
 
-    /// What was changed since its credentials granted it rooms.
+    /// What it has joined and left.
     pub fn moves(&self) -> RoomMoves {
-        self.changed.as_ref().map(|it| it.moves.clone()).unwrap_or_default()
+        self.sources.as_ref().map(|it| it.moves.clone()).unwrap_or_default()
     }
 
-    /// It joins rooms, as far as it is in no more than `max` then. `position` is where the log of recovery stands: what was
-    /// logged until then was not for it.
+    /// The rooms it would be in with what another socket has joined and left.
+    pub fn with(&self, moves: &RoomMoves) -> Arc<[Room]> {
+        let mut other = self.clone();
+        other.take_over(moves.clone());
+        other.current
+    }
+
+    /// It joins rooms that are not denied to its user, as far as it is in no more than `max` then. `position` is where the
+    /// log of recovery stands: what was logged until then was not for it.
     pub fn join(&mut self, rooms: &[Room], max: usize, position: u64) -> RoomChange {
-        let mut len = self.current.len();
-        let mut change = RoomChange::default();
+        let (mut is_full, mut is_denied) = (false, false);
+        let mut joined: Vec<Room> = Vec::new();
         for room in rooms {
-            if self.contains(room) || change.entered.contains(room) {
-                continue;
-            }
-            if len < max {
-                len += 1;
-                change.entered.push(room.clone());
-            } else {
-                change.is_full = true;
+            let is_in = self.contains(room) || joined.contains(room);
+            if !is_in && self.is_denied(room) {
+                is_denied = true;
+            } else if !is_in && max <= self.current.len() + joined.len() {
+                is_full = true;
+            } else if !is_in {
+                joined.push(room.clone());
             }
         }
-        if !change.entered.is_empty() {
-            self.change(|_, moves| moves.join(&change.entered, position));
+        if joined.is_empty() {
+            return RoomChange { is_full, is_denied, ..RoomChange::default() };
         }
-        change
+        let change = self.change(position, |sources| {
+            for room in joined {
+                sources.moves.left.remove(&room);
+                sources.moves.joined.insert(room);
+            }
+        });
+        RoomChange { is_full, is_denied, ..change }
     }
 
-    /// It leaves rooms, also such as its credentials grant.
+    /// It leaves rooms, also such as it was granted.
     pub fn leave(&mut self, rooms: &[Room]) -> RoomChange {
-        let exited: Vec<Room> = rooms.iter().filter(|it| self.contains(it)).cloned().collect();
-        if !exited.is_empty() {
-            self.change(|granted, moves| moves.leave(&exited, granted));
+        let exited: Vec<&Room> = rooms.iter().filter(|it| self.contains(it)).collect();
+        if exited.is_empty() {
+            return RoomChange::default();
         }
-        RoomChange { exited, ..RoomChange::default() }
+        self.change(0, |RoomSources { granted, recorded, moves }| {
+            for room in exited {
+                moves.joined.remove(room);
+                if granted.contains(room) || recorded.members.contains(room) {
+                    moves.left.insert(room.clone());
+                }
+            }
+        })
     }
 
     /// A later credential grants it other rooms. What it has joined and left stays so.
-    pub fn regrant(&mut self, rooms: Arc<[Room]>) -> RoomChange {
-        let before = Arc::clone(&self.current);
-        match &mut self.changed {
-            None => self.current = rooms,
-            Some(changed) => {
-                changed.granted = rooms;
-                self.current = changed.moves.applied_to(&changed.granted);
-            }
-        }
-        let entered = self.current.iter().filter(|it| !before.contains(it)).cloned();
-        let exited = before.iter().filter(|it| !self.current.contains(it)).cloned();
-        RoomChange { entered: entered.collect(), exited: exited.collect(), is_full: false }
+    pub fn regrant(&mut self, rooms: Arc<[Room]>, position: u64) -> RoomChange {
+        self.change(position, |sources| sources.granted = rooms)
     }
 
-    /// It goes on where another socket of its session has ended, with the rooms that this has joined and left.
+    /// This is what is recorded of its user now.
+    pub fn record(&mut self, recorded: RecordedRooms, position: u64) -> RoomChange {
+        if self.sources.is_none() && recorded.is_empty() {
+            return RoomChange::default();
+        }
+        self.change(position, |sources| sources.recorded = recorded)
+    }
+
+    /// The same, because its user was put into `room`: having left it before does not count any more.
+    pub fn put(&mut self, room: &Room, recorded: RecordedRooms, position: u64) -> RoomChange {
+        self.change(position, |sources| {
+            sources.moves.left.remove(room);
+            sources.recorded = recorded;
+        })
+    }
+
+    /// The same, because its user was taken out of `room`, which its credentials may have granted, or it may have joined: a
+    /// later credential may grant it again.
+    pub fn take_out(&mut self, room: &Room, recorded: RecordedRooms) -> RoomChange {
+        self.change(0, |sources| {
+            if sources.granted.contains(room) {
+                sources.granted =
+                    sources.granted.iter().filter(|it| *it != room).cloned().collect();
+            }
+            sources.moves.joined.remove(room);
+            sources.moves.left.remove(room);
+            sources.recorded = recorded;
+        })
+    }
+
+    /// It goes on where another socket of its session has ended, with what this has joined and left.
     pub fn take_over(&mut self, moves: RoomMoves) {
         if !moves.is_empty() {
-            self.change(|_, own| *own = moves);
+            let since = moves.since.clone();
+            self.change(0, |sources| sources.moves = moves);
+            self.change(0, |sources| sources.moves.since = since);
         }
     }
 
-    fn change(&mut self, change: impl FnOnce(&[Room], &mut RoomMoves)) {
-        let fresh = || {
-            let granted = Arc::clone(&self.current);
-            Box::new(ChangedRooms { granted, moves: RoomMoves::default() })
-        };
-        let mut changed = self.changed.take().unwrap_or_else(fresh);
-        let ChangedRooms { granted, moves } = &mut *changed;
-        change(granted, moves);
-        self.current = moves.applied_to(granted);
-        self.changed = Some(changed);
+    fn is_denied(&self, room: &Room) -> bool {
+        self.sources.as_ref().is_some_and(|it| it.recorded.denied.contains(room))
+    }
+
+    fn change(&mut self, position: u64, change: impl FnOnce(&mut RoomSources)) -> RoomChange {
+        let before = Arc::clone(&self.current);
+        let mut sources = self.sources.take().unwrap_or_else(|| {
+            Box::new(RoomSources { granted: Arc::clone(&before), ..RoomSources::default() })
+        });
+        change(&mut sources);
+        self.current = sources.current();
+        let entered: Vec<Room> =
+            self.current.iter().filter(|it| !before.contains(it)).cloned().collect();
+        let exited = before.iter().filter(|it| !self.current.contains(it)).cloned();
+        sources.moves.since.extend(entered.iter().cloned().map(|it| (it, position)));
+        sources.moves.since.retain(|room, position| 0 < *position && self.current.contains(room));
+        self.sources = sources.has_changes().then_some(sources);
+        RoomChange { entered, exited: exited.collect(), ..RoomChange::default() }
+    }
+}
+
+impl RoomSources {
+    fn current(&self) -> Arc<[Room]> {
+        let Self { granted, recorded: RecordedRooms { members, denied }, moves } = self;
+        if members.is_empty() && denied.is_empty() && moves.is_empty() {
+            return Arc::clone(granted);
+        }
+        let more = members.iter().filter(|it| !granted.contains(it));
+        let granted: Vec<Room> = granted.iter().chain(more).cloned().collect();
+        let rooms = moves.applied_to(&granted);
+        rooms.iter().filter(|it| !denied.contains(it)).cloned().collect()
+    }
+
+    /// Whether it is in other rooms than credentials say.
+    fn has_changes(&self) -> bool {
+        !self.recorded.is_empty() || !self.moves.is_empty()
     }
 }
 

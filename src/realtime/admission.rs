@@ -220,7 +220,7 @@ impl Admission {
             return Err(barred.into());
         }
         let expires_at = grants.expires_at;
-        if sockets.regrant(socket, grants) {
+        if self.attendance.regrant(socket, grants) {
             metrics::counter!("userline_refreshes_total").increment(1);
         }
         Ok(expires_at)

@@ -17,7 +17,7 @@ use crate::entropy;
 use crate::presence::Place;
 use crate::recovery::{Departure, NamespaceRecovery, Recoveries};
 use crate::registry::Socket;
-use crate::types::{Reason, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,6 +116,8 @@ impl Attendance {
             return false; // kicked in another namespace, for example: nobody came
         }
         if let Some(recovery) = self.recoveries.of(&socket.namespace) {
+            // What is replayed follows it as well.
+            self.sockets.record_rooms(socket);
             return self.join_recovering(socket, place, claim, recovery);
         }
         socket.connection.answer_connect(&greeting::connect_reply(socket, None));
@@ -179,6 +181,26 @@ impl Attendance {
         changed
     }
 
+    /// Takes the sessions of a user whose clients are away out of a room.
+    pub(super) fn take_out_absent(
+        &self,
+        user: &UserId,
+        room: &Room,
+        namespace: Option<&Namespace>,
+    ) {
+        self.recoveries.take_out(user, room, namespace);
+    }
+
+    /// A later credential grants a socket something else; see [`Sockets::regrant`].
+    pub(super) fn regrant(&self, socket: &Arc<Socket>, grants: Grants) -> bool {
+        match self.recoveries.of(&socket.namespace) {
+            None => self.sockets.regrant(socket, grants, 0),
+            Some(recovery) => {
+                recovery.in_turn(|position| self.sockets.regrant(socket, grants, position))
+            }
+        }
+    }
+
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.
     pub fn leave(&self, socket: &Socket, reason: Reason) {
         let reason = match (socket.kicked(), reason) {
@@ -231,6 +253,7 @@ impl Attendance {
         self.recoveries.erase(user);
         self.visits.erase(user);
         self.sockets.gate.change(|known| known.erase(user));
+        self.sockets.rooms_of_users.change(|known| known.erase(user));
         self.sockets.presence.erase(user)
     }
 

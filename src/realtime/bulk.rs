@@ -37,6 +37,8 @@ pub struct MovedSockets {
     pub changed: usize,
     /// Of these, those that have not joined all, because they are in as many rooms as allowed.
     pub full: usize,
+    /// Of these, those that have not joined all, because a room is denied to their user.
+    pub denied: usize,
 }
 
 /// Sockets that are disconnected.
@@ -107,6 +109,7 @@ impl Bulk {
                     let done = bulk.attendance.change_rooms(socket, &change).unwrap_or_default();
                     moved.changed += usize::from(done.is_any());
                     moved.full += usize::from(done.is_full);
+                    moved.denied += usize::from(done.is_denied);
                 }
                 tokio::task::yield_now().await;
             }

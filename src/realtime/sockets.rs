@@ -15,6 +15,7 @@ pub use listing::NodeCounts;
 pub use sweep::Suspects;
 
 use super::gate::Gate;
+use super::room_book::RoomBook;
 use super::watched::Watched;
 use crate::clock::Clock;
 use crate::config::PresenceConfig;
@@ -41,6 +42,8 @@ pub struct Sockets {
     pub registry: Registry,
     /// Who may not come in.
     pub gate: Gate,
+    /// Who is in which room wherever it connects.
+    pub rooms_of_users: RoomBook,
     /// Who is watched by clients.
     pub(super) watched: Watched,
     deadlines: Deadlines,
@@ -57,10 +60,10 @@ impl Sockets {
         clock: Clock,
     ) -> Self {
         let deadlines = Deadlines::new(clock.clone());
-        let gate = Gate::new(clock.clone());
+        let (gate, rooms_of_users) = (Gate::new(clock.clone()), RoomBook::new(clock.clone()));
         let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
         let (registry, watched) = (Registry::default(), Watched::new(watches));
-        Self { presence, registry, gate, watched, deadlines, config, clock }
+        Self { presence, registry, gate, rooms_of_users, watched, deadlines, config, clock }
     }
 
     /// The same, and hooks say who users are.
@@ -92,7 +95,10 @@ impl Sockets {
     /// has been barred since it was authenticated: then its connection is closed, and when the client comes back it is told.
     pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<UserSession> {
         let Socket { id, user, .. } = &**socket;
-        let may_enter = || self.gate.check(user, socket.grants().issued_at).is_none();
+        let may_enter = || {
+            self.record_rooms(socket);
+            self.gate.check(user, socket.grants().issued_at).is_none()
+        };
         let connected = socket.register(|| {
             let session = self.presence.up(user, (*id, Arc::clone(socket)), place, may_enter)?;
             self.registry.join(socket);
@@ -105,6 +111,11 @@ impl Sockets {
             Some(Some(_)) => self.watched.note(user),
         }
         connected.flatten()
+    }
+
+    /// Gives a socket that is not here yet the rooms that are recorded of its user.
+    pub(super) fn record_rooms(&self, socket: &Socket) {
+        socket.record_rooms(self.rooms_of_users.of(&socket.user, &socket.namespace));
     }
 
     /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.
@@ -122,12 +133,13 @@ impl Sockets {
     }
 
     /// A later credential grants a socket something else, at once. Returns whether it is here. If its user has been barred
-    /// since that credential was looked at, its connection is closed, and when the client comes back it is told.
-    pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants) -> bool {
+    /// since that credential was looked at, its connection is closed, and when the client comes back it is told. `position` is
+    /// where the log of recovery stands.
+    pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants, position: u64) -> bool {
         let issued_at = grants.issued_at;
         let regranted = socket.while_here(|| {
             self.await_expiry(socket, grants.expires_at);
-            self.registry.regrant(socket, grants);
+            self.registry.regrant(socket, grants, position);
         });
         self.watched.note_grants(socket);
         // Afterwards, so that whoever bars the user meanwhile sees what was granted here, or is seen.

@@ -2,7 +2,7 @@
 //!
 //! One JSON object: `version` (1), `saved_at` (milliseconds since the Unix epoch), `namespaces`: of each its `name`,
 //! the `life`, the `last` number and the `entries` of its log (`number`, `frame` in base64, `to`, `except`), and its
-//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `joined`: rooms with the number after which each was joined, `left`,
+//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `joined`, `left`, `since`: rooms with the number after which each was entered,
 //! `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
@@ -87,10 +87,12 @@ struct SessionJson {
     ids: Vec<String>,
     #[serde(default)]
     device: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    joined: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    joined: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    since: BTreeMap<String, u64>,
     began_at: u64,
     addressed: u64,
     cut_off_at: u64,
@@ -162,11 +164,12 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         rooms: texts(&session.member.rooms),
         ids: texts(&session.member.ids),
         device: session.member.device.as_ref().map(DeviceId::to_string),
-        joined: {
-            let joined = session.member.moves.joined.iter();
-            joined.map(|(room, number)| (room.to_string(), *number)).collect()
-        },
+        joined: session.member.moves.joined.iter().map(ToString::to_string).collect(),
         left: session.member.moves.left.iter().map(ToString::to_string).collect(),
+        since: {
+            let since = session.member.moves.since.iter();
+            since.map(|(room, number)| (room.to_string(), *number)).collect()
+        },
         began_at: session.began_at,
         addressed: session.addressed,
         cut_off_at: session.cut_off_at,
@@ -224,10 +227,11 @@ fn target(json: &NamesJson) -> Option<Target> {
 }
 
 fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
-    let joined = json.joined.iter().map(|(room, number)| Some((Room::parse(room).ok()?, *number)));
+    let since = json.since.iter().map(|(room, number)| Some((Room::parse(room).ok()?, *number)));
     let moves = RoomMoves {
-        joined: joined.collect::<Option<_>>()?,
+        joined: rooms(&json.joined)?.into_iter().collect(),
         left: rooms(&json.left)?.into_iter().collect(),
+        since: since.collect::<Option<_>>()?,
     };
     let member = Member {
         user: UserId::parse(&json.user).ok()?,

@@ -8,6 +8,7 @@ use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Live, Member, Pid};
+use crate::core::rooms::memberships::RecordedRooms;
 use crate::core::rooms::{RoomChange, RoomMoves, SocketRooms};
 use crate::types::{
     DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, Timestamp, UserId, WallMs,
@@ -92,6 +93,10 @@ impl Live for Arc<Socket> {
         drop(own);
         let (user, device) = (self.user.clone(), self.device.clone());
         Member { user, rooms, ids: self.ids().collect(), device, moves }
+    }
+
+    fn rooms_with(&self, moves: &RoomMoves) -> Arc<[Room]> {
+        self.rooms.lock().with(moves)
     }
 
     fn addressed(&self) -> u64 {
@@ -257,6 +262,11 @@ impl Socket {
     /// counts, and only before it is in the registry.
     pub fn set_earlier_ids(&self, ids: Vec<SocketId>) {
         self.earlier.get_or_init(|| ids.into_boxed_slice());
+    }
+
+    /// This is what is recorded of its user; only before it is in the registry.
+    pub fn record_rooms(&self, recorded: RecordedRooms) {
+        self.rooms.lock().record(recorded, 0);
     }
 
     /// It takes over the rooms that those have joined and left; only before it is in the registry.

@@ -5,6 +5,7 @@ use super::inbox::command::{InboxAnswer, InboxCommand};
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
+use crate::core::rooms::memberships::MembershipChange;
 use crate::types::{Change, Seq, Timestamp, Undelivered, UserId, WallMs};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -61,6 +62,10 @@ pub(super) enum WriteCommand {
         restriction: Restriction,
         reply: oneshot::Sender<()>,
     },
+    Membership {
+        change: MembershipChange,
+        reply: oneshot::Sender<()>,
+    },
     Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
@@ -91,6 +96,7 @@ impl WriteCommand {
             Self::Inbox(_) => "inbox",
             Self::Erase { .. } | Self::EraseIfTold { .. } => "erase",
             Self::Restrict { .. } => "restrict",
+            Self::Membership { .. } => "membership",
             Self::Alive(..) => "alive",
             Self::Flush(_) => "flush",
             Self::Close => "close",
@@ -109,7 +115,8 @@ impl WriteCommand {
                 Self::Flush(reply)
                 | Self::Attach { reply, .. }
                 | Self::Undelivered { reply, .. }
-                | Self::Restrict { reply, .. },
+                | Self::Restrict { reply, .. }
+                | Self::Membership { reply, .. },
                 WriteAnswer::None,
             ) => {
                 let _gone = reply.send(());

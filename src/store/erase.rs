@@ -18,7 +18,7 @@ pub(super) fn erase(
 ) -> rusqlite::Result<u64> {
     let hooks = erase_deliveries(tx, user, effects)?;
     erase_events(tx, user)?;
-    for table in ["presence", "restrictions"] {
+    for table in ["presence", "restrictions", "memberships"] {
         let sql = format!("DELETE FROM {table} WHERE user = ?1");
         tx.prepare_cached(&sql)?.execute([user.as_str()])?;
     }

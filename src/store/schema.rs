@@ -12,6 +12,7 @@
 //! | `inbox` | stored events; `args` is a JSON array |
 //! | `inbox_ids` | where stored events are or were: by their names, against duplicates, and by the emit (`message`); `gone` is why an event is not there any more |
 //! | `restrictions` | users who are blocked (`since_ms`, `until_ms`, who did it and why) or of whom only newer tokens count (`not_before_ms`) |
+//! | `memberships` | users who are in a room wherever and whenever they connect, until `until_ms` if that is set, or to whom it is `denied`; an empty `namespace` is all of them |
 //! | `secrets` | random keys that never leave the file: `erased_users` keys the hashes of `inbox_erased` |
 //!
 //! Whatever names a user is deleted by [`super::erase`]; a test finds the columns in the tables themselves.
@@ -105,6 +106,14 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE presence ADD COLUMN granted TEXT;
     ALTER TABLE presence ADD COLUMN attached TEXT;
+",
+    "
+    CREATE TABLE memberships (
+        user TEXT NOT NULL, room TEXT NOT NULL, namespace TEXT NOT NULL,
+        denied INTEGER NOT NULL, until_ms INTEGER,
+        PRIMARY KEY (user, room, namespace)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX memberships_by_room ON memberships (room, user);
 ",
 ];
 

@@ -8,7 +8,7 @@ use super::record::{self, Rules};
 use super::rows::{meta, set_meta};
 use super::state::StoreState;
 use super::tidying::Tidying;
-use super::{erase, file, restrictions};
+use super::{erase, file, memberships, restrictions};
 use crate::core::delivery::outbox::EndpointId;
 use rusqlite::{Connection, ErrorCode, Transaction};
 use std::collections::BTreeSet;
@@ -284,6 +284,7 @@ fn apply(
         WriteCommand::Restrict { user, restriction, .. } => {
             restrictions::put(tx, user, restriction)?;
         }
+        WriteCommand::Membership { change, .. } => memberships::put(tx, change)?,
         WriteCommand::Alive(at, _) => set_meta(tx, "alive_at", at.0)?,
         WriteCommand::Settle { endpoint, settlements, .. } => {
             let next = settlements.iter().map(|it| settle::settle(tx, *endpoint, it, effects));

@@ -23,7 +23,7 @@ describe("rooms", { concurrency: 4 }, () => {
       const ann = await w.connect("ann", { url: proxy.url, transports, claims: { rooms: ["org:7"] } });
       const bob = await w.connect("bob", { transports });
       const joined = await post(w, "/v1/sockets/join", { to: { users: ["ann", "bob"] }, rooms: ["project:7"] });
-      assert.deepEqual(joined, { matched: 2, changed: 2, full: 0 });
+      assert.deepEqual(joined, { matched: 2, changed: 2, full: 0, denied: 0 });
       const left = await post(w, "/v1/sockets/leave", { to: { users: ["ann"] }, rooms: ["org:7"] });
       assert.deepEqual(left, { matched: 1, changed: 1 });
 
@@ -57,4 +57,28 @@ describe("rooms", { concurrency: 4 }, () => {
       assert.deepEqual([await emit("project:7", 7), await emit("org:7", 8)], [1, 1]);
     });
   }
+
+  scenario("a membership that was answered holds after kill -9, and so does a denial", {}, async (w) => {
+    const api = async (method, path, body) => {
+      const answer = await w.server.api(method, path, body);
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      return answer.body;
+    };
+    const stays = await w.connect("ann", { claims: { rooms: ["role:admin"] } });
+    const put = await api("PUT", "/v1/users/ann/rooms/org:7");
+    const denied = await api("DELETE", "/v1/users/ann/rooms/role:admin", { deny: true });
+    await w.server.kill9();
+    assert.deepEqual([put.changed, denied.changed], [1, 1]);
+    await w.server.up();
+    await until("the client to be back", () => stays.connected);
+    const matched = async (room) => (await w.server.emit({ to: { rooms: [room] }, event: "n", data: 1 })).matched;
+    assert.deepEqual([await matched("org:7"), await matched("role:admin")], [1, 0]);
+
+    await api("DELETE", "/v1/users/ann/rooms/org:7");
+    assert.equal(await matched("org:7"), 0);
+    await api("DELETE", "/v1/users/ann/rooms/role:admin");
+    const again = await w.connect("ann", { claims: { rooms: ["role:admin"] } });
+    assert.equal(await matched("role:admin"), 1);
+    await until("the event", () => again.heard.length === 1);
+  });
 });

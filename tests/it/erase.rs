@@ -35,6 +35,7 @@ const MEMORIES: &[(&str, Ends)] = &[
     ("core/recovery/by_name.rs", With("one look for what a client has missed")),
     ("core/recovery/log.rs", Erased),
     ("core/recovery/sessions.rs", Erased),
+    ("core/rooms/memberships.rs", Erased),
     ("core/watching.rs", Erased),
     ("deadlines.rs", Erased),
     ("presence.rs", Erased),

@@ -212,6 +212,7 @@ fn configure(config: &mut Config) {
     config.admin = keys();
     config.limits.payload_bytes = PAYLOAD_MAX;
     config.limits.body_timeout = BODY_TIMEOUT;
+    config.limits.memberships_per_user = 2;
     config.limits.restricted_users = 2;
     config.inbox = InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 };
     config.store.keep_events = Duration::from_hours(1);

@@ -273,6 +273,8 @@ fn acceptor() -> AcceptorConfig {
         body_timeout: BODY_TIMEOUT,
         rooms_per_socket: 64,
         auth_bytes: 16_000,
+        memberships_per_user: 1,
+        memberships: 1,
         restricted_users: 1,
     };
     let socketio = SocketIoConfig {

@@ -294,6 +294,8 @@ pub(super) fn limits() -> LimitsConfig {
         body_timeout: Duration::from_secs(5),
         rooms_per_socket: 64,
         auth_bytes: 16_000,
+        memberships_per_user: 1,
+        memberships: 1,
         restricted_users: 1,
     }
 }

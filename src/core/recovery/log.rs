@@ -240,7 +240,7 @@ impl NameIndex {
         let own_rooms: Vec<Room> = member.own_rooms().collect();
         let names = member.names().chain(own_rooms.iter().map(AudienceName::Room));
         let since = |name: AudienceName<'_>| match name {
-            AudienceName::Room(room) => after.max(member.moves.joined_at(room)),
+            AudienceName::Room(room) => after.max(member.moves.since(room)),
             AudienceName::User(_) | AudienceName::Socket(_) => after,
         };
         let lists = names.filter_map(|name| Some((self.by_name.get(name)?, since(name))));

@@ -4,6 +4,7 @@ use super::by_name::AudienceName;
 use crate::core::emit::audience::Addressee;
 use crate::core::rooms::RoomMoves;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
+use std::sync::Arc;
 
 /// As whom a socket is addressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub trait Live {
 
     /// As whom it is addressed now.
     fn member(&self) -> Member;
+
+    /// The rooms it would be in with what another socket has joined and left.
+    fn rooms_with(&self, moves: &RoomMoves) -> Arc<[Room]> {
+        moves.applied_to(&self.member().rooms)
+    }
 
     /// The number of the last logged event that was for it, whether it could take it or not; 0 if none was.
     fn addressed(&self) -> u64;

@@ -2,7 +2,7 @@
 
 use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
-use crate::types::{SocketId, Target, Timestamp, UserId};
+use crate::types::{Room, SocketId, Target, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The secret name of a session: what the client gets as `pid`.
@@ -203,6 +203,18 @@ impl<S: Live> Sessions<S> {
             }
         }
         ids
+    }
+
+    /// The sessions of a user whose clients are away are not in `room` any more.
+    pub(super) fn take_out(&mut self, user: &UserId, room: &Room) {
+        for place in self.away_of.get(user).into_iter().flatten() {
+            let session = self.away.get(place).and_then(|(_, pid)| self.by_pid.get_mut(pid));
+            let Some(RecoverySession::Away(session, _)) = session else { continue };
+            self.absent.remove(&session.member);
+            session.member.rooms.retain(|it| it != room);
+            session.member.moves.joined.remove(room);
+            self.absent.add(&session.member);
+        }
     }
 
     fn put_away(&mut self, pid: Pid, session: DetachedSession, now: Timestamp) {

@@ -49,15 +49,15 @@ async fn those_who_are_meant_join_and_leave_and_nobody_else() {
 
     let audience = of_users(&["ann", "bob", "nobody"]);
     let joined = bulk(&app).join(audience, vec![room("p"), room("org:7")]).await.unwrap();
-    assert_eq!(joined, MovedSockets { matched: 3, changed: 3, full: 0 });
+    assert_eq!(joined, MovedSockets { matched: 3, changed: 3, full: 0, denied: 0 });
     assert_eq!(members(&app, "p", &all), ["ann", "tab", "bob"]);
     let again = bulk(&app).join(in_room("p"), vec![room("p")]).await.unwrap();
-    assert_eq!(again, MovedSockets { matched: 3, changed: 0, full: 0 });
+    assert_eq!(again, MovedSockets { matched: 3, changed: 0, full: 0, denied: 0 });
 
     let except = Except { users: vec![UserId::parse("bob").unwrap()], ..Except::default() };
     let audience = Audience { except, ..in_room("p") };
     let left = bulk(&app).leave(audience, vec![room("org:7")]).await.unwrap();
-    assert_eq!(left, MovedSockets { matched: 2, changed: 2, full: 0 });
+    assert_eq!(left, MovedSockets { matched: 2, changed: 2, full: 0, denied: 0 });
     let listed = app.parts.sockets.rooms("", None, 10).items;
     let listed: Vec<_> = listed.iter().map(|it| (it.room.as_str(), it.sockets)).collect();
     assert_eq!(listed, [("org:7", 1), ("p", 3), ("org:7", 1)], "in `/`, and in `/chat`");
@@ -79,10 +79,10 @@ async fn a_socket_is_in_no_more_rooms_than_allowed() {
 
     let rooms = ["a", "c", "d"].map(room).to_vec();
     let joined = bulk(&app).join(of_users(&["ann"]), rooms.clone()).await.unwrap();
-    assert_eq!(joined, MovedSockets { matched: 1, changed: 1, full: 1 });
+    assert_eq!(joined, MovedSockets { matched: 1, changed: 1, full: 1, denied: 0 });
     bulk(&app).leave(of_users(&["ann"]), vec![room("a")]).await.unwrap();
     let joined = bulk(&app).join(of_users(&["ann"]), vec![room("d")]).await.unwrap();
-    assert_eq!(joined, MovedSockets { matched: 1, changed: 1, full: 0 });
+    assert_eq!(joined, MovedSockets { matched: 1, changed: 1, full: 0, denied: 0 });
 
     let rooms: Vec<Room> = ann.socket.rooms();
     assert_eq!(rooms, ["b", "c", "d", "user:ann"].map(room));

@@ -69,7 +69,9 @@ async fn what_is_seen_ends_with_the_grant_of_either_and_comes_back_with_it() {
     assert_eq!(watch(&app, &ann, &["bob"]), Ok(vec!["bob".to_owned()]));
     let grant = |client: &TestClient, room: &str| {
         let rooms = [Room::parse(room).unwrap()].into();
-        assert!(app.parts.sockets.regrant(&client.socket, Grants { rooms, ..Grants::default() }));
+        assert!(
+            app.realtime.attendance.regrant(&client.socket, Grants { rooms, ..Grants::default() })
+        );
     };
 
     for (client, room, is_seen) in [

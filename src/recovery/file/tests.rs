@@ -86,7 +86,11 @@ fn all_that_decides_who_gets_what_is_kept() {
             rooms: vec![room("org:7")],
             ids: vec![id(3), id(4)],
             device,
-            moves: RoomMoves { joined: [(room("j"), 4)].into(), left: [room("l")].into() },
+            moves: RoomMoves {
+                joined: [room("j")].into(),
+                left: [room("l")].into(),
+                since: [(room("j"), 4)].into(),
+            },
         },
         began_at: 1,
         addressed: 2,

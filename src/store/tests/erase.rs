@@ -7,8 +7,9 @@ use super::{KEEP, NOW, config, database, hooks, offline, online, open, record, u
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::inbox::{Naming, NewItem, PageQuery, Paging, Put, Putting, SeenItems, Which};
+use crate::core::rooms::memberships::{MembershipChange, Standing};
 use crate::store::{Attaching, Store};
-use crate::types::{Change, ItemId, ItemSeq, Portrait, Seq, Undelivered, UserId, WallMs};
+use crate::types::{Change, ItemId, ItemSeq, Portrait, Room, Seq, Undelivered, UserId, WallMs};
 use rusqlite::types::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -106,6 +107,16 @@ const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
             ("since_ms", Nobody),
             ("blocked_by", Nobody),
             ("reason", Nobody),
+            ("until_ms", Nobody),
+        ],
+    ),
+    (
+        "memberships",
+        &[
+            ("user", User),
+            ("room", Nobody),
+            ("namespace", Nobody),
+            ("denied", Nobody),
             ("until_ms", Nobody),
         ],
     ),
@@ -299,6 +310,14 @@ async fn filled(dir: &TempDir) -> Store {
         }
         let restriction = Restriction { not_before: Some(WallMs(NOW)), ..Restriction::default() };
         store.restrictions().put(&user(name), restriction).await.unwrap();
+        let member = MembershipChange {
+            user: user(name),
+            room: Room::parse("r").unwrap(),
+            namespace: None,
+            is_whole: true,
+            standing: Some(Standing::Denied),
+        };
+        store.memberships().put(member).await.unwrap();
         let inboxes = store.inboxes();
         inboxes.mark(&user(name), SeenItems::Upto(ItemSeq(1)), WallMs(0)).await.unwrap();
         inboxes.delete(&user(name), ItemSeq(2), WallMs(0)).await.unwrap();

@@ -279,7 +279,7 @@ async fn rooms_and_deliveries_are_filtered_by_the_server() {
 #[tokio::test]
 async fn sockets_are_moved_and_disconnected_as_was_typed() {
     let admin = Admin::start(&[
-        (200, r#"{"matched":3,"changed":2,"full":1}"#),
+        (200, r#"{"matched":3,"changed":2,"full":1,"denied":0}"#),
         (200, r#"{"matched":3,"changed":2}"#),
         (200, r#"{"disconnected":2}"#),
     ])
@@ -292,7 +292,10 @@ async fn sockets_are_moved_and_disconnected_as_was_typed() {
     let gone = admin.run(&gone).await;
     let nobody = admin.run(&["rooms", "join", "p"]).await;
 
-    assert_eq!((join.code, join.out.as_str()), (Some(0), "matched 3, changed 2, full 1\n"));
+    assert_eq!(
+        (join.code, join.out.as_str()),
+        (Some(0), "matched 3, changed 2, full 1, denied 0\n")
+    );
     assert_eq!(leave.out, "matched 3, changed 2\n");
     assert_eq!(gone.out, "disconnected 2\n");
     assert_eq!(nobody.code, Some(2), "{}", nobody.err);
@@ -309,6 +312,29 @@ async fn sockets_are_moved_and_disconnected_as_was_typed() {
             "POST /v1/sockets/disconnect",
             r#"{"to":{"rooms":["p"]},"reason":"over","now":false}"#,
         ),
+    ];
+    assert_eq!(admin.end().await, expected);
+}
+
+#[tokio::test]
+async fn users_are_put_into_rooms_and_taken_out() {
+    let list =
+        r#"{"user":"42","rooms":[{"room":"org:7","namespace":null,"denied":false,"until":null}]}"#;
+    let admin =
+        Admin::start(&[(200, r#"{"changed":2}"#), (200, r#"{"changed":1}"#), (200, list)]).await;
+
+    let put = admin.run(&["rooms", "put", "42", "org:7", "--for", "1h"]).await;
+    let out = ["rooms", "remove", "42", "a/b", "--namespace", "/chat", "--deny"];
+    let out = admin.run(&out).await;
+    let of = admin.run(&["rooms", "of", "42"]).await;
+
+    assert_eq!(put.out, "42: in org:7, 2 sockets have come in\n", "{}", put.err);
+    assert_eq!(out.out, "42: denied a/b, 1 sockets have gone out\n", "{}", out.err);
+    assert_eq!(of.out.lines().nth(1), Some("org:7  -          false   -"), "{}", of.out);
+    let expected = [
+        asked("PUT /v1/users/42/rooms/org:7", r#"{"for":"1h"}"#),
+        asked("DELETE /v1/users/42/rooms/a%2Fb?namespace=%2Fchat", r#"{"deny":true}"#),
+        asked("GET /v1/users/42/rooms", ""),
     ];
     assert_eq!(admin.end().await, expected);
 }

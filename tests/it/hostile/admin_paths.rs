@@ -80,6 +80,20 @@ fn arguments() -> Vec<Row> {
     rows.push(row("tokens revoked at a number", bad(), revoke));
     let both = request("POST /v1/users/u/disconnect", "", r#"{"block_for":"1s","now":false}"#);
     rows.push(row("`block_for` with `now: false`", bad(), both));
+    rows.extend(rooms());
+    // A user id is any text: these are nobody's, which is an answer.
+    for (input, path) in [
+        ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),
+        ("a percent sign without its digits", "/v1/users/%zz"),
+    ] {
+        rows.push(row(input, Gets::Status(200), get(path)));
+    }
+    rows
+}
+
+fn rooms() -> Vec<Row> {
+    let bad = || Gets::api(400, "invalid_argument");
+    let mut rows = Vec::new();
     for (input, path, body) in [
         (
             "sockets that join another user's room",
@@ -97,13 +111,24 @@ fn arguments() -> Vec<Row> {
     ] {
         rows.push(row(input, bad(), request(&format!("POST /v1/sockets/{path}"), "", body)));
     }
-    // A user id is any text: these are nobody's, which is an answer.
-    for (input, path) in [
-        ("the user `../../etc/passwd`, encoded", "/v1/users/..%2f..%2fetc%2fpasswd"),
-        ("a percent sign without its digits", "/v1/users/%zz"),
+    for (input, first, body) in [
+        ("a membership of another user's room", "PUT /v1/users/u/rooms/user:v", ""),
+        (
+            "a membership of a room named like a socket",
+            "PUT /v1/users/u/rooms/AAAAAAAAAAAAAAAAAAAA",
+            "",
+        ),
+        ("a membership of a room with a NUL (`%00`)", "PUT /v1/users/u/rooms/a%00", ""),
+        ("a membership `for` a time that is none", "PUT /v1/users/u/rooms/r", r#"{"for":"soon"}"#),
+        ("a membership with `deny`", "PUT /v1/users/u/rooms/r", r#"{"deny":true}"#),
+        ("a membership with an unknown parameter", "PUT /v1/users/u/rooms/r?surprise=1", ""),
+        ("`deny: 1`", "DELETE /v1/users/u/rooms/r", r#"{"deny":1}"#),
     ] {
-        rows.push(row(input, Gets::Status(200), get(path)));
+        rows.push(row(input, bad(), request(first, "", body)));
     }
+    let nowhere = request("PUT /v1/users/u/rooms/r?namespace=/nope", "", "");
+    let input = "a membership in a namespace that does not exist";
+    rows.push(row(input, Gets::api(404, "not_found"), nowhere));
     rows
 }
 

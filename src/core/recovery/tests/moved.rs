@@ -22,8 +22,9 @@ fn a_room_that_was_joined_is_kept_and_what_was_for_it_before_is_not_replayed() {
         let mut member = one.member.borrow_mut();
         member.rooms = vec![room("joined")];
         member.moves = RoomMoves {
-            joined: [(room("joined"), it.head().number())].into(),
+            joined: [room("joined")].into(),
             left: [room("all")].into(),
+            since: [(room("joined"), it.head().number())].into(),
         };
     }
     emit(&mut it, &to_room("joined"), 3, 0);
@@ -51,4 +52,28 @@ fn a_session_that_is_lost_takes_nothing_along() {
     let claim = SessionClaim { pid: &pid("p"), offset: Some("nonsense") };
     let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
     assert!(attached.moves.is_empty());
+}
+
+#[test]
+fn whoever_is_away_can_be_taken_out_of_a_room() {
+    let mut it = Recovery::new(LIMITS, 7);
+    let one = socket(1, 1);
+    attach(&mut it, one.clone(), None, "p", 0);
+    let seen = emit(&mut it, &to_room("all"), 1, 0);
+    one.addressed.set(1);
+    one.member.borrow_mut().rooms.push(room("joined"));
+    one.member.borrow_mut().moves.joined.insert(room("joined"));
+    it.detach(&pid("p"), id(1), Timestamp(0));
+
+    for name in ["all", "joined"] {
+        it.take_out(&super::user(2), &room(name));
+        assert!(it.is_any_away_in(&to_room(name).target));
+        it.take_out(&super::user(1), &room(name));
+        assert!(!it.is_any_away_in(&to_room(name).target));
+    }
+    emit(&mut it, &to_room("joined"), 2, 0);
+    let claim = SessionClaim { pid: &pid("p"), offset: Some(&seen) };
+    let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
+    assert!(attached.outcome.is_recovered() && attached.moves.is_empty());
+    assert_eq!(attached.missed.len(), 0);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 const END: WallMs = WallMs(u64::MAX / 2);
 
 fn grant(it: &Fixture, socket: &Arc<Socket>, expires_at: Option<WallMs>) -> usize {
-    it.sockets.regrant(socket, Grants { expires_at, ..Grants::default() });
+    it.sockets.regrant(socket, Grants { expires_at, ..Grants::default() }, 0);
     it.sockets.counts().deadlines
 }
 

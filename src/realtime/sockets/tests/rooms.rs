@@ -83,7 +83,7 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
                 let again = &here[dice.below(here.len())];
                 let granted = (0..dice.below(5)).map(|_| names[dice.below(names.len())]);
                 let rooms = granted.map(|it| Room::parse(it).unwrap()).collect();
-                assert!(it.sockets.regrant(again, Grants { rooms, ..Grants::default() }));
+                assert!(it.sockets.regrant(again, Grants { rooms, ..Grants::default() }, 0));
             } else {
                 let gone = here.swap_remove(dice.below(here.len()));
                 it.sockets.disconnect(&gone, Reason::TransportClose);
