@@ -1,4 +1,5 @@
-//! The stock client's bundle, served beside Socket.IO as existing pages expect: `{path}socket.io.js`.
+//! The stock client's bundle, served beside Socket.IO as existing pages expect: `{path}socket.io.js`; and beside it
+//! `{path}userline.d.ts`, the types of the server's own events.
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::{StatusCode, header};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,9 @@ const NAMES: [&str; 8] = [
     "socket.io.esm.min.js",
     "socket.io.esm.min.js.map",
 ];
+
+/// The types of the server's own events; a test compares them with [`crate::types::ServerEvent`] and its like.
+const TYPES: (&str, &[u8]) = ("userline.d.ts", include_bytes!("userline.d.ts"));
 
 /// The files that are served, read once.
 #[derive(Debug, Default)]
@@ -75,14 +80,19 @@ impl ClientFiles {
         if files.is_empty() {
             return Err(ClientFilesError::Missing { dir: dir.to_owned() });
         }
+        let (name, types) = TYPES;
+        files.push((name, File::new(types.to_vec())));
         Ok(Self { files })
     }
 
     /// A route for each file, under `path`.
     pub(super) fn router(self, path: &str) -> Router {
         self.files.into_iter().fold(Router::new(), |router, (name, file)| {
-            let is_map = Path::new(name).extension().is_some_and(|it| it == "map");
-            let kind = if is_map { "application/json" } else { "text/javascript; charset=utf-8" };
+            let kind = match Path::new(name).extension().and_then(OsStr::to_str) {
+                Some("map") => "application/json",
+                Some("ts") => "text/plain; charset=utf-8",
+                Some(_) | None => "text/javascript; charset=utf-8",
+            };
             let answer = async move |headers: HeaderMap| file.answer(&headers, kind);
             router.route(&format!("{path}{name}"), get(answer))
         })

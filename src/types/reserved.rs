@@ -241,6 +241,68 @@ mod tests {
         assert_eq!(listed, expected);
     }
 
+    #[test]
+    fn the_types_for_clients_have_each_of_them_with_its_keys_and_no_other() {
+        let types = fs::read_to_string("src/socket/userline.d.ts").unwrap();
+        let sent = ServerEvent::ALL.map(|it| {
+            let argument = top_level(it.argument());
+            format!("{} {argument}", it.name())
+        });
+        let asked = ClientRequest::ALL.map(|it| {
+            let (arguments, answer) = (top_level(it.arguments()), top_level(it.answer()));
+            format!("{} {arguments} {answer}", it.name())
+        });
+
+        let declared = |line: &str| {
+            let (name, signature) = line.trim().strip_prefix('"')?.split_once("\": (")?;
+            let shapes = signature.strip_suffix(") => void;")?.split(", ").map(|parameter| {
+                let (_, of) = parameter.split_once(": ").unwrap();
+                let of = of.strip_prefix("Ack<").and_then(|it| it.strip_suffix('>')).unwrap_or(of);
+                shape(&types, of)
+            });
+            Some(format!("{name} {}", shapes.collect::<Vec<_>>().join(" ")))
+        };
+        let declared: Vec<String> = types.lines().filter_map(declared).collect();
+        assert_eq!(declared, sent.into_iter().chain(asked).collect::<Vec<_>>());
+    }
+
+    /// What a type of the declarations looks like, as the tables here say it: `{a, b?}`.
+    fn shape(types: &str, name: &str) -> String {
+        let after = |head: String| Some(types.split_once(&head)?.1);
+        if let Some(fields) = after(format!("interface {name} {{\n")) {
+            let lines = fields.split("}\n").next().unwrap().lines();
+            let keys = lines.filter_map(|line| Some(line.trim().split_once(": ")?.0));
+            return format!("{{{}}}", keys.collect::<Vec<_>>().join(", "));
+        }
+        let union = after(format!("type {name} = ")).map(|it| it.split(';').next().unwrap());
+        match union {
+            Some(union) => {
+                let each = union.split(" | ").filter(|it| it.starts_with('{'));
+                let keys =
+                    each.map(|it| it.split(": ").next().unwrap().trim_end_matches([' ', '}']));
+                let each = keys.map(|it| format!("{{{}}}", it.trim_start_matches(['{', ' '])));
+                each.collect::<Vec<_>>().join(" or ")
+            }
+            None if name == "any[]" => "any the same".to_owned(),
+            None => name.to_owned(),
+        }
+    }
+
+    /// A shape with the keys of the outermost objects only, without what they hold.
+    fn top_level(shape: &str) -> String {
+        let (mut kept, mut depth, mut is_value) = (String::new(), 0, false);
+        for c in shape.chars() {
+            depth += i32::from(c == '{');
+            is_value &= !(depth == 1 && matches!(c, ',' | '}'));
+            is_value |= depth == 1 && c == ':';
+            if depth < 2 && !is_value {
+                kept.push(c);
+            }
+            depth -= i32::from(c == '}');
+        }
+        kept
+    }
+
     /// Without the spaces of empty cells.
     fn squeezed(row: &str) -> String {
         row.replace("|  |", "| |").replace("|  |", "| |")

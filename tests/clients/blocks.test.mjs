@@ -79,6 +79,7 @@ async function people(w) {
 
 /** State that the text tells of before a block: the page, what the block holds, and what makes it so. */
 const BEFORE = [
+  ["docs/control.md", "/v1/sockets/$SOCKET/data", (w) => w.shell.run(`export SOCKET=${w.seven.id}`)],
   ["docs/inbox.md", '"id": "order-7-paid", "ttl"', async (w) => {
     // What is stored next is the seventh item.
     for (let n = 1; n < 7; n += 1) await w.server.emit({ to: { users: ["42"] }, event: "order:new", data: n, store: "always" });
@@ -264,7 +265,10 @@ async function pgsql(_, block) {
 /** Commands for Redis: the same. */
 const redis = pgsql;
 
-const CHECKS = { pgsql, redis, sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
+/** Compiled by types.test.mjs, which insists that there is one. */
+const compiled = () => {};
+
+const CHECKS = { ts: compiled, pgsql, redis, sh: commands, bash: commands, js: javascript, toml: configuration, json, http, nginx, sql, text };
 
 /** Files that configurations name, by what is in their names. */
 function secrets(etc) {

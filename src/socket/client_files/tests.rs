@@ -57,6 +57,14 @@ async fn text(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
+async fn the_types_of_the_events_are_served_beside_the_bundle() {
+    let folder = folder(&["socket.io.js"]);
+    let types = get(&router(&folder), "/rt/userline.d.ts", None).await;
+    assert_eq!(head(&types, "content-type"), Some("text/plain; charset=utf-8"));
+    assert!(text(types).await.contains("interface ServerToClient"));
+}
+
+#[tokio::test]
 async fn every_file_of_the_bundle_is_served_as_what_it_is_and_once_per_content() {
     assert_eq!(KINDS.map(|(name, _)| name), NAMES);
     let folder = folder(&NAMES);
