@@ -109,6 +109,7 @@ async fn entries_are_emitted_in_order_and_gone_and_bad_ones_keep_nobody_waiting(
     let first = world.emit(&stored(0)).await;
     let running = world.server("batch = 3\nallow_events = [\"n\"]").await;
     running.is("active").await;
+    world.drained().await;
     let ann = Listener::connect("ann", running.server.public).await;
 
     for number in 1..20 {
