@@ -32,13 +32,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use stop::Stop;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 /// How often the store is told that the process is alive.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections of backends and operators at once.
 const ADMIN_CONNECTIONS_MAX: usize = 1024;
+
+/// Connections that may wait to be accepted. The system makes it no more than `net.core.somaxconn`. One for which there is
+/// no place is not told so: its client tries again after a second, then after three.
+const BACKLOG: u32 = 65_535;
 
 /// The server, ready to run: both ports are bound.
 #[derive(Debug)]
@@ -259,7 +263,11 @@ async fn bind(
     address: SocketAddr,
 ) -> Result<(TcpListener, SocketAddr), BuildError> {
     let bind = async {
-        let listener = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As [`TcpListener::bind`] does: a server that starts again gets its port back at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     };

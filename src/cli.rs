@@ -62,6 +62,11 @@ enum CliCommand {
     Bench(Box<bench::BenchCommand>),
 }
 
+/// Connections that the runtime takes from the kernel at once: about as many tasks as it runs before it looks there again. It
+/// would take 1024, with which its queue of 256 overflows, when thousands of clients come or go at once: what overflows
+/// waits until all else is done, be it an event of a client who was there before.
+const EVENTS_PER_TICK: usize = 64;
+
 /// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -95,6 +100,9 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
 }
 
 fn block_on(work: impl Future<Output = Result<(), CommandFailure>>) -> Result<(), CommandFailure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_io_events_per_tick(EVENTS_PER_TICK)
+        .build();
     runtime.map_err(CommandFailure::internal)?.block_on(work)
 }

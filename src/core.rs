@@ -16,5 +16,6 @@ pub mod presence;
 pub mod protocol;
 pub mod recovery;
 pub mod rooms;
+pub mod rounds;
 pub mod throttle;
 pub mod watching;

@@ -1,5 +1,9 @@
 //! The only caller of `tokio::spawn`: every task has a name, an owner and an end.
 
+mod rounds;
+
+pub use rounds::{WorkRounds, WorkTurn};
+
 use std::future::Future;
 use std::time::Duration;
 use thiserror::Error;

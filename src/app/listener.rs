@@ -6,10 +6,10 @@ pub(super) use deadlines::RequestLimits;
 
 use crate::admin::Admin;
 use crate::connection::{Accepted, ClientAddress};
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, WorkRounds};
 use axum::Router;
 use axum::response::Response;
-use deadlines::RequestProgress;
+use deadlines::{PhaseTimer, RequestProgress};
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::body::Incoming;
@@ -28,6 +28,10 @@ use tower_service::Service as _;
 
 /// Largest head of a request, in bytes; hyper's own default would let every stranger hold 400 KB.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Connections that are accepted before others have their turn.
+const ACCEPTS: usize = 16;
+/// First requests that are served, for each core, before others have their turn: a fifth of a millisecond of work.
+const FIRST_REQUESTS: usize = 4;
 /// How long to wait after the system had no resources for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection may finish its request after the stop.
@@ -90,7 +94,12 @@ impl Listener {
         stop: CancellationToken,
     ) {
         let room = Arc::new(Semaphore::new(self.connections_max));
-        loop {
+        let rounds = WorkRounds::new(&tasks, "http.rounds", FIRST_REQUESTS);
+        let way = Serving { limits: self.limits, rounds, stop: stop.clone() };
+        for count in 1_usize.. {
+            if count.is_multiple_of(ACCEPTS) {
+                tokio::task::yield_now().await;
+            }
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = self.tcp.accept() => accepted,
@@ -110,7 +119,7 @@ impl Listener {
             // Small answers, given at once; failures mean that the peer is gone already.
             stream.set_nodelay(true).ok();
             SockRef::from(&stream).set_tcp_user_timeout(Some(self.stall)).ok();
-            let serve = serve(stream, peer, answers.clone(), self.limits, stop.clone());
+            let serve = serve(stream, peer, answers.clone(), way.clone());
             tasks.spawn("http", async move {
                 serve.await;
                 drop(permit);
@@ -119,15 +128,42 @@ impl Listener {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    answers: impl HttpService,
+/// What all connections of a listener have in common.
+#[derive(Debug, Clone)]
+struct Serving {
     limits: RequestLimits,
+    /// When first requests are served.
+    rounds: WorkRounds,
     stop: CancellationToken,
-) {
+}
+
+/// Waits until the client says something, and until it is its turn: who connects and says nothing holds up nobody.
+async fn serve(stream: TcpStream, peer: SocketAddr, answers: impl HttpService, way: Serving) {
     let stream = Accepted::new(stream);
     let progress = RequestProgress::new(stream.moved());
+    let mut timer = PhaseTimer::new(way.limits);
+    {
+        let speaks = std::pin::pin!(stream.readable());
+        tokio::select! {
+            biased;
+            speaks = timer.drive(speaks, &progress) => if speaks.is_none() { return },
+            () = way.stop.cancelled() => return,
+        }
+    }
+    if let Some(turn) = way.rounds.turn() {
+        turn.await;
+    }
+    // Apart, because it takes a kilobyte and more: thousands may wait for their turn.
+    Box::pin(answer_requests(stream, peer, answers, progress, (timer, way.stop))).await;
+}
+
+async fn answer_requests(
+    stream: Accepted,
+    peer: SocketAddr,
+    answers: impl HttpService,
+    progress: RequestProgress,
+    (mut timer, stop): (PhaseTimer, CancellationToken),
+) {
     let answer = service_fn(|request| {
         progress.begin_answer();
         let answer = answers.answer(ClientAddress(peer), request);
@@ -143,8 +179,9 @@ async fn serve(
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        biased;
         // How it ended is the client's doing: a broken request, too long a wait, a reset.
-        () = deadlines::drive(connection.as_mut(), &progress, limits) => return,
+        _ = timer.drive(connection.as_mut(), &progress) => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     tokio::time::timeout(LINGER, connection).await.ok();

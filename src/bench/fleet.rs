@@ -80,14 +80,15 @@ impl Fleet {
         })
     }
 
-    /// Connects all sockets, so many at a time; ends when each is ready or refused, or when none of those under way
-    /// gets any further.
-    pub(crate) fn connect_all(
+    /// Connects the first `all` sockets, so many at a time; ends when each is ready or refused, or when none of those under
+    /// way gets any further.
+    pub(crate) fn connect_first(
         &mut self,
+        all: usize,
         watch: &mut impl FleetObserver,
         progress: &mut Progress,
     ) -> Result<(), BenchError> {
-        let (all, mut begun, mut settled) = (self.plan.sockets, 0, 0);
+        let (mut begun, mut settled) = (0, 0);
         let mut last_news = self.clock.elapsed();
         while settled < all {
             while begun < all && begun - settled < self.plan.concurrency {

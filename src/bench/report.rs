@@ -62,13 +62,15 @@ pub(crate) struct BenchFindings<'a> {
 pub(crate) struct StormFindings {
     /// The longest round trip of a ping meanwhile; `None` if the server acks none.
     pub(crate) longest_stall_us: Option<u64>,
+    /// All of them.
+    pub(crate) bystander_us: Option<Quantiles>,
     /// Sockets whose user had another session afterwards, and so was offline in between.
     pub(crate) new_sessions: usize,
 }
 
 impl BenchReport {
-    pub(crate) fn new(findings: BenchFindings<'_>) -> Self {
-        let BenchFindings {
+    pub(crate) fn new(findings: &BenchFindings<'_>) -> Self {
+        let &BenchFindings {
             command,
             sockets,
             connected,
@@ -159,7 +161,10 @@ impl BenchReport {
             let each = self.rss_kib_per_connection.map(|it| format!(", {it} per connection"));
             line(format!("server: {rss} KiB resident{}", each.unwrap_or_default()));
         }
-        if let Some(StormFindings { longest_stall_us, new_sessions }) = self.storm {
+        if let Some(StormFindings { longest_stall_us, bystander_us, new_sessions }) = self.storm {
+            if let Some(Quantiles { p50, p99, p999, max }) = bystander_us {
+                line(format!("bystander in µs: p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}"));
+            }
             let stall = longest_stall_us.map_or("unknown".to_owned(), |it| format!("{it} µs"));
             line(format!("longest stall {stall}, {new_sessions} sockets with a new session"));
         }

@@ -45,7 +45,7 @@ impl LoadRun {
 
     /// Connects all sockets; what they are told meanwhile is not looked at.
     pub(crate) fn connect_all(&mut self) -> Result<(), BenchError> {
-        self.fleet.connect_all(&mut (), &mut self.progress)
+        self.fleet.connect_first(self.fleet.plan.sockets, &mut (), &mut self.progress)
     }
 
     /// What was measured has ended.
@@ -58,7 +58,7 @@ impl LoadRun {
     /// The report of the run.
     pub(crate) fn report(&self, cost: RunCost, found: KindFindings<'_>) -> BenchReport {
         let arrivals = &self.fleet.arrivals;
-        BenchReport::new(BenchFindings {
+        BenchReport::new(&BenchFindings {
             command: found.command,
             sockets: self.fleet.plan.sockets,
             connected: found.connected,

@@ -77,6 +77,11 @@ impl Accepted {
         Arc::clone(&self.moved)
     }
 
+    /// Waits until the client has said something, or is gone.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.tcp.readable().await
+    }
+
     /// Gives the stream back, for another protocol.
     pub(super) fn into_halves(self) -> (Inlet, Outlet) {
         stream::split(self.tcp)

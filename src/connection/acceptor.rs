@@ -3,16 +3,13 @@
 use super::connections::NotAdmitted;
 use super::gate::{ForBackend, HandshakeGate};
 use super::handshake::{Handshake, HandshakeError};
-use super::heartbeat::Heartbeats;
 use super::incoming::Incoming;
 use super::origin::{self, OriginCheck, RefusedOrigins};
 use super::responses::{preflight, refuse};
-use super::send_stall;
 use super::shared::SharedParts;
 use super::stream::Outlet;
-use super::unfinished::UnfinishedRoom;
 use super::websocket::SwitchedStream;
-use super::{Connection, ConnectionLimits, Connections, EngineStream, Facts, Transport};
+use super::{Connection, Connections, EngineStream, Facts, Transport};
 use super::{old_client, opening, polling, upgrade, websocket};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, ListenConfig, Origins, SocketIoConfig};
@@ -86,33 +83,10 @@ impl Acceptor {
         clock: Clock,
         engine: impl Fn(EngineStream) + Send + Sync + 'static,
     ) -> Self {
-        let heartbeats = Heartbeats::new(&config.socketio);
-        tasks
-            .spawn("connection.watch", send_stall::watch(connections.clone(), config.limits.stall));
-        tasks.spawn(
-            "connection.heartbeat",
-            heartbeats.clone().run(connections.clone(), clock.clone()),
-        );
-        let limits = ConnectionLimits::of(config.limits);
-        let namespaces = config.socketio.namespaces.clone();
-        let engine = Box::new(engine);
-        let readers = Tasks::new();
-        let shared = SharedParts {
-            limits,
-            tasks,
-            readers,
-            connections,
-            heartbeats,
-            clock,
-            namespaces,
-            engine,
-            turns: SharedParts::turns(),
-            unfinished: UnfinishedRoom::new(&config.limits),
-        };
+        let parts = (&config.limits, &config.socketio);
+        let shared = SharedParts::start(parts, connections, tasks, clock, engine);
         let refused_origins = Mutex::default();
-        Self {
-            inner: Arc::new(AcceptorParts { config, shared: Arc::new(shared), refused_origins }),
-        }
+        Self { inner: Arc::new(AcceptorParts { config, shared, refused_origins }) }
     }
 
     /// Answers one request to the Socket.IO path.

@@ -18,6 +18,7 @@ use crate::core::protocol::frame;
 use crate::core::protocol::inbound::{Inbound, InboundReader};
 use crate::core::protocol::messages::{Malformed, Piece};
 use crate::core::protocol::msgpack;
+use crate::tasks::WorkTurn;
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::fmt;
@@ -35,8 +36,8 @@ const PARSER_UNSUPPORTED: &str = "this server speaks the JSON parser only: load 
 /// Bytes that are read at once. They pass through the stack, so that a connection at rest holds none.
 const READ_MAX: usize = 4096;
 
-/// Reads what one client sends, until its connection ends; then all that listen to it hear of that. Every connection has
-/// one, as a task: small, because most of them wait.
+/// Reads what one client sends, until its connection ends; then all that listen to it hear of that. Each connection has one,
+/// as a task.
 #[derive(Debug)]
 pub(super) struct Incoming {
     connection: Arc<Connection>,
@@ -71,6 +72,8 @@ enum Source {
     },
     /// Nothing more is read: the client closes, or broke the protocol.
     Ended,
+    /// The connection has ended for this reason, and thousands may have at once: those who listen hear of it in turn.
+    Leaving { turn: Option<WorkTurn>, reason: Reason },
 }
 
 /// Why nothing is read at the moment.
@@ -239,9 +242,18 @@ impl Future for Incoming {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let end = ready!(self.poll_end(cx));
-        let reason = if end.is_ok() { Reason::TransportClose } else { Reason::TransportError };
-        self.connection.stop_reading(reason);
+        if !matches!(self.source, Source::Leaving { .. }) {
+            let end = ready!(self.poll_end(cx));
+            let reason = if end.is_ok() { Reason::TransportClose } else { Reason::TransportError };
+            self.source = Source::Leaving { turn: self.connection.shared.leaves.turn(), reason };
+        }
+        if let Source::Leaving { turn, reason } = &mut self.source {
+            if let Some(turn) = turn {
+                ready!(Pin::new(turn).poll(cx));
+            }
+            let reason = *reason;
+            self.connection.stop_reading(reason);
+        }
         Poll::Ready(())
     }
 }

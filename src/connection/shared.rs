@@ -1,11 +1,13 @@
 //! What all connections share, behind one pointer.
 
 use super::heartbeat::Heartbeats;
+use super::send_stall;
 use super::unfinished::UnfinishedRoom;
 use super::{Connection, ConnectionLimits, Connections, EngineStream};
 use crate::clock::Clock;
+use crate::config::{LimitsConfig, SocketIoConfig};
 use crate::core::protocol::turns::Turns;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, WorkRounds};
 use crate::types::{Namespace, Timestamp};
 use parking_lot::Mutex;
 use std::fmt;
@@ -13,6 +15,9 @@ use std::sync::Arc;
 
 /// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
 pub(super) const LOANS_MAX: usize = 128;
+
+/// Connections that have ended and are left, for each core, before others have their turn: a tenth of a millisecond of work.
+const LEAVES: usize = 4;
 
 /// What all connections share.
 pub(super) struct SharedParts {
@@ -31,9 +36,41 @@ pub(super) struct SharedParts {
     pub(super) turns: Mutex<Turns<EngineStream>>,
     /// For what clients have begun to send.
     pub(super) unfinished: Arc<UnfinishedRoom>,
+    /// When connections are left that have ended.
+    pub(super) leaves: WorkRounds,
 }
 
 impl SharedParts {
+    /// What connections share that lend their CONNECTs to `engine`; with the tasks that look after them all.
+    pub(super) fn start(
+        config: (&LimitsConfig, &SocketIoConfig),
+        connections: Connections,
+        tasks: Tasks,
+        clock: Clock,
+        engine: impl Fn(EngineStream) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (limits, socketio) = config;
+        let heartbeats = Heartbeats::new(socketio);
+        tasks.spawn("connection.watch", send_stall::watch(connections.clone(), limits.stall));
+        tasks.spawn(
+            "connection.heartbeat",
+            heartbeats.clone().run(connections.clone(), clock.clone()),
+        );
+        Arc::new(Self {
+            limits: ConnectionLimits::of(*limits),
+            leaves: WorkRounds::new(&tasks, "connection.leaves", LEAVES),
+            tasks,
+            readers: Tasks::new(),
+            connections,
+            heartbeats,
+            clock,
+            namespaces: socketio.namespaces.clone(),
+            engine: Box::new(engine),
+            turns: Mutex::new(Turns::new(LOANS_MAX)),
+            unfinished: UnfinishedRoom::new(limits),
+        })
+    }
+
     /// Has the engine take a loan, when its turn has come.
     pub(super) fn lend(&self, loan: EngineStream) {
         let next = self.turns.lock().come(loan);
@@ -44,11 +81,6 @@ impl SharedParts {
     pub(super) fn end_turn(&self) {
         let next = self.turns.lock().end();
         next.into_iter().for_each(&self.engine);
-    }
-
-    /// Nobody has a turn yet.
-    pub(super) fn turns() -> Mutex<Turns<EngineStream>> {
-        Mutex::new(Turns::new(LOANS_MAX))
     }
 }
 

@@ -84,41 +84,41 @@ impl RequestProgress {
     }
 }
 
-/// Drives `connection` to its end, or until it has taken too long.
-pub(super) async fn drive(
-    mut connection: Pin<&mut impl Future>,
-    progress: &RequestProgress,
+/// Ends what takes too long.
+pub(super) struct PhaseTimer {
     limits: RequestLimits,
-) {
-    let mut timer = Timer { counted: 0, sleep: None };
-    std::future::poll_fn(|cx| {
-        if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        timer.poll_over(cx, progress.look(), limits)
-    })
-    .await;
-}
-
-/// The limit of the phase that a connection is in.
-struct Timer {
-    /// Which phase, by its [`RequestTime::begun`].
+    /// Which phase it runs for, by its [`RequestTime::begun`].
     counted: u64,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl Timer {
-    fn poll_over(
+impl PhaseTimer {
+    /// Of a connection that was just accepted.
+    pub(super) fn new(limits: RequestLimits) -> Self {
+        Self { limits, counted: 0, sleep: None }
+    }
+
+    /// Drives a part of the connection's life to its end; `None` if a phase has taken too long before that.
+    pub(super) async fn drive<T>(
         &mut self,
-        cx: &mut Context<'_>,
-        state: RequestTime,
-        limits: RequestLimits,
-    ) -> Poll<()> {
+        mut part: Pin<&mut impl Future<Output = T>>,
+        progress: &RequestProgress,
+    ) -> Option<T> {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(end) = part.as_mut().poll(cx) {
+                return Poll::Ready(Some(end));
+            }
+            self.poll_over(cx, progress.look()).map(|()| None)
+        })
+        .await
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>, state: RequestTime) -> Poll<()> {
         if state.begun != self.counted {
             self.counted = state.begun;
             let limit = match state.phase {
-                RequestPhase::Head => Some(limits.head),
-                RequestPhase::Pause => Some(limits.pause),
+                RequestPhase::Head => Some(self.limits.head),
+                RequestPhase::Pause => Some(self.limits.pause),
                 RequestPhase::Answer => None,
             };
             self.sleep = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
@@ -167,7 +167,7 @@ impl<B: Body<Data: Buf> + Unpin> Body for AnswerBody<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RequestLimits, RequestProgress, drive};
+    use super::{PhaseTimer, RequestLimits, RequestProgress};
     use crate::clock::Clock;
     use crate::types::{Seq, Timestamp};
     use std::sync::Arc;
@@ -191,9 +191,10 @@ mod tests {
         };
         let clock = Clock::start(Seq(0));
 
-        drive(std::pin::pin!(connection), &progress, LIMITS).await;
+        let end = PhaseTimer::new(LIMITS).drive(std::pin::pin!(connection), &progress).await;
 
         let passed = clock.now().since(Timestamp(0));
+        assert_eq!(end, None);
         assert!(passed.abs_diff(5 * LIMITS.pause) < Duration::from_secs(1), "{passed:?}");
     }
 }

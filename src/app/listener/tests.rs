@@ -101,6 +101,19 @@ async fn a_client_that_sends_no_request_is_closed_in_time() {
     }
 }
 
+#[tokio::test]
+async fn clients_that_say_nothing_and_half_a_request_hold_up_nobody() {
+    let server = Server::start(1000).await;
+    let mut strangers = Vec::new();
+    for count in 0..300 {
+        let half: &[u8] = if count < 150 { b"" } else { b"GET /socket.io/?EIO=4" };
+        strangers.push(server.client(half).await);
+    }
+
+    assert!(!server.polling().await.is_empty(), "who comes last is answered");
+    assert_eq!(strangers.len(), 300, "they are still there");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_its_headers_byte_by_byte_wins_no_time() {
     let server = Server::start(10).await;

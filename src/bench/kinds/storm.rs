@@ -1,73 +1,97 @@
 //! All sockets are cut off at once and come back.
 
+mod bystander;
 #[cfg(test)]
 mod tests;
 
-use super::echo::ack_id;
 use crate::bench::error::BenchError;
 use crate::bench::fleet::{Fleet, FleetObserver};
 use crate::bench::load::LoadPlan;
-use crate::bench::measure::EventCounts;
+use crate::bench::measure::{EventCounts, Quantiles};
 use crate::bench::progress::Progress;
 use crate::bench::report::{BenchReport, StormFindings};
 use crate::bench::run::{KindFindings, LoadRun};
-use crate::core::protocol::frame;
+use crate::client::ClientEnd;
 use crate::types::saturating_u64;
-use bytes::BytesMut;
+use bystander::Bystander;
 use serde::Deserialize;
-use serde_json::Value;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// Pause between the last connect and the cut, so that the cost of connecting is not measured.
 const CALM: Duration = Duration::from_secs(1);
-/// Time from an ack to the next ping of the witness.
-const PING_EVERY: Duration = Duration::from_millis(5);
+/// Longest wait for something to happen.
+const WAIT_MAX: Duration = Duration::from_millis(5);
+/// Sockets that are opened before those that are open are looked after.
+const OPENED_AT_ONCE: usize = 64;
 
 /// Connects all sockets, cuts all but one off at once, and measures how they come back. The one that is left pings with
-/// `event` all the time: its longest round trip is the longest stall.
+/// `event` all the time: how long that takes is what a bystander sees.
 pub(crate) fn storm(plan: LoadPlan, event: &str) -> Result<BenchReport, BenchError> {
     let all = plan.sockets;
     let Some(cut) = all.checked_sub(1).filter(|cut| 0 < *cut) else {
         let why = "--sockets must be 2 or more: one is not cut off";
         return Err(BenchError::Usage(why.to_owned()));
     };
-    let mut run = LoadRun::try_new(plan, 0)?;
+    let mut run = LoadRun::try_new(plan, 1)?;
     let LoadRun { fleet, meter, progress } = &mut run;
-    let mut crowd = Crowd::new(all, Witness::new(cut, &fleet.plan.prefix, event));
-    fleet.connect_all(&mut crowd, progress)?;
+    let bystander = Bystander::connect(Arc::clone(&fleet.plan), fleet.clock.clone(), cut, event)?;
+    let mut crowd = Crowd::new(cut);
+    fleet.connect_first(cut, &mut crowd, progress)?;
     let ready = fleet.arrivals.connected();
-    if ready < all {
+    if ready < cut {
         let why = fleet.arrivals.trouble.as_deref().unwrap_or_default();
-        let why = format!("only {ready} of {all} sockets connected: {why}");
+        let why = format!("only {ready} of {cut} sockets connected: {why}");
         return Err(BenchError::Unreachable(why));
     }
     let calm = fleet.clock.elapsed() + CALM;
     while fleet.clock.elapsed() < calm {
-        crowd.witness.ping(fleet);
-        fleet.turn(&mut crowd, PING_EVERY)?;
+        fleet.turn(&mut crowd, WAIT_MAX)?;
     }
-    crowd.witness.begin();
     meter.begin()?;
-    let took = come_back(fleet, &mut crowd, cut, progress)?;
+    let (took, bystander) = meanwhile(bystander, || come_back(fleet, &mut crowd, cut, progress))?;
     let cost = run.end()?;
-    let fleet = &run.fleet;
-    let back = fleet.arrivals.ready;
+    let stays = bystander.is_connected();
+    if !stays {
+        let gone = ClientEnd::Closed("the one that was not cut off".to_owned());
+        run.fleet.arrivals.ended(cut, gone);
+    }
+    let back = run.fleet.arrivals.ready;
     let counts = EventCounts {
         sent: saturating_u64(cut),
         delivered: saturating_u64(back),
-        lost: saturating_u64(cut.saturating_sub(fleet.arrivals.settled())),
+        lost: saturating_u64(cut.saturating_sub(run.fleet.arrivals.settled())),
         ..EventCounts::default()
     };
     let found = KindFindings {
         command: "storm",
-        connected: back + usize::from(fleet.is_ready(cut)),
+        connected: back + usize::from(stays),
         counts,
         took: Some(took),
         latency: None,
-        storm: Some(crowd.end(fleet.clock.elapsed())),
+        storm: Some(crowd.end(bystander.quantiles())),
     };
     Ok(run.report(cost, found))
+}
+
+/// Does this while the bystander pings.
+fn meanwhile<T>(
+    bystander: Bystander,
+    act: impl FnOnce() -> Result<T, BenchError>,
+) -> Result<(T, Bystander), BenchError> {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let pinging = scope.spawn(|| bystander.ping_until(&is_over));
+        let acted = act();
+        is_over.store(true, Ordering::Relaxed);
+        let joined = pinging.join().map_err(|_| {
+            BenchError::system("pinging")(io::Error::other("the thread has panicked"))
+        })?;
+        Ok((acted?, joined?))
+    })
 }
 
 /// Cuts off the first `cut` sockets and lets them come back, until all are there or nothing happens any more. Returns
@@ -84,13 +108,11 @@ fn come_back(
     fleet.arrivals.restart();
     let (mut opened, mut settled, mut last_news) = (0, 0, begun);
     while settled < cut && fleet.clock.elapsed() <= last_news + plan.patience {
-        while opened < cut && opened - settled < plan.concurrency {
-            fleet.open(opened);
-            opened += 1;
-            crowd.witness.ping(fleet);
-        }
-        crowd.witness.ping(fleet);
-        fleet.turn(crowd, PING_EVERY)?;
+        let due = cut.min(settled + plan.concurrency).min(opened + OPENED_AT_ONCE);
+        (opened..due).for_each(|socket| fleet.open(socket));
+        let is_opening = opened < due;
+        opened = opened.max(due);
+        fleet.turn(crowd, if is_opening { Duration::ZERO } else { WAIT_MAX })?;
         let before = std::mem::replace(&mut settled, fleet.arrivals.settled());
         if before < settled {
             last_news = fleet.clock.elapsed();
@@ -100,19 +122,17 @@ fn come_back(
     Ok(last_news.saturating_sub(begun))
 }
 
-/// What all sockets are told.
+/// What those are told who are cut off.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     /// The session that each socket was told last.
     sessions: Vec<Option<u64>>,
     /// How often it was another one than before.
     new_sessions: usize,
-    witness: Witness,
 }
 
 impl FleetObserver for Crowd {
-    fn packet(&mut self, socket: usize, packet: &[u8], at: Duration) {
-        self.witness.hear(socket, packet, at);
+    fn packet(&mut self, socket: usize, packet: &[u8], _: Duration) {
         let Some(session) = session(packet) else { return };
         let Some(known) = self.sessions.get_mut(socket) else { return };
         let before = known.replace(session);
@@ -124,80 +144,16 @@ impl FleetObserver for Crowd {
 
 impl Crowd {
     /// No socket was told anything yet.
-    pub(crate) fn new(sockets: usize, witness: Witness) -> Self {
-        Self { sessions: vec![None; sockets], new_sessions: 0, witness }
+    pub(crate) fn new(sockets: usize) -> Self {
+        Self { sessions: vec![None; sockets], new_sessions: 0 }
     }
 
-    /// The findings until `now`.
-    pub(crate) fn end(&self, now: Duration) -> StormFindings {
-        let Witness { acked, longest, sent_at, .. } = &self.witness;
-        let unanswered = sent_at.map(|sent_at| now.saturating_sub(sent_at)).unwrap_or_default();
-        let longest = (0 < *acked).then_some((*longest).max(unanswered));
+    /// The findings, with those of the bystander.
+    pub(crate) fn end(&self, bystander_us: Option<Quantiles>) -> StormFindings {
         StormFindings {
-            longest_stall_us: longest.map(|it| saturating_u64(it.as_micros())),
+            longest_stall_us: bystander_us.map(|it| it.max),
+            bystander_us,
             new_sessions: self.new_sessions,
-        }
-    }
-}
-
-/// The socket that stays, and pings.
-#[derive(Debug)]
-pub(crate) struct Witness {
-    socket: usize,
-    /// Empty for the root namespace, else `/namespace,`.
-    prefix: String,
-    /// JSON text.
-    event: String,
-    /// Number of the last ping, and its ack id.
-    id: u32,
-    sent_at: Option<Duration>,
-    acked_at: Duration,
-    /// Pings that were acked, and the longest that one took.
-    acked: u64,
-    longest: Duration,
-}
-
-impl Witness {
-    /// Pings with `event`.
-    pub(crate) fn new(socket: usize, prefix: &str, event: &str) -> Self {
-        Self {
-            socket,
-            prefix: prefix.to_owned(),
-            event: Value::from(event).to_string(),
-            id: 0,
-            sent_at: None,
-            acked_at: Duration::ZERO,
-            acked: 0,
-            longest: Duration::ZERO,
-        }
-    }
-
-    /// What is measured begins.
-    fn begin(&mut self) {
-        self.longest = Duration::ZERO;
-    }
-
-    /// Pings, if it is time to.
-    fn ping(&mut self, fleet: &mut Fleet) {
-        let now = fleet.clock.elapsed();
-        if self.sent_at.is_some() || now < self.acked_at + PING_EVERY {
-            return;
-        }
-        self.id = self.id.wrapping_add(1);
-        self.sent_at = Some(now);
-        let packet = format!("42{}{}[{}]", self.prefix, self.id, self.event);
-        let mut frames = BytesMut::new();
-        frame::put_client_text(&mut frames, packet.as_bytes());
-        fleet.send(self.socket, &frames);
-    }
-
-    fn hear(&mut self, socket: usize, packet: &[u8], at: Duration) {
-        if socket != self.socket || ack_id(packet, &self.prefix) != Some(self.id) {
-            return;
-        }
-        if let Some(sent_at) = self.sent_at.take() {
-            (self.acked, self.acked_at) = (self.acked + 1, at);
-            self.longest = self.longest.max(at.saturating_sub(sent_at));
         }
     }
 }

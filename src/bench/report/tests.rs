@@ -28,7 +28,7 @@ fn a_report_has_stable_keys_and_counts_what_it_cost() {
         storm: None,
     };
 
-    let report = BenchReport::new(findings);
+    let report = BenchReport::new(&findings);
 
     assert!(report.is_clean());
     insta::assert_snapshot!(serde_json::to_string(&report).unwrap(), @r#"{"command":"fanout steady","sockets":10,"connected":10,"refused":0,"disconnected":0,"sent":10,"delivered":2000000,"lost":0,"duplicates":0,"reordered":0,"misdirected":0,"failed":0,"seconds":4.0,"per_second":500000.0,"latency_us":{"p50":1,"p99":2,"p999":3,"max":4},"server_cpu_seconds":8.0,"cpu_seconds_per_million":4.0,"rss_kib":5000,"rss_kib_per_connection":15.0,"generator_cpu_seconds":0.0,"trouble":null}"#);
@@ -49,16 +49,16 @@ fn a_report_has_stable_keys_and_counts_what_it_cost() {
         EventCounts { failed: 1, ..counts },
     ] {
         assert!(
-            !BenchReport::new(BenchFindings { counts: spoil, ..findings }).is_clean(),
+            !BenchReport::new(&BenchFindings { counts: spoil, ..findings }).is_clean(),
             "{spoil:?}"
         );
     }
     let mut broken = Arrivals::try_new().unwrap();
     broken.ended(0, ClientEnd::Closed("gone".to_owned()));
-    assert!(!BenchReport::new(BenchFindings { arrivals: &broken, ..findings }).is_clean());
-    let storm = StormFindings { longest_stall_us: Some(7), new_sessions: 0 };
-    let report = BenchReport::new(BenchFindings { storm: Some(storm), ..findings });
+    assert!(!BenchReport::new(&BenchFindings { arrivals: &broken, ..findings }).is_clean());
+    let storm = StormFindings { longest_stall_us: Some(7), bystander_us: None, new_sessions: 0 };
+    let report = BenchReport::new(&BenchFindings { storm: Some(storm), ..findings });
     assert!(report.is_clean() && report.text().contains("longest stall 7 µs, 0 sockets"));
     let storm = Some(StormFindings { new_sessions: 1, ..storm });
-    assert!(!BenchReport::new(BenchFindings { storm, ..findings }).is_clean());
+    assert!(!BenchReport::new(&BenchFindings { storm, ..findings }).is_clean());
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// Connect all sockets, cut all but one off at once, and measure how they come back
 ///
-/// The one that is left pings all the time: its longest round trip is the longest stall. Where the server tells each
-/// socket its session (`userline:session`), it must be the same afterwards: nobody was offline in between. With
-/// `--concurrency` as high as `--sockets` all come back at once.
+/// The one that is left pings every 5 ms: how long that takes is what a bystander sees. Where the server tells each socket
+/// its session (`userline:session`), it must be the same afterwards: nobody was offline in between. With `--concurrency`
+/// as high as `--sockets` all come back at once.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StormArgs {
     #[command(flatten)]
