@@ -1,5 +1,6 @@
 // The backend says who a client is: a real Express app with its own session cookie, a Python one, one that is dead.
 import assert from "node:assert/strict";
+import http from "node:http";
 import path from "node:path";
 import { describe } from "node:test";
 import { browser } from "./lib/chromium.mjs";
@@ -178,6 +179,19 @@ describe("auth hook", { concurrency: 3 }, () => {
       );
       assert.deepEqual(evilOnes, ["blocked", "refused"]);
       assert.equal(paged.questions.length, before, "the backend was not even asked");
+      assert.equal(await w.server.metric("userline_origins_refused_total"), 2);
+
+      // What the browser does not tell its page: both were 403.
+      const origin = new URL(plain.url).origin;
+      const statuses = [{}, { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": 13, "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw==" }].map(
+        (more) =>
+          new Promise((done, fail) => {
+            const transport = more.upgrade ? "websocket" : "polling";
+            const request = http.get(`${w.server.publicUrl}/socket.io/?EIO=4&transport=${transport}`, { headers: { origin, ...more } });
+            request.on("response", (response) => done(response.resume().statusCode)).on("error", fail);
+          }),
+      );
+      assert.deepEqual(await Promise.all(statuses), [403, 403]);
     },
     { timeout: 90_000 },
   );

@@ -3,6 +3,7 @@
 mod admin;
 mod admin_paths;
 mod answers;
+mod auth_hook;
 mod binary;
 mod client;
 mod connects;
@@ -56,6 +57,8 @@ enum Case {
     Early(Vec<Packet>),
     /// The body of a POST in a session that has joined `/`.
     Body(Vec<u8>),
+    /// The answer of this index to the question who a client is, by both transports.
+    Identified(usize),
     /// A `hooks.url`, given to `userline config check`.
     HookUrl(&'static str),
     /// What is published on Redis, by its place in its table.
@@ -108,6 +111,14 @@ async fn whatever_is_sent_gets_what_the_page_says_and_harms_nobody_else() {
         note(&slow, row, &got, &mut wrong);
     }
     world.bystanders_are_well(slow.title).await;
+    let identified = auth_hook::group();
+    for some in identified.rows.chunks(4) {
+        let got = join_all(some.iter().map(|row| world.run(row))).await;
+        for (row, got) in some.iter().zip(got) {
+            note(&identified, row, &got, &mut wrong);
+        }
+        world.bystanders_are_well(identified.title).await;
+    }
     for group in groups() {
         for row in &group.rows {
             let got = world.run(row).await;
@@ -129,7 +140,8 @@ fn note(group: &Group, row: &Row, got: &[Gets], wrong: &mut Vec<String>) {
 
 #[test]
 fn the_page_has_the_same_table() {
-    let groups: Vec<Group> = groups().into_iter().chain([slow::group()]).collect();
+    let groups: Vec<Group> =
+        groups().into_iter().chain([auth_hook::group(), slow::group()]).collect();
     let rows: usize = groups.iter().map(|it| it.rows.len()).sum();
     assert!(80 < rows, "{rows}");
     let wanted: String = groups.iter().map(page::section).collect();

@@ -4,7 +4,7 @@ use super::client::peer::Peer;
 use super::client::{Client, Heard, PATIENCE};
 use super::gets::Gets;
 use super::request;
-use super::{Case, Row, answers, hooks, published, tokens};
+use super::{Case, Row, answers, auth_hook, hooks, published, tokens};
 use crate::rig::eventually;
 use crate::rig::redis::Redis;
 use crate::rig::server::{HOOK_SECRET, KEY, Server};
@@ -71,6 +71,7 @@ impl World {
         match &row.case {
             Case::Public(bytes) => got.push(request::told(request::send(public, bytes).await)),
             Case::Admin(bytes) => got.push(request::told(request::send(admin, bytes).await)),
+            Case::Identified(index) => got.extend(auth_hook::ask(*index, &row.gets).await),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
             Case::Added(index) => got.push(published::add(self, *index).await),
             Case::Published(index) => got.push(published::publish(self, *index).await),
