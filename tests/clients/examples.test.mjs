@@ -55,6 +55,31 @@ describe("examples", { concurrency: 2 }, () => {
     assert.equal((await refused.exit).code, 1);
   });
 
+  test("typing.mjs says who types and who is there, by configuration alone", { timeout: 60_000 }, async () => {
+    const head = readFileSync(path.join(examples, "typing.mjs"), "utf8").split("import")[0];
+    const set = [...head.matchAll(/--set '?([^' \\\n]+)/g)].flatMap(([, it]) => ["--set", it]);
+    assert.equal(set.length, 8, "what the head of the example says");
+    await withDev([...set, "--set", "presence.grace=300ms"], async (server, after) => {
+      const start = (...args) => {
+        const it = program(process.execPath, ["typing.mjs", server.publicUrl, ...args], {}, "pipe");
+        after(() => it.stop());
+        return it;
+      };
+      const ann = start("ann", "chat:7", "bob", "eve");
+      await ann.says(/here: nobody/);
+      const eve = start("eve", "chat:8", "ann");
+      await eve.says(/here: nobody/);
+      const bob = start("bob", "chat:7", "ann");
+      await bob.says(/here: ann/);
+      await ann.says(/bob has come/);
+      ann.child.stdin.write("h\n");
+      await bob.says(/ann is typing…[\s\S]*ann has stopped/);
+      await bob.stop();
+      await ann.says(/bob is gone/);
+      assert.ok(!/typing|ann/.test(eve.text) && !/eve|typing/.test(ann.text), `${eve.text}${ann.text}`);
+    });
+  });
+
   test("client.py does the same in Python", { timeout: 60_000 }, async () => {
     assert.ok(existsSync(python), `${python} is missing: ./test makes it`);
     await withDev([], async (server, after) => {

@@ -15,11 +15,11 @@ export async function dev(...args) {
 }
 
 /** A program of the examples; `lines` is what it printed so far. */
-export function program(command, args, env = {}) {
+export function program(command, args, env = {}, stdin = "ignore") {
   const child = spawn(command, args, {
     cwd: path.join(root, "examples"),
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [stdin, "pipe", "pipe"],
   });
   const it = { child, text: "" };
   it.exit = new Promise((done) => child.once("close", (code, signal) => done({ code, signal })));
