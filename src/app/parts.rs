@@ -177,7 +177,8 @@ impl AppParts {
         let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
-        Messages::new(Arc::new(emitter), inboxes, acks, undelivered, self.message_tasks.clone())
+        let others = (self.store.memberships(), self.message_tasks.clone());
+        Messages::new(Arc::new(emitter), inboxes, acks, undelivered, others)
     }
 
     /// What sends emits from elsewhere.

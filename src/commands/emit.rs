@@ -56,7 +56,8 @@ pub struct EmitRequest {
     /// Ask every socket for an ack, and wait for these before answering.
     #[schema(value_type = Option<AckRequest>)]
     ack: Option<JsonObject<AckRequest>>,
-    /// Whether the event is kept in the inboxes of `to.users`; only with `to.users` alone.
+    /// Whether the event is kept in the inboxes of `to.users`, and of the users with a membership of one of `to.rooms`, at most
+    /// 10000 of these; not with `to.sockets` and `to.all`.
     store: Option<StoreWhen>,
     /// How long it is kept, such as `7d`: 1s to `inbox.keep`, which it is if absent. Only with `store`.
     #[schema(value_type = Option<TtlText>, example = "7d")]

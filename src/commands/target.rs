@@ -72,6 +72,17 @@ fn list<T>(names: Option<NameList<T>>) -> Vec<T> {
     names.unwrap_or_default().0
 }
 
+/// Refuses what only users have, also those who have a membership of a room.
+pub(super) fn check_has_users(target: &Target, why: &str) -> Result<(), CommandError> {
+    let others = [("to.sockets", !target.sockets.is_empty()), ("to.all", target.all)];
+    match others.into_iter().find(|(_, is_named)| *is_named) {
+        Some((field, _)) => {
+            Err(CommandError::field(field, format!("{why} goes with `to.users` and `to.rooms`")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses what goes with users only.
 pub(super) fn check_users_alone(target: &Target, why: &str) -> Result<(), CommandError> {
     let others = [

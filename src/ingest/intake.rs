@@ -107,7 +107,7 @@ impl Intake {
     pub(super) async fn post(&self, message: Box<Message>) -> Posted {
         let error = match self.parts.messages.post(*message).await {
             // Acks, if it asked for any, are waited for all the same, and `GET /v1/messages/{id}` tells them.
-            Ok(SentMessage { emitted, stored, acks: _ }) => {
+            Ok(SentMessage { emitted, stored, members: _, acks: _ }) => {
                 let is_repeated = || stored.values().all(|it| it.is_duplicate);
                 return match (emitted.matched, stored.is_empty()) {
                     (0, true) => Posted::Unmatched,
@@ -121,10 +121,10 @@ impl Intake {
             PostError::Waiting | PostError::NoHook(NoHook::Full) | PostError::Closed(_) => {
                 return Posted::Later(error.to_string());
             }
-            PostError::TooManyRecipients(_) | PostError::NoHook(NoHook::Unwanted) => {
-                "invalid_argument"
-            }
-            PostError::Lost(_) => "internal",
+            PostError::TooManyRecipients(_)
+            | PostError::TooManyMembers { .. }
+            | PostError::NoHook(NoHook::Unwanted) => "invalid_argument",
+            PostError::Lost(_) | PostError::Members(_) => "internal",
         };
         Posted::Refused(MessageRefusal { code, message: error.to_string() })
     }

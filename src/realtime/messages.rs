@@ -16,7 +16,7 @@ use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
-use crate::store::Closed;
+use crate::store::{Closed, MembershipRecords, ReadError};
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::UserId;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub struct Messages {
     inboxes: Arc<LiveInboxes>,
     acks: Arc<AckHistory>,
     undelivered: Arc<UndeliveredHooks>,
+    /// Who has a membership of which room.
+    members: MembershipRecords,
     tasks: Tasks,
 }
 
@@ -42,8 +44,21 @@ pub struct SentMessage {
     pub emitted: Emitted,
     /// The users who have it in their inbox.
     pub stored: BTreeMap<UserId, StoredItem>,
+    /// What became of it for the users who have a membership of the rooms, if it was stored for these.
+    pub members: Option<MemberCounts>,
     /// The acks, if they were asked for.
     pub acks: Option<AwaitedAcks>,
+}
+
+/// What became of a stored event for the users who have a membership of the rooms it was for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemberCounts {
+    /// How many they are, without those who are left out.
+    pub users: usize,
+    /// Of these, those who have it in their inbox since now.
+    pub stored: usize,
+    /// Of these, those who had it there before.
+    pub duplicates: usize,
 }
 
 /// Why a message was not sent.
@@ -55,6 +70,17 @@ pub enum PostError {
     /// No hook can tell of users whom it does not reach.
     #[error(transparent)]
     NoHook(#[from] NoHook),
+    /// It is to be stored for too many.
+    #[error(
+        "`store` goes to at most {max} users with a membership of the rooms, and there are more"
+    )]
+    TooManyMembers {
+        /// Users allowed.
+        max: usize,
+    },
+    /// Who has a membership of the rooms cannot be read.
+    #[error(transparent)]
+    Members(#[from] ReadError),
     /// The disk takes nothing for the moment. The message waits for it, and may still go out.
     #[error("the disk takes nothing for the moment")]
     Waiting,
@@ -85,16 +111,17 @@ pub struct RecalledEmit {
 }
 
 impl Messages {
-    /// Messages run in `tasks`, to their end: a stop that ends these first loses none.
+    /// Messages run in `tasks`, to their end: a stop that ends these first loses none. `members` says who has a membership of
+    /// which room.
     pub fn new(
         emitter: Arc<Emitter>,
         inboxes: Arc<LiveInboxes>,
         acks: AckHistory,
         undelivered: UndeliveredHooks,
-        tasks: Tasks,
+        (members, tasks): (MembershipRecords, Tasks),
     ) -> Self {
         let (acks, undelivered) = (Arc::new(acks), Arc::new(undelivered));
-        Self { emitter, inboxes, acks, undelivered, tasks }
+        Self { emitter, inboxes, acks, undelivered, members, tasks }
     }
 
     /// Sends a message without waiting, if it is but an event, and short work. Else nothing is done:
@@ -122,7 +149,7 @@ impl Messages {
         share: Arc<AckShare>,
     ) -> Result<SentMessage, PostError> {
         if let Some(emitted) = self.post_at_once(&message) {
-            return Ok(SentMessage { emitted, stored: BTreeMap::new(), acks: None });
+            return Ok(SentMessage { emitted, stored: BTreeMap::new(), members: None, acks: None });
         }
         let waits_for_disk = message.waits_for_disk();
         let messages = Arc::clone(self);
@@ -141,7 +168,7 @@ impl Messages {
         if let Some(hooks) = hooks {
             hooks.check().await?;
         }
-        let EmitOutcome { emitted, stored, asking } = match (store, ask) {
+        let EmitOutcome { emitted, stored, members, asking } = match (store, ask) {
             (Some(options), ask) => self.store_and_emit(&emit, options, ask).await?,
             (None, ask) => {
                 let recipients = ask.map(|ask| self.may_ask(&emit.audience, ask)).transpose()?;
@@ -156,7 +183,7 @@ impl Messages {
                 self.undelivered.tell(report.not_sent()).await?;
             }
         }
-        Ok(SentMessage { emitted, stored, acks })
+        Ok(SentMessage { emitted, stored, members, acks })
     }
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.

@@ -8,6 +8,7 @@ use super::rows::{from_db, to_db};
 use crate::core::rooms::memberships::{MembershipChange, Standing};
 use crate::types::{Namespace, Room, UserId, WallMs};
 use rusqlite::{Connection, Row, Transaction, params};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The records of memberships. Cheap to clone; clones share them.
@@ -26,6 +27,19 @@ impl MembershipRecords {
         self.readers.read(all).await
     }
 
+    /// Users who have a membership of one of `rooms`, as far as `namespace` goes, at the time `now`: each once, and not more than
+    /// `max` and one. A record of the namespace alone may deny the room to some of them.
+    pub async fn members(
+        &self,
+        rooms: &[Room],
+        namespace: &Namespace,
+        now: WallMs,
+        max: usize,
+    ) -> Result<BTreeSet<UserId>, ReadError> {
+        let (rooms, namespace) = (rooms.to_vec(), namespace.clone());
+        self.readers.read(move |db| members(db, &rooms, &namespace, now, max)).await
+    }
+
     /// Writes a change. Answers when that is committed.
     pub async fn put(&self, change: MembershipChange) -> Result<(), Closed> {
         self.queue.ask(|reply| WriteCommand::Membership { change, reply }).await
@@ -37,6 +51,30 @@ fn all(db: &Connection) -> rusqlite::Result<Vec<MembershipChange>> {
     let mut query = db.prepare(sql)?;
     let rows = query.query_map([], membership)?;
     rows.filter_map(Result::transpose).collect()
+}
+
+fn members(
+    db: &Connection,
+    rooms: &[Room],
+    namespace: &Namespace,
+    now: WallMs,
+    max: usize,
+) -> rusqlite::Result<BTreeSet<UserId>> {
+    let sql = "SELECT user FROM memberships WHERE room = ?1 AND denied = 0 \
+               AND namespace IN (?2, ?3) AND (until_ms IS NULL OR ?4 < until_ms)";
+    let mut query = db.prepare_cached(sql)?;
+    let mut users = BTreeSet::new();
+    for room in rooms {
+        let given = params![room.as_str(), EVERYWHERE, namespace.as_str(), to_db(now.0)];
+        let mut rows = query.query(given)?;
+        while let Some(row) = rows.next()? {
+            users.extend(UserId::parse(row.get_ref(0)?.as_str()?).ok());
+            if max < users.len() {
+                return Ok(users);
+            }
+        }
+    }
+    Ok(users)
 }
 
 /// `None` if a name is none, which this program never writes.

@@ -178,6 +178,24 @@ describe("examples", { concurrency: 2 }, () => {
     });
   });
 
+  test("acme-alerts.mjs sends alerts to employees by role, who scroll through them later", { timeout: 60_000 }, async () => {
+    await withDev([], async (server, after) => {
+      const env = { USERLINE_URL: server.adminUrl, USERLINE_KEY: server.key };
+      const it = program(process.execPath, ["acme-alerts.mjs", server.publicUrl], env);
+      after(() => it.stop());
+      assert.deepEqual(await it.exit, { code: 0, signal: null }, it.text);
+      for (const line of [
+        "everybody: 1 heard it, 3 of 3 have it",
+        "buyers: 1 heard it, 2 of 2 have it",
+        "ann hears: the office is closed on Friday",
+        "ann hears: prices have changed",
+        "eve scrolls: prices have changed | the office is closed on Friday",
+        "bob scrolls: the office is closed on Friday",
+      ]) assert.ok(it.text.split("\n").includes(line), `${line}\n${it.text}`);
+      assert.ok(!it.text.includes("bob scrolls: prices"), it.text);
+    });
+  });
+
   test("compose.yaml configures a server that starts, and an nginx before it", () => {
     const read = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
     const yaml = readFileSync(path.join(examples, "compose.yaml"));

@@ -8,7 +8,7 @@ use crate::admin::presence_state::PresenceState;
 use crate::admin::schemas::MessageIdText;
 use crate::commands::schema::ItemIdText;
 use crate::realtime::emitter::{Emitted, UserEmitted};
-use crate::realtime::messages::StoredItem;
+use crate::realtime::messages::{MemberCounts, StoredItem};
 use crate::types::UserId;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -33,6 +33,10 @@ pub(in crate::admin) struct EmitReply {
     /// The same for each user in `to.users`.
     #[schema(value_type = BTreeMap<String, UserReply>)]
     pub(super) users: UserReplies,
+    /// With `store` and `to.rooms` only: what became of it in the inboxes of those who have a membership of one of the rooms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) members: Option<MembersReply>,
     /// With `ack` only: sockets that acked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 2)]
@@ -49,6 +53,27 @@ pub(in crate::admin) struct EmitReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<MissingReply>, nullable = false)]
     pub(super) missing: Option<Vec<MissingReply>>,
+}
+
+/// What became of a stored emit for those who have a membership of one of its rooms, without those in `to.users`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::admin) struct MembersReply {
+    /// How many users they are, at most 10000.
+    #[schema(example = 212)]
+    users: usize,
+    /// Of these, those in whose inbox it was put.
+    #[schema(example = 212)]
+    stored: usize,
+    /// Of these, those in whose inbox it was or had been before: nothing was stored or sent.
+    #[schema(example = 0)]
+    duplicates: usize,
+}
+
+impl From<MemberCounts> for MembersReply {
+    fn from(counts: MemberCounts) -> Self {
+        let MemberCounts { users, stored, duplicates } = counts;
+        Self { users, stored, duplicates }
+    }
 }
 
 /// What became of an emit for one user.
@@ -118,7 +143,8 @@ impl From<Emitted> for EmitReply {
         let reply = |(user, it): (UserId, UserEmitted)| (user, it.into());
         let users = UserReplies::new(users.into_iter().map(reply).collect());
         let (acked, met, acks, missing) = (None, None, None, None);
-        Self { status: None, id, matched, sent, users, acked, met, acks, missing }
+        let (status, members) = (None, None);
+        Self { status, id, matched, sent, users, members, acked, met, acks, missing }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One emit from the API under way: sent, perhaps stored, and what is left to wait for.
 
-use super::reply::{self, EmitReply};
+use super::reply::{self, EmitReply, MembersReply};
 use crate::admin::context::AdminContext;
 use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
@@ -24,8 +24,9 @@ impl SendingEmit {
         share: Arc<AckShare>,
     ) -> Result<Self, ApiError> {
         let posted = context.messages.post_within(message, share).await?;
-        let SentMessage { emitted, stored, acks } = posted;
+        let SentMessage { emitted, stored, members, acks } = posted;
         let mut reply = EmitReply::from(emitted);
+        reply.members = members.map(MembersReply::from);
         reply.add_stored(stored);
         Ok(Self { reply, acks })
     }
@@ -46,6 +47,8 @@ impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::TooManyRecipients(why) => Self::field("ack", why),
+            PostError::TooManyMembers { .. } => Self::field("to.rooms", error),
+            PostError::Members(why) => why.into(),
             PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
             PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
             PostError::Waiting => {

@@ -1,7 +1,7 @@
 //! The part of an emit that is about the inbox.
 
 use crate::commands::error::CommandError;
-use crate::commands::target::check_users_alone;
+use crate::commands::target::check_has_users;
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::Keep;
 use crate::types::{CollapseKey, ItemId};
@@ -71,7 +71,7 @@ impl Storing {
                 };
             }
         };
-        check_users_alone(&emit.audience.target, "only users have an inbox: `store`")?;
+        check_has_users(&emit.audience.target, "only users have an inbox: `store`")?;
         let bytes: usize = emit.payload.args().iter().map(|arg| arg.get().len()).sum();
         if ARGS_BYTES_MAX < bytes {
             let why = format!("a stored event has at most {ARGS_BYTES_MAX} bytes, not {bytes}");

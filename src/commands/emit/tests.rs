@@ -101,17 +101,20 @@ fn a_field_that_is_not_there_or_there_twice_is_named() {
 fn what_is_told_of_users_alone_goes_with_users_alone() {
     let hook = read(&with(r#","undelivered":"hook""#)).unwrap();
     assert_eq!(hook.undelivered, WhenUndelivered::Hook);
-    for option in [r#""undelivered":"hook""#, r#""store":"always""#] {
-        for (to, field) in [
-            (r#""rooms":["r"]"#, "to.rooms"),
-            (r#""sockets":["AAAAAAAAAAAAAAAAAAAA"]"#, "to.sockets"),
-        ] {
+    let sockets = (r#""sockets":["AAAAAAAAAAAAAAAAAAAA"]"#, "to.sockets");
+    for (option, others) in [
+        (r#""undelivered":"hook""#, &[(r#""rooms":["r"]"#, "to.rooms"), sockets][..]),
+        (r#""store":"always""#, &[sockets]),
+    ] {
+        for (to, field) in others {
             let json = format!(r#"{{"to":{{"users":["a"],{to}}},"event":"x",{option}}}"#);
-            assert_eq!(read(&json).unwrap_err().1.as_deref(), Some(field), "{json}");
+            assert_eq!(read(&json).unwrap_err().1.as_deref(), Some(*field), "{json}");
         }
         let json = format!(r#"{{"to":{{"all":true}},"event":"x",{option}}}"#);
         assert_eq!(read(&json).unwrap_err().1.as_deref(), Some("to.all"), "{json}");
     }
+    // Whoever has a membership has an inbox.
+    assert!(read(r#"{"to":{"rooms":["r"]},"event":"x","store":"always"}"#).is_ok());
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn disconnect() -> Value {
 fn emit() -> Value {
     let absent = json!({"type": "null"});
     let not_stored = json!({"properties": {"store": {"enum": ["never", null]}}});
+    let to_those_who_have_inboxes =
+        json!({"properties": {"to": {"properties": {"sockets": none_of(), "all": no()}}}});
     let to_users_alone = json!({"properties": {"to": {"properties": {
         "rooms": none_of(), "sockets": none_of(), "all": no(),
     }}}});
@@ -49,7 +51,7 @@ fn emit() -> Value {
                 {"properties": {"ttl": absent, "collapse_key": absent, "id": absent}},
                 {"required": ["store"], "properties": {"store": {"enum": ["if_offline", "always"]}}},
             ]},
-            {"anyOf": [not_stored, to_users_alone]},
+            {"anyOf": [not_stored, to_those_who_have_inboxes]},
             {"anyOf": [{"properties": {"undelivered": absent}}, to_users_alone]},
             {"anyOf": [not_stored, {"properties": {"binary": no()}}]},
         ],

@@ -1,15 +1,18 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
-use super::{AckOptions, Emitted, Emitter, LiveInboxes, Messages, PostError};
+use super::{AckOptions, Emitted, Emitter, LiveInboxes, MemberCounts, Messages, PostError};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
 use crate::realtime::emitter::{PendingAcks, Recipients, TooManyRecipients, UserEmitted};
 use crate::realtime::sockets::Sockets;
 use crate::store::Closed;
-use crate::types::{ItemSeq, Namespace, UserId};
-use std::collections::BTreeMap;
+use crate::types::{ItemSeq, Namespace, Target, UserId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Users with a membership of its rooms for whom one event may be stored.
+const MEMBERS_MAX: usize = 10_000;
 
 /// Where an event is in the inbox of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(super) struct EmitOutcome {
     pub(super) emitted: Emitted,
     /// The users who have it in their inbox.
     pub(super) stored: BTreeMap<UserId, StoredItem>,
+    /// What became of it for those who have a membership of the rooms, if it was stored for these.
+    pub(super) members: Option<MemberCounts>,
     /// The acks that it waits for, if it asked for them.
     pub(super) asking: Option<PendingAcks>,
 }
@@ -57,11 +62,12 @@ impl Messages {
             return EmitOutcome {
                 emitted: self.emitter.emit(id, emit).await,
                 stored,
+                members: None,
                 asking: None,
             };
         };
         let (emitted, asking) = self.emitter.ask(id, emit, ask, recipients).await;
-        EmitOutcome { emitted, stored, asking: Some(asking) }
+        EmitOutcome { emitted, stored, members: None, asking: Some(asking) }
     }
 
     /// Those who would be asked for acks, if they are not too many.
@@ -75,7 +81,7 @@ impl Messages {
         Ok((ask, recipients))
     }
 
-    /// Emits to users and keeps it for them. A user for whom it is a duplicate gets nothing, nor does one who is left out
+    /// Emits to users, and to rooms, and keeps it for them and for those who have a membership of one of the rooms. A user for whom it is a duplicate gets nothing, nor does one who is left out
     /// as such. What is stored is committed before the first socket hears of it. An error means that some do not have it
     /// yet: the same again, with the same `id`, gives it to those. Those who get it are asked for acks if that is
     /// wanted.
@@ -101,17 +107,48 @@ impl Messages {
             states: Vec::new(),
         };
         let left_out = emit.audience.left_out();
-        let users = target.users.iter().filter(|it| !left_out.includes(*it)).cloned();
-        storing.before_emit(&users.collect::<Vec<_>>()).await?;
+        let is_meant = |it: &&UserId| !left_out.includes(*it);
+        let members = self.members(target, namespace).await?;
+        let members: Vec<UserId> = members.iter().filter(is_meant).cloned().collect();
+        let named = target.users.iter().filter(is_meant);
+        let users: Vec<UserId> = named.chain(&members).cloned().collect();
+        storing.before_emit(&users).await?;
         let outcome = self.emit_fresh(id, emit, ask, &storing.stored).await;
         storing.after_emit(&outcome.emitted, &left_out).await?;
+        storing.after_emit_to(&members).await?;
+        let counts = storing.count(&members);
         let StoringEmit { sockets, stored, states, .. } = storing;
         for (user, state) in states {
             self.inboxes.tell(&user, state);
         }
         let EmitOutcome { emitted, asking, .. } = outcome;
         let users = in_order(&target.users, emitted.users, sockets);
-        Ok(EmitOutcome { emitted: Emitted { users, ..emitted }, stored, asking })
+        let members = (!target.rooms.is_empty()).then_some(counts);
+        Ok(EmitOutcome { emitted: Emitted { users, ..emitted }, stored, members, asking })
+    }
+
+    /// Users who have a membership of one of the rooms of `target`, and are not named.
+    async fn members(
+        &self,
+        target: &Target,
+        namespace: &Namespace,
+    ) -> Result<BTreeSet<UserId>, PostError> {
+        if target.rooms.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let book = &self.emitter.sockets().rooms_of_users;
+        let now = book.see(|_, now| now);
+        let found = self.members.members(&target.rooms, namespace, now, MEMBERS_MAX).await?;
+        if MEMBERS_MAX < found.len() {
+            return Err(PostError::TooManyMembers { max: MEMBERS_MAX });
+        }
+        // What is recorded of the namespace alone counts before what is of all.
+        let is_member = |user: &UserId| {
+            let recorded = book.of(user, namespace);
+            recorded.members.iter().any(|it| target.rooms.contains(it))
+        };
+        let named: BTreeSet<&UserId> = target.users.iter().collect();
+        Ok(found.into_iter().filter(|it| !named.contains(it) && is_member(it)).collect())
     }
 
     /// Emits to those who do not have it yet.
@@ -126,9 +163,18 @@ impl Messages {
         let is_duplicate = |user: &UserId| stored.get(user).is_some_and(|it| it.is_duplicate);
         let target = &mut Arc::make_mut(&mut fresh.audience).target;
         target.users.retain(|user| !is_duplicate(user));
-        if ask.is_none() && target.users.is_empty() {
+        let is_left = !target.users.is_empty() || !target.rooms.is_empty();
+        // A repeat of what all have already is for nobody.
+        let is_repeat = !stored.is_empty() && stored.values().all(|it| it.is_duplicate);
+        let is_for_nobody = !is_left || is_repeat && target.users.is_empty();
+        if !target.rooms.is_empty() {
+            let had = stored.keys().filter(|it| is_duplicate(it)).cloned();
+            Arc::make_mut(&mut fresh.audience).except.users.extend(had);
+        }
+        if ask.is_none() && is_for_nobody {
             let emitted = Emitted { id, matched: 0, sent: 0, users: Vec::new() };
-            return EmitOutcome { emitted, stored: BTreeMap::new(), asking: None };
+            let stored = BTreeMap::new();
+            return EmitOutcome { emitted, stored, members: None, asking: None };
         }
         // However many there are by now: some have it on disk already.
         let ask = ask.map(|ask| (ask, self.emitter.recipients(&fresh.audience)));
@@ -186,6 +232,24 @@ impl StoringEmit<'_> {
             }
         }
         self.put(asked).await
+    }
+
+    /// The same for users who were not named: what their connections did is not known, but who is away now may have missed it.
+    async fn after_emit_to(&mut self, users: &[UserId]) -> Result<(), Closed> {
+        let is_missing = |user: &&UserId| {
+            let is_kept = self.keep.after_emit(Taken::NotMeant, self.reach(user));
+            is_kept && !self.stored.contains_key(*user)
+        };
+        let missing = users.iter().filter(is_missing).cloned();
+        self.put(missing.map(|user| (user, Putting::Store)).collect()).await
+    }
+
+    fn count(&self, users: &[UserId]) -> MemberCounts {
+        let has = |is_duplicate: bool| {
+            let items = users.iter().filter_map(|user| self.stored.get(user));
+            items.filter(|it| it.is_duplicate == is_duplicate).count()
+        };
+        MemberCounts { users: users.len(), stored: has(false), duplicates: has(true) }
     }
 
     fn reach(&self, user: &UserId) -> Reach {

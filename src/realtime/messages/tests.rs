@@ -1,7 +1,7 @@
 //! A message is finished whether its sender waits or not, and what became of it can be asked.
 
 use super::undelivered::UndeliveredReport;
-use super::{Emitted, StoredItem, UndeliveredHooks};
+use super::{Emitted, MemberCounts, StoredItem, UndeliveredHooks};
 use crate::app::testing::{TestApp, until};
 use crate::core::emit::acks::{AckNeed, AckSummary, MissingAck, SocketAck, WhyNoAck};
 use crate::core::emit::audience::Audience;
@@ -9,8 +9,10 @@ use crate::core::emit::message::{AckOptions, Emit, Message, StoreOptions, WhenUn
 use crate::core::inbox::Keep;
 use crate::core::presence::session::PresenceStatus;
 use crate::realtime::emitter::UserEmitted;
+use crate::realtime::memberships::MembershipOf;
 use crate::types::{
-    DeviceId, EventName, Except, ItemId, ItemSeq, Namespace, Payload, SocketId, Target, UserId,
+    DeviceId, EventName, Except, ItemId, ItemSeq, Namespace, Payload, Room, SocketId, Target,
+    UserId,
 };
 use futures_util::FutureExt as _;
 use std::collections::BTreeMap;
@@ -151,4 +153,48 @@ async fn the_backend_is_told_of_whoever_it_was_for_and_did_not_reach() {
     assert_eq!(offline, ["away"]);
     assert_eq!(not_sent, ["refuses"]);
     assert_eq!(no_ack, ["refuses", "silent"]);
+}
+
+#[tokio::test]
+async fn a_room_stores_for_its_members_here_or_not_and_a_repeat_for_nobody() {
+    let app = TestApp::new();
+    let room = Room::parse("acme").unwrap();
+    let of = |name: &str, namespace: Option<&str>| MembershipOf {
+        user: user(name),
+        room: room.clone(),
+        namespace: namespace.map(|it| Namespace::parse(it).unwrap()),
+    };
+    let memberships = &app.realtime.memberships;
+    for name in ["ann", "bob", "eve", "zed"] {
+        memberships.put(of(name, None), None).await.unwrap();
+    }
+    memberships.remove(of("zed", Some("/")), true).await.unwrap();
+    memberships.put(of("chat", Some("/chat")), None).await.unwrap();
+    let ann = app.connect("ann").await;
+    let guest = app.connect_in("/", "guest", &["acme"], None).await;
+
+    let target =
+        Target { rooms: vec![room.clone()], users: vec![user("ann")], ..Target::default() };
+    let except = Except { users: vec![user("eve")], ..Except::default() };
+    let post = async || {
+        let audience = Audience {
+            namespace: Namespace::root(),
+            target: target.clone(),
+            except: except.clone(),
+        };
+        let emit = Emit { audience: Arc::new(audience), ..emit(&[], Except::default()) };
+        let message = Message { emit, store: Some(stored_as("i")), ..message(&[]) };
+        app.realtime.messages.post(message).await.unwrap()
+    };
+    let first = post().await;
+    assert_eq!((first.emitted.matched, first.emitted.sent), (2, 2), "ann and the guest");
+    assert_eq!(first.members, Some(MemberCounts { users: 1, stored: 1, duplicates: 0 }), "bob");
+    assert_eq!(first.stored.keys().map(UserId::as_str).collect::<Vec<_>>(), ["ann", "bob"]);
+    for client in [&ann, &guest] {
+        assert_eq!(app.hear(client).await.matches("[\"x\"]").count(), 1);
+    }
+
+    let again = post().await;
+    assert_eq!(again.members, Some(MemberCounts { users: 1, stored: 0, duplicates: 1 }));
+    assert_eq!(again.emitted.matched, 0);
 }

@@ -52,6 +52,15 @@ async fn what_was_changed_is_there_after_a_restart_as_in_memory() {
         read.apply(it);
     }
     assert_eq!((read.len(), known.len()), (4, 4));
+    let rooms = ["a", "b"].map(|it| Room::parse(it).unwrap());
+    for (namespace, now, max, expected) in
+        [("/", 9, 9, 1), ("/chat", 9, 9, 1), ("/", 9, 0, 1), ("/chat", 11, 9, 1)]
+    {
+        let namespace = Namespace::parse(namespace).unwrap();
+        let records = store.memberships();
+        let members = records.members(&rooms, &namespace, WallMs(now), max).await.unwrap();
+        assert_eq!(members.len(), expected, "{namespace} {now}");
+    }
     for name in ["ann", "bob", "eve"] {
         let name = user(name);
         assert_eq!(read.list(&name, WallMs(0)), known.list(&name, WallMs(0)));
