@@ -93,7 +93,7 @@ impl PostgresTask {
                 opened = connection::open(&self.url, &self.tls) => opened,
             };
             let ended = match opened {
-                Ok(opened) => self.source.session(opened).await,
+                Ok(opened) => self.source.session(opened, (&self.url, &self.tls)).await,
                 Err(trouble) => Err(trouble),
             };
             let Err(trouble) = ended else { continue };

@@ -5,5 +5,6 @@ mod documentation;
 mod listener;
 mod postgres;
 mod postgres_faults;
+mod postgres_network;
 mod redis_stream;
 mod world;

@@ -39,7 +39,7 @@ async fn try_all(
         database.begin_session().await?;
         if let Some(channel) = &config.channel {
             database.listen(channel).await?;
-            session::hear_itself(&database, channel, &mut notices).await?;
+            session::hear_another((&url, &tls), config, channel, &mut notices).await?;
             good.push(format!("notifications on `{channel}` arrive"));
         }
         let missing = database.missing_rights().await?;

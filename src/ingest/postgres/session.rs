@@ -1,8 +1,9 @@
 //! One session with the database: claim the source, then take rows as long as it lasts.
 
-use super::connection::{Notice, Opened};
+use super::connection::{self, Notice, Opened};
 use super::database::{Database, Generation};
 use super::rows::{EndedRow, RowWork};
+use super::tls::DatabaseTls;
 use crate::clock::Clock;
 use crate::config::PostgresConfig;
 use crate::core::backend::backoff;
@@ -15,6 +16,7 @@ use crate::ingest::trouble::{Trouble, TroubleKind};
 use crate::types::Timestamp;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is tried to claim a source that another server has.
@@ -23,9 +25,9 @@ const CLAIM_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How often a server that is not held by a lock gives a sign of life, at least.
 const LIFE_EVERY: Duration = Duration::from_secs(5);
-/// How long a notification to itself may take.
+/// How long a notification from another connection may take.
 const ECHO_PATIENCE: Duration = Duration::from_secs(5);
-/// What the payload of a notification to itself begins with.
+/// What the payload of such a notification begins with.
 const ECHO: &str = "userline:echo:";
 /// Percent of the database's queue of notifications from which on somebody should know.
 const QUEUE_PERCENT_MAX: u32 = 50;
@@ -71,11 +73,15 @@ struct ClaimedSource<'a> {
 }
 
 impl PostgresSource {
-    /// Takes rows until it is stopped, or the session ends with an error.
-    pub(super) async fn session(&mut self, opened: Opened) -> Result<(), Trouble> {
+    /// Takes rows until it is stopped, or the session ends with an error; `target` is where the database is.
+    pub(super) async fn session(
+        &mut self,
+        opened: Opened,
+        target: (&Config, &DatabaseTls),
+    ) -> Result<(), Trouble> {
         let Opened { client, mut notices, drive } = opened;
         let database = Database::new(client, &self.config);
-        let mut work = std::pin::pin!(self.work(&database, &mut notices));
+        let mut work = std::pin::pin!(self.work(&database, &mut notices, target));
         tokio::select! {
             done = &mut work => done,
             broken = drive => {
@@ -89,11 +95,12 @@ impl PostgresSource {
         &mut self,
         database: &Database,
         notices: &mut mpsc::Receiver<Notice>,
+        target: (&Config, &DatabaseTls),
     ) -> Result<(), Trouble> {
         database.begin_session().await?;
         if let Some(channel) = self.config.channel.clone() {
             database.listen(&channel).await?;
-            hear_itself(database, &channel, notices).await?;
+            hear_another(target, &self.config, &channel, notices).await?;
         }
         let Some(generation) = self.claim(database).await? else { return Ok(()) };
         self.reporter.active();
@@ -266,14 +273,21 @@ fn superseded() -> Trouble {
     Trouble::new(TroubleKind::Superseded, "another server reads this source by now")
 }
 
-/// Behind a pooler that hands out connections per transaction LISTEN succeeds, and nothing is ever heard.
-pub(super) async fn hear_itself(
-    database: &Database,
+/// Behind a pooler that hands out connections per transaction LISTEN succeeds, and nothing is ever heard but what the same
+/// client says: so it is said on another connection.
+pub(super) async fn hear_another(
+    (url, tls): (&Config, &DatabaseTls),
+    config: &PostgresConfig,
     channel: &str,
     notices: &mut mpsc::Receiver<Notice>,
 ) -> Result<(), Trouble> {
     let echo = entropy::token(ECHO);
-    database.notify(channel, &echo).await?;
+    let Opened { client, drive, .. } = connection::open(url, tls).await?;
+    let database = Database::new(client, config);
+    tokio::select! {
+        notified = database.notify(channel, &echo) => notified?,
+        broken = drive => return Err(broken),
+    }
     let heard = async {
         while let Some(notice) = notices.recv().await {
             if notice == Notice::Payload(echo.clone()) {

@@ -1,7 +1,7 @@
 //! A PostgreSQL of a test's own, in a folder that goes with it.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -79,6 +79,46 @@ impl Postgres {
         child.wait().unwrap();
     }
 
+    /// Has it take TLS, with the certificate of the tests for localhost.
+    pub(super) async fn use_tls(&mut self) {
+        self.stop();
+        for name in ["tls.cert.pem", "tls.pem"] {
+            let to = self.data().join(name);
+            fs::copy(Path::new("tests/it/keys").join(name), &to).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = self.owner {
+                chown(&to, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let mut settings =
+            fs::OpenOptions::new().append(true).open(self.data().join("postgresql.conf")).unwrap();
+        settings
+            .write_all(b"ssl = on\nssl_cert_file = 'tls.cert.pem'\nssl_key_file = 'tls.pem'\n")
+            .unwrap();
+        self.run().await;
+    }
+
+    /// PgBouncer before it, in transaction mode; the URL through it.
+    pub(super) fn pgbouncer(&self, user: &str) -> (Pooler, String) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let home = self.home();
+        let (settings, users) = (home.join("pgbouncer.ini"), home.join("users.txt"));
+        fs::write(&users, format!("\"{user}\" \"\"\n")).unwrap();
+        let text = format!(
+            "[databases]\npostgres = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n",
+            home.display(),
+            self.port,
+            users.display()
+        );
+        fs::write(&settings, text).unwrap();
+        let mut command = Command::new(pooler_program());
+        let mut command = self.unprivileged(&mut command);
+        command = command.arg(&settings).stdout(Stdio::null()).stderr(Stdio::null());
+        let pooler = Pooler(command.spawn().expect("PgBouncer is missing: `./test` installs it"));
+        (pooler, format!("postgres://{user}@127.0.0.1:{port}/postgres?sslmode=disable"))
+    }
+
     /// A URL that goes by the socket, where everybody is believed.
     pub(super) fn url(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}@/{database}?host={}&port={}", self.home().display(), self.port)
@@ -104,8 +144,13 @@ impl Postgres {
     }
 
     fn command(&self, program: &str) -> Command {
-        use std::os::unix::process::CommandExt as _;
         let mut command = Command::new(programs().join(program));
+        self.unprivileged(&mut command);
+        command
+    }
+
+    fn unprivileged<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        use std::os::unix::process::CommandExt as _;
         command.stdin(Stdio::null()).current_dir(self.home());
         if let Some((uid, gid)) = self.owner {
             command.uid(uid).gid(gid);
@@ -118,6 +163,23 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A running PgBouncer.
+#[derive(Debug)]
+pub(super) struct Pooler(Child);
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Debian has it where only root looks.
+fn pooler_program() -> PathBuf {
+    let debian = PathBuf::from("/usr/sbin/pgbouncer");
+    if debian.exists() { debian } else { PathBuf::from("pgbouncer") }
 }
 
 /// Where the programs of PostgreSQL are: Debian does not put all of them on the path.

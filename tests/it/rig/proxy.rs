@@ -33,13 +33,20 @@ pub(crate) struct Proxy {
     upstream: Arc<Mutex<SocketAddr>>,
     /// By the client's port.
     links: Arc<Mutex<BTreeMap<u16, watch::Sender<Flow>>>>,
+    /// What happens to new connections.
+    first: Arc<Mutex<Flow>>,
 }
 
 impl Proxy {
     pub(crate) async fn start(tasks: &Tasks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let it = Self { address, upstream: Arc::new(Mutex::new(address)), links: Arc::default() };
+        let it = Self {
+            address,
+            upstream: Arc::new(Mutex::new(address)),
+            links: Arc::default(),
+            first: Arc::new(Mutex::new(Flow::Pass)),
+        };
         tasks.spawn("proxy", it.clone().run(listener, tasks.clone()));
         it
     }
@@ -56,10 +63,18 @@ impl Proxy {
         }
     }
 
+    /// Does something to all connections, and to those that come.
+    pub(crate) fn set_all(&self, flow: Flow) {
+        *self.first.lock() = flow;
+        for link in self.links.lock().values() {
+            link.send_replace(flow);
+        }
+    }
+
     async fn run(self, listener: TcpListener, tasks: Tasks) {
         loop {
             let (client, peer) = listener.accept().await.unwrap();
-            let (told, flow) = watch::channel(Flow::Pass);
+            let (told, flow) = watch::channel(*self.first.lock());
             self.links.lock().insert(peer.port(), told);
             let (links, upstream) = (Arc::clone(&self.links), *self.upstream.lock());
             tasks.spawn("link", async move {
