@@ -3,7 +3,7 @@
 // Started by `run`. Builds and installs what is needed first, ends by itself, and ends what it started.
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,8 +24,9 @@ Everything is built and installed first; what cannot be had here is said and lef
 
   --rounds N      how often each server does each row; 1 to 50
   --seconds N     how long a row is measured; 1 to 120
-  --sockets N     clients; 1 to 25000
-  --only ROWS     fanout, burst, flood, target, echo, connect, churn, idle; separated by commas
+  --sockets N     clients; 1 to 25000. idle-more takes 3.6 times as many, peak 3.2, storm 2, idle 1.6; none over 27000
+  --only ROWS     fanout, burst, flood, target, echo, connect, churn, idle, idle-more, after-burst, after-churn, storm, peak;
+                  separated by commas
   --servers NAMES userline, floor, bare, node, bun; separated by commas
 `;
 
@@ -53,20 +54,27 @@ if (knobs.help) {
   console.log(USAGE);
   process.exit(0);
 }
-const number = (name, max) => {
+const number = (name, min, max) => {
   const value = Number(knobs[name]);
-  if (!Number.isInteger(value) || value < 1 || max < value) {
-    console.error(`--${name} must be a number from 1 to ${max}`);
+  if (!Number.isInteger(value) || value < min || max < value) {
+    console.error(`--${name} must be a number from ${min} to ${max}`);
     process.exit(2);
   }
   return value;
 };
-const [rounds, seconds, sockets] = [number("rounds", 50), number("seconds", 120), number("sockets", 25_000)];
+const [rounds, seconds, sockets] = [number("rounds", 1, 50), number("seconds", 1, 120), number("sockets", 1, 25_000)];
+// Some servers give memory back only after a while; the longest of those measured here takes ten seconds.
+const rest = ["--rest", "12s"];
 const time = ["--duration", `${seconds}s`, "--warmup", "1s"];
 const perMillion = (it) => it.cpu_seconds_per_million;
 const perThousand = (it) => it.cpu_seconds_per_million / 1000;
 
-/** The rows of the table: what is run, and the figure that counts; less is better. */
+/** So many times the sockets, but no more than a client's system has ports for. */
+const times = (factor) => Math.min(27_000, Math.ceil(sockets * factor));
+const idle = (factor) => ["idle", "--sockets", times(factor), "--browser-headers", "--duration", `${seconds}s`];
+const memory = "resident KiB per connection";
+
+/** What is run: each gives one line of the table, or several (`lines`), with the figure that counts; less is better. */
 const rows = [
   { name: "fanout", unit: "CPU s per million deliveries", figure: perMillion, publishes: true,
     args: ["fanout", "--mode", "steady", "--sockets", sockets, ...time] },
@@ -82,8 +90,23 @@ const rows = [
     args: ["connect", "--sockets", sockets] },
   { name: "churn", unit: "CPU s per 1,000 connections", figure: perThousand,
     args: ["churn", "--sockets", sockets, "--duration", `${seconds}s`] },
-  { name: "idle", unit: "resident KiB per connection", figure: (it) => it.rss_kib_per_connection,
-    args: ["idle", "--sockets", Math.ceil(sockets * 1.6), "--browser-headers", "--duration", `${seconds}s`] },
+  { name: "idle", unit: memory, figure: (it) => it.rss_kib_per_connection, args: idle(1.6) },
+  { name: "idle-more", unit: memory, figure: (it) => it.rss_kib_per_connection, args: idle(3.6) },
+  { name: "after-burst", unit: `${memory}, at rest after a burst`, figure: (it) => (it.memory.grown_mib * 1024) / it.connected, publishes: true,
+    args: ["fanout", "--mode", "burst", "--sockets", sockets, ...time, ...rest] },
+  { name: "after-churn", unit: "resident MiB more than before, when all have left", figure: (it) => it.memory.grown_mib,
+    args: ["churn", "--sockets", sockets, "--duration", `${seconds}s`, ...rest] },
+  { name: "storm", args: ["storm", "--sockets", times(2) + 1, "--concurrency", Math.min(10_000, times(2)), "--patience", "20s"],
+    lines: [
+      { name: "storm: bystander p50", unit: "ms", figure: (it) => it.bystander_us && it.bystander_us.p50 / 1000 },
+      { name: "storm: bystander p99", unit: "ms", figure: (it) => it.bystander_us && it.bystander_us.p99 / 1000 },
+      { name: "storm: until all are back", unit: "s", figure: (it) => it.seconds },
+    ] },
+  { name: "peak", args: ["connect", "--sockets", times(3.2), ...rest],
+    lines: [
+      { name: "peak while they connect", unit: "resident MiB more than before", figure: (it) => it.memory.peak_mib },
+      { name: "peak: the same at rest", unit: "resident MiB more than before", figure: (it) => it.memory.grown_mib },
+    ] },
 ];
 
 function build(manifest, target, ...more) {
@@ -210,9 +233,17 @@ async function serve(server, hookUrl) {
   return { child, url: said.public, publish: `${said.admin}/v1/emit`, key, jwtSecret, folder };
 }
 
+/** Memory of a process in MiB: now, and at its peak. */
+function memoryOf({ pid }) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const mib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)[1]) / 1024;
+  return { now: mib("VmRSS"), peak: mib("VmHWM") };
+}
+
 async function measure(server, row, hookUrl) {
   const { child, url, publish, key, jwtSecret, folder } = await serve(server, hookUrl);
   try {
+    const before = memoryOf(child).now;
     const [kind, ...rest] = row.args;
     const args = ["bench", kind, url, "--pid", child.pid, "--json", ...rest];
     if (jwtSecret) args.push("--auth", '{"token":"{token}"}', "--jwt-secret", jwtSecret);
@@ -222,7 +253,10 @@ async function measure(server, row, hookUrl) {
     bench.stdout.on("data", (chunk) => (text += chunk));
     const code = await bench.over;
     if (code !== 0) throw new Error(`the generator ended with ${code}, see ${join(results, "servers.log")}`);
-    return JSON.parse(text);
+    const report = JSON.parse(text);
+    // The process may still be busy with those who have just gone; what it takes with them is in the report.
+    const grown = report.rss_kib / 1024 - before;
+    return { ...report, memory: { grown_mib: grown, peak_mib: memoryOf(child).peak - before } };
   } finally {
     await stop(child);
     if (folder) rmSync(folder, { recursive: true, force: true });
@@ -235,7 +269,8 @@ const median = (numbers) => {
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
-const short = (value) => (value === undefined || Number.isNaN(value) ? "-" : value.toPrecision(3));
+const short = (value) => (value === undefined || value === null || Number.isNaN(value) ? "-" : value.toPrecision(3));
+const linesOf = (row) => row.lines ?? [row];
 const faults = (it) => it.lost + it.duplicates + it.reordered + it.misdirected + it.failed + it.refused + it.disconnected;
 
 const chosen = (list, names) => (names ? list.filter((it) => names.split(",").includes(it.name)) : list);
@@ -258,7 +293,7 @@ const sink = createServer((request, response) => {
 await new Promise((done) => sink.listen(0, "127.0.0.1", done));
 const hookUrl = `http://127.0.0.1:${sink.address().port}/hook`;
 
-const found = wanted.map((row) => ({ row: row.name, unit: row.unit, args: row.args.join(" "), servers: {} }));
+const found = wanted.map((row) => ({ row: row.name, units: linesOf(row).map((it) => it.unit), args: row.args.join(" "), servers: {} }));
 for (let round = 0; round < rounds; round++) {
   for (const [index, row] of wanted.entries()) {
     // Another one begins each time: what warms or tires the machine meets all alike.
@@ -268,7 +303,8 @@ for (let round = 0; round < rounds; round++) {
       try {
         const report = await measure(server, row, hookUrl);
         runs.push(report);
-        console.error(`${round + 1}/${rounds} ${row.name} ${server.name}: ${short(row.figure(report))}  faults ${faults(report)}`);
+        const figures = linesOf(row).map((it) => short(it.figure(report)));
+        console.error(`${round + 1}/${rounds} ${row.name} ${server.name}: ${figures.join(", ")}  faults ${faults(report)}`);
       } catch (error) {
         console.error(`${round + 1}/${rounds} ${row.name} ${server.name}: !!! ${error.message}`);
       }
@@ -284,17 +320,19 @@ const print = (cells) => lines.push(`| ${cells.join(" | ")} |`);
 print(["", "unit", ...names, ...names.filter((it) => it !== "userline").map((it) => `userline : ${it}`)]);
 print(Array(2 + 2 * names.length - (names.includes("userline") ? 1 : 0)).fill("---"));
 for (const [index, row] of wanted.entries()) {
-  const figures = {};
-  const cells = names.map((name) => {
-    const runs = found[index].servers[name];
-    if (runs.length === 0) return "-";
-    figures[name] = median(runs.map(row.figure));
-    const worst = Math.max(...runs.map((it) => (it.lost * 100) / Math.max(1, it.lost + it.delivered)));
-    const others = runs.some((it) => faults(it) - it.lost) ? " (!)" : "";
-    return short(figures[name]) + (worst ? ` (lost up to ${worst.toFixed(1)} %)` : "") + others;
-  });
-  const ratios = names.filter((it) => it !== "userline").map((name) => short(figures.userline / figures[name]));
-  print([row.name, row.unit, ...cells, ...ratios]);
+  for (const line of linesOf(row)) {
+    const figures = {};
+    const cells = names.map((name) => {
+      const runs = found[index].servers[name].filter((it) => Number.isFinite(line.figure(it)));
+      if (runs.length === 0) return "-";
+      figures[name] = median(runs.map(line.figure));
+      const worst = Math.max(...runs.map((it) => (it.lost * 100) / Math.max(1, it.lost + it.delivered)));
+      const others = runs.some((it) => faults(it) - it.lost) ? " (!)" : "";
+      return short(figures[name]) + (worst ? ` (lost up to ${worst.toFixed(1)} %)` : "") + others;
+    });
+    const ratios = names.filter((it) => it !== "userline").map((name) => short(figures.userline / figures[name]));
+    print([line.name, line.unit, ...cells, ...ratios]);
+  }
 }
 const table = lines.join("\n");
 const file = join(results, `${new Date().toISOString().replaceAll(":", "")}.json`);

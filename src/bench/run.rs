@@ -48,11 +48,18 @@ impl LoadRun {
         self.fleet.connect_first(self.fleet.plan.sockets, &mut (), &mut self.progress)
     }
 
-    /// What was measured has ended.
-    pub(crate) fn end(&self) -> Result<RunCost, BenchError> {
-        let cost = self.meter.end()?;
-        self.progress.end();
-        Ok(cost)
+    /// What was measured has ended; memory is looked at after the plan's rest.
+    pub(crate) fn end(&mut self) -> Result<RunCost, BenchError> {
+        let Self { fleet, meter, progress } = self;
+        let cost = meter.end()?;
+        let until = fleet.clock.elapsed() + fleet.plan.rest;
+        while let Some(left) = until.checked_sub(fleet.clock.elapsed()).filter(|it| !it.is_zero()) {
+            fleet.turn(&mut (), left)?;
+            progress.say(|| format!("at rest for {} s more", left.as_secs()));
+        }
+        let is_rested = !fleet.plan.rest.is_zero();
+        progress.end();
+        if is_rested { meter.rested(cost) } else { Ok(cost) }
     }
 
     /// The report of the run.

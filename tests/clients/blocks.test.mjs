@@ -79,6 +79,7 @@ async function people(w) {
 
 /** State that the text tells of before a block: the page, what the block holds, and what makes it so. */
 const BEFORE = [
+  ["docs/capacity.md", "bench idle", (w) => w.shell.run(`export USERLINE_JWT_SECRET='${w.server.secret}'`)],
   ["docs/control.md", "/v1/sockets/$SOCKET/data", (w) => w.shell.run(`export SOCKET=${w.seven.id}`)],
   ["docs/inbox.md", '"id": "order-7-paid", "ttl"', async (w) => {
     // What is stored next is the seventh item.

@@ -11,7 +11,7 @@ use crate::types::saturating_u64;
 pub(crate) fn connect(plan: LoadPlan) -> Result<BenchReport, BenchError> {
     let mut run = LoadRun::try_new(plan, 0)?;
     run.connect_all()?;
-    finish("connect", &run)
+    finish("connect", run)
 }
 
 /// Connects all sockets, lets them be, and measures what that costs.
@@ -27,10 +27,10 @@ pub(crate) fn idle(plan: LoadPlan) -> Result<BenchReport, BenchError> {
         run.fleet.turn(&mut (), left)?;
         run.progress.say(|| format!("idle: {} s", passed.as_secs()));
     }
-    finish("idle", &run)
+    finish("idle", run)
 }
 
-fn finish(command: &'static str, run: &LoadRun) -> Result<BenchReport, BenchError> {
+fn finish(command: &'static str, mut run: LoadRun) -> Result<BenchReport, BenchError> {
     let cost = run.end()?;
     let arrivals = &run.fleet.arrivals;
     let counts = EventCounts {

@@ -28,6 +28,8 @@ pub(crate) struct LoadPlan {
     pub(crate) bytes: usize,
     pub(crate) duration: Duration,
     pub(crate) warmup: Duration,
+    /// How long to let all be at the end, before memory is measured.
+    pub(crate) rest: Duration,
     /// How long nothing may happen before what is missing counts as lost.
     pub(crate) patience: Duration,
     /// The server's process, if it is on this machine and is to be measured.

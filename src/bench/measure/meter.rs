@@ -55,22 +55,32 @@ impl Meter {
         Ok(())
     }
 
-    /// What is measured has ended.
+    /// What is measured has ended; its cost, with what is resident now.
     pub(crate) fn end(&self) -> Result<RunCost, BenchError> {
         let end = self.read()?;
-        let rss_kib = end.server.map(|usage| usage.rss_kib);
-        Ok(RunCost {
+        let cost = RunCost {
             took: end.at.saturating_sub(self.begin.at),
             server_cpu: end
                 .server
                 .zip(self.begin.server)
                 .map(|(end, begin)| end.cpu.saturating_sub(begin.cpu)),
             own_cpu: end.own.cpu.saturating_sub(self.begin.own.cpu),
-            rss_kib,
-            rss_grown_kib: rss_kib
-                .zip(self.rss_before_kib)
-                .and_then(|(end, before)| end.checked_sub(before)),
-        })
+            rss_kib: None,
+            rss_grown_kib: None,
+        };
+        Ok(self.with_memory(cost, &end))
+    }
+
+    /// The same cost, with what is resident now.
+    pub(crate) fn rested(&self, cost: RunCost) -> Result<RunCost, BenchError> {
+        Ok(self.with_memory(cost, &self.read()?))
+    }
+
+    fn with_memory(&self, cost: RunCost, now: &MeterReading) -> RunCost {
+        let rss_kib = now.server.map(|usage| usage.rss_kib);
+        let before = rss_kib.zip(self.rss_before_kib);
+        let rss_grown_kib = before.and_then(|(now, before)| now.checked_sub(before));
+        RunCost { rss_kib, rss_grown_kib, ..cost }
     }
 
     fn read(&self) -> Result<MeterReading, BenchError> {

@@ -61,6 +61,9 @@ pub(super) struct SocketArgs {
     /// How long nothing may happen before what is missing counts as lost
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     patience: Duration,
+    /// How long to let all be at the end, before memory is measured: some servers give back only after a while; 0s to 10m
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_pause)]
+    rest: Duration,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -92,7 +95,7 @@ pub(super) struct LoadArgs {
     #[command(flatten)]
     pub(super) time: TimeArgs,
     /// How long to do the same before it is measured; 0s to 10m
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_warmup)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_pause)]
     pub(super) warmup: Duration,
     /// Bytes of the data of an event; 46 to 100000, because order and time are written into them
     #[arg(long, value_name = "N", default_value = "128", value_parser = number::<{ MARKER_BYTES_MAX }, 100_000>)]
@@ -165,6 +168,7 @@ impl SocketArgs {
             bytes: 0,
             duration,
             warmup: Duration::ZERO,
+            rest: self.rest,
             patience: self.patience,
             server_pid: self.common.pid,
         })
@@ -245,7 +249,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     duration_from(DURATION_MIN, text)
 }
 
-fn parse_warmup(text: &str) -> Result<Duration, String> {
+fn parse_pause(text: &str) -> Result<Duration, String> {
     duration_from(Duration::ZERO, text)
 }
 
