@@ -97,8 +97,9 @@ impl Heartbeats {
                     }
                 }
                 Some(Due::Overdue(sid)) => {
-                    if let Some(connection) = connections.get(&sid) {
-                        connection.end_if_silent(now, self.timeout);
+                    let connection = connections.get(&sid);
+                    if connection.is_some_and(|it| it.end_if_silent(now, self.timeout)) {
+                        self.shared.beats.lock().waits(sid, now);
                     }
                 }
                 Some(Due::Expected(sid)) => {
@@ -129,6 +130,7 @@ impl Connection {
         let is_answered = state.pinged_at.is_none();
         if is_answered {
             state.pinged_at = Some(now);
+            self.note_waiting(&mut state);
         }
         if is_answered || state.is_paused {
             let ping = Bytes::from_static(&PING);
@@ -144,14 +146,20 @@ impl Connection {
         self.lock().pinged_at = None;
     }
 
-    /// Closes the connection if a ping was not answered for `timeout`.
-    fn end_if_silent(&self, now: Timestamp, timeout: Duration) {
+    /// Closes the connection if a ping was not answered for `timeout`. A client whose TCP has acknowledged something since
+    /// is only slow: the ping stands behind what it takes. It has as long again; true if so.
+    fn end_if_silent(&self, now: Timestamp, timeout: Duration) -> bool {
         let mut state = self.lock();
-        let is_silent = state.pinged_at.is_some_and(|at| at + timeout <= now);
+        let Some(since) = state.pinged_at.filter(|at| *at + timeout <= now) else { return false };
         // One that is not read cannot answer.
-        if state.phase != Phase::Open || state.is_paused || !is_silent {
-            return;
+        if state.phase != Phase::Open || state.is_paused {
+            return false;
+        }
+        if self.has_taken_since(&mut state, since) {
+            state.pinged_at = Some(now);
+            return true;
         }
         self.close_locked(&mut state, Some(Reason::PingTimeout));
+        false
     }
 }

@@ -79,6 +79,8 @@ fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
     }
     state.polling.is_polled = true;
     state.polling.untaken_since = None;
+    // It lives, and a ping is only now on its way, or was not before the end of a long answer.
+    state.pinged_at = state.pinged_at.map(|_| connection.now());
     Ok(())
 }
 

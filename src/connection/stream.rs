@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+/// More than any kernel holds for a client.
+const UNSENT_MAX: u32 = 1 << 30;
 /// Bytes that are thrown away at once.
 const CHUNK_BYTES: usize = 1024;
 
@@ -22,6 +24,17 @@ pub(super) struct Inlet(OwnedReadHalf);
 /// The half that is written to.
 #[derive(Debug)]
 pub(super) struct Outlet(OwnedWriteHalf);
+
+/// What the kernel holds and has not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// All is on its way, or has arrived.
+    Nothing,
+    /// So many bytes.
+    Bytes(u64),
+    /// So many that it is about to take no more: it does not say how many.
+    Full,
+}
 
 /// Takes a stream apart.
 pub(super) fn split(tcp: TcpStream) -> (Inlet, Outlet) {
@@ -86,18 +99,36 @@ impl Outlet {
         SockRef::from(self.tcp()).shutdown(Shutdown::Both).ok();
     }
 
-    /// Whether the kernel holds bytes that it has not sent, because the client's window is full.
+    /// What the kernel holds and has not sent, because the client's window is full.
     ///
-    /// There is no question for that without unsafe code. But with the option `TCP_NOTSENT_LOWAT` at 1 a stream is
-    /// writable only while it has no such bytes, so it is set, the stream is asked whether it is writable, and it is set
-    /// back. Nothing may be written meanwhile.
-    pub(super) fn has_unsent(&self) -> io::Result<bool> {
+    /// There is no question for that without unsafe code. But with the option `TCP_NOTSENT_LOWAT` a stream is writable
+    /// only while it has fewer such bytes, so it is set, the stream is asked whether it is writable, and it is set back.
+    /// Most have none, which is one question; for the others the number is found by halving. Nothing may be written
+    /// meanwhile.
+    pub(super) fn unsent(&self) -> io::Result<Unsent> {
         let socket = SockRef::from(self.tcp());
-        socket.set_tcp_notsent_lowat(1)?;
-        let mut asked = [PollFd::new(self.tcp(), PollFlags::OUT)];
-        let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let has_fewer_than = |bytes: u32| {
+            socket.set_tcp_notsent_lowat(bytes)?;
+            let mut asked = [PollFd::new(self.tcp(), PollFlags::OUT)];
+            let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            Ok::<_, io::Error>(ready? != 0)
+        };
+        let unsent = (|| {
+            if has_fewer_than(1)? {
+                return Ok(Unsent::Nothing);
+            }
+            if !has_fewer_than(UNSENT_MAX)? {
+                return Ok(Unsent::Full);
+            }
+            let (mut least, mut beyond) = (1, UNSENT_MAX);
+            while 1 < beyond - least {
+                let middle = u32::midpoint(least, beyond);
+                if has_fewer_than(middle)? { beyond = middle } else { least = middle }
+            }
+            Ok(Unsent::Bytes(least.into()))
+        })();
         socket.set_tcp_notsent_lowat(0)?; // the system's own
-        Ok(ready? == 0)
+        unsent
     }
 
     fn tcp(&self) -> &TcpStream {

@@ -59,7 +59,26 @@ impl Server {
         Self::serve(limits(), times).await
     }
 
+    /// The same, where the kernel holds little for a client.
+    pub(super) async fn pinging_through_little(
+        limits: LimitsConfig,
+        interval: Duration,
+        timeout: Duration,
+    ) -> Self {
+        let times = SocketIoConfig { ping_interval: interval, ping_timeout: timeout, ..socketio() };
+        Self::serve_from(limits, times, Some(8192)).await
+    }
+
     async fn serve(limits: LimitsConfig, socketio: SocketIoConfig) -> Self {
+        Self::serve_from(limits, socketio, None).await
+    }
+
+    /// `kernel_bytes` is what the kernel may hold for a client, or as it likes.
+    async fn serve_from(
+        limits: LimitsConfig,
+        socketio: SocketIoConfig,
+        kernel_bytes: Option<usize>,
+    ) -> Self {
         let (tasks, connections) = (Tasks::new(), Connections::of(&limits, true));
         let config = AcceptorConfig {
             origins: Origins::Any,
@@ -81,7 +100,11 @@ impl Server {
         tasks.spawn("test.listener", async move {
             while let Ok((stream, peer)) = listener.accept().await {
                 // As the listener does it.
-                SockRef::from(&stream).set_tcp_user_timeout(Some(limits.stall)).unwrap();
+                let socket = SockRef::from(&stream);
+                socket.set_tcp_user_timeout(Some(limits.stall)).unwrap();
+                if let Some(bytes) = kernel_bytes {
+                    socket.set_send_buffer_size(bytes).unwrap();
+                }
                 spawner.spawn("test.http", serve(acceptor.clone(), stream, peer));
             }
         });

@@ -1,7 +1,10 @@
 //! Pings, and what becomes of those who do not answer.
 
-use super::fixture::{Engine, Server, until};
-use crate::types::Reason;
+use super::fixture::{Engine, Server, limits, until};
+use crate::config::LimitsConfig;
+use crate::connection::Sent;
+use crate::core::protocol::frame;
+use crate::types::{Reason, Timestamp};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
@@ -89,4 +92,66 @@ async fn a_connection_that_came_before_others_ended_is_pinged_as_well() {
     let (mut second, _engine) = server.websocket().await;
 
     assert_eq!(second.next().await.unwrap(), b"2");
+}
+
+/// A client with a small window, which is sent an event that takes it long, and a ping behind it.
+async fn slow_reader() -> (Server, super::clients::WebSocket, Engine) {
+    // It is looked after how far it has come per a quarter of `stall`, more often than an answer may take.
+    let limits = LimitsConfig { stall: Duration::from_secs(3), ..limits() };
+    let timeout = Duration::from_secs(1);
+    let server = Server::pinging_through_little(limits, INTERVAL, timeout).await;
+    let (client, engine) = server.websocket().await;
+    assert_eq!(engine.connection.send(&frame::text(&[b"42", &vec![b'x'; 190_000]])), Sent::Yes);
+    (server, client, engine)
+}
+
+#[tokio::test]
+async fn a_slow_but_steady_reader_is_not_closed_while_a_ping_stands_behind_what_it_takes() {
+    let (server, mut client, engine) = slow_reader().await;
+    let begun = engine.connection.now();
+    let mut read = Vec::new();
+
+    let answers = loop {
+        let mut part = [0; 1000];
+        let n = client.stream.read(&mut part).await.unwrap();
+        assert_ne!(n, 0, "{:?} after {} bytes", engine.connection.end_reason(), read.len());
+        read.extend_from_slice(&part[..n]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Pings of before the event, and the event.
+        if 190_000 < read.len() {
+            break engine.connection.now().since(begun);
+        }
+    };
+
+    assert!(Duration::from_secs(3) < answers, "it took several times the timeout: {answers:?}");
+    client.send(b"3").await;
+    answered(&engine).await;
+    assert!(!engine.connection.is_closed() && !server.connections.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_any_more_is_closed_as_before_whatever_waits_for_it() {
+    let (_server, _client, mut engine) = slow_reader().await;
+    until("it is pinged", || engine.connection.lock().pinged_at.map(|_| ())).await;
+    let pinged = engine.connection.lock().pinged_at.unwrap_or(Timestamp(0));
+
+    assert_eq!(engine.read().await, None);
+
+    assert_eq!(engine.connection.end_reason(), Some(Reason::PingTimeout));
+    let silent = engine.connection.lock().closed_at.unwrap().since(pinged);
+    // One timeout, or two if its kernel took something after the first look.
+    assert!(silent < Duration::from_millis(2900), "{silent:?}");
+}
+
+#[tokio::test]
+async fn a_new_poll_is_a_sign_of_life() {
+    let server = Server::pinging(INTERVAL, LONG).await;
+    let (client, engine) = server.poller().await;
+    until("it is pinged", || engine.connection.lock().pinged_at.map(|_| ())).await;
+    let pinged = engine.connection.lock().pinged_at.unwrap();
+    tokio::time::sleep(INTERVAL).await;
+
+    assert_eq!(client.poll().await.packets(), [b"2"]);
+
+    assert!(pinged < engine.connection.lock().pinged_at.unwrap());
 }

@@ -47,8 +47,13 @@ impl<K: Clone> Heartbeat<K> {
 
     /// A ping was sent.
     pub fn pinged(&mut self, key: K, now: Timestamp) {
-        self.answers.push_back((now + self.timeout, key.clone()));
+        self.waits(key.clone(), now);
         self.add(key, now);
+    }
+
+    /// An answer is waited for from now on.
+    pub fn waits(&mut self, key: K, now: Timestamp) {
+        self.answers.push_back((now + self.timeout, key));
     }
 
     /// Its client has to join a namespace from now on. To be said once until it is due.
@@ -116,7 +121,8 @@ mod tests {
         // Gone: it is not pinged any more.
         assert_eq!((it.next(), due(&mut it, 29)), (Some(Timestamp(30)), vec![]));
         assert_eq!(due(&mut it, 30), [Due::Overdue(1)]);
-        assert_eq!((it.next(), due(&mut it, 40)), (Some(Timestamp(40)), vec![Due::Ping(1)]));
+        it.waits(1, Timestamp(30));
+        assert_eq!(due(&mut it, 40), [Due::Overdue(1), Due::Ping(1)]);
         assert_eq!(it.next(), None);
     }
 
