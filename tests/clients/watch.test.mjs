@@ -75,6 +75,26 @@ describe("who is online", { concurrency: 4 }, () => {
     await until("only bob to be watched", async () => (await watches()) === "1");
   });
 
+  scenario("a membership that the backend takes away ends what it has shown, on either side", shown(["shared_room:org:*"]), async (w) => {
+    const [ann, bob] = [await w.connect("ann", org(7)), await w.connect("bob")];
+    assert.deepEqual(await ask(ann, "watch", { users: ["bob"] }), { online: [] });
+    const member = (method, user, room = "org:7", body) => w.server.api(method, `/v1/users/${user}/rooms/${room}`, body);
+    const steps = [
+      ["PUT", "bob", true],
+      ["DELETE", "bob", false],
+      ["PUT", "bob", true],
+      ["DELETE", "ann", false],
+    ];
+    for (const [n, [method, user, online]] of steps.entries()) {
+      assert.equal((await member(method, user)).status, 200);
+      await until(`${method} ${user} to be seen`, () => news(ann).length === n + 1);
+      assert.deepEqual(news(ann).at(-1), ["bob", online]);
+    }
+    bob.disconnect();
+    await until("bob to be offline", async () => (await w.server.api("GET", "/v1/users/bob")).body.state === "offline");
+    await steadily("nothing more is told", () => news(ann).length === steps.length, 200);
+  });
+
   scenario("bounded, and refused with stable codes", shown(["shared_room"], { watches_per_socket: 2, watches: 3 }), async (w) => {
     const [ann, bob] = [await w.connect("ann", org(7)), await w.connect("bob", org(7))];
     const code = async (socket, event, argument) => (await ask(socket, event, argument)).error?.code;
