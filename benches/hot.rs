@@ -175,8 +175,9 @@ impl Crowd {
             .fold(sources, |sources, (key, value)| sources.with_flag("bench", key, value));
         let config = Config::load(&sources).unwrap();
         let (store, _) = Store::open(&config.store, &config.hooks).unwrap();
-        let (watches, clock) = (config.watching.bounds, Clock::start(Seq(0)));
-        let sockets = Sockets::new(config.presence, watches, store.presence(), clock);
+        let bounds = (config.watching.bounds, config.sessions.resume_ttl);
+        let clock = Clock::start(Seq(0));
+        let sockets = Sockets::new(config.presence, bounds, store.presence(), clock);
         let connection = connection(&config).await;
         let crowd = Self { sockets, store, connection, _folder: folder };
         for number in 0..users {

@@ -14,6 +14,7 @@
 //! POST    /v1/users/{user}/inbox/read    emit     the user has seen it
 //! DELETE  /v1/users/{user}/inbox/{seq}   emit     take one item back
 //! POST    /v1/users/{user}/disconnect    control  every device of a user
+//! POST    /v1/users/{user}/logout        control  its clients need credentials to come back
 //! GET     /v1/blocks                     read     who is blocked, by whom, why
 //! GET     /v1/users/{user}/block         read     what is held against a user
 //! PUT     /v1/users/{user}/block         control  keep a user out
@@ -73,6 +74,7 @@ mod idempotency;
 mod inbox;
 mod ingest;
 mod keys;
+mod logout;
 mod memberships;
 mod messages;
 mod openapi;
@@ -292,6 +294,7 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(users::get, erase::erase))
         .routes(routes!(history::get))
         .routes(routes!(users::disconnect))
+        .routes(routes!(logout::log_out))
         .routes(routes!(blocks::list))
         .routes(routes!(blocks::get, blocks::block, blocks::unblock))
         .routes(routes!(blocks::revoke, blocks::restore))

@@ -8,7 +8,7 @@ mod stop;
 pub(crate) mod testing;
 
 use crate::admin::{Admin, AdminState, DevConsole};
-use crate::auth::AuthError;
+use crate::auth::{AuthError, ResumeError, forget_resume_keys};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
 use crate::core::presence::session::UserSession;
@@ -86,6 +86,9 @@ pub enum BuildError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// Resume tokens can be neither made nor taken.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// What is held against users cannot be read.
     #[error(transparent)]
     Restrictions(#[from] ReadError),
@@ -120,11 +123,18 @@ impl App {
         let parts = AppParts::new(&config, store, recovered.last_seq)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
+        match &parts.resume {
+            Some(resume) => resume.load().await?,
+            None => forget_resume_keys(&parts.store.resume()).await?,
+        }
         realtime.memberships.load().await?;
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
         let memberships = Arc::clone(&realtime.memberships);
         presence_tasks.spawn("memberships.expiry", memberships.run_expiry());
+        if let Some(resume) = &parts.resume {
+            presence_tasks.spawn("resume.expiry", Arc::clone(resume).run_expiry());
+        }
         presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
         if realtime.watching.is_on() {
             presence_tasks.spawn("watching", Arc::clone(&realtime.watching).run());

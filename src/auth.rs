@@ -11,6 +11,7 @@ mod mint;
 mod object;
 mod payload;
 mod refusal;
+mod resume;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -21,6 +22,7 @@ pub use key::KeyError;
 pub use mint::{MintError, TokenClaims, mint};
 pub use payload::AuthPayload;
 pub use refusal::{BackendRefusal, Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+pub use resume::{NotRevoked, Resume, ResumeError, forget_resume_keys};
 
 use crate::clock::Clock;
 use crate::config::{AuthConfig, AuthMode};

@@ -14,6 +14,7 @@ mod hooks;
 mod inbox;
 mod ingest;
 mod kick;
+mod logout;
 mod output;
 mod rooms;
 mod serve;
@@ -50,6 +51,8 @@ enum CliCommand {
     Rooms(Box<rooms::RoomsArgs>),
     Inbox(inbox::InboxArgs),
     Kick(kick::KickArgs),
+    Logout(logout::LogoutArgs),
+    Revoke(logout::RevokeArgs),
     Block(block::BlockArgs),
     Unblock(block::UnblockArgs),
     Blocks(block::BlocksArgs),
@@ -89,6 +92,8 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Rooms(args) => block_on(rooms::run(*args)),
         CliCommand::Inbox(args) => block_on(inbox::run(args)),
         CliCommand::Kick(args) => block_on(kick::run(args)),
+        CliCommand::Logout(args) => block_on(logout::log_out(args)),
+        CliCommand::Revoke(args) => block_on(logout::revoke(args)),
         CliCommand::Block(args) => block_on(block::block(args)),
         CliCommand::Unblock(args) => block_on(block::unblock(args)),
         CliCommand::Blocks(args) => block_on(block::list(args)),

@@ -14,6 +14,7 @@ pub mod error;
 pub mod event_answer;
 pub mod inbox;
 pub mod json;
+pub mod logout;
 pub mod membership;
 pub mod names;
 pub mod number;

@@ -216,6 +216,15 @@ pub const TABLE: &[Metric] = &[
         "userline_refreshes_total",
         "Newer credentials that clients brought in place, before theirs ended.",
     ),
+    gauge(
+        "userline_resume_records",
+        "What is remembered of resume tokens: families that were exchanged, and users who were logged out.",
+    ),
+    labelled(
+        "userline_resumes_total",
+        "Resume tokens that were brought, by outcome: resumed, expired, revoked, reused (two clients have the same: perhaps \
+         one was stolen), invalid or unavailable.",
+    ),
     gauge("userline_rooms", "Rooms with a socket in them, with those that every socket has."),
     counter(
         "userline_slow_consumers_total",

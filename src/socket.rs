@@ -11,6 +11,7 @@ mod engine;
 mod handlers;
 mod inbox;
 mod listener;
+mod logout;
 mod pacer;
 mod ping;
 mod presence;
@@ -33,6 +34,7 @@ use crate::realtime::admission::Admission;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::client_events::ClientEvents;
 use crate::realtime::client_messages::ClientMessages;
+use crate::realtime::control::Control;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::watching::Watching;
 use crate::tasks::Tasks;
@@ -69,6 +71,8 @@ pub struct SocketEdge {
 pub struct ClientParts {
     /// They connect.
     pub admission: Arc<Admission>,
+    /// They log out.
+    pub control: Arc<Control>,
     /// They leave.
     pub attendance: Arc<Attendance>,
     /// They read their inbox.

@@ -12,7 +12,7 @@
 //! and the hooks that tell of it change in one transaction, so a crash at any point leaves either both or neither.
 //!
 //! The rest of the program uses narrow interfaces, [`PresenceRecords`], [`EventLog`], [`Outbox`], [`Inboxes`],
-//! [`RestrictionRecords`] and [`MembershipRecords`], and the words of the core; it knows nothing of how things are kept.
+//! [`RestrictionRecords`], [`MembershipRecords`] and [`ResumeRecords`], and the words of the core; it knows nothing of how things are kept.
 
 mod after_commit;
 mod command;
@@ -30,6 +30,7 @@ mod queue;
 mod read_pool;
 mod record;
 mod restrictions;
+mod resume;
 mod rows;
 mod schema;
 mod shares;
@@ -49,6 +50,7 @@ pub use outbox::Outbox;
 pub use presence::PresenceRecords;
 pub use queue::{Committed, Permit};
 pub use restrictions::RestrictionRecords;
+pub use resume::{ResumeRecords, SavedResume};
 
 use crate::config::{HooksConfig, StoreConfig};
 use crate::types::UserId;
@@ -145,6 +147,11 @@ impl Store {
     /// Who is in which room wherever and whenever it connects.
     pub fn memberships(&self) -> MembershipRecords {
         MembershipRecords { queue: self.queue.clone(), readers: Arc::clone(&self.readers) }
+    }
+
+    /// What is known of resume tokens.
+    pub fn resume(&self) -> ResumeRecords {
+        ResumeRecords { queue: self.queue.clone(), readers: Arc::clone(&self.readers) }
     }
 
     /// Deletes everything that names a user, but the numbers of the inbox, which are never given twice: they stay under a

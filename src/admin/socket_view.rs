@@ -3,7 +3,9 @@
 use super::attached::AttachedObject;
 use super::schemas::{EndingName, ReasonName, TransportName};
 use super::time::Time;
-use crate::commands::schema::{DeviceIdText, NamespaceText, RoomText, SocketIdText, UserIdText};
+use crate::commands::schema::{
+    DeviceIdText, FamilyText, NamespaceText, RoomText, SocketIdText, UserIdText,
+};
 use crate::realtime::visits::Visit;
 use crate::registry::Socket;
 use crate::types::{Ending, millis};
@@ -41,6 +43,10 @@ pub(super) struct SocketView {
     rooms: Vec<String>,
     /// When it was authenticated.
     connected_at: Time,
+    /// Names the resume tokens of its client, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = FamilyText)]
+    family: Option<String>,
     /// When its credentials end, if they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -62,7 +68,7 @@ pub(super) fn attached_json(attached: Option<&str>) -> Option<Box<RawValue>> {
 impl SocketView {
     /// What is known of `socket`.
     pub(super) fn of(socket: &Socket) -> Self {
-        let facts = socket.connection.facts();
+        let (facts, grants) = (socket.connection.facts(), socket.grants());
         Self {
             id: socket.id.to_string(),
             user: socket.user.as_str().to_owned(),
@@ -73,8 +79,9 @@ impl SocketView {
             transport: socket.connection.transport().as_str(),
             rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
             connected_at: Time(socket.connected_at),
-            expires_at: socket.grants().expires_at.map(Time),
-            data: socket.grants().data.clone(),
+            family: grants.resume.map(|it| it.family.to_string()),
+            expires_at: grants.expires_at.map(Time),
+            data: grants.data.clone(),
             attached: attached_json(socket.attached().as_deref()),
         }
     }

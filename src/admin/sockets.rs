@@ -1,7 +1,7 @@
 //! One socket: what is known of it, and disconnecting it.
 
 use super::context::AdminContext;
-use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{NoParameters, Segment};
 use super::keys::{ControlScope, May, ReadScope};
@@ -56,7 +56,7 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "Disconnected", body = SocketGone),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
@@ -67,7 +67,7 @@ pub(super) async fn disconnect(
     id: Segment,
 ) -> Result<Json<SocketGone>, ApiError> {
     let id = id.parse("id", str::parse)?;
-    let socket = context.people.kick_socket(id).ok_or_else(not_found)?;
+    let socket = context.control.kick_socket(id).await?.ok_or_else(not_found)?;
     Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user.as_str().to_owned() }))
 }
 

@@ -271,7 +271,7 @@ pub(super) async fn disconnect(
     } else {
         let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
         let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
-        context.people.kick(&user, farewell, grace)
+        context.control.kick(&user, farewell, grace).await?
     };
     Ok(Json(DisconnectedReply::new(&user, &disconnected)))
 }

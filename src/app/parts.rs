@@ -3,7 +3,7 @@
 use super::listener::{Listener, RequestLimits};
 use super::{BuildError, health};
 use crate::admin::{AdminState, DevConsole, Ready};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
 use crate::config::{Config, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
@@ -48,6 +48,8 @@ pub(crate) struct AppParts {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) authenticator: Arc<Authenticator>,
+    /// How clients come back without credentials, where they may.
+    pub(crate) resume: Option<Arc<Resume>>,
     pub(crate) hooks: Hooks,
     pub(crate) sockets: Sockets,
     pub(crate) connections: Connections,
@@ -66,12 +68,16 @@ impl AppParts {
     pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
         let clock = Clock::start(last_seq);
         let tasks = Tasks::new();
-        let (presence, watches) = (config.presence, config.watching.bounds);
-        let sockets = Sockets::new(presence, watches, store.presence(), clock.clone());
+        let bounds = (config.watching.bounds, config.sessions.resume_ttl);
+        let sockets = Sockets::new(config.presence, bounds, store.presence(), clock.clone());
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
             sockets: if config.hooks.identity { sockets.portraying() } else { sockets },
+            resume: config
+                .sessions
+                .resume_ttl
+                .map(|ttl| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
             connections: Connections::of(&config.limits, !config.listen.trusted_proxies.is_empty()),
             recoveries: Recoveries::new(
                 &config.recovery,
@@ -96,7 +102,7 @@ impl AppParts {
         let messages = Arc::new(self.messages(config, Arc::clone(&inboxes)));
         let authenticator = Arc::clone(&self.authenticator);
         let authentication =
-            Authentication::new(authenticator, config.limits, &config.socketio, self.clock.clone());
+            Authentication::new(authenticator, self.resume.clone(), config, self.clock.clone());
         let admission = Admission::new(
             authentication,
             Arc::clone(&attendance),
@@ -117,7 +123,7 @@ impl AppParts {
             self.sockets.gate.clone(),
             self.store.restrictions(),
             Arc::clone(&people),
-            config.limits,
+            (config.limits, self.resume.clone()),
             (self.clock.clone(), self.tasks.clone()),
         );
         let bulk =
@@ -161,13 +167,14 @@ impl AppParts {
 
     /// Has tasks do what is due. Call it once.
     pub(crate) fn watch_deadlines(&self, tasks: &Tasks) {
-        Reminders::new(self.sockets.clone(), self.notices()).watch(tasks);
+        let (sockets, resume) = (self.sockets.clone(), self.resume.clone());
+        Reminders::new(sockets, self.notices(), resume, tasks.clone()).watch();
     }
 
     fn attendance(&self, config: &Config) -> Attendance {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let visits = Visits::new(config.history, self.clock.clone());
-        Attendance::new(sockets, recoveries, visits, config.sessions)
+        Attendance::new(sockets, recoveries, visits, (config.sessions, self.resume.clone()))
     }
 
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
@@ -217,11 +224,12 @@ impl AppParts {
         realtime: &Realtime,
         client_files: ClientFiles,
     ) -> Result<Router, BuildError> {
-        let Realtime { admission, attendance, inboxes, watching, .. } = realtime.clone();
+        let Realtime { admission, attendance, inboxes, watching, control, .. } = realtime.clone();
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
                 admission,
+                control,
                 attendance,
                 inboxes,
                 messages: Arc::new(self.client_messages(config, realtime)),

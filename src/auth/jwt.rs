@@ -82,7 +82,7 @@ impl JwtVerifier {
         let user = claims::user(claims.find(&self.user_claim))?;
         let rooms = claims::rooms(claims.find(&self.rooms_claim))?;
         let (data, expires_at) = (claims::data(&claims), Some(expires_at));
-        Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at } })
+        Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at, resume: None } })
     }
 
     async fn check_signature(

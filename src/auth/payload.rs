@@ -8,6 +8,8 @@ use std::fmt;
 
 /// Fields that say nothing of who the client is; `pid` is a secret of its own.
 const OPTIONS: [&str; 4] = ["device", "inbox_after", "offset", "pid"];
+/// The field of a resume token, which is this server's own.
+const RESUME: &str = "resume";
 
 /// What a client sent as `auth` of its CONNECT packet, split into its fields once. They hold credentials, and options
 /// such as `device`.
@@ -35,6 +37,16 @@ impl<'a> AuthPayload<'a> {
     /// The fields that may say who the client is, by name: all but those that say what else it wants of the connection.
     pub fn credentials(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().filter(|(key, _)| !OPTIONS.contains(key))
+    }
+
+    /// The resume token, if there is one.
+    pub fn resume(&self) -> Result<Option<String>, Refusal> {
+        self.field(RESUME).map_err(|_| Refusal::AuthInvalid)
+    }
+
+    /// The same without the fields that are this server's own: what a backend is told.
+    pub fn of_backend(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.credentials().filter(|(key, _)| *key != RESUME)
     }
 
     /// The value of a field; `None` if it is absent or `null`.

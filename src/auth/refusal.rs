@@ -1,6 +1,7 @@
 //! Why credentials were refused: stable codes for programs, messages for people.
 
 use super::object::JsonFields;
+use crate::core::auth::resume_families::ResumeFlaw;
 use crate::types::{RoomError, UserIdError};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -29,6 +30,12 @@ pub enum Refusal {
     /// `user_invalid`
     #[error("{0}")]
     UserInvalid(#[from] UserFlaw),
+    /// `resume_invalid`
+    #[error("the resume token is none of this server's")]
+    ResumeInvalid,
+    /// `resume_expired`, `resume_revoked`, `resume_reused`: credentials are needed.
+    #[error("the resume token {0}")]
+    ResumeRefused(ResumeFlaw),
     /// `room_invalid`
     #[error("{0}")]
     RoomInvalid(#[from] RoomFlaw),
@@ -52,6 +59,10 @@ impl Refusal {
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::UserInvalid(_) => "user_invalid",
             Self::RoomInvalid(_) => "room_invalid",
+            Self::ResumeInvalid => "resume_invalid",
+            Self::ResumeRefused(ResumeFlaw::Expired) => "resume_expired",
+            Self::ResumeRefused(ResumeFlaw::Revoked) => "resume_revoked",
+            Self::ResumeRefused(ResumeFlaw::Reused) => "resume_reused",
             Self::Backend(_) => "unauthorized",
             Self::Unavailable => "auth_unavailable",
         }

@@ -126,6 +126,13 @@ schemas! {
         "maxLength": REASON_BYTES_MAX,
         "pattern": pattern::text(REASON_BYTES_MAX),
     });
+    /// A [`FamilyId`](crate::types::FamilyId).
+    pub FamilyText = "TokenFamily": json!({
+        "description": "Names the resume tokens of one client",
+        "type": "string",
+        "pattern": "^[0-9A-Fa-f]{32}$",
+        "example": "8f14e45fceea167a5a36dedd4bea2543",
+    });
     /// How long a user is blocked.
     pub BlockForText = "BlockFor": json!({
         "description": "A duration such as `1h`, 1 s to 3650 d",

@@ -4,4 +4,6 @@
 pub mod expiry;
 pub mod hook_gate;
 pub mod key_refresh;
+pub mod resume_families;
+pub mod resume_token;
 pub mod shared_identity;

@@ -205,13 +205,13 @@ impl Admission {
     }
 
     /// A client that is here brings newer credentials of the same user: what they grant takes the place of what the socket was
-    /// granted so far, at once. Returns when they end. On an error nothing has changed; who brings another user's has to go,
+    /// granted so far, at once. Returns when they end, and a resume token where there are any. On an error nothing has changed; who brings another user's has to go,
     /// which is the caller's to see to.
     pub async fn refresh(
         &self,
         socket: &Arc<Socket>,
         auth: Option<&RawValue>,
-    ) -> Result<Option<WallMs>, ConnectError> {
+    ) -> Result<(Option<WallMs>, Option<String>), ConnectError> {
         let Socket { connection, namespace, .. } = &**socket;
         let identity = self.authentication.identify_again(connection, namespace, auth).await?;
         let Identity { user, grants } = identity;
@@ -223,7 +223,7 @@ impl Admission {
         if self.attendance.regrant(socket, grants) {
             metrics::counter!("userline_refreshes_total").increment(1);
         }
-        Ok(expires_at)
+        Ok((expires_at, self.attendance.resume_token(socket)))
     }
 
     /// Everything that may go wrong before the client is accepted.

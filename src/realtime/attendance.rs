@@ -7,6 +7,7 @@ pub use farewell::{Farewell, KickCode};
 
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
+use crate::auth::Resume;
 use crate::config::SessionsConfig;
 use crate::connection::Connection;
 use crate::core::control::seats::{SeatLimit, Seating};
@@ -33,6 +34,8 @@ pub struct Attendance {
     visits: Visits,
     /// How many connections a user may have.
     seats: Option<SeatLimit>,
+    /// Gives clients what they may come back with, where there is that.
+    resume: Option<Arc<Resume>>,
 }
 
 /// There is no seat for a socket.
@@ -50,9 +53,9 @@ impl Attendance {
         sockets: Sockets,
         recoveries: Recoveries<Arc<Socket>>,
         visits: Visits,
-        sessions: SessionsConfig,
+        (sessions, resume): (SessionsConfig, Option<Arc<Resume>>),
     ) -> Self {
-        Self { sockets, recoveries, visits, seats: sessions.seats }
+        Self { sockets, recoveries, visits, seats: sessions.seats, resume }
     }
 
     /// The sockets that are gone.
@@ -122,7 +125,7 @@ impl Attendance {
         }
         socket.connection.answer_connect(&greeting::connect_reply(socket, None));
         if let Some(session) = self.sockets.connect(socket, place) {
-            greeting::greet(socket, session, None);
+            greeting::greet(socket, session, self.resume_token(socket), None);
         }
         false
     }
@@ -137,6 +140,7 @@ impl Attendance {
         recovery: &NamespaceRecovery<Arc<Socket>>,
     ) -> bool {
         let fresh = Pid::new(entropy::secret());
+        let mut resume = self.resume_token(socket);
         let newcomer = Newcomer { socket: Arc::clone(socket), fresh };
         let attached = recovery.attach(newcomer, claim, |attached| {
             socket.set_pid(attached.pid.clone());
@@ -148,7 +152,7 @@ impl Attendance {
             socket.connection.answer_connect(&Bytes::from(frames.concat()));
             let session = self.sockets.connect(socket, place);
             if let Some(session) = session {
-                greeting::greet(socket, session, Some(&attached.head));
+                greeting::greet(socket, session, resume.take(), Some(&attached.head));
             }
             session.is_some()
         });
@@ -199,6 +203,11 @@ impl Attendance {
                 recovery.in_turn(|position| self.sockets.regrant(socket, grants, position))
             }
         }
+    }
+
+    /// What the client of a socket may come back with.
+    pub(super) fn resume_token(&self, socket: &Socket) -> Option<String> {
+        self.resume.as_ref()?.token(&socket.user, &socket.grants())
     }
 
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.
@@ -254,6 +263,9 @@ impl Attendance {
         self.visits.erase(user);
         self.sockets.gate.change(|known| known.erase(user));
         self.sockets.rooms_of_users.change(|known| known.erase(user));
+        if let Some(resume) = &self.resume {
+            resume.erase(user);
+        }
         self.sockets.presence.erase(user)
     }
 

@@ -1,15 +1,17 @@
-//! Control: users are blocked, and their tokens revoked. What was answered holds over a crash, and for every live socket.
+//! Control: users are kicked and blocked, and their tokens revoked. What was answered holds over a crash, and for every live socket.
 
 use super::gate::Gate;
 use super::people::{Farewell, KickCode, People};
+use crate::auth::{NotRevoked, Resume};
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
 use crate::core::control::restrictions::{Block, Restriction};
 use crate::core::page::Page;
 use crate::core::presence::session::Grace;
+use crate::registry::Socket;
 use crate::store::{Closed, ReadError, RestrictionRecords};
 use crate::tasks::{TaskLost, Tasks};
-use crate::types::{Reason, SocketId, UserId, WallMs};
+use crate::types::{FamilyId, Reason, SocketId, UserId, WallMs};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -32,6 +34,8 @@ pub struct Control {
     /// Users against whom something may be held.
     max: usize,
     clock: Clock,
+    /// Knows which resume tokens count, where there are any.
+    resume: Option<Arc<Resume>>,
     /// A change that was begun is finished here, whether somebody waits for it or not.
     tasks: Tasks,
 }
@@ -87,17 +91,26 @@ pub enum ControlError {
     Lost(#[from] TaskLost),
 }
 
+impl From<NotRevoked> for ControlError {
+    fn from(error: NotRevoked) -> Self {
+        match error {
+            NotRevoked::Waiting => Self::Waiting,
+            NotRevoked::Closed(closed) => Self::Closed(closed),
+        }
+    }
+}
+
 impl Control {
     /// What is held against users stands in `records`, and is asked for at `gate`.
     pub fn new(
         gate: Gate,
         records: RestrictionRecords,
         people: Arc<People>,
-        limits: LimitsConfig,
+        (limits, resume): (LimitsConfig, Option<Arc<Resume>>),
         (clock, tasks): (Clock, Tasks),
     ) -> Self {
         let (turn, max) = (Semaphore::new(1), limits.restricted_users);
-        Self { gate, records, people, turn, max, clock, tasks }
+        Self { gate, records, people, turn, max, clock, resume, tasks }
     }
 
     /// Reads what an earlier life of the process has left. Call it before clients can connect.
@@ -126,9 +139,65 @@ impl Control {
             code: Some(KickCode::Blocked),
             until: block.until,
         };
-        let disconnected = self.people.kick(user, farewell, Grace::Skip);
+        let disconnected = self.kick(user, farewell, Grace::Skip).await?;
         tracing::info!(user.id = %user, by = %block.by, "blocked a user");
         Ok(Blocked { block, disconnected })
+    }
+
+    /// Disconnects all sockets of a user for good; its resume tokens do not count any more. See [`People::kick`].
+    pub async fn kick(
+        &self,
+        user: &UserId,
+        farewell: Farewell<'_>,
+        grace: Grace,
+    ) -> Result<Vec<SocketId>, ControlError> {
+        if let Some(resume) = &self.resume {
+            resume.log_out(user).await?;
+        }
+        Ok(self.people.kick(user, farewell, grace))
+    }
+
+    /// The same for one socket; the resume tokens of its client do not count any more. See [`People::kick_socket`].
+    pub async fn kick_socket(&self, id: SocketId) -> Result<Option<Arc<Socket>>, ControlError> {
+        let Some(socket) = self.people.socket(id) else { return Ok(None) };
+        self.revoke_resume(&socket).await?;
+        Ok(self.people.kick_socket(id))
+    }
+
+    /// Logs a user out: everywhere, or where its resume tokens are of one `family`. They do not count any more, and the sockets
+    /// that came with them are disconnected for good. Returns which.
+    pub async fn log_out(
+        &self,
+        user: &UserId,
+        family: Option<FamilyId>,
+        reason: Option<&str>,
+    ) -> Result<Vec<SocketId>, ControlError> {
+        let farewell = Farewell { reason, code: Some(KickCode::LoggedOut), ..Farewell::default() };
+        let Some(family) = family else { return self.kick(user, farewell, Grace::Skip).await };
+        if let Some(resume) = &self.resume {
+            resume.revoke(user, family).await?;
+        }
+        let is_meant = |it: &Socket| it.grants().resume.is_some_and(|it| it.family == family);
+        Ok(self.people.kick_some(user, farewell, is_meant))
+    }
+
+    /// The client of a socket needs credentials to come back. It is still here: see [`Control::see_off`].
+    pub async fn revoke_resume(&self, socket: &Socket) -> Result<(), ControlError> {
+        if let (Some(resume), Some(ticket)) = (&self.resume, socket.grants().resume) {
+            resume.revoke(&socket.user, ticket.family).await?;
+        }
+        Ok(())
+    }
+
+    /// Disconnects the sockets of a client for good that has logged out: those of its connection, and those with resume tokens of
+    /// the same family.
+    pub fn see_off(&self, socket: &Socket) {
+        let family = socket.grants().resume.map(|it| it.family);
+        let farewell = Farewell { code: Some(KickCode::LoggedOut), ..Farewell::default() };
+        self.people.kick_some(&socket.user, farewell, |it| {
+            let has_family = family.is_some() && it.grants().resume.map(|it| it.family) == family;
+            has_family || Arc::ptr_eq(&it.connection, &socket.connection)
+        });
     }
 
     /// Lets a user in again. Returns the block that there was.

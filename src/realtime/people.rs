@@ -48,6 +48,19 @@ impl People {
         sockets.iter().map(|it| it.id).collect()
     }
 
+    /// The same for those sockets of the user that `is_meant` names. Its last one takes the grace along.
+    pub(super) fn kick_some(
+        &self,
+        user: &UserId,
+        farewell: Farewell<'_>,
+        is_meant: impl Fn(&Socket) -> bool,
+    ) -> Vec<SocketId> {
+        let (_, mut sockets) = self.attendance.sockets().user(user);
+        sockets.retain(|it| is_meant(it));
+        self.attendance.expel(&sockets, farewell, Grace::Skip);
+        sockets.iter().map(|it| it.id).collect()
+    }
+
     /// Closes the connections of those sockets of a user that `is_meant` names by when their credentials were issued. Their
     /// clients come back by themselves. Returns their ids; they are gone at once.
     pub(super) fn close(
@@ -65,12 +78,17 @@ impl People {
         sockets.iter().map(|it| it.id).collect()
     }
 
+    /// The socket with this id, whichever namespace it is in.
+    pub(super) fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
+        self.attendance.sockets().registry.socket(id, &self.namespaces)
+    }
+
     /// Disconnects one socket for good, after an event `userline:kicked {}`; its user keeps the grace. Returns it if it
     /// was there.
     ///
     /// Its connection is closed with it: the sockets in other namespaces of the same connection come back by themselves.
     pub fn kick_socket(&self, id: SocketId) -> Option<Arc<Socket>> {
-        let kicked = self.attendance.sockets().registry.socket(id, &self.namespaces)?;
+        let kicked = self.socket(id)?;
         self.attendance.expel(&[Arc::clone(&kicked)], Farewell::default(), Grace::Keep);
         tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
         Some(kicked)

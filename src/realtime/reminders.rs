@@ -2,6 +2,7 @@
 
 use super::notices::Notices;
 use super::sockets::Sockets;
+use crate::auth::Resume;
 use crate::core::auth::expiry::ExpiryStep;
 use crate::deadlines::{DueReminders, Reminder};
 use crate::registry::Socket;
@@ -15,6 +16,15 @@ use std::sync::Arc;
 pub struct Reminders {
     sockets: Sockets,
     notices: Notices,
+    /// Gives clients newer resume tokens, where there are any.
+    resume: Option<Arc<Resume>>,
+    tasks: Tasks,
+}
+
+/// The argument of `userline:resume`.
+#[derive(Serialize)]
+struct NewerResume {
+    resume: String,
 }
 
 /// The argument of `userline:expiring`.
@@ -24,16 +34,21 @@ struct Expiring {
 }
 
 impl Reminders {
-    /// For these sockets, which are told by `notices`.
-    pub fn new(sockets: Sockets, notices: Notices) -> Self {
-        Self { sockets, notices }
+    /// For these sockets, which are told by `notices`; `tasks` do what is due.
+    pub fn new(
+        sockets: Sockets,
+        notices: Notices,
+        resume: Option<Arc<Resume>>,
+        tasks: Tasks,
+    ) -> Self {
+        Self { sockets, notices, resume, tasks }
     }
 
     /// Has tasks do what is due. After a standstill, of the process or of the store, all wait for those who knocked
     /// meanwhile. Call it once.
-    pub fn watch(&self, tasks: &Tasks) {
+    pub fn watch(&self) {
         for due in self.sockets.watch_deadlines() {
-            tasks.spawn("deadlines", self.clone().perform(due));
+            self.tasks.spawn("deadlines", self.clone().perform(due));
         }
     }
 
@@ -59,6 +74,18 @@ impl Reminders {
         }
     }
 
+    /// Gives a client a newer resume token.
+    fn renew(&self, socket: &Arc<Socket>) {
+        let Some(resume) = self.resume.clone() else { return };
+        let (socket, notices) = (Arc::clone(socket), self.notices.clone());
+        self.tasks.spawn("resume.renew", async move {
+            let renewed = resume.renew(&socket.user, &socket.grants()).await;
+            if let Some(resume) = renewed {
+                notices.send(&socket, ServerEvent::Resume, &NewerResume { resume });
+            }
+        });
+    }
+
     /// Tells a client that its credentials end, or closes its connection because they have ended: it comes back by itself,
     /// with newer ones if it has them.
     fn look_at(&self, socket: &Arc<Socket>) {
@@ -68,6 +95,7 @@ impl Reminders {
                 let expires_at = socket.grants().expires_at.map(|it| it.0);
                 self.notices.send(socket, ServerEvent::Expiring, &Expiring { expires_at });
             }
+            ExpiryStep::Renew => self.renew(socket),
             ExpiryStep::Close => {
                 tracing::debug!(socket.id = %socket.id, "closing a connection: its credentials have ended");
                 socket.connection.finish(Reason::Expired);

@@ -29,7 +29,7 @@ use crate::entropy;
 use crate::presence::{Place, Presence};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId, WallMs};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,13 +49,15 @@ pub struct Sockets {
     deadlines: Deadlines,
     config: PresenceConfig,
     clock: Clock,
+    /// How long resume tokens live, where there are any.
+    resume_ttl: Option<Duration>,
 }
 
 impl Sockets {
     /// There are none.
     pub fn new(
         config: PresenceConfig,
-        watches: WatchBounds,
+        (watches, resume_ttl): (WatchBounds, Option<Duration>),
         records: PresenceRecords,
         clock: Clock,
     ) -> Self {
@@ -63,7 +65,17 @@ impl Sockets {
         let (gate, rooms_of_users) = (Gate::new(clock.clone()), RoomBook::new(clock.clone()));
         let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
         let (registry, watched) = (Registry::default(), Watched::new(watches));
-        Self { presence, registry, gate, rooms_of_users, watched, deadlines, config, clock }
+        Self {
+            presence,
+            registry,
+            gate,
+            rooms_of_users,
+            watched,
+            deadlines,
+            config,
+            clock,
+            resume_ttl,
+        }
     }
 
     /// The same, and hooks say who users are.
@@ -102,7 +114,7 @@ impl Sockets {
         let connected = socket.register(|| {
             let session = self.presence.up(user, (*id, Arc::clone(socket)), place, may_enter)?;
             self.registry.join(socket);
-            self.await_expiry(socket, socket.grants().expires_at);
+            self.await_expiry(socket, &socket.grants());
             Some(session)
         });
         match connected {
@@ -122,7 +134,7 @@ impl Sockets {
     pub fn disconnect(&self, socket: &Socket, reason: Reason) -> bool {
         let was_here = socket.close(|| {
             self.registry.leave(socket);
-            self.await_expiry(socket, None);
+            self.await_expiry(socket, &Grants::default());
             let grace = socket.kicked().unwrap_or(Grace::Keep);
             self.presence.down(&socket.user, socket.id, reason, grace);
         });
@@ -138,7 +150,7 @@ impl Sockets {
     pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants, position: u64) -> bool {
         let issued_at = grants.issued_at;
         let regranted = socket.while_here(|| {
-            self.await_expiry(socket, grants.expires_at);
+            self.await_expiry(socket, &grants);
             self.registry.regrant(socket, grants, position);
         });
         self.watched.note_grants(socket);
@@ -149,13 +161,16 @@ impl Sockets {
         regranted.is_some()
     }
 
-    /// The credentials of a socket end at this time, or not. Called while its lifecycle is held, so that a socket that is
-    /// gone leaves no reminder.
-    fn await_expiry(&self, socket: &Socket, expires_at: Option<WallMs>) {
-        let times = (self.clock.now(), self.clock.wall());
-        let chance = || u32::from_be_bytes(entropy::bytes());
-        let expiry = expires_at.map(|at| CredentialExpiry::new(at, times, chance()));
-        let reminder = expiry.map(|it| it.reminder());
+    /// The credentials of a socket end, or its resume token, as these grants say. Called while its lifecycle is held, so that a
+    /// socket that is gone leaves no reminder.
+    fn await_expiry(&self, socket: &Socket, grants: &Grants) {
+        let (expires_at, life) = (grants.expires_at, grants.resume.and(self.resume_ttl));
+        let expiry = (expires_at.is_some() || life.is_some()).then(|| {
+            let times = (self.clock.now(), self.clock.wall());
+            let chance = u32::from_be_bytes(entropy::bytes());
+            CredentialExpiry::new(expires_at, life, times, chance)
+        });
+        let reminder = expiry.and_then(|it| it.reminder());
         if let Some(at) = socket.set_expiry(expiry) {
             self.deadlines.take_back(at, &Reminder::Expiry(socket.id));
         }

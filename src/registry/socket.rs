@@ -197,7 +197,7 @@ impl Socket {
     /// From now on this happens because its credentials end. Returns the reminder that is not needed any more.
     pub fn set_expiry(&self, expiry: Option<CredentialExpiry>) -> Option<Timestamp> {
         let old = mem::replace(&mut *self.expiry.lock(), expiry.map(Box::new));
-        old.map(|it| it.reminder())
+        old.and_then(|it| it.reminder())
     }
 
     /// A reminder has come: what is due because its credentials end, and when it is to be reminded again if it is not
@@ -206,7 +206,7 @@ impl Socket {
         let mut expiry = self.expiry.lock();
         let Some(it) = expiry.as_mut() else { return (ExpiryStep::Nothing, None) };
         match it.due(now) {
-            ExpiryStep::Warn => (ExpiryStep::Warn, Some(it.reminder())),
+            step @ (ExpiryStep::Warn | ExpiryStep::Renew) => (step, it.reminder()),
             step @ (ExpiryStep::Nothing | ExpiryStep::Close) => (step, None),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::request_error::RequestError;
 use super::requests::Requests;
-use super::{emit, inbox, ping, presence, read, refresh, watch};
+use super::{emit, inbox, logout, ping, presence, read, refresh, watch};
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{ClientRequest, EventName, Reason};
@@ -45,6 +45,7 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
             Ok(())
         }
         ClientRequest::Refresh => refresh::begin(requests, event),
+        ClientRequest::Logout => logout::begin(requests, event),
         ClientRequest::Inbox => inbox::begin(requests, event),
         ClientRequest::Read => read::begin(requests, event),
         ClientRequest::Emit => emit::begin(requests, event),

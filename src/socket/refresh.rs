@@ -5,9 +5,16 @@ use super::requests::Requests;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::realtime::admission::ConnectError;
 use crate::types::Reason;
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
+
+#[derive(Serialize)]
+struct RefreshReply {
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
+}
 
 /// Begins to find out who brings them: an issuer or the backend may have to be asked.
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
@@ -30,8 +37,9 @@ async fn answer(
 ) -> Result<(), RequestError> {
     let socket = requests.socket();
     match requests.parts().admission.refresh(socket, auth).await {
-        Ok(expires_at) => {
-            let answer = to_raw_value(&json!({"expires_at": expires_at.map(|it| it.0)}));
+        Ok((expires_at, resume)) => {
+            let answer = RefreshReply { expires_at: expires_at.map(|it| it.0), resume };
+            let answer = to_raw_value(&answer);
             requests.ack(ack, &[&answer.map_err(|error| RequestError::damaged(&error))?]);
         }
         Err(error) => {

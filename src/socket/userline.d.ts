@@ -23,6 +23,7 @@ export interface Session {
   session: number;
   socket: string;
   expires_at: number | null;
+  resume?: string;
 }
 
 /** The credentials end soon. */
@@ -33,7 +34,7 @@ export interface Expiring {
 /** Why the client is about to be disconnected for good. */
 export interface Kicked {
   reason: string | null;
-  code?: "blocked" | "user_limit";
+  code?: "blocked" | "user_limit" | "logged_out";
   until?: number;
 }
 
@@ -73,6 +74,7 @@ export interface RefreshRequest {
 /** When the newer credentials end, in ms since 1970. */
 export interface Refreshed {
   expires_at: number | null;
+  resume?: string;
 }
 
 /** A page of the inbox. */
@@ -138,10 +140,16 @@ export interface SenderNote {
   room?: string;
 }
 
+/** A newer resume token. */
+export interface Resume {
+  resume: string;
+}
+
 /** What the server sends by itself. */
 export interface ServerToClient {
   "userline:session": (it: Session) => void;
   "userline:expiring": (it: Expiring) => void;
+  "userline:resume": (it: Resume) => void;
   "userline:kicked": (it: Kicked) => void;
   "userline:inbox": (it: InboxState) => void;
   "userline:inbox:item": (it: InboxItem) => void;
@@ -153,6 +161,7 @@ export interface ServerToClient {
 export interface ClientToServer {
   "userline:ping": (...args: any[]) => void;
   "userline:refresh": (it: RefreshRequest, ack: Ack<Refreshed>) => void;
+  "userline:logout": (it: {}, ack: Ack<{}>) => void;
   "userline:inbox": (it: InboxRequest, ack: Ack<InboxPage>) => void;
   "userline:read": (it: ReadRequest, ack: Ack<ReadState>) => void;
   "userline:emit": (it: EmitRequest, ack: Ack<Emitted>) => void;

@@ -2,6 +2,7 @@
 
 use super::error::ReplayError;
 use super::inbox::command::{InboxAnswer, InboxCommand};
+use super::resume::write::ResumeWrite;
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
@@ -66,6 +67,10 @@ pub(super) enum WriteCommand {
         change: MembershipChange,
         reply: oneshot::Sender<()>,
     },
+    Resume {
+        what: ResumeWrite,
+        reply: oneshot::Sender<()>,
+    },
     Alive(WallMs, Timestamp),
     Flush(oneshot::Sender<()>),
     Close,
@@ -97,6 +102,7 @@ impl WriteCommand {
             Self::Erase { .. } | Self::EraseIfTold { .. } => "erase",
             Self::Restrict { .. } => "restrict",
             Self::Membership { .. } => "membership",
+            Self::Resume { .. } => "resume",
             Self::Alive(..) => "alive",
             Self::Flush(_) => "flush",
             Self::Close => "close",
@@ -116,7 +122,8 @@ impl WriteCommand {
                 | Self::Attach { reply, .. }
                 | Self::Undelivered { reply, .. }
                 | Self::Restrict { reply, .. }
-                | Self::Membership { reply, .. },
+                | Self::Membership { reply, .. }
+                | Self::Resume { reply, .. },
                 WriteAnswer::None,
             ) => {
                 let _gone = reply.send(());

@@ -13,7 +13,9 @@
 //! | `inbox_ids` | where stored events are or were: by their names, against duplicates, and by the emit (`message`); `gone` is why an event is not there any more |
 //! | `restrictions` | users who are blocked (`since_ms`, `until_ms`, who did it and why) or of whom only newer tokens count (`not_before_ms`) |
 //! | `memberships` | users who are in a room wherever and whenever they connect, until `until_ms` if that is set, or to whom it is `denied`; an empty `namespace` is all of them |
-//! | `secrets` | random keys that never leave the file: `erased_users` keys the hashes of `inbox_erased` |
+//! | `resume_families` | resume tokens by family: how often they were exchanged, and whether they count (`is_revoked`); until the last of them has ended |
+//! | `resume_log_outs` | users whose resume tokens count only if they were made later (`at_ms`); `meta` has the same for all, `resume_all_out` |
+//! | `secrets` | random keys: `erased_users` keys the hashes of `inbox_erased`; `resume:{id}` signs resume tokens |
 //!
 //! Whatever names a user is deleted by [`super::erase`]; a test finds the columns in the tables themselves.
 //!
@@ -114,6 +116,19 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (user, room, namespace)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX memberships_by_room ON memberships (room, user);
+",
+    "
+    CREATE TABLE resume_families (
+        family BLOB PRIMARY KEY, user TEXT NOT NULL, generation INTEGER NOT NULL,
+        exchanged_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, is_revoked INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX resume_families_of_user ON resume_families (user);
+    CREATE INDEX resume_families_by_expiry ON resume_families (expires_ms);
+
+    CREATE TABLE resume_log_outs (
+        user TEXT PRIMARY KEY, at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX resume_log_outs_by_time ON resume_log_outs (at_ms);
 ",
 ];
 

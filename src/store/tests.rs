@@ -13,6 +13,7 @@ mod message_status;
 mod pruning;
 mod refused;
 mod restrictions;
+mod resume;
 mod undelivered;
 
 use super::{Attaching, Closed, OpenError, OpenSession, Recovered, Store};
@@ -97,7 +98,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 7 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 8 }));
 }
 
 #[tokio::test]

@@ -285,6 +285,7 @@ fn apply(
             restrictions::put(tx, user, restriction)?;
         }
         WriteCommand::Membership { change, .. } => memberships::put(tx, change)?,
+        WriteCommand::Resume { what, .. } => what.apply(tx)?,
         WriteCommand::Alive(at, _) => set_meta(tx, "alive_at", at.0)?,
         WriteCommand::Settle { endpoint, settlements, .. } => {
             let next = settlements.iter().map(|it| settle::settle(tx, *endpoint, it, effects));

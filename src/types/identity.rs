@@ -1,6 +1,6 @@
 //! The result of authentication.
 
-use super::{Room, UserId, WallMs};
+use super::{ResumeTicket, Room, UserId, WallMs};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -24,4 +24,6 @@ pub struct Grants {
     pub expires_at: Option<WallMs>,
     /// When the credentials were issued, if they say so.
     pub issued_at: Option<WallMs>,
+    /// What lets its client come back without them, where that is possible.
+    pub resume: Option<ResumeTicket>,
 }

@@ -10,6 +10,8 @@ pub enum ServerEvent {
     Session,
     /// Its credentials end soon.
     Expiring,
+    /// A newer resume token.
+    Resume,
     /// Before the client is disconnected for good.
     Kicked,
     /// The numbers of the user's inbox have changed, or a replay has ended.
@@ -24,9 +26,10 @@ pub enum ServerEvent {
 
 impl ServerEvent {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Session,
         Self::Expiring,
+        Self::Resume,
         Self::Kicked,
         Self::Inbox,
         Self::InboxItem,
@@ -39,6 +42,7 @@ impl ServerEvent {
         match self {
             Self::Session => r#""userline:session""#,
             Self::Expiring => r#""userline:expiring""#,
+            Self::Resume => r#""userline:resume""#,
             Self::Kicked => r#""userline:kicked""#,
             Self::Inbox => r#""userline:inbox""#,
             Self::InboxItem => r#""userline:inbox:item""#,
@@ -55,8 +59,9 @@ impl ServerEvent {
     /// The keys of its argument, an object; `?` marks one that may be absent.
     pub fn argument(self) -> &'static str {
         match self {
-            Self::Session => "{user, session, socket, expires_at}",
+            Self::Session => "{user, session, socket, expires_at, resume?}",
             Self::Expiring => "{expires_at}",
+            Self::Resume => "{resume}",
             Self::Kicked => "{reason, code?, until?}",
             Self::Inbox => "{head, unread, read_upto, min_seq, has_more?}",
             Self::InboxItem => {
@@ -75,6 +80,8 @@ pub enum ClientRequest {
     Ping,
     /// Newer credentials, in place of those that the socket came with.
     Refresh,
+    /// It leaves, and needs credentials to come back.
+    Logout,
     /// A page of the user's inbox.
     Inbox,
     /// Items of the inbox were read.
@@ -91,9 +98,10 @@ pub enum ClientRequest {
 
 impl ClientRequest {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ping,
         Self::Refresh,
+        Self::Logout,
         Self::Inbox,
         Self::Read,
         Self::Emit,
@@ -112,6 +120,7 @@ impl ClientRequest {
         match self {
             Self::Ping => "userline:ping",
             Self::Refresh => "userline:refresh",
+            Self::Logout => "userline:logout",
             Self::Inbox => "userline:inbox",
             Self::Read => "userline:read",
             Self::Emit => "userline:emit",
@@ -126,6 +135,7 @@ impl ClientRequest {
         match self {
             Self::Ping => "any",
             Self::Refresh => "{token}",
+            Self::Logout => "{}",
             Self::Inbox => "{after?, before?, limit?, unread?}",
             Self::Read => "{upto} or {ids}",
             Self::Emit => "{to: {user} or {room}, event, data?, volatile?, except?, ack?}",
@@ -138,12 +148,12 @@ impl ClientRequest {
     pub fn answer(self) -> &'static str {
         match self {
             Self::Ping => "the same",
-            Self::Refresh => "{expires_at}",
+            Self::Refresh => "{expires_at, resume?}",
             Self::Inbox => "{items, next, head, unread, read_upto, min_seq}",
             Self::Read => "{head, unread, read_upto, min_seq}",
             Self::Emit => "{} or {ack}",
             Self::Presence | Self::Watch => "{online}",
-            Self::Unwatch => "{}",
+            Self::Logout | Self::Unwatch => "{}",
         }
     }
 
@@ -161,6 +171,10 @@ impl ClientRequest {
                 "token_expired",
                 "token_not_yet_valid",
                 "token_revoked",
+                "resume_invalid",
+                "resume_expired",
+                "resume_revoked",
+                "resume_reused",
                 "user_invalid",
                 "room_invalid",
                 "too_many_rooms",
@@ -169,7 +183,9 @@ impl ClientRequest {
                 "blocked",
                 "user_mismatch",
             ],
-            Self::Inbox | Self::Read => &["invalid_argument", "binary_unsupported", "unavailable"],
+            Self::Logout | Self::Inbox | Self::Read => {
+                &["invalid_argument", "binary_unsupported", "unavailable"]
+            }
             Self::Emit => &["invalid_argument", "not_allowed"],
             Self::Presence | Self::Unwatch => {
                 &["invalid_argument", "binary_unsupported", "not_allowed"]
@@ -187,7 +203,7 @@ impl ClientRequest {
     /// Its bounds, for people.
     pub fn limits(self) -> &'static str {
         match self {
-            Self::Ping => "",
+            Self::Ping | Self::Logout => "",
             Self::Refresh => "`limits.auth_bytes`; 8 open at once",
             Self::Inbox => "`limit` 1 to 1000",
             Self::Read => "1000 `ids`",

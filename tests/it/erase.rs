@@ -20,6 +20,7 @@ use Ends::{Erased, ErasedBy, With};
 const MEMORIES: &[(&str, Ends)] = &[
     ("admin/emit/reply.rs", With("the answer to one request")),
     ("core/backend/circuit.rs", With("the next success of the endpoint, or its circuit")),
+    ("core/auth/resume_families.rs", Erased),
     ("core/control/restrictions.rs", Erased),
     ("core/delivery/dispatch.rs", With("the answer to one hook request")),
     (

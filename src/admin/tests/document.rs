@@ -5,6 +5,7 @@ mod calls;
 use super::fixture::{ALL, Answer, Client, Fixture, ONE, PAYLOAD_MAX, request};
 use super::hooks::{DEAD, has};
 use super::schema::Schemas;
+use crate::types::{FamilyId, Grants, ResumeTicket, WallMs};
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use calls::CALLS;
@@ -196,6 +197,10 @@ async fn named(api: &Fixture, walk: &mut Walk) {
 
 /// Everything that is refused when the server is not ready, or stopping.
 async fn unavailable(api: &Fixture, walk: &mut Walk) {
+    let client = api.connect("zoe", "/", &[]).await;
+    let family = FamilyId::from_bytes([7; 16]);
+    let resume = Some(ResumeTicket { family, generation: 1, since: WallMs(0) });
+    api.sockets.regrant(&client.socket, Grants { resume, ..Grants::default() }, 0);
     *api.trouble.lock() = Some("trouble".to_owned());
     api.store.close().await;
     for index in 0..walk.operations.len() {
@@ -206,7 +211,8 @@ async fn unavailable(api: &Fixture, walk: &mut Walk) {
         let mut good =
             CALLS.iter().filter(|(id, .., status)| (*id, *status) == (operation.id(), 200));
         let (_, path, body, _) = good.next_back().unwrap();
-        let answer = api.send(request(operation.method.clone(), path, ALL, body)).await;
+        let path = fill(path, &client);
+        let answer = api.send(request(operation.method.clone(), &path, ALL, body)).await;
         assert_eq!(answer.status.as_u16(), 503, "{path}: {answer:?}");
         walk.check(index, &answer);
     }

@@ -158,8 +158,7 @@ impl Fixture {
             grants: Grants {
                 rooms: rooms.iter().map(|it| Room::parse(it).unwrap()).collect(),
                 data: Some(RawValue::from_string(r#"{"b":1.0,"a":2}"#.to_owned()).unwrap()),
-                expires_at: None,
-                issued_at: None,
+                ..Grants::default()
             },
             connection,
         };
@@ -214,6 +213,7 @@ fn configure(config: &mut Config) {
     config.limits.body_timeout = BODY_TIMEOUT;
     config.limits.memberships_per_user = 2;
     config.limits.restricted_users = 2;
+    config.sessions.resume_ttl = Some(Duration::from_hours(1));
     config.inbox = InboxConfig { keep: Duration::from_hours(1), max_per_user: 5 };
     config.store.keep_events = Duration::from_hours(1);
     config.store.keep_items = config.inbox.keep;

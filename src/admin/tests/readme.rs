@@ -2,6 +2,7 @@
 
 use crate::admin::error_code::Code;
 use crate::auth::{BackendRefusal, Refusal, RoomFlaw, TokenFlaw, UserFlaw};
+use crate::core::auth::resume_families::ResumeFlaw;
 use crate::core::control::restrictions::Barred;
 use crate::core::protocol::loan::BadAuth;
 use crate::core::protocol::packet;
@@ -60,7 +61,11 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::TokenExpired => Refusal::TokenNotYetValid,
         Refusal::TokenNotYetValid => Refusal::UserInvalid(UserFlaw::Type),
         Refusal::UserInvalid(_) => Refusal::RoomInvalid(RoomFlaw::Type),
-        Refusal::RoomInvalid(_) => Refusal::Backend(Box::new(BackendRefusal {
+        Refusal::RoomInvalid(_) => Refusal::ResumeInvalid,
+        Refusal::ResumeInvalid => Refusal::ResumeRefused(ResumeFlaw::Expired),
+        Refusal::ResumeRefused(ResumeFlaw::Expired) => Refusal::ResumeRefused(ResumeFlaw::Revoked),
+        Refusal::ResumeRefused(ResumeFlaw::Revoked) => Refusal::ResumeRefused(ResumeFlaw::Reused),
+        Refusal::ResumeRefused(ResumeFlaw::Reused) => Refusal::Backend(Box::new(BackendRefusal {
             code: "unauthorized".to_owned(),
             message: String::new(),
             data: None,

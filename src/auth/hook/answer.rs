@@ -50,7 +50,7 @@ fn identity(body: &[u8], now: WallMs) -> Result<Identity, AnswerFlaw> {
         return Err(malformed("`expires_at` is in the past: it must be seconds since 1970"));
     }
     let (data, issued_at) = (claims::data(&answer), Some(now));
-    Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at } })
+    Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at, resume: None } })
 }
 
 /// What usually is behind a status.

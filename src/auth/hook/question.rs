@@ -54,7 +54,7 @@ pub(super) fn render(credentials: &Credentials<'_>, now: WallMs) -> String {
         timestamp: rfc3339(now),
         data: Data {
             client: ClientPart {
-                auth: credentials.auth.credentials().collect(),
+                auth: credentials.auth.of_backend().collect(),
                 query: credentials.query,
                 headers,
             },
@@ -72,7 +72,7 @@ pub(super) fn render(credentials: &Credentials<'_>, now: WallMs) -> String {
 pub(super) fn client_key(credentials: &Credentials<'_>) -> u64 {
     let mut hash = Context::new(&SHA256);
     hash.update(credentials.address.to_string().as_bytes());
-    for (key, value) in credentials.auth.credentials() {
+    for (key, value) in credentials.auth.of_backend() {
         hash.update(key.as_bytes());
         hash.update(value.get().as_bytes());
     }

@@ -2,12 +2,12 @@
 
 use super::ConnectError;
 use super::options::ConnectOptions;
-use crate::auth::{AuthPayload, Authenticator, Credentials};
+use crate::auth::{AuthPayload, Authenticator, Credentials, Refusal, Resume, UserFlaw};
 use crate::clock::Clock;
-use crate::config::{LimitsConfig, SocketIoConfig};
+use crate::config::{Config, LimitsConfig};
 use crate::connection::Connection;
 use crate::core::protocol::loan::BadAuth;
-use crate::types::{Identity, Namespace, Secret};
+use crate::types::{Grants, Identity, Namespace, Secret, WallMs};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Authentication {
     authenticator: Arc<Authenticator>,
+    /// Takes and gives resume tokens, where there are any.
+    resume: Option<Arc<Resume>>,
     /// Bytes that `auth` may have.
     auth_bytes: usize,
     rooms_per_socket: usize,
@@ -24,16 +26,16 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// `limits` bounds `auth`, and the rooms that may be granted.
+    /// `config.limits` bounds `auth`, and the rooms that may be granted.
     pub fn new(
         authenticator: Arc<Authenticator>,
-        limits: LimitsConfig,
-        socketio: &SocketIoConfig,
+        resume: Option<Arc<Resume>>,
+        config: &Config,
         clock: Clock,
     ) -> Self {
-        let LimitsConfig { auth_bytes, rooms_per_socket, .. } = limits;
-        let is_shared = 1 < socketio.namespaces.len();
-        Self { authenticator, auth_bytes, rooms_per_socket, is_shared, clock }
+        let LimitsConfig { auth_bytes, rooms_per_socket, .. } = config.limits;
+        let is_shared = 1 < config.socketio.namespaces.len();
+        Self { authenticator, resume, auth_bytes, rooms_per_socket, is_shared, clock }
     }
 
     /// Who a client is, and what it wants besides being let in; `auth` is what it sent along, as JSON. All sockets of one
@@ -102,7 +104,7 @@ impl Authentication {
     ) -> Result<Identity, ConnectError> {
         let now = self.clock.wall();
         if !self.is_shared {
-            return Ok(self.authenticator.authenticate(credentials, now).await?);
+            return Ok(self.find_out(credentials, now).await?);
         }
         let shared = connection.identity();
         let _turn = shared.turn().await;
@@ -110,8 +112,39 @@ impl Authentication {
         if let Some(identity) = shared.get(&fingerprint, now) {
             return Ok(identity);
         }
-        let identity = self.authenticator.authenticate(credentials, now).await?;
+        let identity = self.find_out(credentials, now).await?;
         shared.set(fingerprint, identity.clone());
         Ok(identity)
+    }
+
+    /// A resume token counts before all else; where it does not, the client may have brought credentials as well.
+    async fn find_out(
+        &self,
+        credentials: Credentials<'_>,
+        now: WallMs,
+    ) -> Result<Identity, Refusal> {
+        let Some(resume) = &self.resume else {
+            return self.authenticator.authenticate(credentials, now).await;
+        };
+        let refusal = match credentials.auth.resume()? {
+            None => None,
+            Some(token) => match resume.authenticate(&token).await {
+                Err(Refusal::Unavailable) => return Err(Refusal::Unavailable),
+                Err(refusal) => Some(refusal),
+                identity => return identity,
+            },
+        };
+        let authenticated = self.authenticator.authenticate(credentials, now).await;
+        match (authenticated, refusal) {
+            (Ok(Identity { user, grants }), _) => {
+                let grants = Grants { resume: Some(resume.begin()), ..grants };
+                Ok(Identity { user, grants })
+            }
+            (
+                Err(Refusal::TokenMissing | Refusal::UserInvalid(UserFlaw::Missing)),
+                Some(refusal),
+            ) => Err(refusal),
+            (Err(other), _) => Err(other),
+        }
     }
 }

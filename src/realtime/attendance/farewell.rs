@@ -30,6 +30,8 @@ pub enum KickCode {
     Blocked,
     /// Its user has come on another connection, and may not have one more.
     UserLimit,
+    /// Its user was logged out, here or everywhere.
+    LoggedOut,
 }
 
 impl Farewell<'_> {

@@ -26,18 +26,26 @@ pub(super) fn connect_reply(socket: &Socket, pid: Option<&Pid>) -> Bytes {
 #[derive(Serialize)]
 struct Greeting<'a> {
     expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
     session: u64,
     socket: String,
     user: &'a str,
 }
 
-/// Tells the client who it is. `head` is where the log of recovery stands: with it even a client recovers that gets no
+/// Tells the client who it is, and what it may come back with. `head` is where the log of recovery stands: with it even a client recovers that gets no
 /// other event.
-pub(super) fn greet(socket: &Socket, session: UserSession, head: Option<&Offset>) {
+pub(super) fn greet(
+    socket: &Socket,
+    session: UserSession,
+    resume: Option<String>,
+    head: Option<&Offset>,
+) {
     let (user, id) = (&socket.user, socket.id);
     tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
     let greeting = Greeting {
         expires_at: socket.grants().expires_at.map(|at| at.0),
+        resume,
         session: session.id.0,
         socket: id.to_string(),
         user: user.as_str(),

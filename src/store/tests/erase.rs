@@ -120,6 +120,18 @@ const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
             ("until_ms", Nobody),
         ],
     ),
+    (
+        "resume_families",
+        &[
+            ("family", Nobody),
+            ("user", User),
+            ("generation", Nobody),
+            ("exchanged_ms", Nobody),
+            ("expires_ms", Nobody),
+            ("is_revoked", Nobody),
+        ],
+    ),
+    ("resume_log_outs", &[("user", User), ("at_ms", Nobody)]),
     ("secrets", &[("name", Nobody), ("value", Nobody)]),
 ];
 
@@ -318,6 +330,7 @@ async fn filled(dir: &TempDir) -> Store {
             standing: Some(Standing::Denied),
         };
         store.memberships().put(member).await.unwrap();
+        super::resume::fill(&store, name, seq).await;
         let inboxes = store.inboxes();
         inboxes.mark(&user(name), SeenItems::Upto(ItemSeq(1)), WallMs(0)).await.unwrap();
         inboxes.delete(&user(name), ItemSeq(2), WallMs(0)).await.unwrap();

@@ -222,6 +222,41 @@ async fn users_are_blocked_and_let_in_again() {
 }
 
 #[tokio::test]
+async fn a_user_is_logged_out_and_its_tokens_revoked() {
+    let revoked =
+        r#"{"user":"ann","disconnected":1,"sockets":["s"],"not_before":"2026-01-01T00:00:00Z"}"#;
+    let admin = Admin::start(&[
+        (200, r#"{"user":"ann","disconnected":2,"sockets":["s","t"]}"#),
+        (200, r#"{"user":"ann","disconnected":1,"sockets":["s"]}"#),
+        (200, revoked),
+        (200, revoked),
+        (200, r#"{"user":"ann","lifted":true}"#),
+    ])
+    .await;
+    let family = "8f14e45fceea167a5a36dedd4bea2543";
+
+    let everywhere = admin.run(&["logout", "ann"]).await;
+    let there = admin.run(&["logout", "ann", "--family", family, "--reason", "lost"]).await;
+    let now = admin.run(&["revoke", "ann"]).await;
+    let since = admin.run(&["revoke", "ann", "--before", "2026-01-01T00:00:00Z"]).await;
+    let undo = admin.run(&["revoke", "ann", "--undo"]).await;
+
+    assert_eq!(everywhere.out, "ann: logged out, 2 sockets disconnected\n", "{}", everywhere.err);
+    assert_eq!(there.out, "ann: logged out, 1 sockets disconnected\n");
+    let line = "ann: tokens count from 2026-01-01T00:00:00Z on, 1 sockets disconnected\n";
+    assert_eq!((now.out.as_str(), since.out.as_str()), (line, line));
+    assert_eq!(undo.out, "ann: every token counts\n");
+    let expected = [
+        asked("POST /v1/users/ann/logout", "{}"),
+        asked("POST /v1/users/ann/logout", &format!(r#"{{"family":"{family}","reason":"lost"}}"#)),
+        asked("PUT /v1/users/ann/not_before", "{}"),
+        asked("PUT /v1/users/ann/not_before", r#"{"at":"2026-01-01T00:00:00Z"}"#),
+        asked("DELETE /v1/users/ann/not_before", ""),
+    ];
+    assert_eq!(admin.end().await, expected);
+}
+
+#[tokio::test]
 async fn a_user_is_erased() {
     let reply = r#"{"user":"ann","disconnected":2,"hooks_dropped":1}"#;
     let admin = Admin::start(&[(200, reply), (200, reply)]).await;

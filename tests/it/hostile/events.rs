@@ -105,6 +105,12 @@ fn arguments() -> Vec<Row> {
             Gets::acked("not_allowed"),
             "425[\"userline:watch\",{\"users\":[\"bob\"]}]",
         ),
+        invalid("`userline:logout` of another user", "userline:logout", "{\"user\":\"bob\"}"),
+        row(
+            "`userline:refresh` with a resume token where there are none",
+            Gets::acked("token_missing"),
+            "425[\"userline:refresh\",{\"resume\":\"v1.a.b.c\"}]",
+        ),
         invalid("`userline:inbox` of another user", "userline:inbox", "{\"user\":\"bob\"}"),
     ]
 }

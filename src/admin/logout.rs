@@ -1,0 +1,40 @@
+//! `POST /v1/users/{user}/logout`: the user's clients need credentials to come back.
+
+use super::blocks::DisconnectedReply;
+use super::context::AdminContext;
+use super::error::{ApiError, BodyFailures, KeyFailures, StoreFailures};
+use super::extract::{OptionalJsonBody, Segment};
+use super::keys::{ControlScope, May};
+use crate::commands::logout::{Logout, LogoutRequest};
+use crate::commands::schema::UserIdArgument;
+use crate::types::UserId;
+use axum::Json;
+use axum::extract::State;
+
+/// Log a user out
+///
+/// The resume tokens of the user do not count any more, or those of one `family`. The clients that came with them get an event
+/// `userline:kicked {reason, code: "logged_out"}`, are disconnected, and do not come back by themselves; a user without any other
+/// is offline at once. Whoever has good credentials may come again. Nobody being there is no error. What is answered holds over
+/// a restart and a crash.
+#[utoipa::path(
+    post, path = "/v1/users/{user}/logout", tag = "users", operation_id = "log_out_user",
+    params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
+    request_body(content = Option<LogoutRequest>, description = "No body means `{}`: everywhere"),
+    responses(
+        (status = 200, description = "Logged out; the number says how many sockets were disconnected", body = DisconnectedReply),
+        BodyFailures, KeyFailures, StoreFailures,
+    ),
+    security(("bearer" = ["control"])),
+)]
+pub(super) async fn log_out(
+    _: May<ControlScope>,
+    State(context): State<AdminContext>,
+    user: Segment,
+    OptionalJsonBody(request): OptionalJsonBody<LogoutRequest>,
+) -> Result<Json<DisconnectedReply>, ApiError> {
+    let user = user.parse("user", UserId::parse)?;
+    let Logout { family, reason } = request.parse()?;
+    let disconnected = context.control.log_out(&user, family, reason.as_deref()).await?;
+    Ok(Json(DisconnectedReply::new(&user, &disconnected)))
+}

@@ -1,0 +1,230 @@
+//! Clients come back without credentials, by tokens of this server's own. Which of them count is decided in
+//! [`core::auth::resume_families`](crate::core::auth::resume_families).
+
+use super::refusal::Refusal;
+use crate::clock::Clock;
+use crate::core::auth::resume_families::{
+    FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw,
+};
+use crate::core::auth::resume_token::{ResumeClaims, ResumeKey};
+use crate::entropy;
+use crate::store::{Closed, ReadError, ResumeRecords};
+use crate::types::{FamilyId, Grants, Identity, ResumeTicket, Secret, UserId, WallMs, millis};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long somebody may wait for the disk.
+const STORE_WAIT: Duration = Duration::from_secs(10);
+/// How often what does not matter any more is forgotten.
+const EXPIRE_EVERY: Duration = Duration::from_mins(1);
+/// How much is remembered of exchanged tokens: about 200 bytes each.
+const LIMITS: FamilyLimits = FamilyLimits { of_user: 100, of_all: 500_000 };
+
+/// Makes resume tokens, and takes them.
+pub struct Resume {
+    ttl: Duration,
+    /// The last of them signs. None before they are loaded.
+    keys: OnceLock<Vec<ResumeKey>>,
+    families: Mutex<ResumeFamilies>,
+    records: ResumeRecords,
+    clock: Clock,
+}
+
+/// The keys cannot be read, or none can be made.
+#[derive(Debug, Error)]
+pub enum ResumeError {
+    /// They cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// None can be written.
+    #[error(transparent)]
+    Write(#[from] Closed),
+}
+
+/// Why a revocation is not known to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotRevoked {
+    /// The disk takes nothing for the moment. It may still be written.
+    #[error("the server's disk takes nothing for the moment")]
+    Waiting,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed(#[from] Closed),
+}
+
+/// Shows no key.
+impl fmt::Debug for Resume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+impl Resume {
+    /// Tokens live for `ttl`. None is made or taken before [`Resume::load`].
+    pub fn new(ttl: Duration, records: ResumeRecords, clock: Clock) -> Self {
+        let families = Mutex::new(ResumeFamilies::new(LIMITS));
+        Self { ttl, keys: OnceLock::new(), families, records, clock }
+    }
+
+    /// Reads what an earlier life of the process has left, or makes a first key. Call it before clients can connect.
+    pub async fn load(&self) -> Result<(), ResumeError> {
+        let mut saved = self.records.load().await?;
+        if saved.keys.is_empty() {
+            // By the time, so that of several the newest is the last.
+            let id = format!("{:011x}-{}", self.clock.wall().0, entropy::token(""));
+            let key = ResumeKey { id, secret: Secret::new(entropy::bytes::<32>()) };
+            self.records.add_key(key.clone()).await?;
+            saved.keys.push(key);
+        }
+        let mut families = self.families.lock();
+        for news in saved.news {
+            families.load(news);
+        }
+        drop(families);
+        self.keys.get_or_init(|| saved.keys);
+        Ok(())
+    }
+
+    /// The ticket of a client that has come with credentials: its tokens are a family of their own.
+    pub fn begin(&self) -> ResumeTicket {
+        let family = FamilyId::from_bytes(entropy::bytes());
+        ResumeTicket { family, generation: 1, since: self.clock.wall() }
+    }
+
+    /// A token for a client with these grants, if they have a ticket.
+    pub fn token(&self, user: &UserId, grants: &Grants) -> Option<String> {
+        let ticket = grants.resume?;
+        let key = self.keys.get()?.last()?;
+        let claims = ResumeClaims {
+            user: user.clone(),
+            family: ticket.family,
+            generation: ticket.generation,
+            issued_at: ticket.since,
+            expires_at: self.end_of_token(grants.expires_at),
+            credentials_end: grants.expires_at,
+            credentials_issued: grants.issued_at,
+        };
+        Some(claims.sign(key))
+    }
+
+    /// The same for a client that is here for a while: its token lives longer than the one before, which is written down first.
+    pub async fn renew(&self, user: &UserId, grants: &Grants) -> Option<String> {
+        let end = self.end_of_token(grants.expires_at);
+        let news = self.families.lock().reissued(grants.resume?, end);
+        if let Some(news) = news {
+            self.keep(news).await.ok()?;
+        }
+        self.token(user, grants)
+    }
+
+    /// The user of a token, which is exchanged with that: the grants hold the ticket of the next one, and no rooms.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
+        let exchanged = self.exchange(token).await;
+        let outcome = match &exchanged {
+            Ok(_) => "resumed",
+            Err(Refusal::ResumeRefused(ResumeFlaw::Expired)) => "expired",
+            Err(Refusal::ResumeRefused(ResumeFlaw::Revoked)) => "revoked",
+            Err(Refusal::ResumeRefused(ResumeFlaw::Reused)) => "reused",
+            Err(Refusal::Unavailable) => "unavailable",
+            Err(_) => "invalid",
+        };
+        metrics::counter!("userline_resumes_total", "outcome" => outcome).increment(1);
+        exchanged
+    }
+
+    async fn exchange(&self, token: &str) -> Result<Identity, Refusal> {
+        let keys = self.keys.get().map(Vec::as_slice).unwrap_or_default();
+        let claims = ResumeClaims::verify(token, keys).ok_or(Refusal::ResumeInvalid)?;
+        let end = self.end_of_token(claims.credentials_end);
+        let (exchanged, news) = self.families.lock().exchange(&claims, end, self.clock.wall());
+        let ResumeClaims { user, family, credentials_end, credentials_issued, .. } = claims;
+        match exchanged {
+            Err(ResumeFlaw::Reused) => tracing::warn!(
+                user.id = %user, %family,
+                "a resume token was used twice: two clients have the same, so none of them counts any more"
+            ),
+            // What is kept for another reason was too much.
+            Err(_) if news.is_some() => tracing::warn!(
+                user.id = %user,
+                "resume tokens were revoked, because there would be too much to remember of them"
+            ),
+            Ok(_) | Err(_) => {}
+        }
+        if let Some(news) = news {
+            // A client that is asked to come again has the token still, and may use it once more.
+            self.keep(news).await.map_err(|_| Refusal::Unavailable)?;
+        }
+        let ticket = exchanged.map_err(Refusal::ResumeRefused)?;
+        let grants = Grants {
+            expires_at: credentials_end,
+            issued_at: credentials_issued,
+            resume: Some(ticket),
+            ..Grants::default()
+        };
+        Ok(Identity { user, grants })
+    }
+
+    /// No token of the user that was made until now counts any more.
+    pub async fn log_out(&self, user: &UserId) -> Result<(), NotRevoked> {
+        let news = self.families.lock().log_out(user, self.clock.wall());
+        if matches!(news, FamilyNews::AllOut(_)) {
+            tracing::warn!(
+                "all resume tokens were revoked, because there would be too much to remember of them"
+            );
+        }
+        self.keep(news).await
+    }
+
+    /// No token of this family counts any more, if it is one of the user's.
+    pub async fn revoke(&self, user: &UserId, family: FamilyId) -> Result<(), NotRevoked> {
+        let now = self.clock.wall();
+        // Later than any token of it ends, whatever `sessions.resume_ttl` was when it was made.
+        let end = WallMs(now.0.saturating_add(millis(LIFE_MAX)));
+        let news = self.families.lock().revoke(user, family, end, now);
+        self.keep(news).await
+    }
+
+    /// Forgets a user.
+    pub fn erase(&self, user: &UserId) {
+        self.families.lock().erase(user);
+    }
+
+    /// Forgets what does not matter any more, as long as it runs.
+    pub async fn run_expiry(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EXPIRE_EVERY).await;
+            let now = self.clock.wall();
+            self.forget_old(now);
+            // What cannot be deleted now is deleted later.
+            let _later = self.records.expire(now).await;
+        }
+    }
+
+    fn forget_old(&self, now: WallMs) {
+        let mut families = self.families.lock();
+        families.expire(now);
+        let len = u32::try_from(families.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("userline_resume_records").set(len);
+    }
+
+    async fn keep(&self, news: FamilyNews) -> Result<(), NotRevoked> {
+        let kept = tokio::time::timeout(STORE_WAIT, self.records.keep(news)).await;
+        kept.map_err(|_| NotRevoked::Waiting)?.map_err(NotRevoked::Closed)
+    }
+
+    fn end_of_token(&self, credentials_end: Option<WallMs>) -> WallMs {
+        let end = WallMs(self.clock.wall().0.saturating_add(millis(self.ttl)));
+        credentials_end.map_or(end, |it| end.min(it))
+    }
+}
+
+/// Makes all tokens of an earlier configuration worthless: while there are none nobody is logged out of them.
+pub async fn forget_resume_keys(records: &ResumeRecords) -> Result<(), ResumeError> {
+    if !records.load().await?.keys.is_empty() {
+        records.forget_keys().await?;
+    }
+    Ok(())
+}

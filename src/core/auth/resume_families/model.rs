@@ -1,0 +1,179 @@
+//! Against a naive model that remembers everything that ever happened, over any history with restarts in between.
+
+use super::tests::MANY;
+use super::{FamilyNews, FamilyRecord, ResumeFamilies, ResumeFlaw};
+use crate::core::auth::resume_token::ResumeClaims;
+use crate::types::{FamilyId, ResumeTicket, UserId, WallMs};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone)]
+enum TokenStep {
+    /// A client comes with credentials.
+    Begin {
+        user: u8,
+        life: u64,
+    },
+    /// A client brings a token, which one.
+    Bring {
+        which: usize,
+        life: u64,
+    },
+    /// A connection gets a newer token, which one.
+    Renew {
+        which: usize,
+        life: u64,
+    },
+    Revoke {
+        which: usize,
+    },
+    LogOut {
+        user: u8,
+    },
+    Pass {
+        ms: u64,
+    },
+    Expire,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = TokenStep> {
+    let life = || prop_oneof![1_000_u64..100_000, 1_000_000_u64..100_000_000];
+    let pass = prop_oneof![1_u64..40_000, 1_u64..100_000_000];
+    prop_oneof![
+        3 => (0_u8..3, life()).prop_map(|(user, life)| TokenStep::Begin { user, life }),
+        8 => (any::<usize>(), life()).prop_map(|(which, life)| TokenStep::Bring { which, life }),
+        2 => (any::<usize>(), life()).prop_map(|(which, life)| TokenStep::Renew { which, life }),
+        1 => any::<usize>().prop_map(|which| TokenStep::Revoke { which }),
+        1 => (0_u8..3).prop_map(|user| TokenStep::LogOut { user }),
+        4 => pass.prop_map(|ms| TokenStep::Pass { ms }),
+        1 => Just(TokenStep::Expire),
+        1 => Just(TokenStep::Restart),
+    ]
+}
+
+fn user(number: u8) -> UserId {
+    UserId::parse(&format!("u{number}")).unwrap()
+}
+
+/// Everything that ever happened.
+#[derive(Default)]
+struct Naive {
+    /// When each generation of a family was exchanged.
+    exchanged: BTreeMap<(FamilyId, u32), u64>,
+    revoked: BTreeSet<FamilyId>,
+    logged_out: BTreeMap<UserId, u64>,
+}
+
+impl Naive {
+    fn bring(&mut self, token: &ResumeClaims, now: u64) -> Result<u32, ResumeFlaw> {
+        if token.expires_at.0 <= now {
+            return Err(ResumeFlaw::Expired);
+        }
+        let is_out = self.logged_out.get(&token.user).is_some_and(|at| token.issued_at.0 <= *at);
+        if is_out || self.revoked.contains(&token.family) {
+            return Err(ResumeFlaw::Revoked);
+        }
+        let this = (token.family, token.generation);
+        let next = (token.family, token.generation + 1);
+        let at = *self.exchanged.entry(this).or_insert(now);
+        if at != now && (at + 30_000 <= now) || self.exchanged.contains_key(&next) {
+            self.revoked.insert(token.family);
+            return Err(ResumeFlaw::Reused);
+        }
+        Ok(token.generation + 1)
+    }
+}
+
+/// What a store keeps of the news: the furthest of each.
+#[derive(Default)]
+struct Kept {
+    families: BTreeMap<FamilyId, FamilyRecord>,
+    logged_out: BTreeMap<UserId, WallMs>,
+}
+
+impl Kept {
+    fn keep(&mut self, news: Option<FamilyNews>) {
+        match news {
+            None => {}
+            Some(FamilyNews::Family(family, record)) => drop(self.families.insert(family, record)),
+            Some(FamilyNews::LoggedOut(user, at)) => {
+                self.families.retain(|_, it| it.user != user);
+                self.logged_out.insert(user, at);
+            }
+            Some(FamilyNews::AllOut(_)) => panic!("there is room for all"),
+        }
+    }
+
+    fn restart(&self) -> ResumeFamilies {
+        let mut it = ResumeFamilies::new(MANY);
+        for (family, record) in &self.families {
+            it.load(FamilyNews::Family(*family, record.clone()));
+        }
+        for (user, at) in &self.logged_out {
+            it.load(FamilyNews::LoggedOut(user.clone(), *at));
+        }
+        it
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_agrees_with_everything_that_ever_happened(steps in prop::collection::vec(step(), 1..80)) {
+        let (mut it, mut naive, mut kept) = (ResumeFamilies::new(MANY), Naive::default(), Kept::default());
+        let mut now = 1_700_000_000_000_u64;
+        let mut tokens: Vec<ResumeClaims> = Vec::new();
+        for step in steps {
+            match step {
+                TokenStep::Begin { user: number, life } => {
+                    let mut family = [0; 16];
+                    family[..8].copy_from_slice(&u64::try_from(tokens.len()).unwrap().to_be_bytes());
+                    tokens.push(ResumeClaims {
+                        user: user(number),
+                        family: FamilyId::from_bytes(family),
+                        generation: 1,
+                        issued_at: WallMs(now),
+                        expires_at: WallMs(now + life),
+                        credentials_end: None,
+                        credentials_issued: None,
+                    });
+                }
+                TokenStep::Bring { which, life } if !tokens.is_empty() => {
+                    let token = tokens[which % tokens.len()].clone();
+                    let expires_at = WallMs(now + life);
+                    let (exchanged, news) = it.exchange(&token, expires_at, WallMs(now));
+                    kept.keep(news);
+                    let expected = naive.bring(&token, now);
+                    prop_assert_eq!(exchanged.map(|ticket| ticket.generation), expected);
+                    if let Ok(ResumeTicket { generation, since, .. }) = exchanged {
+                        prop_assert_eq!(since, WallMs(now));
+                        tokens.push(ResumeClaims { generation, issued_at: since, expires_at, ..token });
+                    }
+                }
+                TokenStep::Renew { which, life }
+                    if !tokens.is_empty() && now < tokens[which % tokens.len()].expires_at.0 =>
+                {
+                    let ResumeClaims { family, generation, issued_at, .. } = tokens[which % tokens.len()];
+                    let expires_at = WallMs(now + life);
+                    kept.keep(it.reissued(ResumeTicket { family, generation, since: issued_at }, expires_at));
+                    tokens.push(ResumeClaims { expires_at, ..tokens[which % tokens.len()].clone() });
+                }
+                TokenStep::Revoke { which } if !tokens.is_empty() => {
+                    let token = &tokens[which % tokens.len()];
+                    // Later than any token that will be made.
+                    let end = WallMs(now + 100_000_000_000);
+                    kept.keep(Some(it.revoke(&token.user, token.family, end, WallMs(now))));
+                    naive.revoked.insert(token.family);
+                }
+                TokenStep::LogOut { user: number } => {
+                    kept.keep(Some(it.log_out(&user(number), WallMs(now))));
+                    naive.logged_out.insert(user(number), now);
+                }
+                TokenStep::Expire => it.expire(WallMs(now)),
+                TokenStep::Restart => it = kept.restart(),
+                TokenStep::Pass { ms } => now += ms,
+                TokenStep::Bring { .. } | TokenStep::Renew { .. } | TokenStep::Revoke { .. } => {}
+            }
+        }
+    }
+}
