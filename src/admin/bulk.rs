@@ -1,7 +1,7 @@
 //! Many sockets at once: they join or leave rooms, or are disconnected.
 
 use super::context::AdminContext;
-use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures};
+use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::extract::JsonBody;
 use super::keys::{ControlScope, May};
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
@@ -109,7 +109,7 @@ pub(super) async fn leave(
     responses(
         (status = 200, description = "Disconnected; how many, the number says", body = DismissReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
@@ -122,6 +122,5 @@ pub(super) async fn disconnect(
     let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
     let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
     let disconnecting = context.bulk.disconnect(Dismissal { audience, reason, grace });
-    let disconnected = disconnecting.await.map_err(ApiError::internal)?;
-    Ok(Json(DismissReply { disconnected }))
+    Ok(Json(DismissReply { disconnected: disconnecting.await? }))
 }

@@ -126,8 +126,13 @@ impl AppParts {
             (config.limits, self.resume.clone()),
             (self.clock.clone(), self.tasks.clone()),
         );
-        let bulk =
-            Bulk::new(Arc::clone(&attendance), config.limits.rooms_per_socket, self.tasks.clone());
+        let control = Arc::new(control);
+        let bulk = Bulk::new(
+            Arc::clone(&attendance),
+            Arc::clone(&control),
+            config.limits.rooms_per_socket,
+            self.tasks.clone(),
+        );
         let memberships = MembershipControl::new(
             Arc::clone(&attendance),
             self.store.memberships(),
@@ -137,7 +142,7 @@ impl AppParts {
         Realtime {
             memberships: Arc::new(memberships),
             bulk: Arc::new(bulk),
-            control: Arc::new(control),
+            control,
             admission: Arc::new(admission),
             people,
             watching,

@@ -149,20 +149,21 @@ impl Intake {
                     SocketVerb::Join => bulk.join(audience, rooms).await,
                     SocketVerb::Leave | SocketVerb::Disconnect => bulk.leave(audience, rooms).await,
                 };
-                moved.map(|MovedSockets { matched, .. }| matched)
+                moved.map(|MovedSockets { matched, .. }| matched).map_err(|it| it.to_string())
             }
             SocketVerb::Disconnect => {
                 let request = commands::json::parse::<DismissRequest>(json)?;
                 let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
                 self.allow.check_target(&audience.target)?;
                 let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-                bulk.disconnect(Dismissal { audience, reason, grace }).await
+                let dismissed = bulk.disconnect(Dismissal { audience, reason, grace }).await;
+                dismissed.map_err(|it| it.to_string())
             }
         };
         Ok(match matched {
             Ok(0) => Posted::Unmatched,
             Ok(_) => Posted::Changed,
-            Err(lost) => Posted::Later(lost.to_string()),
+            Err(why) => Posted::Later(why),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! along when its client comes back on another connection within the window of recovery.
 
 use super::attendance::Attendance;
+use super::control::{Control, ControlError};
 use super::emitter;
 use super::people::Farewell;
 use crate::core::emit::audience::Audience;
@@ -13,6 +14,7 @@ use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::registry::Socket;
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::Room;
+use futures_util::future::try_join_all;
 use std::sync::Arc;
 
 /// Sockets that are changed between two yields, so that one large room does not hold up everybody else.
@@ -22,6 +24,7 @@ const SLICE: usize = 256;
 #[derive(Debug)]
 pub struct Bulk {
     attendance: Arc<Attendance>,
+    control: Arc<Control>,
     /// Rooms that a socket may be in, its own and its user's not counted.
     rooms_max: usize,
     /// A change that was begun is finished here, whether somebody waits for it or not.
@@ -53,9 +56,15 @@ pub struct Dismissal {
 }
 
 impl Bulk {
-    /// Those in `attendance`; each may be in `rooms_max` rooms.
-    pub fn new(attendance: Arc<Attendance>, rooms_max: usize, tasks: Tasks) -> Self {
-        Self { attendance, rooms_max, tasks }
+    /// Those in `attendance`; each may be in `rooms_max` rooms. `control` takes from those that are disconnected what they
+    /// could come back with.
+    pub fn new(
+        attendance: Arc<Attendance>,
+        control: Arc<Control>,
+        rooms_max: usize,
+        tasks: Tasks,
+    ) -> Self {
+        Self { attendance, control, rooms_max, tasks }
     }
 
     /// Has the sockets of an audience join rooms. When this is answered they are in.
@@ -77,8 +86,9 @@ impl Bulk {
         self.change(audience, move |own, _| own.leave(&rooms)).await
     }
 
-    /// Disconnects the sockets of an audience for good, each after an event `userline:kicked`. Returns how many.
-    pub async fn disconnect(self: &Arc<Self>, dismissal: Dismissal) -> Result<usize, TaskLost> {
+    /// Disconnects the sockets of an audience for good, each after an event `userline:kicked`; the resume tokens of their
+    /// clients do not count any more. Returns how many. After an error some may be disconnected already.
+    pub async fn disconnect(self: &Arc<Self>, dismissal: Dismissal) -> Result<usize, ControlError> {
         let bulk = Arc::clone(self);
         let disconnecting = async move {
             let Dismissal { audience, reason, grace } = dismissal;
@@ -86,13 +96,14 @@ impl Bulk {
             let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
             // Of one namespace: no two of them share a connection.
             for some in sockets.chunks(SLICE) {
+                try_join_all(some.iter().map(|it| bulk.control.revoke_resume(it))).await?;
                 bulk.attendance.expel(some, farewell, grace);
                 tokio::task::yield_now().await;
             }
             tracing::info!(sockets = sockets.len(), "disconnected sockets");
-            sockets.len()
+            Ok(sockets.len())
         };
-        self.tasks.run_to_end("bulk.disconnect", disconnecting).result().await
+        self.tasks.run_to_end("bulk.disconnect", disconnecting).result().await?
     }
 
     async fn change(

@@ -105,8 +105,8 @@ describe("resume", { concurrency: 4 }, () => {
       assert.equal(answer.status, 200, JSON.stringify(answer.body));
       return answer.body;
     };
-    const [kicked, blocked, out, here, there, revoked, single] = await Promise.all(
-      ["kicked", "blocked", "out", "family", "family", "revoked", "single"].map(start),
+    const [kicked, blocked, out, here, there, revoked, single, many] = await Promise.all(
+      ["kicked", "blocked", "out", "family", "family", "revoked", "single", "many"].map(start),
     );
     const exchanged = (await session(await comes(w, out.resume))).resume;
     await post("kicked", "disconnect");
@@ -119,12 +119,14 @@ describe("resume", { concurrency: 4 }, () => {
     const later = new Date(Date.now() + 3600_000).toISOString();
     await w.server.api("PUT", "/v1/users/revoked/not_before", { at: later });
     await w.server.api("DELETE", `/v1/sockets/${single.socket}`);
+    const bulk = await w.server.api("POST", "/v1/sockets/disconnect", { to: { users: ["many"] } });
+    assert.deepEqual(bulk.body, { disconnected: 1 });
 
     await w.server.kill9();
     await w.server.up();
 
     await w.server.api("DELETE", "/v1/users/blocked/block");
-    for (const it of [kicked, blocked, out, here, single]) assert.equal(await refused(w, it.resume), "resume_revoked", it.user);
+    for (const it of [kicked, blocked, out, here, single, many]) assert.equal(await refused(w, it.resume), "resume_revoked", it.user);
     assert.equal(await refused(w, exchanged), "resume_revoked");
     assert.equal(await refused(w, revoked.resume), "token_revoked");
     assert.equal((await session(await comes(w, there.resume))).user, "family");
