@@ -138,8 +138,9 @@ impl Resume {
     async fn exchange(&self, token: &str) -> Result<Identity, Refusal> {
         let keys = self.keys.get().map(Vec::as_slice).unwrap_or_default();
         let claims = ResumeClaims::verify(token, keys).ok_or(Refusal::ResumeInvalid)?;
-        let end = self.end_of_token(claims.credentials_end);
-        let (exchanged, news) = self.families.lock().exchange(&claims, end, self.clock.wall());
+        // The end of credentials is not that of other tokens of the family: newer credentials may have come in place.
+        let ends_by = self.end_of_token(None);
+        let (exchanged, news) = self.families.lock().exchange(&claims, ends_by, self.clock.wall());
         let ResumeClaims { user, family, credentials_end, credentials_issued, .. } = claims;
         match exchanged {
             Err(ResumeFlaw::Reused) => tracing::warn!(

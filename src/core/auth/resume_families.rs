@@ -112,12 +112,13 @@ impl ResumeFamilies {
         }
     }
 
-    /// Exchanges a token that was verified, at the time `now`, for one that ends at `expires_at`. Returns its ticket, or why it
-    /// does not count; and what has to be kept in either case.
+    /// Exchanges a token that was verified, at the time `now`, for another one. Returns its ticket, or why it does not count; and
+    /// what has to be kept in either case. No token that was made until now, nor the new one, lives on after `ends_by`: another
+    /// token of the same generation may have been made for a client that was here for a while, of which nothing was kept.
     pub fn exchange(
         &mut self,
         claims: &ResumeClaims,
-        expires_at: WallMs,
+        ends_by: WallMs,
         now: WallMs,
     ) -> (Result<ResumeTicket, ResumeFlaw>, Option<FamilyNews>) {
         if claims.expires_at <= now {
@@ -129,7 +130,7 @@ impl ResumeFamilies {
         }
         let ResumeClaims { user, family, generation, .. } = claims;
         // The record outlives every token of the family.
-        let expires_at = expires_at.max(claims.expires_at);
+        let expires_at = ends_by.max(claims.expires_at);
         let Some(record) = self.families.get_mut(family) else {
             // Only of the first there may be no record.
             if *generation != 1 {

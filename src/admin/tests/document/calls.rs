@@ -140,7 +140,7 @@ pub(super) const CALLS: &[(&str, &str, &str, u16)] = &[
     (
         "disconnect_sockets",
         "/v1/sockets/disconnect",
-        r#"{"to":{"rooms":["nobody"]},"reason":"r","now":false}"#,
+        r#"{"to":{"users":["zoe"]},"reason":"r","now":false}"#,
         200,
     ),
     ("disconnect_sockets", "/v1/sockets/disconnect", r#"{"to":{}}"#, 400),
