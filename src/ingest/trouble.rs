@@ -36,6 +36,8 @@ pub(super) enum TroubleKind {
     TooOld,
     /// Notifications do not arrive.
     NoNotifications,
+    /// The database's queue of notifications is full.
+    NotifyQueueFull,
     /// Another server has taken the source over.
     Superseded,
     /// The database, or this server, takes nothing for the moment.
@@ -61,6 +63,7 @@ impl TroubleKind {
             Self::Forbidden => "forbidden",
             Self::TooOld => "too_old",
             Self::NoNotifications => "no_notifications",
+            Self::NotifyQueueFull => "notify_queue_full",
             Self::Superseded => "superseded",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
@@ -80,7 +83,8 @@ impl TroubleKind {
             | Self::WrongType
             | Self::Forbidden
             | Self::TooOld
-            | Self::NoNotifications => Gravity::Lasting,
+            | Self::NoNotifications
+            | Self::NotifyQueueFull => Gravity::Lasting,
             Self::Unreachable
             | Self::Superseded
             | Self::Unavailable

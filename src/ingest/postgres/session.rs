@@ -70,6 +70,8 @@ struct ClaimedSource<'a> {
     generation: Generation,
     /// When what waits is counted next.
     count_at: Timestamp,
+    /// The log has said that the queue of notifications fills up, and it has not emptied since.
+    queue_is_told: bool,
 }
 
 impl PostgresSource {
@@ -100,13 +102,19 @@ impl PostgresSource {
         database.begin_session().await?;
         if let Some(channel) = self.config.channel.clone() {
             database.listen(&channel).await?;
-            hear_another(target, &self.config, &channel, notices).await?;
+            match hear_another(target, &self.config, &channel, notices).await {
+                // Nobody can be notified for now, and rows are found without: by the next poll.
+                Err(trouble) if trouble.kind == TroubleKind::NotifyQueueFull => {
+                    tracing::warn!(source = %self.config.name, code = trouble.kind.as_str(), "{trouble}");
+                }
+                heard => heard?,
+            }
         }
         let Some(generation) = self.claim(database).await? else { return Ok(()) };
         self.reporter.active();
         self.failures = 0;
         let count_at = self.clock.now();
-        let mut reading = ClaimedSource { database, generation, count_at };
+        let mut reading = ClaimedSource { database, generation, count_at, queue_is_told: false };
         loop {
             let pause = match self.round(&mut reading).await? {
                 BatchRound::More => continue,
@@ -218,13 +226,15 @@ impl PostgresSource {
         self.reporter.waiting(waiting);
         metrics::gauge!("userline_ingest_notify_queue_percent", "source" => self.config.name.to_string())
             .set(queue_percent);
-        if QUEUE_PERCENT_MAX <= queue_percent {
+        let is_filling = QUEUE_PERCENT_MAX <= queue_percent;
+        if is_filling && !reading.queue_is_told {
             tracing::warn!(
                 source = %self.config.name, percent = queue_percent,
                 "the database's queue of notifications fills up: some session listens and does not read, or stays in a \
                  transaction; when it is full, NOTIFY fails for everybody"
             );
         }
+        reading.queue_is_told = is_filling;
         reading.count_at = self.clock.now() + COUNT_EVERY;
         Ok(())
     }

@@ -43,6 +43,8 @@ fn kind_of(state: &SqlState) -> TroubleKind {
         "42P01" | "3F000" => TroubleKind::NoTable,
         "42703" | "42804" | "42883" | "42846" | "22P02" => TroubleKind::WrongTable,
         "42501" => TroubleKind::Forbidden,
+        // A limit of the database itself; of those, only the queue of notifications can be met here.
+        "54000" => TroubleKind::NotifyQueueFull,
         "57014" => TroubleKind::Timeout,
         code if code.starts_with("57P") || code.starts_with("08") => TroubleKind::Unreachable,
         // Too many connections, no memory, no disk; read-only because another one leads now; a lock is not had.
@@ -62,6 +64,10 @@ fn hint(kind: TroubleKind) -> &'static str {
         TroubleKind::Tls => {
             "; give `ca_file` if an authority of your own signed the certificate, or sslmode=disable in a network that is \
              yours alone"
+        }
+        TroubleKind::NotifyQueueFull => {
+            "; a session that listens stays in a transaction or does not read: `SELECT pid, state, xact_start, query FROM \
+             pg_stat_activity ORDER BY xact_start` shows which"
         }
         TroubleKind::Url
         | TroubleKind::Unreachable

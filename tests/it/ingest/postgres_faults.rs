@@ -2,9 +2,10 @@
 
 use super::listener::Listener;
 use super::world::{PATIENCE, World};
-use crate::rig::server::Server;
+use crate::rig::server::{Server, logged};
 use crate::rig::{Random, eventually, seed};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::Duration;
 
 fn stored(number: u64) -> Value {
@@ -161,4 +162,41 @@ async fn what_is_wrong_with_the_database_is_said_with_a_code_and_mended_without_
     running.is("active").await;
     let waits = async || running.source().await["backlog"] == 0;
     eventually("what waits is counted", PATIENCE, waits).await;
+}
+
+/// The queue holds 8 GB and cannot be made smaller, so what PostgreSQL says of it is said by functions of the test.
+#[tokio::test]
+async fn a_full_queue_of_notifications_is_said_and_rows_are_read_all_the_same() {
+    let world = World::start().await;
+    let full = "CREATE FUNCTION public.pg_notification_queue_usage() RETURNS double precision LANGUAGE sql AS 'SELECT 0.99'; \
+                CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN \
+                  RAISE program_limit_exceeded USING MESSAGE = 'too many notifications in the NOTIFY queue'; END $$; \
+                ALTER ROLE userline SET search_path = public, pg_catalog";
+    world.client.batch_execute(full).await.unwrap();
+
+    let running = world.server("poll = \"100ms\"").await;
+
+    running.is("active").await;
+    let ann = Listener::connect("ann", running.server.public).await;
+    world.write(&json!({"to": {"users": ["ann"]}, "event": "n", "data": 1})).await;
+    assert_eq!(ann.numbers(1).await, [1]);
+    let percent = "userline_ingest_notify_queue_percent{source=\"orders\"} 99";
+    let is_told = async || running.api.text("/metrics").await.contains(percent);
+    eventually("the metric says it", PATIENCE, is_told).await;
+    let said = async || {
+        let log = logged(running.dir.path());
+        ["notify_queue_full", "notifications fills up"]
+            .map(|text| log.lines().filter(|line| line.contains(text)).count())
+            == [1, 1]
+    };
+    eventually("the log says it", PATIENCE, said).await;
+    let check = Command::new(env!("CARGO_BIN_EXE_userline"))
+        .args(["ingest", "postgres", "check", "--config"])
+        .arg(running.dir.path().join("userline.toml"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(check.stdout).unwrap() + &String::from_utf8(check.stderr).unwrap();
+    assert!(!check.status.success() && told.contains("notify_queue_full"), "{told}");
+    assert!(told.contains("pg_stat_activity"), "{told}");
+    ann.leave().await;
 }
