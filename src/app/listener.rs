@@ -1,6 +1,7 @@
 //! Accepting connections: one loop for both listeners.
 
 mod deadlines;
+mod unambiguous;
 
 pub(super) use deadlines::RequestLimits;
 
@@ -11,6 +12,7 @@ use axum::Router;
 use axum::response::Response;
 use deadlines::{PhaseTimer, RequestProgress};
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -166,7 +168,10 @@ async fn answer_requests(
 ) {
     let answer = service_fn(|request| {
         progress.begin_answer();
-        let answer = answers.answer(ClientAddress(peer), request);
+        let answer = match unambiguous::check(&request) {
+            Ok(()) => Either::Left(answers.answer(ClientAddress(peer), request)),
+            Err(ambiguous) => Either::Right(ready(ambiguous.answer())),
+        };
         answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| progress.ending(body))))
     });
     let connection = http1::Builder::new()

@@ -49,6 +49,8 @@ enum Case {
     Public(Vec<u8>),
     /// Bytes on a connection to the admin listener.
     Admin(Vec<u8>),
+    /// A request on a connection to each listener, with a good one behind it.
+    Framing(Vec<u8>),
     /// Bytes on a WebSocket that has joined `/`.
     Frames(Vec<u8>),
     /// Packets of a client that has joined `/`, by both transports.
@@ -82,6 +84,7 @@ impl Row {
 fn groups() -> Vec<Group> {
     vec![
         http::group(),
+        http::framing_group(),
         handshakes::group(),
         frames::group(),
         engine::group(),

@@ -71,6 +71,10 @@ impl World {
         match &row.case {
             Case::Public(bytes) => got.push(request::told(request::send(public, bytes).await)),
             Case::Admin(bytes) => got.push(request::told(request::send(admin, bytes).await)),
+            Case::Framing(bytes) => {
+                got.push(request::before_another(public, bytes).await);
+                got.push(request::before_another(admin, bytes).await);
+            }
             Case::Identified(index) => got.extend(auth_hook::ask(*index, &row.gets).await),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
             Case::Added(index) => got.push(published::add(self, *index).await),
