@@ -42,7 +42,7 @@ pub use portrait::Portrait;
 pub use reason::Reason;
 pub use reserved::{ClientRequest, ServerEvent};
 pub use resume::{FamilyId, ResumeTicket};
-pub use room::{Room, RoomError, RoomKind};
+pub use room::{GrantError, Room, RoomError, RoomKind};
 pub use secret::Secret;
 pub use socket::{SocketId, SocketIdError};
 pub use source::SourceName;

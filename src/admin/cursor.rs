@@ -36,7 +36,7 @@ schemas! {
     pub(super) RoomCursor = "RoomCursor": text(&format!("^{ROOMS}{BASE64_TEXT}$"));
     /// A cursor of a list of sockets.
     pub(super) SocketCursor = "SocketCursor":
-        text(&format!("^{SOCKETS}[A-Za-z0-9_-]{{{}}}$", SocketId::TEXT_LEN));
+        text(&format!("^{SOCKETS}{}[A-Za-z0-9_-]{{{}}}$", SocketId::PREFIX, SocketId::DIGITS));
     /// A cursor of a list of deliveries.
     pub(super) DeliveryCursor = "DeliveryCursor": text(&format!("^{DELIVERIES}[0-9]{{1,{DELIVERY_DIGITS}}}$"));
 }

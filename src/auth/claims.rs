@@ -2,7 +2,7 @@
 
 use super::object::JsonFields;
 use super::refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
-use crate::types::{Room, RoomKind, UserId, WallMs};
+use crate::types::{Room, UserId, WallMs};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,10 +32,7 @@ pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Arc<[Room]>, Refusal> {
     let mut seen = BTreeSet::new();
     let mut rooms = Vec::new();
     for name in names {
-        let room = Room::parse(&name).map_err(RoomFlaw::Text)?;
-        if matches!(room.kind(), RoomKind::User(_)) {
-            return Err(RoomFlaw::OfUser.into());
-        }
+        let room = Room::parse_grantable(&name).map_err(RoomFlaw::Name)?;
         if seen.insert(room.clone()) {
             rooms.push(room);
         }

@@ -2,7 +2,7 @@
 
 use super::object::JsonFields;
 use crate::core::auth::resume_families::ResumeFlaw;
-use crate::types::{RoomError, UserIdError};
+use crate::types::{GrantError, UserIdError};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -166,10 +166,7 @@ pub enum RoomFlaw {
     /// Not an array of texts.
     #[error("rooms must be an array of texts")]
     Type,
-    /// Not a room name: empty, too long, or with characters that are not allowed.
+    /// Nobody can be put into a room of such a name.
     #[error("{0}")]
-    Text(#[from] RoomError),
-    /// It begins with `user:`, as the rooms do that the server joins by itself.
-    #[error("rooms that begin with `user:` are joined by the server only")]
-    OfUser,
+    Name(#[from] GrantError),
 }

@@ -6,7 +6,7 @@ use super::settings::ConfigArgs;
 use crate::auth::{self, TokenClaims};
 use crate::clock::Clock;
 use crate::config::{AuthMode, Config};
-use crate::types::{Room, RoomKind, Seq, UserId};
+use crate::types::{Room, Seq, UserId};
 use clap::Args;
 use std::time::Duration;
 
@@ -54,13 +54,7 @@ fn parse_user(text: &str) -> Result<UserId, String> {
 }
 
 fn parse_room(text: &str) -> Result<Room, String> {
-    let room = Room::parse(text).map_err(|error| error.to_string())?;
-    match room.kind() {
-        RoomKind::User(_) => {
-            Err("rooms that begin with `user:` are joined by the server only".to_owned())
-        }
-        RoomKind::Socket(_) | RoomKind::Granted => Ok(room),
-    }
+    Room::parse_grantable(text).map_err(|error| error.to_string())
 }
 
 fn parse_json(text: &str) -> Result<serde_json::Value, String> {

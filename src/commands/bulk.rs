@@ -130,7 +130,7 @@ mod tests {
 
         for (rooms, field) in [
             (r#"["user:42"]"#, "rooms[0]"),
-            (r#"["a","AAAAAAAAAAAAAAAAAAAA"]"#, "rooms[1]"),
+            (r#"["a","sock_AAAAAAAAAAAAAAAAAAAA"]"#, "rooms[1]"),
             (r#"[""]"#, "rooms[0]"),
         ] {
             let json = format!(r#"{{"to":{{"all":true}},"rooms":{rooms}}}"#);

@@ -13,7 +13,7 @@ use super::bounds::{BLOCK_FOR, EMITS_MAX, REASON_BYTES_MAX, TIMEOUTS};
 use super::names::NAMES_MAX;
 use super::number::{LIMIT_DEFAULT, LIMITS, NUMBER_MAX};
 use crate::types::{
-    CollapseKey, DeviceId, EventName, ItemId, Namespace, Payload, Room, SocketId, UserId, millis,
+    CollapseKey, DeviceId, EventName, ItemId, Namespace, Payload, Room, UserId, millis,
 };
 use pattern::{ANY, WITHOUT_SEPARATORS};
 use serde_json::{Value, json};
@@ -72,12 +72,12 @@ schemas! {
     pub NamespaceText = "Namespace": told("A namespace", Namespace::BYTES_MAX);
     /// An [`EventName`].
     pub EventNameText = "EventName": told("An event", EventName::BYTES_MAX);
-    /// A [`SocketId`].
+    /// A [`SocketId`](crate::types::SocketId).
     pub SocketIdText = "SocketId": json!({
         "description": "A socket",
         "type": "string",
-        "pattern": format!("^[A-Za-z0-9_-]{{{}}}$", SocketId::TEXT_LEN),
-        "example": "wTmVbPq0o3x5n2LkZr8c",
+        "pattern": pattern::socket(),
+        "example": "sock_wTmVbPq0o3x5n2LkZr8c",
     });
 }
 
@@ -234,12 +234,11 @@ fn user_or_integer() -> Value {
 
 fn grantable_room() -> Value {
     let own = format!("^{}", Room::USER_PREFIX);
-    let socket = format!("^[A-Za-z0-9_-]{{{}}}$", SocketId::TEXT_LEN);
     let description =
         "A room that sockets can be put into, so neither `user:…` nor named like a socket";
     with(
         given(description, Room::BYTES_MAX, &pattern::name(ANY, Room::BYTES_MAX)),
-        [("not", json!({"anyOf": [{"pattern": own}, {"pattern": socket}]}))],
+        [("not", json!({"anyOf": [{"pattern": own}, {"pattern": pattern::socket()}]}))],
     )
 }
 

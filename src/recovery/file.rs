@@ -249,7 +249,12 @@ fn rooms(texts: &[String]) -> Option<Vec<Room>> {
 }
 
 fn ids(texts: &[String]) -> Option<Vec<SocketId>> {
-    texts.iter().map(|it| it.parse().ok()).collect()
+    texts.iter().map(|it| id(it)).collect()
+}
+
+/// Ids had no prefix in the beginning.
+fn id(text: &str) -> Option<SocketId> {
+    text.parse().or_else(|_| format!("{}{text}", SocketId::PREFIX).parse()).ok()
 }
 
 #[cfg(test)]

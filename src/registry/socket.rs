@@ -11,7 +11,7 @@ use crate::core::recovery::{Live, Member, Pid};
 use crate::core::rooms::memberships::RecordedRooms;
 use crate::core::rooms::{RoomChange, RoomMoves, SocketRooms};
 use crate::types::{
-    DeviceId, Grants, Namespace, Reason, Room, RoomKind, SocketId, Timestamp, UserId, WallMs,
+    DeviceId, Grants, Namespace, Reason, Room, SocketId, Timestamp, UserId, WallMs,
 };
 use parking_lot::{Mutex, RwLock};
 use std::mem;
@@ -221,9 +221,7 @@ impl Socket {
         if !self.is_joined() {
             return Vec::new();
         }
-        let is_own = |room: &Room| matches!(room.kind(), RoomKind::Socket(id) if self.ids().any(|it| it == id));
-        let mut rooms: Vec<Room> =
-            self.granted_rooms().iter().filter(|it| !is_own(it)).cloned().collect();
+        let mut rooms = self.granted_rooms().to_vec();
         rooms.push(Room::of_user(&self.user));
         rooms.sort();
         rooms.dedup();

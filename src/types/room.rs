@@ -122,7 +122,15 @@ mod tests {
         assert_eq!(of_user.kind(), RoomKind::User("user:ann"));
         assert_eq!(Room::of_socket(id).kind(), RoomKind::Socket(id));
         assert_eq!(granted("user:").kind(), RoomKind::User(""));
-        for text in ["user", "users:ann", "User:ann", "org:7", "BwcHBwcHBwcHBwcHBwc"] {
+        for text in [
+            "user",
+            "users:ann",
+            "User:ann",
+            "org:7",
+            "BwcHBwcHBwcHBwcHBwcH",
+            "sock_BwcHBwcHBwcHBwcHBwc",
+            "sock_room",
+        ] {
             assert_eq!(granted(text).kind(), RoomKind::Granted, "{text}");
         }
     }

@@ -31,7 +31,7 @@ describe("emit", { concurrency: 3 }, () => {
       [{ rooms: ["org:7"] }, { sockets: [ann.id] }, [ann2, bob]],
       [{ rooms: ["org:7"] }, { rooms: ["admins"] }, [ann2, bob]],
       [{ users: ["ann"] }, { users: ["ann"] }, []],
-      [{ users: ["ann"] }, { sockets: ["AAAAAAAAAAAAAAAAAAAA"] }, [ann, ann2]],
+      [{ users: ["ann"] }, { sockets: ["sock_AAAAAAAAAAAAAAAAAAAA"] }, [ann, ann2]],
       [{ rooms: ["nobody:here"] }, undefined, []],
       [{ users: ["nobody"] }, undefined, []],
     ];

@@ -157,7 +157,7 @@ describe("recovery", { concurrency: 4 }, () => {
     await until("the client to notice", () => !socket.connected);
     await w.server.state("ann", "lingering");
     await emit(w, 1, 3);
-    const nobody = [{ users: ["bob"] }, { rooms: ["org:8"] }, { sockets: ["AAAAAAAAAAAAAAAAAAAA"] }, { rooms: ["user:bob"] }];
+    const nobody = [{ users: ["bob"] }, { rooms: ["org:8"] }, { sockets: ["sock_AAAAAAAAAAAAAAAAAAAA"] }, { rooms: ["user:bob"] }];
     for (let n = 0; n < 40; n += 1) await w.server.emit({ to: nobody[n % nobody.length], event: "n", data: "for nobody" });
     await w.server.emit({ to: { rooms: ["org:7"] }, event: "n", data: 3 });
     proxy.refusing = false;

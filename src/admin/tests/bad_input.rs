@@ -75,11 +75,11 @@ const EMITS: &[Case] = &[
         "control characters",
     ),
     (
-        r#"{"to":{"sockets":["AAAAAAAAAAAAAAAAAAAA","nope"]},"event":"x"}"#,
+        r#"{"to":{"sockets":["sock_AAAAAAAAAAAAAAAAAAAA","nope"]},"event":"x"}"#,
         400,
         "invalid_argument",
         Some("to.sockets[1]"),
-        "20 characters",
+        "a socket id is `sock_` and 20 characters",
     ),
     (
         r#"{"to":{"all":true},"except":{"users":[""]},"event":"x"}"#,
@@ -212,7 +212,7 @@ async fn paths_and_queries_are_read_as_strictly_as_bodies() {
         ("/v1/users/%ff", 400, None),
         (long.as_str(), 400, Some("user")),
         ("/v1/sockets/short", 400, Some("id")),
-        ("/v1/sockets/AAAAAAAAAAAAAAAAAAAA", 404, None),
+        ("/v1/sockets/sock_AAAAAAAAAAAAAAAAAAAA", 404, None),
         ("/v1/users/", 404, None),
     ];
     for (path, status, field) in table {

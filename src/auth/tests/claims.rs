@@ -1,6 +1,7 @@
 //! Times, parties, users, rooms and data of well-signed tokens.
 
 use super::*;
+use crate::types::GrantError;
 
 #[test]
 fn a_token_ends_at_its_exp_plus_the_leeway() {
@@ -102,8 +103,14 @@ fn rooms_are_texts_that_are_nobodys_own() {
         assert_eq!(rooms(wrong).unwrap_err(), RoomFlaw::Type.into());
     }
     for own in ["user:7", "user:42", "user:"] {
-        assert_eq!(rooms(json!(["a", own])).unwrap_err(), RoomFlaw::OfUser.into());
+        let flaw = RoomFlaw::Name(GrantError::OfUser);
+        assert_eq!(rooms(json!(["a", own])).unwrap_err(), flaw.into());
     }
+    let of_socket = "sock_wTmVbPq0o3x5n2LkZr8c";
+    let flaw = RoomFlaw::Name(GrantError::OfSocket);
+    assert_eq!(rooms(json!(["a", of_socket])).unwrap_err(), flaw.into());
+    let document = "wTmVbPq0o3x5n2LkZr8c";
+    assert_eq!(rooms(json!([document])).unwrap(), document, "nobody's own");
     assert_eq!(rooms(json!([""])).unwrap_err().code(), "room_invalid");
 }
 

@@ -101,7 +101,7 @@ fn a_field_that_is_not_there_or_there_twice_is_named() {
 fn what_is_told_of_users_alone_goes_with_users_alone() {
     let hook = read(&with(r#","undelivered":"hook""#)).unwrap();
     assert_eq!(hook.undelivered, WhenUndelivered::Hook);
-    let sockets = (r#""sockets":["AAAAAAAAAAAAAAAAAAAA"]"#, "to.sockets");
+    let sockets = (r#""sockets":["sock_AAAAAAAAAAAAAAAAAAAA"]"#, "to.sockets");
     for (option, others) in [
         (r#""undelivered":"hook""#, &[(r#""rooms":["r"]"#, "to.rooms"), sockets][..]),
         (r#""store":"always""#, &[sockets]),

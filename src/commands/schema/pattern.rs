@@ -1,6 +1,6 @@
 //! Regular expressions for what is counted in bytes, or measured in time: in the dialect that JSON Schema names (ECMA 262).
 
-use crate::types::millis;
+use crate::types::{SocketId, millis};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,6 +22,11 @@ pub(super) fn name(ascii: &str, bytes_max: usize) -> String {
 pub(super) fn name_after(start: &str, ascii: &str, bytes_max: usize) -> String {
     let rest = bytes_max.saturating_sub(start.len());
     format!("^{start}(?:{})$", alternatives(ascii, 0, rest))
+}
+
+/// The id of a socket.
+pub(super) fn socket() -> String {
+    format!("^{}[A-Za-z0-9_-]{{{}}}$", SocketId::PREFIX, SocketId::DIGITS)
 }
 
 /// Any text of at most `bytes_max` bytes.

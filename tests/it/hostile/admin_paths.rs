@@ -103,7 +103,7 @@ fn rooms() -> Vec<Row> {
         (
             "sockets that join a room named like a socket",
             "join",
-            r#"{"to":{"all":true},"rooms":["AAAAAAAAAAAAAAAAAAAA"]}"#,
+            r#"{"to":{"all":true},"rooms":["sock_AAAAAAAAAAAAAAAAAAAA"]}"#,
         ),
         ("sockets that leave no room", "leave", r#"{"to":{"all":true},"rooms":[]}"#),
         ("sockets of nobody, disconnected", "disconnect", r#"{"to":{}}"#),
@@ -115,7 +115,7 @@ fn rooms() -> Vec<Row> {
         ("a membership of another user's room", "PUT /v1/users/u/rooms/user:v", ""),
         (
             "a membership of a room named like a socket",
-            "PUT /v1/users/u/rooms/AAAAAAAAAAAAAAAAAAAA",
+            "PUT /v1/users/u/rooms/sock_AAAAAAAAAAAAAAAAAAAA",
             "",
         ),
         ("a membership of a room with a NUL (`%00`)", "PUT /v1/users/u/rooms/a%00", ""),

@@ -141,6 +141,11 @@ fn users_and_rooms() -> Vec<Row> {
         ("`rooms` is a text", "room_invalid", r#""sub":"eve","rooms":"a""#),
         ("a room is a number", "room_invalid", r#""sub":"eve","rooms":[1]"#),
         ("a room of another user", "room_invalid", r#""sub":"eve","rooms":["user:bob"]"#),
+        (
+            "a room of a socket",
+            "room_invalid",
+            r#""sub":"eve","rooms":["sock_AAAAAAAAAAAAAAAAAAAA"]"#,
+        ),
         ("65 rooms", "too_many_rooms", &many),
     ];
     let token = |claims: &str| signed(HEADER, &format!(r#"{{{claims},"exp":{future}}}"#));

@@ -36,6 +36,7 @@ fn an_answer_that_names_nobody_refuses_nobody_for_good() {
         r#"{"user":"a","user":"b"}"#,
         r#"{"user":"a","rooms":"org:7"}"#,
         r#"{"user":"a","rooms":["user:b"]}"#,
+        r#"{"user":"a","rooms":["sock_AAAAAAAAAAAAAAAAAAAA"]}"#,
         r#"{"user":"a","expires_at":"tomorrow"}"#,
         r#"{"user":"a","expires_at":1767225600000}"#,
         r#"{"user":"a","expires_at":1767225600}"#,

@@ -37,7 +37,7 @@ fn the_body_holds_what_the_client_wrote_and_apart_from_it_who_it_is() {
 
     assert_eq!(
         body,
-        r#"{"type":"client.event","timestamp":"1970-01-01T00:00:00.000Z","data":{"id":"evt_1","event":"chat:send","args":[{"user":"admin", "n":12345678901234567890.10},null],"namespace":"/chat","ack":true,"from":{"user":"a\"nn","socket":"AAAAAAAAAAAAAAAAAAAA","device":"tab","rooms":["org:7"],"data":{"name":"Ann"}}}}"#
+        r#"{"type":"client.event","timestamp":"1970-01-01T00:00:00.000Z","data":{"id":"evt_1","event":"chat:send","args":[{"user":"admin", "n":12345678901234567890.10},null],"namespace":"/chat","ack":true,"from":{"user":"a\"nn","socket":"sock_AAAAAAAAAAAAAAAAAAAA","device":"tab","rooms":["org:7"],"data":{"name":"Ann"}}}}"#
     );
 }
 

@@ -19,7 +19,7 @@ fn read(json: &Value) -> Value {
 fn a_message_is_the_emit_that_it_says() {
     let emitted = read(&json!({
         "method": "emit", "event": "news", "data": [{"a": 1.50}, 2], "binary": false,
-        "namespace": "/chat", "room": ["org:7", 8], "skip_sid": "AAAAAAAAAAAAAAAAAAAA",
+        "namespace": "/chat", "room": ["org:7", 8], "skip_sid": "sock_AAAAAAAAAAAAAAAAAAAA",
         "callback": null, "host_id": "f00"
     }));
     assert_eq!(
@@ -27,7 +27,7 @@ fn a_message_is_the_emit_that_it_says() {
         json!({
             "namespace": "/chat",
             "to": {"rooms": ["org:7", "8"]},
-            "except": {"sockets": ["AAAAAAAAAAAAAAAAAAAA"]},
+            "except": {"sockets": ["sock_AAAAAAAAAAAAAAAAAAAA"]},
             "event": "news",
             "args": [{"a": 1.5}, 2],
             "volatile": false,
