@@ -27,6 +27,7 @@ pub use resume::{NotRevoked, Resume, ResumeError, forget_resume_keys};
 use crate::clock::Clock;
 use crate::config::{AuthConfig, AuthMode};
 use crate::core::auth::shared_identity::Fingerprint;
+use crate::core::rooms::granting::GrantRules;
 use crate::types::{Identity, Namespace, Secret, WallMs, saturating_u64};
 use aws_lc_rs::digest::{Context, SHA256};
 use hook::AuthHook;
@@ -77,20 +78,23 @@ enum Verification {
     Jwt(Box<JwtVerifier>),
     Hook(Arc<AuthHook>),
     JwtOrHook(Box<JwtVerifier>, Arc<AuthHook>),
-    Trust,
+    Trust(GrantRules),
 }
 
 impl Authenticator {
     /// Fails if a key of the configuration cannot be read, is too weak, or is of another kind than its algorithms.
     pub fn new(config: AuthConfig, clock: Clock) -> Result<Self, AuthError> {
-        let mode = match config.mode {
-            AuthMode::Jwt(config) => Verification::Jwt(Box::new(JwtVerifier::new(*config, clock)?)),
-            AuthMode::Hook(config) => Verification::Hook(Arc::new(AuthHook::new(*config, clock)?)),
-            AuthMode::JwtOrHook(jwt, hook) => Verification::JwtOrHook(
-                Box::new(JwtVerifier::new(*jwt, clock.clone())?),
-                Arc::new(AuthHook::new(*hook, clock)?),
+        let AuthConfig { mode, rooms } = config;
+        let hook = |config, clock| Ok::<_, AuthError>(AuthHook::new(config, rooms.clone(), clock)?);
+        let jwt = |config, clock| JwtVerifier::new(config, rooms.clone(), clock);
+        let mode = match mode {
+            AuthMode::Jwt(config) => Verification::Jwt(Box::new(jwt(*config, clock)?)),
+            AuthMode::Hook(config) => Verification::Hook(Arc::new(hook(*config, clock)?)),
+            AuthMode::JwtOrHook(tokens, backend) => Verification::JwtOrHook(
+                Box::new(jwt(*tokens, clock.clone())?),
+                Arc::new(hook(*backend, clock)?),
             ),
-            AuthMode::Trust => Verification::Trust,
+            AuthMode::Trust => Verification::Trust(rooms),
         };
         Ok(Self { mode })
     }
@@ -106,7 +110,7 @@ impl Authenticator {
     pub fn is_ready(&self) -> bool {
         match &self.mode {
             Verification::JwtOrHook(..) => true,
-            Verification::Jwt(_) | Verification::Hook(_) | Verification::Trust => {
+            Verification::Jwt(_) | Verification::Hook(_) | Verification::Trust(_) => {
                 self.issuer().is_none_or(Issuer::has_keys)
             }
         }
@@ -118,14 +122,14 @@ impl Authenticator {
         match &self.mode {
             Verification::Hook(hook) => hook.admits_handshake(),
             // Clients with tokens must come in.
-            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust => true,
+            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust(_) => true,
         }
     }
 
     fn issuer(&self) -> Option<&Issuer> {
         match &self.mode {
             Verification::Jwt(jwt) | Verification::JwtOrHook(jwt, _) => jwt.issuer(),
-            Verification::Hook(_) | Verification::Trust => None,
+            Verification::Hook(_) | Verification::Trust(_) => None,
         }
     }
 
@@ -161,7 +165,7 @@ impl Authenticator {
                 Err(Refusal::TokenMissing) => hook.identify(credentials, now).await,
                 token => jwt.verify(&token?, now).await,
             },
-            Verification::Trust => trust::identity(&auth.0, now),
+            Verification::Trust(rooms) => trust::identity(&auth.0, rooms, now),
         }
     }
 }

@@ -18,6 +18,7 @@ mod presence;
 mod rates;
 mod reader;
 mod recovery;
+mod rooms;
 mod sessions;
 mod show;
 mod shown_url;

@@ -2,9 +2,10 @@
 
 use super::object::JsonFields;
 use super::refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
-use crate::types::{Room, UserId, WallMs};
+use crate::core::rooms::granting::{GrantFlaw, GrantRules};
+use crate::types::{ClaimFlaw, Room, UserId, WallMs};
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +26,34 @@ pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
     Ok(UserId::parse(&text).map_err(UserFlaw::Text)?)
 }
 
-/// The rooms that a claim lists, each once; none if it is missing.
-pub(super) fn rooms(claim: Option<&RawValue>) -> Result<Arc<[Room]>, Refusal> {
-    let Some(raw) = claim else { return Ok(Arc::default()) };
-    let names: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type)?;
-    let mut seen = BTreeSet::new();
-    let mut rooms = Vec::new();
-    for name in names {
-        let room = Room::parse_grantable(&name).map_err(RoomFlaw::Name)?;
-        if seen.insert(room.clone()) {
-            rooms.push(room);
-        }
+/// The rooms that a claim lists, none if it is missing, and those that follow from `claims`; each once.
+pub(super) fn rooms(
+    listed: Option<&RawValue>,
+    rules: &GrantRules,
+    claims: &JsonFields<'_>,
+) -> Result<Arc<[Room]>, Refusal> {
+    let names: Option<Vec<String>> = listed
+        .map(|raw| serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type))
+        .transpose()?;
+    let mut used = Map::new();
+    for name in rules.claims() {
+        let Some(raw) = claims.get(name) else { continue };
+        let value = serde_json::from_str(raw.get()).map_err(|_| GrantFlaw::from(ClaimFlaw::Value));
+        used.insert(name.to_owned(), value.map_err(RoomFlaw::Grant)?);
     }
-    Ok(rooms.into())
+    let rooms = rules.rooms(&names.unwrap_or_default(), &Value::Object(used));
+    Ok(rooms.map_err(RoomFlaw::Grant)?)
+}
+
+/// The same where the claims are the fields of `data`.
+pub(super) fn rooms_by_data(
+    object: &JsonFields<'_>,
+    rules: &GrantRules,
+) -> Result<Arc<[Room]>, Refusal> {
+    let data = object.get("data").map(RawValue::get).filter(|it| it.starts_with('{'));
+    let data = data.filter(|_| rules.claims().next().is_some());
+    let claims = data.map(|it| JsonFields::parse(it).ok_or(RoomFlaw::Data)).transpose()?;
+    rooms(object.get("rooms"), rules, &claims.unwrap_or_default())
 }
 
 /// The value under `data`, as it was written.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::AuthHookConfig;
 use crate::core::auth::hook_gate::{Answered, ClientKey, HookGate};
 use crate::core::backend::circuit::Failure;
+use crate::core::rooms::granting::GrantRules;
 use crate::entropy;
 use crate::types::{Identity, Timestamp, WallMs};
 use answer::AnswerFlaw;
@@ -42,6 +43,7 @@ pub enum AuthHookError {
 pub(super) struct AuthHook {
     caller: BackendCaller,
     turns: Mutex<HookQueue>,
+    rooms: GrantRules,
     clock: Clock,
     /// What was told last of trouble, and when.
     told: Mutex<Option<(String, Timestamp)>>,
@@ -54,7 +56,11 @@ impl fmt::Debug for AuthHook {
 }
 
 impl AuthHook {
-    pub(super) fn new(config: AuthHookConfig, clock: Clock) -> Result<Self, AuthHookError> {
+    pub(super) fn new(
+        config: AuthHookConfig,
+        rooms: GrantRules,
+        clock: Clock,
+    ) -> Result<Self, AuthHookError> {
         let client = HttpClient::new(HttpSettings {
             section: "auth.hook",
             is_https: config.url.starts_with("https:"),
@@ -65,7 +71,7 @@ impl AuthHook {
         })?;
         let caller = BackendCaller::new(client, &config.url, config.secrets)?;
         let turns = Mutex::new(HookQueue::new(HookGate::new(config.concurrency, config.queue)));
-        Ok(Self { caller, turns, clock, told: Mutex::default() })
+        Ok(Self { caller, turns, rooms, clock, told: Mutex::default() })
     }
 
     /// Whether a client may open a connection now.
@@ -115,7 +121,7 @@ impl AuthHook {
             NoBody::Cut(cut) => AnswerFlaw::Silence(cut.to_string()),
             NoBody::TooLong { .. } => AnswerFlaw::Malformed(error.to_string()),
         })?;
-        answer::read(status, retry_after, &body, now)
+        answer::read(status, retry_after, &body, &self.rooms, now)
     }
 
     /// Says what is wrong: at once if that is new, and else once a minute.

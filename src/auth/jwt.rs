@@ -8,6 +8,7 @@ use super::object::JsonFields;
 use super::refusal::{Refusal, TOKEN_BYTES_MAX, TokenFlaw};
 use crate::clock::Clock;
 use crate::config::{JwtConfig, JwtKeys};
+use crate::core::rooms::granting::GrantRules;
 use crate::types::{ClaimPath, Grants, Identity, WallMs, millis};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,7 @@ pub(super) struct JwtVerifier {
     audiences: Vec<String>,
     user_claim: ClaimPath,
     rooms_claim: ClaimPath,
+    rooms: GrantRules,
     leeway: Duration,
     max_lifetime: Option<Duration>,
 }
@@ -35,7 +37,11 @@ enum TokenKeys {
 }
 
 impl JwtVerifier {
-    pub(super) fn new(config: JwtConfig, clock: Clock) -> Result<Self, AuthError> {
+    pub(super) fn new(
+        config: JwtConfig,
+        rooms: GrantRules,
+        clock: Clock,
+    ) -> Result<Self, AuthError> {
         let (algorithms, keys) = match config.keys {
             JwtKeys::Static(keys) => {
                 let algorithms = keys.iter().flat_map(|it| it.algorithms.clone()).collect();
@@ -53,6 +59,7 @@ impl JwtVerifier {
             audiences: config.audiences,
             user_claim: config.user_claim,
             rooms_claim: config.rooms_claim,
+            rooms,
             leeway: config.leeway,
             max_lifetime: config.max_lifetime,
         })
@@ -80,7 +87,7 @@ impl JwtVerifier {
         let issued_at = claims.get("iat").map(claims::time).transpose()?;
         self.check_parties(&claims)?;
         let user = claims::user(claims.find(&self.user_claim))?;
-        let rooms = claims::rooms(claims.find(&self.rooms_claim))?;
+        let rooms = claims::rooms(claims.find(&self.rooms_claim), &self.rooms, &claims)?;
         let (data, expires_at) = (claims::data(&claims), Some(expires_at));
         Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at, resume: None } })
     }

@@ -2,7 +2,8 @@
 
 use super::object::JsonFields;
 use crate::core::auth::resume_families::ResumeFlaw;
-use crate::types::{GrantError, UserIdError};
+use crate::core::rooms::granting::GrantFlaw;
+use crate::types::{ClaimFlaw, UserIdError};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -36,7 +37,7 @@ pub enum Refusal {
     /// `resume_expired`, `resume_revoked`, `resume_reused`: credentials are needed.
     #[error("the resume token {0}")]
     ResumeRefused(ResumeFlaw),
-    /// `room_invalid`
+    /// `room_invalid`, or `too_many_rooms` if claims name very many.
     #[error("{0}")]
     RoomInvalid(#[from] RoomFlaw),
     /// `unauthorized`, or whatever code the backend gave.
@@ -58,6 +59,9 @@ impl Refusal {
             Self::TokenExpired => "token_expired",
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::UserInvalid(_) => "user_invalid",
+            Self::RoomInvalid(RoomFlaw::Grant(GrantFlaw::Claim(ClaimFlaw::TooMany))) => {
+                "too_many_rooms"
+            }
             Self::RoomInvalid(_) => "room_invalid",
             Self::ResumeInvalid => "resume_invalid",
             Self::ResumeRefused(ResumeFlaw::Expired) => "resume_expired",
@@ -166,7 +170,10 @@ pub enum RoomFlaw {
     /// Not an array of texts.
     #[error("rooms must be an array of texts")]
     Type,
-    /// Nobody can be put into a room of such a name.
+    /// What they are named after has a key twice.
+    #[error("`data` must be an object with distinct keys, because rooms are named after it")]
+    Data,
+    /// They cannot be granted.
     #[error("{0}")]
-    Name(#[from] GrantError),
+    Grant(#[from] GrantFlaw),
 }

@@ -7,7 +7,7 @@ mod published;
 
 use super::*;
 use crate::config::{JwtConfig, JwtKey, JwtKeys, StaticKey};
-use crate::types::{ClaimPath, Room, Secret, Seq, UserId};
+use crate::types::{ClaimPath, Room, RoomTemplate, Secret, Seq, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -133,7 +133,13 @@ fn config(key: JwtKey, algorithms: &[Algorithm]) -> JwtConfig {
 }
 
 fn with_mode(mode: AuthMode) -> Authenticator {
-    Authenticator::new(AuthConfig { mode }, Clock::start(Seq(0))).unwrap()
+    with_rooms(mode, &[])
+}
+
+fn with_rooms(mode: AuthMode, auto: &[&str]) -> Authenticator {
+    let auto = auto.iter().map(|it| RoomTemplate::parse(it).unwrap()).collect();
+    Authenticator::new(AuthConfig { mode, rooms: GrantRules::new(auto) }, Clock::start(Seq(0)))
+        .unwrap()
 }
 
 fn with_key(key: JwtKey, algorithms: &[Algorithm]) -> Authenticator {

@@ -10,6 +10,8 @@ pub use keys::{JwtKey, JwtKeys, KeysLocation, PublishedKeys, StaticKey};
 
 use super::listen::Origins;
 use super::reader::{Checked, SettingsReader};
+use super::rooms;
+use crate::core::rooms::granting::GrantRules;
 use hook::HookFields;
 use jwt::JwtFields;
 
@@ -18,6 +20,8 @@ use jwt::JwtFields;
 pub struct AuthConfig {
     /// The way.
     pub mode: AuthMode,
+    /// `[rooms]`: which rooms follow from what credentials claim.
+    pub rooms: GrantRules,
 }
 
 /// The way of authentication.
@@ -45,6 +49,7 @@ impl AuthConfig {
         });
         let mode = mode.and_then(|mode| check_mode(reader, mode));
         let (jwt, hook) = (JwtFields::read(reader), HookFields::read(reader));
+        let rooms = rooms::read(reader);
         // What a mode does not need may stand there for another day.
         let mode = match mode {
             Ok(WrittenMode::Trust) => AuthMode::Trust,
@@ -62,7 +67,7 @@ impl AuthConfig {
                 return Err(rejected);
             }
         };
-        Ok(Self { mode })
+        Ok(Self { mode, rooms: rooms? })
     }
 
     /// The hook, if the backend is asked.

@@ -1,6 +1,7 @@
 //! Which rooms a socket is in, and why: what its credentials grant, what is recorded of its user, and what it has joined and
 //! left since.
 
+pub mod granting;
 pub mod memberships;
 mod moves;
 

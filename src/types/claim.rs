@@ -1,5 +1,6 @@
 //! Which claim of a token is meant.
 
+use serde_json::Value;
 use std::fmt;
 
 /// Names a claim: a literal name such as `sub`, or a JSON Pointer (RFC 6901) if it begins with `/`, such as
@@ -22,6 +23,16 @@ impl ClaimPath {
     /// The claim of this name, whatever it begins with.
     pub fn name(name: &str) -> Self {
         Self(vec![name.to_owned()])
+    }
+
+    /// What stands there in `value`; none if the way or its end is missing, or `null`.
+    pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        let inner = self.0.iter().try_fold(value, |outer, key| match outer {
+            Value::Object(fields) => fields.get(key),
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        });
+        inner.filter(|it| !it.is_null())
     }
 
     /// The keys from the outermost object inwards, at least one.

@@ -58,6 +58,29 @@ describe("rooms", { concurrency: 4 }, () => {
     });
   }
 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`rooms follow from claims, and from newer ones in place (${way})`, {
+      rooms: { auto: ["org:{org}", "org:{m[].org}:role:{m[].role}"] },
+    }, async (w) => {
+      const claims = { org: "acme", rooms: ["x"], m: [{ org: "acme", role: "admin" }, { org: 7, role: "viewer" }] };
+      const ann = await w.connect("ann", { transports, claims });
+      const rooms = async () => (await w.server.api("GET", "/v1/users/ann")).body.sockets[0].rooms;
+      assert.deepEqual(await rooms(), ["org:7:role:viewer", "org:acme", "org:acme:role:admin", "user:ann", "x"]);
+      await w.server.emit({ to: { rooms: ["org:acme:role:admin"] }, event: "n", data: 1 });
+      await until("the event", () => ann.heard.length === 1);
+
+      const refresh = (more) => ann.timeout(5000).emitWithAck("userline:refresh", { token: w.server.token("ann", more) });
+      const forged = await refresh({ org: "acme:role:admin" });
+      assert.equal(forged.error.code, "room_invalid");
+      assert.equal((await rooms()).length, 5, "nothing has changed");
+      assert.equal((await refresh({ org: "umbrella" })).error, undefined);
+      assert.deepEqual(await rooms(), ["org:umbrella", "user:ann"]);
+
+      const refused = w.connect("eve", { transports, claims: { org: "acme:role:admin" } });
+      await assert.rejects(refused, /"code":"room_invalid"/);
+    });
+  }
+
   scenario("a membership that was answered holds after kill -9, and so does a denial", {}, async (w) => {
     const api = async (method, path, body) => {
       const answer = await w.server.api(method, path, body);

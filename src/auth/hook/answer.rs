@@ -3,6 +3,7 @@
 use crate::auth::claims;
 use crate::auth::object::JsonFields;
 use crate::auth::refusal::BackendRefusal;
+use crate::core::rooms::granting::GrantRules;
 use crate::types::{Grants, Identity, WallMs};
 use std::time::Duration;
 use thiserror::Error;
@@ -26,23 +27,24 @@ pub(super) fn read(
     status: u16,
     retry_after: Option<Duration>,
     body: &[u8],
+    rules: &GrantRules,
     now: WallMs,
 ) -> Result<Identity, AnswerFlaw> {
     match status {
-        200..=299 => identity(body, now),
+        200..=299 => identity(body, rules, now),
         401 | 403 => Err(AnswerFlaw::Refused(Box::new(BackendRefusal::read(body)))),
         status => Err(AnswerFlaw::Status { status, retry_after }),
     }
 }
 
-fn identity(body: &[u8], now: WallMs) -> Result<Identity, AnswerFlaw> {
+fn identity(body: &[u8], rules: &GrantRules, now: WallMs) -> Result<Identity, AnswerFlaw> {
     let malformed = |why: &str| AnswerFlaw::Malformed(why.to_owned());
     let text = str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
     let answer = JsonFields::parse(text)
         .ok_or_else(|| malformed("it must be a JSON object such as {\"user\": \"42\"}"))?;
     let unfit = |refusal: crate::auth::Refusal| AnswerFlaw::Malformed(refusal.to_string());
     let user = claims::user(answer.get("user")).map_err(unfit)?;
-    let rooms = claims::rooms(answer.get("rooms")).map_err(unfit)?;
+    let rooms = claims::rooms_by_data(&answer, rules).map_err(unfit)?;
     let expires_at = answer.get("expires_at").map(claims::time).transpose();
     let expires_at =
         expires_at.map_err(|_| malformed("`expires_at` must be seconds since 1970"))?;

@@ -103,15 +103,40 @@ fn rooms_are_texts_that_are_nobodys_own() {
         assert_eq!(rooms(wrong).unwrap_err(), RoomFlaw::Type.into());
     }
     for own in ["user:7", "user:42", "user:"] {
-        let flaw = RoomFlaw::Name(GrantError::OfUser);
+        let flaw = RoomFlaw::Grant(GrantError::OfUser.into());
         assert_eq!(rooms(json!(["a", own])).unwrap_err(), flaw.into());
     }
     let of_socket = "sock_wTmVbPq0o3x5n2LkZr8c";
-    let flaw = RoomFlaw::Name(GrantError::OfSocket);
+    let flaw = RoomFlaw::Grant(GrantError::OfSocket.into());
     assert_eq!(rooms(json!(["a", of_socket])).unwrap_err(), flaw.into());
     let document = "wTmVbPq0o3x5n2LkZr8c";
     assert_eq!(rooms(json!([document])).unwrap(), document, "nobody's own");
     assert_eq!(rooms(json!([""])).unwrap_err().code(), "room_invalid");
+}
+
+#[test]
+fn rooms_follow_from_claims() {
+    let config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+    let auto = ["org:{org}", "org:{/access/in[].org}:role:{/access/in[].role}"];
+    let authenticator = with_rooms(AuthMode::Jwt(Box::new(config)), &auto);
+    let rooms = |claims: Value| {
+        let mut all = json!({"sub": "42", "exp": NOW + 60, "rooms": ["x"]});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let identity = with_token(&authenticator, &hs256(&all));
+        identity.map(|it| it.grants.rooms.iter().map(Room::as_str).collect::<Vec<_>>().join(","))
+    };
+    let roles = json!({"org": 7, "access": {"in": [{"org": 7, "role": "admin"}, {"org": 8}]}});
+
+    assert_eq!(rooms(roles).unwrap(), "x,org:7,org:7:role:admin");
+    assert_eq!(rooms(json!({})).unwrap(), "x", "a claim that is missing names no room");
+    let code = |claims: Value| rooms(claims).unwrap_err().code();
+    for wrong in
+        [json!("7:role:admin"), json!("7\n"), json!("*"), json!(""), json!(["7"]), json!(1.5)]
+    {
+        assert_eq!(code(json!({"org": wrong})), "room_invalid");
+    }
+    let many: Vec<Value> = (0..500).map(|n| json!({"role": n})).collect();
+    assert_eq!(rooms(json!({"access": {"in": many}})).unwrap(), "x", "no item is whole");
 }
 
 #[test]

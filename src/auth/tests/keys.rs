@@ -95,7 +95,11 @@ fn keys_that_do_not_go_with_their_algorithms_are_refused() {
     let public = |pem: &str| JwtKey::PublicKey(pem.to_owned());
     let error = |key: JwtKey, algorithms: &[Algorithm]| {
         let mode = AuthMode::Jwt(Box::new(config(key, algorithms)));
-        let failed = Authenticator::new(AuthConfig { mode }, Clock::start(Seq(0))).unwrap_err();
+        let failed = Authenticator::new(
+            AuthConfig { mode, rooms: GrantRules::default() },
+            Clock::start(Seq(0)),
+        )
+        .unwrap_err();
         let AuthError::Key(error) = failed else { panic!("{failed}") };
         error
     };

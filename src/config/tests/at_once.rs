@@ -55,6 +55,16 @@ const FILE: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "rooms",
+        &[
+            (
+                "auto = [\"org:{org}\", \"{a[].x}:{b[].y}\", \"user:{id}\"]",
+                "rooms.auto = \"{a[].x}:{b[].y}\": must not have claims of two arrays",
+            ),
+            ("", "rooms.auto = \"user:{id}\": a room `user:…` is its user's own"),
+        ],
+    ),
+    (
         "limits",
         &[
             ("payload = \"2MB\"", ""),

@@ -146,6 +146,8 @@ fn users_and_rooms() -> Vec<Row> {
             "room_invalid",
             r#""sub":"eve","rooms":["sock_AAAAAAAAAAAAAAAAAAAA"]"#,
         ),
+        ("a claim that names a room has a `:`", "room_invalid", r#""sub":"eve","org":"7:admin""#),
+        ("a claim that names a room is a list", "room_invalid", r#""sub":"eve","org":["7"]"#),
         ("65 rooms", "too_many_rooms", &many),
     ];
     let token = |claims: &str| signed(HEADER, &format!(r#"{{{claims},"exp":{future}}}"#));

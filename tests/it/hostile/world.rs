@@ -172,6 +172,8 @@ keys = [
   {{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }},
   {{ name = "reader", key = "{READ_KEY}", scopes = ["read"] }},
 ]
+[rooms]
+auto = ["org:{{org}}"]
 [auth.jwt]
 algorithms = ["RS256"]
 public_key_file = "tests/it/keys/rsa.pub.pem"

@@ -1,12 +1,18 @@
 //! Each answer of a backend, and what it means.
 
 use super::{AnswerFlaw, read};
-use crate::types::{Room, WallMs};
+use crate::core::rooms::granting::GrantRules;
+use crate::types::{Room, RoomTemplate, WallMs};
 
 const NOW: WallMs = WallMs(1_767_225_600_000);
 
+/// Rooms by role are named after `data`.
+fn rules() -> GrantRules {
+    GrantRules::new(vec![RoomTemplate::parse("role:{roles[]}").unwrap()])
+}
+
 fn identity(body: &str) -> Result<String, AnswerFlaw> {
-    let identity = read(200, None, body.as_bytes(), NOW)?;
+    let identity = read(200, None, body.as_bytes(), &rules(), NOW)?;
     let grants = identity.grants;
     let rooms: Vec<_> = grants.rooms.iter().map(Room::as_str).collect();
     let data = grants.data.as_ref().map_or("", |it| it.get());
@@ -21,6 +27,20 @@ fn an_answer_names_the_user_and_what_it_may_have() {
     assert_eq!(identity(all).unwrap(), r#"42 org:7 {"x":1.0} 1767225700000"#);
     assert_eq!(identity(r#"{"user":"ann"}"#).unwrap(), "ann   0");
     assert_eq!(identity(r#"{"user":"ann","rooms":null,"expires_at":null}"#).unwrap(), "ann   0");
+}
+
+#[test]
+fn rooms_follow_from_the_data_of_an_answer() {
+    let rooms = |data: &str| identity(&format!(r#"{{"user":"a","rooms":["x"],"data":{data}}}"#));
+
+    let roles = r#"{"roles":["admin",7],"name":1.0}"#;
+    assert_eq!(rooms(roles).unwrap(), format!("a x,role:admin,role:7 {roles} 0"));
+    for none in ["{}", "[]", "7", "\"roles\"", r#"{"roles":null}"#] {
+        assert_eq!(rooms(none).unwrap(), format!("a x {none} 0"));
+    }
+    for wrong in [r#"{"roles":["a:b"]}"#, r#"{"roles":"admin"}"#, r#"{"roles":[],"roles":["a"]}"#] {
+        assert!(matches!(rooms(wrong), Err(AnswerFlaw::Malformed(_))), "{wrong}");
+    }
 }
 
 #[test]
@@ -44,12 +64,12 @@ fn an_answer_that_names_nobody_refuses_nobody_for_good() {
     ] {
         assert!(matches!(identity(body), Err(AnswerFlaw::Malformed(_))), "{body}");
     }
-    assert!(matches!(read(200, None, b"\xff", NOW), Err(AnswerFlaw::Malformed(_))));
+    assert!(matches!(read(200, None, b"\xff", &rules(), NOW), Err(AnswerFlaw::Malformed(_))));
 }
 
 #[test]
 fn a_refusal_is_the_backends_own() {
-    let refusal = |status, body: &str| match read(status, None, body.as_bytes(), NOW) {
+    let refusal = |status, body: &str| match read(status, None, body.as_bytes(), &rules(), NOW) {
         Err(AnswerFlaw::Refused(it)) => (it.code, it.message, it.data),
         other => panic!("{other:?}"),
     };
@@ -81,7 +101,9 @@ fn every_other_status_is_temporary_and_says_what_may_be_behind_it() {
         (500, "trouble"),
         (503, "trouble"),
     ] {
-        let Err(flaw) = read(status, None, b"{\"user\":\"eve\"}", NOW) else { panic!("{status}") };
+        let Err(flaw) = read(status, None, b"{\"user\":\"eve\"}", &rules(), NOW) else {
+            panic!("{status}")
+        };
         assert!(matches!(flaw, AnswerFlaw::Status { .. }), "{flaw:?}");
         assert!(flaw.to_string().contains(hint), "{flaw}");
     }

@@ -1,0 +1,32 @@
+//! `[rooms]`: rooms that follow from what credentials claim.
+
+use super::reader::{Checked, SettingsReader};
+use crate::core::rooms::granting::GrantRules;
+use crate::types::RoomTemplate;
+
+const RULES_LEN_MAX: usize = 64;
+
+/// Which rooms follow from claims.
+pub(super) fn read(reader: &mut SettingsReader) -> Checked<GrantRules> {
+    let auto =
+        each(reader, "rooms.auto", |text| RoomTemplate::parse(text).map_err(|why| why.to_string()));
+    Ok(GrantRules::new(auto?))
+}
+
+/// A list of texts, each with a reason of its own why it is wrong.
+fn each<T>(
+    reader: &mut SettingsReader,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Checked<Vec<T>> {
+    let texts = reader.list(key, RULES_LEN_MAX, "must be a text", |it| Some(it.to_owned()))?;
+    let mut parsed = Ok(Vec::new());
+    for text in texts {
+        match (parse(&text), &mut parsed) {
+            (Ok(value), Ok(list)) => list.push(value),
+            (Ok(_), Err(_)) => {}
+            (Err(why), _) => parsed = Err(reader.reject_value(key, Some(format!("{text:?}")), why)),
+        }
+    }
+    parsed
+}
