@@ -145,7 +145,8 @@ impl Acceptor {
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let connection = self.open(&parts, Transport::Polling, None)?;
-                self.tasks().spawn("connection.unheard", polling::end_if_unheard(&connection));
+                let AcceptorParts { shared, .. } = &*self.inner;
+                shared.heartbeats.hear(&connection, shared.clock.now());
                 self.read(Incoming::posts(Arc::clone(&connection)));
                 polling::poll(connection).await
             }
@@ -266,7 +267,7 @@ impl Acceptor {
         let facts = Facts::of(parts, &config.trusted_proxies, forwarded);
         let connection = Connection::new(sid, facts, shared, transport, stream);
         shared.connections.insert(&connection)?;
-        shared.heartbeats.add(&connection, shared.clock.now());
+        shared.heartbeats.add(&connection, &shared.connections, shared.clock.now());
         connection.expect_connect(&mut connection.lock());
         shared.end_oldest_homeless();
         connection.send(&open);

@@ -1,9 +1,9 @@
-//! Pings, and the end of connections that do not answer them, or whose clients join no namespace.
+//! Pings, and the end of connections that do not answer them, or whose clients ask for nothing or join no namespace.
 
 use super::{Connection, Connections, Phase, Sent};
 use crate::clock::Clock;
 use crate::config::SocketIoConfig;
-use crate::core::protocol::heartbeat::{Due, Heartbeat};
+use crate::core::protocol::heartbeat::{Due, Heartbeat, HeartbeatTimes};
 use crate::types::{Reason, Timestamp};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 
 /// A text frame with a ping: <https://socket.io/docs/v4/engine-io-protocol/#heartbeat>.
 const PING: [u8; 3] = [0x81, 0x01, b'2'];
+/// How long a client that polls may take to ask for something after its handshake: a new connection with TLS on a bad
+/// network. Whoever takes longer is no client, and its place is another's.
+const UNHEARD: Duration = Duration::from_secs(10);
 /// Connections that are pinged between two yields.
 const SLICE: usize = 128;
 
@@ -35,14 +38,29 @@ struct HeartbeatQueue {
 impl Heartbeats {
     pub(super) fn new(config: &SocketIoConfig) -> Self {
         let SocketIoConfig { ping_interval, ping_timeout, connect_timeout, .. } = *config;
-        let beats = Mutex::new(Heartbeat::new(ping_interval, ping_timeout, connect_timeout));
+        let beats = Mutex::new(Heartbeat::new(HeartbeatTimes {
+            interval: ping_interval,
+            timeout: ping_timeout,
+            unheard: UNHEARD,
+            connect: connect_timeout,
+        }));
         let shared = Arc::new(HeartbeatQueue { beats, changed: Notify::new() });
         Self { timeout: ping_timeout, connect_timeout, shared }
     }
 
-    /// A connection has come.
-    pub(super) fn add(&self, connection: &Connection, now: Timestamp) {
-        self.change(|beats| beats.add(Arc::clone(connection.sid()), now));
+    /// A connection has come, and is among these.
+    pub(super) fn add(&self, connection: &Connection, all: &Connections, now: Timestamp) {
+        self.change(|beats| {
+            beats.add(Arc::clone(connection.sid()), now);
+            if beats.is_crowded(all.len()) {
+                beats.forget_gone(|sid| all.get(sid).is_some());
+            }
+        });
+    }
+
+    /// The client of a polling connection has to ask for something from now on.
+    pub(super) fn hear(&self, connection: &Connection, now: Timestamp) {
+        self.change(|beats| beats.hear(Arc::clone(connection.sid()), now));
     }
 
     /// The client of a connection has to join a namespace from now on.
@@ -100,6 +118,11 @@ impl Heartbeats {
                     let connection = connections.get(&sid);
                     if connection.is_some_and(|it| it.end_if_silent(now, self.timeout)) {
                         self.shared.beats.lock().waits(sid, now);
+                    }
+                }
+                Some(Due::Unheard(sid)) => {
+                    if let Some(connection) = connections.get(&sid) {
+                        connection.end_if_unheard();
                     }
                 }
                 Some(Due::Expected(sid)) => {

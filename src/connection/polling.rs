@@ -14,7 +14,6 @@ use hyper::body::Body;
 use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The packet that ends a connection.
 const CLOSE: &[u8] = b"1";
@@ -25,28 +24,19 @@ const INBOX_BODIES_MAX: usize = 2;
 /// Posts of one connection at once. Some clients answer a ping while another post is under way.
 const POSTS_MAX: usize = 2;
 
-/// How long a client may take to ask for something after its handshake: a new connection with TLS on a bad network. Whoever
-/// takes longer is no client, and its place is another's.
-const UNHEARD: Duration = Duration::from_secs(10);
-
-/// Closes a connection whose client never asks for anything. Holds nothing of it meanwhile.
-pub(super) fn end_if_unheard(connection: &Arc<Connection>) -> impl Future<Output = ()> + use<> {
-    let connection = Arc::downgrade(connection);
-    async move {
-        tokio::time::sleep(UNHEARD).await;
-        let Some(connection) = connection.upgrade() else { return };
-        let mut state = connection.lock();
-        if state.polling.requests == 0 {
-            connection.close_locked(&mut state, Some(Reason::TransportClose));
-        }
-    }
-}
-
 impl Connection {
     /// The client has asked for something since its handshake.
     pub(super) fn heard(&self) {
         let polling = &mut self.lock().polling;
         polling.requests = polling.requests.saturating_add(1);
+    }
+
+    /// Closes the connection if its client has not asked for anything since its handshake.
+    pub(super) fn end_if_unheard(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.polling.requests == 0 {
+            self.close_locked(&mut state, Some(Reason::TransportClose));
+        }
     }
 }
 

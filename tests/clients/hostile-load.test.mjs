@@ -1,5 +1,7 @@
 // Somebody who is shown the door, and goes on: what others need of the store and of the engine is theirs.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import net from "node:net";
 import { describe } from "node:test";
 import { WebSocket } from "ws";
 import { wsUrl } from "./lib/raw.mjs";
@@ -10,6 +12,12 @@ import { until } from "./lib/wait.mjs";
 const TURNS = 10_000;
 /** How long a bystander may take for anything on a busy machine; the calls of one who had to wait took 10 s and failed. */
 const IN_TIME_MS = 8_000;
+
+/** Sessions that are opened and never heard of again; what each may leave behind that is gone, on average. */
+const [SESSIONS, LEFT_BYTES] = [60_000, 300];
+
+/** Resident memory of the server, in bytes. */
+const resident = (server) => 1024 * Number(readFileSync(`/proc/${server.child.pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
 
 const turns = (server) => {
   const packet = `40${JSON.stringify({ token: server.token("eve") })}`;
@@ -77,5 +85,32 @@ describe("hostile load", { concurrency: 1 }, () => {
     await bystander(w, flood());
     const joined = await w.server.metric('userline_disconnects_total{reason="client_disconnect"}');
     assert.ok(joined > TURNS / 100, `it joined and left ${joined} times`);
+  });
+
+  const few = { limits: { unauthenticated: 100 } };
+  scenario("sessions without end on one connection leave nothing behind, and keep nobody out", few, async (w) => {
+    const { hostname, port, host } = new URL(w.server.publicUrl);
+    const socket = net.connect({ host: hostname, port });
+    w.after(() => socket.destroy());
+    const many = `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(100);
+    let opened = 0;
+    let rest = "";
+    const flood = new Promise((done, fail) => {
+      const more = () => {
+        while (socket.write(many));
+      };
+      socket.on("drain", more).on("error", fail);
+      socket.on("data", (bytes) => {
+        const parts = (rest + bytes.toString("latin1")).split("HTTP/1.1 200 OK");
+        opened += parts.length - 1;
+        rest = parts.at(-1).slice(-20);
+        if (SESSIONS <= opened) done();
+      });
+      more();
+    });
+    const before = resident(w.server);
+    await bystander(w, flood);
+    const more = resident(w.server) - before;
+    assert.ok(more < SESSIONS * LEFT_BYTES, `${more} bytes more`);
   });
 });
