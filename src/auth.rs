@@ -84,8 +84,10 @@ enum Verification {
 impl Authenticator {
     /// Fails if a key of the configuration cannot be read, is too weak, or is of another kind than its algorithms.
     pub fn new(config: AuthConfig, clock: Clock) -> Result<Self, AuthError> {
-        let AuthConfig { mode, rooms } = config;
-        let hook = |config, clock| Ok::<_, AuthError>(AuthHook::new(config, rooms.clone(), clock)?);
+        let AuthConfig { mode, rooms, anonymous } = config;
+        let hook = |config, clock| {
+            Ok::<_, AuthError>(AuthHook::new(config, (rooms.clone(), anonymous), clock)?)
+        };
         let jwt = |config, clock| JwtVerifier::new(config, rooms.clone(), clock);
         let mode = match mode {
             AuthMode::Jwt(config) => Verification::Jwt(Box::new(jwt(*config, clock)?)),
@@ -130,6 +132,18 @@ impl Authenticator {
         match &self.mode {
             Verification::Jwt(jwt) | Verification::JwtOrHook(jwt, _) => jwt.issuer(),
             Verification::Hook(_) | Verification::Trust(_) => None,
+        }
+    }
+
+    /// Whether a client has brought anything that could say who it is. If it has not, nobody has to be asked.
+    pub fn is_told_by(&self, credentials: &Credentials<'_>) -> bool {
+        let token = find_token(credentials.auth, credentials.authorization);
+        match &self.mode {
+            Verification::Jwt(_) => token != Err(Refusal::TokenMissing),
+            Verification::Hook(_) | Verification::JwtOrHook(..) => {
+                token != Err(Refusal::TokenMissing) || hook::is_told_by(credentials)
+            }
+            Verification::Trust(_) => credentials.auth.0.get("user").is_some(),
         }
     }
 

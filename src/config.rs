@@ -6,6 +6,7 @@ mod backend;
 mod dev;
 mod error;
 mod events;
+mod guests;
 mod history;
 mod hooks;
 mod inbox;
@@ -38,6 +39,7 @@ pub use backend::parse_hook_secret;
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
+pub use guests::{GuestRight, GuestsConfig};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
 pub use inbox::InboxConfig;
@@ -73,6 +75,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[auth]`
     pub auth: AuthConfig,
+    /// `[guests]`
+    pub guests: GuestsConfig,
     /// `[sessions]`
     pub sessions: SessionsConfig,
     /// `[presence]`
@@ -155,6 +159,7 @@ struct Sections {
     listen: Checked<ListenConfig>,
     admin: Checked<AdminConfig>,
     auth: Checked<AuthConfig>,
+    guests: Checked<GuestsConfig>,
     sessions: Checked<SessionsConfig>,
     presence: Checked<PresenceConfig>,
     watching: Checked<WatchingConfig>,
@@ -187,6 +192,9 @@ impl Sections {
             check_dev(reader, public, admin, auth.as_ref().ok());
         }
         let sessions = SessionsConfig::read(reader);
+        let is_anonymous = auth.as_ref().is_ok_and(|it| it.anonymous);
+        let has_resume = sessions.as_ref().ok().map(|it| it.resume_ttl.is_some());
+        let guests = GuestsConfig::read(reader, is_anonymous, has_resume);
         let presence = PresenceConfig::read(reader);
         let watching = WatchingConfig::read(reader);
         let hooks = HooksConfig::read(reader);
@@ -203,6 +211,7 @@ impl Sections {
             listen,
             admin: admin_config,
             auth,
+            guests,
             sessions,
             presence,
             watching,
@@ -227,6 +236,7 @@ impl Sections {
             listen: self.listen?,
             admin: self.admin?,
             auth: self.auth?,
+            guests: self.guests?,
             sessions: self.sessions?,
             presence: self.presence?,
             watching: self.watching?,

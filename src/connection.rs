@@ -35,6 +35,7 @@ mod old_client;
 mod opening;
 mod origin;
 mod outgoing;
+mod owner;
 mod polling;
 mod pump;
 mod responses;
@@ -56,6 +57,7 @@ pub use gate::HandshakeGate;
 pub use identity::ConnectionIdentity;
 pub use listeners::EventListener;
 pub use loan::{Accept, ConnectVerdict, Decision, Loan};
+pub use owner::NotOwner;
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
 
@@ -93,8 +95,6 @@ pub struct Connection {
     /// Names the connection towards its client; whoever knows it can speak for the client. Never shown to others.
     sid: Arc<str>,
     facts: Facts,
-    /// Whose it is, once a namespace was joined.
-    user: OnceLock<UserId>,
     /// What was found out about its client; made where several namespaces may share it.
     identity: OnceLock<Box<ConnectionIdentity>>,
     shared: Arc<SharedParts>,
@@ -205,6 +205,8 @@ struct ConnectionState {
     closed_at: Option<Timestamp>,
     /// Bytes that waited for the client when it was closed.
     unsent: usize,
+    /// Whose it is, once a namespace was joined.
+    owner: Option<UserId>,
     polling: Polling,
 }
 
@@ -260,11 +262,6 @@ impl Connection {
     /// What the handshake told of the client.
     pub fn facts(&self) -> &Facts {
         &self.facts
-    }
-
-    /// Makes the connection this user's, unless it is somebody's already; whether it is this user's now.
-    pub fn belongs_to(&self, user: &UserId) -> bool {
-        self.user.get_or_init(|| user.clone()) == user
     }
 
     /// What was found out about its client, for further namespaces.

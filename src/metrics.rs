@@ -106,6 +106,11 @@ pub const TABLE: &[Metric] = &[
         "userline_foreign_parsers_total",
         "Connections refused because their client uses another parser than JSON, such as msgpack.",
     ),
+    counter(
+        "userline_guest_sign_ins_total",
+        "Guests that became users in place, by `userline:refresh`.",
+    ),
+    gauge("userline_guests", "Open connections of guests (`auth.anonymous`)."),
     labelled(
         "userline_handshakes_refused_total",
         "Handshakes answered with 503, by cause: full (`limits.connections`), address (`limits.per_address`), \

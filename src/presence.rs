@@ -43,6 +43,8 @@ pub struct Presence<S> {
     records: PresenceRecords,
     /// What hooks say of who a user is, by one of its sockets; `None` where they do not say that.
     portray: Option<fn(&S) -> Arc<str>>,
+    /// Whether it is news that guests come and go.
+    tells_of_guests: bool,
     clock: Clock,
 }
 
@@ -65,7 +67,8 @@ impl<S> Clone for Presence<S> {
     fn clone(&self) -> Self {
         let (users, deadlines) = (Arc::clone(&self.users), self.deadlines.clone());
         let (records, clock) = (self.records.clone(), self.clock.clone());
-        Self { users, deadlines, config: self.config, records, portray: self.portray, clock }
+        let Self { config, portray, tells_of_guests, .. } = *self;
+        Self { users, deadlines, config, records, portray, tells_of_guests, clock }
     }
 }
 
@@ -78,7 +81,14 @@ impl<S: Clone> Presence<S> {
         deadlines: Deadlines,
         clock: Clock,
     ) -> Self {
-        Self { users: Arc::default(), deadlines, config, records, portray: None, clock }
+        let (users, tells_of_guests) = (Arc::default(), true);
+        Self { users, deadlines, config, records, portray: None, tells_of_guests, clock }
+    }
+
+    /// The same, and nobody is told that guests come and go: that is kept in memory alone.
+    #[must_use]
+    pub fn silent_about_guests(self) -> Self {
+        Self { tells_of_guests: false, ..self }
     }
 
     /// The same, and hooks say who a user is: what `portray` makes of the socket with which it came, and of the last that
@@ -114,6 +124,10 @@ impl<S: Clone> Presence<S> {
         self.records.reserve_for(user).await.map(Place)
     }
 
+    fn is_told_of(&self, user: &UserId) -> bool {
+        self.tells_of_guests || !user.is_guest()
+    }
+
     /// A socket of the user has come, if `may_enter` says so, which is asked while nothing else happens to the user; it may
     /// look and not lock what is locked before presence. Returns the user's session, which begins if the user was offline.
     pub fn up(
@@ -131,7 +145,9 @@ impl<S: Clone> Presence<S> {
         let up = entry.up(id, socket, self.clock.moment());
         if let Some(mut news) = up.news {
             news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
-            place.0.record(news);
+            if self.is_told_of(user) {
+                place.0.record(news);
+            }
         }
         Some(up.session)
     }
@@ -167,7 +183,9 @@ impl<S: Clone> Presence<S> {
     /// What the reminder of a grace means: the user is offline now, if the grace has run out.
     pub fn expire(&self, user: UserId, place: Place) {
         let Entry::Occupied(mut entry) = self.users.entry(user) else { return };
-        if let Some(news) = entry.get_mut().expire(self.clock.moment()) {
+        if let Some(news) = entry.get_mut().expire(self.clock.moment())
+            && self.is_told_of(&news.user)
+        {
             place.0.record(news);
         }
         if entry.get().is_vacant() {

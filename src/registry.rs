@@ -120,16 +120,21 @@ impl Registry {
         socket: &Arc<Socket>,
         change: impl FnOnce(&mut SocketRooms) -> RoomChange,
     ) -> RoomChange {
+        let done = socket.change_rooms(change);
+        self.follow(socket, &done);
+        done
+    }
+
+    /// Does in the index what was done to a socket. Only while it is here, see [`Socket::while_here`].
+    pub fn follow(&self, socket: &Arc<Socket>, done: &RoomChange) {
         let granted = &self.index.granted;
         let key = |room: &Room| (socket.namespace.clone(), room.clone());
-        let done = socket.change_rooms(change);
         for room in &done.entered {
             granted.entry(key(room)).or_default().insert(socket);
         }
         for room in &done.exited {
             remove_from(granted, key(room), socket);
         }
-        done
     }
 
     /// All sockets of a namespace, in no particular order.

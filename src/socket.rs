@@ -28,6 +28,7 @@ mod watch;
 pub use client_files::{ClientFiles, ClientFilesError};
 
 use crate::clock::Clock;
+use crate::config::GuestRight;
 use crate::connection::{Acceptor, AcceptorConfig, Connections};
 use crate::core::throttle::SocketRates;
 use crate::realtime::admission::Admission;
@@ -43,6 +44,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use engine::Engine;
 use requests::RequestParts;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the edge needs.
@@ -50,8 +52,8 @@ use std::sync::Arc;
 pub struct SocketEdge {
     /// What clients ask for.
     pub parts: ClientParts,
-    /// How fast a socket may send.
-    pub rates: SocketRates,
+    /// How fast a socket may send, and what guests may do.
+    pub rules: (SocketRates, BTreeSet<GuestRight>),
     /// When connections begin, are pinged and end.
     pub clock: Clock,
     /// Where connections are kept.
@@ -88,8 +90,8 @@ pub struct ClientParts {
 impl SocketEdge {
     /// The routes of the public listener.
     pub fn router(self) -> Router {
-        let Self { parts, rates, clock, connections, tasks, acceptor, path, client_files } = self;
-        let requests = RequestParts::new(parts, rates, tasks.clone(), clock.clone());
+        let Self { parts, rules, clock, connections, tasks, acceptor, path, client_files } = self;
+        let requests = RequestParts::new(parts, rules, tasks.clone(), clock.clone());
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
         let lend = move |stream| engine.take(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);

@@ -136,6 +136,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_users_lingering", &[], counts.lingering),
         ("userline_sockets", &[], counts.sockets),
         ("userline_connections", &[], counts.connections),
+        ("userline_guests", &[], stats.guests),
         ("userline_transports", &[("transport", "polling")], counts.polling),
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
         ("userline_unauthenticated", &[], stats.homeless),

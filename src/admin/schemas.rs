@@ -69,6 +69,7 @@ schemas! {
          `revoked`: its token was revoked. \
          `expired`: its credentials ended. \
          `user_mismatch`: its client brought credentials of another user. \
+         `signed_in`: it was a guest's, and is a user's since. \
          `server_shutdown`: the server was stopping. \
          `server_restart`: not of a socket, only of a user who did not come back after one. \
          `audit`: a bug; its connection had been gone for a while.",

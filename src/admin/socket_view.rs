@@ -71,7 +71,7 @@ impl SocketView {
         let (facts, grants) = (socket.connection.facts(), socket.grants());
         Self {
             id: socket.id.to_string(),
-            user: socket.user.as_str().to_owned(),
+            user: socket.user().as_str().to_owned(),
             device: socket.device.as_ref().map(|it| it.as_str().to_owned()),
             namespace: socket.namespace.as_str().to_owned(),
             address: facts.address.to_string(),

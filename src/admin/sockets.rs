@@ -68,7 +68,7 @@ pub(super) async fn disconnect(
 ) -> Result<Json<SocketGone>, ApiError> {
     let id = id.parse("id", str::parse)?;
     let socket = context.control.kick_socket(id).await?.ok_or_else(not_found)?;
-    Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user.as_str().to_owned() }))
+    Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user().as_str().to_owned() }))
 }
 
 fn not_found() -> ApiError {

@@ -5,7 +5,7 @@ use super::{BuildError, health};
 use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
-use crate::config::{Config, LimitsConfig};
+use crate::config::{Config, GuestRight, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
@@ -70,6 +70,7 @@ impl AppParts {
         let tasks = Tasks::new();
         let bounds = (config.watching.bounds, config.sessions.resume_ttl);
         let sockets = Sockets::new(config.presence, bounds, store.presence(), clock.clone());
+        let sockets = if config.guests.has_hooks { sockets } else { sockets.silent_about_guests() };
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
@@ -78,7 +79,11 @@ impl AppParts {
                 .sessions
                 .resume_ttl
                 .map(|ttl| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
-            connections: Connections::of(&config.limits, !config.listen.trusted_proxies.is_empty()),
+            connections: Connections::of(
+                &config.limits,
+                &config.guests,
+                !config.listen.trusted_proxies.is_empty(),
+            ),
             recoveries: Recoveries::new(
                 &config.recovery,
                 &config.socketio.namespaces,
@@ -161,7 +166,8 @@ impl AppParts {
 
     fn inboxes(&self, config: &Config) -> LiveInboxes {
         let buffer_bytes = config.limits.buffer_bytes;
-        let bounds = InboxBounds { config: config.inbox, buffer_bytes };
+        let of_guests = config.guests.may.contains(&GuestRight::Inbox);
+        let bounds = InboxBounds { config: config.inbox, buffer_bytes, of_guests };
         let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
         LiveInboxes::new(self.store.inboxes(), bounds, self.notices(), clock, tasks)
     }
@@ -241,7 +247,7 @@ impl AppParts {
                 watching,
                 events,
             },
-            rates: config.rates.clone(),
+            rules: (config.rates.clone(), config.guests.may.clone()),
             clock: self.clock.clone(),
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),

@@ -140,7 +140,7 @@ impl TestApp {
     pub(crate) async fn join(&self, parts: SocketParts, sid: String) -> TestClient {
         let socket = Arc::new(Socket::new(parts));
         let place =
-            self.realtime.attendance.reserve(&socket.connection, &socket.user).await.unwrap();
+            self.realtime.attendance.reserve(&socket.connection, socket.user()).await.unwrap();
         self.realtime.attendance.join(&socket, place, None);
         let client = TestClient { socket, sid };
         let greeting = self.hear(&client).await;

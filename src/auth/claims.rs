@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The end of the year 9999 in seconds. A later time was written in milliseconds.
 const SECONDS_MAX: u64 = 253_402_300_799;
 
-/// The user that a claim names: a text, or an integer as its decimal digits.
+/// The user that a claim names: a text, or an integer as its decimal digits. Not a guest: those are named by this server only.
 pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
     let raw = claim.ok_or(UserFlaw::Missing)?.get();
     let text = if raw.starts_with('"') {
@@ -23,7 +23,8 @@ pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
         serde_json::from_str(raw).ok().map(|number: u64| number.to_string())
     };
     let text: String = text.ok_or(UserFlaw::Type)?;
-    Ok(UserId::parse(&text).map_err(UserFlaw::Text)?)
+    let user = UserId::parse(&text).map_err(UserFlaw::Text)?;
+    if user.is_guest() { Err(UserFlaw::Guest.into()) } else { Ok(user) }
 }
 
 /// The rooms that a claim lists, none if it is missing, and those that follow from `claims`; each once.

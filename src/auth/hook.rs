@@ -17,6 +17,7 @@ use crate::entropy;
 use crate::types::{Identity, Timestamp, WallMs};
 use answer::AnswerFlaw;
 use parking_lot::Mutex;
+pub(super) use question::is_told_by;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(super) struct AuthHook {
     turns: Mutex<HookQueue>,
     rooms: GrantRules,
     clock: Clock,
+    /// Whether the backend may say that a client is a guest.
+    has_guests: bool,
     /// What was told last of trouble, and when.
     told: Mutex<Option<(String, Timestamp)>>,
 }
@@ -58,7 +61,7 @@ impl fmt::Debug for AuthHook {
 impl AuthHook {
     pub(super) fn new(
         config: AuthHookConfig,
-        rooms: GrantRules,
+        (rooms, has_guests): (GrantRules, bool),
         clock: Clock,
     ) -> Result<Self, AuthHookError> {
         let client = HttpClient::new(HttpSettings {
@@ -71,7 +74,7 @@ impl AuthHook {
         })?;
         let caller = BackendCaller::new(client, &config.url, config.secrets)?;
         let turns = Mutex::new(HookQueue::new(HookGate::new(config.concurrency, config.queue)));
-        Ok(Self { caller, turns, rooms, clock, told: Mutex::default() })
+        Ok(Self { caller, turns, rooms, clock, has_guests, told: Mutex::default() })
     }
 
     /// Whether a client may open a connection now.
@@ -90,7 +93,7 @@ impl AuthHook {
         let body = question::render(&credentials, now);
         let result = self.ask(body, now).await;
         let (answered, outcome) = match &result {
-            Ok(_) => (Answered::Well, "accepted"),
+            Ok(_) | Err(AnswerFlaw::Anonymous) => (Answered::Well, "accepted"),
             Err(AnswerFlaw::Refused(_)) => (Answered::Well, "refused"),
             Err(AnswerFlaw::Silence(_)) => (Answered::Failed(Failure::Silence), "unreachable"),
             Err(AnswerFlaw::Status { retry_after, .. }) => {
@@ -105,6 +108,7 @@ impl AuthHook {
         drop(turn);
         result.map_err(|flaw| match flaw {
             AnswerFlaw::Refused(refusal) => Refusal::Backend(refusal),
+            AnswerFlaw::Anonymous => Refusal::Anonymous,
             AnswerFlaw::Silence(_) | AnswerFlaw::Status { .. } | AnswerFlaw::Malformed(_) => {
                 self.tell(flaw.to_string());
                 Refusal::Unavailable
@@ -121,7 +125,7 @@ impl AuthHook {
             NoBody::Cut(cut) => AnswerFlaw::Silence(cut.to_string()),
             NoBody::TooLong { .. } => AnswerFlaw::Malformed(error.to_string()),
         })?;
-        answer::read(status, retry_after, &body, &self.rooms, now)
+        answer::read(status, retry_after, &body, (&self.rooms, self.has_guests), now)
     }
 
     /// Says what is wrong: at once if that is new, and else once a minute.

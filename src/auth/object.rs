@@ -22,6 +22,11 @@ impl<'a> JsonFields<'a> {
         self.0.get(key).copied().filter(|raw| raw.get() != "null")
     }
 
+    /// Whether there is a value, and it is `null`.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|raw| raw.get() == "null")
+    }
+
     /// All fields, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(key, value)| (key.as_str(), *value))

@@ -40,6 +40,12 @@ pub enum Refusal {
     /// `room_invalid`, or `too_many_rooms` if claims name very many.
     #[error("{0}")]
     RoomInvalid(#[from] RoomFlaw),
+    /// `unauthorized`: the backend does not know who the client is, and says that it may be a guest.
+    #[error("nobody is named")]
+    Anonymous,
+    /// `guest_limit`
+    #[error("there are as many guests as there may be, in all or of this address")]
+    GuestLimit,
     /// `unauthorized`, or whatever code the backend gave.
     #[error("{}", .0.message)]
     Backend(Box<BackendRefusal>),
@@ -67,7 +73,8 @@ impl Refusal {
             Self::ResumeRefused(ResumeFlaw::Expired) => "resume_expired",
             Self::ResumeRefused(ResumeFlaw::Revoked) => "resume_revoked",
             Self::ResumeRefused(ResumeFlaw::Reused) => "resume_reused",
-            Self::Backend(_) => "unauthorized",
+            Self::Backend(_) | Self::Anonymous => "unauthorized",
+            Self::GuestLimit => "guest_limit",
             Self::Unavailable => "auth_unavailable",
         }
     }
@@ -162,6 +169,9 @@ pub enum UserFlaw {
     /// Not a user id: empty, too long, or with characters that are not allowed.
     #[error("{0}")]
     Text(#[from] UserIdError),
+    /// It begins with `guest:`, as the names do that the server gives to clients without credentials.
+    #[error("users whose names begin with `guest:` are guests, and no credentials name one")]
+    Guest,
 }
 
 /// What is wrong with the rooms listed.

@@ -4,7 +4,7 @@
 use super::refusal::Refusal;
 use crate::clock::Clock;
 use crate::core::auth::resume_families::{
-    FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw,
+    FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw, TokenHolders,
 };
 use crate::core::auth::resume_token::{ResumeClaims, ResumeKey};
 use crate::entropy;
@@ -21,14 +21,17 @@ const STORE_WAIT: Duration = Duration::from_secs(10);
 /// How often what does not matter any more is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_mins(1);
 /// How much is remembered of exchanged tokens: about 200 bytes each.
-const LIMITS: FamilyLimits = FamilyLimits { of_user: 100, of_all: 500_000 };
+const OF_USERS: FamilyLimits = FamilyLimits { of_user: 100, of_all: 500_000 };
+/// The same of guests. A guest has a few tabs of one browser.
+const OF_GUESTS: FamilyLimits = FamilyLimits { of_user: 20, of_all: 100_000 };
 
 /// Makes resume tokens, and takes them.
 pub struct Resume {
     ttl: Duration,
     /// The last of them signs. None before they are loaded.
     keys: OnceLock<Vec<ResumeKey>>,
-    families: Mutex<ResumeFamilies>,
+    users: Mutex<ResumeFamilies>,
+    guests: Mutex<ResumeFamilies>,
     records: ResumeRecords,
     clock: Clock,
 }
@@ -65,8 +68,9 @@ impl fmt::Debug for Resume {
 impl Resume {
     /// Tokens live for `ttl`. None is made or taken before [`Resume::load`].
     pub fn new(ttl: Duration, records: ResumeRecords, clock: Clock) -> Self {
-        let families = Mutex::new(ResumeFamilies::new(LIMITS));
-        Self { ttl, keys: OnceLock::new(), families, records, clock }
+        let users = Mutex::new(ResumeFamilies::new(TokenHolders::Users, OF_USERS));
+        let guests = Mutex::new(ResumeFamilies::new(TokenHolders::Guests, OF_GUESTS));
+        Self { ttl, keys: OnceLock::new(), users, guests, records, clock }
     }
 
     /// Reads what an earlier life of the process has left, or makes a first key. Call it before clients can connect.
@@ -79,11 +83,9 @@ impl Resume {
             self.records.add_key(key.clone()).await?;
             saved.keys.push(key);
         }
-        let mut families = self.families.lock();
         for news in saved.news {
-            families.load(news);
+            self.of(news.holders()).lock().load(news);
         }
-        drop(families);
         self.keys.get_or_init(|| saved.keys);
         Ok(())
     }
@@ -112,12 +114,19 @@ impl Resume {
 
     /// The same for a client that is here for a while: its token lives longer than the one before, which is written down first.
     pub async fn renew(&self, user: &UserId, grants: &Grants) -> Option<String> {
-        let end = self.end_of_token(grants.expires_at);
-        let news = self.families.lock().reissued(grants.resume?, end);
+        let (end, ticket) = (self.end_of_token(grants.expires_at), grants.resume?);
+        let (generation, news) = self.of(TokenHolders::of(user)).lock().reissued(ticket, end);
         if let Some(news) = news {
             self.keep(news).await.ok()?;
         }
-        self.token(user, grants)
+        let resume = Some(ResumeTicket { generation, ..ticket });
+        self.token(user, &Grants { resume, ..grants.clone() })
+    }
+
+    /// Whether a token is a guest's, whether it counts or not.
+    pub fn is_of_guest(&self, token: &str) -> bool {
+        let keys = self.keys.get().map(Vec::as_slice).unwrap_or_default();
+        ResumeClaims::verify(token, keys).is_some_and(|it| it.user.is_guest())
     }
 
     /// The user of a token, which is exchanged with that: the grants hold the ticket of the next one, and no rooms.
@@ -140,7 +149,8 @@ impl Resume {
         let claims = ResumeClaims::verify(token, keys).ok_or(Refusal::ResumeInvalid)?;
         // The end of credentials is not that of other tokens of the family: newer credentials may have come in place.
         let ends_by = self.end_of_token(None);
-        let (exchanged, news) = self.families.lock().exchange(&claims, ends_by, self.clock.wall());
+        let families = self.of(TokenHolders::of(&claims.user));
+        let (exchanged, news) = families.lock().exchange(&claims, ends_by, self.clock.wall());
         let ResumeClaims { user, family, credentials_end, credentials_issued, .. } = claims;
         match exchanged {
             Err(ResumeFlaw::Reused) => tracing::warn!(
@@ -170,8 +180,8 @@ impl Resume {
 
     /// No token of the user that was made until now counts any more.
     pub async fn log_out(&self, user: &UserId) -> Result<(), NotRevoked> {
-        let news = self.families.lock().log_out(user, self.clock.wall());
-        if matches!(news, FamilyNews::AllOut(_)) {
+        let news = self.of(TokenHolders::of(user)).lock().log_out(user, self.clock.wall());
+        if matches!(news, FamilyNews::AllOut(..)) {
             tracing::warn!(
                 "all resume tokens were revoked, because there would be too much to remember of them"
             );
@@ -184,13 +194,13 @@ impl Resume {
         let now = self.clock.wall();
         // Later than any token of it ends, whatever `sessions.resume_ttl` was when it was made.
         let end = WallMs(now.0.saturating_add(millis(LIFE_MAX)));
-        let news = self.families.lock().revoke(user, family, end, now);
+        let news = self.of(TokenHolders::of(user)).lock().revoke(user, family, end, now);
         self.keep(news).await
     }
 
     /// Forgets a user.
     pub fn erase(&self, user: &UserId) {
-        self.families.lock().erase(user);
+        self.of(TokenHolders::of(user)).lock().erase(user);
     }
 
     /// Forgets what does not matter any more, as long as it runs.
@@ -205,10 +215,21 @@ impl Resume {
     }
 
     fn forget_old(&self, now: WallMs) {
-        let mut families = self.families.lock();
-        families.expire(now);
-        let len = u32::try_from(families.len()).unwrap_or(u32::MAX);
+        let mut len = 0;
+        for families in [&self.users, &self.guests] {
+            let mut families = families.lock();
+            families.expire(now);
+            len += families.len();
+        }
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
         metrics::gauge!("userline_resume_records").set(len);
+    }
+
+    fn of(&self, holders: TokenHolders) -> &Mutex<ResumeFamilies> {
+        match holders {
+            TokenHolders::Users => &self.users,
+            TokenHolders::Guests => &self.guests,
+        }
     }
 
     async fn keep(&self, news: FamilyNews) -> Result<(), NotRevoked> {

@@ -138,8 +138,11 @@ fn with_mode(mode: AuthMode) -> Authenticator {
 
 fn with_rooms(mode: AuthMode, auto: &[&str]) -> Authenticator {
     let auto = auto.iter().map(|it| RoomTemplate::parse(it).unwrap()).collect();
-    Authenticator::new(AuthConfig { mode, rooms: GrantRules::new(auto) }, Clock::start(Seq(0)))
-        .unwrap()
+    Authenticator::new(
+        AuthConfig { mode, rooms: GrantRules::new(auto), anonymous: false },
+        Clock::start(Seq(0)),
+    )
+    .unwrap()
 }
 
 fn with_key(key: JwtKey, algorithms: &[Algorithm]) -> Authenticator {

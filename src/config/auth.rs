@@ -22,6 +22,8 @@ pub struct AuthConfig {
     pub mode: AuthMode,
     /// `[rooms]`: which rooms follow from what credentials claim.
     pub rooms: GrantRules,
+    /// Whether clients may come without credentials, as guests.
+    pub anonymous: bool,
 }
 
 /// The way of authentication.
@@ -48,6 +50,7 @@ impl AuthConfig {
             _ => None,
         });
         let mode = mode.and_then(|mode| check_mode(reader, mode));
+        let anonymous = reader.switch("auth.anonymous");
         let (jwt, hook) = (JwtFields::read(reader), HookFields::read(reader));
         let rooms = rooms::read(reader);
         // What a mode does not need may stand there for another day.
@@ -67,7 +70,7 @@ impl AuthConfig {
                 return Err(rejected);
             }
         };
-        Ok(Self { mode, rooms: rooms? })
+        Ok(Self { mode, rooms: rooms?, anonymous: anonymous? })
     }
 
     /// The hook, if the backend is asked.

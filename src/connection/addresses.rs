@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// counted, and the log says so once.
 #[derive(Debug)]
 pub(super) struct AddressShares {
+    /// The key that says how many.
+    key: &'static str,
     /// Of each; 0 is no limit.
     max: usize,
     has_proxies: bool,
@@ -20,10 +22,10 @@ pub(super) struct AddressShares {
 }
 
 impl AddressShares {
-    /// At most `max` of each address; 0 is no limit. `has_proxies` says whether addresses behind proxies are known.
-    pub(super) fn new(max: usize, has_proxies: bool) -> Self {
+    /// At most `max` of each address, as `key` says; 0 is no limit. `has_proxies` says whether addresses behind proxies are known.
+    pub(super) fn new(key: &'static str, max: usize, has_proxies: bool) -> Self {
         let was_passed_over = AtomicBool::new(false);
-        Self { max, has_proxies, counts: DashMap::new(), was_passed_over }
+        Self { key, max, has_proxies, counts: DashMap::new(), was_passed_over }
     }
 
     /// Whether another connection of this address would be counted.
@@ -60,10 +62,11 @@ impl AddressShares {
         }
         if !self.has_proxies && !is_public(address) {
             if !self.was_passed_over.swap(true, Ordering::Relaxed) {
+                let key = self.key;
                 tracing::warn!(
-                    "limits.per_address does not apply to clients from private addresses, such as {address}: that may \
+                    "{key} does not apply to clients from private addresses, such as {address}: that may \
                      be a proxy, which all clients come through; if it is, add it to listen.trusted_proxies, if it is \
-                     not, set limits.per_address = 0 to hear no more of it"
+                     not, set {key} = 0 to hear no more of it"
                 );
             }
             return None;
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share() {
-        let shares = AddressShares::new(2, false);
+        let shares = AddressShares::new("k", 2, false);
         let (one, other) = (ip("8.8.8.8"), ip("8.8.4.4"));
         assert!(shares.take(one) && shares.admits(one) && shares.take(one));
 
@@ -106,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_address() {
-        let shares = AddressShares::new(1, false);
+        let shares = AddressShares::new("k", 1, false);
 
         assert!(shares.take(ip("2a00::1:0:0:0:1")));
         assert!(!shares.take(ip("2a00::1:ffff:0:0:2")));
@@ -116,17 +119,17 @@ mod tests {
     #[test]
     fn what_may_be_a_proxy_is_not_limited_unless_proxies_are_known() {
         for private in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "fd00::1", "::1"] {
-            let unknown = AddressShares::new(1, false);
+            let unknown = AddressShares::new("k", 1, false);
             assert!((0..10).all(|_| unknown.take(ip(private))), "{private}");
             assert!(unknown.counts.is_empty());
-            let known = AddressShares::new(1, true);
+            let known = AddressShares::new("k", 1, true);
             assert!(known.take(ip(private)) && !known.take(ip(private)), "{private}");
         }
     }
 
     #[test]
     fn zero_is_no_limit() {
-        let shares = AddressShares::new(0, true);
+        let shares = AddressShares::new("k", 0, true);
         assert!((0..10).all(|_| shares.take(ip("8.8.8.8"))));
         assert!(shares.counts.is_empty());
     }

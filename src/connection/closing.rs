@@ -168,6 +168,7 @@ impl Connection {
         if let Some(stream) = self.stream.get() {
             stream.shutdown();
         }
+        self.is_nobodys_guest(state);
         self.shared.connections.remove(&self.sid, state.transport);
     }
 }

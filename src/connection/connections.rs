@@ -2,7 +2,7 @@
 
 use super::addresses::AddressShares;
 use super::{Connection, Transport};
-use crate::config::LimitsConfig;
+use crate::config::{GuestsConfig, LimitsConfig};
 use dashmap::DashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -28,6 +28,10 @@ struct ConnectionTable {
     homeless: AtomicUsize,
     homeless_max: usize,
     addresses: AddressShares,
+    /// Those of guests.
+    guests: AtomicUsize,
+    guests_max: usize,
+    guest_addresses: AddressShares,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
     has_old_client: AtomicBool,
@@ -93,19 +97,26 @@ impl NotAdmitted {
 impl Connections {
     /// Room for `max` connections.
     pub fn new(max: usize) -> Self {
-        Self::with(max, max, AddressShares::new(0, false))
+        let none = || AddressShares::new("limits.per_address", 0, false);
+        Self::with((max, max), none(), (max, none()))
     }
 
-    /// As much room as is configured, in all and for each address.
+    /// As much room as is configured, in all and for each address, for all and for guests.
     /// `has_proxies` says whether the addresses behind proxies are known.
-    pub fn of(limits: &LimitsConfig, has_proxies: bool) -> Self {
+    pub fn of(limits: &LimitsConfig, guests: &GuestsConfig, has_proxies: bool) -> Self {
         // Those who have said who they are keep half in any case.
         let homeless_max = limits.unauthenticated.min(limits.connections.div_ceil(2));
-        let addresses = AddressShares::new(limits.per_address, has_proxies);
-        Self::with(limits.connections, homeless_max, addresses)
+        let shares = |key, max| AddressShares::new(key, max, has_proxies);
+        let addresses = shares("limits.per_address", limits.per_address);
+        let guests = (guests.max, shares("guests.per_address", guests.per_address));
+        Self::with((limits.connections, homeless_max), addresses, guests)
     }
 
-    fn with(max: usize, homeless_max: usize, addresses: AddressShares) -> Self {
+    fn with(
+        (max, homeless_max): (usize, usize),
+        addresses: AddressShares,
+        (guests_max, guest_addresses): (usize, AddressShares),
+    ) -> Self {
         let shared = ConnectionTable {
             by_sid: DashMap::new(),
             count: AtomicUsize::new(0),
@@ -115,6 +126,9 @@ impl Connections {
             homeless: AtomicUsize::new(0),
             homeless_max,
             addresses,
+            guests: AtomicUsize::new(0),
+            guests_max,
+            guest_addresses,
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
             has_old_client: AtomicBool::new(false),
@@ -193,6 +207,31 @@ impl Connections {
     /// Open connections whose clients have joined no namespace.
     pub fn homeless(&self) -> usize {
         self.shared.homeless.load(Ordering::Relaxed)
+    }
+
+    /// One more is a guest's, from this address. False, and not counted, if there are as many as there may be.
+    pub(super) fn take_guest(&self, address: IpAddr) -> bool {
+        let ConnectionTable { guests, guests_max, guest_addresses, .. } = &*self.shared;
+        if !guest_addresses.take(address) {
+            return false;
+        }
+        let more = |count: usize| (count < *guests_max).then_some(count + 1);
+        let is_taken = guests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if !is_taken {
+            guest_addresses.give_back(address);
+        }
+        is_taken
+    }
+
+    /// One that was a guest's is not any more.
+    pub(super) fn give_back_guest(&self, address: IpAddr) {
+        self.shared.guest_addresses.give_back(address);
+        self.shared.guests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Open connections of guests.
+    pub fn guests(&self) -> usize {
+        self.shared.guests.load(Ordering::Relaxed)
     }
 
     /// The connection with this secret name.

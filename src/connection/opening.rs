@@ -29,7 +29,6 @@ impl Connection {
         Arc::new(Self {
             sid,
             facts,
-            user: OnceLock::new(),
             identity: OnceLock::new(),
             shared: Arc::clone(shared),
             traffic: Traffic::new(shared.clock.now()),
@@ -64,6 +63,7 @@ impl ConnectionState {
             close_code: None,
             closed_at: None,
             unsent: 0,
+            owner: None,
             polling: Polling::default(),
         }
     }

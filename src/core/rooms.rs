@@ -131,6 +131,14 @@ impl SocketRooms {
         self.change(position, |sources| sources.granted = rooms)
     }
 
+    /// It is another user's from now on: that one's credentials grant it these rooms, and this is recorded. Nothing of before is
+    /// left.
+    pub fn start_anew(&mut self, rooms: Arc<[Room]>, recorded: RecordedRooms) -> RoomChange {
+        self.change(0, |sources| {
+            *sources = RoomSources { granted: rooms, recorded, moves: RoomMoves::default() };
+        })
+    }
+
     /// This is what is recorded of its user now.
     pub fn record(&mut self, recorded: RecordedRooms, position: u64) -> RoomChange {
         if self.sources.is_none() && recorded.is_empty() {

@@ -5,7 +5,7 @@ mod options;
 
 pub use authentication::Authentication;
 
-use super::attendance::{Attendance, NoSeat};
+use super::attendance::{Attendance, NoSeat, NotSignedIn};
 use super::inboxes::LiveInboxes;
 use crate::auth::Refusal;
 use crate::clock::Clock;
@@ -152,6 +152,16 @@ pub struct Admitted {
 /// How long a client is held that is asked to come again. One that is turned away at once comes again at once, for ever.
 const HOLD_MS: RangeInclusive<u64> = 1_000..=5_000;
 
+impl From<NotSignedIn> for ConnectError {
+    fn from(why: NotSignedIn) -> Self {
+        match why {
+            NotSignedIn::Seat(none) => none.into(),
+            NotSignedIn::Unavailable => Self::Unavailable,
+            NotSignedIn::OtherUser => Self::OtherUser,
+        }
+    }
+}
+
 impl From<NoSeat> for ConnectError {
     fn from(none: NoSeat) -> Self {
         match none {
@@ -205,8 +215,9 @@ impl Admission {
     }
 
     /// A client that is here brings newer credentials of the same user: what they grant takes the place of what the socket was
-    /// granted so far, at once. Returns when they end, and a resume token where there are any. On an error nothing has changed; who brings another user's has to go,
-    /// which is the caller's to see to.
+    /// granted so far, at once. A guest may bring those of any user, and all sockets of its connection are that one's then. Returns
+    /// when they end, and a resume token where there are any. On an error nothing has changed; who brings another user's has to
+    /// go, which is the caller's to see to.
     pub async fn refresh(
         &self,
         socket: &Arc<Socket>,
@@ -214,13 +225,19 @@ impl Admission {
     ) -> Result<(Option<WallMs>, Option<String>), ConnectError> {
         let Socket { connection, namespace, .. } = &**socket;
         let identity = self.authentication.identify_again(connection, namespace, auth).await?;
+        // One after the other: who was a guest is so only once.
+        let _turn = connection.identity().turn().await;
         let Identity { user, grants } = identity;
-        let sockets = self.attendance.sockets();
-        if let Some(barred) = sockets.gate.check(&user, grants.issued_at) {
+        if let Some(barred) = self.attendance.sockets().gate.check(&user, grants.issued_at) {
             return Err(barred.into());
         }
         let expires_at = grants.expires_at;
-        if self.attendance.regrant(socket, grants) {
+        if user != *socket.user() {
+            if !socket.user().is_guest() || user.is_guest() {
+                return Err(ConnectError::OtherUser);
+            }
+            self.attendance.sign_in(socket, Identity { user, grants }).await?;
+        } else if self.attendance.regrant(socket, grants) {
             metrics::counter!("userline_refreshes_total").increment(1);
         }
         Ok((expires_at, self.attendance.resume_token(socket)))
@@ -266,7 +283,7 @@ impl Admission {
         let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
         let answer = Box::new(move |_: &Arc<Connection>| {
             let is_recovered = attendance.join(&joining, place, claim.get());
-            if let Some(after) = inbox_after {
+            if let Some(after) = inbox_after.filter(|_| inboxes.is_of(joining.user())) {
                 inboxes.replay(joining, after);
             } else if is_recovered {
                 inboxes.refresh(joining);

@@ -2,8 +2,10 @@
 
 mod farewell;
 mod greeting;
+mod sign_in;
 
 pub use farewell::{Farewell, KickCode};
+pub(super) use sign_in::NotSignedIn;
 
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
@@ -86,9 +88,19 @@ impl Attendance {
         socket: &Arc<Socket>,
         claim: Option<SessionClaim<'_>>,
     ) -> Result<(), NoSeat> {
+        self.seat_as(socket.user(), socket, claim)
+    }
+
+    /// The same for a socket that is about to be this user's.
+    fn seat_as(
+        &self,
+        user: &UserId,
+        socket: &Arc<Socket>,
+        claim: Option<SessionClaim<'_>>,
+    ) -> Result<(), NoSeat> {
         let Some(limit) = self.seats else { return Ok(()) };
         let (newcomer, pid) = ((socket.id, Arc::clone(socket)), claim.map(|it| it.pid));
-        match self.sockets.presence.seat(&socket.user, newcomer, pid, limit) {
+        match self.sockets.presence.seat(user, newcomer, pid, limit) {
             Seating::Seat { replaced, evicted, leaving } => {
                 for socket in replaced.iter().chain(&leaving) {
                     let reason = socket.connection.end_reason().unwrap_or(Reason::TransportClose);
@@ -207,7 +219,7 @@ impl Attendance {
 
     /// What the client of a socket may come back with.
     pub(super) fn resume_token(&self, socket: &Socket) -> Option<String> {
-        self.resume.as_ref()?.token(&socket.user, &socket.grants())
+        self.resume.as_ref()?.token(socket.user(), &socket.grants())
     }
 
     /// Lets a socket go; repeats change nothing. `reason` is why its connection ended, as far as that is known.
@@ -234,7 +246,7 @@ impl Attendance {
         };
         if was_here {
             self.visits.remember(socket, reason);
-            let (user, id) = (&socket.user, socket.id);
+            let (user, id) = (socket.user(), socket.id);
             tracing::debug!(user.id = %user, socket.id = %id, %reason, "socket disconnected");
             metrics::counter!("userline_disconnects_total", "reason" => reason.as_str())
                 .increment(1);

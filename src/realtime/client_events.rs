@@ -158,7 +158,7 @@ impl ClientEvents {
         let Forwarding { config, queue, clock, .. } = &**forwarding;
         let pending = PendingEvent::new(socket, event, config, clock.wall())?;
         let offered = OfferedEvent {
-            user: socket.user.clone(),
+            user: socket.user().clone(),
             is_ordered: config.ordered.iter().any(|it| it.matches(&event.name)),
             bytes: pending.bytes(),
             call: pending,
@@ -177,8 +177,8 @@ impl ClientEvents {
     pub fn poll_ready(&self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.0.queue.lock();
         let EventQueue { schedule, held_back } = &mut *queue;
-        if schedule.is_full_for(&socket.user) {
-            held_back.by_user(&socket.user, socket.id, cx.waker());
+        if schedule.is_full_for(socket.user()) {
+            held_back.by_user(socket.user(), socket.id, cx.waker());
         } else if schedule.room() == 0 {
             held_back.by_all(socket.id, cx.waker());
         } else {

@@ -192,14 +192,14 @@ impl ClientMessages {
 
 /// What a socket was granted, as far as rules about others look at it; `rooms` are those that it is in.
 pub fn viewer<'a>(socket: &'a Socket, rooms: &'a [Room], grants: &'a Grants) -> Viewer<'a> {
-    Viewer { user: &socket.user, rooms, data: grants.data.as_deref() }
+    Viewer { user: socket.user(), rooms, data: grants.data.as_deref() }
 }
 
 /// The sending socket, and what of its own besides is left out.
 fn left_out(from: &Socket, except: Option<OwnSockets>) -> Except {
     let mut left_out = Except { sockets: vec![from.id], ..Except::default() };
     match except {
-        Some(OwnSockets::User) => left_out.users.push(from.user.clone()),
+        Some(OwnSockets::User) => left_out.users.push(from.user().clone()),
         Some(OwnSockets::Device) => left_out.devices.extend(from.device.clone()),
         None => {}
     }
@@ -209,7 +209,7 @@ fn left_out(from: &Socket, except: Option<OwnSockets>) -> Except {
 /// The arguments, and behind them who sent them.
 fn signed(payload: &Payload, from: &Socket, room: Option<&Room>) -> Payload {
     let device = from.device.as_ref().map(DeviceId::as_str);
-    let name = SenderName { user: from.user.as_str(), socket: from.id.to_string(), device };
+    let name = SenderName { user: from.user().as_str(), socket: from.id.to_string(), device };
     let note = SenderNote { from: name, room: room.map(Room::as_str) };
     let mut args = payload.args().to_vec();
     args.extend(to_raw_value(&note));

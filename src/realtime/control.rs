@@ -184,7 +184,7 @@ impl Control {
     /// The client of a socket needs credentials to come back. It is still here: see [`Control::see_off`].
     pub async fn revoke_resume(&self, socket: &Socket) -> Result<(), ControlError> {
         if let (Some(resume), Some(ticket)) = (&self.resume, socket.grants().resume) {
-            resume.revoke(&socket.user, ticket.family).await?;
+            resume.revoke(socket.user(), ticket.family).await?;
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Control {
     pub fn see_off(&self, socket: &Socket) {
         let family = socket.grants().resume.map(|it| it.family);
         let farewell = Farewell { code: Some(KickCode::LoggedOut), ..Farewell::default() };
-        self.people.kick_some(&socket.user, farewell, |it| {
+        self.people.kick_some(socket.user(), farewell, |it| {
             let has_family = family.is_some() && it.grants().resume.map(|it| it.family) == family;
             has_family || Arc::ptr_eq(&it.connection, &socket.connection)
         });

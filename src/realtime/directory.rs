@@ -18,6 +18,8 @@ pub struct NodeStats {
     pub connections: usize,
     /// Of these, those whose clients have joined no namespace.
     pub homeless: usize,
+    /// Of these, those of guests.
+    pub guests: usize,
     /// How these reach their clients.
     pub transports: Transports,
 }
@@ -93,7 +95,8 @@ impl Directory {
     pub fn stats(&self) -> NodeStats {
         let (connections, transports) = (self.connections.len(), self.connections.transports());
         let homeless = self.connections.homeless();
-        NodeStats { counts: self.sockets.counts(), connections, homeless, transports }
+        let (counts, guests) = (self.sockets.counts(), self.connections.guests());
+        NodeStats { counts, connections, homeless, guests, transports }
     }
 
     /// Whether the server is stopping.

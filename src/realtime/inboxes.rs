@@ -47,6 +47,8 @@ pub struct InboxBounds {
     pub config: InboxConfig,
     /// Bytes that may wait for one client.
     pub buffer_bytes: usize,
+    /// Whether guests have inboxes.
+    pub of_guests: bool,
 }
 
 /// Why an inbox cannot be read or changed.
@@ -127,6 +129,11 @@ impl LiveInboxes {
             self.tell(user, state);
         }
         Ok(state)
+    }
+
+    /// Whether a user has an inbox: of guests, nothing may be kept.
+    pub(super) fn is_of(&self, user: &UserId) -> bool {
+        self.bounds.of_guests || !user.is_guest()
     }
 
     /// Bytes that a page for a client may have.

@@ -90,7 +90,7 @@ impl People {
     pub fn kick_socket(&self, id: SocketId) -> Option<Arc<Socket>> {
         let kicked = self.socket(id)?;
         self.attendance.expel(&[Arc::clone(&kicked)], Farewell::default(), Grace::Keep);
-        tracing::info!(user.id = %kicked.user, socket.id = %id, "kicked a socket");
+        tracing::info!(user.id = %kicked.user(), socket.id = %id, "kicked a socket");
         Some(kicked)
     }
 }

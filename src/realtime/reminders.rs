@@ -79,7 +79,7 @@ impl Reminders {
         let Some(resume) = self.resume.clone() else { return };
         let (socket, notices) = (Arc::clone(socket), self.notices.clone());
         self.tasks.spawn("resume.renew", async move {
-            let renewed = resume.renew(&socket.user, &socket.grants()).await;
+            let renewed = resume.renew(socket.user(), &socket.grants()).await;
             if let Some(resume) = renewed {
                 notices.send(&socket, ServerEvent::Resume, &NewerResume { resume });
             }

@@ -85,6 +85,12 @@ impl Sockets {
         Self { presence: self.presence.portraying(portray), ..self }
     }
 
+    /// The same, and nobody is told that guests come and go.
+    #[must_use]
+    pub fn silent_about_guests(self) -> Self {
+        Self { presence: self.presence.silent_about_guests(), ..self }
+    }
+
     /// What is due, for one task each. After a standstill nothing is due for a while, at most the grace. Call it once.
     pub(super) fn watch_deadlines(&self) -> Vec<DueReminders> {
         self.deadlines.watch(self.config.grace)
@@ -106,10 +112,12 @@ impl Sockets {
     /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already, or its user
     /// has been barred since it was authenticated: then its connection is closed, and when the client comes back it is told.
     pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<UserSession> {
-        let Socket { id, user, .. } = &**socket;
+        let (id, user) = (&socket.id, socket.user());
+        // A guest's connection may have become a user's since.
+        let is_its = || !socket.connection.is_anothers(user);
         let may_enter = || {
             self.record_rooms(socket);
-            self.gate.check(user, socket.grants().issued_at).is_none()
+            self.gate.check(user, socket.grants().issued_at).is_none() && is_its()
         };
         let connected = socket.register(|| {
             let session = self.presence.up(user, (*id, Arc::clone(socket)), place, may_enter)?;
@@ -125,9 +133,47 @@ impl Sockets {
         connected.flatten()
     }
 
+    /// What was a guest's socket is `user`'s from now on, which has been granted this: the guest has one less, and the user one
+    /// more. It is in the rooms of the user and in no others. `None` if it is gone; or if the user has been barred, and then its
+    /// connection is closed, and when the client comes back it is told.
+    pub(super) fn sign_in(
+        &self,
+        socket: &Arc<Socket>,
+        user: &UserId,
+        grants: Grants,
+        place: Place,
+    ) -> Option<UserSession> {
+        let (guest, issued_at) = (socket.user().clone(), grants.issued_at);
+        let signed_in = socket.while_here(|| {
+            self.presence.down(&guest, socket.id, Reason::SignedIn, Grace::Skip);
+            self.await_expiry(socket, &grants);
+            let mut moved = None;
+            let may_enter = || {
+                let recorded = self.rooms_of_users.of(user, &socket.namespace);
+                // In this order: whoever sees the user sees what it was granted.
+                moved = Some(socket.start_anew(grants, recorded));
+                socket.sign_in(user.clone());
+                self.gate.check(user, issued_at).is_none()
+            };
+            let session = self.presence.up(user, (socket.id, Arc::clone(socket)), place, may_enter);
+            if let Some(moved) = moved {
+                self.registry.follow(socket, &moved);
+            }
+            session
+        });
+        self.watched.note(&guest);
+        self.watched.note_grants(socket);
+        match signed_in {
+            None => self.presence.stays_away(user, socket.id),
+            Some(None) => socket.connection.close(Reason::Revoked),
+            Some(Some(_)) => {}
+        }
+        signed_in.flatten()
+    }
+
     /// Gives a socket that is not here yet the rooms that are recorded of its user.
     pub(super) fn record_rooms(&self, socket: &Socket) {
-        socket.record_rooms(self.rooms_of_users.of(&socket.user, &socket.namespace));
+        socket.record_rooms(self.rooms_of_users.of(socket.user(), &socket.namespace));
     }
 
     /// Lets a socket go. Repeats and latecomers change nothing. Returns whether it was here.
@@ -136,7 +182,7 @@ impl Sockets {
             self.registry.leave(socket);
             self.await_expiry(socket, &Grants::default());
             let grace = socket.kicked().unwrap_or(Grace::Keep);
-            self.presence.down(&socket.user, socket.id, reason, grace);
+            self.presence.down(socket.user(), socket.id, reason, grace);
         });
         if was_here {
             self.watched.note_end(socket);
@@ -155,7 +201,7 @@ impl Sockets {
         });
         self.watched.note_grants(socket);
         // Afterwards, so that whoever bars the user meanwhile sees what was granted here, or is seen.
-        if self.gate.check(&socket.user, issued_at).is_some() {
+        if self.gate.check(socket.user(), issued_at).is_some() {
             socket.connection.close(Reason::Revoked);
         }
         regranted.is_some()

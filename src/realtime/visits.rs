@@ -75,8 +75,13 @@ impl Visits {
 
     /// Remembers a socket that is gone.
     pub(super) fn remember(&self, socket: &Socket, reason: Reason) {
+        self.remember_as(socket.user(), socket, reason);
+    }
+
+    /// The same of a socket that is not this user's any more.
+    pub(super) fn remember_as(&self, user: &UserId, socket: &Socket, reason: Reason) {
         let visit = Visit::of(socket, Some(VisitEnd { at: self.clock.wall(), reason }));
-        self.known.lock().record(&socket.user, visit, self.clock.now());
+        self.known.lock().record(user, visit, self.clock.now());
     }
 
     /// Forgets those of a user.

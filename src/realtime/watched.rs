@@ -69,7 +69,7 @@ impl Watched {
 
     /// A socket is granted something else: others may see its user or not, and it may see others or not.
     pub(super) fn note_grants(&self, socket: &Arc<Socket>) {
-        self.note(&socket.user);
+        self.note(socket.user());
         if self.is_used() && self.book(|book| book.watches(socket.id)) {
             self.0.noted.lock().watchers.insert(socket.id, Arc::clone(socket));
             self.0.news.notify_one();
@@ -80,7 +80,7 @@ impl Watched {
     pub(super) fn note_end(&self, socket: &Socket) {
         if self.is_used() {
             self.book(|book| book.leave(socket.id));
-            self.note(&socket.user);
+            self.note(socket.user());
         }
     }
 

@@ -29,8 +29,10 @@ pub struct Socket {
     pub id: SocketId,
     /// Its namespace.
     pub namespace: Namespace,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it was when it came.
+    first_user: UserId,
+    /// Whose it is since, if it was a guest's.
+    later_user: OnceLock<Box<UserId>>,
     /// What its client calls the tab or device it runs in.
     pub device: Option<DeviceId>,
     /// When it was authenticated.
@@ -66,7 +68,7 @@ pub struct SocketParts {
     pub id: SocketId,
     /// See [`Socket::namespace`].
     pub namespace: Namespace,
-    /// See [`Socket::user`].
+    /// Whose it is.
     pub user: UserId,
     /// See [`Socket::device`].
     pub device: Option<DeviceId>,
@@ -84,14 +86,14 @@ impl Live for Arc<Socket> {
     }
 
     fn user(&self) -> &UserId {
-        &self.user
+        (**self).user()
     }
 
     fn member(&self) -> Member {
         let own = self.rooms.lock();
         let (rooms, moves) = (own.current().to_vec(), own.moves());
         drop(own);
-        let (user, device) = (self.user.clone(), self.device.clone());
+        let (user, device) = ((**self).user().clone(), self.device.clone());
         Member { user, rooms, ids: self.ids().collect(), device, moves }
     }
 
@@ -142,7 +144,7 @@ impl Addressee for Socket {
     }
 
     fn user(&self) -> &UserId {
-        &self.user
+        self.user()
     }
 
     fn device(&self) -> Option<&DeviceId> {
@@ -167,7 +169,8 @@ impl Socket {
         Self {
             id,
             namespace,
-            user,
+            first_user: user,
+            later_user: OnceLock::new(),
             device,
             connected_at,
             connection,
@@ -183,6 +186,34 @@ impl Socket {
             inbox: Mutex::default(),
             attached: Mutex::default(),
         }
+    }
+
+    /// Whose it is. What was a guest's may become a user's, once; else it is the same for ever.
+    pub fn user(&self) -> &UserId {
+        self.later_user.get().map_or(&self.first_user, |it| it)
+    }
+
+    /// Whether it was a guest's and is a user's now.
+    pub fn has_signed_in(&self) -> bool {
+        self.later_user.get().is_some()
+    }
+
+    /// What was a guest's is this user's from now on; only the first call counts. Only while it is here, see [`Socket::while_here`].
+    pub fn sign_in(&self, user: UserId) {
+        self.later_user.get_or_init(|| Box::new(user));
+    }
+
+    /// From now on this is what its user is granted and what is recorded of it, and nothing is left of the rooms of before. The
+    /// index of rooms has to follow.
+    pub fn start_anew(&self, grants: Grants, recorded: RecordedRooms) -> RoomChange {
+        let rooms = Arc::clone(&grants.rooms);
+        self.set_grants(Arc::new(grants));
+        self.change_rooms(|own| own.start_anew(rooms, recorded))
+    }
+
+    /// What it was told of an inbox was told of another user's.
+    pub fn forget_inbox(&self) {
+        *self.inbox.lock() = None;
     }
 
     /// What its credentials grant it now. In which rooms it is, [`Socket::granted_rooms`] says.
@@ -222,7 +253,7 @@ impl Socket {
             return Vec::new();
         }
         let mut rooms = self.granted_rooms().to_vec();
-        rooms.push(Room::of_user(&self.user));
+        rooms.push(Room::of_user(self.user()));
         rooms.sort();
         rooms.dedup();
         rooms

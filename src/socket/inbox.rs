@@ -41,7 +41,7 @@ async fn answer(
     query: PageQuery,
 ) -> Result<(), RequestError> {
     let socket = requests.socket();
-    let page = requests.parts().inboxes.page(&socket.user, query).await?;
+    let page = requests.parts().inboxes.page(socket.user(), query).await?;
     socket.tell_newest_inbox(page.state, |newest| {
         let view = page_view(&page, newest).and_then(|it| to_raw_value(&it));
         requests.ack(ack, &[&view.map_err(|error| RequestError::damaged(&error))?]);

@@ -4,6 +4,7 @@
 use super::request_error::RequestError;
 use super::requests::Requests;
 use super::{emit, inbox, logout, ping, presence, read, refresh, watch};
+use crate::config::GuestRight;
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{ClientRequest, EventName, Reason};
@@ -39,6 +40,9 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         let message = format_args!("{name} takes no binary arguments");
         return Err(RequestError::new("binary_unsupported", message));
     }
+    if let Some(right) = needed_right(request) {
+        requests.check_right(right)?;
+    }
     match request {
         ClientRequest::Ping => {
             ping::answer(requests, event);
@@ -55,12 +59,27 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
     }
 }
 
+/// What a guest needs for a request.
+fn needed_right(request: ClientRequest) -> Option<GuestRight> {
+    match request {
+        ClientRequest::Ping | ClientRequest::Refresh | ClientRequest::Logout => None,
+        ClientRequest::Inbox | ClientRequest::Read => Some(GuestRight::Inbox),
+        ClientRequest::Emit => Some(GuestRight::Emit),
+        ClientRequest::Presence | ClientRequest::Watch | ClientRequest::Unwatch => {
+            Some(GuestRight::Presence)
+        }
+    }
+}
+
 /// Forwards an event that the backend answers.
 fn forward(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let (socket, name) = (requests.socket(), &event.name);
     let events = requests.parts().events.as_ref();
     match events.filter(|it| it.forwards(&socket.namespace, name)) {
-        Some(events) if EventName::parse(name).is_ok() => Ok(events.forward(socket, event)?),
+        Some(events) if EventName::parse(name).is_ok() => {
+            requests.check_right(GuestRight::Events)?;
+            Ok(events.forward(socket, event)?)
+        }
         Some(_) | None => {
             requests.unhandled().note(&socket.namespace, name);
             let message = format_args!("nobody listens to `{name}` here");

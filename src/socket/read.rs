@@ -39,7 +39,7 @@ async fn answer(
     seen: SeenItems,
 ) -> Result<(), RequestError> {
     let socket = requests.socket();
-    let state = requests.parts().inboxes.mark_read(&socket.user, seen).await?;
+    let state = requests.parts().inboxes.mark_read(socket.user(), seen).await?;
     socket.tell_newest_inbox(state, |newest| {
         let state = to_raw_value(&state_view(newest));
         requests.ack(ack, &[&state.map_err(|error| RequestError::damaged(&error))?]);

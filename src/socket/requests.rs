@@ -9,6 +9,7 @@ use super::questions::Questions;
 use super::request_error::RequestError;
 use super::unhandled::UnhandledEvents;
 use crate::clock::Clock;
+use crate::config::GuestRight;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::core::protocol::packet;
 use crate::core::throttle::SocketRates;
@@ -18,6 +19,7 @@ use crate::types::Reason;
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -33,13 +35,20 @@ pub(super) struct RequestParts {
     unhandled: UnhandledEvents,
     /// How fast a socket may send.
     rates: Arc<SocketRates>,
+    /// What guests may do.
+    guests_may: BTreeSet<GuestRight>,
     clock: Clock,
 }
 
 impl RequestParts {
-    pub(super) fn new(client: ClientParts, rates: SocketRates, tasks: Tasks, clock: Clock) -> Self {
+    pub(super) fn new(
+        client: ClientParts,
+        (rates, guests_may): (SocketRates, BTreeSet<GuestRight>),
+        tasks: Tasks,
+        clock: Clock,
+    ) -> Self {
         let unhandled = UnhandledEvents::default();
-        Self { client, tasks, unhandled, rates: Arc::new(rates), clock }
+        Self { client, tasks, unhandled, rates: Arc::new(rates), guests_may, clock }
     }
 }
 
@@ -92,6 +101,18 @@ impl Requests {
     /// What the client may ask for.
     pub(super) fn parts(&self) -> &ClientParts {
         &self.parts.client
+    }
+
+    /// Whether the client may do this: all may but guests, who need the right.
+    pub(super) fn check_right(&self, right: GuestRight) -> Result<(), RequestError> {
+        if !self.socket.user().is_guest() || self.parts.guests_may.contains(&right) {
+            return Ok(());
+        }
+        let message = format_args!(
+            "guests may not do this here (`guests.may` has no \"{}\"): sign in by `userline:refresh`",
+            right.as_str()
+        );
+        Err(RequestError::new("guest_not_allowed", message))
     }
 
     /// Events that nobody handles.

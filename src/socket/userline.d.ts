@@ -17,12 +17,14 @@ export interface Refused {
 /** The ack of a request. */
 export type Ack<Answer> = (answer: Answer | Refused) => void;
 
-/** Who the client is, after each connect. Times are in ms since 1970. */
+/** Who the client is, after each connect, and when a guest has become a user. Times are in ms since 1970. */
 export interface Session {
   user: string;
   session: number;
   socket: string;
   expires_at: number | null;
+  /** The client has brought no credentials. */
+  guest?: true;
   resume?: string;
 }
 

@@ -7,12 +7,12 @@ use super::error::{Closed, ReadError};
 use super::queue::WriterQueue;
 use super::read_pool::ReadPool;
 use super::rows::{from_db, meta};
-use crate::core::auth::resume_families::{FamilyNews, FamilyRecord};
+use crate::core::auth::resume_families::{FamilyNews, FamilyRecord, TokenHolders};
 use crate::core::auth::resume_token::ResumeKey;
 use crate::types::{FamilyId, Secret, UserId, WallMs};
 use rusqlite::{Connection, Row};
 use std::sync::Arc;
-use write::{ALL_OUT, KEY_PREFIX, ResumeWrite};
+use write::{KEY_PREFIX, ResumeWrite, all_out_key};
 
 /// The records of resume tokens. Cheap to clone; clones share them.
 #[derive(Debug, Clone)]
@@ -71,7 +71,10 @@ fn load(db: &Connection) -> rusqlite::Result<SavedResume> {
     })?;
     let keys = keys.collect::<rusqlite::Result<_>>()?;
     let mut news: Vec<FamilyNews> = Vec::new();
-    news.extend(meta(db, ALL_OUT)?.map(|at| FamilyNews::AllOut(WallMs(at))));
+    for holders in [TokenHolders::Users, TokenHolders::Guests] {
+        let at = meta(db, all_out_key(holders))?;
+        news.extend(at.map(|at| FamilyNews::AllOut(holders, WallMs(at))));
+    }
     let mut query = db.prepare("SELECT user, at_ms FROM resume_log_outs ORDER BY user")?;
     let rows = query.query_map([], |row| {
         let user = UserId::parse(row.get_ref(0)?.as_str()?).ok();

@@ -29,6 +29,8 @@ pub enum Reason {
     Expired,
     /// Its client brought credentials of another user: it may come back as that one.
     UserMismatch,
+    /// Its user was a guest, and its client has brought the credentials of a user: it goes on as a socket of that one.
+    SignedIn,
     /// This server is stopping.
     ServerShutdown,
     /// The user had not come back when the startup grace after a restart of this server ended.
@@ -39,7 +41,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
@@ -52,6 +54,7 @@ impl Reason {
         Self::Revoked,
         Self::Expired,
         Self::UserMismatch,
+        Self::SignedIn,
         Self::ServerShutdown,
         Self::ServerRestart,
         Self::Audit,
@@ -72,6 +75,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::UserMismatch => "user_mismatch",
+            Self::SignedIn => "signed_in",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",
             Self::Audit => "audit",

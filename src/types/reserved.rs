@@ -59,7 +59,7 @@ impl ServerEvent {
     /// The keys of its argument, an object; `?` marks one that may be absent.
     pub fn argument(self) -> &'static str {
         match self {
-            Self::Session => "{user, session, socket, expires_at, resume?}",
+            Self::Session => "{user, session, socket, expires_at, guest?, resume?}",
             Self::Expiring => "{expires_at}",
             Self::Resume => "{resume}",
             Self::Kicked => "{reason, code?, until?}",
@@ -157,7 +157,7 @@ impl ClientRequest {
         }
     }
 
-    /// The codes of the errors it may be acked with, besides `internal`.
+    /// The codes of the errors it may be acked with, besides `internal` and, of guests, `guest_not_allowed`.
     pub fn errors(self) -> &'static [&'static str] {
         match self {
             Self::Ping => &[],
@@ -181,7 +181,10 @@ impl ClientRequest {
                 "unauthorized",
                 "auth_unavailable",
                 "blocked",
+                "user_limit",
+                "user_limit_unclear",
                 "user_mismatch",
+                "unavailable",
             ],
             Self::Logout | Self::Inbox | Self::Read => {
                 &["invalid_argument", "binary_unsupported", "unavailable"]

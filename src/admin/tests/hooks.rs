@@ -206,7 +206,7 @@ async fn an_offline_user_was_last_seen_when_the_last_socket_closed() {
     let ann = api.connect("ann", "/", &[]).await;
     api.watch_deadlines();
     api.realtime.attendance.leave(&ann.socket, Reason::TransportClose);
-    api.sockets.presence.end_grace(&ann.socket.user, Reason::Kicked);
+    api.sockets.presence.end_grace(ann.socket.user(), Reason::Kicked);
 
     let seen = |it: &Value| it["last_seen"].is_string();
     let shown = api.wait_for("/v1/users/ann", seen).await;

@@ -65,7 +65,9 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::ResumeInvalid => Refusal::ResumeRefused(ResumeFlaw::Expired),
         Refusal::ResumeRefused(ResumeFlaw::Expired) => Refusal::ResumeRefused(ResumeFlaw::Revoked),
         Refusal::ResumeRefused(ResumeFlaw::Revoked) => Refusal::ResumeRefused(ResumeFlaw::Reused),
-        Refusal::ResumeRefused(ResumeFlaw::Reused) => Refusal::Backend(Box::new(BackendRefusal {
+        Refusal::ResumeRefused(ResumeFlaw::Reused) => Refusal::Anonymous,
+        Refusal::Anonymous => Refusal::GuestLimit,
+        Refusal::GuestLimit => Refusal::Backend(Box::new(BackendRefusal {
             code: "unauthorized".to_owned(),
             message: String::new(),
             data: None,

@@ -11,6 +11,9 @@ use thiserror::Error;
 /// Why an answer does not say who the client is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum AnswerFlaw {
+    /// The backend does not know the client, which may be a guest.
+    #[error("nobody is named")]
+    Anonymous,
     /// The client may not come in.
     #[error("refused")]
     Refused(Box<BackendRefusal>),
@@ -22,12 +25,13 @@ pub(super) enum AnswerFlaw {
     Malformed(String),
 }
 
-/// Who the client is: `{"user", "rooms", "data", "expires_at"}`; all but the user may be left out. 401 and 403 refuse it.
+/// Who the client is: `{"user", "rooms", "data", "expires_at"}`; all but the user may be left out. 401 and 403 refuse it. Where
+/// there are guests, `{"user": null}` says that it is one.
 pub(super) fn read(
     status: u16,
     retry_after: Option<Duration>,
     body: &[u8],
-    rules: &GrantRules,
+    rules: (&GrantRules, bool),
     now: WallMs,
 ) -> Result<Identity, AnswerFlaw> {
     match status {
@@ -37,11 +41,18 @@ pub(super) fn read(
     }
 }
 
-fn identity(body: &[u8], rules: &GrantRules, now: WallMs) -> Result<Identity, AnswerFlaw> {
+fn identity(
+    body: &[u8],
+    (rules, has_guests): (&GrantRules, bool),
+    now: WallMs,
+) -> Result<Identity, AnswerFlaw> {
     let malformed = |why: &str| AnswerFlaw::Malformed(why.to_owned());
     let text = str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
     let answer = JsonFields::parse(text)
         .ok_or_else(|| malformed("it must be a JSON object such as {\"user\": \"42\"}"))?;
+    if has_guests && answer.is_null("user") {
+        return Err(AnswerFlaw::Anonymous);
+    }
     let unfit = |refusal: crate::auth::Refusal| AnswerFlaw::Malformed(refusal.to_string());
     let user = claims::user(answer.get("user")).map_err(unfit)?;
     let rooms = claims::rooms_by_data(&answer, rules).map_err(unfit)?;

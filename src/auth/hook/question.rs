@@ -4,7 +4,7 @@ use crate::auth::Credentials;
 use crate::core::delivery::hook_body::rfc3339;
 use crate::types::WallMs;
 use aws_lc_rs::digest::{Context, SHA256};
-use http::header::COOKIE;
+use http::header::{COOKIE, HeaderName, ORIGIN, USER_AGENT};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -66,6 +66,20 @@ pub(super) fn render(credentials: &Credentials<'_>, now: WallMs) -> String {
     };
     // Writing texts to memory does not fail.
     serde_json::to_string(&question).unwrap_or_default()
+}
+
+/// Parameters of every handshake: of Engine.IO, and what keeps caches away.
+const OWN_PARAMETERS: [&str; 6] = ["EIO", "transport", "sid", "t", "b64", "j"];
+/// Headers that every browser sends.
+const COMMON_HEADERS: [HeaderName; 2] = [ORIGIN, USER_AGENT];
+
+/// Whether there is anything in it by which the backend could know the client.
+pub(in crate::auth) fn is_told_by(credentials: &Credentials<'_>) -> bool {
+    let parameters = credentials.query.split('&').filter(|it| !it.is_empty());
+    let mut names = parameters.map(|it| it.split_once('=').map_or(it, |(name, _)| name));
+    credentials.auth.of_backend().next().is_some()
+        || credentials.headers.iter().any(|(name, _)| !COMMON_HEADERS.contains(name))
+        || names.any(|it| !OWN_PARAMETERS.contains(&it))
 }
 
 /// Tells a client from others, by what the backend is told of it.

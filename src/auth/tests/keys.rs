@@ -96,7 +96,7 @@ fn keys_that_do_not_go_with_their_algorithms_are_refused() {
     let error = |key: JwtKey, algorithms: &[Algorithm]| {
         let mode = AuthMode::Jwt(Box::new(config(key, algorithms)));
         let failed = Authenticator::new(
-            AuthConfig { mode, rooms: GrantRules::default() },
+            AuthConfig { mode, rooms: GrantRules::default(), anonymous: false },
             Clock::start(Seq(0)),
         )
         .unwrap_err();

@@ -2,7 +2,7 @@
 
 use super::clients::{Poller, WebSocket, get, next_frame};
 use crate::clock::Clock;
-use crate::config::{LimitsConfig, Origins, SocketIoConfig};
+use crate::config::{GuestsConfig, LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{
     Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, Connections, EngineStream,
     EventListener, Sent,
@@ -20,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use socket2::SockRef;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::io::{self};
 use std::net::SocketAddr;
@@ -79,7 +80,7 @@ impl Server {
         socketio: SocketIoConfig,
         kernel_bytes: Option<usize>,
     ) -> Self {
-        let (tasks, connections) = (Tasks::new(), Connections::of(&limits, true));
+        let (tasks, connections) = (Tasks::new(), Connections::of(&limits, &guests(), true));
         let config = AcceptorConfig {
             origins: Origins::Any,
             trusted_proxies: Vec::new(),
@@ -334,5 +335,17 @@ fn socketio() -> SocketIoConfig {
         websocket: true,
         namespaces: vec![Namespace::root(), Namespace::parse("/x").unwrap()],
         client_dir: None,
+    }
+}
+
+/// One at most.
+fn guests() -> GuestsConfig {
+    GuestsConfig {
+        is_on: true,
+        max: 2,
+        per_address: 1,
+        rooms: Arc::default(),
+        may: BTreeSet::new(),
+        has_hooks: false,
     }
 }

@@ -28,6 +28,16 @@ pub const OVERLAP: Duration = Duration::from_secs(30);
 /// The longest life of a token.
 pub const LIFE_MAX: Duration = Duration::from_hours(24 * 30);
 
+/// Whose tokens. Strangers make as many guests as they like, so what is kept of these is bounded by itself: it costs no user
+/// anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenHolders {
+    /// Users.
+    Users,
+    /// Guests.
+    Guests,
+}
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct FamilyLimits {
@@ -37,9 +47,10 @@ pub struct FamilyLimits {
     pub of_all: usize,
 }
 
-/// What is known of resume tokens.
+/// What is known of the resume tokens of users, or of guests.
 #[derive(Debug)]
 pub struct ResumeFamilies {
+    holders: TokenHolders,
     families: BTreeMap<FamilyId, FamilyRecord>,
     users: BTreeMap<UserId, UserTokens>,
     /// Tokens made at this time or before do not count, whoever has them.
@@ -78,8 +89,8 @@ pub enum FamilyNews {
     Family(FamilyId, FamilyRecord),
     /// Tokens of a user that were made at this time or before do not count; its families are forgotten.
     LoggedOut(UserId, WallMs),
-    /// The same for everybody.
-    AllOut(WallMs),
+    /// The same for all of these.
+    AllOut(TokenHolders, WallMs),
 }
 
 /// Why a token does not count.
@@ -96,11 +107,30 @@ pub enum ResumeFlaw {
     Reused,
 }
 
+impl TokenHolders {
+    /// Those among whom a user is.
+    pub fn of(user: &UserId) -> Self {
+        if user.is_guest() { Self::Guests } else { Self::Users }
+    }
+}
+
+impl FamilyNews {
+    /// Whose tokens it is about.
+    pub fn holders(&self) -> TokenHolders {
+        match self {
+            Self::Family(_, FamilyRecord { user, .. }) | Self::LoggedOut(user, _) => {
+                TokenHolders::of(user)
+            }
+            Self::AllOut(holders, _) => *holders,
+        }
+    }
+}
+
 impl ResumeFamilies {
     /// Nothing is known.
-    pub fn new(limits: FamilyLimits) -> Self {
+    pub fn new(holders: TokenHolders, limits: FamilyLimits) -> Self {
         let (families, users) = (BTreeMap::new(), BTreeMap::new());
-        Self { families, users, all_out: WallMs(0), limits }
+        Self { holders, families, users, all_out: WallMs(0), limits }
     }
 
     /// Takes up what an earlier life of the process has left.
@@ -108,7 +138,7 @@ impl ResumeFamilies {
         match news {
             FamilyNews::Family(family, record) => self.put(family, record),
             FamilyNews::LoggedOut(user, at) => self.users.entry(user).or_default().out = Some(at),
-            FamilyNews::AllOut(at) => self.all_out = at,
+            FamilyNews::AllOut(_, at) => self.all_out = at,
         }
     }
 
@@ -165,12 +195,23 @@ impl ResumeFamilies {
         (exchanged.map(|()| ticket), Some(FamilyNews::Family(*family, record.clone())))
     }
 
-    /// A token with this ticket that ends at `expires_at` is given to a client that is here, before the one that it has has ended.
-    /// Returns what has to be kept.
-    pub fn reissued(&mut self, ticket: ResumeTicket, expires_at: WallMs) -> Option<FamilyNews> {
-        let record = self.families.get_mut(&ticket.family)?;
+    /// A token that ends at `expires_at` is given to a client with this ticket that is here, before the one that it has has ended.
+    /// Returns its generation, and what has to be kept. That of a guest is the one that was not exchanged yet: tabs of a browser share
+    /// what they keep of a guest, and one that stays while others come and go would else spoil it for all.
+    pub fn reissued(
+        &mut self,
+        ticket: ResumeTicket,
+        expires_at: WallMs,
+    ) -> (u32, Option<FamilyNews>) {
+        let Some(record) = self.families.get_mut(&ticket.family) else {
+            return (ticket.generation, None);
+        };
         record.expires_at = record.expires_at.max(expires_at);
-        Some(FamilyNews::Family(ticket.family, record.clone()))
+        let generation = match self.holders {
+            TokenHolders::Users => ticket.generation,
+            TokenHolders::Guests => record.generation,
+        };
+        (generation, Some(FamilyNews::Family(ticket.family, record.clone())))
     }
 
     /// No token of a family counts any more, of those that were given to `user`. Tokens of it end at `expires_at` at the latest.
@@ -254,7 +295,7 @@ impl ResumeFamilies {
         self.families.clear();
         self.users.clear();
         self.all_out = self.all_out.max(now);
-        FamilyNews::AllOut(self.all_out)
+        FamilyNews::AllOut(self.holders, self.all_out)
     }
 
     fn put(&mut self, family: FamilyId, record: FamilyRecord) {

@@ -73,7 +73,7 @@ async fn whoever_is_let_in_is_what_its_auth_says_and_not_here_before_the_engine_
 
     let socket = socket.unwrap().socket;
     let grants = socket.grants();
-    assert_eq!(socket.user.as_str(), "ann");
+    assert_eq!(socket.user().as_str(), "ann");
     assert_eq!(grants.rooms.iter().map(Room::as_str).collect::<Vec<_>>(), ["org:7"]);
     assert_eq!(grants.data.as_ref().map(|it| it.get()), Some(r#"{"x":1.0}"#));
     assert_eq!(socket.device.as_ref().map(DeviceId::as_str), Some("d1"));
@@ -95,9 +95,9 @@ async fn of_a_thousand_that_knock_at_once_never_more_come_in_than_there_are_seat
                 let root = Namespace::root();
                 let answer = admission.authenticate(&connection, &root, Some(&auth), deaf).await;
                 let socket = answer.ok()?.socket;
-                let place = app.realtime.attendance.reserve(&connection, &socket.user).await?;
+                let place = app.realtime.attendance.reserve(&connection, socket.user()).await?;
                 app.realtime.attendance.join(&socket, place, None);
-                let (_, here) = app.parts.sockets.user(&socket.user);
+                let (_, here) = app.parts.sockets.user(socket.user());
                 assert!(here.len() <= 3, "{} are here", here.len());
                 Some(())
             });

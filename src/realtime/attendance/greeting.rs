@@ -26,11 +26,19 @@ pub(super) fn connect_reply(socket: &Socket, pid: Option<&Pid>) -> Bytes {
 #[derive(Serialize)]
 struct Greeting<'a> {
     expires_at: Option<u64>,
+    /// The client has brought no credentials.
+    #[serde(skip_serializing_if = "is_false")]
+    guest: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     resume: Option<String>,
     session: u64,
     socket: String,
     user: &'a str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// Tells the client who it is, and what it may come back with. `head` is where the log of recovery stands: with it even a client recovers that gets no
@@ -41,10 +49,11 @@ pub(super) fn greet(
     resume: Option<String>,
     head: Option<&Offset>,
 ) {
-    let (user, id) = (&socket.user, socket.id);
+    let (user, id) = (socket.user(), socket.id);
     tracing::debug!(user.id = %user, socket.id = %id, "socket connected");
     let greeting = Greeting {
         expires_at: socket.grants().expires_at.map(|at| at.0),
+        guest: user.is_guest(),
         resume,
         session: session.id.0,
         socket: id.to_string(),

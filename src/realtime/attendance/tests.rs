@@ -23,12 +23,12 @@ async fn newcomer(app: &TestApp, user: &str, n: u8) -> (Arc<Socket>, Place) {
         grants: Grants::default(),
         connection,
     }));
-    let place = app.realtime.attendance.reserve(&socket.connection, &socket.user).await.unwrap();
+    let place = app.realtime.attendance.reserve(&socket.connection, socket.user()).await.unwrap();
     (socket, place)
 }
 
 fn reasons(app: &TestApp, client: &TestClient) -> Vec<Option<Reason>> {
-    let visits = app.realtime.people.history(&client.socket.user);
+    let visits = app.realtime.people.history(client.socket.user());
     visits.iter().map(|it| it.end.map(|end| end.reason)).collect()
 }
 

@@ -54,7 +54,7 @@ impl PendingEvent {
         let id = entropy::token("evt_");
         let (rooms, grants) = (socket.rooms(), socket.grants());
         let from = EventSender {
-            user: &socket.user,
+            user: socket.user(),
             socket: socket.id,
             device: socket.device.as_ref(),
             rooms: &rooms,

@@ -48,7 +48,7 @@ async fn whoever_was_authenticated_before_a_block_does_not_come_in_after_it() {
     let late = on_the_way(&app, "ann", None).await;
     control(&app).block(&user("ann"), order(None)).await.unwrap();
 
-    let place = app.realtime.attendance.reserve(&late.connection, &late.user).await.unwrap();
+    let place = app.realtime.attendance.reserve(&late.connection, late.user()).await.unwrap();
     app.realtime.attendance.join(&late, place, None);
 
     assert!(late.connection.is_closed(), "it comes again, and is told");
@@ -72,7 +72,7 @@ async fn only_connections_with_older_tokens_are_closed() {
     assert!(!new.socket.connection.is_closed());
     assert_eq!(app.parts.sockets.user(&user("ann")).1.len(), 1);
     let late = on_the_way(&app, "ann", Some(WallMs(1999))).await;
-    let place = app.realtime.attendance.reserve(&late.connection, &late.user).await.unwrap();
+    let place = app.realtime.attendance.reserve(&late.connection, late.user()).await.unwrap();
     app.realtime.attendance.join(&late, place, None);
     assert!(late.connection.is_closed());
     assert_eq!(control(&app).restore(&user("ann")).await.unwrap(), Some(WallMs(2000)));

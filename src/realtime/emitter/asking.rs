@@ -133,7 +133,7 @@ impl PendingAcks {
         ack_id: u64,
         send: impl Fn(&Arc<Socket>) -> Result<(), NotSent>,
     ) -> Result<(), NotSent> {
-        let user = socket.user.clone();
+        let user = socket.user().clone();
         let Ok(awaited) = socket.connection.await_ack(&socket.namespace, ack_id) else {
             self.acks.refuse(socket.id, user, WhyNoAck::TooMany);
             return Err(NotSent::TooManyAcks);

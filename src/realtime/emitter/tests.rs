@@ -104,7 +104,7 @@ fn expected(
 ) -> (BTreeSet<SocketId>, BTreeMap<UserId, usize>) {
     let sockets = clients.iter().map(|it| &it.socket);
     let meant: Vec<&Arc<Socket>> = sockets.filter(|it| audience.includes(&***it)).collect();
-    let of = |user: &UserId| meant.iter().filter(|it| it.user == *user).count();
+    let of = |user: &UserId| meant.iter().filter(|it| it.user() == user).count();
     let users = audience.target.users.iter().map(|user| (user.clone(), of(user)));
     (meant.iter().map(|it| it.id).collect(), users.collect())
 }
@@ -179,7 +179,7 @@ async fn a_delivery_in_slices_is_the_same_as_one_in_one_go() {
         let (mut given, mut rounds) = (Vec::new(), 1);
         let mut give = |socket: &Arc<Socket>| {
             given.push(socket.id);
-            if socket.user.as_str() == "bob" { Err(NotSent::Closed) } else { Ok(()) }
+            if socket.user().as_str() == "bob" { Err(NotSent::Closed) } else { Ok(()) }
         };
         while fanout.advance(slice, &mut give) {
             rounds += 1;

@@ -29,7 +29,7 @@ impl LiveInboxes {
     pub(in crate::realtime) fn refresh(self: &Arc<Self>, socket: Arc<Socket>) {
         let inboxes = Arc::clone(self);
         self.tasks.spawn("inbox.refresh", async move {
-            match in_time(inboxes.inboxes.state(&socket.user, inboxes.time())).await {
+            match in_time(inboxes.inboxes.state(socket.user(), inboxes.time())).await {
                 Ok(state) if state == InboxState::default() => {}
                 Ok(state) => inboxes.tell_socket(&socket, state),
                 Err(error) => inboxes.tell_error(&socket, &error),
@@ -50,7 +50,7 @@ impl LiveInboxes {
             limit: ITEMS_MAX,
             bytes_max: self.page_bytes_max(),
         };
-        let page = self.page(&socket.user, query).await?;
+        let page = self.page(socket.user(), query).await?;
         for item in &page.items {
             match item_view(item) {
                 Ok(view) => self.notices.send(socket, ServerEvent::InboxItem, &view),

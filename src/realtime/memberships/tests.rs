@@ -49,10 +49,10 @@ async fn a_membership_is_for_the_sockets_that_are_here_and_those_that_come() {
     );
     assert_eq!(control(&app).remove(of("ann", "r", Some("/chat")), true).await, Ok(1));
     assert!(is_in(&ann, &app, "r") && !is_in(&chat, &app, "r"));
-    assert_eq!(control(&app).of(&ann.socket.user).len(), 2);
+    assert_eq!(control(&app).of(ann.socket.user()).len(), 2);
     assert_eq!(control(&app).remove(of("ann", "r", None), false).await, Ok(2));
     assert!(!is_in(&app.connect_in("/chat", "ann", &[], None).await, &app, "r"));
-    assert_eq!(control(&app).of(&ann.socket.user), []);
+    assert_eq!(control(&app).of(ann.socket.user()), []);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_room_that_credentials_granted_is_left_now_and_may_be_granted_again_un
     assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(1));
     let third = app.connect_in("/", "ann", &["r"], None).await;
     assert!(!is_in(&again, &app, "r") && !is_in(&third, &app, "r"));
-    let target = Target { users: vec![ann.socket.user.clone()], ..Target::default() };
+    let target = Target { users: vec![ann.socket.user().clone()], ..Target::default() };
     let audience = Audience { namespace: Namespace::root(), target, except: Except::default() };
     let rooms = vec![Room::parse("r").unwrap()];
     let joined = app.realtime.bulk.join(audience, rooms).await.unwrap();
@@ -93,10 +93,10 @@ async fn whoever_is_on_the_way_follows_what_was_answered_before_it_is_here() {
     }));
     assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(0));
 
-    let place = app.realtime.attendance.reserve(&late.connection, &late.user).await.unwrap();
+    let place = app.realtime.attendance.reserve(&late.connection, late.user()).await.unwrap();
     app.realtime.attendance.join(&late, place, None);
 
-    assert_eq!(late.rooms(), [Room::of_user(&late.user)]);
+    assert_eq!(late.rooms(), [Room::of_user(late.user())]);
 }
 
 #[tokio::test]
@@ -144,9 +144,9 @@ async fn what_was_answered_is_there_in_the_next_life_and_goes_with_its_user() {
     let ann = app.connect_in("/", "ann", &["s"], None).await;
     assert!(is_in(&ann, &app, "r") && !is_in(&ann, &app, "s"));
     let standings: Vec<_> =
-        control(&app).of(&ann.socket.user).iter().map(|it| it.standing).collect();
+        control(&app).of(ann.socket.user()).iter().map(|it| it.standing).collect();
     assert_eq!(standings, [Standing::Member { until: None }, Standing::Denied]);
 
-    app.realtime.attendance.erase(&ann.socket.user);
-    assert_eq!((control(&app).of(&ann.socket.user), control(&app).count()), (vec![], 0));
+    app.realtime.attendance.erase(ann.socket.user());
+    assert_eq!((control(&app).of(ann.socket.user()), control(&app).count()), (vec![], 0));
 }

@@ -257,7 +257,8 @@ impl StoringEmit<'_> {
         if sockets.is_empty() { Reach::Away } else { Reach::Here }
     }
 
-    async fn put(&mut self, asked: Vec<(UserId, Putting)>) -> Result<(), Closed> {
+    async fn put(&mut self, mut asked: Vec<(UserId, Putting)>) -> Result<(), Closed> {
+        asked.retain(|(user, _)| self.inboxes.is_of(user));
         if asked.is_empty() {
             return Ok(());
         }

@@ -124,7 +124,7 @@ async fn the_backend_is_told_of_whoever_it_was_for_and_did_not_reach() {
         ("left-out", 0, 0),
         ("has-it", 0, 0),
         // Its only socket is left out by its device.
-        (here.socket.user.as_str(), 0, 0),
+        (here.socket.user().as_str(), 0, 0),
         ("refuses", 2, 0),
         ("acks", 1, 1),
         ("silent", 1, 1),

@@ -4,5 +4,6 @@ mod expiry;
 mod fixture;
 mod graces;
 mod rooms;
+mod sign_in;
 mod sweep;
 mod threads;

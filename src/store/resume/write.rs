@@ -1,15 +1,21 @@
 //! What is written of resume tokens.
 
-use crate::core::auth::resume_families::{FamilyNews, LIFE_MAX};
+use crate::core::auth::resume_families::{FamilyNews, LIFE_MAX, TokenHolders};
 use crate::core::auth::resume_token::ResumeKey;
 use crate::store::rows::{meta, set_meta, to_db};
-use crate::types::{WallMs, millis};
+use crate::types::{UserId, WallMs, millis};
 use rusqlite::{Transaction, params};
 
 /// What the name of a key in `secrets` begins with; its id follows.
 pub(super) const KEY_PREFIX: &str = "resume:";
-/// The key of `meta` with the time until which nobody's tokens count.
-pub(super) const ALL_OUT: &str = "resume_all_out";
+
+/// The key of `meta` with the time until which nobody's tokens count of these.
+pub(super) fn all_out_key(holders: TokenHolders) -> &'static str {
+    match holders {
+        TokenHolders::Users => "resume_all_out",
+        TokenHolders::Guests => "resume_guests_out",
+    }
+}
 
 /// What is written of resume tokens.
 #[derive(Debug, Clone)]
@@ -72,10 +78,16 @@ fn keep(tx: &Transaction<'_>, news: &FamilyNews) -> rusqlite::Result<()> {
                        ON CONFLICT (user) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)";
             tx.prepare_cached(sql)?.execute(params![user.as_str(), to_db(at.0)])?;
         }
-        FamilyNews::AllOut(at) => {
-            tx.execute_batch("DELETE FROM resume_families; DELETE FROM resume_log_outs")?;
-            let known = meta(tx, ALL_OUT)?.unwrap_or(0);
-            set_meta(tx, ALL_OUT, known.max(at.0))?;
+        FamilyNews::AllOut(holders, at) => {
+            let are_guests = *holders == TokenHolders::Guests;
+            for table in ["resume_families", "resume_log_outs"] {
+                let sql =
+                    format!("DELETE FROM {table} WHERE (substr(user, 1, length(?1)) = ?1) = ?2");
+                tx.prepare_cached(&sql)?.execute(params![UserId::GUEST_PREFIX, are_guests])?;
+            }
+            let key = all_out_key(*holders);
+            let known = meta(tx, key)?.unwrap_or(0);
+            set_meta(tx, key, known.max(at.0))?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What is known of resume tokens, over a restart.
 
 use super::{hooks, open, user};
-use crate::core::auth::resume_families::{FamilyNews, FamilyRecord, LIFE_MAX};
+use crate::core::auth::resume_families::{FamilyNews, FamilyRecord, LIFE_MAX, TokenHolders};
 use crate::core::auth::resume_token::ResumeKey;
 use crate::store::{SavedResume, Store};
 use crate::types::{FamilyId, Secret, WallMs, millis};
@@ -53,10 +53,31 @@ async fn what_was_kept_is_there_after_a_restart_in_whatever_order_it_was_written
     let saved = SavedResume { keys: vec![a, b], news: vec![out("bob", 70), furthest] };
     assert_eq!(store.resume().load().await.unwrap(), saved);
     store.resume().forget_keys().await.unwrap();
-    store.resume().keep(FamilyNews::AllOut(WallMs(80))).await.unwrap();
-    store.resume().keep(FamilyNews::AllOut(WallMs(75))).await.unwrap();
-    let saved = SavedResume { keys: vec![], news: vec![FamilyNews::AllOut(WallMs(80))] };
+    store.resume().keep(FamilyNews::AllOut(TokenHolders::Users, WallMs(80))).await.unwrap();
+    store.resume().keep(FamilyNews::AllOut(TokenHolders::Users, WallMs(75))).await.unwrap();
+    let saved = SavedResume {
+        keys: vec![],
+        news: vec![FamilyNews::AllOut(TokenHolders::Users, WallMs(80))],
+    };
     assert_eq!(store.resume().load().await.unwrap(), saved);
+}
+
+#[tokio::test]
+async fn what_was_too_much_of_guests_takes_nothing_from_users() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(&dir, &hooks(&[]));
+    let records = store.resume();
+    fill(&store, "guest:1", 1).await;
+    fill(&store, "ann", 2).await;
+    let kept = records.load().await.unwrap().news;
+    let of_users = kept.into_iter().filter(|it| it.holders() == TokenHolders::Users);
+    let out = FamilyNews::AllOut(TokenHolders::Guests, WallMs(80));
+    let left: Vec<FamilyNews> = [out.clone()].into_iter().chain(of_users).collect();
+
+    records.keep(out).await.unwrap();
+
+    assert_eq!(records.load().await.unwrap().news, left);
+    assert_eq!(left.len(), 3);
 }
 
 #[tokio::test]

@@ -137,6 +137,7 @@ fn users_and_rooms() -> Vec<Row> {
         ("`sub` has a NUL", "user_invalid", r#""sub":"a\u0000""#),
         ("`sub` has a line end", "user_invalid", r#""sub":"a\r\nb""#),
         ("`sub` of 257 bytes", "user_invalid", &long),
+        ("`sub` of a guest", "user_invalid", r#""sub":"guest:1""#),
         ("`sub` inside `__proto__`", "user_invalid", r#""__proto__":{"sub":"bob"}"#),
         ("`rooms` is a text", "room_invalid", r#""sub":"eve","rooms":"a""#),
         ("a room is a number", "room_invalid", r#""sub":"eve","rooms":[1]"#),

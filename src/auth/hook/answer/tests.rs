@@ -12,7 +12,7 @@ fn rules() -> GrantRules {
 }
 
 fn identity(body: &str) -> Result<String, AnswerFlaw> {
-    let identity = read(200, None, body.as_bytes(), &rules(), NOW)?;
+    let identity = read(200, None, body.as_bytes(), (&rules(), false), NOW)?;
     let grants = identity.grants;
     let rooms: Vec<_> = grants.rooms.iter().map(Room::as_str).collect();
     let data = grants.data.as_ref().map_or("", |it| it.get());
@@ -64,15 +64,31 @@ fn an_answer_that_names_nobody_refuses_nobody_for_good() {
     ] {
         assert!(matches!(identity(body), Err(AnswerFlaw::Malformed(_))), "{body}");
     }
-    assert!(matches!(read(200, None, b"\xff", &rules(), NOW), Err(AnswerFlaw::Malformed(_))));
+    assert!(matches!(
+        read(200, None, b"\xff", (&rules(), false), NOW),
+        Err(AnswerFlaw::Malformed(_))
+    ));
+}
+
+#[test]
+fn where_there_are_guests_an_answer_may_name_nobody() {
+    let answer =
+        |body: &str| read(200, None, body.as_bytes(), (&rules(), true), NOW).map(|it| it.user);
+
+    assert_eq!(answer(r#"{"user":null,"rooms":["org:7"]}"#), Err(AnswerFlaw::Anonymous));
+    assert!(matches!(answer("{}"), Err(AnswerFlaw::Malformed(_))), "that is a mistake");
+    for guests in [r#"{"user":"guest:7"}"#, r#"{"user":"guest:"}"#] {
+        assert!(matches!(answer(guests), Err(AnswerFlaw::Malformed(_))), "{guests}");
+    }
 }
 
 #[test]
 fn a_refusal_is_the_backends_own() {
-    let refusal = |status, body: &str| match read(status, None, body.as_bytes(), &rules(), NOW) {
-        Err(AnswerFlaw::Refused(it)) => (it.code, it.message, it.data),
-        other => panic!("{other:?}"),
-    };
+    let refusal =
+        |status, body: &str| match read(status, None, body.as_bytes(), (&rules(), false), NOW) {
+            Err(AnswerFlaw::Refused(it)) => (it.code, it.message, it.data),
+            other => panic!("{other:?}"),
+        };
     let default = ("unauthorized".to_owned(), "the backend refused the client".to_owned(), None);
 
     assert_eq!(
@@ -101,7 +117,7 @@ fn every_other_status_is_temporary_and_says_what_may_be_behind_it() {
         (500, "trouble"),
         (503, "trouble"),
     ] {
-        let Err(flaw) = read(status, None, b"{\"user\":\"eve\"}", &rules(), NOW) else {
+        let Err(flaw) = read(status, None, b"{\"user\":\"eve\"}", (&rules(), false), NOW) else {
             panic!("{status}")
         };
         assert!(matches!(flaw, AnswerFlaw::Status { .. }), "{flaw:?}");

@@ -1,6 +1,6 @@
 //! Each rule by itself.
 
-use super::{FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw};
+use super::{FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw, TokenHolders};
 use crate::core::auth::resume_token::ResumeClaims;
 use crate::types::{FamilyId, UserId, WallMs, millis};
 
@@ -32,7 +32,7 @@ fn exchange(it: &mut ResumeFamilies, token: &ResumeClaims, now: u64) -> Result<u
 
 #[test]
 fn a_token_is_exchanged_once_and_again_while_the_answer_may_have_been_lost() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 30_999), Ok(2));
     assert_eq!(exchange(&mut it, &token(1, 2, 1_000), 40_000), Ok(3));
@@ -41,7 +41,7 @@ fn a_token_is_exchanged_once_and_again_while_the_answer_may_have_been_lost() {
 
 #[test]
 fn who_uses_one_twice_ends_the_family_for_both() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 31_000), Err(ResumeFlaw::Reused));
     assert_eq!(exchange(&mut it, &token(1, 2, 1_000), 31_000), Err(ResumeFlaw::Revoked));
@@ -50,7 +50,7 @@ fn who_uses_one_twice_ends_the_family_for_both() {
 
 #[test]
 fn one_of_two_generations_ago_is_used_twice_however_soon() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     assert_eq!(exchange(&mut it, &token(1, 2, 1_000), 1_001), Ok(3));
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_002), Err(ResumeFlaw::Reused));
@@ -58,7 +58,7 @@ fn one_of_two_generations_ago_is_used_twice_however_soon() {
 
 #[test]
 fn a_token_that_has_ended_or_that_nobody_can_have_does_not_count() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 100 + LIFE), Err(ResumeFlaw::Expired));
     assert_eq!(exchange(&mut it, &token(1, 2, 100), 1_000), Err(ResumeFlaw::Revoked));
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
@@ -69,7 +69,7 @@ fn a_token_that_has_ended_or_that_nobody_can_have_does_not_count() {
 
 #[test]
 fn a_user_who_is_logged_out_needs_credentials_and_a_family_that_is_revoked_too() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     it.revoke(&ann(), FamilyId::from_bytes([1; 16]), WallMs(LIFE), WallMs(2_000));
     it.revoke(&ann(), FamilyId::from_bytes([2; 16]), WallMs(LIFE), WallMs(2_000));
@@ -85,7 +85,7 @@ fn a_user_who_is_logged_out_needs_credentials_and_a_family_that_is_revoked_too()
 
 #[test]
 fn somebody_elses_family_is_not_revoked() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     let bob = UserId::parse("bob").unwrap();
     it.revoke(&bob, FamilyId::from_bytes([1; 16]), WallMs(LIFE), WallMs(2_000));
@@ -94,7 +94,7 @@ fn somebody_elses_family_is_not_revoked() {
 
 #[test]
 fn where_too_much_would_be_kept_who_is_concerned_is_logged_out() {
-    let mut it = ResumeFamilies::new(FamilyLimits { of_user: 2, of_all: 4 });
+    let mut it = ResumeFamilies::new(TokenHolders::Users, FamilyLimits { of_user: 2, of_all: 4 });
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     assert_eq!(exchange(&mut it, &token(2, 1, 100), 1_000), Ok(2));
     let (third, news) = it.exchange(&token(3, 1, 100), WallMs(LIFE), WallMs(1_500));
@@ -106,14 +106,14 @@ fn where_too_much_would_be_kept_who_is_concerned_is_logged_out() {
     }
     assert_eq!(it.len(), 4);
     let all = it.log_out(&UserId::parse("e").unwrap(), WallMs(2_500));
-    assert_eq!((all, it.len()), (FamilyNews::AllOut(WallMs(2_500)), 0));
+    assert_eq!((all, it.len()), (FamilyNews::AllOut(TokenHolders::Users, WallMs(2_500)), 0));
     assert_eq!(exchange(&mut it, &token(9, 1, 2_500), 3_000), Err(ResumeFlaw::Revoked));
     assert_eq!(exchange(&mut it, &token(9, 1, 2_501), 3_000), Ok(2));
 }
 
 #[test]
 fn what_does_not_matter_any_more_is_forgotten_and_so_is_who_is_erased() {
-    let mut it = ResumeFamilies::new(MANY);
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     let claims = token(1, 2, 1_000);
     let (ticket, _) = it.exchange(&claims, WallMs(2_000 + LIFE), WallMs(2_000));

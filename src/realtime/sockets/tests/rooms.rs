@@ -30,7 +30,7 @@ impl Dice {
 fn expected(sockets: &[Arc<Socket>]) -> Members {
     let mut members = Members::new();
     for socket in sockets {
-        let own = [Room::of_socket(socket.id), Room::of_user(&socket.user)];
+        let own = [Room::of_socket(socket.id), Room::of_user(socket.user())];
         let mut see = |room: &str| {
             let key = (socket.namespace.to_string(), room.to_owned());
             members.entry(key).or_default().insert(socket.id.to_string());
@@ -96,7 +96,7 @@ async fn the_index_agrees_with_the_sockets_after_any_joins_and_leaves() {
         for user in ["ann", "bob", "eve"] {
             let (_, sockets) = it.sockets.user(&user_id(user));
             let listed: Vec<_> = sockets.iter().map(|it| it.id).collect();
-            let mut own: Vec<_> = here.iter().filter(|it| it.user == user_id(user)).collect();
+            let mut own: Vec<_> = here.iter().filter(|it| *it.user() == user_id(user)).collect();
             own.sort_by_key(|it| it.id);
             assert_eq!(listed, own.iter().map(|it| it.id).collect::<Vec<_>>(), "as they came");
         }
@@ -146,7 +146,7 @@ async fn a_socket_is_found_by_the_ids_of_the_connections_it_has_recovered() {
             assert_eq!(find(id), Some(newest.id));
         }
     }
-    assert_eq!(three.rooms(), [Room::of_user(&three.user)], "a former id is no room to show");
+    assert_eq!(three.rooms(), [Room::of_user(three.user())], "a former id is no room to show");
     for gone in [&one, &two] {
         it.sockets.disconnect(gone, Reason::Replaced);
     }
