@@ -7,6 +7,7 @@
 //! | `redis_emitter` | what emitters of other servers publish on Redis |
 //! | `redis_stream` | entries of a stream in Redis |
 
+mod check;
 mod intake;
 mod ordered;
 mod postgres;
@@ -16,8 +17,11 @@ mod redis_stream;
 mod reporter;
 mod trouble;
 
+pub use check::SourceCheck;
 pub use intake::IngestParts;
-pub use postgres::{PostgresCheck, check_postgres};
+pub use postgres::check_postgres;
+pub use redis_emitter::check_redis_emitter;
+pub use redis_stream::check_redis_stream;
 
 use crate::clock::Clock;
 use crate::config::{IngestConfig, TableName};

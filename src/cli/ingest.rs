@@ -5,8 +5,11 @@ use super::config;
 use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
-use crate::config::{Config, PostgresConfig, Scope, TableName};
-use crate::ingest::{self, PostgresCheck};
+use crate::config::{
+    Config, IngestConfig, PostgresConfig, RedisEmitterConfig, RedisStreamConfig, Scope, TableName,
+};
+use crate::ingest::{self, SourceCheck};
+use crate::types::SourceName;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -18,12 +21,23 @@ pub(super) enum IngestCommand {
     /// Set up and try a table in PostgreSQL
     #[command(subcommand)]
     Postgres(PostgresCommand),
+    /// Try a Redis
+    #[command(subcommand)]
+    Redis(RedisCommand),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PostgresCommand {
     Sql(SqlArgs),
     /// Try whether a source can be read: the connection, notifications, the table, the rights; no row is touched
+    Check(SourceArgs),
+    /// Show how the sources of a running server are doing
+    Status(ApiArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RedisCommand {
+    /// Try whether a source can be read: the connection, the rights, the stream; nothing is published, no entry is touched
     Check(SourceArgs),
     /// Show how the sources of a running server are doing
     Status(ApiArgs),
@@ -44,7 +58,7 @@ pub(super) struct SqlArgs {
 /// One source of the configuration.
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
-    /// Name of the source in [[ingest.postgres]]; needed if there are several
+    /// Name of the source in the configuration; needed if there are several of the kind
     #[arg(value_name = "SOURCE")]
     name: Option<String>,
     #[command(flatten)]
@@ -53,11 +67,18 @@ pub(super) struct SourceArgs {
 
 pub(super) async fn run(command: IngestCommand) -> Result<(), CommandFailure> {
     match command {
-        IngestCommand::Status(api) | IngestCommand::Postgres(PostgresCommand::Status(api)) => {
-            status(&api).await
-        }
+        IngestCommand::Status(api)
+        | IngestCommand::Postgres(PostgresCommand::Status(api))
+        | IngestCommand::Redis(RedisCommand::Status(api)) => status(&api).await,
         IngestCommand::Postgres(PostgresCommand::Sql(args)) => print_sql(&args),
-        IngestCommand::Postgres(PostgresCommand::Check(args)) => check(&args).await,
+        IngestCommand::Postgres(PostgresCommand::Check(args)) => {
+            let source = args.find_postgres()?;
+            say(&source.name, ingest::check_postgres(&source).await)
+        }
+        IngestCommand::Redis(RedisCommand::Check(args)) => match args.find_redis()? {
+            RedisSource::Emitter(it) => say(&it.name, ingest::check_redis_emitter(&it).await),
+            RedisSource::Stream(it) => say(&it.name, ingest::check_redis_stream(&it).await),
+        },
     }
 }
 
@@ -65,7 +86,7 @@ fn print_sql(args: &SqlArgs) -> Result<(), CommandFailure> {
     let source = match &args.source.config.config {
         // Nothing of the server is needed to print it.
         None => None,
-        Some(_) => Some(args.source.find()?),
+        Some(_) => Some(args.source.find_postgres()?),
     };
     let (table, channel) = match source {
         Some(source) => (source.table, source.channel),
@@ -74,17 +95,33 @@ fn print_sql(args: &SqlArgs) -> Result<(), CommandFailure> {
     output::line(&ingest::postgres_sql(&table, channel.as_deref(), &args.role))
 }
 
-async fn check(args: &SourceArgs) -> Result<(), CommandFailure> {
-    let source = args.find()?;
-    let PostgresCheck { good, bad } = ingest::check_postgres(&source).await;
-    for line in good {
-        output::line(&format!("ok    {}", output::plain(&line)))?;
+/// A source on a Redis.
+enum RedisSource {
+    Emitter(RedisEmitterConfig),
+    Stream(RedisStreamConfig),
+}
+
+impl RedisSource {
+    fn name(&self) -> &SourceName {
+        match self {
+            Self::Emitter(it) => &it.name,
+            Self::Stream(it) => &it.name,
+        }
+    }
+}
+
+/// Says what trying a source has shown.
+fn say(name: &SourceName, found: SourceCheck) -> Result<(), CommandFailure> {
+    let SourceCheck { good, notes, bad } = found;
+    for (mark, lines) in [("ok   ", good), ("note ", notes)] {
+        for line in lines {
+            output::line(&format!("{mark} {}", output::plain(&line)))?;
+        }
     }
     match bad {
-        None => output::line(&format!("`{}` can be read", source.name)),
+        None => output::line(&format!("`{name}` can be read")),
         Some((code, message)) => Err(CommandFailure::Refused(format!(
-            "`{}` cannot be read: {code}: {}",
-            source.name,
+            "`{name}` cannot be read: {code}: {}",
             output::plain(&message)
         ))),
     }
@@ -128,22 +165,41 @@ fn row(source: &Value) -> Vec<String> {
 }
 
 impl SourceArgs {
-    fn find(&self) -> Result<PostgresConfig, CommandFailure> {
+    fn find_postgres(&self) -> Result<PostgresConfig, CommandFailure> {
+        self.find("[[ingest.postgres]]", self.load()?.postgres, |it| &it.name)
+    }
+
+    fn find_redis(&self) -> Result<RedisSource, CommandFailure> {
+        let IngestConfig { redis_emitter, redis_stream, .. } = self.load()?;
+        let emitters = redis_emitter.into_iter().map(RedisSource::Emitter);
+        let sources = emitters.chain(redis_stream.into_iter().map(RedisSource::Stream)).collect();
+        self.find("[[ingest.redis_emitter]] or [[ingest.redis_stream]]", sources, RedisSource::name)
+    }
+
+    fn load(&self) -> Result<IngestConfig, CommandFailure> {
         let Config { ingest, .. } = config::load(&self.config.sources())?;
-        let mut sources = ingest.postgres;
+        Ok(ingest)
+    }
+
+    /// The one that is named, or the only one; `section` says where there should be one.
+    fn find<T>(
+        &self,
+        section: &str,
+        mut sources: Vec<T>,
+        name_of: impl Fn(&T) -> &SourceName,
+    ) -> Result<T, CommandFailure> {
+        let usage = |why: String| CommandFailure::Usage(why);
         match &self.name {
             Some(name) => {
-                sources.retain(|it| it.name.as_str() == name);
-                let none = || format!("no source `{name}` in [[ingest.postgres]]");
-                sources.pop().ok_or_else(|| CommandFailure::Usage(none()))
+                sources.retain(|it| name_of(it).as_str() == name);
+                sources.pop().ok_or_else(|| usage(format!("no source `{name}` in {section}")))
             }
             None if 1 < sources.len() => {
-                let why = "there are several sources: say which one";
-                Err(CommandFailure::Usage(why.to_owned()))
+                Err(usage("there are several sources: say which one".to_owned()))
             }
-            None => sources.pop().ok_or_else(|| {
-                CommandFailure::Usage("no [[ingest.postgres]] in the configuration".to_owned())
-            }),
+            None => {
+                sources.pop().ok_or_else(|| usage(format!("no {section} in the configuration")))
+            }
         }
     }
 }

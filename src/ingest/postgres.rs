@@ -17,7 +17,7 @@ mod setup;
 mod tls;
 mod trouble;
 
-pub use check::{PostgresCheck, check_postgres};
+pub use check::check_postgres;
 pub(super) use setup::sql;
 pub(super) use tls::TlsSetupError;
 

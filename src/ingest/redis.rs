@@ -5,8 +5,9 @@ use crate::types::Secret;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, RedisError,
-    TlsCertificates,
+    TlsCertificates, Value, cmd,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long it may take until a connection can be used.
@@ -36,6 +37,11 @@ impl RedisServer {
             let why = error.detail().map_or_else(|| error.to_string(), str::to_owned);
             Trouble::new(TroubleKind::Url, format!("the URL of Redis cannot be used: {why}"))
         })
+    }
+
+    /// Whom the URL names; the user of those who name nobody, if so.
+    pub(super) fn user(&self) -> &str {
+        self.0.get_connection_info().redis_settings().username().unwrap_or("default")
     }
 
     /// A connection whose commands are answered within `patience`; `pushed` gets what Redis says unasked.
@@ -76,4 +82,69 @@ pub(super) fn met(error: &RedisError) -> Trouble {
         None => TroubleKind::Unreachable,
     };
     Trouble::new(kind, error.to_string())
+}
+
+/// The version of a Redis.
+pub(super) async fn version(connection: &mut MultiplexedConnection) -> Result<String, Trouble> {
+    let answer: Result<BTreeMap<String, Value>, RedisError> =
+        cmd("HELLO").query_async(connection).await;
+    let answer = answer.map_err(|error| met(&error))?;
+    let version = answer.get("version").and_then(|it| redis::from_redis_value_ref(it).ok());
+    Ok(version.unwrap_or_else(|| "of an unknown version".to_owned()))
+}
+
+/// What was met, with the command that mends it, if it is about rights.
+pub(super) fn with_rights(trouble: Trouble, user: &str, rights: &str) -> Trouble {
+    let user = quote(user);
+    let mend = if trouble.kind == TroubleKind::Forbidden {
+        format!("ACL SETUSER {user} {rights}")
+    } else if trouble.kind == TroubleKind::Credentials {
+        format!("ACL SETUSER {user} on >PASSWORD {rights}")
+    } else {
+        return trouble;
+    };
+    Trouble::new(trouble.kind, format!("{trouble}. Whoever administers Redis can say: {mend}"))
+}
+
+/// An argument as redis-cli takes it.
+pub(super) fn quote(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "~&:#*+-_./@|".contains(c);
+    if argument.chars().all(is_plain) { argument.to_owned() } else { format!("{argument:?}") }
+}
+
+/// A name as a pattern that fits it alone.
+pub(super) fn glob(name: &str) -> String {
+    let mut pattern = String::with_capacity(name.len());
+    for c in name.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Trouble, TroubleKind, glob, quote, with_rights};
+
+    #[test]
+    fn a_name_is_a_pattern_for_itself() {
+        assert_eq!(glob("socket.io"), "socket.io");
+        assert_eq!(glob("a*b?[c]\\"), "a\\*b\\?\\[c\\]\\\\");
+    }
+
+    #[test]
+    fn what_is_about_rights_says_what_mends_it() {
+        let met = |kind| with_rights(Trouble::new(kind, "no"), "ann b", "+get").to_string();
+        assert!(met(TroubleKind::Forbidden).ends_with("ACL SETUSER \"ann b\" +get"));
+        assert!(met(TroubleKind::Credentials).ends_with("on >PASSWORD +get"));
+        assert_eq!(met(TroubleKind::Timeout), "no");
+    }
+
+    #[test]
+    fn an_argument_is_quoted_if_it_must_be() {
+        assert_eq!(quote("&socket.io#*"), "&socket.io#*");
+        assert_eq!(quote("~a\\*b"), "\"~a\\\\*b\"");
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing keeps what is published: what comes while the subscription is down is lost, and from when to when is said.
 
+mod check;
 mod emit_json;
 mod node;
 mod python;
@@ -10,6 +11,7 @@ mod rooms;
 mod subscription;
 mod task;
 
+pub use check::check_redis_emitter;
 pub(super) use task::RedisEmitterTask;
 
 use super::trouble::Trouble;

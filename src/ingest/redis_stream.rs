@@ -9,9 +9,12 @@
 //! what was read and not acknowledged first. An entry is acknowledged after it was sent: it is sent at least once, and what
 //! is stored, once.
 
+mod check;
 mod entry;
 mod session;
 mod stream;
+
+pub use check::check_redis_stream;
 
 use super::intake::Intake;
 use super::redis::RedisServer;

@@ -22,7 +22,7 @@ const INSTEAD = [
   [/^\.\/demo\b.*$/gm, ":", "the server is there; `./test demo` runs it"],
   [/^\.\/test\b.*$/gm, ":", "this is part of it"],
   [/^(cargo build|docker) .*$/gm, ":", "./test builds, and lints the Dockerfile"],
-  [/^(psql|userline ingest postgres check)\b.*$/gm, ":", "tests/it/ingest does that, with a database"],
+  [/^(psql|userline ingest (postgres|redis) check)\b.*$/gm, ":", "tests/it/ingest does that, with a database"],
   [/^userline serve (.*?)( *#.*)?$/gm, "serve_and_stop $1", "it would go on"],
 ];
 

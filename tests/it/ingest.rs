@@ -6,5 +6,6 @@ mod listener;
 mod postgres;
 mod postgres_faults;
 mod postgres_network;
+mod redis_check;
 mod redis_stream;
 mod world;

@@ -5,26 +5,17 @@ use super::database::{Database, Generation};
 use super::session;
 use super::{PostgresSetupError, target};
 use crate::config::PostgresConfig;
+use crate::ingest::check::SourceCheck;
 use crate::ingest::trouble::{Trouble, TroubleKind};
 
-/// What a check found to be good, up to what is not.
-#[derive(Debug)]
-pub struct PostgresCheck {
-    /// One line for each thing that is good.
-    pub good: Vec<String>,
-    /// What is not: the stable name, and the same for people.
-    pub bad: Option<(&'static str, String)>,
-}
-
 /// Tries all that reading the source needs. No row is touched.
-pub async fn check_postgres(config: &PostgresConfig) -> PostgresCheck {
-    let mut good = Vec::new();
-    let trouble = match try_all(config, &mut good).await {
-        Ok(()) => None,
-        Err(PostgresSetupError::Url(trouble)) => Some((trouble.kind.as_str(), trouble.to_string())),
-        Err(PostgresSetupError::Tls(error)) => Some((TroubleKind::Tls.as_str(), error.to_string())),
-    };
-    PostgresCheck { good, bad: trouble }
+pub async fn check_postgres(config: &PostgresConfig) -> SourceCheck {
+    let mut found = SourceCheck::default();
+    let tried = try_all(config, &mut found.good).await.map_err(|error| match error {
+        PostgresSetupError::Url(trouble) => trouble,
+        PostgresSetupError::Tls(error) => Trouble::new(TroubleKind::Tls, error.to_string()),
+    });
+    found.end(tried)
 }
 
 async fn try_all(

@@ -2,7 +2,7 @@
 //! rather close the connection than wait.
 
 use crate::config::RedisEmitterConfig;
-use crate::ingest::redis::{RedisServer, met};
+use crate::ingest::redis::{RedisServer, glob, met, version};
 use crate::ingest::trouble::Trouble;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue as _, PushInfo, PushKind, RedisError, Value, cmd};
@@ -78,14 +78,28 @@ impl Subscription {
         server: &RedisServer,
         config: &RedisEmitterConfig,
     ) -> Result<Self, Trouble> {
+        let mut it = Self::connect(server).await?;
+        it.subscribe(config).await?;
+        Ok(it)
+    }
+
+    /// Connects; nothing is heard yet.
+    pub(super) async fn connect(server: &RedisServer) -> Result<Self, Trouble> {
         let (queue, messages, dropped) = PublishedQueue::new(WAITING_BYTES_MAX);
         let pushed = move |push| queue.push(push);
-        let mut connection = server.connect(PATIENCE, pushed).await?;
-        let key = glob(&config.key);
-        let mut patterns = vec![format!("{key}#*"), format!("{key}-request#*")];
-        patterns.extend(config.python_channel.as_deref().map(glob));
-        connection.psubscribe(&patterns).await.map_err(|error| met(&error))?;
+        let connection = server.connect(PATIENCE, pushed).await?;
         Ok(Self { connection, messages, dropped })
+    }
+
+    /// Hears what is published from now on.
+    pub(super) async fn subscribe(&mut self, config: &RedisEmitterConfig) -> Result<(), Trouble> {
+        let subscribed = self.connection.psubscribe(&patterns(config)).await;
+        subscribed.map_err(|error| met(&error))
+    }
+
+    /// The version of Redis.
+    pub(super) async fn version(&mut self) -> Result<String, Trouble> {
+        version(&mut self.connection).await
     }
 
     /// The next message; `None` when the connection is gone.
@@ -119,6 +133,14 @@ impl Subscription {
     }
 }
 
+/// What is subscribed to.
+pub(super) fn patterns(config: &RedisEmitterConfig) -> Vec<String> {
+    let key = glob(&config.key);
+    let mut patterns = vec![format!("{key}#*"), format!("{key}-request#*")];
+    patterns.extend(config.python_channel.as_deref().map(glob));
+    patterns
+}
+
 /// Channel and text, without the pattern that fitted.
 fn read(data: Vec<Value>) -> Option<(String, Vec<u8>)> {
     let [_, channel, bytes] = <[Value; 3]>::try_from(data).ok()?;
@@ -127,21 +149,9 @@ fn read(data: Vec<Value>) -> Option<(String, Vec<u8>)> {
     Some((channel, bytes))
 }
 
-/// A name as a pattern that fits it alone.
-fn glob(name: &str) -> String {
-    let mut pattern = String::with_capacity(name.len());
-    for c in name.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Dropped, MESSAGE_BYTES, PublishedQueue, glob};
+    use super::{Dropped, MESSAGE_BYTES, PublishedQueue};
     use redis::{PushInfo, PushKind, Value};
     use std::sync::atomic::Ordering;
 
@@ -174,11 +184,5 @@ mod tests {
         assert_eq!(queue.push(subscribed), Ok(()));
         assert!(messages.try_recv().is_err());
         assert_eq!(dropped.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn a_name_is_a_pattern_for_itself() {
-        assert_eq!(glob("socket.io"), "socket.io");
-        assert_eq!(glob("a*b?[c]\\"), "a\\*b\\?\\[c\\]\\\\");
     }
 }

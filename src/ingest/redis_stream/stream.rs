@@ -3,7 +3,7 @@
 use super::entry::{EndedEntry, StreamEntry, written_ms};
 use crate::config::RedisStreamConfig;
 use crate::ingest::ordered::MessageVerdict;
-use crate::ingest::redis::{RedisServer, met};
+use crate::ingest::redis::{RedisServer, met, version};
 use crate::ingest::reporter::WaitingMessages;
 use crate::ingest::trouble::{Trouble, TroubleKind};
 use redis::aio::MultiplexedConnection;
@@ -180,7 +180,25 @@ impl EmitStream {
         Ok(WaitingMessages { backlog, failed, lag })
     }
 
-    async fn ask<T: FromRedisValue>(&mut self, command: Cmd) -> Result<T, Trouble> {
+    /// The version of Redis.
+    pub(super) async fn version(&mut self) -> Result<String, Trouble> {
+        version(&mut self.connection).await
+    }
+
+    /// Whether a server has the turn.
+    pub(super) async fn has_reader(&mut self) -> Result<bool, Trouble> {
+        let mut get = cmd("GET");
+        get.arg(&self.lease);
+        Ok(self.ask::<Option<String>>(get).await?.is_some())
+    }
+
+    /// The key of the stream.
+    pub(super) fn name(&self) -> &str {
+        &self.config.stream
+    }
+
+    /// What Redis answers.
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: Cmd) -> Result<T, Trouble> {
         let answer: Result<T, RedisError> = command.query_async(&mut self.connection).await;
         answer.map_err(|error| met(&error))
     }
