@@ -8,6 +8,7 @@
 //! | [`emitter`] | the event alone, to the sockets that are here |
 //! | [`inboxes`] | events that wait for their user |
 //! | [`bulk`] | many sockets join and leave rooms, or are disconnected |
+//! | [`joining`] | clients join rooms by themselves, and leave them |
 //! | [`memberships`] | users are put into rooms, for good; [`room_book`] asks at each connect |
 //! | [`people`] | the sockets that a user has and had; it has to go |
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
@@ -31,6 +32,7 @@ pub mod emitter;
 pub mod erasure;
 pub mod gate;
 pub mod inboxes;
+pub mod joining;
 pub mod memberships;
 pub mod messages;
 pub mod notices;
@@ -52,6 +54,7 @@ use control::Control;
 use directory::Directory;
 use erasure::Erasure;
 use inboxes::LiveInboxes;
+use joining::Joining;
 use memberships::MembershipControl;
 use messages::Messages;
 use people::People;
@@ -71,6 +74,8 @@ pub struct Realtime {
     pub inboxes: Arc<LiveInboxes>,
     /// Many sockets are moved, or disconnected.
     pub bulk: Arc<Bulk>,
+    /// Clients join rooms.
+    pub joining: Arc<Joining>,
     /// Users are put into rooms.
     pub memberships: Arc<MembershipControl>,
     /// Users are looked at, and kicked.

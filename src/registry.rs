@@ -108,9 +108,10 @@ impl Registry {
     /// A later credential grants a socket something else: from now on it is in the rooms of that, and of those of the credential
     /// before in no other. In a room that both grant it is all the time. `position` is where the log of recovery stands.
     pub fn regrant(&self, socket: &Arc<Socket>, grants: Grants, position: u64) {
-        let rooms = Arc::clone(&grants.rooms);
-        socket.set_grants(Arc::new(grants));
-        self.change_rooms(socket, |own| own.regrant(rooms, position));
+        let (rooms, grants) = (Arc::clone(&grants.rooms), Arc::new(grants));
+        socket.set_grants(Arc::clone(&grants));
+        let may_join = |room: &Room| grants.may_join(room);
+        self.change_rooms(socket, |own| own.regrant(rooms, position, may_join));
     }
 
     /// Changes the rooms of a socket, in one step with the index, as far as the socket goes. Only while it is here, see

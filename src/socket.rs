@@ -10,6 +10,7 @@ mod emit;
 mod engine;
 mod handlers;
 mod inbox;
+mod join;
 mod listener;
 mod logout;
 mod pacer;
@@ -37,6 +38,7 @@ use crate::realtime::client_events::ClientEvents;
 use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::inboxes::LiveInboxes;
+use crate::realtime::joining::Joining;
 use crate::realtime::watching::Watching;
 use crate::tasks::Tasks;
 use axum::Router;
@@ -83,6 +85,8 @@ pub struct ClientParts {
     pub messages: Arc<ClientMessages>,
     /// They see who is online.
     pub watching: Arc<Watching>,
+    /// They join rooms.
+    pub joining: Arc<Joining>,
     /// They send events that the backend answers, if it answers any.
     pub events: Option<ClientEvents>,
 }

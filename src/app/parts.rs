@@ -22,6 +22,7 @@ use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
+use crate::realtime::joining::Joining;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
@@ -138,6 +139,11 @@ impl AppParts {
             config.limits.rooms_per_socket,
             self.tasks.clone(),
         );
+        let joining = Joining::new(
+            Arc::clone(&attendance),
+            config.auth.rooms.lets_join(),
+            config.limits.rooms_per_socket,
+        );
         let memberships = MembershipControl::new(
             Arc::clone(&attendance),
             self.store.memberships(),
@@ -147,6 +153,7 @@ impl AppParts {
         Realtime {
             memberships: Arc::new(memberships),
             bulk: Arc::new(bulk),
+            joining: Arc::new(joining),
             control,
             admission: Arc::new(admission),
             people,
@@ -235,7 +242,8 @@ impl AppParts {
         realtime: &Realtime,
         client_files: ClientFiles,
     ) -> Result<Router, BuildError> {
-        let Realtime { admission, attendance, inboxes, watching, control, .. } = realtime.clone();
+        let Realtime { admission, attendance, inboxes, watching, control, joining, .. } =
+            realtime.clone();
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
@@ -245,6 +253,7 @@ impl AppParts {
                 inboxes,
                 messages: Arc::new(self.client_messages(config, realtime)),
                 watching,
+                joining,
                 events,
             },
             rules: (config.rates.clone(), config.guests.may.clone()),

@@ -2,11 +2,10 @@
 
 use super::object::JsonFields;
 use super::refusal::{Refusal, RoomFlaw, TokenFlaw, UserFlaw};
-use crate::core::rooms::granting::{GrantFlaw, GrantRules};
-use crate::types::{ClaimFlaw, Room, UserId, WallMs};
+use crate::core::rooms::granting::{GrantFlaw, GrantRules, GrantedRooms};
+use crate::types::{ClaimFlaw, UserId, WallMs};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The end of the year 9999 in seconds. A later time was written in milliseconds.
@@ -27,12 +26,12 @@ pub(super) fn user(claim: Option<&RawValue>) -> Result<UserId, Refusal> {
     if user.is_guest() { Err(UserFlaw::Guest.into()) } else { Ok(user) }
 }
 
-/// The rooms that a claim lists, none if it is missing, and those that follow from `claims`; each once.
+/// What a claim lists, nothing if it is missing, and what follows from `claims`.
 pub(super) fn rooms(
     listed: Option<&RawValue>,
     rules: &GrantRules,
     claims: &JsonFields<'_>,
-) -> Result<Arc<[Room]>, Refusal> {
+) -> Result<GrantedRooms, Refusal> {
     let names: Option<Vec<String>> = listed
         .map(|raw| serde_json::from_str(raw.get()).map_err(|_| RoomFlaw::Type))
         .transpose()?;
@@ -42,7 +41,7 @@ pub(super) fn rooms(
         let value = serde_json::from_str(raw.get()).map_err(|_| GrantFlaw::from(ClaimFlaw::Value));
         used.insert(name.to_owned(), value.map_err(RoomFlaw::Grant)?);
     }
-    let rooms = rules.rooms(&names.unwrap_or_default(), &Value::Object(used));
+    let rooms = rules.apply(&names.unwrap_or_default(), &Value::Object(used));
     Ok(rooms.map_err(RoomFlaw::Grant)?)
 }
 
@@ -50,7 +49,7 @@ pub(super) fn rooms(
 pub(super) fn rooms_by_data(
     object: &JsonFields<'_>,
     rules: &GrantRules,
-) -> Result<Arc<[Room]>, Refusal> {
+) -> Result<GrantedRooms, Refusal> {
     let data = object.get("data").map(RawValue::get).filter(|it| it.starts_with('{'));
     let data = data.filter(|_| rules.claims().next().is_some());
     let claims = data.map(|it| JsonFields::parse(it).ok_or(RoomFlaw::Data)).transpose()?;

@@ -8,7 +8,7 @@ use super::object::JsonFields;
 use super::refusal::{Refusal, TOKEN_BYTES_MAX, TokenFlaw};
 use crate::clock::Clock;
 use crate::config::{JwtConfig, JwtKeys};
-use crate::core::rooms::granting::GrantRules;
+use crate::core::rooms::granting::{GrantRules, GrantedRooms};
 use crate::types::{ClaimPath, Grants, Identity, WallMs, millis};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -87,9 +87,11 @@ impl JwtVerifier {
         let issued_at = claims.get("iat").map(claims::time).transpose()?;
         self.check_parties(&claims)?;
         let user = claims::user(claims.find(&self.user_claim))?;
-        let rooms = claims::rooms(claims.find(&self.rooms_claim), &self.rooms, &claims)?;
+        let GrantedRooms { rooms, joinable } =
+            claims::rooms(claims.find(&self.rooms_claim), &self.rooms, &claims)?;
         let (data, expires_at) = (claims::data(&claims), Some(expires_at));
-        Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at, resume: None } })
+        let grants = Grants { rooms, joinable, data, expires_at, issued_at, resume: None };
+        Ok(Identity { user, grants })
     }
 
     async fn check_signature(

@@ -139,7 +139,7 @@ fn with_mode(mode: AuthMode) -> Authenticator {
 fn with_rooms(mode: AuthMode, auto: &[&str]) -> Authenticator {
     let auto = auto.iter().map(|it| RoomTemplate::parse(it).unwrap()).collect();
     Authenticator::new(
-        AuthConfig { mode, rooms: GrantRules::new(auto), anonymous: false },
+        AuthConfig { mode, rooms: GrantRules::new(auto, Vec::new()), anonymous: false },
         Clock::start(Seq(0)),
     )
     .unwrap()

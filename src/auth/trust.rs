@@ -3,7 +3,7 @@
 use super::claims;
 use super::object::JsonFields;
 use super::refusal::Refusal;
-use crate::core::rooms::granting::GrantRules;
+use crate::core::rooms::granting::{GrantRules, GrantedRooms};
 use crate::types::{Grants, Identity, WallMs};
 
 pub(super) fn identity(
@@ -12,7 +12,8 @@ pub(super) fn identity(
     now: WallMs,
 ) -> Result<Identity, Refusal> {
     let user = claims::user(auth.get("user"))?;
-    let (rooms, data) = (claims::rooms_by_data(auth, rules)?, claims::data(auth));
-    let grants = Grants { rooms, data, expires_at: None, issued_at: Some(now), resume: None };
+    let GrantedRooms { rooms, joinable } = claims::rooms_by_data(auth, rules)?;
+    let (data, issued_at) = (claims::data(auth), Some(now));
+    let grants = Grants { rooms, joinable, data, expires_at: None, issued_at, resume: None };
     Ok(Identity { user, grants })
 }

@@ -1,16 +1,18 @@
-//! `[rooms]`: rooms that follow from what credentials claim.
+//! `[rooms]`: rooms that follow from what credentials claim, and those that clients may join.
 
 use super::reader::{Checked, SettingsReader};
-use crate::core::rooms::granting::GrantRules;
+use crate::core::rooms::granting::{GrantRules, JoinRule};
 use crate::types::RoomTemplate;
 
 const RULES_LEN_MAX: usize = 64;
 
-/// Which rooms follow from claims.
+/// Which rooms follow from claims, and which may be joined.
 pub(super) fn read(reader: &mut SettingsReader) -> Checked<GrantRules> {
     let auto =
         each(reader, "rooms.auto", |text| RoomTemplate::parse(text).map_err(|why| why.to_string()));
-    Ok(GrantRules::new(auto?))
+    let join =
+        each(reader, "rooms.join", |text| JoinRule::parse(text).map_err(|why| why.to_string()));
+    Ok(GrantRules::new(auto?, join?))
 }
 
 /// A list of texts, each with a reason of its own why it is wrong.

@@ -83,9 +83,43 @@ impl SocketRooms {
         other.current
     }
 
-    /// It joins rooms that are not denied to its user, as far as it is in no more than `max` then. `position` is where the
-    /// log of recovery stands: what was logged until then was not for it.
+    /// It is put into rooms that are not denied to its user, as far as it is in no more than `max` then. `position` is where
+    /// the log of recovery stands: what was logged until then was not for it.
     pub fn join(&mut self, rooms: &[Room], max: usize, position: u64) -> RoomChange {
+        let change = self.join_as_allowed(rooms, max, position);
+        let by_client =
+            |sources: &RoomSources| rooms.iter().any(|it| sources.moves.by_client.contains(it));
+        if self.sources.as_deref().is_some_and(by_client) {
+            self.change(position, |sources| {
+                sources.moves.by_client.retain(|it| !rooms.contains(it));
+            });
+        }
+        change
+    }
+
+    /// Its client has it join a room that it may join, under the same bounds. Where it is anyway nothing changes.
+    pub fn join_by_client(&mut self, room: &Room, max: usize, position: u64) -> RoomChange {
+        let change = self.join_as_allowed(std::slice::from_ref(room), max, position);
+        if let (Some(sources), true) = (&mut self.sources, change.is_any()) {
+            sources.moves.by_client.insert(room.clone());
+        }
+        change
+    }
+
+    /// Whether its client has joined `room` by itself.
+    pub fn is_joined_by_client(&self, room: &Room) -> bool {
+        self.sources.as_ref().is_some_and(|it| it.moves.by_client.contains(room))
+    }
+
+    /// Its client has it leave a room that it has joined by itself. Where something else put it, it stays.
+    pub fn leave_by_client(&mut self, room: &Room) -> RoomChange {
+        if !self.is_joined_by_client(room) {
+            return RoomChange::default();
+        }
+        self.change(0, |sources| sources.moves.forget_join(room))
+    }
+
+    fn join_as_allowed(&mut self, rooms: &[Room], max: usize, position: u64) -> RoomChange {
         let (mut is_full, mut is_denied) = (false, false);
         let mut joined: Vec<Room> = Vec::new();
         for room in rooms {
@@ -118,7 +152,7 @@ impl SocketRooms {
         }
         self.change(0, |RoomSources { granted, recorded, moves }| {
             for room in exited {
-                moves.joined.remove(room);
+                moves.forget_join(room);
                 if granted.contains(room) || recorded.members.contains(room) {
                     moves.left.insert(room.clone());
                 }
@@ -126,9 +160,18 @@ impl SocketRooms {
         })
     }
 
-    /// A later credential grants it other rooms. What it has joined and left stays so.
-    pub fn regrant(&mut self, rooms: Arc<[Room]>, position: u64) -> RoomChange {
-        self.change(position, |sources| sources.granted = rooms)
+    /// A later credential grants it other rooms. What it has joined and left stays so; but of what its client has joined by
+    /// itself it leaves what that may not join any more.
+    pub fn regrant(
+        &mut self,
+        rooms: Arc<[Room]>,
+        position: u64,
+        may_join: impl Fn(&Room) -> bool,
+    ) -> RoomChange {
+        self.change(position, |sources| {
+            sources.granted = rooms;
+            sources.moves.drop_lost(may_join);
+        })
     }
 
     /// It is another user's from now on: that one's credentials grant it these rooms, and this is recorded. Nothing of before is
@@ -163,7 +206,7 @@ impl SocketRooms {
                 sources.granted =
                     sources.granted.iter().filter(|it| *it != room).cloned().collect();
             }
-            sources.moves.joined.remove(room);
+            sources.moves.forget_join(room);
             sources.moves.left.remove(room);
             sources.recorded = recorded;
         })

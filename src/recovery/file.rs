@@ -2,7 +2,7 @@
 //!
 //! One JSON object: `version` (1), `saved_at` (milliseconds since the Unix epoch), `namespaces`: of each its `name`,
 //! the `life`, the `last` number and the `entries` of its log (`number`, `frame` in base64, `to`, `except`), and its
-//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `joined`, `left`, `since`: rooms with the number after which each was entered,
+//! `sessions` (`pid`, `user`, `rooms`, `ids`, `device`, `joined`, `by_client`, `left`, `since`: rooms with the number after which each was entered,
 //! `began_at`, `addressed`, `cut_off_at`). It holds session secrets, so only
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
@@ -90,6 +90,8 @@ struct SessionJson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     joined: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by_client: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     since: BTreeMap<String, u64>,
@@ -165,6 +167,7 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         ids: texts(&session.member.ids),
         device: session.member.device.as_ref().map(DeviceId::to_string),
         joined: session.member.moves.joined.iter().map(ToString::to_string).collect(),
+        by_client: session.member.moves.by_client.iter().map(ToString::to_string).collect(),
         left: session.member.moves.left.iter().map(ToString::to_string).collect(),
         since: {
             let since = session.member.moves.since.iter();
@@ -230,6 +233,7 @@ fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
     let since = json.since.iter().map(|(room, number)| Some((Room::parse(room).ok()?, *number)));
     let moves = RoomMoves {
         joined: rooms(&json.joined)?.into_iter().collect(),
+        by_client: rooms(&json.by_client)?.into_iter().collect(),
         left: rooms(&json.left)?.into_iter().collect(),
         since: since.collect::<Option<_>>()?,
     };

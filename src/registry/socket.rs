@@ -98,7 +98,9 @@ impl Live for Arc<Socket> {
     }
 
     fn rooms_with(&self, moves: &RoomMoves) -> Arc<[Room]> {
-        self.rooms.lock().with(moves)
+        let grants = self.grants();
+        let moves = moves.clone().as_far_as(|room| grants.may_join(room));
+        self.rooms.lock().with(&moves)
     }
 
     fn addressed(&self) -> u64 {
@@ -298,8 +300,11 @@ impl Socket {
         self.rooms.lock().record(recorded, 0);
     }
 
-    /// It takes over the rooms that those have joined and left; only before it is in the registry.
+    /// It takes over the rooms that those have joined and left, but for those that its client may not join any more; only
+    /// before it is in the registry.
     pub fn take_over(&self, moves: RoomMoves) {
+        let grants = self.grants();
+        let moves = moves.as_far_as(|room| grants.may_join(room));
         self.rooms.lock().take_over(moves);
     }
 

@@ -3,7 +3,7 @@
 
 use super::request_error::RequestError;
 use super::requests::Requests;
-use super::{emit, inbox, logout, ping, presence, read, refresh, watch};
+use super::{emit, inbox, join, logout, ping, presence, read, refresh, watch};
 use crate::config::GuestRight;
 use crate::connection::EventListener;
 use crate::core::protocol::inbound::ClientEvent;
@@ -52,6 +52,8 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         ClientRequest::Logout => logout::begin(requests, event),
         ClientRequest::Inbox => inbox::begin(requests, event),
         ClientRequest::Read => read::begin(requests, event),
+        ClientRequest::Join => join::join(requests, event),
+        ClientRequest::Leave => join::leave(requests, event),
         ClientRequest::Emit => emit::begin(requests, event),
         ClientRequest::Presence => presence::answer(requests, event),
         ClientRequest::Watch => watch::begin(requests, event),
@@ -62,7 +64,12 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
 /// What a guest needs for a request.
 fn needed_right(request: ClientRequest) -> Option<GuestRight> {
     match request {
-        ClientRequest::Ping | ClientRequest::Refresh | ClientRequest::Logout => None,
+        // What it may join its claims say, of which it has none.
+        ClientRequest::Ping
+        | ClientRequest::Refresh
+        | ClientRequest::Logout
+        | ClientRequest::Join
+        | ClientRequest::Leave => None,
         ClientRequest::Inbox | ClientRequest::Read => Some(GuestRight::Inbox),
         ClientRequest::Emit => Some(GuestRight::Emit),
         ClientRequest::Presence | ClientRequest::Watch | ClientRequest::Unwatch => {

@@ -136,6 +136,11 @@ export interface UnwatchRequest {
   users?: string[];
 }
 
+/** A room to be in, or out of. */
+export interface RoomRequest {
+  room: string;
+}
+
 /** An event of another client has one argument more: who sent it. */
 export interface SenderNote {
   from: { user: string; socket: string; device: string | null };
@@ -166,6 +171,8 @@ export interface ClientToServer {
   "userline:logout": (it: {}, ack: Ack<{}>) => void;
   "userline:inbox": (it: InboxRequest, ack: Ack<InboxPage>) => void;
   "userline:read": (it: ReadRequest, ack: Ack<ReadState>) => void;
+  "userline:join": (it: RoomRequest, ack: Ack<{}>) => void;
+  "userline:leave": (it: RoomRequest, ack: Ack<{}>) => void;
   "userline:emit": (it: EmitRequest, ack: Ack<Emitted>) => void;
   "userline:presence": (it: UsersRequest, ack: Ack<OnlineUsers>) => void;
   "userline:watch": (it: UsersRequest, ack: Ack<OnlineUsers>) => void;

@@ -1,6 +1,6 @@
 //! The result of authentication.
 
-use super::{ResumeTicket, Room, UserId, WallMs};
+use super::{NamePattern, ResumeTicket, Room, UserId, WallMs};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Identity {
 pub struct Grants {
     /// Rooms the socket is in, besides its own and its user's.
     pub rooms: Arc<[Room]>,
+    /// Rooms that its client may join by itself.
+    pub joinable: Arc<[NamePattern]>,
     /// What the backend wants to see beside the socket in the API; a JSON value as it was written.
     pub data: Option<Box<RawValue>>,
     /// When the credentials end.
@@ -26,4 +28,11 @@ pub struct Grants {
     pub issued_at: Option<WallMs>,
     /// What lets its client come back without them, where that is possible.
     pub resume: Option<ResumeTicket>,
+}
+
+impl Grants {
+    /// Whether its client may join `room` by itself.
+    pub fn may_join(&self, room: &Room) -> bool {
+        self.joinable.iter().any(|it| it.matches(room.as_str()))
+    }
 }

@@ -86,6 +86,10 @@ pub enum ClientRequest {
     Inbox,
     /// Items of the inbox were read.
     Read,
+    /// It is in a room from now on.
+    Join,
+    /// It is not in it any more.
+    Leave,
     /// An event for another user, or for a room.
     Emit,
     /// Who of some users is online.
@@ -98,12 +102,14 @@ pub enum ClientRequest {
 
 impl ClientRequest {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ping,
         Self::Refresh,
         Self::Logout,
         Self::Inbox,
         Self::Read,
+        Self::Join,
+        Self::Leave,
         Self::Emit,
         Self::Presence,
         Self::Watch,
@@ -123,6 +129,8 @@ impl ClientRequest {
             Self::Logout => "userline:logout",
             Self::Inbox => "userline:inbox",
             Self::Read => "userline:read",
+            Self::Join => "userline:join",
+            Self::Leave => "userline:leave",
             Self::Emit => "userline:emit",
             Self::Presence => "userline:presence",
             Self::Watch => "userline:watch",
@@ -138,6 +146,7 @@ impl ClientRequest {
             Self::Logout => "{}",
             Self::Inbox => "{after?, before?, limit?, unread?}",
             Self::Read => "{upto} or {ids}",
+            Self::Join | Self::Leave => "{room}",
             Self::Emit => "{to: {user} or {room}, event, data?, volatile?, except?, ack?}",
             Self::Presence | Self::Watch => "{users}",
             Self::Unwatch => "{users?}",
@@ -153,7 +162,7 @@ impl ClientRequest {
             Self::Read => "{head, unread, read_upto, min_seq}",
             Self::Emit => "{} or {ack}",
             Self::Presence | Self::Watch => "{online}",
-            Self::Logout | Self::Unwatch => "{}",
+            Self::Logout | Self::Join | Self::Leave | Self::Unwatch => "{}",
         }
     }
 
@@ -190,7 +199,10 @@ impl ClientRequest {
                 &["invalid_argument", "binary_unsupported", "unavailable"]
             }
             Self::Emit => &["invalid_argument", "not_allowed"],
-            Self::Presence | Self::Unwatch => {
+            Self::Join => {
+                &["invalid_argument", "binary_unsupported", "not_allowed", "too_many_rooms"]
+            }
+            Self::Presence | Self::Unwatch | Self::Leave => {
                 &["invalid_argument", "binary_unsupported", "not_allowed"]
             }
             Self::Watch => &[
@@ -206,7 +218,8 @@ impl ClientRequest {
     /// Its bounds, for people.
     pub fn limits(self) -> &'static str {
         match self {
-            Self::Ping | Self::Logout => "",
+            Self::Ping | Self::Logout | Self::Leave => "",
+            Self::Join => "`limits.rooms_per_socket`",
             Self::Refresh => "`limits.auth_bytes`; 8 open at once",
             Self::Inbox => "`limit` 1 to 1000",
             Self::Read => "1000 `ids`",

@@ -63,6 +63,12 @@ pub enum ClaimFlaw {
          and control characters"
     )]
     Value,
+    /// A name would be longer than that of any room.
+    #[error(
+        "a room that is named after a claim would have a name of more than {} bytes",
+        Room::BYTES_MAX
+    )]
+    TooLong,
     /// An array has too many items.
     #[error("too many rooms are named after claims")]
     TooMany,

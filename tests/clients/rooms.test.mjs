@@ -81,6 +81,77 @@ describe("rooms", { concurrency: 4 }, () => {
     });
   }
 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`a client joins and leaves by itself what its claims let it, over a recovery too (${way})`, {
+      rooms: { auto: ["org:{org}"], join: ["org:{org}:*", "doc:{docs[].id}"] },
+      limits: { rooms_per_socket: 3 },
+      recovery: { window: "2m" },
+      presence: { grace: "8s" },
+    }, async (w) => {
+      const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));
+      w.after(() => proxy.close());
+      let claims = { org: "acme", docs: [{ id: 7 }] };
+      const ann = await w.connect("ann", {
+        url: proxy.url, transports, auth: (give) => give({ token: w.server.token("ann", claims) }),
+      });
+      const ask = async (event, room) => (await ann.timeout(5000).emitWithAck(event, { room })).error?.code ?? "ok";
+      const matched = async (room) => (await w.server.emit({ to: { rooms: [room] }, event: "n", data: room })).matched;
+
+      const cut = async () => {
+        const ends = ann.ends.length;
+        proxy.refusing = true;
+        proxy.cut();
+        await until("the client to notice", () => ends < ann.ends.length);
+        proxy.refusing = false;
+        await until("the client to be back", () => ann.connected);
+      };
+
+      assert.equal(await ask("userline:join", "org:acme:general"), "ok");
+      assert.equal(await matched("org:acme:general"), 1);
+      assert.equal(await ask("userline:join", "doc:7"), "ok");
+      assert.equal(await ask("userline:join", "doc:7"), "ok", "twice is once");
+      assert.equal(await ask("userline:join", "org:acme:more"), "too_many_rooms");
+      for (const room of ["doc:8", "org:umbrella:general", "org:acme2:x", "lobby"]) {
+        assert.equal(await ask("userline:join", room), "not_allowed", room);
+        assert.equal(await matched(room), 0);
+      }
+      assert.equal(await ask("userline:join", "user:bob"), "invalid_argument");
+      assert.equal(await ask("userline:leave", "org:acme"), "not_allowed", "it was granted");
+      assert.equal(await ask("userline:leave", "nowhere"), "ok");
+      assert.equal(await ask("userline:leave", "doc:7"), "ok");
+      assert.equal(await matched("doc:7"), 0);
+      assert.equal(await ask("userline:join", "doc:7"), "ok");
+      await post(w, "/v1/sockets/leave", { to: { users: ["ann"] }, rooms: ["doc:7"] });
+      await post(w, "/v1/sockets/join", { to: { users: ["ann"] }, rooms: ["doc:7"] });
+      assert.equal(await ask("userline:leave", "doc:7"), "not_allowed", "the backend has put it there");
+      const denied = await w.server.api("DELETE", "/v1/users/ann/rooms/doc:7", { deny: true });
+      assert.equal(denied.status, 200);
+      assert.equal(await ask("userline:join", "doc:7"), "not_allowed");
+
+      await cut();
+      assert.equal(ann.recovered, true);
+      assert.deepEqual([await matched("org:acme:general"), await matched("doc:7")], [1, 0]);
+
+      // Newer credentials, in place and then by another connection: what they do not let it join it is not in.
+      assert.equal(await ask("userline:join", "org:acme:two"), "ok");
+      claims = { org: "acme", rooms: ["org:acme:two"] };
+      const refreshed = await ann.timeout(5000).emitWithAck("userline:refresh", { token: w.server.token("ann", claims) });
+      assert.equal(refreshed.error, undefined);
+      assert.deepEqual([await matched("org:acme:general"), await matched("org:acme:two")], [1, 1]);
+      claims = { org: "umbrella" };
+      await cut();
+      assert.equal(ann.recovered, true);
+      const rooms = ["org:acme:general", "org:acme:two", "org:acme", "org:umbrella"];
+      assert.deepEqual(await Promise.all(rooms.map(matched)), [0, 0, 0, 1]);
+    });
+  }
+
+  scenario("clients join nothing where there is no rule", {}, async (w) => {
+    const ann = await w.connect("ann");
+    const answer = await ann.timeout(5000).emitWithAck("userline:join", { room: "lobby" });
+    assert.equal(answer.error.code, "not_allowed");
+  });
+
   scenario("a membership that was answered holds after kill -9, and so does a denial", {}, async (w) => {
     const api = async (method, path, body) => {
       const answer = await w.server.api(method, path, body);

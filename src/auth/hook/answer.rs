@@ -3,7 +3,7 @@
 use crate::auth::claims;
 use crate::auth::object::JsonFields;
 use crate::auth::refusal::BackendRefusal;
-use crate::core::rooms::granting::GrantRules;
+use crate::core::rooms::granting::{GrantRules, GrantedRooms};
 use crate::types::{Grants, Identity, WallMs};
 use std::time::Duration;
 use thiserror::Error;
@@ -55,7 +55,7 @@ fn identity(
     }
     let unfit = |refusal: crate::auth::Refusal| AnswerFlaw::Malformed(refusal.to_string());
     let user = claims::user(answer.get("user")).map_err(unfit)?;
-    let rooms = claims::rooms_by_data(&answer, rules).map_err(unfit)?;
+    let granted = claims::rooms_by_data(&answer, rules).map_err(unfit)?;
     let expires_at = answer.get("expires_at").map(claims::time).transpose();
     let expires_at =
         expires_at.map_err(|_| malformed("`expires_at` must be seconds since 1970"))?;
@@ -63,7 +63,9 @@ fn identity(
         return Err(malformed("`expires_at` is in the past: it must be seconds since 1970"));
     }
     let (data, issued_at) = (claims::data(&answer), Some(now));
-    Ok(Identity { user, grants: Grants { rooms, data, expires_at, issued_at, resume: None } })
+    let GrantedRooms { rooms, joinable } = granted;
+    let grants = Grants { rooms, joinable, data, expires_at, issued_at, resume: None };
+    Ok(Identity { user, grants })
 }
 
 /// What usually is behind a status.

@@ -61,6 +61,7 @@ const FILE: &[(&str, &[(&str, &str)])] = &[
                 "auto = [\"org:{org}\", \"{a[].x}:{b[].y}\", \"user:{id}\"]",
                 "rooms.auto = \"{a[].x}:{b[].y}\": must not have claims of two arrays",
             ),
+            ("join = [\"org:{org}:*\", \"a*b\"]", "rooms.join = \"a*b\": must not have a `*`"),
             ("", "rooms.auto = \"user:{id}\": a room `user:…` is its user's own"),
         ],
     ),

@@ -212,7 +212,7 @@ impl<S: Live> Sessions<S> {
             let Some(RecoverySession::Away(session, _)) = session else { continue };
             self.absent.remove(&session.member);
             session.member.rooms.retain(|it| it != room);
-            session.member.moves.joined.remove(room);
+            session.member.moves.forget_join(room);
             self.absent.add(&session.member);
         }
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct RoomMoves {
     /// Rooms it has joined.
     pub joined: BTreeSet<Room>,
+    /// Of these, those that its client has joined by itself: it stays in them as long as it may join them.
+    pub by_client: BTreeSet<Room>,
     /// Rooms it has left though it was granted them.
     pub left: BTreeSet<Room>,
     /// Where the log of recovery stood when it came into a room: what was logged until then was not for it.
@@ -24,9 +26,34 @@ impl RoomMoves {
 
     /// What is left of these rooms, and those that were joined, each once.
     pub fn applied_to(&self, granted: &[Room]) -> Arc<[Room]> {
-        let Self { joined, left, since: _ } = self;
+        let Self { joined, by_client: _, left, since: _ } = self;
         let kept = granted.iter().filter(|it| !left.contains(*it) && !joined.contains(*it));
         kept.chain(joined).cloned().collect()
+    }
+
+    /// The same without the rooms that its client has joined by itself and may not join any more.
+    #[must_use]
+    pub fn as_far_as(mut self, may_join: impl Fn(&Room) -> bool) -> Self {
+        self.drop_lost(may_join);
+        self
+    }
+
+    /// Drops the rooms that its client has joined by itself and may not join any more.
+    pub(super) fn drop_lost(&mut self, may_join: impl Fn(&Room) -> bool) {
+        let Self { joined, by_client, .. } = self;
+        by_client.retain(|room| {
+            let is_kept = may_join(room);
+            if !is_kept {
+                joined.remove(room);
+            }
+            is_kept
+        });
+    }
+
+    /// It is in `room` because somebody with the right to put it there did so, or not at all.
+    pub(crate) fn forget_join(&mut self, room: &Room) {
+        self.joined.remove(room);
+        self.by_client.remove(room);
     }
 
     /// Up to which number of the log of recovery nothing that was for `room` was for it.

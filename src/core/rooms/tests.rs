@@ -13,16 +13,20 @@ const MAX: usize = 4;
 enum Op {
     Join(Vec<u8>),
     Leave(Vec<u8>),
-    /// A later credential grants it these.
-    Regrant(Vec<u8>),
+    /// Its client joins one by itself.
+    JoinByClient(u8),
+    /// And leaves one.
+    LeaveByClient(u8),
+    /// A later credential grants it these, and lets its client join those.
+    Regrant(Vec<u8>, Vec<u8>),
     /// These are recorded of its user, and those are denied.
     Record(Vec<u8>, Vec<u8>),
     /// Its user is put into one.
     Put(u8),
     /// Its user is taken out of one, which is denied if that is `true`.
     TakeOut(u8, bool),
-    /// Its client comes back on another connection, with what its credentials grant then.
-    Recover(Vec<u8>),
+    /// Its client comes back on another connection, with what its credentials grant then, and what these let it join.
+    Recover(Vec<u8>, Vec<u8>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -30,11 +34,13 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => rooms().prop_map(Op::Join),
         3 => rooms().prop_map(Op::Leave),
-        1 => rooms().prop_map(Op::Regrant),
+        2 => (0..6_u8).prop_map(Op::JoinByClient),
+        1 => (0..6_u8).prop_map(Op::LeaveByClient),
+        1 => (rooms(), rooms()).prop_map(|(granted, joinable)| Op::Regrant(granted, joinable)),
         1 => (rooms(), rooms()).prop_map(|(members, denied)| Op::Record(members, denied)),
         2 => (0..6_u8).prop_map(Op::Put),
         2 => (0..6_u8, any::<bool>()).prop_map(|(room, deny)| Op::TakeOut(room, deny)),
-        1 => rooms().prop_map(Op::Recover),
+        1 => (rooms(), rooms()).prop_map(|(granted, joinable)| Op::Recover(granted, joinable)),
     ]
 }
 
@@ -50,6 +56,8 @@ struct Model {
     denied: BTreeSet<Room>,
     /// Whether it has joined or left a room last, and not been put into it or taken out of it since.
     moved: BTreeMap<Room, bool>,
+    /// What its client has joined by itself.
+    by_client: BTreeSet<Room>,
     /// When it has come into the rooms that it is in.
     since: BTreeMap<Room, u64>,
 }
@@ -75,27 +83,40 @@ impl Model {
     fn step(&mut self, op: &Op, moves: &RoomMoves) -> (bool, bool) {
         let mut missed = (false, false);
         match op {
+            Op::JoinByClient(number) => {
+                for room in rooms(&[*number]) {
+                    let is_new = !self.is_in(&room);
+                    missed = self.join(&room);
+                    if is_new && self.is_in(&room) {
+                        self.by_client.insert(room);
+                    }
+                }
+            }
+            Op::LeaveByClient(number) => {
+                for room in rooms(&[*number]) {
+                    if self.by_client.remove(&room) {
+                        self.moved.remove(&room);
+                    }
+                }
+            }
             Op::Join(numbers) => {
                 for room in rooms(numbers) {
-                    if self.is_in(&room) {
-                    } else if self.denied.contains(&room) {
-                        missed.1 = true;
-                    } else if self.current().len() < MAX {
-                        self.moved.insert(room, true);
-                    } else {
-                        missed.0 = true;
-                    }
+                    self.by_client.remove(&room);
+                    let (is_full, is_denied) = self.join(&room);
+                    missed = (missed.0 || is_full, missed.1 || is_denied);
                 }
             }
             Op::Leave(numbers) => {
                 for room in
                     rooms(numbers).into_iter().filter(|it| self.is_in(it)).collect::<Vec<_>>()
                 {
+                    self.by_client.remove(&room);
                     self.moved.insert(room, false);
                 }
             }
-            Op::Regrant(numbers) | Op::Recover(numbers) => {
+            Op::Regrant(numbers, joinable) | Op::Recover(numbers, joinable) => {
                 self.granted = rooms(numbers).into_iter().collect();
+                self.lose(&rooms(joinable));
             }
             Op::Record(members, denied) => {
                 self.denied = rooms(denied).into_iter().collect();
@@ -114,6 +135,7 @@ impl Model {
             Op::TakeOut(number, deny) => {
                 for room in rooms(&[*number]) {
                     self.moved.remove(&room);
+                    self.by_client.remove(&room);
                     self.granted.remove(&room);
                     self.members.remove(&room);
                     self.denied.remove(&room);
@@ -129,6 +151,30 @@ impl Model {
         let is_left = |room: &Room| moves.left.contains(room) || is_granted.contains(room);
         self.moved.retain(|room, is_in| *is_in || is_left(room));
         missed
+    }
+
+    /// Its client may join those only.
+    fn lose(&mut self, joinable: &[Room]) {
+        let lost = self.by_client.iter().filter(|it| !joinable.contains(it)).cloned();
+        for room in lost.collect::<Vec<_>>() {
+            self.by_client.remove(&room);
+            self.moved.remove(&room);
+        }
+    }
+
+    /// Whether there was no place for it, and whether it was denied.
+    fn join(&mut self, room: &Room) -> (bool, bool) {
+        if self.is_in(room) {
+            return (false, false);
+        }
+        if self.denied.contains(room) {
+            return (false, true);
+        }
+        if MAX <= self.current().len() {
+            return (true, false);
+        }
+        self.moved.insert(room.clone(), true);
+        (false, false)
     }
 
     fn is_granted(&self, room: &Room) -> bool {
@@ -155,11 +201,19 @@ proptest! {
             let change = match op {
                 Op::Join(numbers) => socket.join(&rooms(numbers), MAX, position),
                 Op::Leave(numbers) => socket.leave(&rooms(numbers)),
-                Op::Regrant(numbers) => socket.regrant(rooms(numbers).into(), position),
+                Op::JoinByClient(number) => socket.join_by_client(&room(number), MAX, position),
+                Op::LeaveByClient(number) => socket.leave_by_client(&room(number)),
+                Op::Regrant(numbers, joinable) => {
+                    let joinable = rooms(joinable);
+                    let may_join = |it: &Room| joinable.contains(it);
+                    socket.regrant(rooms(numbers).into(), position, may_join)
+                }
                 Op::Record(..) => socket.record(model.recorded(), position),
                 Op::Put(number) => socket.put(&room(number), model.recorded(), position),
                 Op::TakeOut(number, _) => socket.take_out(&room(number), model.recorded()),
-                Op::Recover(numbers) => {
+                Op::Recover(numbers, joinable) => {
+                    let joinable = rooms(joinable);
+                    let old = old.as_far_as(|it| joinable.contains(it));
                     let mut next = SocketRooms::granted(rooms(numbers).into());
                     next.record(model.recorded(), 0);
                     prop_assert_eq!(next.with(&old).iter().cloned().collect::<BTreeSet<_>>(), model.current());
@@ -173,7 +227,7 @@ proptest! {
             prop_assert_eq!(socket.current().len(), now.len(), "each once");
             prop_assert_eq!(&now, &model.current(), "{:?}", op);
             model.since.retain(|room, _| now.contains(room));
-            if !matches!(op, Op::Recover(_)) {
+            if !matches!(op, Op::Recover(..)) {
                 let entered: BTreeSet<Room> = change.entered.iter().cloned().collect();
                 let exited: BTreeSet<Room> = change.exited.into_iter().collect();
                 prop_assert_eq!(&entered, &now.difference(&before).cloned().collect());
@@ -182,6 +236,8 @@ proptest! {
                 model.since.extend(entered.into_iter().filter(|_| is_placed).map(|it| (it, position)));
             }
             prop_assert_eq!(&socket.moves().since, &model.since);
+            prop_assert_eq!(&socket.moves().by_client, &model.by_client);
+            prop_assert!(socket.moves().by_client.is_subset(&socket.moves().joined));
         }
     }
 }

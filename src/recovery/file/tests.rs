@@ -88,6 +88,7 @@ fn all_that_decides_who_gets_what_is_kept() {
             device,
             moves: RoomMoves {
                 joined: [room("j")].into(),
+                by_client: [room("j")].into(),
                 left: [room("l")].into(),
                 since: [(room("j"), 4)].into(),
             },

@@ -66,6 +66,14 @@ fn arguments() -> Vec<Row> {
         invalid("`userline:read` of a text", "userline:read", "{\"upto\":\"1\"}"),
         invalid("`userline:read` of a negative number", "userline:read", "{\"upto\":-1}"),
         invalid("`userline:inbox` of 0 items", "userline:inbox", "{\"limit\":0}"),
+        invalid("`userline:join` of no room", "userline:join", "{}"),
+        invalid("`userline:join` of another user", "userline:join", "{\"room\":\"user:bob\"}"),
+        row(
+            "`userline:join` of a room that no rule names",
+            Gets::acked("not_allowed"),
+            "425[\"userline:join\",{\"room\":\"org:acme\"}]",
+        ),
+        invalid("`userline:leave` of a number", "userline:leave", "{\"room\":7}"),
         invalid("`userline:emit` to nobody", "userline:emit", "{\"to\":{},\"event\":\"a\"}"),
         invalid(
             "`userline:emit` as somebody else",

@@ -174,6 +174,7 @@ keys = [
 ]
 [rooms]
 auto = ["org:{{org}}"]
+join = ["news:*"]
 [auth.jwt]
 algorithms = ["RS256"]
 public_key_file = "tests/it/keys/rsa.pub.pem"

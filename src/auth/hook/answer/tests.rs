@@ -8,7 +8,7 @@ const NOW: WallMs = WallMs(1_767_225_600_000);
 
 /// Rooms by role are named after `data`.
 fn rules() -> GrantRules {
-    GrantRules::new(vec![RoomTemplate::parse("role:{roles[]}").unwrap()])
+    GrantRules::new(vec![RoomTemplate::parse("role:{roles[]}").unwrap()], Vec::new())
 }
 
 fn identity(body: &str) -> Result<String, AnswerFlaw> {

@@ -23,6 +23,7 @@ fn a_room_that_was_joined_is_kept_and_what_was_for_it_before_is_not_replayed() {
         member.rooms = vec![room("joined")];
         member.moves = RoomMoves {
             joined: [room("joined")].into(),
+            by_client: [].into(),
             left: [room("all")].into(),
             since: [(room("joined"), it.head().number())].into(),
         };
