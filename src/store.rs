@@ -53,6 +53,7 @@ pub use restrictions::RestrictionRecords;
 pub use resume::{ResumeRecords, SavedResume};
 
 use crate::config::{HooksConfig, StoreConfig};
+use crate::core::auth::resume_families::FamilyNews;
 use crate::types::UserId;
 use command::WriteCommand;
 use outbox::undelivered::UndeliveredRules;
@@ -160,15 +161,21 @@ impl Store {
     ///
     /// What is recorded of the user afterwards is there again, so call this for a user who is offline, when the news of
     /// that is recorded.
-    pub async fn erase(&self, user: &UserId) -> Result<u64, Closed> {
+    ///
+    /// `kept` is kept with that, by which resume tokens of the user do not count any more.
+    pub async fn erase(&self, user: &UserId, kept: Option<FamilyNews>) -> Result<u64, Closed> {
         let user = user.clone();
-        self.queue.ask(|reply| WriteCommand::Erase { user, reply }).await
+        self.queue.ask(|reply| WriteCommand::Erase { user, kept, reply }).await
     }
 
     /// The same, if no hook of the user is still to be sent: else nothing is done, and the error is how many there are.
-    pub async fn erase_if_told(&self, user: &UserId) -> Result<Result<(), u64>, Closed> {
+    pub async fn erase_if_told(
+        &self,
+        user: &UserId,
+        kept: Option<FamilyNews>,
+    ) -> Result<Result<(), u64>, Closed> {
         let user = user.clone();
-        self.queue.ask(|reply| WriteCommand::EraseIfTold { user, reply }).await
+        self.queue.ask(|reply| WriteCommand::EraseIfTold { user, kept, reply }).await
     }
 
     /// Waits until everything recorded before is committed.

@@ -6,7 +6,8 @@ use crate::clock::Clock;
 use crate::core::auth::resume_families::{
     FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw, TokenHolders,
 };
-use crate::core::auth::resume_token::{ResumeClaims, ResumeKey};
+use crate::core::auth::resume_token::{ErasedName, ResumeClaims, ResumeKey};
+use crate::core::auth::token_lives::TokenLives;
 use crate::entropy;
 use crate::store::{Closed, ReadError, ResumeRecords};
 use crate::types::{FamilyId, Grants, Identity, ResumeTicket, Secret, UserId, WallMs, millis};
@@ -28,6 +29,8 @@ const OF_GUESTS: FamilyLimits = FamilyLimits { of_user: 20, of_all: 100_000 };
 /// Makes resume tokens, and takes them.
 pub struct Resume {
     ttl: Duration,
+    /// How long they live, over changes of that. None before they are loaded.
+    lives: OnceLock<TokenLives>,
     /// The last of them signs. None before they are loaded.
     keys: OnceLock<Vec<ResumeKey>>,
     users: Mutex<ResumeFamilies>,
@@ -70,12 +73,19 @@ impl Resume {
     pub fn new(ttl: Duration, records: ResumeRecords, clock: Clock) -> Self {
         let users = Mutex::new(ResumeFamilies::new(TokenHolders::Users, OF_USERS));
         let guests = Mutex::new(ResumeFamilies::new(TokenHolders::Guests, OF_GUESTS));
-        Self { ttl, keys: OnceLock::new(), users, guests, records, clock }
+        Self { ttl, lives: OnceLock::new(), keys: OnceLock::new(), users, guests, records, clock }
     }
 
     /// Reads what an earlier life of the process has left, or makes a first key. Call it before clients can connect.
     pub async fn load(&self) -> Result<(), ResumeError> {
         let mut saved = self.records.load().await?;
+        let earlier = match saved.lives {
+            None if saved.keys.is_empty() => None,
+            lives => Some(lives.unwrap_or_else(TokenLives::unknown)),
+        };
+        let lives = TokenLives::begin(self.ttl, earlier, self.clock.wall());
+        self.records.set_lives(lives).await?;
+        self.lives.get_or_init(|| lives);
         if saved.keys.is_empty() {
             // By the time, so that of several the newest is the last.
             let id = format!("{:011x}-{}", self.clock.wall().0, entropy::token(""));
@@ -105,7 +115,7 @@ impl Resume {
             family: ticket.family,
             generation: ticket.generation,
             issued_at: ticket.since,
-            expires_at: self.end_of_token(grants.expires_at),
+            expires_at: self.lives.get()?.end(grants.expires_at, self.clock.wall()),
             credentials_end: grants.expires_at,
             credentials_issued: grants.issued_at,
         };
@@ -114,7 +124,7 @@ impl Resume {
 
     /// The same for a client that is here for a while: its token lives longer than the one before, which is written down first.
     pub async fn renew(&self, user: &UserId, grants: &Grants) -> Option<String> {
-        let (end, ticket) = (self.end_of_token(grants.expires_at), grants.resume?);
+        let (end, ticket) = (self.lives.get()?.ends_by(self.clock.wall()), grants.resume?);
         let (generation, news) = self.of(TokenHolders::of(user)).lock().reissued(ticket, end);
         if let Some(news) = news {
             self.keep(news).await.ok()?;
@@ -147,10 +157,14 @@ impl Resume {
     async fn exchange(&self, token: &str) -> Result<Identity, Refusal> {
         let keys = self.keys.get().map(Vec::as_slice).unwrap_or_default();
         let claims = ResumeClaims::verify(token, keys).ok_or(Refusal::ResumeInvalid)?;
-        // The end of credentials is not that of other tokens of the family: newer credentials may have come in place.
-        let ends_by = self.end_of_token(None);
+        let ends_by = self.lives.get().ok_or(Refusal::ResumeInvalid)?.ends_by(self.clock.wall());
         let families = self.of(TokenHolders::of(&claims.user));
-        let (exchanged, news) = families.lock().exchange(&claims, ends_by, self.clock.wall());
+        let (exchanged, news) = families.lock().exchange(
+            &claims,
+            || self.erased_name(&claims.user),
+            ends_by,
+            self.clock.wall(),
+        );
         let ResumeClaims { user, family, credentials_end, credentials_issued, .. } = claims;
         match exchanged {
             Err(ResumeFlaw::Reused) => tracing::warn!(
@@ -198,9 +212,16 @@ impl Resume {
         self.keep(news).await
     }
 
-    /// Forgets a user.
-    pub fn erase(&self, user: &UserId) {
-        self.of(TokenHolders::of(user)).lock().erase(user);
+    /// Forgets a user, whose tokens do not count from now on. Returns what has to be kept, in one step with the rest that is erased.
+    pub fn erase(&self, user: &UserId) -> FamilyNews {
+        let name = self.erased_name(user);
+        self.of(TokenHolders::of(user)).lock().erase(user, name, self.clock.wall())
+    }
+
+    fn erased_name(&self, user: &UserId) -> ErasedName {
+        // The first, because it is there as long as any token counts.
+        let key = self.keys.get().and_then(|it| it.first());
+        key.map_or(ErasedName::from_bytes([0; 32]), |key| ErasedName::of(user, key))
     }
 
     /// Forgets what does not matter any more, as long as it runs.
@@ -235,11 +256,6 @@ impl Resume {
     async fn keep(&self, news: FamilyNews) -> Result<(), NotRevoked> {
         let kept = tokio::time::timeout(STORE_WAIT, self.records.keep(news)).await;
         kept.map_err(|_| NotRevoked::Waiting)?.map_err(NotRevoked::Closed)
-    }
-
-    fn end_of_token(&self, credentials_end: Option<WallMs>) -> WallMs {
-        let end = WallMs(self.clock.wall().0.saturating_add(millis(self.ttl)));
-        credentials_end.map_or(end, |it| end.min(it))
     }
 }
 

@@ -7,3 +7,4 @@ pub mod key_refresh;
 pub mod resume_families;
 pub mod resume_token;
 pub mod shared_identity;
+pub mod token_lives;

@@ -12,6 +12,7 @@ use super::visits::Visits;
 use crate::auth::Resume;
 use crate::config::SessionsConfig;
 use crate::connection::Connection;
+use crate::core::auth::resume_families::FamilyNews;
 use crate::core::control::seats::{SeatLimit, Seating};
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
@@ -275,10 +276,13 @@ impl Attendance {
         self.visits.erase(user);
         self.sockets.gate.change(|known| known.erase(user));
         self.sockets.rooms_of_users.change(|known| known.erase(user));
-        if let Some(resume) = &self.resume {
-            resume.erase(user);
-        }
         self.sockets.presence.erase(user)
+    }
+
+    /// No resume token of a user counts any more who is about to be erased. Returns what has to be kept of that, in one step with
+    /// the rest.
+    pub(super) fn revoke_for_erasure(&self, user: &UserId) -> Option<FamilyNews> {
+        self.resume.as_ref().map(|resume| resume.erase(user))
     }
 
     /// Looks again and again, as long as it runs, for sockets that are here without a connection, and lets them go. Each

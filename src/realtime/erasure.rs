@@ -74,7 +74,7 @@ impl Erasure {
     }
 
     /// Disconnects a user without grace, and deletes everything that names it but the numbers of its inbox, which are never given
-    /// twice: these stay under a keyed hash. Repeats change nothing; on an error some of it may be done.
+    /// twice, and the time until which its resume tokens do not count: these stay under keyed hashes. Repeats change nothing; on an error some of it may be done.
     ///
     /// Nothing keeps the user from coming back, and then it is there again like anybody new.
     pub async fn erase(&self, user: &UserId, hooks: PendingHooks) -> Result<Erased, EraseError> {
@@ -108,12 +108,13 @@ impl Erasure {
             erased.disconnected += kicked.len();
             return Ok(false);
         }
+        let kept = self.attendance.revoke_for_erasure(user);
         *waiting = match hooks {
             PendingHooks::Drop => {
-                erased.dropped += self.store.erase(user).await?;
+                erased.dropped += self.store.erase(user, kept).await?;
                 0
             }
-            PendingHooks::Send => self.store.erase_if_told(user).await?.err().unwrap_or(0),
+            PendingHooks::Send => self.store.erase_if_told(user, kept).await?.err().unwrap_or(0),
         };
         // Who came while the rows went has lost the record of it: such a user has to go once more.
         Ok(*waiting == 0 && self.attendance.erase(user))

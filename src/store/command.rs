@@ -3,6 +3,7 @@
 use super::error::ReplayError;
 use super::inbox::command::{InboxAnswer, InboxCommand};
 use super::resume::write::ResumeWrite;
+use crate::core::auth::resume_families::FamilyNews;
 use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
@@ -52,10 +53,12 @@ pub(super) enum WriteCommand {
     Inbox(InboxCommand),
     Erase {
         user: UserId,
+        kept: Option<FamilyNews>,
         reply: oneshot::Sender<u64>,
     },
     EraseIfTold {
         user: UserId,
+        kept: Option<FamilyNews>,
         reply: oneshot::Sender<Result<(), u64>>,
     },
     Restrict {

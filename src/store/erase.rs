@@ -4,16 +4,20 @@ use super::after_commit::AfterCommit;
 use super::inbox::erased;
 use super::outbox::fresh::FreshNews;
 use super::prune::note_pruned;
+use super::resume::write;
 use super::rows::from_db;
+use crate::core::auth::resume_families::FamilyNews;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::EndpointId;
 use crate::types::{UserId, saturating_u64};
 use rusqlite::Transaction;
 
-/// Deletes what names the user; returns how many hooks were still to be sent.
+/// Deletes what names the user, and keeps `kept`, by which its resume tokens do not count any more; returns how many hooks were
+/// still to be sent.
 pub(super) fn erase(
     tx: &Transaction<'_>,
     user: &UserId,
+    kept: Option<&FamilyNews>,
     effects: &mut AfterCommit,
 ) -> rusqlite::Result<u64> {
     let hooks = erase_deliveries(tx, user, effects)?;
@@ -22,6 +26,9 @@ pub(super) fn erase(
     for table in tables {
         let sql = format!("DELETE FROM {table} WHERE user = ?1");
         tx.prepare_cached(&sql)?.execute([user.as_str()])?;
+    }
+    if let Some(kept) = kept {
+        write::keep(tx, kept)?;
     }
     erased::erase(tx, user)?;
     effects.erased.push(user.clone());
@@ -32,6 +39,7 @@ pub(super) fn erase(
 pub(super) fn erase_if_told(
     tx: &Transaction<'_>,
     user: &UserId,
+    kept: Option<&FamilyNews>,
     effects: &mut AfterCommit,
 ) -> rusqlite::Result<Result<(), u64>> {
     let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending' \
@@ -40,7 +48,7 @@ pub(super) fn erase_if_told(
     if 0 < waiting {
         return Ok(Err(from_db(waiting)));
     }
-    erase(tx, user, effects)?;
+    erase(tx, user, kept, effects)?;
     Ok(Ok(()))
 }
 

@@ -8,11 +8,13 @@ use super::queue::WriterQueue;
 use super::read_pool::ReadPool;
 use super::rows::{from_db, meta};
 use crate::core::auth::resume_families::{FamilyNews, FamilyRecord, TokenHolders};
-use crate::core::auth::resume_token::ResumeKey;
+use crate::core::auth::resume_token::{ErasedName, ResumeKey};
+use crate::core::auth::token_lives::TokenLives;
 use crate::types::{FamilyId, Secret, UserId, WallMs};
 use rusqlite::{Connection, Row};
 use std::sync::Arc;
-use write::{KEY_PREFIX, ResumeWrite, all_out_key};
+use std::time::Duration;
+use write::{EARLIER_END, KEY_PREFIX, ResumeWrite, TTL, all_out_key};
 
 /// The records of resume tokens. Cheap to clone; clones share them.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct ResumeRecords {
 pub struct SavedResume {
     /// The keys, in the order of their ids.
     pub keys: Vec<ResumeKey>,
+    /// How long tokens were to live, if there were any.
+    pub lives: Option<TokenLives>,
     /// What was kept.
     pub news: Vec<FamilyNews>,
 }
@@ -39,6 +43,11 @@ impl ResumeRecords {
     /// Keeps this. Answers when it is committed.
     pub async fn keep(&self, news: FamilyNews) -> Result<(), Closed> {
         self.write(ResumeWrite::News(news)).await
+    }
+
+    /// Notes how long tokens live from now on. Answers when it is committed.
+    pub async fn set_lives(&self, lives: TokenLives) -> Result<(), Closed> {
+        self.write(ResumeWrite::Lives(lives)).await
     }
 
     /// Adds a key. Answers when it is committed.
@@ -83,13 +92,27 @@ fn load(db: &Connection) -> rusqlite::Result<SavedResume> {
     for row in rows {
         news.extend(row?.map(|(user, at)| FamilyNews::LoggedOut(user, at)));
     }
+    let mut query =
+        db.prepare("SELECT name_hash, is_guest, at_ms FROM resume_erased ORDER BY 1")?;
+    let rows = query.query_map([], |row| {
+        let holders = if row.get(1)? { TokenHolders::Guests } else { TokenHolders::Users };
+        let name = ErasedName::from_bytes(row.get(0)?);
+        Ok(FamilyNews::Erased(holders, name, WallMs(from_db(row.get(2)?))))
+    })?;
+    for row in rows {
+        news.push(row?);
+    }
     let sql = "SELECT family, user, generation, exchanged_ms, expires_ms, is_revoked \
                FROM resume_families ORDER BY family";
     let mut query = db.prepare(sql)?;
     for row in query.query_map([], family)? {
         news.extend(row?);
     }
-    Ok(SavedResume { keys, news })
+    let lives = meta(db, TTL)?.map(|ttl| TokenLives {
+        ttl: Duration::from_millis(ttl),
+        earlier_end: WallMs(meta(db, EARLIER_END).ok().flatten().unwrap_or(0)),
+    });
+    Ok(SavedResume { keys, lives, news })
 }
 
 fn family(row: &Row<'_>) -> rusqlite::Result<Option<FamilyNews>> {

@@ -14,7 +14,8 @@
 //! | `restrictions` | users who are blocked (`since_ms`, `until_ms`, who did it and why) or of whom only newer tokens count (`not_before_ms`) |
 //! | `memberships` | users who are in a room wherever and whenever they connect, until `until_ms` if that is set, or to whom it is `denied`; an empty `namespace` is all of them |
 //! | `resume_families` | resume tokens by family: how often they were exchanged, and whether they count (`is_revoked`); until the last of them has ended |
-//! | `resume_log_outs` | users whose resume tokens count only if they were made later (`at_ms`); `meta` has the same for all, `resume_all_out` |
+//! | `resume_log_outs` | users whose resume tokens count only if they were made later (`at_ms`); `meta` has the same for all, `resume_all_out`, and for all guests, `resume_guests_out` |
+//! | `resume_erased` | the same of users who were erased, under a hash of the name that is keyed with the first key of resume tokens |
 //! | `secrets` | random keys: `erased_users` keys the hashes of `inbox_erased`; `resume:{id}` signs resume tokens |
 //!
 //! Whatever names a user is deleted by [`super::erase`]; a test finds the columns in the tables themselves.
@@ -129,6 +130,11 @@ const MIGRATIONS: &[&str] = &[
         user TEXT PRIMARY KEY, at_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX resume_log_outs_by_time ON resume_log_outs (at_ms);
+",
+    "
+    CREATE TABLE resume_erased (
+        name_hash BLOB PRIMARY KEY, is_guest INTEGER NOT NULL, at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

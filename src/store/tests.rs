@@ -98,7 +98,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 8 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 9 }));
 }
 
 #[tokio::test]

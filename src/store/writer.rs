@@ -298,11 +298,12 @@ fn apply(
         WriteCommand::ReplayDead { range, at, .. } => {
             return Ok(WriteAnswer::ReplayDead(replay::dead(tx, *range, *at, effects)?));
         }
-        WriteCommand::Erase { user, .. } => {
-            return Ok(WriteAnswer::Erase(erase::erase(tx, user, effects)?));
+        WriteCommand::Erase { user, kept, .. } => {
+            return Ok(WriteAnswer::Erase(erase::erase(tx, user, kept.as_ref(), effects)?));
         }
-        WriteCommand::EraseIfTold { user, .. } => {
-            return Ok(WriteAnswer::EraseIfTold(erase::erase_if_told(tx, user, effects)?));
+        WriteCommand::EraseIfTold { user, kept, .. } => {
+            let told = erase::erase_if_told(tx, user, kept.as_ref(), effects)?;
+            return Ok(WriteAnswer::EraseIfTold(told));
         }
         WriteCommand::Inbox(ask) => return Ok(WriteAnswer::Inbox(ask.apply(tx)?)),
         WriteCommand::Flush(_) | WriteCommand::Close => {}

@@ -132,6 +132,21 @@ describe("resume", { concurrency: 4 }, () => {
     assert.equal((await session(await comes(w, there.resume))).user, "family");
   });
 
+  scenario("no token of before counts of a user who was erased, also after kill -9", resuming, async (w) => {
+    const [first, unused] = [await session(await w.connect("ann")), await session(await w.connect("ann"))];
+    const used = await session(await comes(w, first.resume));
+    const bob = await session(await w.connect("bob"));
+    const erased = await w.server.api("DELETE", "/v1/users/ann?undelivered=drop");
+    assert.equal(erased.status, 200, JSON.stringify(erased.body));
+    for (const resume of [unused.resume, used.resume]) assert.equal(await refused(w, resume), "resume_revoked");
+    const fresh = await session(await w.connect("ann"));
+    await w.server.kill9();
+    await w.server.up();
+    for (const resume of [unused.resume, used.resume]) assert.equal(await refused(w, resume), "resume_revoked");
+    assert.equal((await session(await comes(w, fresh.resume))).user, "ann", "who comes again is anybody new");
+    assert.equal((await session(await comes(w, bob.resume))).user, "bob");
+  });
+
   scenario("a client logs out: it is told, stays away, and its token does not count", resuming, async (w) => {
     const socket = await w.connect("ann", { transports: ["websocket"] });
     const other = await w.connect("ann", { transports: ["websocket"] });

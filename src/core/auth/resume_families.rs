@@ -17,7 +17,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use super::resume_token::ResumeClaims;
+use super::resume_token::{ErasedName, ResumeClaims};
 use crate::types::{FamilyId, ResumeTicket, UserId, WallMs, millis};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct ResumeFamilies {
     holders: TokenHolders,
     families: BTreeMap<FamilyId, FamilyRecord>,
     users: BTreeMap<UserId, UserTokens>,
+    /// The same of users who were erased: tokens made at this time or before do not count.
+    erased: BTreeMap<ErasedName, WallMs>,
     /// Tokens made at this time or before do not count, whoever has them.
     all_out: WallMs,
     limits: FamilyLimits,
@@ -89,6 +91,8 @@ pub enum FamilyNews {
     Family(FamilyId, FamilyRecord),
     /// Tokens of a user that were made at this time or before do not count; its families are forgotten.
     LoggedOut(UserId, WallMs),
+    /// The same of one who is erased with that.
+    Erased(TokenHolders, ErasedName, WallMs),
     /// The same for all of these.
     AllOut(TokenHolders, WallMs),
 }
@@ -121,7 +125,7 @@ impl FamilyNews {
             Self::Family(_, FamilyRecord { user, .. }) | Self::LoggedOut(user, _) => {
                 TokenHolders::of(user)
             }
-            Self::AllOut(holders, _) => *holders,
+            Self::Erased(holders, ..) | Self::AllOut(holders, _) => *holders,
         }
     }
 }
@@ -129,8 +133,8 @@ impl FamilyNews {
 impl ResumeFamilies {
     /// Nothing is known.
     pub fn new(holders: TokenHolders, limits: FamilyLimits) -> Self {
-        let (families, users) = (BTreeMap::new(), BTreeMap::new());
-        Self { holders, families, users, all_out: WallMs(0), limits }
+        let (families, users, erased) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { holders, families, users, erased, all_out: WallMs(0), limits }
     }
 
     /// Takes up what an earlier life of the process has left.
@@ -138,16 +142,18 @@ impl ResumeFamilies {
         match news {
             FamilyNews::Family(family, record) => self.put(family, record),
             FamilyNews::LoggedOut(user, at) => self.users.entry(user).or_default().out = Some(at),
+            FamilyNews::Erased(_, name, at) => drop(self.erased.insert(name, at)),
             FamilyNews::AllOut(_, at) => self.all_out = at,
         }
     }
 
     /// Exchanges a token that was verified, at the time `now`, for another one. Returns its ticket, or why it does not count; and
-    /// what has to be kept in either case. No token that was made until now, nor the new one, lives on after `ends_by`: another
+    /// what has to be kept in either case. `erased` is what is left of its user's name if that was erased. No token that was made until now, nor the new one, lives on after `ends_by`: another
     /// token of the same generation may have been made for a client that was here for a while, of which nothing was kept.
     pub fn exchange(
         &mut self,
         claims: &ResumeClaims,
+        erased: impl FnOnce() -> ErasedName,
         ends_by: WallMs,
         now: WallMs,
     ) -> (Result<ResumeTicket, ResumeFlaw>, Option<FamilyNews>) {
@@ -155,6 +161,8 @@ impl ResumeFamilies {
             return (Err(ResumeFlaw::Expired), None);
         }
         let out = self.users.get(&claims.user).and_then(|it| it.out).max(Some(self.all_out));
+        let erased = (!self.erased.is_empty()).then(|| self.erased.get(&erased()).copied());
+        let out = out.max(erased.flatten());
         if out.is_some_and(|out| claims.issued_at <= out) {
             return (Err(ResumeFlaw::Revoked), None);
         }
@@ -253,18 +261,26 @@ impl ResumeFamilies {
             user.out = user.out.filter(|out| is_remembered(*out));
             user.out.is_some() || !user.families.is_empty()
         });
+        self.erased.retain(|_, at| now.0 < at.0.saturating_add(millis(LIFE_MAX)));
     }
 
-    /// Forgets a user.
-    pub fn erase(&mut self, user: &UserId) {
+    /// Forgets a user. No token counts any more that was made until now, also if the user comes again: `name` is what is left to
+    /// know that. Returns what has to be kept, in one step with the rest that is erased.
+    pub fn erase(&mut self, user: &UserId, name: ErasedName, now: WallMs) -> FamilyNews {
+        if self.limits.of_all <= self.len() && !self.erased.contains_key(&name) {
+            return self.log_all_out(now);
+        }
         for family in self.users.remove(user).unwrap_or_default().families {
             self.families.remove(&family);
         }
+        let at = self.erased.get(&name).map_or(now, |it| now.max(*it));
+        self.erased.insert(name, at);
+        FamilyNews::Erased(self.holders, name, at)
     }
 
     /// Families and users of whom something is known.
     pub fn len(&self) -> usize {
-        self.families.len() + self.users.len()
+        self.families.len() + self.users.len() + self.erased.len()
     }
 
     /// Nothing is known.
@@ -294,6 +310,7 @@ impl ResumeFamilies {
     fn log_all_out(&mut self, now: WallMs) -> FamilyNews {
         self.families.clear();
         self.users.clear();
+        self.erased.clear();
         self.all_out = self.all_out.max(now);
         FamilyNews::AllOut(self.holders, self.all_out)
     }

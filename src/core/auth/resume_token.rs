@@ -110,6 +110,29 @@ impl ResumeClaims {
     }
 }
 
+/// What is left of the name of a user who was erased: a hash of it, keyed so that the name cannot be found by trying names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ErasedName([u8; 32]);
+
+impl ErasedName {
+    /// That of `user`, for whoever has `key`.
+    pub fn of(user: &UserId, key: &ResumeKey) -> Self {
+        let message = ["erased user ", user.as_str()].concat();
+        let tag = hmac::sign(&hmac_key(key), message.as_bytes());
+        Self(tag.as_ref().try_into().unwrap_or_default())
+    }
+
+    /// One of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
 fn hmac_key(key: &ResumeKey) -> Key {
     Key::new(HMAC_SHA256, key.secret.expose())
 }

@@ -2,12 +2,17 @@
 
 use crate::core::auth::resume_families::{FamilyNews, LIFE_MAX, TokenHolders};
 use crate::core::auth::resume_token::ResumeKey;
+use crate::core::auth::token_lives::TokenLives;
 use crate::store::rows::{meta, set_meta, to_db};
 use crate::types::{UserId, WallMs, millis};
 use rusqlite::{Transaction, params};
 
 /// What the name of a key in `secrets` begins with; its id follows.
 pub(super) const KEY_PREFIX: &str = "resume:";
+
+/// The keys of `meta` with how long tokens live, in ms, and with when the last of those has ended that lived for another time.
+pub(super) const TTL: &str = "resume_ttl";
+pub(super) const EARLIER_END: &str = "resume_earlier_end";
 
 /// The key of `meta` with the time until which nobody's tokens count of these.
 pub(super) fn all_out_key(holders: TokenHolders) -> &'static str {
@@ -22,6 +27,7 @@ pub(super) fn all_out_key(holders: TokenHolders) -> &'static str {
 pub(in crate::store) enum ResumeWrite {
     News(FamilyNews),
     Key(ResumeKey),
+    Lives(TokenLives),
     ForgetKeys,
     Expire(WallMs),
 }
@@ -36,6 +42,10 @@ impl ResumeWrite {
                 let name = format!("{KEY_PREFIX}{}", key.id);
                 tx.prepare_cached(sql)?.execute(params![name, key.secret.expose()]).map(drop)
             }
+            Self::Lives(lives) => {
+                set_meta(tx, TTL, millis(lives.ttl))?;
+                set_meta(tx, EARLIER_END, lives.earlier_end.0)
+            }
             Self::ForgetKeys => {
                 let sql = "DELETE FROM secrets WHERE substr(name, 1, length(?1)) = ?1";
                 tx.prepare_cached(sql)?.execute([KEY_PREFIX]).map(drop)
@@ -45,6 +55,8 @@ impl ResumeWrite {
                 tx.prepare_cached(sql)?.execute([to_db(now.0)])?;
                 let sql = "DELETE FROM resume_log_outs WHERE at_ms <= ?1";
                 let old = now.0.saturating_sub(millis(LIFE_MAX));
+                tx.prepare_cached(sql)?.execute([to_db(old)])?;
+                let sql = "DELETE FROM resume_erased WHERE at_ms <= ?1";
                 tx.prepare_cached(sql)?.execute([to_db(old)]).map(drop)
             }
         }
@@ -52,7 +64,7 @@ impl ResumeWrite {
 }
 
 /// Keeps the news. Two of them may come in either order: the one that is further on counts.
-fn keep(tx: &Transaction<'_>, news: &FamilyNews) -> rusqlite::Result<()> {
+pub(in crate::store) fn keep(tx: &Transaction<'_>, news: &FamilyNews) -> rusqlite::Result<()> {
     match news {
         FamilyNews::Family(family, record) => {
             let sql = "INSERT INTO resume_families \
@@ -78,8 +90,16 @@ fn keep(tx: &Transaction<'_>, news: &FamilyNews) -> rusqlite::Result<()> {
                        ON CONFLICT (user) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)";
             tx.prepare_cached(sql)?.execute(params![user.as_str(), to_db(at.0)])?;
         }
+        FamilyNews::Erased(holders, name, at) => {
+            let sql = "INSERT INTO resume_erased (name_hash, is_guest, at_ms) VALUES (?1, ?2, ?3) \
+                       ON CONFLICT (name_hash) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)";
+            let is_guest = *holders == TokenHolders::Guests;
+            tx.prepare_cached(sql)?.execute(params![name.bytes(), is_guest, to_db(at.0)])?;
+        }
         FamilyNews::AllOut(holders, at) => {
             let are_guests = *holders == TokenHolders::Guests;
+            let sql = "DELETE FROM resume_erased WHERE is_guest = ?1";
+            tx.prepare_cached(sql)?.execute([are_guests])?;
             for table in ["resume_families", "resume_log_outs"] {
                 let sql =
                     format!("DELETE FROM {table} WHERE (substr(user, 1, length(?1)) = ?1) = ?2");

@@ -132,6 +132,7 @@ const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
         ],
     ),
     ("resume_log_outs", &[("user", User), ("at_ms", Nobody)]),
+    ("resume_erased", &[("name_hash", Nobody), ("is_guest", Nobody), ("at_ms", Nobody)]),
     ("secrets", &[("name", Nobody), ("value", Nobody)]),
 ];
 
@@ -173,7 +174,7 @@ async fn what_names_a_user_is_deleted_and_nothing_else() {
     let before = rows_of(&db, BOB);
 
     // At endpoint `a`: the second online, and the message that did not arrive.
-    assert_eq!(store.erase(&user(ANN)).await, Ok(2));
+    assert_eq!(store.erase(&user(ANN), None).await, Ok(2));
 
     assert_eq!(rows_of(&db, ANN).values().sum::<usize>(), 0, "{:?}", rows_of(&db, ANN));
     assert_eq!(rows_of(&db, BOB), before);
@@ -183,7 +184,7 @@ async fn what_names_a_user_is_deleted_and_nothing_else() {
     assert!(pending.iter().all(|it| it.user.as_str() == BOB));
     assert_eq!(outbox.backlog(a).await, 2);
     assert!(store.events().page(0, 100).await.unwrap().gap, "whoever pulls takes a fresh snapshot");
-    assert_eq!(store.erase(&user(ANN)).await, Ok(0), "again, nothing is left");
+    assert_eq!(store.erase(&user(ANN), None).await, Ok(0), "again, nothing is left");
 }
 
 #[tokio::test]
@@ -192,14 +193,14 @@ async fn nothing_is_deleted_while_hooks_are_to_be_sent_if_that_is_asked_for() {
     let store = filled(&dir).await;
     let before = rows_of(&database(&dir), ANN);
 
-    assert_eq!(store.erase_if_told(&user(ANN)).await, Ok(Err(2)));
+    assert_eq!(store.erase_if_told(&user(ANN), None).await, Ok(Err(2)));
     assert_eq!(rows_of(&database(&dir), ANN), before);
 
     let a = store.outbox().endpoint("a").unwrap();
     let pending = store.outbox().pending(a, DeliveryId(0), 100).await.unwrap();
     let of_ann = pending.iter().filter(|it| it.user.as_str() == ANN);
     store.outbox().settle(a, of_ann.map(delivered).collect()).await.unwrap();
-    assert_eq!(store.erase_if_told(&user(ANN)).await, Ok(Ok(())));
+    assert_eq!(store.erase_if_told(&user(ANN), None).await, Ok(Ok(())));
     assert_eq!(rows_of(&database(&dir), ANN).values().sum::<usize>(), 0);
 }
 
@@ -208,7 +209,7 @@ async fn the_name_is_not_in_the_bytes_of_the_file_any_more() {
     let dir = TempDir::new().unwrap();
     let store = filled(&dir).await;
 
-    store.erase(&user(ANN)).await.unwrap();
+    store.erase(&user(ANN), None).await.unwrap();
     store.close().await;
 
     let bytes = std::fs::read(dir.path().join("userline.sqlite")).unwrap();
@@ -227,7 +228,7 @@ async fn a_dispatcher_that_has_a_hook_of_the_user_at_hand_finds_nothing_to_send(
     store.flush().await.unwrap();
     let pending = outbox.pending(a, DeliveryId(0), 10).await.unwrap();
 
-    store.erase(&user(ANN)).await.unwrap();
+    store.erase(&user(ANN), None).await.unwrap();
 
     let ids = pending.iter().map(|it| it.id).collect();
     let payloads = outbox.payloads(a, ids).await.unwrap();
@@ -251,7 +252,7 @@ async fn the_numbers_of_an_inbox_go_on_also_after_a_restart_and_a_second_erasure
         let inboxes = store.inboxes();
         let before = inboxes.state(&user(ANN), WallMs(0)).await.unwrap();
 
-        store.erase(&user(ANN)).await.unwrap();
+        store.erase(&user(ANN), None).await.unwrap();
 
         let state = inboxes.state(&user(ANN), WallMs(0)).await.unwrap();
         assert_eq!((state.head, state.read_upto), (ItemSeq(expected), ItemSeq(expected)));
@@ -271,7 +272,7 @@ async fn names_of_items_are_forgotten_with_their_user() {
     assert!(!put(&store, ANN, given("order-1")).await.is_duplicate);
     assert!(put(&store, ANN, given("order-1")).await.is_duplicate);
 
-    store.erase(&user(ANN)).await.unwrap();
+    store.erase(&user(ANN), None).await.unwrap();
 
     let again = put(&store, ANN, given("order-1")).await;
     assert_eq!((again.seq, again.is_duplicate), (ItemSeq(2), false));
@@ -292,7 +293,7 @@ async fn inboxes_that_wait_to_be_told_of_are_forgotten() {
     })
     .await;
 
-    store.erase(&user(ANN)).await.unwrap();
+    store.erase(&user(ANN), None).await.unwrap();
 
     assert_eq!(store.inboxes().expired().await.into_keys().collect::<Vec<_>>(), [user(BOB)]);
 }
@@ -305,7 +306,7 @@ async fn filled(dir: &TempDir) -> Store {
     let outbox = store.outbox();
     // Somebody was erased before, so that these tables have rows as well.
     put(&store, "eve", plain("1")).await;
-    store.erase(&user("eve")).await.unwrap();
+    store.erase(&user("eve"), None).await.unwrap();
     for (name, seq) in [(ANN, 10), (BOB, 20)] {
         record(&store, online(name, seq)).await;
         record(&store, offline(name, seq + 1, seq)).await;

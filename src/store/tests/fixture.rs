@@ -236,7 +236,7 @@ async fn a_user_of_an_earlier_version_is_erased_and_the_numbers_go_on() {
     let (_dir, store, _) = open(&["main"]);
     let inboxes = store.inboxes();
 
-    store.erase(&user("ann")).await.unwrap();
+    store.erase(&user("ann"), None).await.unwrap();
 
     let put = inboxes.put(new_item("a1"), &[(user("ann"), Putting::Store)]).await.unwrap();
     let put = put[0].unwrap();

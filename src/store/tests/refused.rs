@@ -24,7 +24,7 @@ async fn what_can_never_be_written_holds_up_nobody_else() {
     assert_eq!(log.iter().map(|it| it.seq.0).collect::<Vec<_>>(), [1, 3, 4]);
     assert_eq!((outbox.backlog(a).await, *outbox.news().borrow()), (3, 3));
 
-    let erased = store.erase(&user("cid")).await;
+    let erased = store.erase(&user("cid"), None).await;
     assert!(erased.is_ok(), "and the store goes on");
     store.close().await;
     let (_, again) = open(&dir, &hooks(&["a"]));
@@ -41,7 +41,7 @@ async fn whoever_waits_for_the_answer_learns_that_there_is_none() {
     let rule = "CREATE TRIGGER rule BEFORE DELETE ON presence BEGIN SELECT RAISE(ABORT, 'no'); END";
     db.execute_batch(rule).unwrap();
 
-    store.erase(&user("bob")).await.unwrap_err();
+    store.erase(&user("bob"), None).await.unwrap_err();
     store.flush().await.unwrap();
 }
 

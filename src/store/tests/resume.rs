@@ -3,8 +3,10 @@
 use super::{hooks, open, user};
 use crate::core::auth::resume_families::{FamilyNews, FamilyRecord, LIFE_MAX, TokenHolders};
 use crate::core::auth::resume_token::ResumeKey;
+use crate::core::auth::token_lives::TokenLives;
 use crate::store::{SavedResume, Store};
 use crate::types::{FamilyId, Secret, WallMs, millis};
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn family(byte: u8) -> FamilyId {
@@ -34,6 +36,8 @@ async fn what_was_kept_is_there_after_a_restart_in_whatever_order_it_was_written
         records.add_key(key.clone()).await.unwrap();
     }
     records.add_key(ResumeKey { secret: Secret::new(*b"other"), ..keys[0].clone() }).await.unwrap();
+    let lives = TokenLives { ttl: Duration::from_secs(7), earlier_end: WallMs(9) };
+    records.set_lives(lives).await.unwrap();
     let out = |name: &str, at: u64| FamilyNews::LoggedOut(user(name), WallMs(at));
     for news in [
         FamilyNews::Family(family(1), record("ann", 3, 30, false)),
@@ -50,13 +54,15 @@ async fn what_was_kept_is_there_after_a_restart_in_whatever_order_it_was_written
 
     let [b, a] = keys;
     let furthest = FamilyNews::Family(family(1), record("ann", 3, 30, true));
-    let saved = SavedResume { keys: vec![a, b], news: vec![out("bob", 70), furthest] };
+    let saved =
+        SavedResume { keys: vec![a, b], lives: Some(lives), news: vec![out("bob", 70), furthest] };
     assert_eq!(store.resume().load().await.unwrap(), saved);
     store.resume().forget_keys().await.unwrap();
     store.resume().keep(FamilyNews::AllOut(TokenHolders::Users, WallMs(80))).await.unwrap();
     store.resume().keep(FamilyNews::AllOut(TokenHolders::Users, WallMs(75))).await.unwrap();
     let saved = SavedResume {
         keys: vec![],
+        lives: Some(lives),
         news: vec![FamilyNews::AllOut(TokenHolders::Users, WallMs(80))],
     };
     assert_eq!(store.resume().load().await.unwrap(), saved);

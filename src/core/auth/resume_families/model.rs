@@ -1,18 +1,17 @@
 //! Against a naive model that remembers everything that ever happened, over any history with restarts in between.
 
-use super::tests::MANY;
+use super::tests::{MANY, name};
 use super::{FamilyNews, FamilyRecord, ResumeFamilies, ResumeFlaw, TokenHolders};
-use crate::core::auth::resume_token::ResumeClaims;
-use crate::types::{FamilyId, ResumeTicket, UserId, WallMs};
+use crate::core::auth::resume_token::{ErasedName, ResumeClaims};
+use crate::core::auth::token_lives::{LATE, TokenLives};
+use crate::types::{FamilyId, ResumeTicket, UserId, WallMs, millis};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Of any token, in ms.
-const LIFE_LONGEST: u64 = 100_000_000;
+use std::time::Duration;
 
 #[derive(Debug, Clone)]
 enum TokenStep {
-    /// A client comes with credentials.
+    /// A client comes with credentials, which end after `life`.
     Begin {
         user: u8,
         life: u64,
@@ -33,15 +32,22 @@ enum TokenStep {
     LogOut {
         user: u8,
     },
+    Erase {
+        user: u8,
+    },
     Pass {
         ms: u64,
     },
     Expire,
-    Restart,
+    /// Tokens live for so long from then on.
+    Restart {
+        ttl: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = TokenStep> {
-    let life = || prop_oneof![1_000_u64..100_000, 1_000_000_u64..LIFE_LONGEST];
+    let life = || prop_oneof![1_000_u64..100_000, 1_000_000_u64..200_000_000];
+    let ttl = prop_oneof![10_000_u64..100_000, 10_000_u64..100_000_000];
     let pass = prop_oneof![1_u64..40_000, 1_u64..100_000_000];
     prop_oneof![
         3 => (0_u8..3, life()).prop_map(|(user, life)| TokenStep::Begin { user, life }),
@@ -51,7 +57,8 @@ fn step() -> impl Strategy<Value = TokenStep> {
         1 => (0_u8..3).prop_map(|user| TokenStep::LogOut { user }),
         4 => pass.prop_map(|ms| TokenStep::Pass { ms }),
         1 => Just(TokenStep::Expire),
-        1 => Just(TokenStep::Restart),
+        1 => (0_u8..3).prop_map(|user| TokenStep::Erase { user }),
+        1 => ttl.prop_map(|ttl| TokenStep::Restart { ttl }),
     ]
 }
 
@@ -104,6 +111,7 @@ impl Naive {
 struct Kept {
     families: BTreeMap<FamilyId, FamilyRecord>,
     logged_out: BTreeMap<UserId, WallMs>,
+    erased: BTreeMap<ErasedName, WallMs>,
 }
 
 impl Kept {
@@ -115,6 +123,7 @@ impl Kept {
                 self.families.retain(|_, it| it.user != user);
                 self.logged_out.insert(user, at);
             }
+            Some(FamilyNews::Erased(_, name, at)) => drop(self.erased.insert(name, at)),
             Some(FamilyNews::AllOut(..)) => panic!("there is room for all"),
         }
     }
@@ -127,8 +136,17 @@ impl Kept {
         for (user, at) in &self.logged_out {
             it.load(FamilyNews::LoggedOut(user.clone(), *at));
         }
+        for (name, at) in &self.erased {
+            it.load(FamilyNews::Erased(holders, *name, *at));
+        }
         it
     }
+}
+
+/// When a token ends that was made after its client has waited as long as it may.
+fn made(lives: &TokenLives, now: u64, life: u64) -> WallMs {
+    let made_at = now + life % millis(LATE);
+    lives.end(Some(WallMs(now + life)), WallMs(made_at))
 }
 
 proptest! {
@@ -141,6 +159,7 @@ proptest! {
         let mut it = ResumeFamilies::new(holders, MANY);
         let (mut naive, mut kept) = (Naive::default(), Kept::default());
         let mut now = 1_700_000_000_000_u64;
+        let mut lives = TokenLives::begin(Duration::from_mins(10), None, WallMs(now));
         let mut tokens: Vec<ResumeClaims> = Vec::new();
         for step in steps {
             match step {
@@ -152,16 +171,16 @@ proptest! {
                         family: FamilyId::from_bytes(family),
                         generation: 1,
                         issued_at: WallMs(now),
-                        expires_at: WallMs(now + life),
+                        expires_at: made(&lives, now, life),
                         credentials_end: None,
                         credentials_issued: None,
                     });
                 }
                 TokenStep::Bring { which, life } if !tokens.is_empty() => {
                     let token = tokens[which % tokens.len()].clone();
-                    let expires_at = WallMs(now + life);
-                    let ends_by = WallMs(now + LIFE_LONGEST);
-                    let (exchanged, news) = it.exchange(&token, ends_by, WallMs(now));
+                    let (expires_at, ends_by) = (made(&lives, now, life), lives.ends_by(WallMs(now)));
+                    let erased = || name(&token.user);
+                    let (exchanged, news) = it.exchange(&token, erased, ends_by, WallMs(now));
                     kept.keep(news);
                     let expected = naive.bring(&token, now);
                     prop_assert_eq!(exchanged.map(|ticket| ticket.generation), expected);
@@ -174,9 +193,9 @@ proptest! {
                     if !tokens.is_empty() && now < tokens[which % tokens.len()].expires_at.0 =>
                 {
                     let ResumeClaims { family, generation, issued_at, .. } = tokens[which % tokens.len()];
-                    let expires_at = WallMs(now + life);
+                    let expires_at = made(&lives, now, life);
                     let (renewed, news) =
-                        it.reissued(ResumeTicket { family, generation, since: issued_at }, expires_at);
+                        it.reissued(ResumeTicket { family, generation, since: issued_at }, lives.ends_by(WallMs(now)));
                     kept.keep(news);
                     let expected = if are_guests { naive.unused(family, generation) } else { generation };
                     // Of a family that was forgotten or revoked no token counts, whatever it says.
@@ -201,7 +220,18 @@ proptest! {
                     naive.logged_out.insert(user(number), now);
                 }
                 TokenStep::Expire => it.expire(WallMs(now)),
-                TokenStep::Restart => it = kept.restart(holders),
+                TokenStep::Erase { user: number } => {
+                    let user = user(number);
+                    // In one step with the rest that names the user.
+                    kept.families.retain(|_, it| it.user != user);
+                    kept.logged_out.remove(&user);
+                    kept.keep(Some(it.erase(&user, name(&user), WallMs(now))));
+                    naive.logged_out.insert(user, now);
+                }
+                TokenStep::Restart { ttl } => {
+                    it = kept.restart(holders);
+                    lives = TokenLives::begin(Duration::from_millis(ttl), Some(lives), WallMs(now));
+                }
                 TokenStep::Pass { ms } => now += ms,
                 TokenStep::Bring { .. } | TokenStep::Renew { .. } | TokenStep::Revoke { .. } => {}
             }

@@ -1,14 +1,22 @@
 //! Each rule by itself.
 
 use super::{FamilyLimits, FamilyNews, LIFE_MAX, ResumeFamilies, ResumeFlaw, TokenHolders};
-use crate::core::auth::resume_token::ResumeClaims;
-use crate::types::{FamilyId, UserId, WallMs, millis};
+use crate::core::auth::resume_token::{ErasedName, ResumeClaims, ResumeKey};
+use crate::core::auth::token_lives::TokenLives;
+use crate::types::{FamilyId, Secret, UserId, WallMs, millis};
+use std::time::Duration;
 
 pub(super) const MANY: FamilyLimits = FamilyLimits { of_user: 1000, of_all: 10_000 };
 const LIFE: u64 = 600_000;
 
 fn ann() -> UserId {
     UserId::parse("ann").unwrap()
+}
+
+/// What is left of a name.
+pub(super) fn name(user: &UserId) -> ErasedName {
+    let key = ResumeKey { id: "k".to_owned(), secret: Secret::new(*b"k") };
+    ErasedName::of(user, &key)
 }
 
 fn token(family: u8, generation: u32, at: u64) -> ResumeClaims {
@@ -25,7 +33,8 @@ fn token(family: u8, generation: u32, at: u64) -> ResumeClaims {
 
 /// The generation of the token that this one is exchanged for.
 fn exchange(it: &mut ResumeFamilies, token: &ResumeClaims, now: u64) -> Result<u32, ResumeFlaw> {
-    let (exchanged, news) = it.exchange(token, WallMs(now + LIFE), WallMs(now));
+    let (exchanged, news) =
+        it.exchange(token, || name(&token.user), WallMs(now + LIFE), WallMs(now));
     assert!(exchanged.is_err() || news.is_some(), "an exchange is kept");
     exchanged.map(|ticket| ticket.generation)
 }
@@ -97,7 +106,8 @@ fn where_too_much_would_be_kept_who_is_concerned_is_logged_out() {
     let mut it = ResumeFamilies::new(TokenHolders::Users, FamilyLimits { of_user: 2, of_all: 4 });
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     assert_eq!(exchange(&mut it, &token(2, 1, 100), 1_000), Ok(2));
-    let (third, news) = it.exchange(&token(3, 1, 100), WallMs(LIFE), WallMs(1_500));
+    let (third, news) =
+        it.exchange(&token(3, 1, 100), || name(&ann()), WallMs(LIFE), WallMs(1_500));
     assert_eq!(third, Err(ResumeFlaw::Revoked));
     assert_eq!(news, Some(FamilyNews::LoggedOut(ann(), WallMs(1_500))));
     assert_eq!(exchange(&mut it, &token(1, 2, 1_000), 2_000), Err(ResumeFlaw::Revoked));
@@ -116,7 +126,7 @@ fn what_does_not_matter_any_more_is_forgotten_and_so_is_who_is_erased() {
     let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
     let claims = token(1, 2, 1_000);
-    let (ticket, _) = it.exchange(&claims, WallMs(2_000 + LIFE), WallMs(2_000));
+    let (ticket, _) = it.exchange(&claims, || name(&ann()), WallMs(2_000 + LIFE), WallMs(2_000));
     it.reissued(ticket.unwrap(), WallMs(50_000 + LIFE));
     it.expire(WallMs(49_999 + LIFE));
     assert_eq!(it.len(), 2);
@@ -130,6 +140,55 @@ fn what_does_not_matter_any_more_is_forgotten_and_so_is_who_is_erased() {
     assert!(it.is_empty());
 
     assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
-    it.erase(&ann());
+    it.erase(&ann(), name(&ann()), WallMs(2_000));
+    assert_eq!(it.len(), 1);
+    it.expire(WallMs(2_000 + millis(LIFE_MAX)));
     assert!(it.is_empty());
+}
+
+#[test]
+fn no_token_of_before_counts_of_a_user_who_was_erased_and_those_of_later_do() {
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
+    assert_eq!(exchange(&mut it, &token(1, 1, 100), 1_000), Ok(2));
+
+    let erased = FamilyNews::Erased(TokenHolders::Users, name(&ann()), WallMs(2_000));
+    assert_eq!(it.erase(&ann(), name(&ann()), WallMs(2_000)), erased);
+
+    let bob = ResumeClaims { user: UserId::parse("bob").unwrap(), ..token(8, 1, 100) };
+    assert_eq!(exchange(&mut it, &bob, 2_001), Ok(2), "others are not concerned");
+    for old in [token(1, 1, 100), token(1, 2, 1_000), token(2, 1, 2_000)] {
+        assert_eq!(exchange(&mut it, &old, 2_001), Err(ResumeFlaw::Revoked));
+    }
+    assert_eq!(
+        exchange(&mut it, &token(3, 1, 2_001), 3_000),
+        Ok(2),
+        "who comes again is anybody new"
+    );
+    let mut next = ResumeFamilies::new(TokenHolders::Users, MANY);
+    next.load(erased);
+    assert_eq!(exchange(&mut next, &token(2, 1, 2_000), 2_001), Err(ResumeFlaw::Revoked));
+    let full = FamilyLimits { of_user: 1, of_all: 0 };
+    let mut full = ResumeFamilies::new(TokenHolders::Users, full);
+    let all = FamilyNews::AllOut(TokenHolders::Users, WallMs(5));
+    assert_eq!(full.erase(&ann(), name(&ann()), WallMs(5)), all);
+}
+
+/// A client that is here has got a newer token of the first generation, of which nothing is kept. Then tokens live shorter.
+#[test]
+fn a_token_that_lives_longer_than_any_that_is_made_now_is_used_up_with_the_others() {
+    let (long, short) = (Duration::from_hours(10), Duration::from_mins(1));
+    let before = TokenLives::begin(long, None, WallMs(0));
+    let newer = ResumeClaims { expires_at: before.end(None, WallMs(1_000)), ..token(1, 1, 100) };
+    let lives = TokenLives::begin(short, Some(before), WallMs(2_000));
+    let mut it = ResumeFamilies::new(TokenHolders::Users, MANY);
+    let older = token(1, 1, 100);
+    let ends_by = lives.ends_by(WallMs(3_000));
+    it.exchange(&older, || name(&ann()), ends_by, WallMs(3_000)).0.unwrap();
+
+    it.expire(WallMs(3_000 + LIFE));
+
+    assert_eq!(exchange(&mut it, &newer, 3_000 + LIFE), Err(ResumeFlaw::Reused));
+    it.expire(ends_by);
+    assert!(it.is_empty(), "nothing is kept for longer than that");
+    assert!(newer.expires_at <= ends_by);
 }
