@@ -26,6 +26,7 @@ pub use resume::{NotRevoked, Resume, ResumeError, forget_resume_keys};
 
 use crate::clock::Clock;
 use crate::config::{AuthConfig, AuthMode};
+use crate::core::auth::hook_gate::{HandshakeVerdict, TrialPlace};
 use crate::core::auth::shared_identity::Fingerprint;
 use crate::core::rooms::granting::GrantRules;
 use crate::types::{Identity, Namespace, Secret, WallMs, saturating_u64};
@@ -118,13 +119,23 @@ impl Authenticator {
         }
     }
 
-    /// Whether a client may open a connection now: while the backend that says who clients are is down, few may. Each that
-    /// may is counted, so ask once for each.
-    pub fn admits_handshake(&self) -> bool {
+    /// Whether a client may open a connection now: while the backend that says who clients are is down, few may, and of
+    /// those that say they have a token of this server's own (`says_token`), some more. Each that may is counted, so ask once for each.
+    pub fn admits_handshake(&self, says_token: bool) -> HandshakeVerdict {
         match &self.mode {
-            Verification::Hook(hook) => hook.admits_handshake(),
+            Verification::Hook(hook) => hook.admits_handshake(says_token),
             // Clients with tokens must come in.
-            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust(_) => true,
+            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust(_) => {
+                HandshakeVerdict::Free
+            }
+        }
+    }
+
+    /// A client that was admitted on trial was let in, or was not.
+    pub fn trial_ended(&self, place: TrialPlace, is_let_in: bool) {
+        match &self.mode {
+            Verification::Hook(hook) => hook.trial_ended(place, is_let_in),
+            Verification::Jwt(_) | Verification::JwtOrHook(..) | Verification::Trust(_) => {}
         }
     }
 

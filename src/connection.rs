@@ -53,7 +53,7 @@ pub use acks::{AwaitedAck, ReceivedAck, TooManyAcks};
 pub use connections::{Connections, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
-pub use gate::HandshakeGate;
+pub use gate::{HandshakeAnswer, HandshakeGate, Trial};
 pub use identity::ConnectionIdentity;
 pub use listeners::EventListener;
 pub use loan::{Accept, ConnectVerdict, Decision, Loan};

@@ -6,7 +6,8 @@ use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
 use crate::config::{Config, GuestRight, LimitsConfig};
-use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
+use crate::connection::{AcceptorConfig, Connections, HandshakeAnswer, HandshakeGate, Pump, Trial};
+use crate::core::auth::hook_gate::HandshakeVerdict;
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
@@ -296,7 +297,18 @@ impl AppParts {
             None => acceptor,
             Some(hook) => {
                 let authenticator = Arc::clone(&self.authenticator);
-                let gate = HandshakeGate::new(move || authenticator.admits_handshake());
+                let has_tokens = self.resume.is_some();
+                let gate = HandshakeGate::new(move |says_token| {
+                    match authenticator.admits_handshake(has_tokens && says_token) {
+                        HandshakeVerdict::Free => HandshakeAnswer::Free,
+                        HandshakeVerdict::Refused => HandshakeAnswer::Refused,
+                        HandshakeVerdict::OnTrial(place) => {
+                            let authenticator = Arc::clone(&authenticator);
+                            let tell = move |is_let_in| authenticator.trial_ended(place, is_let_in);
+                            HandshakeAnswer::OnTrial(Trial::new(tell))
+                        }
+                    }
+                });
                 acceptor.for_backend(hook.forward_headers.clone(), gate)
             }
         }

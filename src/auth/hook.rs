@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, NoBody, UrlError};
 use crate::clock::Clock;
 use crate::config::AuthHookConfig;
-use crate::core::auth::hook_gate::{Answered, ClientKey, HookGate};
+use crate::core::auth::hook_gate::{Answered, ClientKey, HandshakeVerdict, HookGate, TrialPlace};
 use crate::core::backend::circuit::Failure;
 use crate::core::rooms::granting::GrantRules;
 use crate::entropy;
@@ -78,8 +78,13 @@ impl AuthHook {
     }
 
     /// Whether a client may open a connection now.
-    pub(super) fn admits_handshake(&self) -> bool {
-        self.turns.lock().gate.admits_handshake(self.clock.now())
+    pub(super) fn admits_handshake(&self, says_token: bool) -> HandshakeVerdict {
+        self.turns.lock().gate.admits_handshake(says_token, self.clock.now())
+    }
+
+    /// See [`HookGate::trial_ended`].
+    pub(super) fn trial_ended(&self, place: TrialPlace, is_let_in: bool) {
+        self.turns.lock().gate.trial_ended(place, is_let_in, self.clock.now());
     }
 
     /// Who the client is, as the backend says.

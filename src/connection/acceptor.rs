@@ -1,7 +1,7 @@
 //! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
 use super::connections::NotAdmitted;
-use super::gate::{ForBackend, HandshakeGate};
+use super::gate::{ForBackend, HandshakeAnswer, HandshakeGate, Trial};
 use super::handshake::{Handshake, HandshakeError};
 use super::incoming::Incoming;
 use super::origin::{self, OriginCheck, RefusedOrigins};
@@ -131,20 +131,18 @@ impl Acceptor {
         if handshake.is_old {
             return self.turn_away(parts, &handshake);
         }
-        let connection = match handshake.sid {
-            None => {
-                self.check_gate()?;
-                None
-            }
+        let connection = match &handshake.sid {
+            None => None,
             Some(sid) => {
-                let known = self.inner.shared.connections.get(&sid).ok_or(HandshakeError::Sid)?;
+                let known = self.inner.shared.connections.get(sid).ok_or(HandshakeError::Sid)?;
                 known.heard();
                 Some(known)
             }
         };
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
-                let connection = self.open(&parts, Transport::Polling, None)?;
+                let trial = self.check_gate(&handshake)?;
+                let connection = self.open(&parts, Transport::Polling, None, trial)?;
                 let AcceptorParts { shared, .. } = &*self.inner;
                 shared.heartbeats.hear(&connection, shared.clock.now());
                 self.read(Incoming::posts(Arc::clone(&connection)));
@@ -158,9 +156,11 @@ impl Acceptor {
             }
             (Transport::Polling, Some(_)) => Err(HandshakeError::Method),
             (Transport::WebSocket, None) => {
+                let trial = self.check_gate(&handshake)?;
                 self.inner.shared.connections.admits(self.address(&parts))?;
                 let (response, stream) = websocket::switch(&mut parts);
-                self.tasks().spawn("connection.accept", self.clone().open_switched(parts, stream));
+                self.tasks()
+                    .spawn("connection.accept", self.clone().open_switched(parts, stream, trial));
                 Ok(response)
             }
             (Transport::WebSocket, Some(connection)) => {
@@ -182,10 +182,13 @@ impl Acceptor {
 
     /// While the backend is down that says who clients are, most handshakes are refused, so that clients come ever more
     /// rarely. (One that is accepted and then cut off comes again at once, for ever.)
-    fn check_gate(&self) -> Result<(), NotAdmitted> {
+    fn check_gate(&self, handshake: &Handshake) -> Result<Option<Trial>, NotAdmitted> {
         let backend = self.inner.config.backend.as_ref();
-        let is_admitted = backend.is_none_or(|it| it.gate.admits());
-        if is_admitted { Ok(()) } else { Err(NotAdmitted::Backend) }
+        match backend.map_or(HandshakeAnswer::Free, |it| it.gate.admits(handshake.says_token)) {
+            HandshakeAnswer::Free => Ok(None),
+            HandshakeAnswer::OnTrial(trial) => Ok(Some(trial)),
+            HandshakeAnswer::Refused => Err(NotAdmitted::Backend),
+        }
     }
 
     fn check_transport(&self, transport: Transport) -> Result<(), HandshakeError> {
@@ -202,10 +205,11 @@ impl Acceptor {
         self,
         parts: Parts,
         stream: impl Future<Output = Option<SwitchedStream>>,
+        trial: Option<Trial>,
     ) {
         let Some(SwitchedStream { inlet, outlet, early }) = stream.await else { return };
         // The limit may have been reached since the handshake was checked: the client tries again.
-        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
+        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet), trial) {
             drop(parts);
             self.read(Incoming::stream(connection, inlet, early));
         }
@@ -246,25 +250,29 @@ impl Acceptor {
         stream: impl Future<Output = Option<SwitchedStream>>,
     ) {
         let Some(SwitchedStream { outlet, .. }) = stream.await else { return };
-        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet)) {
+        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet), None) {
             connection.let_go();
             connection.send(&old_client::frames(&open));
             connection.finish(Reason::TransportError);
         }
     }
 
-    /// A new connection, known from now on.
+    /// A new connection, known from now on; perhaps on trial.
     fn open(
         &self,
         parts: &Parts,
         transport: Transport,
         stream: Option<Outlet>,
+        trial: Option<Trial>,
     ) -> Result<Arc<Connection>, HandshakeError> {
         let AcceptorParts { config, shared, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let forwarded = config.backend.as_ref().map(|it| &*it.headers);
         let facts = Facts::of(parts, &config.trusted_proxies, forwarded);
+        if let Some(forwarded) = &facts.forwarded {
+            *forwarded.trial.lock() = trial;
+        }
         let connection = Connection::new(sid, facts, shared, transport, stream);
         shared.connections.insert(&connection)?;
         shared.heartbeats.add(&connection, &shared.connections, shared.clock.now());

@@ -1,10 +1,12 @@
 //! What a handshake tells of the client: copied, because headers would pin the whole read buffer.
 
 use super::address;
+use super::gate::Trial;
 use crate::types::Secret;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ const AUTHORIZATION_MAX: usize = 16 * 1024;
 pub struct ClientAddress(pub SocketAddr);
 
 /// What the handshake told of the client.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Facts {
     /// Its address, behind trusted proxies.
     pub address: IpAddr,
@@ -32,12 +34,14 @@ pub struct Facts {
 }
 
 /// Parts of a handshake for the backend.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ForwardedParts {
     /// Its query.
     pub query: Secret,
     /// Headers that the configuration names, in the order in which it names them.
     pub headers: Vec<(HeaderName, Secret)>,
+    /// What waits to hear whether its client is let in.
+    pub(super) trial: Mutex<Option<Trial>>,
 }
 
 impl ForwardedParts {
@@ -49,6 +53,7 @@ impl ForwardedParts {
         Self {
             query: Secret::new(parts.uri.query().unwrap_or_default().as_bytes()),
             headers: names.iter().flat_map(lines).collect(),
+            trial: Mutex::default(),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Handshake {
     pub transport: Transport,
     /// The connection it belongs to; `None` opens a new one.
     pub sid: Option<String>,
+    /// The client says that it has a resume token (`resume=1`), which it shows only when it is connected.
+    pub says_token: bool,
     /// It is of the protocol before, which is not served (`EIO=3`).
     pub is_old: bool,
 }
@@ -127,7 +129,8 @@ impl Handshake {
             }
             check_upgrade(&parts.headers)?;
         }
-        Ok(Self { transport, sid, is_old })
+        let says_token = param("resume").is_some();
+        Ok(Self { transport, sid, says_token, is_old })
     }
 }
 
@@ -179,11 +182,13 @@ mod tests {
     fn polling_opens_and_goes_on() {
         let open = parse("GET", "/socket.io/?EIO=4&transport=polling&t=x", &[]).unwrap();
         let (transport, sid) = (Transport::Polling, None);
-        assert_eq!(open, Handshake { transport, sid, is_old: false });
+        assert_eq!(open, Handshake { transport, sid, says_token: false, is_old: false });
         let old = parse("GET", "/socket.io/?EIO=3&transport=polling&b64=1", &[]).unwrap();
         assert!(old.is_old);
         let post = parse("POST", "/socket.io/?EIO=4&transport=polling&sid=abc", &[]).unwrap();
         assert_eq!(post.sid.as_deref(), Some("abc"));
+        let holder = parse("GET", "/socket.io/?resume=1&EIO=4&transport=polling", &[]).unwrap();
+        assert!(holder.says_token);
         let empty = parse("GET", "/socket.io/?EIO=4&transport=polling&sid=", &[]).unwrap();
         assert_eq!(empty.sid, None, "as good as none");
     }

@@ -201,9 +201,16 @@ impl Admission {
         listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
     ) -> Result<Admitted, ConnectError> {
         match self.admit(connection, namespace, auth).await {
-            Ok(permitted) => Ok(self.prepare(permitted, listen)),
+            Ok(permitted) => {
+                connection.end_trial(true);
+                Ok(self.prepare(permitted, listen))
+            }
             Err(error) => {
-                if error.is_temporary() {
+                let was_on_trial = connection.end_trial(false);
+                if error.is_temporary() && was_on_trial {
+                    // It has met a refusal before, and meets one now: it comes ever more rarely.
+                    connection.close(Reason::AuthUnavailable);
+                } else if error.is_temporary() {
                     turn_away(connection).await;
                 }
                 metrics::counter!("userline_connects_refused_total", "code" => error.code())

@@ -191,6 +191,35 @@ const hooked = {
   listen: { origins: ["https://app.example.com"] },
 };
 
+const down = await Shop.start();
+describe("resume while the backend is down", () => {
+  scenario("who has a token comes back, and the others meet 503 all the while", {
+    auth: { mode: "hook" },
+    "auth.jwt": { secret: undefined },
+    "auth.hook": { url: `${down.url}/realtime/auth`, secret: down.secret, allow_private: true, timeout: "1s", forward_headers: ["cookie"] },
+    listen: { origins: ["https://app.example.com"] },
+    ...resuming,
+  }, async (w) => {
+    w.after(() => down.close());
+    down.instead = (request, response) => response.json({ user: JSON.parse(request.body).data.client.auth.name });
+    const options = (auth) => ({ transports: ["websocket"], auth });
+    const tokens = await Promise.all(Array.from({ length: 20 }, async (_, n) => (await session(await w.connect("", options({ name: `u${n}` })))).resume));
+    down.instead = (_, response) => response.status(500).end();
+    await w.server.kill9();
+    await w.server.up();
+    const without = Array.from({ length: 30 }, (_, n) => w.client("", options({ name: `v${n}` })));
+    await until("the circuit to open", async () => (await w.server.metric("userline_auth_hook_open")) === 1, 30_000);
+    const holders = tokens.map((resume) => w.client("", { ...options({ resume }), query: { resume: 1 } }));
+    const liars = [1, 2].map((n) => w.client("", { ...options({ name: `liar${n}` }), query: { resume: 1 } }));
+    await until("all who have tokens", () => holders.every((it) => it.connected), 60_000);
+    assert.equal([...without, ...liars].filter((it) => it.connected).length, 0);
+    assert.equal(await w.server.metric("userline_auth_hook_open"), 1, "the backend is still down");
+    assert.ok((await w.server.metric('userline_handshakes_refused_total{cause="backend"}')) > 0);
+    down.instead = (request, response) => response.json({ user: JSON.parse(request.body).data.client.auth.name });
+    await until("all the others", () => [...without, ...liars].every((it) => it.connected), 60_000);
+  }, { timeout: 150_000 });
+});
+
 describe("resume and the auth hook", () => {
   scenario("the backend is neither asked about whoever comes back nor told of the token", hooked, async (w) => {
     const cookie = await shop.signIn("42");

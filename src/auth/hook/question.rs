@@ -68,8 +68,8 @@ pub(super) fn render(credentials: &Credentials<'_>, now: WallMs) -> String {
     serde_json::to_string(&question).unwrap_or_default()
 }
 
-/// Parameters of every handshake: of Engine.IO, and what keeps caches away.
-const OWN_PARAMETERS: [&str; 6] = ["EIO", "transport", "sid", "t", "b64", "j"];
+/// Parameters of every handshake: of Engine.IO, what keeps caches away, and `resume=1`.
+const OWN_PARAMETERS: [&str; 7] = ["EIO", "transport", "sid", "t", "b64", "j", "resume"];
 /// Headers that every browser sends.
 const COMMON_HEADERS: [HeaderName; 2] = [ORIGIN, USER_AGENT];
 

@@ -20,8 +20,16 @@ use std::time::Duration;
 
 /// Probes come soon, because clients wait for them.
 const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), max: Duration::from_secs(5) };
-/// While the circuit is open, one handshake is admitted in this time: somebody has to come for a probe.
+/// While the circuit is open, one handshake is admitted in this time: somebody has to come for a probe, and not more, because one
+/// that is admitted and cut off comes again soon.
 const HANDSHAKE_INTERVAL: Duration = Duration::from_secs(1);
+/// Clients that may be on trial at once: they say that they have a token of this server's own. One that is let in by it gives its
+/// place back at once.
+const TRIALS: usize = 8;
+/// How long one keeps its place that was not let in.
+const TRIAL: Duration = Duration::from_secs(1);
+/// The same of one that says nothing more.
+const SILENT_TRIAL: Duration = Duration::from_secs(5);
 
 /// Decides who may be asked about now.
 #[derive(Debug, Clone)]
@@ -33,6 +41,26 @@ pub struct HookGate {
     next: u64,
     /// When the next handshake is admitted while the circuit is open.
     handshake_at: Timestamp,
+    /// When each place is free for a client on trial.
+    trials: [Timestamp; TRIALS],
+}
+
+/// Whether a client may open a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeVerdict {
+    /// It may.
+    Free,
+    /// It may; whether it is let in is told by [`HookGate::trial_ended`].
+    OnTrial(TrialPlace),
+    /// It has to come again later.
+    Refused,
+}
+
+/// The place of a client on trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrialPlace {
+    index: usize,
+    since: Timestamp,
 }
 
 /// Tells clients apart: what the backend would be told of one, as a hash. A client that the backend cannot digest strikes
@@ -85,6 +113,7 @@ impl HookGate {
             waiting_max,
             next: 0,
             handshake_at: Timestamp(0),
+            trials: [Timestamp(0); TRIALS],
         }
     }
 
@@ -137,17 +166,35 @@ impl HookGate {
         turns
     }
 
-    /// Whether a client may open a connection. While the circuit is open, one a second may, so that the others meet a
-    /// refusal that makes them come ever more rarely.
-    pub fn admits_handshake(&mut self, now: Timestamp) -> bool {
+    /// Whether a client may open a connection. While the circuit is open, one a second may, so that the others meet a refusal that
+    /// makes them come ever more rarely; and a few on trial that say they have a token of this server's own (`says_token`). A
+    /// handshake cannot prove that, so who says it and has none keeps its place for a while, and who has one does not.
+    pub fn admits_handshake(&mut self, says_token: bool, now: Timestamp) -> HandshakeVerdict {
         if !self.circuit.is_open() {
-            return true;
+            return HandshakeVerdict::Free;
         }
-        let is_admitted = self.handshake_at <= now;
-        if is_admitted {
-            self.handshake_at = now + HANDSHAKE_INTERVAL;
+        if says_token {
+            let place = self.trials.iter_mut().enumerate().find(|(_, until)| **until <= now);
+            return place.map_or(HandshakeVerdict::Refused, |(index, until)| {
+                *until = now + SILENT_TRIAL;
+                HandshakeVerdict::OnTrial(TrialPlace { index, since: now })
+            });
         }
-        is_admitted
+        if now < self.handshake_at {
+            return HandshakeVerdict::Refused;
+        }
+        self.handshake_at = now + HANDSHAKE_INTERVAL;
+        HandshakeVerdict::Free
+    }
+
+    /// A client on trial was let in, or it was not, or is gone. Repeats change nothing, nor does who has lost the place meanwhile.
+    pub fn trial_ended(&mut self, place: TrialPlace, is_let_in: bool, now: Timestamp) {
+        let TrialPlace { index, since } = place;
+        let Some(until) = self.trials.get_mut(index).filter(|it| **it == since + SILENT_TRIAL)
+        else {
+            return;
+        };
+        *until = if is_let_in { now } else { since + TRIAL };
     }
 
     /// Whether the backend is believed to be down.

@@ -1,6 +1,8 @@
 //! Whatever comes: never too many at once, nobody is forgotten, and an outage is found out and ended.
 
-use super::{Answered, ClientKey, Entrance, HookGate, Ticket};
+use super::{
+    Answered, ClientKey, Entrance, HandshakeVerdict, HookGate, TRIALS, Ticket, TrialPlace,
+};
 use crate::core::backend::circuit::{Failure, Purpose};
 use crate::types::Timestamp;
 use proptest::prelude::*;
@@ -64,8 +66,9 @@ fn an_outage_turns_all_away_who_wait_and_lets_few_in() {
         assert_eq!(ends[0].ask, [(waiting, Purpose::Deliver)]);
         assert!(gate.is_open());
         assert_eq!(gate.enter(at(9)), Entrance::TurnedAway);
-        assert_eq!([9, 500, 1_008].map(|ms| gate.admits_handshake(at(ms))), [true, false, false]);
-        assert!(gate.admits_handshake(at(1_009)));
+        let admitted = [9, 500, 1_008, 1_009].map(|ms| gate.admits_handshake(false, at(ms)));
+        let (free, refused) = (HandshakeVerdict::Free, HandshakeVerdict::Refused);
+        assert_eq!(admitted, [free, refused, refused, free]);
     }
 }
 
@@ -93,9 +96,76 @@ fn probes_come_one_at_a_time_and_the_first_good_answer_ends_the_outage() {
 
     gate.ended(ClientKey(9), Purpose::Probe, Answered::Well, at(3_001));
 
-    assert!(!gate.is_open() && gate.admits_handshake(at(3_001)));
+    assert!(!gate.is_open() && gate.admits_handshake(true, at(3_001)) == HandshakeVerdict::Free);
     assert_eq!(gate.enter(at(3_001)), Entrance::Ask(Purpose::Deliver));
     assert!(matches!(gate.enter(at(3_001)), Entrance::Wait(_)), "it warms up");
+}
+
+/// Takes a place on trial.
+fn trial(gate: &mut HookGate, now: u64) -> Option<TrialPlace> {
+    match gate.admits_handshake(true, at(now)) {
+        HandshakeVerdict::OnTrial(place) => Some(place),
+        HandshakeVerdict::Refused => None,
+        HandshakeVerdict::Free => panic!("the circuit is open"),
+    }
+}
+
+#[test]
+fn who_has_a_token_gives_its_place_back_at_once_and_who_has_none_after_a_second() {
+    let mut gate = HookGate::new(4, 10);
+    assert_eq!(gate.admits_handshake(true, at(0)), HandshakeVerdict::Free);
+    break_down(&mut gate, SILENCE, at(0));
+    let places: Vec<TrialPlace> = (0..TRIALS).map(|_| trial(&mut gate, 100).unwrap()).collect();
+    assert_eq!(trial(&mut gate, 100), None);
+
+    gate.trial_ended(places[3], true, at(200));
+    let next = trial(&mut gate, 200).unwrap();
+    assert_eq!(trial(&mut gate, 200), None);
+
+    gate.trial_ended(places[3], true, at(201));
+    assert_eq!(trial(&mut gate, 201), None, "the place is another's by now");
+    gate.trial_ended(next, false, at(300));
+    gate.trial_ended(places[0], false, at(300));
+    assert_eq!(trial(&mut gate, 1_099), None);
+    assert!(trial(&mut gate, 1_100).is_some());
+    assert_eq!(trial(&mut gate, 1_199), None);
+    assert!(trial(&mut gate, 1_200).is_some());
+    assert_eq!(trial(&mut gate, 5_099), None);
+    assert_eq!(
+        (0..TRIALS).filter_map(|_| trial(&mut gate, 5_100)).count(),
+        TRIALS - 2,
+        "who says nothing loses it"
+    );
+}
+
+proptest! {
+    /// Against a naive model: the places that are taken, each with when it is free.
+    #[test]
+    fn as_many_are_on_trial_as_there_are_places(
+        steps in prop::collection::vec((0..400_u64, 0..4_u8, any::<prop::sample::Index>()), 1..200),
+    ) {
+        let mut gate = HookGate::new(4, 10);
+        break_down(&mut gate, SILENCE, at(0));
+        let mut now = 0;
+        let mut taken: Vec<(TrialPlace, u64)> = Vec::new();
+        for (pass, what, which) in steps {
+            now += pass;
+            taken.retain(|(_, until)| now < *until);
+            if what < 2 {
+                let place = trial(&mut gate, now);
+                prop_assert_eq!(place.is_some(), taken.len() < TRIALS);
+                taken.extend(place.map(|it| (it, now + 5_000)));
+            } else if !taken.is_empty() {
+                let chosen = which.index(taken.len());
+                let (place, until) = &mut taken[chosen];
+                let is_told = *until != place.since.0 + 5_000;
+                gate.trial_ended(*place, what == 2, at(now));
+                if !is_told {
+                    *until = if what == 2 { now } else { place.since.0 + 1_000 };
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
