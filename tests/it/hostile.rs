@@ -18,6 +18,7 @@ mod memory;
 mod page;
 mod published;
 mod request;
+mod resume;
 mod slow;
 mod tokens;
 mod upgrades;
@@ -61,6 +62,8 @@ enum Case {
     Body(Vec<u8>),
     /// The answer of this index to the question who a client is, by both transports.
     Identified(usize),
+    /// A resume token, or what a guest does, by its place in its table, by both transports.
+    Resumed(usize),
     /// A `hooks.url`, given to `userline config check`.
     HookUrl(&'static str),
     /// What is published on Redis, by its place in its table.
@@ -114,13 +117,14 @@ async fn whatever_is_sent_gets_what_the_page_says_and_harms_nobody_else() {
         note(&slow, row, &got, &mut wrong);
     }
     world.bystanders_are_well(slow.title).await;
-    let identified = auth_hook::group();
-    for some in identified.rows.chunks(4) {
-        let got = join_all(some.iter().map(|row| world.run(row))).await;
-        for (row, got) in some.iter().zip(got) {
-            note(&identified, row, &got, &mut wrong);
+    for of_their_own in [auth_hook::group(), resume::group()] {
+        for some in of_their_own.rows.chunks(4) {
+            let got = join_all(some.iter().map(|row| world.run(row))).await;
+            for (row, got) in some.iter().zip(got) {
+                note(&of_their_own, row, &got, &mut wrong);
+            }
+            world.bystanders_are_well(of_their_own.title).await;
         }
-        world.bystanders_are_well(identified.title).await;
     }
     for group in groups() {
         for row in &group.rows {
@@ -144,7 +148,7 @@ fn note(group: &Group, row: &Row, got: &[Gets], wrong: &mut Vec<String>) {
 #[test]
 fn the_page_has_the_same_table() {
     let groups: Vec<Group> =
-        groups().into_iter().chain([auth_hook::group(), slow::group()]).collect();
+        groups().into_iter().chain([auth_hook::group(), resume::group(), slow::group()]).collect();
     let rows: usize = groups.iter().map(|it| it.rows.len()).sum();
     assert!(80 < rows, "{rows}");
     let wanted: String = groups.iter().map(page::section).collect();

@@ -48,7 +48,7 @@ impl Heard {
         *self == Self::Text("2".to_owned())
     }
 
-    fn begins_with(&self, text: &str) -> bool {
+    pub(super) fn begins_with(&self, text: &str) -> bool {
         matches!(self, Self::Text(it) if it.starts_with(text))
     }
 }

@@ -3,8 +3,8 @@
 use super::client::peer::Peer;
 use super::client::{Client, Heard, PATIENCE};
 use super::gets::Gets;
-use super::request;
 use super::{Case, Row, answers, auth_hook, hooks, published, tokens};
+use super::{request, resume};
 use crate::rig::eventually;
 use crate::rig::redis::Redis;
 use crate::rig::server::{HOOK_SECRET, KEY, Server};
@@ -76,6 +76,7 @@ impl World {
                 got.push(request::before_another(admin, bytes).await);
             }
             Case::Identified(index) => got.extend(auth_hook::ask(*index, &row.gets).await),
+            Case::Resumed(index) => got.extend(resume::try_it(*index, &row.gets).await),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
             Case::Added(index) => got.push(published::add(self, *index).await),
             Case::Published(index) => got.push(published::publish(self, *index).await),
