@@ -75,6 +75,7 @@ mod inbox;
 mod ingest;
 mod keys;
 mod logout;
+mod may;
 mod memberships;
 mod messages;
 mod openapi;

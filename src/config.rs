@@ -1,6 +1,7 @@
 //! Configuration as it is meant: parsed, checked values, one section each. Nobody below `app` holds the whole.
 
 mod admin;
+mod allowed;
 mod auth;
 mod backend;
 mod dev;

@@ -4,10 +4,9 @@ use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{JsonBody, Segment};
-use super::keys::{ControlScope, May};
+use super::may::{ControlScope, May};
 use crate::commands::schema::{SocketIdText, UserIdArgument, UserIdText, schemas};
 use crate::realtime::attachments::AttachError;
-use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 use indexmap::IndexMap;
@@ -76,12 +75,12 @@ pub(super) struct SocketAttached {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn to_user(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     user: Segment,
     JsonBody(patch): JsonBody<DataPatch>,
 ) -> Result<Json<UserAttached>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let attached = context.attachments.to_user(&user, &patch.text()?).await?;
     let attached = attached_json(&attached)?;
     Ok(Json(UserAttached { user: user.as_str().to_owned(), attached }))
@@ -102,11 +101,12 @@ pub(super) async fn to_user(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn to_socket(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     id: Segment,
     JsonBody(patch): JsonBody<DataPatch>,
 ) -> Result<Json<SocketAttached>, ApiError> {
+    may.socket()?;
     let id = id.parse("id", str::parse)?;
     let (socket, attached) = context.attachments.to_socket(id, &patch.text()?)?;
     Ok(Json(SocketAttached { socket: socket.id.to_string(), attached: attached_json(&attached)? }))

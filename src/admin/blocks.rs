@@ -7,7 +7,8 @@ use super::error::{
 };
 use super::error_code::Code;
 use super::extract::{NoParameters, OptionalJsonBody, Parameters, Segment};
-use super::keys::{CallerName, ControlScope, May, ReadScope};
+use super::keys::CallerName;
+use super::may::{ControlScope, May, ReadScope};
 use super::time::Time;
 use crate::commands::block::{BlockOptions, BlockRequest, NotBeforeRequest};
 use crate::commands::schema::{PageLimit, SocketIdText, UserIdArgument, UserIdText};
@@ -171,13 +172,13 @@ pub(super) enum ControlFailures {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn block(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     CallerName(by): CallerName,
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<BlockRequest>,
 ) -> Result<Json<BlockReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let BlockOptions { reason, lasts } = request.parse()?;
     let Blocked { block, disconnected } = begin(&context, &user, &by, reason, lasts).await?;
     let DisconnectedReply { user, disconnected, sockets } =
@@ -211,12 +212,12 @@ pub(super) async fn begin(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn unblock(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<LiftedReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let lifted = context.control.unblock(&user).await?.is_some();
     Ok(Json(LiftedReply { user: user.as_str().to_owned(), lifted }))
 }
@@ -234,12 +235,12 @@ pub(super) async fn unblock(
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<RestrictionView>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let Restriction { block, not_before } = context.control.restriction(&user);
     let (block, not_before) = (block.map(Into::into), not_before.map(Time));
     Ok(Json(RestrictionView { user: user.as_str().to_owned(), block, not_before }))
@@ -261,10 +262,11 @@ pub(super) async fn get(
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<BlockList>, ApiError> {
+    may.all_users()?;
     let after = query.take("cursor", cursor::user)?.flatten();
     let limit = query.limit()?;
     query.end()?;
@@ -295,12 +297,12 @@ pub(super) async fn list(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn revoke(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<NotBeforeRequest>,
 ) -> Result<Json<NotBeforeReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let at = request.parse()?;
     let Revoked { not_before, disconnected } = context.control.revoke(&user, at).await?;
     let DisconnectedReply { user, disconnected, sockets } =
@@ -321,12 +323,12 @@ pub(super) async fn revoke(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn restore(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<LiftedReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let lifted = context.control.restore(&user).await?.is_some();
     Ok(Json(LiftedReply { user: user.as_str().to_owned(), lifted }))
 }

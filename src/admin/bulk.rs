@@ -3,7 +3,7 @@
 use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::extract::JsonBody;
-use super::keys::{ControlScope, May};
+use super::may::{ControlScope, May};
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::core::presence::session::Grace;
 use crate::realtime::bulk::{Dismissal, MovedSockets};
@@ -64,11 +64,12 @@ pub(super) struct DismissReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn join(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<MoveRequest>,
 ) -> Result<Json<JoinReply>, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
+    may.target(&audience.target, &rooms)?;
     let moved = context.bulk.join(audience, rooms).await.map_err(ApiError::internal)?;
     let MovedSockets { matched, changed, full, denied } = moved;
     Ok(Json(JoinReply { matched, changed, full, denied }))
@@ -89,11 +90,12 @@ pub(super) async fn join(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn leave(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<MoveRequest>,
 ) -> Result<Json<LeaveReply>, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
+    may.target(&audience.target, &rooms)?;
     let moved = context.bulk.leave(audience, rooms).await.map_err(ApiError::internal)?;
     let MovedSockets { matched, changed, full: _, denied: _ } = moved;
     Ok(Json(LeaveReply { matched, changed }))
@@ -114,12 +116,13 @@ pub(super) async fn leave(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn disconnect(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<DismissRequest>,
 ) -> Result<Json<DismissReply>, ApiError> {
     let namespaces = context.directory.namespaces();
     let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
+    may.target(&audience.target, &[])?;
     let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
     let disconnecting = context.bulk.disconnect(Dismissal { audience, reason, grace });
     Ok(Json(DismissReply { disconnected: disconnecting.await? }))

@@ -6,7 +6,7 @@ use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFail
 use super::error_code::Code;
 use super::events::stored_json;
 use super::extract::{NoParameters, Parameters, Segment};
-use super::keys::{ControlScope, May, ReadScope};
+use super::may::{ControlScope, May, ReadScope};
 use super::schemas::{DeliveryStateName, HookTypeName};
 use super::time::Time;
 use crate::commands::number::whole;
@@ -124,10 +124,11 @@ impl From<Delivery> for DeliveryView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<DeliveryList>, ApiError> {
+    may.everything()?;
     let state = query.take("state", |text| {
         DeliveryState::parse(text)
             .ok_or("must be `pending`, `failing`, `dead`, `delivered` or `replaced`")
@@ -164,11 +165,12 @@ pub(super) async fn list(
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<DeliveryView>, ApiError> {
+    may.everything()?;
     let id = id.parse("id", parse_id)?;
     let Some((delivery, body)) = context.outbox.delivery(id).await? else {
         return Err(ApiError::new(Code::NotFound, ReplayError::Unknown));
@@ -203,11 +205,12 @@ pub(super) struct ReplayReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn replay(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<ReplayReply>, ApiError> {
+    may.everything()?;
     let id = id.parse("id", parse_id)?;
     context.outbox.replay(id, context.clock.wall()).await.map_err(|error| match error {
         ReplayError::Unknown => ApiError::new(Code::NotFound, error),

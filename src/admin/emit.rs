@@ -8,7 +8,8 @@ use super::answered::RouteName;
 use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures};
 use super::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, KeyedBytes};
-use super::keys::{Caller, EmitScope, May};
+use super::keys::Caller;
+use super::may::{EmitScope, May};
 use crate::commands;
 use crate::commands::emit::EmitRequest;
 use crate::core::emit::message::Message;
@@ -64,16 +65,18 @@ where
 {
     let may = May::<EmitScope>::of(caller);
     let keyed = KeyedBytes::read(request, caller, Some(RouteName::Direct(PATH)), context);
-    async move {
-        may?;
-        send(context, keyed.await?).await
-    }
+    async move { send(context, &may?, keyed.await?).await }
 }
 
-async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, ApiError> {
+async fn send(
+    context: &AdminContext,
+    may: &May<EmitScope>,
+    keyed: KeyedBytes,
+) -> Result<Response, ApiError> {
     let KeyedBytes { bytes, key } = keyed;
     let named = ItemNames::of(key.as_ref()).at(0);
     let message = commands::emit::parse(&bytes, context.emit_terms(), named)?;
+    may.emit(&message.emit)?;
     if key.is_none() {
         let message = match try_send(context, message) {
             Ok(emitted) => return idempotency::answer(&EmitReply::from(emitted)),

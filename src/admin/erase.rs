@@ -4,11 +4,10 @@ use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
-use super::keys::{ControlScope, May};
+use super::may::{ControlScope, May};
 use super::schemas::UndeliveredName;
 use crate::commands::schema::{UserIdArgument, UserIdText};
 use crate::realtime::erasure::{EraseError, Erased, PendingHooks};
-use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -50,12 +49,12 @@ pub(super) struct EraseReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn erase(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     user: Segment,
     mut query: Parameters,
 ) -> Result<Json<EraseReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let hooks = query.take("undelivered", parse_hooks)?.unwrap_or(PendingHooks::Send);
     query.end()?;
     let erasing = {

@@ -133,7 +133,7 @@ pub(super) enum KeyFailures {
     /// `unauthenticated`: no key, or none of the configured ones.
     #[response(status = 401)]
     Unauthenticated(ErrorBody),
-    /// `forbidden`: the key lacks the scope.
+    /// `forbidden`: the key lacks the scope, or its allow-list what the request names or is about.
     #[response(status = 403)]
     Forbidden(ErrorBody),
     /// `internal`: a bug; the server's log says more under the request's id.

@@ -3,7 +3,7 @@
 use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::Parameters;
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use crate::commands::number::whole;
 use crate::commands::schema::{PageLimit, StoreNumber};
 use crate::core::delivery::hook_body;
@@ -74,10 +74,11 @@ pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<EventList>, ApiError> {
+    may.all_users()?;
     let after = query.take("after", whole)?;
     let limit = query.limit()?;
     query.end()?;

@@ -4,7 +4,7 @@ use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, ErrorBody, Failures, KeyFailures};
 use super::error_code::Code;
 use super::extract::NoParameters;
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use crate::realtime::directory::Directory;
 use axum::Json;
 use axum::extract::State;

@@ -3,11 +3,10 @@
 use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, KeyFailures};
 use super::extract::{NoParameters, Segment};
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use super::messages::{self, MessageItem};
 use super::socket_view::VisitView;
 use crate::commands::schema::{UserIdArgument, UserIdText};
-use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -45,12 +44,12 @@ pub(super) struct HistoryView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<HistoryView>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let sockets = context.people.history(&user);
     let sockets = sockets.iter().take(SOCKETS_MAX).map(VisitView::from).collect();
     let messages = messages::of_user(&context, &user, MESSAGES_MAX);

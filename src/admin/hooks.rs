@@ -6,7 +6,7 @@ use super::error::{
 };
 use super::error_code::Code;
 use super::extract::{JsonBody, NoParameters};
-use super::keys::{ControlScope, May, ReadScope};
+use super::may::{ControlScope, May, ReadScope};
 use super::schemas::EndpointStateName;
 use super::time::Time;
 use crate::commands::replay::{ReplayRange, ReplayRangeRequest};
@@ -43,10 +43,11 @@ pub(super) struct ReplayRangeReply {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn replay(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<ReplayRangeRequest>,
 ) -> Result<Json<ReplayRangeReply>, ApiError> {
+    may.everything()?;
     let ReplayRange { endpoint: name, from, to } = request.parse()?;
     let endpoint = context.outbox.endpoint(&name).ok_or_else(|| {
         let why = format!("no endpoint `{name}`; see `hooks.endpoints`");

@@ -5,7 +5,7 @@ use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreF
 use super::error_code::Code;
 use super::events::stored_json;
 use super::extract::{JsonBody, NoParameters, Parameters, Segment, Segments};
-use super::keys::{EmitScope, May, ReadScope};
+use super::may::{EmitScope, May, ReadScope};
 use super::schemas::SwitchText;
 use super::time::Time;
 use crate::admin::error::ErrorBody;
@@ -17,7 +17,7 @@ use crate::commands::schema::{
 };
 use crate::core::inbox::{InboxState, Item};
 use crate::realtime::inboxes::InboxError;
-use crate::types::{ItemSeq, UserId};
+use crate::types::ItemSeq;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -173,12 +173,12 @@ impl From<InboxError> for ApiError {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     user: Segment,
     mut query: Parameters,
 ) -> Result<Json<InboxReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let (before, after) = (query.take("before", whole)?, query.take("after", whole)?);
     let limit = Some(query.limit()?);
     let unread = query.take("unread", parse_unread)?;
@@ -213,12 +213,12 @@ fn parse_unread(text: &str) -> Result<bool, &'static str> {
     security(("bearer" = ["emit"])),
 )]
 pub(super) async fn read(
-    _: May<EmitScope>,
+    may: May<EmitScope>,
     State(context): State<AdminContext>,
     user: Segment,
     JsonBody(request): JsonBody<ReadRequest>,
 ) -> Result<Json<InboxNumbers>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let seen = request.parse()?;
     Ok(Json(context.inboxes.mark_read(&user, seen).await?.into()))
 }
@@ -241,12 +241,12 @@ pub(super) async fn read(
     security(("bearer" = ["emit"])),
 )]
 pub(super) async fn delete(
-    _: May<EmitScope>,
+    may: May<EmitScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     Segments(user, seq): Segments,
 ) -> Result<Json<InboxNumbers>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let seq = seq.parse("seq", |text| whole(text).map(ItemSeq))?;
     match context.inboxes.delete_item(&user, seq).await? {
         Some(state) => Ok(Json(state.into())),

@@ -3,7 +3,7 @@
 use super::context::AdminContext;
 use super::error::{ArgumentFailures, KeyFailures};
 use super::extract::NoParameters;
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use super::schemas::{SourceKindName, SourceStateName};
 use super::time::Time;
 use crate::realtime::sources::{SourceCounts, SourceReport, SourceTrouble, SourceView};

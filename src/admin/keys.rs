@@ -5,14 +5,14 @@
 
 use super::error::ApiError;
 use super::error_code::Code;
-use crate::config::{AdminConfig, Scope};
+use crate::config::{AdminConfig, ApiKey, Scope};
+use crate::core::emit::allow::AllowList;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The keys of the configuration.
@@ -24,6 +24,8 @@ struct KnownKey {
     name: String,
     digest: Digest,
     scopes: Vec<Scope>,
+    /// `None`: everything.
+    allow: Option<AllowList>,
 }
 
 /// Who makes a request.
@@ -50,7 +52,8 @@ impl Caller {
         }
     }
 
-    fn require(&self, scope: Scope) -> Result<(), ApiError> {
+    /// The key, if it has the scope.
+    pub(super) fn require(&self, scope: Scope) -> Result<CallerKey, ApiError> {
         match self {
             Self::Nobody => Err(ApiError::new(
                 Code::Unauthenticated,
@@ -59,7 +62,7 @@ impl Caller {
             Self::Stranger => {
                 Err(ApiError::new(Code::Unauthenticated, "this key is not in `admin.keys`"))
             }
-            Self::Key(CallerKey(key)) if key.scopes.contains(&scope) => Ok(()),
+            Self::Key(key) if key.0.scopes.contains(&scope) => Ok(key.clone()),
             Self::Key(_) => {
                 let scope = scope.as_str();
                 let message = format!("this needs a key with the scope `{scope}`");
@@ -69,12 +72,19 @@ impl Caller {
     }
 }
 
+impl CallerKey {
+    /// Which users, rooms and events it may name; `None`: all.
+    pub(super) fn allow(&self) -> Option<&AllowList> {
+        self.0.allow.as_ref()
+    }
+}
+
 impl Keys {
     /// The keys of the configuration.
     pub(super) fn new(config: &AdminConfig) -> Self {
         let known = config.keys.iter().map(|key| {
-            let (name, scopes) = (key.name.clone(), key.scopes.clone());
-            Arc::new(KnownKey { name, digest: digest(&SHA256, key.key.expose()), scopes })
+            let ApiKey { name, key, scopes, allow } = key.clone();
+            Arc::new(KnownKey { name, digest: digest(&SHA256, key.expose()), scopes, allow })
         });
         Self(known.collect())
     }
@@ -97,50 +107,6 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, key) = value.split_at_checked(b"bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
-}
-
-/// A scope, as a type: what a handler takes as its first argument to be open to keys with that scope only.
-pub(super) trait Permission: Send {
-    /// The scope.
-    const SCOPE: Scope;
-}
-
-/// Send events.
-pub(super) struct EmitScope;
-/// Look at users, rooms, sockets.
-pub(super) struct ReadScope;
-/// Disconnect users.
-pub(super) struct ControlScope;
-
-impl Permission for EmitScope {
-    const SCOPE: Scope = Scope::Emit;
-}
-
-impl Permission for ReadScope {
-    const SCOPE: Scope = Scope::Read;
-}
-
-impl Permission for ControlScope {
-    const SCOPE: Scope = Scope::Control;
-}
-
-/// Proof that the caller has a key with the scope.
-pub(super) struct May<P>(PhantomData<P>);
-
-impl<P: Permission> May<P> {
-    /// Whether this caller has one.
-    pub(super) fn of(caller: &Caller) -> Result<Self, ApiError> {
-        caller.require(P::SCOPE)?;
-        Ok(Self(PhantomData))
-    }
-}
-
-impl<P: Permission, S: Sync> FromRequestParts<S> for May<P> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Self::of(parts.extensions.get::<Caller>().unwrap_or(&Caller::Nobody))
-    }
 }
 
 /// The name of the caller's key, for what is written down.

@@ -4,10 +4,9 @@ use super::blocks::DisconnectedReply;
 use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{OptionalJsonBody, Segment};
-use super::keys::{ControlScope, May};
+use super::may::{ControlScope, May};
 use crate::commands::logout::{Logout, LogoutRequest};
 use crate::commands::schema::UserIdArgument;
-use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
 
@@ -28,12 +27,12 @@ use axum::extract::State;
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn log_out(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<LogoutRequest>,
 ) -> Result<Json<DisconnectedReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let Logout { family, reason } = request.parse()?;
     let disconnected = context.control.log_out(&user, family, reason.as_deref()).await?;
     Ok(Json(DisconnectedReply::new(&user, &disconnected)))

@@ -6,7 +6,7 @@ use super::error::{
 };
 use super::error_code::Code;
 use super::extract::{NoParameters, OptionalBodyBesideQuery, Parameters, Segment, Segments};
-use super::keys::{ControlScope, May, ReadScope};
+use super::may::{ControlScope, May, ReadScope};
 use super::time::Time;
 use crate::commands::membership::{MembershipRequest, RemovalRequest};
 use crate::commands::names;
@@ -132,13 +132,14 @@ pub(super) enum MembershipFailures {
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn put(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     Segments(user, room): Segments,
     query: Parameters,
     OptionalBodyBesideQuery(request): OptionalBodyBesideQuery<MembershipRequest>,
 ) -> Result<Json<MembershipReply>, ApiError> {
-    let of = meant(&context, &user, &room, query)?;
+    let of = meant(&context, may.user(&user)?, &room, query)?;
+    may.room(&of.room)?;
     let until = request.parse()?.map(|lasts| context.memberships.end_of(lasts));
     let changed = context.memberships.put(of.clone(), until).await?;
     let (user, room, namespace) = texts(&of);
@@ -165,13 +166,14 @@ pub(super) async fn put(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn delete(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     State(context): State<AdminContext>,
     Segments(user, room): Segments,
     query: Parameters,
     OptionalBodyBesideQuery(request): OptionalBodyBesideQuery<RemovalRequest>,
 ) -> Result<Json<RemovalReply>, ApiError> {
-    let of = meant(&context, &user, &room, query)?;
+    let of = meant(&context, may.user(&user)?, &room, query)?;
+    may.room(&of.room)?;
     let denied = request.is_denial();
     let changed = context.memberships.remove(of.clone(), denied).await?;
     let (user, room, namespace) = texts(&of);
@@ -192,12 +194,12 @@ pub(super) async fn delete(
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<MembershipList>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let rooms = context.memberships.of(&user).into_iter().map(MembershipItem::from).collect();
     Ok(Json(MembershipList { user: user.as_str().to_owned(), rooms }))
 }
@@ -205,11 +207,10 @@ pub(super) async fn list(
 /// Which membership a path and a query mean.
 fn meant(
     context: &AdminContext,
-    user: &Segment,
+    user: UserId,
     room: &Segment,
     mut query: Parameters,
 ) -> Result<MembershipOf, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
     let room = room.parse("room", Room::parse_grantable)?;
     let namespace = query.take("namespace", |text| Ok::<_, Infallible>(text.to_owned()))?;
     query.end()?;

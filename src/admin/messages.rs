@@ -5,7 +5,7 @@ use super::emit::reply::{self, AckReply, MissingReply, UserReply};
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use super::schemas::{MessageIdText, PlacedStateName};
 use super::time::Time;
 use crate::commands::schema::{
@@ -137,10 +137,11 @@ impl From<AckStatus> for AskedReply {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<MessageReply>, ApiError> {
+    may.everything()?;
     let id = id.parse("id", ItemId::parse)?;
     let Some(MessageStatus { acks, placed }) = context.messages.status(id.as_str()).await? else {
         let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
@@ -259,10 +260,11 @@ pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Ve
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<MessageList>, ApiError> {
+    may.everything()?;
     let user = query.take("user", UserId::parse)?;
     let limit = usize::from(query.limit()?);
     query.end()?;

@@ -5,7 +5,7 @@ use super::cursor::{self, RoomCursor, SocketCursor};
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures};
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
-use super::keys::{May, ReadScope};
+use super::may::{May, ReadScope};
 use super::socket_view::SocketView;
 use crate::commands::names;
 use crate::commands::schema::{
@@ -68,10 +68,11 @@ impl From<RoomEntry> for RoomItem {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<RoomList>, ApiError> {
+    may.all_rooms()?;
     let prefix = query.take("prefix", |text| Ok::<_, Infallible>(text.to_owned()))?;
     let after = query.take("cursor", cursor::room)?.flatten();
     let limit = query.limit()?;
@@ -123,12 +124,13 @@ pub(super) struct RoomView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     room: Segment,
     mut query: Parameters,
 ) -> Result<Json<RoomView>, ApiError> {
     let room = room.parse("room", Room::parse)?;
+    may.room(&room)?;
     let namespace = query.take("namespace", |text| Ok::<_, Infallible>(text.to_owned()))?;
     let after = query.take("cursor", cursor::socket)?;
     let limit = query.limit()?;

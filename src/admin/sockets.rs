@@ -4,7 +4,7 @@ use super::context::AdminContext;
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{NoParameters, Segment};
-use super::keys::{ControlScope, May, ReadScope};
+use super::may::{ControlScope, May, ReadScope};
 use super::socket_view::SocketView;
 use crate::commands::schema::{SocketIdText, UserIdText};
 use axum::Json;
@@ -35,11 +35,12 @@ pub(super) struct SocketGone {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<SocketView>, ApiError> {
+    may.socket()?;
     let id = id.parse("id", str::parse)?;
     let socket = context.directory.socket(id).await.ok_or_else(not_found)?;
     Ok(Json(SocketView::of(&socket)))
@@ -61,11 +62,12 @@ pub(super) async fn get(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn disconnect(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     id: Segment,
 ) -> Result<Json<SocketGone>, ApiError> {
+    may.socket()?;
     let id = id.parse("id", str::parse)?;
     let socket = context.control.kick_socket(id).await?.ok_or_else(not_found)?;
     Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user().as_str().to_owned() }))

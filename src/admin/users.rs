@@ -6,7 +6,8 @@ use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segment};
-use super::keys::{CallerName, ControlScope, May, ReadScope};
+use super::keys::CallerName;
+use super::may::{ControlScope, May, ReadScope};
 use super::presence_state::PresenceState;
 use super::schemas::ListedStateName;
 use super::socket_view::{SocketView, attached_json};
@@ -92,10 +93,11 @@ impl From<UserEntry> for UserItem {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn list(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     mut query: Parameters,
 ) -> Result<Json<UserList>, ApiError> {
+    may.all_users()?;
     let filter = query.take("state", parse_filter)?.unwrap_or(StateFilter::All);
     let after = query.take("cursor", cursor::user)?.flatten();
     let limit = query.limit()?;
@@ -161,12 +163,12 @@ pub(super) struct UserView {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn get(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let (status, sockets) = context.directory.user(&user).await;
     let (state, session) = PresenceState::of(status);
     let last_seen = match state {
@@ -223,11 +225,12 @@ pub(super) struct UserPresence {
     security(("bearer" = ["read"])),
 )]
 pub(super) async fn presence(
-    _: May<ReadScope>,
+    may: May<ReadScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<PresenceRequest>,
 ) -> Result<Json<PresenceReply>, ApiError> {
     let NameList(users) = request.users;
+    may.users(&users)?;
     let statuses = context.directory.status(&users).await;
     let look = |(user, status): (UserId, UserStatus)| {
         let (state, session) = PresenceState::of(status.status);
@@ -258,13 +261,13 @@ pub(super) async fn presence(
     security(("bearer" = ["control"])),
 )]
 pub(super) async fn disconnect(
-    _: May<ControlScope>,
+    may: May<ControlScope>,
     CallerName(by): CallerName,
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<DisconnectRequest>,
 ) -> Result<Json<DisconnectedReply>, ApiError> {
-    let user = user.parse("user", UserId::parse)?;
+    let user = may.user(&user)?;
     let Disconnect { reason, is_offline_at_once, block_for } = request.parse()?;
     let disconnected = if block_for.is_some() {
         blocks::begin(&context, &user, &by, reason, block_for).await?.disconnected

@@ -1,6 +1,8 @@
 //! `[admin]`: who may call the admin API.
 
+use super::allowed;
 use super::reader::{Checked, SettingsReader};
+use crate::core::emit::allow::AllowList;
 use crate::types::Secret;
 use std::time::Duration;
 
@@ -33,6 +35,8 @@ pub struct ApiKey {
     pub key: Secret,
     /// What it may do; not empty.
     pub scopes: Vec<Scope>,
+    /// Which users, rooms and events it may name; `None`: all.
+    pub allow: Option<AllowList>,
 }
 
 /// What a key may do.
@@ -110,6 +114,7 @@ struct KeyFields {
     name: Checked<String>,
     key: Checked<Secret>,
     scopes: Checked<Vec<Scope>>,
+    allow: Checked<Option<AllowList>>,
 }
 
 impl KeyFields {
@@ -128,11 +133,11 @@ impl KeyFields {
             }
             scopes => scopes,
         };
-        Self { name, key, scopes }
+        Self { name, key, scopes, allow: allowed::read_if_written(reader, prefix) }
     }
 
     fn checked(self) -> Checked<ApiKey> {
-        Ok(ApiKey { name: self.name?, key: self.key?, scopes: self.scopes? })
+        Ok(ApiKey { name: self.name?, key: self.key?, scopes: self.scopes?, allow: self.allow? })
     }
 }
 

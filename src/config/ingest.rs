@@ -9,11 +9,9 @@ pub use redis_emitter::RedisEmitterConfig;
 pub use redis_stream::RedisStreamConfig;
 
 use super::reader::{Checked, SettingsReader};
-use crate::core::emit::allow::AllowList;
-use crate::types::{NamePattern, SourceName};
+use crate::types::SourceName;
 
 const SOURCES_LEN_MAX: usize = 16;
-const PATTERNS_LEN_MAX: usize = 1000;
 
 /// Where emits come from besides the admin API; nothing in it costs nothing.
 #[derive(Debug, Clone)]
@@ -64,30 +62,6 @@ impl SourceNames {
         self.0.push(name.clone());
         Ok(name)
     }
-}
-
-/// Whether what a source may emit has to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// What is left out allows everything.
-    MayBeLeftOut,
-    /// It has to be written.
-    MustBeWritten,
-}
-
-/// What a source may emit, and to whom.
-fn read_allowed(reader: &mut SettingsReader, prefix: &str, need: Need) -> Checked<AllowList> {
-    let mut read = |name: &str| -> Checked<Vec<NamePattern>> {
-        let key = format!("{prefix}.{name}");
-        if reader.is_written(&key) || need == Need::MustBeWritten {
-            let parse = |text: &str| NamePattern::parse(text).ok();
-            reader.list(&key, PATTERNS_LEN_MAX, NamePattern::RULE, parse)
-        } else {
-            Ok(vec![NamePattern::any()])
-        }
-    };
-    let (users, rooms, events) = (read("allow_users"), read("allow_rooms"), read("allow_events"));
-    Ok(AllowList { users: users?, rooms: rooms?, events: events? })
 }
 
 /// The value of a key that may be left out.

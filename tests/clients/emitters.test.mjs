@@ -17,7 +17,7 @@ const redis = await Redis.start();
 
 const config = (more = {}) => ({
   socketio: { namespaces: ["/", "/chat"] },
-  ingest: { redis_emitter: [{ name: "node", url: redis.url, user_rooms: ["user_*"], python_channel: "socketio", ...more }] },
+  ingest: { redis_emitter: [{ name: "node", url: redis.url, user_rooms: ["user_*"], python_channel: "socketio", allow_control: true, ...more }] },
 });
 
 /** What a test needs: the emitter, and how the source is doing. */
@@ -77,7 +77,7 @@ scenario("10,000 emits of the real emitter: none is lost, none comes twice, all 
   assert.equal((await source()).counts.emitted, 10_000);
 });
 
-scenario("what cannot be emitted is counted and said, and harms nothing after it", () => config({ allow_events: ["ok"] }), async (w) => {
+scenario("what cannot be emitted is counted and said, and harms nothing after it", () => config({ allow_events: ["ok"], allow_control: false }), async (w) => {
   const { publisher, emitter, source } = await open(w);
   const ann = await w.connect("ann");
   const byAnn = heard(ann);
@@ -101,6 +101,7 @@ scenario("what cannot be emitted is counted and said, and harms nothing after it
   assert.equal(refused.code, "pickled");
   assert.match(refused.message, /python-socketio before 5\.14/);
   assert.match(w.server.log, /cannot take what comes on `socket\.io-request#\/#`: `serverSideEmit` is not done/);
+  assert.match(w.server.log, /cannot take what comes on `socket\.io-request#\/#`: having sockets join, leave or disconnected needs `allow_control/);
   assert.match(w.server.log, /cannot take what comes on `socketio`: it is pickled: python-socketio before 5\.14/);
 });
 

@@ -7,7 +7,7 @@ use crate::admin::error::{ApiError, BodyFailures, ErrorBody, KeyFailures};
 use crate::admin::error_code::Code;
 use crate::admin::error_code::ErrorCodeName;
 use crate::admin::idempotency::{self, IdempotencyFailures, IdempotencyKey, ItemNames, Keyed};
-use crate::admin::keys::{EmitScope, May};
+use crate::admin::may::{EmitScope, May};
 use crate::commands;
 use crate::commands::batch::BatchRequest;
 use crate::realtime::emitter::AckShare;
@@ -81,31 +81,32 @@ struct BatchError {
     security(("bearer" = ["emit"])),
 )]
 pub(in crate::admin) async fn batch(
-    _: May<EmitScope>,
+    may: May<EmitScope>,
     State(context): State<AdminContext>,
     Keyed { request, key }: Keyed<BatchRequest>,
 ) -> Result<Response, ApiError> {
     let names = ItemNames::of(key.as_ref());
     let share = context.messages.ack_share();
-    let work = run(context.clone(), request, names, Arc::clone(&share));
+    let work = run(context.clone(), may, request, names, Arc::clone(&share));
     // Also without a key to its end: half a batch is hard to make good.
     idempotency::once(&context, key, share, work).await
 }
 
 async fn run(
     context: AdminContext,
+    may: May<EmitScope>,
     request: BatchRequest,
     names: ItemNames,
     share: Arc<AckShare>,
 ) -> Result<BatchReply, ApiError> {
     let emits = request.parse()?;
-    let begun = begin_all(&context, &emits, &names, &share).await;
+    let begun = begin_all((&context, &may), &emits, &names, &share).await;
     let results = join_all(begun.into_iter().map(end)).await;
     Ok(BatchReply { results })
 }
 
 async fn begin_all(
-    context: &AdminContext,
+    asked: (&AdminContext, &May<EmitScope>),
     emits: &[Box<RawValue>],
     names: &ItemNames,
     share: &Arc<AckShare>,
@@ -113,7 +114,7 @@ async fn begin_all(
     let mut all = Vec::with_capacity(emits.len());
     let mut disk = Disk::Takes;
     for (index, emit) in emits.iter().enumerate() {
-        let begun = begin(context, emit, names.at(index), disk, Arc::clone(share)).await;
+        let begun = begin(asked, emit, names.at(index), disk, Arc::clone(share)).await;
         if begun.as_ref().is_err_and(|error| error.code == Code::Unavailable) {
             disk = Disk::TakesNothing;
         }
@@ -130,13 +131,14 @@ enum Disk {
 }
 
 async fn begin(
-    context: &AdminContext,
+    (context, may): (&AdminContext, &May<EmitScope>),
     emit: &RawValue,
     named: Option<ItemId>,
     disk: Disk,
     share: Arc<AckShare>,
 ) -> Result<SendingEmit, ApiError> {
     let message = commands::emit::parse(emit.get().as_bytes(), context.emit_terms(), named)?;
+    may.emit(&message.emit)?;
     if disk == Disk::TakesNothing && message.waits_for_disk() {
         let why = "not tried: the disk did not take an emit before this one";
         return Err(ApiError::new(Code::Unavailable, why));

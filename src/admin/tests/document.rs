@@ -1,6 +1,7 @@
 //! The OpenAPI document says what the router does: every operation is called, in every way the document names.
 
 mod calls;
+mod restricted;
 
 use super::fixture::{ALL, Answer, Client, Fixture, ONE, PAYLOAD_MAX, request};
 use super::hooks::{DEAD, has};

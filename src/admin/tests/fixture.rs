@@ -7,6 +7,7 @@ use crate::config::{
     IdempotencyConfig, InboxConfig, MessagesConfig, PresenceConfig, Scope,
 };
 use crate::connection::{ClientAddress, Connections};
+use crate::core::emit::allow::AllowList;
 use crate::entropy;
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
@@ -14,7 +15,9 @@ use crate::realtime::sockets::Sockets;
 use crate::registry::SocketParts;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{DeviceId, Grants, Namespace, Room, Secret, SocketId, UserId, WallMs};
+use crate::types::{
+    DeviceId, Grants, NamePattern, Namespace, Room, Secret, SocketId, UserId, WallMs,
+};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
@@ -30,6 +33,8 @@ pub(super) use crate::app::testing::TestClient as Client;
 
 /// A key with every scope.
 pub(super) const ALL: &str = "key-with-all-scopes";
+/// A key with every scope for users `u…`, rooms `project:…` and events `order:…`.
+pub(super) const RESTRICTED: &str = "key-with-an-allow-list";
 /// Keys with one scope each, named after it.
 pub(super) const ONE: [(Scope, &str); 3] = [
     (Scope::Emit, "key-that-can-emit"),
@@ -199,9 +204,14 @@ fn keys() -> AdminConfig {
         name: name.to_owned(),
         key: Secret::new(key.as_bytes()),
         scopes: scopes.to_vec(),
+        allow: None,
     };
     let mut keys = vec![key("all", ALL, &[Scope::Emit, Scope::Read, Scope::Control])];
     keys.extend(ONE.iter().map(|(scope, text)| key(scope.as_str(), text, &[*scope])));
+    let only = |name: &str| vec![NamePattern::parse(name).unwrap()];
+    let allow = AllowList { users: only("u*"), rooms: only("project:*"), events: only("order:*") };
+    let restricted = key("restricted", RESTRICTED, &[Scope::Emit, Scope::Read, Scope::Control]);
+    keys.push(ApiKey { allow: Some(allow), ..restricted });
     let idempotency =
         IdempotencyConfig { keep: Duration::from_hours(24), entries_max: 3, bytes_max: 100_000 };
     AdminConfig { keys, idempotency }

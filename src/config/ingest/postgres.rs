@@ -1,6 +1,7 @@
 //! `[[ingest.postgres]]`: rows of a table that are emits.
 
-use super::{Need, SourceNames, or, read_allowed};
+use super::{SourceNames, or};
+use crate::config::allowed::{self, Need};
 use crate::config::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
 use crate::types::{Secret, SourceName};
@@ -146,7 +147,7 @@ impl PostgresConfig {
             Ok(true) => Need::MustBeWritten,
             Ok(false) | Err(_) => Need::MayBeLeftOut,
         };
-        let allow = read_allowed(reader, prefix, need);
+        let allow = allowed::read(reader, prefix, need);
         if let (Ok(false), Ok(true)) = (&listen, &payload_emits) {
             let rule = "needs `listen`: without it nobody hears the payloads";
             return Err(reader.reject(&key("payload_emits"), rule));

@@ -1,6 +1,7 @@
 //! `[[ingest.redis_emitter]]`: what other Socket.IO servers and their emitters publish on Redis.
 
-use super::{Need, SourceNames, or, read_allowed};
+use super::{SourceNames, or};
+use crate::config::allowed::{self, Need};
 use crate::config::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
 use crate::types::{NamePattern, Secret, SourceName};
@@ -28,6 +29,8 @@ pub struct RedisEmitterConfig {
     pub user_rooms: Vec<NamePattern>,
     /// What may be emitted, and to whom.
     pub allow: AllowList,
+    /// Whether sockets may be had join and leave rooms, and be disconnected.
+    pub allow_control: bool,
 }
 
 impl RedisEmitterConfig {
@@ -49,7 +52,8 @@ impl RedisEmitterConfig {
                 NamePattern::parse(text).ok().filter(|it| it.beginning().is_some())
             })
         });
-        let allow = read_allowed(reader, prefix, Need::MayBeLeftOut);
+        let allow = allowed::read(reader, prefix, Need::MayBeLeftOut);
+        let allow_control = or(reader, &at("allow_control"), false, SettingsReader::switch);
         Ok(Self {
             name: name?,
             url: url?,
@@ -58,6 +62,7 @@ impl RedisEmitterConfig {
             python_channel: python_channel?,
             user_rooms: user_rooms?,
             allow: allow?,
+            allow_control: allow_control?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! `[[ingest.redis_stream]]`: emits that wait in a stream of Redis.
 
 use super::redis_emitter::{read_name, read_url};
-use super::{Need, SourceNames, or, read_allowed};
+use super::{SourceNames, or};
+use crate::config::allowed::{self, Need};
 use crate::config::reader::{Checked, SettingsReader};
 use crate::core::emit::allow::AllowList;
 use crate::types::{Secret, SourceName};
@@ -54,7 +55,7 @@ impl RedisStreamConfig {
         let failed_max = or(reader, &at("failed_max"), FAILED_MAX, |reader, key| {
             reader.number(key, 1..=1_000_000)
         });
-        let allow = read_allowed(reader, prefix, Need::MayBeLeftOut);
+        let allow = allowed::read(reader, prefix, Need::MayBeLeftOut);
         Ok(Self {
             name: name?,
             url: url?,

@@ -112,6 +112,7 @@ scopes = ["emit"]
 name = "b"
 key = "0123456789abcdef"
 scopes = ["x"]
+allow_rooms = ["a*b"]
 [[hooks.endpoints]]
 name = "default"
 [[hooks.endpoints]]
@@ -125,12 +126,13 @@ url = "http://10.0.0.1/"
 secrets = []
 "#;
 
-const TOLD_OF_LISTS: [&str; 15] = [
+const TOLD_OF_LISTS: [&str; 16] = [
     "admin.keys[0].scopes = []: must have at least one",
     "admin.keys[1].name = \"a\": must be unique",
     "admin.keys[1].key: must have at least 16 bytes",
     "admin.keys[2].key: must not be the key of another name",
     "admin.keys[2].scopes = \"x\": ",
+    "admin.keys[2].allow_rooms = \"a*b\": must be a name",
     "hooks.endpoints[0].name = \"default\": must be unique",
     "hooks.endpoints[0].url: is missing",
     "hooks.endpoints[0].secret: is missing",

@@ -1,7 +1,7 @@
 //! What a sender may emit, and to whom.
 
 use super::message::Emit;
-use crate::types::{NamePattern, Room, RoomKind, Target};
+use crate::types::{NamePattern, Room, RoomKind, Target, UserId};
 use thiserror::Error;
 
 /// What a sender may emit, and to whom.
@@ -33,6 +33,35 @@ impl AllowList {
         Self { users: any(), rooms: any(), events: any() }
     }
 
+    /// Whether nothing is forbidden.
+    pub fn is_everything(&self) -> bool {
+        is_any(&self.users) && is_any(&self.rooms) && is_any(&self.events)
+    }
+
+    /// Whether its sender may name `user`.
+    pub fn has_user(&self, user: &UserId) -> bool {
+        allows(&self.users, user.as_str())
+    }
+
+    /// Whether its sender may name every user.
+    pub fn has_all_users(&self) -> bool {
+        is_any(&self.users)
+    }
+
+    /// Whether its sender may name every room.
+    pub fn has_all_rooms(&self) -> bool {
+        is_any(&self.rooms)
+    }
+
+    /// Whether its sender may name `room`: one that is a user's or a socket's own like these.
+    pub fn has_room(&self, room: &Room) -> bool {
+        match room.kind() {
+            RoomKind::User(user) => allows(&self.users, user),
+            RoomKind::Socket(_) => is_any(&self.users),
+            RoomKind::Granted => allows(&self.rooms, room.as_str()),
+        }
+    }
+
     /// Whether its sender may make this emit. Whom it leaves out does not matter.
     pub fn check(&self, emit: &Emit) -> Result<(), NotAllowed> {
         if !allows(&self.events, emit.event.as_str()) {
@@ -56,15 +85,10 @@ impl AllowList {
         if target.all && !(any_user && any_room) {
             return refuse("to.all", "everybody".to_owned());
         }
-        if target.users.iter().any(|it| !allows(&self.users, it.as_str())) {
+        if target.users.iter().any(|it| !self.has_user(it)) {
             return refuse("to.users", "one of these".to_owned());
         }
-        let is_room_allowed = |room: &Room| match room.kind() {
-            RoomKind::User(user) => allows(&self.users, user),
-            RoomKind::Socket(_) => any_user,
-            RoomKind::Granted => allows(&self.rooms, room.as_str()),
-        };
-        let refused = target.rooms.iter().find(|room| !is_room_allowed(room));
+        let refused = target.rooms.iter().find(|room| !self.has_room(room));
         if let Some(room) = refused {
             let what = match room.kind() {
                 RoomKind::User(_) => "the room of a user".to_owned(),

@@ -167,6 +167,11 @@ impl RedisEmitterTask {
                     what,
                 );
             }
+            Ok(RedisMessage::Sockets(..)) if !self.config.allow_control => {
+                let message = "having sockets join, leave or disconnected needs `allow_control = true` of the source";
+                let refusal = MessageRefusal { code: "forbidden", message: message.to_owned() };
+                return self.refuse_aloud(channel, &refusal, "control");
+            }
             Ok(RedisMessage::Sockets(verb, json)) => {
                 self.intake.change(verb, &emit_json::bytes(&*json)).await
             }

@@ -1,7 +1,7 @@
 //! The admin API: keys and bodies.
 
 use super::gets::Gets;
-use super::world::READ_KEY;
+use super::world::{NARROW_KEY, READ_KEY};
 use super::{Case, Group, Row};
 use crate::rig::server::KEY;
 
@@ -53,6 +53,14 @@ fn keys() -> Vec<Row> {
     let read_only = get("/v1/users/ann/disconnect", &format!("Bearer {READ_KEY}"));
     let read_only = read_only.replace("GET", "POST");
     rows.push(row("a key without the scope", Gets::api(403, "forbidden"), read_only));
+    for (input, path) in [
+        ("a user whom the key may not name", "/v1/users/ann"),
+        ("a room that the key may not name", "/v1/rooms/org:7"),
+        ("a list of all users by a key that may not name all", "/v1/users"),
+    ] {
+        let narrow = get(path, &format!("Bearer {NARROW_KEY}"));
+        rows.push(row(input, Gets::api(403, "forbidden"), narrow));
+    }
     rows
 }
 

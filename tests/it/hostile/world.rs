@@ -18,6 +18,8 @@ use userline::tasks::Tasks;
 
 /// A key of the admin API that may only read.
 pub(super) const READ_KEY: &str = "a-key-that-may-only-read";
+/// A key for one user who is never there.
+pub(super) const NARROW_KEY: &str = "a-key-that-may-name-nobody";
 /// What a slow client may take for a head, a body, an upgrade.
 pub(super) const SLOW: &str = "1s";
 
@@ -172,6 +174,7 @@ origins = ["https://app.example.com"]
 keys = [
   {{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }},
   {{ name = "reader", key = "{READ_KEY}", scopes = ["read"] }},
+  {{ name = "narrow", key = "{NARROW_KEY}", scopes = ["emit", "read", "control"], allow_users = ["nobody"], allow_rooms = [] }},
 ]
 [rooms]
 auto = ["org:{{org}}"]
