@@ -72,6 +72,7 @@ pub const TABLE: &[Metric] = &[
         "userline_auth_hook_open",
         "1 while the backend that says who clients are is believed to be down, and few clients are let in. Else 0.",
     ),
+    gauge("userline_blocks", "Users who are blocked."),
     gauge("userline_client_event_calls", "Calls of `events.url` under way."),
     labelled(
         "userline_client_events_forwarded_total",
@@ -198,6 +199,10 @@ pub const TABLE: &[Metric] = &[
     counter(
         "userline_messages_undelivered_total",
         "Messages that did not reach a user, told by a hook because the sender asked for it.",
+    ),
+    gauge(
+        "userline_not_befores",
+        "Users of whom only tokens count that were issued since a time (`not_before`).",
     ),
     counter(
         "userline_old_clients_total",

@@ -131,6 +131,7 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
 pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
     let counts = StatsView::of(&context.directory);
     let stats = context.directory.stats();
+    let held = context.control.held();
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
@@ -141,6 +142,8 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
         ("userline_unauthenticated", &[], stats.homeless),
         ("userline_rooms", &[], stats.counts.rooms),
+        ("userline_blocks", &[], held.blocks),
+        ("userline_not_befores", &[], held.not_befores),
         ("userline_memberships", &[], context.memberships.count()),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)

@@ -130,7 +130,12 @@ impl AppParts {
             self.sockets.gate.clone(),
             self.store.restrictions(),
             Arc::clone(&people),
-            (config.limits, self.resume.clone()),
+            // Resume tokens let clients in by credentials of any age.
+            (
+                config.limits,
+                config.auth.longest_age().filter(|_| self.resume.is_none()),
+                self.resume.clone(),
+            ),
             (self.clock.clone(), self.tasks.clone()),
         );
         let control = Arc::new(control);

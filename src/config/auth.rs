@@ -14,6 +14,10 @@ use super::rooms;
 use crate::core::rooms::granting::GrantRules;
 use hook::HookFields;
 use jwt::JwtFields;
+use std::time::Duration;
+
+/// How long after an answer of the backend its client is let in, at most.
+const ANSWER_AGE_MAX: Duration = Duration::from_mins(5);
 
 /// How a socket's user is found out.
 #[derive(Debug, Clone)]
@@ -71,6 +75,15 @@ impl AuthConfig {
             }
         };
         Ok(Self { mode, rooms: rooms?, anonymous: anonymous? })
+    }
+
+    /// How long after it was issued something may let a client in, where that is bounded. Answers of the backend count at once, or
+    /// never. Tokens need not say when they were issued, and then their age is not known.
+    pub fn longest_age(&self) -> Option<Duration> {
+        match &self.mode {
+            AuthMode::Hook(_) => Some(ANSWER_AGE_MAX),
+            AuthMode::Jwt(_) | AuthMode::JwtOrHook(..) | AuthMode::Trust => None,
+        }
     }
 
     /// The hook, if the backend is asked.

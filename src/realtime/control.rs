@@ -5,7 +5,7 @@ use super::people::{Farewell, KickCode, People};
 use crate::auth::{NotRevoked, Resume};
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
-use crate::core::control::restrictions::{Block, Restriction};
+use crate::core::control::restrictions::{Block, Held, Restriction};
 use crate::core::page::Page;
 use crate::core::presence::session::Grace;
 use crate::registry::Socket;
@@ -33,6 +33,8 @@ pub struct Control {
     turn: Semaphore,
     /// Users against whom something may be held.
     max: usize,
+    /// Nothing counts any more that was issued so long ago, where that is so.
+    longest_age: Option<Duration>,
     clock: Clock,
     /// Knows which resume tokens count, where there are any.
     resume: Option<Arc<Resume>>,
@@ -106,11 +108,11 @@ impl Control {
         gate: Gate,
         records: RestrictionRecords,
         people: Arc<People>,
-        (limits, resume): (LimitsConfig, Option<Arc<Resume>>),
+        (limits, longest_age, resume): (LimitsConfig, Option<Duration>, Option<Arc<Resume>>),
         (clock, tasks): (Clock, Tasks),
     ) -> Self {
         let (turn, max) = (Semaphore::new(1), limits.restricted_users);
-        Self { gate, records, people, turn, max, clock, resume, tasks }
+        Self { gate, records, people, turn, max, longest_age, clock, resume, tasks }
     }
 
     /// Reads what an earlier life of the process has left. Call it before clients can connect.
@@ -249,13 +251,20 @@ impl Control {
         self.len() == 0
     }
 
-    /// Forgets blocks that have ended, again and again.
+    /// How much is held against users.
+    pub fn held(&self) -> Held {
+        self.gate.see(|known, _| known.held())
+    }
+
+    /// Forgets blocks that have ended, and from when on tokens count if there can be no others, again and again.
     pub async fn run_expiry(self: Arc<Self>) {
+        let age = self.longest_age;
         loop {
             tokio::time::sleep(EXPIRE_EVERY).await;
-            for user in self.gate.see(|known, now| known.ended(EXPIRE_AT_ONCE, now)) {
+            for user in self.gate.see(|known, now| known.ended(EXPIRE_AT_ONCE, age, now)) {
+                let now = self.clock.wall();
                 // What cannot be written now is tried again.
-                let _later = self.change(&user, |old| old).await;
+                let _later = self.change(&user, move |old| old.that_matters(age, now)).await;
             }
         }
     }

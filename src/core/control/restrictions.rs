@@ -1,10 +1,11 @@
 //! Users who are blocked, and users of whom only newer tokens count: one entry for each, in force until it ends.
 
 use crate::core::page::Page;
-use crate::types::{UserId, WallMs};
+use crate::types::{UserId, WallMs, millis};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Keeps a user out, whatever the credentials.
@@ -49,6 +50,16 @@ pub enum Barred {
 #[derive(Debug, Default)]
 pub struct Restrictions {
     users: BTreeMap<UserId, Restriction>,
+    held: Held,
+}
+
+/// How much is held against users, with blocks that have ended and are not forgotten yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Users who are blocked.
+    pub blocks: usize,
+    /// Users of whom only newer tokens count.
+    pub not_befores: usize,
 }
 
 impl Restriction {
@@ -63,6 +74,14 @@ impl Restriction {
         Self { block: self.block.filter(|it| it.is_in_force(now)), ..self }
     }
 
+    /// What is left of it that still matters, where nothing counts that was issued `age` ago or earlier, if there is such an age.
+    #[must_use]
+    pub fn that_matters(self, age: Option<Duration>, now: WallMs) -> Self {
+        let left = self.at(now);
+        let not_before = left.not_before.filter(|first| !is_over(*first, age, now));
+        Self { not_before, ..left }
+    }
+
     fn check(&self, issued_at: Option<WallMs>, now: WallMs) -> Option<Barred> {
         if let Some(Block { reason, until, .. }) =
             self.block.as_ref().filter(|it| it.is_in_force(now))
@@ -72,6 +91,23 @@ impl Restriction {
         let is_revoked = self.not_before.is_some_and(|first| issued_at.is_none_or(|it| it < first));
         is_revoked.then_some(Barred::Revoked)
     }
+}
+
+impl Held {
+    fn add(&mut self, restriction: &Restriction) {
+        self.blocks += usize::from(restriction.block.is_some());
+        self.not_befores += usize::from(restriction.not_before.is_some());
+    }
+
+    fn take(&mut self, restriction: &Restriction) {
+        self.blocks -= usize::from(restriction.block.is_some());
+        self.not_befores -= usize::from(restriction.not_before.is_some());
+    }
+}
+
+/// Whether nothing that was issued before `first` counts any more, because it was at least `age` ago.
+fn is_over(first: WallMs, age: Option<Duration>, now: WallMs) -> bool {
+    age.is_some_and(|age| first.0.saturating_add(millis(age)) <= now.0)
 }
 
 impl Block {
@@ -93,11 +129,13 @@ impl Restrictions {
 
     /// Replaces what is held against a user.
     pub fn set(&mut self, user: UserId, restriction: Restriction) {
-        if restriction.is_empty() {
-            self.users.remove(&user);
+        self.held.add(&restriction);
+        let old = if restriction.is_empty() {
+            self.users.remove(&user)
         } else {
-            self.users.insert(user, restriction);
-        }
+            self.users.insert(user, restriction)
+        };
+        self.held.take(&old.unwrap_or_default());
     }
 
     /// Whether something may be held against a user, where that is allowed against `max` users.
@@ -121,16 +159,25 @@ impl Restrictions {
         Page { items, has_more: blocks.next().is_some() }
     }
 
-    /// Users whose block has ended, at most `limit`.
-    pub fn ended(&self, limit: usize, now: WallMs) -> Vec<UserId> {
-        let has_ended = |it: &Restriction| it.block.as_ref().is_some_and(|it| !it.is_in_force(now));
+    /// Users of whom something is known that does not matter any more, at most `limit`; see [`Restriction::that_matters`].
+    pub fn ended(&self, limit: usize, age: Option<Duration>, now: WallMs) -> Vec<UserId> {
+        let has_ended = |it: &Restriction| {
+            it.block.as_ref().is_some_and(|it| !it.is_in_force(now))
+                || it.not_before.is_some_and(|first| is_over(first, age, now))
+        };
         let ended = self.users.iter().filter(|(_, it)| has_ended(it));
         ended.map(|(user, _)| user.clone()).take(limit).collect()
     }
 
     /// Forgets a user.
     pub fn erase(&mut self, user: &UserId) {
-        self.users.remove(user);
+        let old = self.users.remove(user);
+        self.held.take(&old.unwrap_or_default());
+    }
+
+    /// How much is held against users.
+    pub fn held(&self) -> Held {
+        self.held
     }
 
     /// Users of whom something is held.

@@ -1,8 +1,9 @@
 //! Restrictions against a list that is searched from end to end.
 
-use super::{Barred, Block, Restriction, Restrictions};
+use super::{Barred, Block, Held, Restriction, Restrictions};
 use crate::types::{UserId, WallMs};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const USERS: u64 = 4;
 
@@ -62,7 +63,9 @@ proptest! {
     fn the_last_word_about_a_user_counts_until_it_ends(
         ops in prop::collection::vec((0_u64..5, op()), 0..60),
         issued in prop::collection::vec(prop::option::of(0_u64..60), 1..5),
+        age in prop::option::of(0_u64..20),
     ) {
+        let longest = age.map(Duration::from_millis);
         let (mut it, mut now) = (Restrictions::default(), 0);
         let mut naive = vec![Naive::default(); usize::try_from(USERS).unwrap()];
         for (pause, op) in ops {
@@ -89,14 +92,24 @@ proptest! {
                     naive[usize::try_from(n).unwrap()] = Naive::default();
                 }
                 Op::Tidy => {
-                    for user in it.ended(9, at) {
-                        it.set(user.clone(), it.of(&user, at));
+                    for user in it.ended(9, longest, at) {
+                        it.set(user.clone(), it.of(&user, at).that_matters(longest, at));
                     }
-                    prop_assert!(it.ended(9, at).is_empty());
+                    prop_assert!(it.ended(9, longest, at).is_empty());
+                    let is_kept = |first: u64| age.is_none_or(|age| now < first + age);
+                    let held = Held {
+                        blocks: naive.iter().filter(|it| it.is_blocked(now)).count(),
+                        not_befores: naive.iter().filter(|it| it.not_before.is_some_and(is_kept)).count(),
+                    };
+                    prop_assert_eq!(it.held(), held);
                 }
             }
             for (n, model) in (0..).zip(&naive) {
-                for issued_at in &issued {
+                // What is older than anything that counts is not asked about, nor what does not say how old it is.
+                let may_count = |it: &&Option<u64>| {
+                    age.is_none_or(|age| it.is_some_and(|issued| now < issued + age))
+                };
+                for issued_at in issued.iter().filter(may_count) {
                     let barred = it.check(&user(n), issued_at.map(WallMs), at);
                     let is_blocked = matches!(barred, Some(Barred::Blocked { .. }));
                     prop_assert_eq!(is_blocked, model.is_blocked(now));
