@@ -152,6 +152,7 @@ async function javascript(w, block) {
     fetchAfter: () => {},
     fetch: async (to) => assert.ok(to.startsWith("/api/"), to),
     user: { id: 42, name: "Ann" },
+    localStorage: { getItem: () => null, setItem: (key, value) => assert.equal(typeof value, "string", key), removeItem: () => {} },
     SECRET,
     jwt: {
       sign: (claims, secret, { expiresIn }) => {
@@ -187,7 +188,7 @@ const REST = {
 /** A configuration: `config check` takes it, with the sections that it leaves out. */
 async function configuration(w, block) {
   const text = placed(w, block.text);
-  const has = (section) => new RegExp(`^\\[${section.replace(".", "\\.")}\\]`, "m").test(text);
+  const has = (section) => new RegExp(`^\\[${section.replace(".", "\\.")}\\]|^\\[\\[${section.replace(".", "\\.")}\\.`, "m").test(text);
   const rest = Object.entries(REST).filter(([section]) => !has(section)).map(([section, lines]) => `[${section}]\n${lines}\n`);
   const file = path.join(w.etc, "userline.toml");
   writeFileSync(file, [...rest, text].join("\n"));
@@ -295,6 +296,9 @@ describe("every block of the documentation", { concurrency: 2 }, () => {
     const config = {
       presence: { grace: "1s" },
       hooks: { events: ["user.online", "user.offline", "message.undelivered"], reject_after: 1 },
+      // For those blocks that come without credentials.
+      auth: { anonymous: true },
+      sessions: { resume_ttl: "10m" },
     };
     scenario(`runs as pasted, in order: ${page}`, config, async (w) => {
       const dir = mkdtempSync(path.join(tmpdir(), "userline-blocks-"));
