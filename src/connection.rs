@@ -37,6 +37,7 @@ mod origin;
 mod outgoing;
 mod owner;
 mod polling;
+mod posts;
 mod pump;
 mod responses;
 mod send_stall;
@@ -50,7 +51,7 @@ mod websocket;
 pub use accepted::{Accepted, Moved};
 pub use acceptor::{Acceptor, AcceptorConfig};
 pub use acks::{AwaitedAck, ReceivedAck, TooManyAcks};
-pub use connections::{Connections, Transports};
+pub use connections::{Connections, LoanCounts, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};
 pub use gate::{HandshakeAnswer, HandshakeGate, Trial};
@@ -64,11 +65,13 @@ pub use vitals::Vitals;
 use crate::config::LimitsConfig;
 use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
 use crate::types::{Ending, Reason, Timestamp, UserId};
-use bytes::{Bytes, BytesMut};
+use acks::OpenAcks;
+use bytes::Bytes;
 use connects::OpenLoans;
 use listeners::Listeners;
 use outgoing::Flushing;
 use parking_lot::{Mutex, MutexGuard};
+use posts::Polling;
 use send_stall::SendStall;
 use shared::SharedParts;
 use std::fmt;
@@ -77,8 +80,6 @@ use std::task::Waker;
 use std::time::Duration;
 use stream::Outlet;
 use tokio::sync::Notify;
-use unfinished::TakenRoom;
-use upgrade::Upgrade;
 use vitals::Traffic;
 
 /// One connection of a client.
@@ -100,8 +101,6 @@ pub struct Connection {
     shared: Arc<SharedParts>,
     /// Wakes a waiting poll; on a WebSocket, whoever sees the connection off.
     poll: Notify,
-    /// Says that what was posted has been read, or that the turn of the next post has come.
-    read: Notify,
 }
 
 /// Without `sid`, which is a secret, nor what waits for the client, which may hold it.
@@ -173,6 +172,14 @@ struct ConnectionState {
     phase: Phase,
     transport: Transport,
     flushing: Flushing,
+    /// The heartbeat looks after a while whether the client has joined a namespace.
+    is_expected: bool,
+    /// Nobody reads what the client sends any more.
+    is_let_go: bool,
+    /// A listener takes no more: nothing is read.
+    is_paused: bool,
+    /// The peer ended the stream by itself.
+    peer_ended: bool,
     outbound: OutboundQueue,
     /// Those that listen to the client. The task that reads it takes them out and tells them when it ends.
     listeners: Listeners,
@@ -180,18 +187,10 @@ struct ConnectionState {
     loans: Option<Box<OpenLoans>>,
     /// Since when the client has joined no namespace.
     homeless_since: Option<Timestamp>,
-    /// The heartbeat looks after a while whether it has joined one.
-    is_expected: bool,
     /// Wakes the reader of what the client sends; set while there is nothing to read, or nothing may be read.
     reader: Option<Waker>,
-    /// Nobody reads what the client sends any more.
-    is_let_go: bool,
-    /// A listener takes no more: nothing is read.
-    is_paused: bool,
-    /// Acks that are awaited, at most 128.
-    acks: Vec<acks::Awaited>,
-    /// The peer ended the stream by itself.
-    peer_ended: bool,
+    /// Acks that are awaited, if any are.
+    acks: Option<Box<OpenAcks>>,
     send_stall: SendStall,
     /// When it was pinged, if it has not answered since.
     pinged_at: Option<Timestamp>,
@@ -207,42 +206,8 @@ struct ConnectionState {
     unsent: usize,
     /// Whose it is, once a namespace was joined.
     owner: Option<UserId>,
-    polling: Polling,
-}
-
-/// What a connection needs only as long as it polls.
-#[derive(Debug, Default)]
-struct Polling {
-    /// Frames that were posted and have not been read.
-    inbox: Option<Box<PostedFrames>>,
-    /// Something was posted that is not delivered yet.
-    is_unread: bool,
-    /// Requests of the client since its handshake.
-    requests: u32,
-    /// A poll is waiting.
-    is_polled: bool,
-    /// Since when something is pending and nobody has polled.
-    untaken_since: Option<Timestamp>,
-    /// A post is being delivered.
-    is_posted: bool,
-    /// Posts that are under way, with the ones that wait for their turn.
-    posts: usize,
-    upgrade: Upgrade,
-}
-
-/// Frames that were posted, and the room that they take.
-#[derive(Debug)]
-struct PostedFrames {
-    frames: BytesMut,
-    room: TakenRoom,
-}
-
-impl Polling {
-    /// What was posted will not be read.
-    fn forget_posts(&mut self) {
-        self.inbox = None;
-        self.is_unread = false;
-    }
+    /// What it needs only as long as its client polls.
+    polling: Option<Box<Polling>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

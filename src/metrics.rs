@@ -183,10 +183,24 @@ pub const TABLE: &[Metric] = &[
         "userline_keys_stale",
         "1 while the keys of the issuer cannot be fetched: tokens are verified with the last good ones. Else 0.",
     ),
+    counter(
+        "userline_loan_milliseconds_total",
+        "How long clients waited for the answers to their CONNECTs, in all: divided by `userline_loans_total`, how long one \
+         does, with what it waited for its turn, the store and the backend.",
+    ),
+    gauge(
+        "userline_loans",
+        "CONNECTs that the engine has at the moment: a client is being authenticated. 128 are decided at once; one that \
+         waits for the store or the backend does not count among these.",
+    ),
     labelled(
         "userline_loans_total",
         "CONNECTs that the engine was lent for, by outcome: accepted, refused, abandoned (the client was gone, or had left \
          again) or failed. The last one must stay 0; anything else is a bug.",
+    ),
+    gauge(
+        "userline_loans_waiting",
+        "CONNECTs that wait until the engine has time for them. For long only while thousands connect at once.",
     ),
     counter(
         "userline_log_lines_dropped_total",
@@ -248,6 +262,11 @@ pub const TABLE: &[Metric] = &[
     labelled(
         "userline_store_refused_total",
         "Commands that the store cannot write on a healthy disk, and has left out. Must stay 0; anything else is a bug.",
+    ),
+    labelled(
+        "userline_tokens_verified_total",
+        "Tokens whose signature and claims were looked at, by outcome: good or refused. Once for all namespaces of a \
+         connection that bring the same one.",
     ),
     gauge(
         "userline_transports",

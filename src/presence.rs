@@ -37,7 +37,8 @@ pub type UserSockets<S> = SmallVec<[S; 2]>;
 /// Who is online. `S` is what is wanted back for each socket of this node. Cheap to clone.
 #[derive(Debug)]
 pub struct Presence<S> {
-    users: Arc<DashMap<UserId, PresenceEntry<S>>>,
+    /// Boxed, because a table of entries is half empty at times.
+    users: Arc<DashMap<UserId, Box<PresenceEntry<S>>>>,
     deadlines: Deadlines,
     config: PresenceConfig,
     records: PresenceRecords,
@@ -106,7 +107,8 @@ impl<S: Clone> Presence<S> {
         for Ghost { user, session, portrait } in ghosts {
             // Whoever was quick enough to connect before has an entry already.
             if let Entry::Vacant(entry) = self.users.entry(user.clone()) {
-                let mut ghost = PresenceEntry::ghost(user.clone(), session, ended_at, deadline);
+                let ghost = PresenceEntry::ghost(user.clone(), session, ended_at, deadline);
+                let mut ghost = Box::new(ghost);
                 ghost.set_portrait(portrait);
                 entry.insert(ghost);
                 self.deadlines.add(deadline, Reminder::Grace(user));
@@ -141,7 +143,7 @@ impl<S: Clone> Presence<S> {
         if !may_enter() {
             return None;
         }
-        let mut entry = entry.or_insert_with(|| PresenceEntry::new(user.clone()));
+        let mut entry = entry.or_insert_with(|| Box::new(PresenceEntry::new(user.clone())));
         let up = entry.up(id, socket, self.clock.moment());
         if let Some(mut news) = up.news {
             news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
@@ -279,7 +281,7 @@ impl<S: Seated + Clone> Presence<S> {
         claim: Option<&Pid>,
         limit: SeatLimit,
     ) -> Seating<S> {
-        let new = || PresenceEntry::new(user.clone());
+        let new = || Box::new(PresenceEntry::new(user.clone()));
         let mut entry = self.users.entry(user.clone()).or_insert_with(new);
         entry.seat(id, socket, claim, limit)
     }

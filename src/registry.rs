@@ -195,3 +195,12 @@ fn list<K: Eq + Hash>(rooms: &DashMap<K, RoomMembers>, key: &K) -> ManySockets {
     let known = rooms.get(key).and_then(|it| it.list.clone());
     known.unwrap_or_else(|| rooms.get_mut(key).map(|mut it| it.list()).unwrap_or_default())
 }
+
+/// What each socket has. The allocator has sizes for 256, 96 and 64 bytes, of which the counters of an `Arc` take 16.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_socket_is_small() {
+    crate::core::memory::assert_size::<Socket>(240);
+    crate::core::memory::assert_size::<Grants>(80);
+    crate::core::memory::assert_size::<crate::core::auth::expiry::CredentialExpiry>(64);
+}

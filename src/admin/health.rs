@@ -141,6 +141,8 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_transports", &[("transport", "polling")], counts.polling),
         ("userline_transports", &[("transport", "websocket")], counts.websocket),
         ("userline_unauthenticated", &[], stats.homeless),
+        ("userline_loans", &[], stats.loans.under_way),
+        ("userline_loans_waiting", &[], stats.loans.waiting),
         ("userline_rooms", &[], stats.counts.rooms),
         ("userline_blocks", &[], held.blocks),
         ("userline_not_befores", &[], held.not_befores),

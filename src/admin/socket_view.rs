@@ -79,7 +79,7 @@ impl SocketView {
             transport: socket.connection.transport().as_str(),
             rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
             connected_at: Time(socket.connected_at),
-            family: grants.resume.map(|it| it.family.to_string()),
+            family: grants.resume.as_ref().map(|it| it.family.to_string()),
             expires_at: grants.expires_at.map(Time),
             data: grants.data.clone(),
             attached: attached_json(socket.attached().as_deref()),

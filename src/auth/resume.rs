@@ -108,7 +108,7 @@ impl Resume {
 
     /// A token for a client with these grants, if they have a ticket.
     pub fn token(&self, user: &UserId, grants: &Grants) -> Option<String> {
-        let ticket = grants.resume?;
+        let ticket = grants.resume.as_deref()?;
         let key = self.keys.get()?.last()?;
         let claims = ResumeClaims {
             user: user.clone(),
@@ -124,12 +124,13 @@ impl Resume {
 
     /// The same for a client that is here for a while: its token lives longer than the one before, which is written down first.
     pub async fn renew(&self, user: &UserId, grants: &Grants) -> Option<String> {
-        let (end, ticket) = (self.lives.get()?.ends_by(self.clock.wall()), grants.resume?);
+        let (end, ticket) =
+            (self.lives.get()?.ends_by(self.clock.wall()), *grants.resume.as_deref()?);
         let (generation, news) = self.of(TokenHolders::of(user)).lock().reissued(ticket, end);
         if let Some(news) = news {
             self.keep(news).await.ok()?;
         }
-        let resume = Some(ResumeTicket { generation, ..ticket });
+        let resume = Some(Box::new(ResumeTicket { generation, ..ticket }));
         self.token(user, &Grants { resume, ..grants.clone() })
     }
 
@@ -186,7 +187,7 @@ impl Resume {
         let grants = Grants {
             expires_at: credentials_end,
             issued_at: credentials_issued,
-            resume: Some(ticket),
+            resume: Some(Box::new(ticket)),
             ..Grants::default()
         };
         Ok(Identity { user, grants })

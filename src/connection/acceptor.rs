@@ -269,7 +269,7 @@ impl Acceptor {
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
         let forwarded = config.backend.as_ref().map(|it| &*it.headers);
-        let facts = Facts::of(parts, &config.trusted_proxies, forwarded);
+        let facts = Facts::of(parts, &config.trusted_proxies, forwarded, &shared.agents);
         if let Some(forwarded) = &facts.forwarded {
             *forwarded.trial.lock() = trial;
         }

@@ -5,6 +5,7 @@ use crate::core::protocol::inbound::ClientAck;
 use crate::types::Namespace;
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -21,9 +22,13 @@ pub struct ReceivedAck {
     pub buffers: Vec<Bytes>,
 }
 
+/// The acks that are awaited on one connection. Nearly always there is none, or one.
+#[derive(Debug, Default)]
+pub(super) struct OpenAcks(SmallVec<[Awaited; 1]>);
+
 /// An ack that somebody waits for.
 #[derive(Debug)]
-pub(super) struct Awaited {
+struct Awaited {
     namespace: Namespace,
     id: u64,
     waiting: oneshot::Sender<ReceivedAck>,
@@ -51,12 +56,13 @@ impl Connection {
     ) -> Result<AwaitedAck, TooManyAcks> {
         let (waiting, ack) = oneshot::channel();
         let mut state = self.lock();
-        if AWAITED_MAX <= state.acks.len() {
+        if state.acks.as_ref().is_some_and(|it| AWAITED_MAX <= it.0.len()) {
             return Err(TooManyAcks);
         }
         // A closed connection receives none any more, and the event is not sent either.
         if !matches!(state.phase, Phase::Closed(_)) {
-            state.acks.push(Awaited { namespace: namespace.clone(), id, waiting });
+            let awaited = Awaited { namespace: namespace.clone(), id, waiting };
+            state.acks.get_or_insert_default().0.push(awaited);
         }
         drop(state);
         Ok(AwaitedAck { connection: Arc::clone(self), id, ack })
@@ -64,20 +70,12 @@ impl Connection {
 
     /// The client has left the namespace: its acks there do not come any more.
     pub fn forget_acks(&self, namespace: &Namespace) {
-        let mut state = self.lock();
-        state.acks.retain(|it| it.namespace != *namespace);
-        if state.acks.is_empty() {
-            state.acks = Vec::new(); // gives the memory back
-        }
+        OpenAcks::keep(&mut self.lock().acks, |it| it.namespace != *namespace);
     }
 
     /// The client sent an ack; one that nobody waits for, or that comes again, is counted and passed over.
     pub(super) fn ack_received(&self, ack: &ClientAck<'_>) {
-        let mut state = self.lock();
-        let is_it = |it: &Awaited| it.id == ack.id && it.namespace.as_str() == ack.namespace;
-        let index = state.acks.iter().position(is_it);
-        let awaited = index.map(|index| state.acks.swap_remove(index));
-        drop(state);
+        let awaited = OpenAcks::take(&mut self.lock().acks, ack);
         let taken = awaited.map(|it| {
             it.waiting
                 .send(ReceivedAck { args: ack.args.to_owned(), buffers: ack.buffers.to_vec() })
@@ -85,6 +83,29 @@ impl Connection {
         if !matches!(taken, Some(Ok(()))) {
             metrics::counter!("userline_acks_ignored_total").increment(1);
         }
+    }
+}
+
+impl OpenAcks {
+    /// Keeps those of which `is_kept` says so. Where none is left, the memory is given back.
+    fn keep(acks: &mut Option<Box<Self>>, is_kept: impl Fn(&Awaited) -> bool) {
+        let Some(Self(awaited)) = acks.as_deref_mut() else { return };
+        awaited.retain(|it| is_kept(it));
+        if awaited.is_empty() {
+            *acks = None;
+        }
+    }
+
+    /// Takes out whoever waits for this ack.
+    fn take(acks: &mut Option<Box<Self>>, ack: &ClientAck<'_>) -> Option<Awaited> {
+        let Self(awaited) = acks.as_deref_mut()?;
+        let is_it = |it: &Awaited| it.id == ack.id && it.namespace.as_str() == ack.namespace;
+        let index = awaited.iter().position(is_it)?;
+        let taken = awaited.swap_remove(index);
+        if awaited.is_empty() {
+            *acks = None;
+        }
+        Some(taken)
     }
 }
 
@@ -97,10 +118,6 @@ impl AwaitedAck {
 
 impl Drop for AwaitedAck {
     fn drop(&mut self) {
-        let mut state = self.connection.lock();
-        state.acks.retain(|it| it.id != self.id);
-        if state.acks.is_empty() {
-            state.acks = Vec::new(); // gives the memory back
-        }
+        OpenAcks::keep(&mut self.connection.lock().acks, |it| it.id != self.id);
     }
 }

@@ -139,8 +139,7 @@ impl Connection {
         state.is_let_go = true;
         state.reader = None;
         // A post that waits to be read is answered.
-        state.polling.forget_posts();
-        self.read.notify_waiters();
+        state.forget_posts();
         self.poll.notify_one();
     }
 
@@ -158,13 +157,12 @@ impl Connection {
         state.outbound.clear();
         self.is_homeless_no_more(state);
         state.abandon_loans();
-        state.acks = Vec::new(); // tells those who wait
-        state.polling.forget_posts();
+        state.acks = None; // tells those who wait
+        state.forget_posts();
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
         self.poll.notify_one();
-        self.read.notify_waiters();
         if let Some(stream) = self.stream.get() {
             stream.shutdown();
         }

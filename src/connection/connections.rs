@@ -27,6 +27,10 @@ struct ConnectionTable {
     /// Whose clients have joined no namespace.
     homeless: AtomicUsize,
     homeless_max: usize,
+    /// CONNECTs that are being decided.
+    loans: AtomicUsize,
+    /// CONNECTs that wait until they can be.
+    loans_waiting: AtomicUsize,
     addresses: AddressShares,
     /// Those of guests.
     guests: AtomicUsize,
@@ -42,6 +46,15 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// CONNECTs of clients that are not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoanCounts {
+    /// It is being decided what becomes of them.
+    pub under_way: usize,
+    /// They wait for their turn.
+    pub waiting: usize,
 }
 
 /// How the open connections reach their clients.
@@ -125,6 +138,8 @@ impl Connections {
             max,
             homeless: AtomicUsize::new(0),
             homeless_max,
+            loans: AtomicUsize::new(0),
+            loans_waiting: AtomicUsize::new(0),
             addresses,
             guests: AtomicUsize::new(0),
             guests_max,
@@ -232,6 +247,27 @@ impl Connections {
     /// Open connections of guests.
     pub fn guests(&self) -> usize {
         self.shared.guests.load(Ordering::Relaxed)
+    }
+
+    /// One more CONNECT is being decided.
+    pub(super) fn one_more_loan(&self) {
+        self.shared.loans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One has been.
+    pub(super) fn one_less_loan(&self) {
+        self.shared.loans.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So many CONNECTs wait for their turn now.
+    pub(super) fn loans_wait(&self, waiting: usize) {
+        self.shared.loans_waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    /// CONNECTs that are not answered.
+    pub fn loans(&self) -> LoanCounts {
+        let under_way = self.shared.loans.load(Ordering::Relaxed);
+        LoanCounts { under_way, waiting: self.shared.loans_waiting.load(Ordering::Relaxed) }
     }
 
     /// The connection with this secret name.

@@ -6,7 +6,7 @@ use super::unfinished::{NoRoom, TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::loan::{BadAuth, Connect, ConnectBreach, Loans};
 use crate::core::protocol::packet;
-use crate::types::{Ending, Namespace, Reason};
+use crate::types::{Ending, Namespace, Reason, millis};
 use parking_lot::MutexGuard;
 use serde_json::json;
 use std::sync::Arc;
@@ -113,6 +113,7 @@ impl Connection {
             }
         };
         metrics::counter!("userline_loans_total", "outcome" => outcome).increment(1);
+        metrics::counter!("userline_loan_milliseconds_total").increment(millis(loan.age()));
         let mut state = self.lock();
         self.flush_now(&mut state);
         let ConnectionState { loans, listeners, .. } = &mut *state;

@@ -30,6 +30,11 @@ impl EngineStream {
         Self { loan, unread: unread.freeze(), cutter: Cutter::default() }
     }
 
+    /// The engine is about to get it.
+    pub(super) fn begin(&self) {
+        self.loan.begin();
+    }
+
     /// The loan.
     pub fn loan(&self) -> &Arc<Loan> {
         &self.loan

@@ -2,6 +2,7 @@
 
 use super::address;
 use super::gate::Trial;
+use crate::core::memory::shared_texts::SharedTexts;
 use crate::types::Secret;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 /// Bytes of a user agent that are kept.
 const USER_AGENT_MAX: usize = 256;
+/// User agents of which one copy is kept for all: with their table about a megabyte.
+const USER_AGENTS_MAX: usize = 4096;
 /// Bytes of an `Authorization` header that are kept; longer ones are no token of ours.
 const AUTHORIZATION_MAX: usize = 16 * 1024;
 
@@ -25,10 +28,10 @@ pub struct ClientAddress(pub SocketAddr);
 pub struct Facts {
     /// Its address, behind trusted proxies.
     pub address: IpAddr,
-    /// Its `User-Agent`, cut to 256 bytes; anybody can write anything there.
+    /// Its `User-Agent`, cut to 256 bytes; anybody can write anything there. Connections that say the same share it.
     pub user_agent: Option<Arc<str>>,
     /// Its `Authorization` header.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<Box<Secret>>,
     /// What the backend that says who clients are is told of its handshake, if one is asked.
     pub forwarded: Option<Box<ForwardedParts>>,
 }
@@ -69,17 +72,38 @@ impl Facts {
         address::of_client(peer, lines.into_iter(), trusted)
     }
 
-    /// `forwarded` names the headers that a backend is told, if one is asked.
-    pub(super) fn of(parts: &Parts, trusted: &[IpNet], forwarded: Option<&[HeaderName]>) -> Self {
+    /// `forwarded` names the headers that a backend is told, if one is asked; `agents` are those of all connections.
+    pub(super) fn of(
+        parts: &Parts,
+        trusted: &[IpNet],
+        forwarded: Option<&[HeaderName]>,
+        agents: &UserAgents,
+    ) -> Self {
         let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         Self {
             address: Self::address(parts, trusted),
-            user_agent: text(USER_AGENT).map(|it| cut(it, USER_AGENT_MAX).into()),
+            user_agent: text(USER_AGENT).map(|it| agents.share(cut(it, USER_AGENT_MAX))),
             authorization: text(AUTHORIZATION)
                 .filter(|it| it.len() <= AUTHORIZATION_MAX)
-                .map(|it| Secret::new(it.as_bytes())),
+                .map(|it| Box::new(Secret::new(it.as_bytes()))),
             forwarded: forwarded.map(|names| Box::new(ForwardedParts::of(parts, names))),
         }
+    }
+}
+
+/// The user agents of all connections: there are far fewer of them than clients.
+#[derive(Debug)]
+pub(super) struct UserAgents(Mutex<SharedTexts>);
+
+impl Default for UserAgents {
+    fn default() -> Self {
+        Self(Mutex::new(SharedTexts::new(USER_AGENTS_MAX)))
+    }
+}
+
+impl UserAgents {
+    fn share(&self, text: &str) -> Arc<str> {
+        self.0.lock().share(text)
     }
 }
 
@@ -89,7 +113,7 @@ fn cut(text: &str, max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientAddress, Facts};
+    use super::{ClientAddress, Facts, UserAgents};
     use http::{HeaderValue, Request};
 
     /// A proxy writes what it saw behind what the client sent: that line may hold any bytes, and counts all the same.
@@ -103,7 +127,8 @@ mod tests {
             .extension(peer);
         let (parts, ()) = request.body(()).unwrap().into_parts();
 
-        let facts = Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()], None);
+        let facts =
+            Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()], None, &UserAgents::default());
 
         assert_eq!(facts.address.to_string(), "203.0.113.9");
     }

@@ -10,9 +10,9 @@
 //! of a client that polls is not answered. A connection at rest holds nothing here but where it reads from.
 
 use super::listeners::{EventListener, Listeners};
+use super::posts::PostedBytes;
 use super::stream::Inlet;
 use super::unfinished::{NoRoom, TakenRoom, count_refused};
-use super::upgrade::Upgrade;
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound::{Inbound, InboundReader};
@@ -151,11 +151,7 @@ impl Incoming {
     /// If all that was posted has been delivered, the post that waits for that is answered.
     fn note_read(&self) {
         if !matches!(self.source, Source::Stream { .. }) && self.paused.is_none() {
-            let mut state = self.connection.lock();
-            if state.polling.inbox.is_none() {
-                state.polling.is_unread = false;
-                self.connection.read.notify_waiters();
-            }
+            self.connection.lock().posts_delivered();
         }
     }
 
@@ -265,16 +261,6 @@ impl Drop for Incoming {
     }
 }
 
-/// What is there of what a client posted.
-enum PostedBytes {
-    /// Something was read, or this is the end.
-    Read,
-    /// Nothing yet.
-    Nothing,
-    /// The client has moved to this WebSocket; behind it is what was read beyond the handshake.
-    Upgraded(Box<(Inlet, Bytes)>),
-}
-
 impl Connection {
     /// Takes what is not an event.
     fn take_inbound(self: &Arc<Self>, inbound: &Inbound<'_>) -> Result<(), Over> {
@@ -360,30 +346,6 @@ impl ConnectionState {
         self.is_paused = true;
         self.reader = Some(reader.clone());
         Poll::Pending
-    }
-
-    /// Reads what was posted. If nothing is there, `reader` is woken when something is.
-    fn take_posted(&mut self, reader: &Waker, buf: &mut ReadBuf<'_>) -> PostedBytes {
-        let polling = &mut self.polling;
-        if let Some(inbox) = &mut polling.inbox {
-            let n = inbox.frames.len().min(buf.remaining());
-            buf.put_slice(&inbox.frames.split_to(n));
-            if inbox.frames.is_empty() {
-                polling.inbox = None;
-            }
-            return PostedBytes::Read;
-        }
-        match mem::take(&mut polling.upgrade) {
-            Upgrade::Done(stream) => return PostedBytes::Upgraded(stream),
-            under_way @ (Upgrade::None | Upgrade::Connected | Upgrade::Probed) => {
-                polling.upgrade = under_way;
-            }
-        }
-        if matches!(self.phase, Phase::Closed(_)) {
-            return PostedBytes::Read; // the end
-        }
-        self.reader = Some(reader.clone());
-        PostedBytes::Nothing
     }
 
     /// The stream has ended. If this side closed it, that says nothing of the peer.

@@ -18,13 +18,14 @@
 
 use super::Connection;
 use super::listeners::EventListener;
-use crate::types::Namespace;
+use crate::types::{Namespace, Timestamp};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The engine has one CONNECT of one client.
@@ -32,6 +33,8 @@ use tokio::sync::Notify;
 pub struct Loan {
     connection: Arc<Connection>,
     namespace: Namespace,
+    /// When the client asked.
+    since: Timestamp,
     state: Mutex<LoanState>,
     /// The client is gone, or has left the namespace again: nobody needs the verdict any more.
     abandoned: Notify,
@@ -41,6 +44,8 @@ pub struct Loan {
 struct LoanState {
     /// It has its turn at the engine still.
     has_turn: bool,
+    /// The engine has it, or has had it.
+    has_begun: bool,
     verdict: Option<ConnectVerdict>,
     /// The engine is to let go.
     is_returned: bool,
@@ -85,8 +90,19 @@ impl Loan {
     /// The engine is about to get this CONNECT of a client.
     pub(super) fn new(connection: Arc<Connection>, namespace: Namespace) -> Arc<Self> {
         let state = Mutex::new(LoanState { has_turn: true, ..LoanState::default() });
-        let abandoned = Notify::new();
-        Arc::new(Self { connection, namespace, state, abandoned })
+        let (since, abandoned) = (connection.now(), Notify::new());
+        Arc::new(Self { connection, namespace, since, state, abandoned })
+    }
+
+    /// The engine gets it now.
+    pub(super) fn begin(&self) {
+        self.state.lock().has_begun = true;
+        self.connection.shared.connections.one_more_loan();
+    }
+
+    /// How long the client has waited so far.
+    pub(super) fn age(&self) -> Duration {
+        self.connection.now().since(self.since)
     }
 
     /// The next one's turn has come: this one is over, or waits for something else than the processor.
@@ -133,7 +149,11 @@ impl Loan {
             return;
         }
         let (verdict, engine) = (state.verdict.take(), state.engine.take());
+        let has_begun = state.has_begun;
         drop(state);
+        if has_begun {
+            self.connection.shared.connections.one_less_loan();
+        }
         self.end_turn();
         if let Some(engine) = engine {
             engine.wake();

@@ -2,11 +2,12 @@
 
 use super::listeners::Listeners;
 use super::outgoing::Flushing;
+use super::posts::Polling;
 use super::send_stall::SendStall;
 use super::shared::SharedParts;
 use super::stream::Outlet;
 use super::vitals::Traffic;
-use super::{Connection, ConnectionState, Facts, Phase, Polling, Transport};
+use super::{Connection, ConnectionState, Facts, Phase, Transport};
 use crate::config::SocketIoConfig;
 use crate::core::protocol::frame;
 use crate::core::protocol::outbound::OutboundQueue;
@@ -34,7 +35,6 @@ impl Connection {
             traffic: Traffic::new(shared.clock.now()),
             stream: stream.map_or_else(OnceLock::new, OnceLock::from),
             poll: Notify::new(),
-            read: Notify::new(),
             state: Mutex::new(ConnectionState::new(transport, shared.limits.buffer_bytes)),
         })
     }
@@ -52,7 +52,7 @@ impl ConnectionState {
             is_expected: false,
             reader: None,
             is_paused: false,
-            acks: Vec::new(),
+            acks: None,
             peer_ended: false,
             is_let_go: false,
             flushing: Flushing::None,
@@ -64,7 +64,7 @@ impl ConnectionState {
             closed_at: None,
             unsent: 0,
             owner: None,
-            polling: Polling::default(),
+            polling: (transport == Transport::Polling).then(Box::<Polling>::default),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::HandshakeError;
+use super::posts::{Polling, PostedFrames};
 use super::unfinished::{NoRoom, TakenRoom, count_refused};
-use super::{Connection, ConnectionState, Phase, Polling, PostedFrames, Transport, Upgrade};
+use super::{Connection, ConnectionState, Phase, Transport};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
@@ -27,14 +28,15 @@ const POSTS_MAX: usize = 2;
 impl Connection {
     /// The client has asked for something since its handshake.
     pub(super) fn heard(&self) {
-        let polling = &mut self.lock().polling;
-        polling.requests = polling.requests.saturating_add(1);
+        if let Some(polling) = &mut self.lock().polling {
+            polling.requests = polling.requests.saturating_add(1);
+        }
     }
 
     /// Closes the connection if its client has not asked for anything since its handshake.
     pub(super) fn end_if_unheard(self: &Arc<Self>) {
         let mut state = self.lock();
-        if state.polling.requests == 0 {
+        if state.polling.as_ref().is_some_and(|it| it.requests == 0) {
             self.close_locked(&mut state, Some(Reason::TransportClose));
         }
     }
@@ -59,16 +61,17 @@ pub(super) async fn poll(
 
 fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
     let mut state = connection.lock();
-    if state.transport != Transport::Polling {
+    let is_moved = state.transport != Transport::Polling;
+    let Some(polling) = state.polling.as_deref_mut().filter(|_| !is_moved) else {
         return Err(HandshakeError::Request("this connection speaks WebSocket by now"));
-    }
-    if state.polling.is_polled {
+    };
+    if polling.is_polled {
         state.note(Ending::PollsOverlap);
         connection.close_locked(&mut state, Some(Reason::TransportError));
         return Err(HandshakeError::Request("two polls of one connection at the same time"));
     }
-    state.polling.is_polled = true;
-    state.polling.untaken_since = None;
+    polling.is_polled = true;
+    polling.untaken_since = None;
     // It lives, and a ping is only now on its way, or was not before the end of a long answer.
     state.pinged_at = state.pinged_at.map(|_| connection.now());
     Ok(())
@@ -88,7 +91,7 @@ fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
         let body = polling::encode(&frames);
         return Some(Ok(if body.is_empty() { polling::NOOP.to_vec() } else { body }));
     }
-    if matches!(state.polling.upgrade, Upgrade::Probed) {
+    if state.is_probed() {
         return Some(Ok(polling::NOOP.to_vec()));
     }
     let Phase::Finishing(reason) = state.phase else { return None };
@@ -118,9 +121,8 @@ impl PollTurn<'_> {
 impl Drop for PollTurn<'_> {
     fn drop(&mut self) {
         let mut state = self.connection.lock();
-        state.polling.is_polled = false;
-        let is_moving = state.transport != Transport::Polling
-            || matches!(state.polling.upgrade, Upgrade::Probed);
+        let is_moving = state.transport != Transport::Polling || state.is_probed();
+        state.end_poll();
         if !self.is_answered && !is_moving {
             state.note(Ending::PollAbandoned);
             self.connection.close_locked(&mut state, Some(Reason::TransportClose));
@@ -176,18 +178,19 @@ fn begin_post(connection: &Connection, posted: PostedFrames) -> Result<(), Hands
         return Ok(()); // it ends with the next poll
     }
     // Posts that were given up leave their packets here; more than two bodies' worth is no accident.
-    let waiting = state.polling.inbox.as_ref().map_or(0, |it| it.frames.len());
+    let Some(polling) = &mut state.polling else { return Err(HandshakeError::Sid) };
+    let waiting = polling.inbox.as_ref().map_or(0, |it| it.frames.len());
     if INBOX_BODIES_MAX * connection.shared.limits.payload_bytes < waiting {
         return Err(connection.refuse_post(&mut state));
     }
-    match &mut state.polling.inbox {
+    match &mut polling.inbox {
         Some(inbox) => {
             inbox.room.resize(inbox.frames.len() + posted.frames.len())?;
             inbox.frames.unsplit(posted.frames);
         }
-        none => *none = Some(Box::new(posted)),
+        none => *none = Some(posted),
     }
-    state.polling.is_unread = true;
+    polling.is_unread = true;
     if let Some(reader) = state.reader.take() {
         reader.wake();
     }
@@ -201,19 +204,6 @@ impl Connection {
         self.close_locked(state, Some(Reason::TransportError));
         HandshakeError::Request("too many posts of one connection at the same time")
     }
-
-    /// Waits until something is so of the posts.
-    async fn read_until(&self, mut is_so: impl FnMut(&mut Polling) -> bool) {
-        loop {
-            let mut changed = pin!(self.read.notified());
-            // From here on it is told of changes, so that none falls between the look and the wait.
-            changed.as_mut().enable();
-            if is_so(&mut self.lock().polling) {
-                return;
-            }
-            changed.await;
-        }
-    }
 }
 
 /// One post's turn, from its head until it is delivered or its client has given up.
@@ -226,10 +216,12 @@ impl<'a> PostTurn<'a> {
     /// Counted before a body is read, so that no more bodies are read at once than posts may be.
     fn wait_for(connection: &'a Connection) -> Result<(Self, TakenRoom), HandshakeError> {
         let mut state = connection.lock();
-        if POSTS_MAX <= state.polling.posts {
+        // One that has moved to a WebSocket posts nothing any more.
+        let Some(polling) = &mut state.polling else { return Err(HandshakeError::Sid) };
+        if POSTS_MAX <= polling.posts {
             return Err(connection.refuse_post(&mut state));
         }
-        state.polling.posts += 1;
+        polling.posts += 1;
         Ok((Self { connection, has_come: false }, connection.no_room_yet(&state)))
     }
 
@@ -242,13 +234,7 @@ impl<'a> PostTurn<'a> {
 
 impl Drop for PostTurn<'_> {
     fn drop(&mut self) {
-        let mut state = self.connection.lock();
-        state.polling.posts -= 1;
-        if self.has_come {
-            state.polling.is_posted = false;
-        }
-        drop(state);
-        self.connection.read.notify_waiters();
+        self.connection.lock().end_post(self.has_come);
     }
 }
 

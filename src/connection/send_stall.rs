@@ -154,12 +154,14 @@ impl Connection {
     /// Closes the connection of a client that has not polled for what waits, for too long.
     fn look_for_polls(&self) {
         let mut state = self.lock();
-        if state.phase != Phase::Open || state.polling.is_polled || state.outbound.is_clear() {
-            state.polling.untaken_since = None;
+        let is_idle = state.phase != Phase::Open || state.outbound.is_clear();
+        let Some(polling) = &mut state.polling else { return };
+        if is_idle || polling.is_polled {
+            polling.untaken_since = None;
             return;
         }
         let now = self.now();
-        let since = *state.polling.untaken_since.get_or_insert(now);
+        let since = *polling.untaken_since.get_or_insert(now);
         if since + self.shared.limits.stall <= now {
             self.close_slow(&mut state, Slow::Stalled);
         }

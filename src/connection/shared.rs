@@ -1,5 +1,6 @@
 //! What all connections share, behind one pointer.
 
+use super::facts::UserAgents;
 use super::heartbeat::Heartbeats;
 use super::send_stall;
 use super::unfinished::UnfinishedRoom;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 /// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
 pub(super) const LOANS_MAX: usize = 128;
 
-/// Connections that have ended and are left, for each core, before others have their turn: a tenth of a millisecond of work.
-const LEAVES: usize = 4;
+/// Connections that have ended and are left, for each core, before others have their turn: half a millisecond of work.
+const LEAVES: usize = 16;
 
 /// What all connections share.
 pub(super) struct SharedParts {
@@ -38,6 +39,8 @@ pub(super) struct SharedParts {
     pub(super) unfinished: Arc<UnfinishedRoom>,
     /// When connections are left that have ended.
     pub(super) leaves: WorkRounds,
+    /// What clients say of themselves.
+    pub(super) agents: UserAgents,
 }
 
 impl SharedParts {
@@ -68,19 +71,30 @@ impl SharedParts {
             engine: Box::new(engine),
             turns: Mutex::new(Turns::new(LOANS_MAX)),
             unfinished: UnfinishedRoom::new(limits),
+            agents: UserAgents::default(),
         })
     }
 
     /// Has the engine take a loan, when its turn has come.
     pub(super) fn lend(&self, loan: EngineStream) {
-        let next = self.turns.lock().come(loan);
-        next.into_iter().for_each(&self.engine);
+        self.take_turn(|turns| turns.come(loan));
     }
 
     /// A loan gives its turn to the next one.
     pub(super) fn end_turn(&self) {
-        let next = self.turns.lock().end();
-        next.into_iter().for_each(&self.engine);
+        self.take_turn(Turns::end);
+    }
+
+    /// Lends the engine to whose turn it is after a change.
+    fn take_turn(&self, change: impl FnOnce(&mut Turns<EngineStream>) -> Option<EngineStream>) {
+        let mut turns = self.turns.lock();
+        let next = change(&mut turns);
+        self.connections.loans_wait(turns.waiting());
+        drop(turns);
+        if let Some(loan) = next {
+            loan.begin();
+            (self.engine)(loan);
+        }
     }
 }
 

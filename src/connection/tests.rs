@@ -9,6 +9,7 @@ mod incoming;
 mod loans;
 mod polling;
 mod pump;
+mod sizes;
 mod slow;
 mod unfinished;
 mod upgrade;

@@ -41,9 +41,9 @@ pub(super) async fn run(connection: &Arc<Connection>, stream: SwitchedStream, li
         let mut state = connection.lock();
         let is_possible = state.transport == Transport::Polling
             && state.phase == Phase::Open
-            && matches!(state.polling.upgrade, Upgrade::None);
+            && state.polling.as_ref().is_some_and(|it| matches!(it.upgrade, Upgrade::None));
         if is_possible {
-            state.polling.upgrade = Upgrade::Connected;
+            state.set_upgrade(Upgrade::Connected);
         }
         is_possible
     };
@@ -57,7 +57,7 @@ pub(super) async fn run(connection: &Arc<Connection>, stream: SwitchedStream, li
     if let Ok(Some(())) = tokio::time::timeout(limit, probe.run(connection, &outlet)).await {
         take_over(connection, probe, outlet);
     } else {
-        connection.lock().polling.upgrade = Upgrade::None;
+        connection.lock().set_upgrade(Upgrade::None);
     }
 }
 
@@ -86,7 +86,7 @@ impl Probe {
                 return None;
             }
             connection.traffic.sent(pong.len());
-            connection.lock().polling.upgrade = Upgrade::Probed;
+            connection.lock().set_upgrade(Upgrade::Probed);
             connection.poll.notify_one();
         }
         Some(())
@@ -118,13 +118,13 @@ fn take_over(connection: &Arc<Connection>, probe: Probe, outlet: Outlet) {
     let mut state = connection.lock();
     // A connection that is about to end says goodbye over the WebSocket: the client has stopped polling.
     if matches!(state.phase, Phase::Closed(_)) || connection.stream.set(outlet).is_err() {
-        state.polling.upgrade = Upgrade::None;
+        state.set_upgrade(Upgrade::None);
         return;
     }
     state.transport = Transport::WebSocket;
     connection.shared.connections.note_websocket();
     state.is_upgraded = true;
-    state.polling.upgrade = Upgrade::Done(Box::new((probe.inlet, probe.bytes.freeze())));
+    state.set_upgrade(Upgrade::Done(Box::new((probe.inlet, probe.bytes.freeze()))));
     if let Some(reader) = state.reader.take() {
         reader.wake();
     }

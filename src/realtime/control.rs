@@ -179,13 +179,16 @@ impl Control {
         if let Some(resume) = &self.resume {
             resume.revoke(user, family).await?;
         }
-        let is_meant = |it: &Socket| it.grants().resume.is_some_and(|it| it.family == family);
+        let is_meant =
+            |it: &Socket| it.grants().resume.as_ref().is_some_and(|it| it.family == family);
         Ok(self.people.kick_some(user, farewell, is_meant))
     }
 
     /// The client of a socket needs credentials to come back. It is still here: see [`Control::see_off`].
     pub async fn revoke_resume(&self, socket: &Socket) -> Result<(), ControlError> {
-        if let (Some(resume), Some(ticket)) = (&self.resume, socket.grants().resume) {
+        if let (Some(resume), Some(ticket)) =
+            (&self.resume, socket.grants().resume.as_deref().copied())
+        {
             resume.revoke(socket.user(), ticket.family).await?;
         }
         Ok(())
@@ -194,10 +197,11 @@ impl Control {
     /// Disconnects the sockets of a client for good that has logged out: those of its connection, and those with resume tokens of
     /// the same family.
     pub fn see_off(&self, socket: &Socket) {
-        let family = socket.grants().resume.map(|it| it.family);
+        let family = socket.grants().resume.as_ref().map(|it| it.family);
         let farewell = Farewell { code: Some(KickCode::LoggedOut), ..Farewell::default() };
         self.people.kick_some(socket.user(), farewell, |it| {
-            let has_family = family.is_some() && it.grants().resume.map(|it| it.family) == family;
+            let has_family =
+                family.is_some() && it.grants().resume.as_ref().map(|it| it.family) == family;
             has_family || Arc::ptr_eq(&it.connection, &socket.connection)
         });
     }

@@ -1,7 +1,7 @@
 //! Who is here: answered from memory, without side effects.
 
 use super::sockets::{NodeCounts, Sockets};
-use crate::connection::{Connections, Transports};
+use crate::connection::{Connections, LoanCounts, Transports};
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
@@ -20,6 +20,8 @@ pub struct NodeStats {
     pub homeless: usize,
     /// Of these, those of guests.
     pub guests: usize,
+    /// CONNECTs that are not answered.
+    pub loans: LoanCounts,
     /// How these reach their clients.
     pub transports: Transports,
 }
@@ -96,7 +98,8 @@ impl Directory {
         let (connections, transports) = (self.connections.len(), self.connections.transports());
         let homeless = self.connections.homeless();
         let (counts, guests) = (self.sockets.counts(), self.connections.guests());
-        NodeStats { counts, connections, homeless, guests, transports }
+        let loans = self.connections.loans();
+        NodeStats { counts, connections, homeless, guests, loans, transports }
     }
 
     /// Whether the server is stopping.

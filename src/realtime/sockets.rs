@@ -210,7 +210,7 @@ impl Sockets {
     /// The credentials of a socket end, or its resume token, as these grants say. Called while its lifecycle is held, so that a
     /// socket that is gone leaves no reminder.
     fn await_expiry(&self, socket: &Socket, grants: &Grants) {
-        let (expires_at, life) = (grants.expires_at, grants.resume.and(self.resume_ttl));
+        let (expires_at, life) = (grants.expires_at, grants.resume.as_ref().and(self.resume_ttl));
         let expiry = (expires_at.is_some() || life.is_some()).then(|| {
             let times = (self.clock.now(), self.clock.wall());
             let chance = u32::from_be_bytes(entropy::bytes());

@@ -52,9 +52,9 @@ pub struct Socket {
     /// The number of the last logged event that was for it.
     addressed: AtomicU64,
     /// The name of its recovery session, once it is connected, where there is recovery.
-    pid: OnceLock<Pid>,
+    pid: OnceLock<Box<Pid>>,
     /// The ids of the connections whose session it has recovered, the latest first.
-    earlier: OnceLock<Box<[SocketId]>>,
+    earlier: OnceLock<Box<Box<[SocketId]>>>,
     /// What it was told last of its user's inbox.
     inbox: Mutex<Option<Box<InboxState>>>,
     /// What the backend has attached to it, a JSON object.
@@ -118,7 +118,7 @@ impl Seated for Arc<Socket> {
     }
 
     fn pid(&self) -> Option<&Pid> {
-        self.pid.get()
+        self.pid.get().map(|it| &**it)
     }
 
     fn standing(&self) -> Standing {
@@ -286,13 +286,13 @@ impl Socket {
 
     /// Gives it the name of its recovery session; only the first counts.
     pub fn set_pid(&self, pid: Pid) {
-        self.pid.get_or_init(|| pid);
+        self.pid.get_or_init(|| Box::new(pid));
     }
 
     /// Gives it the ids of the connections whose session it has recovered, the latest first; only the first call
     /// counts, and only before it is in the registry.
     pub fn set_earlier_ids(&self, ids: Vec<SocketId>) {
-        self.earlier.get_or_init(|| ids.into_boxed_slice());
+        self.earlier.get_or_init(|| Box::new(ids.into_boxed_slice()));
     }
 
     /// This is what is recorded of its user; only before it is in the registry.
@@ -311,12 +311,12 @@ impl Socket {
     /// The ids of the connections whose session it has recovered, the latest first: whoever knows it by one of these
     /// still means it.
     pub fn earlier_ids(&self) -> &[SocketId] {
-        self.earlier.get().map(|ids| &**ids).unwrap_or_default()
+        self.earlier.get().map(|ids| &***ids).unwrap_or_default()
     }
 
     /// The name of its recovery session.
     pub fn pid(&self) -> Option<&Pid> {
-        self.pid.get()
+        self.pid.get().map(|it| &**it)
     }
 
     /// Calls `tell` if `state` is newer than what the socket was told last of its user's inbox. Tellers take turns, so

@@ -174,3 +174,10 @@ impl Drop for OpenQuestion {
         self.0.questions.end();
     }
 }
+
+/// Each socket has one; the counters of an `Arc` and the allocator's sizes make 80 bytes of it.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn what_answers_a_socket_is_small() {
+    crate::core::memory::assert_size::<Requests>(64);
+}

@@ -27,7 +27,7 @@ pub struct Grants {
     /// When the credentials were issued, if they say so.
     pub issued_at: Option<WallMs>,
     /// What lets its client come back without them, where that is possible.
-    pub resume: Option<ResumeTicket>,
+    pub resume: Option<Box<ResumeTicket>>,
 }
 
 impl Grants {

@@ -200,7 +200,7 @@ async fn named(api: &Fixture, walk: &mut Walk) {
 async fn unavailable(api: &Fixture, walk: &mut Walk) {
     let client = api.connect("zoe", "/", &[]).await;
     let family = FamilyId::from_bytes([7; 16]);
-    let resume = Some(ResumeTicket { family, generation: 1, since: WallMs(0) });
+    let resume = Some(Box::new(ResumeTicket { family, generation: 1, since: WallMs(0) }));
     api.sockets.regrant(&client.socket, Grants { resume, ..Grants::default() }, 0);
     *api.trouble.lock() = Some("trouble".to_owned());
     api.store.close().await;

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::any;
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -87,6 +88,22 @@ async fn closed_after(stream: &mut TcpStream) -> (Duration, String) {
 
 fn is_about(passed: Duration, expected: Duration) -> bool {
     passed.abs_diff(expected) < SECOND
+}
+
+#[tokio::test]
+async fn what_is_accepted_has_the_options_of_the_listener() {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let limits = RequestLimits { head: HEADER_TIMEOUT, pause: KEEP_ALIVE };
+    let stall = Duration::from_secs(20);
+    let listener = Listener { name: "test", tcp, address, limits, stall, connections_max: 1 };
+
+    listener.set_options();
+    let _client = TcpStream::connect(address).await.unwrap();
+    let (accepted, _) = listener.tcp.accept().await.unwrap();
+
+    assert!(accepted.nodelay().unwrap());
+    assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(stall));
 }
 
 #[tokio::test(start_paused = true)]

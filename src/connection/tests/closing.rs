@@ -40,7 +40,7 @@ async fn close_wakes_a_waiting_poll_and_the_reader() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().is_polled().then_some(())).await;
 
     engine.connection.close(Reason::ServerShutdown);
 

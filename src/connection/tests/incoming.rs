@@ -57,7 +57,7 @@ async fn a_post_is_not_answered_while_its_events_are_not_taken() {
     let mut post = client.begin_post(b"42[\"a\"]\x1e42[\"b\"]").await;
     assert_eq!(engine.read().await.unwrap(), b"42[\"a\"]");
     engine.is_held_back().await;
-    assert!(engine.connection.lock().polling.is_unread);
+    assert!(engine.connection.lock().polling.as_ref().is_some_and(|it| it.is_unread));
 
     engine.events.open_gate();
     assert_eq!(engine.read().await.unwrap(), b"42[\"b\"]");

@@ -205,15 +205,22 @@ async fn only_so_many_loans_run_at_once_and_one_that_waits_keeps_nobody() {
         clients.push(sent(&server, &[b"40/x,"]).await);
     }
     until("all that may run do", || (server.lent() == LOANS_MAX).then_some(())).await;
+    let counts = || {
+        let it = server.connections.loans();
+        (it.under_way, it.waiting)
+    };
+    until("the others wait", || (counts() == (LOANS_MAX, 2)).then_some(())).await;
 
     let mut end = lent(&mut clients[0].1, b"40/x,").await;
     answer(&mut end, Some(&Arc::default()), b"40/x,{}");
     until("the next one runs", || (server.lent() == LOANS_MAX).then_some(())).await;
+    assert_eq!(counts(), (LOANS_MAX, 1), "one is answered, one took its place");
     let waiting = lent(&mut clients[1].1, b"40/x,").await;
     let decision = waiting.loan().decide();
     decision.waits();
     decision.waits();
     until("the last one runs", || (server.lent() == LOANS_MAX).then_some(())).await;
+    assert_eq!(counts(), (LOANS_MAX + 1, 0), "one waits for something else");
 
     decision.give_up();
 }

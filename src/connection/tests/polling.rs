@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 async fn waiting_poll(client: &Poller, connection: &Connection) -> TcpStream {
     let poll = client.begin_poll().await;
-    until("the poll waits", || connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || connection.lock().is_polled().then_some(())).await;
     poll
 }
 
@@ -67,7 +67,7 @@ async fn the_second_of_two_posts_at_once_waits_for_its_turn() {
     let (client, mut engine) = server.poller().await;
     let mut first = waiting_post(&client, &engine).await;
     let mut second = client.begin_post(b"42[3]").await;
-    until("it waits", || (engine.connection.lock().polling.posts == 2).then_some(())).await;
+    until("it waits", || (engine.connection.lock().posts() == 2).then_some(())).await;
 
     assert_eq!(engine.read().await.unwrap(), b"42[1]");
     engine.events.open_gate();
@@ -76,7 +76,7 @@ async fn the_second_of_two_posts_at_once_waits_for_its_turn() {
     assert_eq!(answer(&mut second).await.status, 200);
     assert_eq!(engine.read().await.unwrap(), b"42[2]");
     assert_eq!(engine.read().await.unwrap(), b"42[3]");
-    assert_eq!(engine.connection.lock().polling.posts, 0);
+    assert_eq!(engine.connection.lock().posts(), 0);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn three_posts_at_once_close_the_connection() {
     let (client, engine) = server.poller().await;
     let mut first = waiting_post(&client, &engine).await;
     let mut second = client.begin_post(b"42[3]").await;
-    until("it waits", || (engine.connection.lock().polling.posts == 2).then_some(())).await;
+    until("it waits", || (engine.connection.lock().posts() == 2).then_some(())).await;
 
     let third = client.post(b"42[4]").await;
 
@@ -108,13 +108,15 @@ async fn posts_that_are_given_up_one_after_the_other_do_not_fill_the_memory() {
             assert!((2..=4).contains(&n), "closed after {n} posts");
             return;
         }
-        let inbox_len =
-            |state: &ConnectionState| state.polling.inbox.as_ref().map_or(0, |it| it.frames.len());
+        let inbox_len = |state: &ConnectionState| {
+            state.polling.as_ref().and_then(|it| it.inbox.as_ref()).map_or(0, |it| it.frames.len())
+        };
         let before = inbox_len(&engine.connection.lock());
         drop(client.begin_post(&body).await);
         until("the post is over", || {
             let state = engine.connection.lock();
-            let is_over = before < inbox_len(&state) && !state.polling.is_posted;
+            let is_over = before < inbox_len(&state)
+                && !state.polling.as_ref().is_some_and(|it| it.is_posted);
             (is_over || engine.connection.shared.connections.is_empty()).then_some(())
         })
         .await;

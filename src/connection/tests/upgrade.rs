@@ -2,7 +2,8 @@
 
 use super::clients::{Poller, WebSocket, answer, client_frame};
 use super::fixture::{Engine, Server, until, within};
-use crate::connection::{Connection, Transport, Upgrade};
+use crate::connection::upgrade::Upgrade;
+use crate::connection::{Connection, Transport};
 use crate::core::protocol::frame;
 use crate::types::Reason;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ async fn probe(client: &Poller) -> WebSocket {
 }
 
 fn is_idle(connection: &Connection) -> bool {
-    matches!(connection.lock().polling.upgrade, Upgrade::None)
+    connection.lock().polling.as_ref().is_none_or(|it| matches!(it.upgrade, Upgrade::None))
 }
 
 async fn upgraded(server: &Server) -> (WebSocket, Engine) {
@@ -37,7 +38,7 @@ async fn a_waiting_poll_is_answered_so_that_the_client_can_move() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().is_polled().then_some(())).await;
 
     let mut socket = probe(&client).await;
 
@@ -61,6 +62,8 @@ async fn connections_are_counted_by_the_transport_they_have_now() {
     let mut socket = probe(&client).await;
     socket.send(b"5").await;
     until("it has moved", || (counts() == (1, 1, true)).then_some(())).await;
+    let polls = || engine.connection.lock().polling.is_some();
+    until("what polling took is given back", || (!polls()).then_some(())).await;
     let (_direct, direct) = server.websocket().await;
     assert_eq!(counts(), (1, 2, true));
     for connection in [engine.connection, other.connection, direct.connection] {
@@ -90,7 +93,7 @@ async fn a_client_may_move_without_a_probe_and_a_waiting_poll_is_answered() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().is_polled().then_some(())).await;
 
     let mut socket = client.upgrade(&client_frame(0x81, b"5")).await;
 
@@ -149,7 +152,7 @@ async fn a_client_that_gives_the_move_up_after_the_probe_goes_on_polling() {
     until("it is given up", || is_idle(&engine.connection).then_some(())).await;
 
     let mut poll = client.begin_poll().await;
-    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().is_polled().then_some(())).await;
     engine.write(b"42[1]");
     assert_eq!(answer(&mut poll).await.packets(), [b"42[1]"]);
     let mut socket = probe(&client).await;

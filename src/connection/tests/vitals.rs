@@ -93,7 +93,7 @@ async fn a_polling_client_says_goodbye_with_a_packet() {
     let server = Server::start().await;
     let (client, mut engine) = server.poller().await;
     let _poll = client.begin_poll().await;
-    until("the poll waits", || engine.connection.lock().polling.is_polled.then_some(())).await;
+    until("the poll waits", || engine.connection.lock().is_polled().then_some(())).await;
 
     client.post(b"42[1]\x1e1").await;
 

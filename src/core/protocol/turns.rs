@@ -25,6 +25,11 @@ impl<T> Turns<T> {
         Some(it)
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// A turn has ended. Returns whose turn it is now, if somebody waited.
     pub fn end(&mut self) -> Option<T> {
         let next = self.waiting.pop_front();
@@ -63,6 +68,7 @@ mod tests {
                 has_turn += usize::from(begins.is_some());
                 seen.extend(begins);
                 prop_assert!(has_turn <= max);
+                prop_assert_eq!(turns.waiting(), next - seen.len());
                 prop_assert_eq!(has_turn, max.min(has_turn + next - seen.len()), "nobody waits in vain");
             }
             prop_assert_eq!(&seen, &(1..=seen.len()).collect::<Vec<_>>());

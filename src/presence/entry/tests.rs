@@ -1,6 +1,7 @@
 //! Roster and session machine together, against a naive model over random histories.
 
 use super::PresenceEntry;
+use crate::core::memory::assert_size;
 use crate::core::presence::session::{PresenceStatus, Up};
 use crate::types::{
     Change, ChangeKind, Moment, Portrait, Reason, Seq, SocketId, Timestamp, UserId, WallMs,
@@ -258,4 +259,11 @@ proptest! {
         prop_assert!(kinds.iter().zip(turns).all(|(a, b)| a == b), "{kinds:?} does not alternate");
         prop_assert!(run.log.windows(2).all(|pair| pair[0].0 < pair[1].0), "seq grows");
     }
+}
+
+/// Each user has one.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_user_is_small() {
+    assert_size::<PresenceEntry<Arc<()>>>(112);
 }

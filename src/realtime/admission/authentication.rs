@@ -93,7 +93,7 @@ impl Authentication {
     ) -> Result<Identity, ConnectError> {
         let facts = connection.facts();
         let text = |secret: &Secret| str::from_utf8(secret.expose()).ok().map(str::to_owned);
-        let authorization = facts.authorization.as_ref().and_then(text);
+        let authorization = facts.authorization.as_deref().and_then(text);
         let forwarded = facts.forwarded.as_ref();
         let query = forwarded.and_then(|it| text(&it.query)).unwrap_or_default();
         let credentials = Credentials {
@@ -151,7 +151,8 @@ impl Authentication {
         };
         let mut refusal = None;
         if let Some(token) = users {
-            match resume.authenticate(&token).await {
+            // Boxed: those who bring none need not have the room that this takes.
+            match Box::pin(resume.authenticate(&token)).await {
                 Err(Refusal::Unavailable) => return Err(Refusal::Unavailable),
                 Err(refused) => refusal = Some(refused),
                 identity => return identity,
@@ -159,7 +160,7 @@ impl Authentication {
         }
         let nobody = match self.authenticate_user(credentials).await {
             Ok(Identity { user, grants }) => {
-                let grants = Grants { resume: Some(resume.begin()), ..grants };
+                let grants = Grants { resume: Some(Box::new(resume.begin())), ..grants };
                 return Ok(Identity { user, grants });
             }
             Err(nobody) if is_nobody(&nobody) => nobody,
@@ -169,7 +170,7 @@ impl Authentication {
             if !self.guests.is_on {
                 return Err(Refusal::ResumeRefused(ResumeFlaw::Revoked));
             }
-            let Identity { user, grants } = resume.authenticate(&token).await?;
+            let Identity { user, grants } = Box::pin(resume.authenticate(&token)).await?;
             return Ok(Identity { user, grants: self.granted_to_guest(grants) });
         }
         if let Some(refusal) = refusal {
@@ -179,7 +180,7 @@ impl Authentication {
             return Err(nobody);
         }
         let user = connection.guest().unwrap_or_else(|| UserId::guest(entropy::bytes()));
-        let (issued_at, ticket) = (Some(self.clock.wall()), Some(resume.begin()));
+        let (issued_at, ticket) = (Some(self.clock.wall()), Some(Box::new(resume.begin())));
         let grants = Grants { issued_at, resume: ticket, ..Grants::default() };
         Ok(Identity { user, grants: self.granted_to_guest(grants) })
     }

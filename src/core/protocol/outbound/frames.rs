@@ -7,9 +7,13 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     first: Option<Bytes>,
-    /// Those behind the first; empty if there is no first.
-    rest: VecDeque<Bytes>,
+    /// Those behind the first; none if there is no first.
+    rest: Option<Box<FurtherFrames>>,
 }
+
+/// More than one: of thousands of idle connections none has them.
+#[derive(Debug, Default)]
+struct FurtherFrames(VecDeque<Bytes>);
 
 impl Frames {
     pub(super) fn is_empty(&self) -> bool {
@@ -17,11 +21,11 @@ impl Frames {
     }
 
     pub(super) fn only(&self) -> Option<&Bytes> {
-        self.first.as_ref().filter(|_| self.rest.is_empty())
+        self.first.as_ref().filter(|_| self.rest.is_none())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bytes> {
-        self.first.iter().chain(&self.rest)
+        self.first.iter().chain(self.rest.iter().flat_map(|it| &it.0))
     }
 
     pub(super) fn front_mut(&mut self) -> Option<&mut Bytes> {
@@ -32,16 +36,16 @@ impl Frames {
         if self.first.is_none() {
             self.first = Some(bytes);
         } else {
-            self.rest.push_back(bytes);
+            self.rest.get_or_insert_default().0.push_back(bytes);
         }
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Bytes> {
         let first = self.first.take();
-        if self.rest.capacity() != 0 {
-            self.first = self.rest.pop_front();
-            if self.first.is_none() {
-                self.rest = VecDeque::new(); // gives the memory back: thousands of idle connections have none
+        if let Some(rest) = &mut self.rest {
+            self.first = rest.0.pop_front();
+            if rest.0.is_empty() {
+                self.rest = None;
             }
         }
         first
