@@ -123,6 +123,14 @@ impl<S: Live> NamespaceRecovery<S> {
         act(recovery.head().number())
     }
 
+    /// Takes the sessions of an audience whose clients are away out of rooms: see [`Recovery::leave`]. What `find` finds is live at
+    /// that moment: each session is away or among those.
+    pub fn leave<T>(&self, audience: &Audience, rooms: &[Room], find: impl FnOnce() -> T) -> T {
+        let mut recovery = self.recovery.lock();
+        recovery.leave(audience, rooms);
+        find()
+    }
+
     /// A socket goes: `leave` lets it go, and what is logged from then on was not handed to it. `id` is the socket's
     /// public id; for a session that another socket has by now, nothing is done but `leave`.
     pub fn detach<T>(

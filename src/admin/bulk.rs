@@ -78,7 +78,7 @@ pub(super) async fn join(
 /// Have sockets leave rooms
 ///
 /// Those that are here now, as by `socketsLeave` of Socket.IO; when this is answered they are out, also of rooms that their
-/// credentials grant. A new session may be granted them again. Nobody being there is no error.
+/// credentials grant, and sessions whose clients are away do not come back to them. A new session may be granted them again. Nobody being there is no error.
 #[utoipa::path(
     post, path = "/v1/sockets/leave", tag = "rooms", operation_id = "leave_rooms",
     request_body = MoveRequest,

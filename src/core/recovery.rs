@@ -214,6 +214,12 @@ impl<S: Live> Recovery<S> {
         self.sessions.take_out(user, room);
     }
 
+    /// The sessions of an audience whose clients are away are in none of `rooms` any more: they get nothing that was for these,
+    /// and do not come back to them, whatever they are granted then, as a live socket that has left does not.
+    pub fn leave(&mut self, audience: &Audience, rooms: &[Room]) {
+        self.sessions.leave(audience, rooms);
+    }
+
     /// What has to be kept over a graceful restart: the log and all sessions; by then every client is away.
     pub fn dump(&self) -> Dump {
         Dump {

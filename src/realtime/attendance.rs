@@ -14,6 +14,7 @@ use crate::config::SessionsConfig;
 use crate::connection::Connection;
 use crate::core::auth::resume_families::FamilyNews;
 use crate::core::control::seats::{SeatLimit, Seating};
+use crate::core::emit::audience::Audience;
 use crate::core::presence::session::Grace;
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
 use crate::core::rooms::{RoomChange, SocketRooms};
@@ -206,6 +207,20 @@ impl Attendance {
         namespace: Option<&Namespace>,
     ) {
         self.recoveries.take_out(user, room, namespace);
+    }
+
+    /// Takes the sessions of an audience whose clients are away out of rooms. Whoever of it is not away then is among what `find`
+    /// finds.
+    pub(super) fn leave_absent<T>(
+        &self,
+        audience: &Audience,
+        rooms: &[Room],
+        find: impl FnOnce() -> T,
+    ) -> T {
+        match self.recoveries.of(&audience.namespace) {
+            None => find(),
+            Some(recovery) => recovery.leave(audience, rooms, find),
+        }
     }
 
     /// A later credential grants a socket something else; see [`Sockets::regrant`].

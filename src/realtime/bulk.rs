@@ -1,7 +1,7 @@
 //! Many sockets at once: they join and leave rooms, or are disconnected, as `socketsJoin`, `socketsLeave` and
 //! `disconnectSockets` of Socket.IO have it.
 //!
-//! It is about sockets that are here, and nothing of it is kept on disk; what a socket has joined and left its session takes
+//! It is about sockets that are here; only rooms are left by sessions whose clients are away, too. Nothing of it is kept on disk; what a socket has joined and left its session takes
 //! along when its client comes back on another connection within the window of recovery.
 
 use super::attendance::Attendance;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Sockets that are changed between two yields, so that one large room does not hold up everybody else.
 const SLICE: usize = 256;
+/// How often is looked for those who have come back as another socket meanwhile.
+const ROUNDS: u8 = 8;
 
 /// Changes many sockets at once.
 #[derive(Debug)]
@@ -42,6 +44,13 @@ pub struct MovedSockets {
     pub full: usize,
     /// Of these, those that have not joined all, because a room is denied to their user.
     pub denied: usize,
+}
+
+/// What has come of changing some sockets.
+struct BulkPass {
+    moved: MovedSockets,
+    /// One of them was gone by then.
+    is_any_gone: bool,
 }
 
 /// Sockets that are disconnected.
@@ -74,16 +83,40 @@ impl Bulk {
         rooms: Vec<Room>,
     ) -> Result<MovedSockets, TaskLost> {
         let max = self.rooms_max;
-        self.change(audience, move |own, position| own.join(&rooms, max, position)).await
+        let bulk = Arc::clone(self);
+        let changing = async move {
+            let sockets = bulk.addressed(&audience);
+            bulk.pass(&sockets, |own, position| own.join(&rooms, max, position)).await.moved
+        };
+        self.tasks.run_to_end("bulk.join", changing).result().await
     }
 
-    /// Has them leave rooms, also such as their credentials grant. When this is answered they are out.
+    /// Has them leave rooms, also such as their credentials grant. When this is answered they are out, and so are the sessions
+    /// whose clients are away.
     pub async fn leave(
         self: &Arc<Self>,
         audience: Audience,
         rooms: Vec<Room>,
     ) -> Result<MovedSockets, TaskLost> {
-        self.change(audience, move |own, _| own.leave(&rooms)).await
+        let bulk = Arc::clone(self);
+        let changing = async move {
+            let mut moved = MovedSockets::default();
+            for round in 0..ROUNDS {
+                let find = || bulk.addressed(&audience);
+                let sockets = bulk.attendance.leave_absent(&audience, &rooms, find);
+                let pass = bulk.pass(&sockets, |own, _| own.leave(&rooms)).await;
+                moved.changed += pass.moved.changed;
+                if round == 0 {
+                    moved.matched = pass.moved.matched;
+                }
+                // Who has gone meanwhile is away, or back as another socket.
+                if !pass.is_any_gone {
+                    break;
+                }
+            }
+            moved
+        };
+        self.tasks.run_to_end("bulk.leave", changing).result().await
     }
 
     /// Disconnects the sockets of an audience for good, each after an event `userline:kicked`; the resume tokens of their
@@ -106,27 +139,25 @@ impl Bulk {
         self.tasks.run_to_end("bulk.disconnect", disconnecting).result().await?
     }
 
-    async fn change(
-        self: &Arc<Self>,
-        audience: Audience,
-        change: impl Fn(&mut SocketRooms, u64) -> RoomChange + Send + Sync + 'static,
-    ) -> Result<MovedSockets, TaskLost> {
-        let bulk = Arc::clone(self);
-        let changing = async move {
-            let sockets = bulk.addressed(&audience);
-            let mut moved = MovedSockets { matched: sockets.len(), ..MovedSockets::default() };
-            for some in sockets.chunks(SLICE) {
-                for socket in some {
-                    let done = bulk.attendance.change_rooms(socket, &change).unwrap_or_default();
-                    moved.changed += usize::from(done.is_any());
-                    moved.full += usize::from(done.is_full);
-                    moved.denied += usize::from(done.is_denied);
-                }
-                tokio::task::yield_now().await;
+    async fn pass(
+        &self,
+        sockets: &[Arc<Socket>],
+        change: impl Fn(&mut SocketRooms, u64) -> RoomChange + Send + Sync,
+    ) -> BulkPass {
+        let moved = MovedSockets { matched: sockets.len(), ..MovedSockets::default() };
+        let mut pass = BulkPass { moved, is_any_gone: false };
+        for some in sockets.chunks(SLICE) {
+            for socket in some {
+                let done = self.attendance.change_rooms(socket, &change);
+                pass.is_any_gone |= done.is_none();
+                let done = done.unwrap_or_default();
+                pass.moved.changed += usize::from(done.is_any());
+                pass.moved.full += usize::from(done.is_full);
+                pass.moved.denied += usize::from(done.is_denied);
             }
-            moved
-        };
-        self.tasks.run_to_end("bulk.rooms", changing).result().await
+            tokio::task::yield_now().await;
+        }
+        pass
     }
 
     fn addressed(&self, audience: &Audience) -> Vec<Arc<Socket>> {

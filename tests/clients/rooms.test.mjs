@@ -146,6 +146,33 @@ describe("rooms", { concurrency: 4 }, () => {
     });
   }
 
+  for (const [way, transports] of Object.entries(ways)) {
+    scenario(`a session that is away leaves with the others (${way})`, {
+      recovery: { window: "2m" },
+      presence: { grace: "8s" },
+    }, async (w) => {
+      const proxy = await Proxy.start(Number(new URL(w.server.publicUrl).port));
+      w.after(() => proxy.close());
+      const ann = await w.connect("ann", { url: proxy.url, transports, claims: { rooms: ["org:7"] } });
+      await post(w, "/v1/sockets/join", { to: { users: ["ann"] }, rooms: ["project:7"] });
+      const emit = async (room, n) => (await w.server.emit({ to: { rooms: [room] }, event: "n", data: n })).matched;
+      await emit("org:7", 1);
+      await until("the event", () => ann.heard.length === 1);
+      proxy.refusing = true;
+      proxy.cut();
+      await until("the client to notice", () => ann.ends.length === 1);
+      await emit("org:7", 2);
+      await post(w, "/v1/sockets/leave", { to: { rooms: ["project:7"] }, rooms: ["org:7", "project:7"] });
+      await w.server.emit({ to: { users: ["ann"] }, event: "n", data: 3 });
+      proxy.refusing = false;
+      await until("the client to be back", () => ann.connected);
+      assert.equal(ann.recovered, true);
+      assert.deepEqual([await emit("org:7", 4), await emit("project:7", 5)], [0, 0]);
+      await until("what was for the user", () => ann.heard.length === 2);
+      assert.deepEqual(ann.heard.map((it) => it[1]), [1, 3]);
+    });
+  }
+
   scenario("clients join nothing where there is no rule", {}, async (w) => {
     const ann = await w.connect("ann");
     const answer = await ann.timeout(5000).emitWithAck("userline:join", { room: "lobby" });

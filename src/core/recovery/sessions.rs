@@ -2,6 +2,7 @@
 
 use super::absent::Absent;
 use super::{Live, Member, RecoveryLimits};
+use crate::core::emit::audience::Audience;
 use crate::types::{Room, SocketId, Target, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -214,6 +215,31 @@ impl<S: Live> Sessions<S> {
             session.member.rooms.retain(|it| it != room);
             session.member.moves.forget_join(room);
             self.absent.add(&session.member);
+        }
+    }
+
+    /// The sessions of an audience whose clients are away are in none of `rooms` any more, and stay out as long as they last.
+    pub(super) fn leave(&mut self, audience: &Audience, rooms: &[Room]) {
+        let Self { by_pid, away, absent, .. } = self;
+        if !absent.is_any_in(&audience.target) {
+            return;
+        }
+        for (_, pid) in away.values() {
+            let Some(RecoverySession::Away(session, _)) = by_pid.get_mut(pid) else { continue };
+            let member = &mut session.member;
+            let left = rooms.iter().filter(|it| member.rooms.contains(it)).cloned();
+            let left: Vec<Room> = left.collect();
+            if left.is_empty() || !audience.includes(member) {
+                continue;
+            }
+            absent.remove(member);
+            member.rooms.retain(|it| !left.contains(it));
+            for room in left {
+                member.moves.forget_join(&room);
+                // Whether its credentials grant it as well is not known any more.
+                member.moves.left.insert(room);
+            }
+            absent.add(member);
         }
     }
 

@@ -5,6 +5,8 @@ use crate::core::emit::audience::Audience;
 use crate::core::recovery::{Recovery, SessionClaim};
 use crate::core::rooms::RoomMoves;
 use crate::types::{Except, Target, Timestamp};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn to_room(name: &str) -> Arc<Audience> {
@@ -77,4 +79,54 @@ fn whoever_is_away_can_be_taken_out_of_a_room() {
     let attached = attach(&mut it, socket(1, 2), Some(claim), "fresh", 1);
     assert!(attached.outcome.is_recovered() && attached.moves.is_empty());
     assert_eq!(attached.missed.len(), 0);
+}
+
+proptest! {
+    #[test]
+    fn those_of_an_audience_who_are_away_leave_and_stay_out(
+        all in prop::collection::vec((0..3_u8, prop::collection::btree_set(0..4_u8, 0..4)), 1..6),
+        to_users in prop::collection::btree_set(0..3_u8, 0..2),
+        to_rooms in prop::collection::btree_set(0..4_u8, 0..3),
+        except in prop::collection::btree_set(0..3_u8, 0..2),
+        leave in prop::collection::btree_set(0..4_u8, 0..3),
+    ) {
+        let name = |n: &u8| room(&format!("r{n}"));
+        let mut it = Recovery::new(LIMITS, 7);
+        for (n, (u, rooms)) in (1..).zip(&all) {
+            let one = socket(*u, n);
+            one.member.borrow_mut().rooms = rooms.iter().map(name).collect();
+            one.member.borrow_mut().moves.joined = rooms.iter().take(1).map(name).collect();
+            attach(&mut it, one, None, &format!("p{n}"), 0);
+            // The last one is here.
+            if usize::from(n) < all.len() {
+                it.detach(&pid(&format!("p{n}")), id(n), Timestamp(0));
+            }
+        }
+        let users = |of: &BTreeSet<u8>| of.iter().map(|n| super::user(*n)).collect();
+        let target = Target { users: users(&to_users), rooms: to_rooms.iter().map(name).collect(), ..Target::default() };
+        let except = Except { users: users(&except), ..Except::default() };
+        let left: Vec<_> = leave.iter().map(name).collect();
+        it.leave(&to(target, except.clone()), &left);
+
+        for (pid, session) in it.dump().sessions {
+            let n: usize = pid.as_str()[1..].parse().unwrap();
+            let (u, rooms) = &all[n - 1];
+            let is_meant = (to_users.contains(u) || !rooms.is_disjoint(&to_rooms))
+                && !except.users.contains(&super::user(*u));
+            let gone: BTreeSet<u8> =
+                if is_meant && n < all.len() { rooms & &leave } else { BTreeSet::new() };
+            let names = |of: BTreeSet<u8>| of.iter().map(name).collect::<BTreeSet<_>>();
+            let member = session.member;
+            prop_assert_eq!(member.rooms.into_iter().collect::<BTreeSet<_>>(), names(rooms - &gone));
+            prop_assert!(member.moves.joined.is_disjoint(&names(gone.clone())));
+            prop_assert_eq!(member.moves.left, names(gone));
+        }
+        for n in 0..4_u8 {
+            let away = &all[..all.len() - 1];
+            let dump = it.dump().sessions;
+            let is_in = dump.iter().filter(|(pid, _)| pid.as_str() != format!("p{}", all.len()));
+            let is_in = is_in.into_iter().any(|(_, session)| session.member.rooms.contains(&name(&n)));
+            prop_assert_eq!(it.is_any_away_in(&to_room(&format!("r{n}")).target), is_in, "{:?}", away);
+        }
+    }
 }
