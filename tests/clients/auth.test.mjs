@@ -51,7 +51,7 @@ describe("authentication", { concurrency: 4 }, () => {
       assert.equal(event, "userline:session");
       assert.equal(session.user, "ann");
       assert.equal(session.socket, socket.id);
-      assert.equal(socket.id.length, 20);
+      assert.match(socket.id, /^sock_[A-Za-z0-9_-]{20}$/);
       assert.notEqual(socket.id, socket.io.engine.id, "socket.id is not the engine's session id");
       const user = await w.server.user("ann");
       assert.ok(user.sockets.some((it) => it.id === socket.id), JSON.stringify(user));
