@@ -49,6 +49,7 @@
 //! GET     /                              dev      the page of `userline dev`: /console/app.js, style.css, config.js
 //! POST    /dev/hooks                     dev      takes the server's own hooks
 //! GET     /dev/hooks                     dev      streams them to the page
+//! GET     /dev/unhandled                 dev      events of clients that nobody handles
 //! ```
 //!
 //! The third column is the scope that a key needs; the routes without one are why the listener stays private.

@@ -148,7 +148,8 @@ impl App {
         let edge = parts.public_edge(&config, &realtime, client_files)?;
         let ingest = parts.ingest(&config, &realtime)?;
         let no_backends = CancellationToken::new();
-        let console = page.map(|page| page.console(&config, public.1, no_backends.clone()));
+        let console =
+            page.map(|page| page.console(&config, &realtime, public.1, no_backends.clone()));
         let api = Admin::new(AdminState {
             sources: ingest.sources(),
             ..parts.admin_state(&config, &realtime, metrics, console)
@@ -223,6 +224,7 @@ impl DevPage {
     fn console(
         self,
         config: &Config,
+        realtime: &Realtime,
         public: SocketAddr,
         stopping: CancellationToken,
     ) -> DevConsole {
@@ -233,6 +235,7 @@ impl DevPage {
             grace: config.presence.grace,
             hook_secret: self.hook_secret,
             stopping,
+            unhandled: Arc::clone(&realtime.unhandled),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! | [`attachments`] | the backend attaches data of its own |
 //! | [`directory`] | who is here |
 //! | [`sources`] | how emits come by other ways than the admin API |
+//! | [`unhandled`] | clients send events that nobody handles |
 //! | [`reminders`] | graces run out, credentials end |
 //! | [`sockets`] | the sockets of this node, which all of these share |
 
@@ -42,6 +43,7 @@ pub mod room_book;
 pub mod sockets;
 pub mod sources;
 pub mod transports;
+pub mod unhandled;
 pub mod visits;
 mod watched;
 pub mod watching;
@@ -59,6 +61,7 @@ use memberships::MembershipControl;
 use messages::Messages;
 use people::People;
 use std::sync::Arc;
+use unhandled::UnhandledEvents;
 use watching::Watching;
 
 /// The parts, put together once. Cheap to clone; whoever needs one takes it from here.
@@ -90,4 +93,6 @@ pub struct Realtime {
     pub attachments: Arc<Attachments>,
     /// Who is here.
     pub directory: Arc<Directory>,
+    /// Clients send events that nobody handles.
+    pub unhandled: Arc<UnhandledEvents>,
 }

@@ -23,7 +23,6 @@ mod request_error;
 mod requests;
 #[cfg(test)]
 mod tests;
-mod unhandled;
 mod watch;
 
 pub use client_files::{ClientFiles, ClientFilesError};
@@ -39,6 +38,7 @@ use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::joining::Joining;
+use crate::realtime::unhandled::UnhandledEvents;
 use crate::realtime::watching::Watching;
 use crate::tasks::Tasks;
 use axum::Router;
@@ -89,6 +89,8 @@ pub struct ClientParts {
     pub joining: Arc<Joining>,
     /// They send events that the backend answers, if it answers any.
     pub events: Option<ClientEvents>,
+    /// They send events that nobody handles.
+    pub unhandled: Arc<UnhandledEvents>,
 }
 
 impl SocketEdge {

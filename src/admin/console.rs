@@ -10,6 +10,7 @@ use super::context::AdminContext;
 use super::error::ApiError;
 use super::error_code::Code;
 use crate::connection::ClientAddress;
+use crate::realtime::unhandled::UnhandledEvents;
 use crate::types::{Secret, millis};
 use axum::extract::Request;
 use axum::http::header::{
@@ -21,7 +22,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Router};
+use axum::{Extension, Json, Router};
 use hooks::HookLog;
 use serde_json::json;
 use std::net::IpAddr;
@@ -51,6 +52,8 @@ pub struct DevConsole {
     pub hook_secret: Secret,
     /// Ends the streams of hooks, which would go on for ever.
     pub stopping: CancellationToken,
+    /// Events of clients that nobody handles.
+    pub unhandled: Arc<UnhandledEvents>,
 }
 
 /// What the handlers of the page share.
@@ -61,11 +64,12 @@ struct Console {
     hook_secret: Secret,
     stopping: CancellationToken,
     log: HookLog,
+    unhandled: Arc<UnhandledEvents>,
 }
 
 impl Console {
     fn new(dev: DevConsole) -> Self {
-        let DevConsole { public, path, key, grace, hook_secret, stopping } = dev;
+        let DevConsole { public, path, key, grace, hook_secret, stopping, unhandled } = dev;
         let policy = HeaderValue::try_from(policy(&public));
         let config = json!({
             "public": public,
@@ -81,6 +85,7 @@ impl Console {
             hook_secret,
             stopping,
             log: HookLog::new(),
+            unhandled,
         }
     }
 }
@@ -103,6 +108,7 @@ pub(super) fn router(dev: DevConsole) -> Router<AdminContext> {
         .route("/console/style.css", get(|| async { page("text/css; charset=utf-8", STYLE) }))
         .route("/console/config.js", get(config))
         .route("/dev/hooks", get(hooks::stream).post(hooks::receive))
+        .route("/dev/unhandled", get(unhandled))
         .route_layer(middleware::from_fn(guard))
         .layer(Extension(Arc::new(Console::new(dev))))
 }
@@ -113,6 +119,15 @@ fn page(content_type: &'static str, text: &'static str) -> impl IntoResponse {
 
 async fn config(Extension(console): Extension<Arc<Console>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], console.config_js.clone())
+}
+
+/// Events of clients that nobody handles: most that are new are spelt in two ways, or not in `events.allow`.
+async fn unhandled(Extension(console): Extension<Arc<Console>>) -> impl IntoResponse {
+    let told = console.unhandled.told();
+    let events = told
+        .iter()
+        .map(|(event, namespace)| json!({ "event": event, "namespace": namespace.as_str() }));
+    Json(json!({ "events": events.collect::<Vec<_>>() }))
 }
 
 /// Lets requests of this machine through, and keeps browsers from using the answers elsewhere.

@@ -170,6 +170,7 @@ impl AppParts {
             attendance,
             messages,
             inboxes,
+            unhandled: Arc::default(),
         }
     }
 
@@ -248,8 +249,9 @@ impl AppParts {
         realtime: &Realtime,
         client_files: ClientFiles,
     ) -> Result<Router, BuildError> {
-        let Realtime { admission, attendance, inboxes, watching, control, joining, .. } =
-            realtime.clone();
+        let Realtime {
+            admission, attendance, inboxes, watching, control, joining, unhandled, ..
+        } = realtime.clone();
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
@@ -261,6 +263,7 @@ impl AppParts {
                 watching,
                 joining,
                 events,
+                unhandled,
             },
             rules: (config.rates.clone(), config.guests.may.clone()),
             clock: self.clock.clone(),

@@ -11,6 +11,8 @@ pub use redis_stream::RedisStreamConfig;
 use super::reader::{Checked, SettingsReader};
 use crate::types::SourceName;
 
+/// What the server's own emits are marked with: answers of the backend, and what clients send to each other.
+const RESERVED: [&str; 2] = ["events", "clients"];
 const SOURCES_LEN_MAX: usize = 16;
 
 /// Where emits come from besides the admin API; nothing in it costs nothing.
@@ -56,6 +58,12 @@ impl SourceNames {
     fn read(&mut self, reader: &mut SettingsReader, prefix: &str) -> Checked<SourceName> {
         let key = format!("{prefix}.name");
         let name = reader.parsed(&key, SourceName::RULE, SourceName::parse)?;
+        if RESERVED.contains(&name.as_str()) {
+            return Err(reader.reject(
+                &key,
+                "must not be `events` or `clients`: the server's own sources have these names",
+            ));
+        }
         if self.0.contains(&name) {
             return Err(reader.reject(&key, "must be unique among all sources"));
         }

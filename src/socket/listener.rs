@@ -88,7 +88,7 @@ fn forward(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Requ
             Ok(events.forward(socket, event)?)
         }
         Some(_) | None => {
-            requests.unhandled().note(&socket.namespace, name);
+            requests.parts().unhandled.note(&socket.namespace, name);
             let message = format_args!("nobody listens to `{name}` here");
             Err(RequestError::new("unknown_event", message))
         }

@@ -7,7 +7,6 @@ use super::ClientParts;
 use super::pacer::{Paced, Pacer};
 use super::questions::Questions;
 use super::request_error::RequestError;
-use super::unhandled::UnhandledEvents;
 use crate::clock::Clock;
 use crate::config::GuestRight;
 use crate::core::protocol::inbound::ClientEvent;
@@ -31,8 +30,6 @@ pub(super) struct RequestParts {
     pub(super) client: ClientParts,
     /// Run what cannot be answered at once.
     tasks: Tasks,
-    /// Events that nobody handles.
-    unhandled: UnhandledEvents,
     /// How fast a socket may send.
     rates: Arc<SocketRates>,
     /// What guests may do.
@@ -47,8 +44,7 @@ impl RequestParts {
         tasks: Tasks,
         clock: Clock,
     ) -> Self {
-        let unhandled = UnhandledEvents::default();
-        Self { client, tasks, unhandled, rates: Arc::new(rates), guests_may, clock }
+        Self { client, tasks, rates: Arc::new(rates), guests_may, clock }
     }
 }
 
@@ -113,11 +109,6 @@ impl Requests {
             right.as_str()
         );
         Err(RequestError::new("guest_not_allowed", message))
-    }
-
-    /// Events that nobody handles.
-    pub(super) fn unhandled(&self) -> &UnhandledEvents {
-        &self.parts.unhandled
     }
 
     /// The socket that the client emits to.

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { io } from "socket.io-client";
 import { browser, complaints } from "./lib/chromium.mjs";
 import { clientDir, withDev } from "./lib/dev.mjs";
 import { root } from "./lib/server.mjs";
@@ -62,6 +63,23 @@ describe("the page of userline dev", () => {
       await page.locator("#step-last.done").waitFor();
       assert.equal(await page.locator("#hooks li").count(), 2);
       await shot(page, "done");
+      assert.deepEqual(list, []);
+    });
+  });
+
+  test("it says once which events of clients nobody handles", { timeout: 60_000 }, async () => {
+    await withDev(["--client-dir", clientDir], async (server, after) => {
+      const { page, list } = await visit(server, after);
+      await page.locator("#pane-1[data-state=on]").waitFor();
+      assert.ok(await page.locator("#unhandled").isHidden());
+      const socket = io(server.publicUrl, { auth: { user: "bob" }, forceNew: true });
+      after(() => socket.disconnect());
+      await new Promise((done) => socket.once("connect", done));
+      for (const event of ["chat:sned", "<b>bold</b>", "chat:sned"]) socket.emit(event, 1);
+      await page.locator("#unhandled", { hasText: "chat:sned" }).waitFor();
+      await page.locator("#unhandled", { hasText: "<b>bold</b>" }).waitFor();
+      assert.equal(await page.locator("#unhandled code").count(), 3, "two names, and events.allow");
+      await shot(page, "unhandled");
       assert.deepEqual(list, []);
     });
   });

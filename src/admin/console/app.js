@@ -374,6 +374,19 @@ function hook({ headers, verified, body }) {
   poll();
 }
 
+/** Says what clients send that nobody handles: most often a name that is spelt in two ways. */
+async function warn() {
+  const answer = await fetch("/dev/unhandled");
+  if (!answer.ok) return;
+  const { events } = await answer.json();
+  const names = events.flatMap(({ event, namespace }) => {
+    const name = element("code", "", event);
+    return [", ", name, ...(namespace === "/" ? [] : [` in ${namespace}`])];
+  });
+  $("unhandled").replaceChildren(...names.slice(1), ": sent by clients, handled by nobody. Spelt otherwise? Else name it in ", element("code", "", "events.allow"), ".");
+  $("unhandled").hidden = events.length === 0;
+}
+
 function hookText(headers, body) {
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   return `${head.join("\n")}\n\n${JSON.stringify(body, null, 2)}`;
@@ -408,4 +421,6 @@ preview();
 listen();
 poll();
 setInterval(() => document.hidden || poll(), 500);
+// Whether the server answers is said elsewhere.
+setInterval(() => document.hidden || warn().catch(() => {}), 1000);
 if (await loadClient()) panes.forEach((pane) => pane.open());

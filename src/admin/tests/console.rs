@@ -5,17 +5,25 @@ use crate::admin::DevConsole;
 use crate::clock::Clock;
 use crate::connection::ClientAddress;
 use crate::core::backend::signature;
-use crate::types::{Secret, Seq};
+use crate::realtime::unhandled::UnhandledEvents;
+use crate::types::{Namespace, Secret, Seq};
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use futures_util::StreamExt as _;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: [u8; 32] = [9; 32];
-const EVERYTHING: [&str; 5] =
-    ["/", "/console/app.js", "/console/style.css", "/console/config.js", "/dev/hooks"];
+const EVERYTHING: [&str; 6] = [
+    "/",
+    "/console/app.js",
+    "/console/style.css",
+    "/console/config.js",
+    "/dev/unhandled",
+    "/dev/hooks",
+];
 
 fn dev(stopping: CancellationToken) -> DevConsole {
     DevConsole {
@@ -25,6 +33,7 @@ fn dev(stopping: CancellationToken) -> DevConsole {
         grace: Duration::from_secs(5),
         hook_secret: Secret::new(SECRET),
         stopping,
+        unhandled: Arc::default(),
     }
 }
 
@@ -67,7 +76,7 @@ async fn listen(api: &Fixture) -> impl futures_util::Stream<Item = String> + use
 #[tokio::test]
 async fn the_page_and_its_parts_are_served_in_dev_only() {
     let (with, without) = (fixture(), Fixture::new());
-    let types = ["text/html", "text/javascript", "text/css", "text/javascript"];
+    let types = ["text/html", "text/javascript", "text/css", "text/javascript", "application/json"];
     for (path, content_type) in EVERYTHING.into_iter().zip(types) {
         let answer = with.send(from_host(Method::GET, path, "localhost:4001", "")).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
@@ -94,6 +103,19 @@ async fn the_page_is_told_where_to_connect() {
         "window.USERLINE = {\"dev\":true,\"grace_ms\":5000,\"key\":\"key-with-all-scopes\",\
          \"path\":\"/socket.io/\",\"public\":\"http://127.0.0.1:4000\"};\n"
     );
+}
+
+#[tokio::test]
+async fn the_page_is_told_what_nobody_handles() {
+    let unhandled = Arc::new(UnhandledEvents::default());
+    let page = DevConsole { unhandled: Arc::clone(&unhandled), ..dev(CancellationToken::new()) };
+    let api = Fixture::with_page(page);
+    let ask = || api.send(from_host(Method::GET, "/dev/unhandled", "localhost", ""));
+    assert_eq!(ask().await.text, r#"{"events":[]}"#);
+
+    unhandled.note(&Namespace::parse("/chat").unwrap(), "chat:sned");
+
+    assert_eq!(ask().await.text, r#"{"events":[{"event":"chat:sned","namespace":"/chat"}]}"#);
 }
 
 #[tokio::test]

@@ -224,6 +224,10 @@ fn what_cannot_be_a_source_is_said_at_the_start() {
         ("url = \"postgres://u@db\"\nchannel = \"A\"", "must be letters a to z"),
         ("url = \"postgres://u@db\"\nallow_rooms = [\"*a\"]", "must be a name, or the beginning"),
         ("url = \"postgres://u@db\"\n[[ingest.postgres]]\nname = \"orders\"", "must be unique"),
+        (
+            "url = \"postgres://u@db\"\n[[ingest.postgres]]\nname = \"clients\"",
+            "must not be `events` or",
+        ),
     ] {
         std::fs::write(&config, configuration(&dir, source)).unwrap();
         let ended = Command::new(env!("CARGO_BIN_EXE_userline"))
