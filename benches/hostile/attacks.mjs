@@ -61,8 +61,16 @@ const connect = (token) => `40${JSON.stringify({ token })}`;
 
 /** Writes, and waits a moment for room. */
 async function write(socket, bytes) {
-  const drained = new Promise((give) => (socket.write(bytes) ? setImmediate(give) : socket.once("drain", give)));
-  await Promise.race([drained, pause(200)]);
+  if (socket.write(bytes)) return await pause(0);
+  await new Promise((give) => {
+    const on = () => {
+      socket.off("drain", on);
+      clearTimeout(late);
+      give();
+    };
+    const late = setTimeout(on, 200);
+    socket.on("drain", on);
+  });
 }
 
 /** Calls the admin API. */

@@ -29,7 +29,19 @@ const ATTACKS = [
 ];
 
 const text = (fallback) => ({ type: "string", default: fallback });
-const { values } = parseArgs({ options: { seconds: text("10"), rest: text("30"), only: text(ATTACKS.map((it) => it.name).join()) } });
+const { values } = parseArgs({
+  options: {
+    seconds: text("10"),
+    rest: text("30"),
+    only: text(ATTACKS.map((it) => it.name).join()),
+    help: { type: "boolean", short: "h" },
+  },
+});
+if (values.help) {
+  console.log(`node benches/hostile/run.mjs [--seconds 10] [--rest 30] [--only NAMES]\n\n--only: of these, by commas\n`);
+  for (const { name, what } of ATTACKS) console.log(`  ${name.padEnd(18)}${what}`);
+  process.exit(0);
+}
 const number = (name, least, most) => {
   const value = Number(values[name]);
   if (!Number.isInteger(value) || value < least || most < value) throw new Error(`--${name} must be a number from ${least} to ${most}`);
