@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod backend;
+mod cluster;
 mod dev;
 mod error;
 mod events;
@@ -34,6 +35,7 @@ pub use auth::{
     StaticKey,
 };
 pub use backend::parse_hook_secret;
+pub use cluster::{ClusterConfig, RedisLocation, SentinelLocation};
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
@@ -94,6 +96,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// `[messages]`
     pub messages: MessagesConfig,
+    /// `[cluster]`; `None`: this node is alone.
+    pub cluster: Option<ClusterConfig>,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[limits]`, how fast one socket may send.
@@ -165,6 +169,7 @@ struct Sections {
     inbox: Checked<InboxConfig>,
     ingest: Checked<IngestConfig>,
     messages: Checked<MessagesConfig>,
+    cluster: Checked<Option<ClusterConfig>>,
     limits: Checked<LimitsConfig>,
     rates: Checked<SocketRates>,
     socketio: Checked<SocketIoConfig>,
@@ -213,6 +218,7 @@ impl Sections {
             inbox,
             ingest: IngestConfig::read(reader),
             messages,
+            cluster: ClusterConfig::read(reader),
             limits: LimitsConfig::read(reader),
             // Last of the section, because `config show` writes a list of tables below its keys.
             rates: rates::read(reader),
@@ -237,6 +243,7 @@ impl Sections {
             inbox: self.inbox?,
             ingest: self.ingest?,
             messages: self.messages?,
+            cluster: self.cluster?,
             limits: self.limits?,
             rates: self.rates?,
             socketio: self.socketio?,

@@ -1,0 +1,43 @@
+use crate::config::{Config, Sources};
+use std::time::Duration;
+
+fn load(settings: &[(&str, &str)]) -> Result<Config, String> {
+    let sources =
+        Sources::new().with_flag("--set", "auth.jwt.secret", "0123456789abcdef0123456789abcdef");
+    let sources = settings
+        .iter()
+        .fold(sources, |sources, (key, value)| sources.with_flag("--set", key, value));
+    Config::load(&sources).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn one_node_needs_nothing() {
+    assert!(load(&[]).unwrap().cluster.is_none());
+}
+
+#[test]
+fn the_address_of_redis_makes_a_cluster_of_it() {
+    let cluster = load(&[("cluster.redis", "redis://localhost")]).unwrap().cluster.unwrap();
+
+    assert_eq!((cluster.name.as_str(), cluster.log_bytes), ("userline", 16_000_000));
+    assert!(cluster.secret.is_none() && cluster.ca.is_none());
+    assert_eq!(cluster.heartbeat, Duration::from_secs(5));
+    assert_eq!(cluster.lease, Duration::from_secs(15));
+    assert_eq!((cluster.node_grace, cluster.hold), (Duration::from_secs(20), cluster.node_grace));
+}
+
+#[test]
+fn what_cannot_work_is_refused_and_no_password_is_shown() {
+    let redis = ("cluster.redis", "redis://:hush@localhost");
+    for (setting, expected) in [
+        (("cluster.redis", "http://:hush@localhost"), "cluster.redis"),
+        (("cluster.name", "a{b}"), "cluster.name"),
+        (("cluster.name", ""), "cluster.name"),
+        (("cluster.secret", "hush"), "cluster.secret"),
+        (("cluster.lease", "14s"), "cluster.lease"),
+        (("cluster.log_bytes_max", "1KB"), "cluster.log_bytes_max"),
+    ] {
+        let errors = load(&[redis, setting]).unwrap_err();
+        assert!(errors.starts_with(expected) && !errors.contains("hush"), "{errors}");
+    }
+}
