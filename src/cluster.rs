@@ -1,0 +1,12 @@
+//! Many nodes: the one place in Redis or Valkey where they agree, and this node's end of it.
+//!
+//! The rules are in two places only: in the scripts, each of which Redis runs as a whole, and in
+//! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
+
+mod codec;
+mod scripts;
+#[cfg(test)]
+mod tests;
+
+pub use codec::{Call, CodecError, Place, reply};
+pub use scripts::Script;

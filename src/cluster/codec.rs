@@ -1,0 +1,289 @@
+//! Commands as Redis is given them, and its answers as the core reads them.
+
+mod entries;
+
+use super::scripts::Script;
+use crate::core::cluster::command::{
+    Applied, Apply, Attach, Attached, Command, Incarnation, MissedLog, Observation, Reap,
+    ReapReason, Reply, Standing,
+};
+use crate::core::cluster::facts::FactOp;
+use crate::types::millis;
+use redis::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Users that one call of a script lets go, or makes offline, at most: it takes about a millisecond.
+const USERS_MAX: usize = 200;
+/// Why users go offline whose node is gone.
+const NODE_LOST: &str = "node_lost";
+
+/// Where in Redis the cluster is, and what all its nodes have to agree on.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// What every key begins with; the hash tag in it keeps all of them in one slot.
+    pub prefix: String,
+    /// Who is told of presence changes.
+    pub endpoints: Vec<String>,
+    /// Bytes of events that the log may hold.
+    pub log_bytes: usize,
+    /// How long the log is kept for clients that come back.
+    pub window: Duration,
+    /// How long users of a lost node stay online without a socket.
+    pub node_grace: Duration,
+    /// How long nobody goes offline after an outage.
+    pub hold: Duration,
+    /// The longest time without anybody doing what is due that is no outage.
+    pub silence: Duration,
+    /// The longest grace of all.
+    pub grace_max: Duration,
+}
+
+/// What Redis is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A script, with the key that says where it runs, and its arguments.
+    Script {
+        /// Which one.
+        script: Script,
+        /// The first key.
+        key: String,
+        /// The arguments.
+        arguments: Vec<Vec<u8>>,
+    },
+    /// `XREAD COUNT entries_max STREAMS key after`
+    Read {
+        /// The log.
+        key: String,
+        /// The id after which it begins.
+        after: String,
+        /// Entries at most.
+        entries_max: usize,
+    },
+}
+
+/// Redis answered what no script of this version says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("Redis answered what this version does not understand")]
+pub struct CodecError;
+
+impl Place {
+    /// What Redis is asked for a command.
+    pub fn call(&self, command: &Command) -> Call {
+        match command {
+            Command::Attach(attach) => self.script(Script::Attach, self.attach(attach)),
+            Command::Apply(apply) => self.script(Script::Apply, self.apply(apply)),
+            Command::Reap(reap) => self.script(Script::Reap, self.reap(reap)),
+            Command::Tend => self.script(Script::Tend, self.tend()),
+            Command::Observe => self.script(Script::Observe, Vec::new()),
+            Command::Missed { after, entries_max } => {
+                self.script(Script::Missed, vec![number(*after), number(*entries_max)])
+            }
+            Command::Read { after, entries_max } => Call::Read {
+                key: self.key("log"),
+                after: format!("{after}-0"),
+                entries_max: *entries_max,
+            },
+        }
+    }
+
+    /// A key of the cluster.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn script(&self, script: Script, mut arguments: Vec<Vec<u8>>) -> Call {
+        arguments.insert(0, self.prefix.clone().into_bytes());
+        Call::Script { script, key: self.key("meta"), arguments }
+    }
+
+    fn attach(&self, attach: &Attach) -> Vec<Vec<u8>> {
+        let (own, acked) = match &attach.own {
+            Some((own, acked)) => (own.as_str(), *acked),
+            None => ("", 0),
+        };
+        let mut arguments = vec![
+            text(&*attach.run),
+            text(attach.known_run.as_deref().unwrap_or_default()),
+            text(own),
+            number(acked),
+            number(attach.seen),
+            text(&*attach.known_copy),
+            text(attach.next.as_str()),
+        ];
+        arguments.extend(self.endpoints.iter().map(|it| text(it.as_str())));
+        arguments
+    }
+
+    fn apply(&self, apply: &Apply) -> Vec<Vec<u8>> {
+        let mut arguments = vec![
+            text(apply.incarnation.as_str()),
+            number(apply.number),
+            text(&*apply.epoch),
+            number(apply.read),
+            number(self.log_bytes),
+        ];
+        for fact in &apply.facts {
+            match fact {
+                FactOp::Up { user, hint } => {
+                    let hint = hint.map(number).unwrap_or_default();
+                    arguments.extend([text("U"), text(user.as_str()), hint]);
+                }
+                FactOp::Down { user, departure } => arguments.extend([
+                    text("D"),
+                    text(user.as_str()),
+                    number(millis(departure.grace)),
+                    text(departure.reason.as_str()),
+                    number(departure.closed_at.0),
+                ]),
+                FactOp::EndGrace { user, reason } => {
+                    arguments.extend([text("X"), text(user.as_str()), text(reason.as_str())]);
+                }
+                FactOp::Departed { user, session, departure } => arguments.extend([
+                    text("L"),
+                    text(user.as_str()),
+                    number(*session),
+                    number(millis(departure.grace)),
+                    text(departure.reason.as_str()),
+                    number(departure.closed_at.0),
+                ]),
+            }
+        }
+        if apply.marker {
+            arguments.push(text("M"));
+        }
+        for event in &apply.events {
+            arguments.extend([text("E"), event.to_vec()]);
+        }
+        arguments
+    }
+
+    fn reap(&self, reap: &Reap) -> Vec<Vec<u8>> {
+        let expected = match reap.why {
+            ReapReason::Silent(batch) => number(batch),
+            ReapReason::Begun => text("*"),
+            ReapReason::Own => text("own"),
+        };
+        vec![
+            text(reap.incarnation.as_str()),
+            expected,
+            number(USERS_MAX),
+            number(millis(self.node_grace)),
+            text(NODE_LOST),
+            text(reap.name.as_str()),
+        ]
+    }
+
+    fn tend(&self) -> Vec<Vec<u8>> {
+        vec![
+            number(USERS_MAX),
+            number(millis(self.silence)),
+            number(millis(self.hold)),
+            number(millis(self.grace_max)),
+            number(millis(self.window)),
+        ]
+    }
+}
+
+/// The answer to a command.
+pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
+    match command {
+        Command::Attach(_) => attached(value).map(Reply::Attached),
+        Command::Apply(_) => applied(value).map(Reply::Applied),
+        Command::Reap(_) => match items(value)? {
+            [_, left] => Ok(Reply::Reaped { left: parsed(left)? }),
+            _ => Err(CodecError),
+        },
+        Command::Read { .. } => entries::of_streams(value).map(Reply::Entries),
+        Command::Missed { .. } => missed(value).map(Reply::Missed),
+        Command::Observe => observed(value).map(Reply::Observed),
+        Command::Tend => match items(value)? {
+            [_, _, head] => Ok(Reply::Tended { head: parsed(head)? }),
+            _ => Err(CodecError),
+        },
+    }
+}
+
+fn attached(value: &Value) -> Result<Attached, CodecError> {
+    let [standing, epoch, copy, head, common] = items(value)? else { return Err(CodecError) };
+    let standing = match string(standing)? {
+        "OK" => Standing::Same,
+        "NEW" => Standing::New,
+        "LOST" => Standing::Lost,
+        _ => return Err(CodecError),
+    };
+    Ok(Attached {
+        standing,
+        epoch: Arc::from(string(epoch)?),
+        copy: Arc::from(string(copy)?),
+        head: parsed(head)?,
+        common: parsed(common)?,
+    })
+}
+
+fn applied(value: &Value) -> Result<Applied, CodecError> {
+    let [status, rest @ ..] = items(value)? else { return Err(CodecError) };
+    match (string(status)?, rest) {
+        ("OK" | "DUP", [answer]) => {
+            let mut numbers = string(answer)?.split(' ').map(str::parse::<u64>);
+            let mut next = || numbers.next().ok_or(CodecError)?.map_err(|_| CodecError);
+            let (first, head) = (next()?, next()?);
+            let sessions = numbers.collect::<Result<_, _>>().map_err(|_| CodecError)?;
+            Ok(Applied::Done { first, head, sessions })
+        }
+        ("FENCED" | "OLD" | "GAP" | "EPOCH", []) => Ok(Applied::Refused),
+        _ => Err(CodecError),
+    }
+}
+
+fn missed(value: &Value) -> Result<MissedLog, CodecError> {
+    let [epoch, hole, suspects, complete, head, log] = items(value)? else {
+        return Err(CodecError);
+    };
+    Ok(MissedLog {
+        epoch: Arc::from(string(epoch)?),
+        hole: parsed(hole)?,
+        is_unsure: 0 < parsed(suspects)?,
+        is_complete: parsed(complete)? == 1,
+        head: parsed(head)?,
+        entries: entries::of_stream(log)?,
+    })
+}
+
+fn observed(value: &Value) -> Result<Observation, CodecError> {
+    let [nodes, dead] = items(value)? else { return Err(CodecError) };
+    let incarnation = |value: &Value| Ok(Incarnation::from_text(string(value)?));
+    let pair = |pair: &[Value]| match pair {
+        [name, batch] => Ok((incarnation(name)?, parsed(batch)?)),
+        _ => Err(CodecError),
+    };
+    Ok(Observation {
+        nodes: items(nodes)?.chunks(2).map(pair).collect::<Result<_, _>>()?,
+        dead: items(dead)?.iter().map(incarnation).collect::<Result<_, _>>()?,
+    })
+}
+
+fn text(it: impl Into<Vec<u8>>) -> Vec<u8> {
+    it.into()
+}
+
+fn number(it: impl std::fmt::Display) -> Vec<u8> {
+    it.to_string().into_bytes()
+}
+
+fn items(value: &Value) -> Result<&[Value], CodecError> {
+    if let Value::Array(items) = value { Ok(items) } else { Err(CodecError) }
+}
+
+fn string(value: &Value) -> Result<&str, CodecError> {
+    let Value::BulkString(bytes) = value else { return Err(CodecError) };
+    std::str::from_utf8(bytes).map_err(|_| CodecError)
+}
+
+fn parsed(value: &Value) -> Result<u64, CodecError> {
+    if let Value::Int(number) = value {
+        return u64::try_from(*number).map_err(|_| CodecError);
+    }
+    string(value)?.parse().map_err(|_| CodecError)
+}

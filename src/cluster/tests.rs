@@ -1,0 +1,9 @@
+//! The shipped scripts on a real Redis, under schedules that nobody would think of.
+
+mod checks;
+mod clients;
+mod directed;
+mod mutants;
+mod random;
+mod server;
+mod world;

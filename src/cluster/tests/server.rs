@@ -1,0 +1,118 @@
+//! A Redis of the test's own: `redis-server`, or what `USERLINE_TEST_REDIS` names.
+
+use crate::cluster::{Call, Script};
+use redis::{Client, Commands as _, Connection, Value};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Stands for clock.lua: the time is the last argument, and belongs to the test.
+const TEST_CLOCK: &str = "local now = tonumber(table.remove(ARGV))";
+
+/// A server on a Unix socket, and one connection to it.
+pub(super) struct TestRedis {
+    process: Child,
+    _folder: TempDir,
+    connection: Connection,
+    scripts: BTreeMap<Script, String>,
+}
+
+/// All keys and values at one moment.
+pub(super) type Snapshot = Vec<(Vec<u8>, Vec<u8>)>;
+
+impl TestRedis {
+    /// Starts a server. Scripts are as `edit` makes them.
+    pub(super) fn start(edit: impl Fn(Script, String) -> String) -> Self {
+        let program = std::env::var_os("USERLINE_TEST_REDIS")
+            .unwrap_or_else(|| OsString::from("redis-server"));
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("redis.sock");
+        let process = Command::new(&program)
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("these tests need {program:?}: {error}"));
+        let client = Client::open(format!("unix://{}", socket.display())).unwrap();
+        let mut tries = 0;
+        let mut connection = loop {
+            match client.get_connection() {
+                Ok(connection) => break connection,
+                Err(error) => {
+                    tries += 1;
+                    assert!(tries < 1000, "{program:?} does not start: {error}");
+                    #[expect(clippy::disallowed_methods, reason = "no runtime is blocked")]
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        };
+        let mut load = |script: Script| {
+            let text = edit(script, script.text_with_clock(TEST_CLOCK));
+            let loaded: String =
+                redis::cmd("SCRIPT").arg("LOAD").arg(text).query(&mut connection).unwrap();
+            (script, loaded)
+        };
+        let scripts = Script::ALL.into_iter().map(&mut load).collect();
+        Self { process, _folder: folder, connection, scripts }
+    }
+
+    /// Runs one call at `now`, in microseconds.
+    pub(super) fn run(&mut self, call: &Call, now: u64) -> Value {
+        match call {
+            Call::Script { script, key, arguments } => {
+                let mut command = redis::cmd("EVALSHA");
+                command.arg(&self.scripts[script]).arg(1).arg(key);
+                command.arg(arguments).arg(now);
+                command.query(&mut self.connection).unwrap_or_else(|it| panic!("{script:?}: {it}"))
+            }
+            Call::Read { key, after, entries_max } => {
+                let mut command = redis::cmd("XREAD");
+                command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(key).arg(after);
+                command.query(&mut self.connection).unwrap()
+            }
+        }
+    }
+
+    /// Any command.
+    pub(super) fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn flush(&mut self) {
+        let () = self.ask(&["FLUSHALL"]);
+    }
+
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        let keys: Vec<Vec<u8>> = self.ask(&["KEYS", "*"]);
+        let mut dump = |key: Vec<u8>| {
+            let value = redis::cmd("DUMP").arg(&key).query(&mut self.connection).unwrap();
+            (key, value)
+        };
+        keys.into_iter().map(&mut dump).collect()
+    }
+
+    pub(super) fn restore(&mut self, snapshot: &Snapshot) {
+        self.flush();
+        for (key, value) in snapshot {
+            let command = redis::cmd("RESTORE").arg(key).arg(0).arg(value).to_owned();
+            let () = command.query(&mut self.connection).unwrap();
+        }
+    }
+
+    pub(super) fn keys(&mut self) -> Vec<String> {
+        self.connection.keys("*").unwrap()
+    }
+}
+
+impl Drop for TestRedis {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}

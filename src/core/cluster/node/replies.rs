@@ -1,0 +1,176 @@
+//! What the answers mean.
+
+use super::{Applied, Batch, Command, Effect, Lane, LogCursor, NodeMachine, Own, Reply, Ticket};
+use crate::core::cluster::command::{Attached, Incarnation, Observation, ReapReason, Standing};
+use crate::core::cluster::log::LogEntry;
+use crate::types::Timestamp;
+use std::sync::Arc;
+
+impl NodeMachine {
+    /// The answer to a command. One of an earlier connection is not heard: what it says may have been overtaken by what
+    /// was found out since.
+    pub fn reply(
+        &mut self,
+        ticket: Ticket,
+        command: &Command,
+        reply: Reply,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        let Some(link) = self.link.as_mut().filter(|link| link.number == ticket.link) else {
+            return Vec::new();
+        };
+        let Some(busy) = link.busy.get_mut(ticket.lane.index()) else { return Vec::new() };
+        if *busy != Some(ticket.number) {
+            return Vec::new();
+        }
+        *busy = None;
+        match (reply, command) {
+            (Reply::Attached(attached), Command::Attach(attach)) => {
+                self.attached(attached, &attach.next, now)
+            }
+            (Reply::Applied(applied), _) => self.applied(applied, now),
+            (Reply::Reaped { left }, Command::Reap(reap)) => {
+                let is_own = reap.why == ReapReason::Own;
+                if 0 < left && !is_own {
+                    self.to_reap.insert(reap.incarnation.clone(), ReapReason::Begun);
+                } else if left == 0 && is_own {
+                    self.earlier.pop_front();
+                }
+                Vec::new()
+            }
+            (Reply::Entries(entries), Command::Read { entries_max, .. }) => {
+                self.has_rung |= *entries_max <= entries.len();
+                self.entries(entries)
+            }
+            (Reply::Tended { head }, _) => {
+                self.seen = self.seen.max(head);
+                Vec::new()
+            }
+            (Reply::Observed(observation), _) => {
+                self.observed(&observation, now);
+                Vec::new()
+            }
+            (
+                Reply::Missed(_) | Reply::Attached(_) | Reply::Reaped { .. } | Reply::Entries(_),
+                _,
+            ) => Vec::new(),
+        }
+    }
+
+    fn attached(&mut self, attached: Attached, next: &Incarnation, now: Timestamp) -> Vec<Effect> {
+        let Attached { standing, epoch, copy, head, common } = attached;
+        let Some(link) = self.link.as_mut() else { return Vec::new() };
+        link.is_attached = true;
+        self.attached += 1;
+        self.cursor.confirm();
+        // What is under way was asked of the state as it was.
+        for lane in [Lane::Read, Lane::Watch] {
+            if let Some(busy) = link.busy.get_mut(lane.index()) {
+                *busy = None;
+            }
+        }
+        self.known_run = Some(Arc::clone(&link.run));
+        let mut effects = Vec::new();
+        let is_new_epoch = self.own.as_ref().is_none_or(|own| own.epoch != epoch);
+        match (standing, self.own.as_mut()) {
+            (Standing::Same, Some(own)) => {
+                own.epoch = Arc::clone(&epoch);
+                own.copy = copy;
+            }
+            (Standing::Same | Standing::New | Standing::Lost, _) => {
+                if let Some(Batch { marker, events, .. }) = self.batch.take() {
+                    effects.extend(self.events.lost(marker, &events));
+                }
+                self.facts.assert_again(standing == Standing::Lost, self.times.remember, now);
+                let earlier = self.own.take().map(|own| own.incarnation);
+                match &earlier {
+                    Some(_) if standing == Standing::Lost => self.cursor.rewind(common),
+                    Some(_) => {}
+                    None => self.cursor = LogCursor::at(head),
+                }
+                self.earlier.extend(earlier);
+                let incarnation = next.clone();
+                self.own = Some(Own { incarnation, epoch: Arc::clone(&epoch), copy, acked: 0 });
+                self.last.batch = None;
+            }
+        }
+        self.seen = self.seen.max(head);
+        self.has_rung = true;
+        if is_new_epoch {
+            effects.push(Effect::NewEpoch(epoch));
+        }
+        effects
+    }
+
+    fn applied(&mut self, applied: Applied, now: Timestamp) -> Vec<Effect> {
+        match applied {
+            Applied::Done { first, head, sessions } => {
+                let (Some(own), Some(batch)) = (self.own.as_mut(), self.batch.take()) else {
+                    return Vec::new();
+                };
+                own.acked = batch.number;
+                self.seen = self.seen.max(head);
+                let known = self.facts.applied(&batch.facts, &sessions, now);
+                let mut effects: Vec<Effect> = known
+                    .into_iter()
+                    .map(|(user, session)| Effect::Session { user, session })
+                    .collect();
+                effects.extend(self.events.taken(batch.marker, &batch.events, first));
+                self.has_rung |= !batch.events.is_empty();
+                effects
+            }
+            Applied::Refused => {
+                self.attach_again();
+                Vec::new()
+            }
+        }
+    }
+
+    /// This is not the state that the node knows: before anything else it finds out what it is.
+    fn attach_again(&mut self) {
+        if let Some(link) = self.link.as_mut() {
+            link.is_attached = false;
+        }
+    }
+
+    fn entries(&mut self, entries: Vec<LogEntry>) -> Vec<Effect> {
+        let new = self.cursor.take(entries);
+        let mut effects = Vec::new();
+        if new.is_missing_some {
+            effects.push(Effect::MissedSome);
+        }
+        if new.is_another {
+            self.attach_again();
+        }
+        for (entry, is_repeat) in new.entries {
+            self.seen = self.seen.max(entry.id);
+            let own = self.events.came_back(&entry.incarnation, entry.batch).unwrap_or_default();
+            let mut own = own.into_iter();
+            for (number, event) in (entry.first..).zip(entry.events) {
+                let own = own.next().flatten();
+                if let Some(own) = own {
+                    effects.extend(self.events.is_seen(own, number));
+                }
+                if !event.is_empty() {
+                    effects.push(Effect::Heard { number, own, is_repeat, event });
+                }
+            }
+        }
+        effects
+    }
+
+    fn observed(&mut self, observation: &Observation, now: Timestamp) {
+        let (lease, every) = (self.times.lease, self.times.observe);
+        let silent = self.observer.observe(observation, lease, every, now);
+        for silent in silent {
+            let is_own = self.own.as_ref().is_some_and(|own| own.incarnation == silent.incarnation);
+            if !is_own {
+                self.to_reap.insert(silent.incarnation, ReapReason::Silent(silent.batch));
+            }
+        }
+        self.cursor.keep(|it| observation.nodes.iter().any(|(living, _)| living == it));
+        for dead in &observation.dead {
+            self.to_reap.insert(dead.clone(), ReapReason::Begun);
+        }
+    }
+}
