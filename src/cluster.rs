@@ -4,9 +4,13 @@
 //! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
 
 mod codec;
+mod link;
+mod member;
 mod scripts;
 #[cfg(test)]
 mod tests;
 
 pub use codec::{Call, CodecError, Place, reply};
+pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
+pub use member::{Left, Member, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;

@@ -4,6 +4,9 @@ mod checks;
 mod clients;
 mod directed;
 mod mutants;
+mod parts;
 mod random;
 mod server;
 mod world;
+
+pub(super) use server::{TestRedis, cluster_config};

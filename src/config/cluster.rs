@@ -20,7 +20,7 @@ const BEATS_PER_LEASE: u32 = 3;
 pub struct ClusterConfig {
     /// Where Redis or Valkey is.
     pub redis: RedisLocation,
-    /// PEM of the authorities believed besides those of the system.
+    /// PEM of the authorities that are believed; `None`: those of the system.
     pub ca: Option<String>,
     /// What every key begins with, so that several clusters may use one Redis.
     pub name: String,

@@ -1,7 +1,8 @@
 //! What must hold, whatever happens.
 
 use super::clients::Promise;
-use super::world::{Answer, GRACE_MS, SimEvent, Told, USERS, World, online, user_id};
+use super::parts::{Answer, GRACE_MS, SimEvent, Told, USERS, user_id};
+use super::world::{World, online};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl World {

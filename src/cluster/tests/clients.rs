@@ -1,7 +1,8 @@
 //! Clients that come and go, with what each was handed; and the callers of emits.
 
 use super::mutants::Mutant;
-use super::world::{Answer, Message, Random, SimEvent, USERS, World};
+use super::parts::{Answer, Message, Random, SimEvent, USERS};
+use super::world::World;
 use crate::core::cluster::command::{Command, Epoch, MissedLog};
 use crate::core::cluster::follower::{FollowedEvent, Follower, Missed, Resumed, ToSocket};
 use crate::core::cluster::node::{EventId, Question};

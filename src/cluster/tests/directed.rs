@@ -1,8 +1,8 @@
 //! Guards that random schedules seldom need: each scenario holds with the shipped scripts, and not without the guard.
 
 use super::mutants::Mutant;
+use super::parts::user_id;
 use super::server::TestRedis;
-use super::world::user_id;
 use crate::cluster::{Place, reply};
 use crate::core::cluster::command::{
     Applied, Apply, Attach, Attached, Command, Incarnation, MissedLog, Reap, ReapReason, Reply,

@@ -1,6 +1,8 @@
 //! A Redis of the test's own: `redis-server`, or what `USERLINE_TEST_REDIS` names.
 
 use crate::cluster::{Call, Script};
+use crate::config::{ClusterConfig, RedisLocation};
+use crate::types::Secret;
 use redis::{Client, Commands as _, Connection, Value};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,11 +14,27 @@ use tempfile::TempDir;
 const TEST_CLOCK: &str = "local now = tonumber(table.remove(ARGV))";
 
 /// A server on a Unix socket, and one connection to it.
-pub(super) struct TestRedis {
+pub(in crate::cluster) struct TestRedis {
     process: Child,
     _folder: TempDir,
+    url: String,
     connection: Connection,
     scripts: BTreeMap<Script, String>,
+}
+
+/// The configuration of a cluster at `url`, otherwise as it usually is.
+pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
+    ClusterConfig {
+        redis: RedisLocation::Server(Secret::new(url.as_bytes())),
+        ca: None,
+        name: "test".to_owned(),
+        secret: None,
+        heartbeat: Duration::from_secs(5),
+        lease: Duration::from_secs(15),
+        node_grace: Duration::from_secs(20),
+        hold: Duration::from_secs(20),
+        log_bytes: 16_000_000,
+    }
 }
 
 /// All keys and values at one moment.
@@ -24,7 +42,7 @@ pub(super) type Snapshot = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl TestRedis {
     /// Starts a server. Scripts are as `edit` makes them.
-    pub(super) fn start(edit: impl Fn(Script, String) -> String) -> Self {
+    pub(in crate::cluster) fn start(edit: impl Fn(Script, String) -> String) -> Self {
         let program = std::env::var_os("USERLINE_TEST_REDIS")
             .unwrap_or_else(|| OsString::from("redis-server"));
         let folder = TempDir::new().unwrap();
@@ -37,7 +55,8 @@ impl TestRedis {
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("these tests need {program:?}: {error}"));
-        let client = Client::open(format!("unix://{}", socket.display())).unwrap();
+        let url = format!("unix://{}", socket.display());
+        let client = Client::open(url.as_str()).unwrap();
         let mut tries = 0;
         let mut connection = loop {
             match client.get_connection() {
@@ -57,7 +76,12 @@ impl TestRedis {
             (script, loaded)
         };
         let scripts = Script::ALL.into_iter().map(&mut load).collect();
-        Self { process, _folder: folder, connection, scripts }
+        Self { process, _folder: folder, url, connection, scripts }
+    }
+
+    /// Where it is.
+    pub(in crate::cluster) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Runs one call at `now`, in microseconds.
@@ -78,7 +102,7 @@ impl TestRedis {
     }
 
     /// Any command.
-    pub(super) fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+    pub(in crate::cluster) fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query(&mut self.connection).unwrap()

@@ -44,7 +44,9 @@ fn parse(text: &str) -> Option<RedisLocation> {
         "rediss+sentinel" => sentinels("rediss", rest),
         "redis" | "rediss" => {
             let url = Url::parse(text).ok()?;
+            // What stands behind `#` would switch off that certificates are verified.
             let is_whole = url.host_str().is_some_and(|it| !it.is_empty());
+            let is_whole = is_whole && url.fragment().is_none();
             is_whole.then(|| server(text))
         }
         "unix" | "redis+unix" => rest.starts_with('/').then(|| server(text)),
@@ -124,6 +126,7 @@ mod tests {
             ("redis+sentinel://a/main/x", "refused"),
             ("redis+sentinel://a:99999/main", "refused"),
             ("redis://", "refused"),
+            ("rediss://redis.example.com/#insecure", "refused"),
             ("http://localhost", "refused"),
             ("localhost:6379", "refused"),
             ("unix://run/redis.sock", "refused"),

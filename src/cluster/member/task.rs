@@ -1,0 +1,334 @@
+//! The task: it waits for whatever comes first, and decides nothing.
+
+use super::{EFFECTS_MAX, MemberStatus};
+use crate::clock::Clock;
+use crate::cluster::codec::{self, Place};
+use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
+use crate::core::backend::backoff;
+use crate::core::cluster::command::{Command, MissedLog, Reply};
+use crate::core::cluster::facts::Departure;
+use crate::core::cluster::node::{
+    AppendError, Effect, EventId, Lane, NodeMachine, Numbering, Question, Ticket,
+};
+use crate::entropy;
+use crate::types::{Reason, Timestamp, UserId};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use redis::Value;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How often the state machine is told that time has passed: its shortest patience is five times that.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the doorbell waits for new events before it asks again.
+const BELL_PATIENCE: Duration = Duration::from_secs(1);
+/// Inputs that are taken together, so that they go in one batch.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// What a node says to its part in the cluster.
+#[derive(Debug)]
+pub(super) enum Input {
+    Up(UserId),
+    Down(UserId, Departure),
+    EndGrace(UserId, Reason),
+    Verified(UserId),
+    Append {
+        event: Bytes,
+        numbering: Numbering,
+        answer: oneshot::Sender<Result<EventId, AppendError>>,
+    },
+    Ask {
+        command: Command,
+        answer: oneshot::Sender<MissedLog>,
+    },
+}
+
+/// What is under way on the connection.
+enum Asked {
+    Command(Ticket, Command),
+    Question(Question, Command, oneshot::Sender<MissedLog>),
+}
+
+type CallDone = (Asked, Result<Value, LinkError>);
+type Opened = Result<RedisLink, LinkError>;
+
+/// Inputs, effects and status: the ends that the rest of the node has the others of.
+pub(super) type Ends = (mpsc::Receiver<Input>, mpsc::Sender<Effect>, watch::Sender<MemberStatus>);
+
+pub(super) struct MemberTask {
+    machine: NodeMachine,
+    place: Arc<Place>,
+    target: RedisTarget,
+    clock: Clock,
+    inputs: mpsc::Receiver<Input>,
+    effects: mpsc::Sender<Effect>,
+    status: watch::Sender<MemberStatus>,
+    /// Effects that nobody took yet.
+    waiting: VecDeque<Effect>,
+    link: Option<RedisLink>,
+    calls: FuturesUnordered<BoxFuture<'static, CallDone>>,
+    opening: Option<BoxFuture<'static, Opened>>,
+    bell: Option<BoxFuture<'static, Opened>>,
+    bell_link: Option<RedisLink>,
+    failures: u32,
+    bell_failures: u32,
+    next_tick: Timestamp,
+}
+
+/// What came first.
+enum First {
+    Input(Option<Input>),
+    Call(CallDone),
+    Opened(Opened),
+    Rang(Opened),
+    Taken(bool),
+    Tick,
+}
+
+impl MemberTask {
+    pub(super) fn new(
+        machine: NodeMachine,
+        place: Place,
+        target: RedisTarget,
+        clock: Clock,
+        (inputs, effects, status): Ends,
+    ) -> Self {
+        Self {
+            machine,
+            place: Arc::new(place),
+            target,
+            next_tick: clock.now(),
+            clock,
+            inputs,
+            effects,
+            status,
+            waiting: VecDeque::new(),
+            link: None,
+            calls: FuturesUnordered::new(),
+            opening: None,
+            bell: None,
+            bell_link: None,
+            failures: 0,
+            bell_failures: 0,
+        }
+    }
+
+    /// Runs until nobody says anything any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.start_what_is_due();
+            match self.first().await {
+                First::Input(None) | First::Taken(false) => return,
+                First::Input(Some(input)) => self.take_inputs(input),
+                First::Call(done) => self.done(done),
+                First::Opened(opened) => self.opened(opened),
+                First::Rang(rung) => self.rang(rung),
+                First::Taken(true) | First::Tick => {}
+            }
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = self.clock.now();
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            let effects = self.machine.tick(now);
+            self.waiting.extend(effects);
+        }
+        if self.link.is_none() && self.opening.is_none() {
+            self.opening = Some(open(&self.target, self.failures));
+        }
+        let Some(link) = self.link.clone() else { return };
+        for lane in Lane::ALL {
+            if lane == Lane::Read && self.is_behind() {
+                continue;
+            }
+            if let Some((ticket, command)) = self.machine.next(lane, now) {
+                self.calls.push(call(&link, &self.place, Asked::Command(ticket, command)));
+            }
+        }
+        if self.bell.is_none() && self.machine.is_attached() && !self.is_behind() {
+            let link = self.bell_link.take().filter(|it| it.server().run == link.server().run);
+            let opening = open(&self.target, self.bell_failures);
+            let (key, after) = (self.place.key("log"), self.machine.read_to());
+            self.bell = Some(Box::pin(async move {
+                let link = match link {
+                    Some(link) => link,
+                    None => opening.await?,
+                };
+                link.wait_for(&key, after, BELL_PATIENCE).await?;
+                Ok(link)
+            }));
+        }
+    }
+
+    /// Whether whoever takes the effects is behind: then the log is read no further, and all else goes on.
+    fn is_behind(&self) -> bool {
+        EFFECTS_MAX < self.waiting.len()
+    }
+
+    async fn first(&mut self) -> First {
+        let may_take_inputs = !self.is_behind();
+        tokio::select! {
+            input = self.inputs.recv(), if may_take_inputs => First::Input(input),
+            Some(done) = self.calls.next() => First::Call(done),
+            opened = pending(&mut self.opening) => First::Opened(opened),
+            rung = pending(&mut self.bell) => First::Rang(rung),
+            permit = self.effects.reserve(), if !self.waiting.is_empty() => {
+                let is_taken = permit.is_ok();
+                if let (Ok(permit), Some(effect)) = (permit, self.waiting.pop_front()) {
+                    permit.send(effect);
+                }
+                First::Taken(is_taken)
+            }
+            () = self.clock.sleep_until(self.next_tick) => First::Tick,
+        }
+    }
+
+    fn take_inputs(&mut self, first: Input) {
+        self.take_input(first);
+        for _ in 1..INPUTS_AT_ONCE {
+            let Ok(input) = self.inputs.try_recv() else { return };
+            self.take_input(input);
+        }
+    }
+
+    fn take_input(&mut self, input: Input) {
+        match input {
+            Input::Up(user) => self.machine.up(&user),
+            Input::Down(user, departure) => self.machine.down(&user, departure),
+            Input::EndGrace(user, reason) => self.machine.end_grace(&user, reason),
+            Input::Verified(user) => self.machine.verified(&user),
+            Input::Append { event, numbering, answer } => {
+                let appended = self.machine.append(event, numbering, self.clock.now());
+                let appended = appended.map(|(id, effects)| {
+                    self.waiting.extend(effects);
+                    id
+                });
+                // Fails if nobody waits any more, which is fine.
+                let _unheard = answer.send(appended);
+            }
+            Input::Ask { command, answer } => {
+                // Without a connection the answer is dropped, which says that there is none.
+                if let (Some(question), Some(link)) = (self.machine.question(), &self.link) {
+                    let asked = Asked::Question(question, command, answer);
+                    self.calls.push(call(link, &self.place, asked));
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, (asked, result): CallDone) {
+        let command = match &asked {
+            Asked::Command(_, command) | Asked::Question(_, command, _) => command,
+        };
+        let read = result.and_then(|value| {
+            codec::reply(command, &value).map_err(|error| LinkError::Server(error.to_string()))
+        });
+        let reply = match read {
+            Ok(reply) => reply,
+            Err(error) => return self.lost(error),
+        };
+        match asked {
+            Asked::Command(ticket, command) => {
+                let effects = self.machine.reply(ticket, &command, reply, self.clock.now());
+                self.waiting.extend(effects);
+                if self.machine.is_attached() {
+                    self.failures = 0;
+                    self.report(MemberStatus::Attached);
+                }
+            }
+            Asked::Question(question, _, answer) => {
+                if let (Reply::Missed(missed), true) = (reply, self.machine.is_current(question)) {
+                    drop(answer.send(missed));
+                }
+            }
+        }
+    }
+
+    /// The connection is given up, with all that is under way on it.
+    fn lost(&mut self, error: LinkError) {
+        self.link = None;
+        self.calls.clear();
+        self.machine.disconnected();
+        self.failures = self.failures.saturating_add(1);
+        self.report(MemberStatus::Degraded(Some(error)));
+    }
+
+    fn opened(&mut self, opened: Opened) {
+        match opened {
+            Ok(link) => {
+                for advice in link.server().advice() {
+                    let command = advice.command.unwrap_or("nothing");
+                    tracing::warn!(what = advice.what, command, "Redis of the cluster");
+                }
+                self.machine.connected(Arc::clone(&link.server().run));
+                self.link = Some(link);
+            }
+            Err(error) => self.lost(error),
+        }
+    }
+
+    fn rang(&mut self, rung: Opened) {
+        match rung {
+            Ok(link) => {
+                self.bell_failures = 0;
+                self.bell_link = Some(link);
+                self.machine.ring();
+            }
+            // What is new is read now and then all the same.
+            Err(_) => self.bell_failures = self.bell_failures.saturating_add(1),
+        }
+    }
+
+    /// Says so once if it has changed.
+    fn report(&self, status: MemberStatus) {
+        self.status.send_if_modified(|last| {
+            let is_new = std::mem::discriminant(last) != std::mem::discriminant(&status);
+            match &status {
+                MemberStatus::Attached if is_new => tracing::info!("in the cluster"),
+                MemberStatus::Degraded(Some(error)) if *last != status => {
+                    tracing::warn!(%error, "not in the cluster: this node goes on alone");
+                }
+                MemberStatus::Attached | MemberStatus::Degraded(_) => {}
+            }
+            let has_changed = *last != status;
+            *last = status;
+            has_changed
+        });
+    }
+}
+
+/// Opens a connection: at once after one that worked, and later after more failures in a row.
+fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, Opened> {
+    let target = target.clone();
+    let random = entropy::number().unwrap_or(u32::MAX);
+    let pause = if failures <= 1 { Duration::ZERO } else { backoff::delay(failures - 1, random) };
+    Box::pin(async move {
+        tokio::time::sleep(pause).await;
+        RedisLink::open(&target).await
+    })
+}
+
+fn call(link: &RedisLink, place: &Arc<Place>, asked: Asked) -> BoxFuture<'static, CallDone> {
+    let (link, place) = (link.clone(), Arc::clone(place));
+    Box::pin(async move {
+        let call = match &asked {
+            Asked::Command(_, command) | Asked::Question(_, command, _) => place.call(command),
+        };
+        let result = link.call(&call).await;
+        (asked, result)
+    })
+}
+
+/// Waits for what is there, and takes it away; for ever if nothing is.
+async fn pending<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    let Some(waiting) = future else { return std::future::pending().await };
+    let result = waiting.await;
+    *future = None;
+    result
+}

@@ -1,0 +1,139 @@
+use super::{Member, MemberNeeds, MemberStatus};
+use crate::clock::Clock;
+use crate::cluster::tests::{TestRedis, cluster_config};
+use crate::core::cluster::facts::Departure;
+use crate::core::cluster::node::{Effect, Numbering};
+use crate::tasks::Tasks;
+use crate::types::{Reason, Seq, UserId, WallMs};
+use bytes::Bytes;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Node {
+    member: Member,
+    effects: mpsc::Receiver<Effect>,
+    tasks: Tasks,
+}
+
+impl Node {
+    async fn join(redis: &TestRedis) -> Self {
+        let needs = MemberNeeds {
+            endpoints: vec!["hook".to_owned()],
+            window: Duration::from_secs(10),
+            grace_max: Duration::from_secs(10),
+            clock: Clock::start(Seq(0)),
+        };
+        let tasks = Tasks::new();
+        let (member, effects) = Member::join(&cluster_config(redis.url()), needs, &tasks).unwrap();
+        let attached = MemberStatus::Attached;
+        let mut status = member.status();
+        timeout(PATIENCE, status.wait_for(|it| *it == attached)).await.unwrap().unwrap();
+        Self { member, effects, tasks }
+    }
+
+    /// The next effect that `pick` takes for something.
+    async fn wait_for<T>(&mut self, pick: impl Fn(Effect) -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                let effect = self.effects.recv().await.unwrap();
+                if let Some(picked) = pick(effect) {
+                    return picked;
+                }
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap()
+    }
+
+    async fn hear(&mut self) -> (u64, Bytes) {
+        self.wait_for(|effect| {
+            if let Effect::Heard { number, event, .. } = effect {
+                Some((number, event))
+            } else {
+                None
+            }
+        })
+        .await
+    }
+
+    async fn session(&mut self) -> u64 {
+        self.wait_for(|effect| {
+            if let Effect::Session { session, .. } = effect { Some(session) } else { None }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let (mut a, mut b) = (Node::join(&redis).await, Node::join(&redis).await);
+    let user = UserId::parse("u").unwrap();
+    a.member.up(user.clone()).await.unwrap();
+    let session = a.session().await;
+    b.member.up(user.clone()).await.unwrap();
+    assert_eq!(b.session().await, session);
+
+    for text in ["1", "2", "3"] {
+        let event = Bytes::from_static(text.as_bytes());
+        a.member.append(event, Numbering::Numbered).await.unwrap().unwrap();
+    }
+    for node in [&mut a, &mut b] {
+        let mut last = session;
+        for text in ["1", "2", "3"] {
+            let (number, event) = node.hear().await;
+            assert!(last < number && event == text);
+            last = number;
+        }
+    }
+
+    let departure = Departure {
+        grace: Duration::from_secs(10),
+        reason: Reason::TransportClose,
+        closed_at: WallMs(1),
+    };
+    a.member.down(user.clone(), departure).await.unwrap();
+    b.member.up(UserId::parse("v").unwrap()).await.unwrap();
+    b.session().await;
+    let fields: Vec<String> = redis.ask(&["HKEYS", "userline:{test}:u:u"]);
+    assert!(!fields.contains(&"r".to_owned()), "on node b it still is: {fields:?}");
+    assert!(a.tasks.stop(PATIENCE).await && b.tasks.stop(PATIENCE).await);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_made_again_and_nothing_is_lost_or_comes_twice() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let (mut a, mut b) = (Node::join(&redis).await, Node::join(&redis).await);
+    let sending = a.member.clone();
+    let send = async {
+        for number in 0..300_u32 {
+            let event = Bytes::from(number.to_string());
+            sending.append(event, Numbering::Plain).await.unwrap().unwrap();
+            if number % 50 == 25 {
+                let _: i64 = redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let hear = async {
+        for number in 0..300_u32 {
+            let (_, event) = b.hear().await;
+            assert_eq!(event, number.to_string());
+        }
+    };
+    tokio::join!(send, hear);
+    let missed = timeout(PATIENCE, async {
+        loop {
+            if let Ok(missed) = a.member.missed(0).await {
+                return missed;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let events: usize = missed.await.unwrap().entries.iter().map(|it| it.events.len()).sum();
+    assert_eq!(events, 300);
+    assert_eq!(a.hear().await.1, "0");
+    assert!(a.tasks.stop(PATIENCE).await && b.tasks.stop(PATIENCE).await);
+}
