@@ -10,7 +10,7 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{Call, CodecError, Place, reply};
+pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
-pub use member::{Left, Member, MemberNeeds, MemberStatus, Unattached};
+pub use member::{ClusterMember, Left, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;

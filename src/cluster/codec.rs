@@ -4,10 +4,11 @@ mod entries;
 
 use super::scripts::Script;
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, Incarnation, MissedLog, Observation, Reap,
-    ReapReason, Reply, Standing,
+    Applied, Apply, Attach, Attached, Command, MissedLog, Observation, Reap, ReapReason, Reply,
+    Standing,
 };
 use crate::core::cluster::facts::FactOp;
+use crate::core::cluster::incarnation::Incarnation;
 use crate::types::millis;
 use redis::Value;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const NODE_LOST: &str = "node_lost";
 
 /// Where in Redis the cluster is, and what all its nodes have to agree on.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct ClusterPlace {
     /// What every key begins with; the hash tag in it keeps all of them in one slot.
     pub prefix: String,
     /// Who is told of presence changes.
@@ -42,7 +43,7 @@ pub struct Place {
 
 /// What Redis is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Call {
+pub enum RedisCall {
     /// A script, with the key that says where it runs, and its arguments.
     Script {
         /// Which one.
@@ -68,9 +69,9 @@ pub enum Call {
 #[error("Redis answered what this version does not understand")]
 pub struct CodecError;
 
-impl Place {
+impl ClusterPlace {
     /// What Redis is asked for a command.
-    pub fn call(&self, command: &Command) -> Call {
+    pub fn call(&self, command: &Command) -> RedisCall {
         match command {
             Command::Attach(attach) => self.script(Script::Attach, self.attach(attach)),
             Command::Apply(apply) => self.script(Script::Apply, self.apply(apply)),
@@ -80,7 +81,7 @@ impl Place {
             Command::Missed { after, entries_max } => {
                 self.script(Script::Missed, vec![number(*after), number(*entries_max)])
             }
-            Command::Read { after, entries_max } => Call::Read {
+            Command::Read { after, entries_max } => RedisCall::Read {
                 key: self.key("log"),
                 after: format!("{after}-0"),
                 entries_max: *entries_max,
@@ -93,9 +94,9 @@ impl Place {
         format!("{}{name}", self.prefix)
     }
 
-    fn script(&self, script: Script, mut arguments: Vec<Vec<u8>>) -> Call {
+    fn script(&self, script: Script, mut arguments: Vec<Vec<u8>>) -> RedisCall {
         arguments.insert(0, self.prefix.clone().into_bytes());
-        Call::Script { script, key: self.key("meta"), arguments }
+        RedisCall::Script { script, key: self.key("meta"), arguments }
     }
 
     fn attach(&self, attach: &Attach) -> Vec<Vec<u8>> {

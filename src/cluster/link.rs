@@ -13,7 +13,7 @@ pub use error::LinkError;
 pub use facts::ServerFacts;
 pub use target::RedisTarget;
 
-use super::codec::Call;
+use super::codec::RedisCall;
 use super::scripts::Script;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value, cmd};
@@ -66,7 +66,7 @@ impl RedisLink {
     }
 
     /// Runs a call. After an error nobody knows whether it was run, or will be.
-    pub async fn call(&self, call: &Call) -> Result<Value, LinkError> {
+    pub async fn call(&self, call: &RedisCall) -> Result<Value, LinkError> {
         self.query(&self.command(call), CALL_TIMEOUT).await
     }
 
@@ -83,15 +83,15 @@ impl RedisLink {
         self.query(&command, patience + CALL_TIMEOUT).await.map(drop)
     }
 
-    fn command(&self, call: &Call) -> Cmd {
+    fn command(&self, call: &RedisCall) -> Cmd {
         match call {
-            Call::Script { script, key, arguments } => {
+            RedisCall::Script { script, key, arguments } => {
                 let mut command = cmd("EVALSHA");
                 command.arg(self.scripts.get(script).map(String::as_str).unwrap_or_default());
                 command.arg(1).arg(key).arg(arguments);
                 command
             }
-            Call::Read { key, after, entries_max } => {
+            RedisCall::Read { key, after, entries_max } => {
                 let mut command = cmd("XREAD");
                 command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(key).arg(after);
                 command

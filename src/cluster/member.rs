@@ -10,12 +10,12 @@
 
 mod task;
 
-use super::codec::Place;
+use super::codec::ClusterPlace;
 use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::core::cluster::command::{Command, MissedLog, NodeTimes};
-use crate::core::cluster::facts::Departure;
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{AppendError, Effect, EventId, NodeMachine, Numbering};
 use crate::entropy;
 use crate::tasks::Tasks;
@@ -37,7 +37,7 @@ const MISSED_ENTRIES_MAX: usize = 10_000;
 
 /// This node's part in the cluster. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct ClusterMember {
     inputs: mpsc::Sender<Input>,
     status: watch::Receiver<MemberStatus>,
 }
@@ -74,7 +74,7 @@ pub struct Unattached;
 #[error("this node has left the cluster")]
 pub struct Left;
 
-impl Member {
+impl ClusterMember {
     /// Joins the cluster of `config`. What is to be done, or has become known, comes by the receiver, in its order.
     pub fn join(
         config: &ClusterConfig,
@@ -99,7 +99,7 @@ impl Member {
     }
 
     /// The user has none any more.
-    pub async fn down(&self, user: UserId, departure: Departure) -> Result<(), Left> {
+    pub async fn down(&self, user: UserId, departure: UserDeparture) -> Result<(), Left> {
         self.say(Input::Down(user, departure)).await
     }
 
@@ -153,8 +153,8 @@ fn times(config: &ClusterConfig) -> NodeTimes {
     }
 }
 
-fn place(config: &ClusterConfig, needs: MemberNeeds) -> Place {
-    Place {
+fn place(config: &ClusterConfig, needs: MemberNeeds) -> ClusterPlace {
+    ClusterPlace {
         prefix: format!("userline:{{{}}}:", config.name),
         endpoints: needs.endpoints,
         log_bytes: config.log_bytes,

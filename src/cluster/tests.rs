@@ -2,6 +2,7 @@
 
 mod checks;
 mod clients;
+mod deliveries;
 mod directed;
 mod mutants;
 mod parts;

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod facts;
 pub mod follower;
+pub mod incarnation;
 pub mod log;
 pub mod node;
 pub mod observer;

@@ -1,7 +1,7 @@
 //! Entries of the log, as Redis gives them.
 
 use super::{CodecError, items, string};
-use crate::core::cluster::command::Incarnation;
+use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::log::LogEntry;
 use bytes::Bytes;
 use redis::Value;

@@ -1,5 +1,5 @@
 use super::{LinkError, RedisLink, RedisTarget, ServerFacts};
-use crate::cluster::Call;
+use crate::cluster::RedisCall;
 use crate::cluster::tests::{TestRedis, cluster_config};
 use redis::Value;
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn a_link_runs_calls_and_ends_with_its_server() {
     assert!(link.server().version.is_some() && link.server().is_safe);
 
     let (key, after) = ("userline:{x}:log".to_owned(), "0-0".to_owned());
-    let call = Call::Read { key: key.clone(), after, entries_max: 1 };
+    let call = RedisCall::Read { key: key.clone(), after, entries_max: 1 };
     assert_eq!(link.call(&call).await, Ok(Value::Nil));
     assert_eq!(link.wait_for(&key, 0, Duration::from_millis(1)).await, Ok(()));
 

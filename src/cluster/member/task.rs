@@ -2,13 +2,13 @@
 
 use super::{EFFECTS_MAX, MemberStatus};
 use crate::clock::Clock;
-use crate::cluster::codec::{self, Place};
+use crate::cluster::codec::{self, ClusterPlace};
 use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
 use crate::core::cluster::command::{Command, MissedLog, Reply};
-use crate::core::cluster::facts::Departure;
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{
-    AppendError, Effect, EventId, Lane, NodeMachine, Numbering, Question, Ticket,
+    AppendError, Effect, EventId, Lane, LogQuestion, NodeMachine, Numbering, Ticket,
 };
 use crate::entropy;
 use crate::types::{Reason, Timestamp, UserId};
@@ -33,7 +33,7 @@ const INPUTS_AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub(super) enum Input {
     Up(UserId),
-    Down(UserId, Departure),
+    Down(UserId, UserDeparture),
     EndGrace(UserId, Reason),
     Verified(UserId),
     Append {
@@ -50,18 +50,18 @@ pub(super) enum Input {
 /// What is under way on the connection.
 enum Asked {
     Command(Ticket, Command),
-    Question(Question, Command, oneshot::Sender<MissedLog>),
+    Question(LogQuestion, Command, oneshot::Sender<MissedLog>),
 }
 
 type CallDone = (Asked, Result<Value, LinkError>);
-type Opened = Result<RedisLink, LinkError>;
+type LinkOpened = Result<RedisLink, LinkError>;
 
 /// Inputs, effects and status: the ends that the rest of the node has the others of.
 pub(super) type Ends = (mpsc::Receiver<Input>, mpsc::Sender<Effect>, watch::Sender<MemberStatus>);
 
 pub(super) struct MemberTask {
     machine: NodeMachine,
-    place: Arc<Place>,
+    place: Arc<ClusterPlace>,
     target: RedisTarget,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
@@ -71,8 +71,8 @@ pub(super) struct MemberTask {
     waiting: VecDeque<Effect>,
     link: Option<RedisLink>,
     calls: FuturesUnordered<BoxFuture<'static, CallDone>>,
-    opening: Option<BoxFuture<'static, Opened>>,
-    bell: Option<BoxFuture<'static, Opened>>,
+    opening: Option<BoxFuture<'static, LinkOpened>>,
+    bell: Option<BoxFuture<'static, LinkOpened>>,
     bell_link: Option<RedisLink>,
     failures: u32,
     bell_failures: u32,
@@ -83,8 +83,8 @@ pub(super) struct MemberTask {
 enum First {
     Input(Option<Input>),
     Call(CallDone),
-    Opened(Opened),
-    Rang(Opened),
+    Opened(LinkOpened),
+    Rang(LinkOpened),
     Taken(bool),
     Tick,
 }
@@ -92,7 +92,7 @@ enum First {
 impl MemberTask {
     pub(super) fn new(
         machine: NodeMachine,
-        place: Place,
+        place: ClusterPlace,
         target: RedisTarget,
         clock: Clock,
         (inputs, effects, status): Ends,
@@ -259,7 +259,7 @@ impl MemberTask {
         self.report(MemberStatus::Degraded(Some(error)));
     }
 
-    fn opened(&mut self, opened: Opened) {
+    fn opened(&mut self, opened: LinkOpened) {
         match opened {
             Ok(link) => {
                 for advice in link.server().advice() {
@@ -273,7 +273,7 @@ impl MemberTask {
         }
     }
 
-    fn rang(&mut self, rung: Opened) {
+    fn rang(&mut self, rung: LinkOpened) {
         match rung {
             Ok(link) => {
                 self.bell_failures = 0;
@@ -304,7 +304,7 @@ impl MemberTask {
 }
 
 /// Opens a connection: at once after one that worked, and later after more failures in a row.
-fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, Opened> {
+fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, LinkOpened> {
     let target = target.clone();
     let random = entropy::number().unwrap_or(u32::MAX);
     let pause = if failures <= 1 { Duration::ZERO } else { backoff::delay(failures - 1, random) };
@@ -314,7 +314,7 @@ fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, Opened> {
     })
 }
 
-fn call(link: &RedisLink, place: &Arc<Place>, asked: Asked) -> BoxFuture<'static, CallDone> {
+fn call(link: &RedisLink, place: &Arc<ClusterPlace>, asked: Asked) -> BoxFuture<'static, CallDone> {
     let (link, place) = (link.clone(), Arc::clone(place));
     Box::pin(async move {
         let call = match &asked {

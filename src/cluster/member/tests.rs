@@ -1,7 +1,7 @@
-use super::{Member, MemberNeeds, MemberStatus};
+use super::{ClusterMember, MemberNeeds, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::tests::{TestRedis, cluster_config};
-use crate::core::cluster::facts::Departure;
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{Effect, Numbering};
 use crate::tasks::Tasks;
 use crate::types::{Reason, Seq, UserId, WallMs};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Node {
-    member: Member,
+    member: ClusterMember,
     effects: mpsc::Receiver<Effect>,
     tasks: Tasks,
 }
@@ -27,7 +27,8 @@ impl Node {
             clock: Clock::start(Seq(0)),
         };
         let tasks = Tasks::new();
-        let (member, effects) = Member::join(&cluster_config(redis.url()), needs, &tasks).unwrap();
+        let (member, effects) =
+            ClusterMember::join(&cluster_config(redis.url()), needs, &tasks).unwrap();
         let attached = MemberStatus::Attached;
         let mut status = member.status();
         timeout(PATIENCE, status.wait_for(|it| *it == attached)).await.unwrap().unwrap();
@@ -89,7 +90,7 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
         }
     }
 
-    let departure = Departure {
+    let departure = UserDeparture {
         grace: Duration::from_secs(10),
         reason: Reason::TransportClose,
         closed_at: WallMs(1),

@@ -3,9 +3,10 @@
 use super::mutants::Mutant;
 use super::parts::{Answer, Message, Random, SimEvent, USERS};
 use super::world::World;
-use crate::core::cluster::command::{Command, Epoch, MissedLog};
+use crate::core::cluster::command::{Command, MissedLog};
 use crate::core::cluster::follower::{FollowedEvent, Follower, Missed, Resumed, ToSocket};
-use crate::core::cluster::node::{EventId, Question};
+use crate::core::cluster::incarnation::Epoch;
+use crate::core::cluster::node::{EventId, LogQuestion};
 use std::collections::{BTreeMap, VecDeque};
 
 const ROOMS: usize = 3;
@@ -243,7 +244,13 @@ impl World {
         }
     }
 
-    pub(super) fn resume(&mut self, node: usize, socket: u64, question: Question, log: MissedLog) {
+    pub(super) fn resume(
+        &mut self,
+        node: usize,
+        socket: u64,
+        question: LogQuestion,
+        log: MissedLog,
+    ) {
         let machine = &self.nodes[node].machine;
         let (is_current, last) = (machine.is_current(question), machine.last_event());
         let Some(mut it) = self.clients.sockets.remove(&socket) else { return };

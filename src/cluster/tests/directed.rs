@@ -3,27 +3,28 @@
 use super::mutants::Mutant;
 use super::parts::user_id;
 use super::server::TestRedis;
-use crate::cluster::{Place, reply};
+use crate::cluster::{ClusterPlace, RedisCall, reply};
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, Incarnation, MissedLog, Reap, ReapReason, Reply,
-    Standing,
+    Applied, Apply, Attach, Attached, Command, MissedLog, Reap, ReapReason, Reply, Standing,
 };
-use crate::core::cluster::facts::{Departure, FactOp};
+use crate::core::cluster::facts::{FactOp, UserDeparture};
+use crate::core::cluster::incarnation::Incarnation;
 use crate::types::{Reason, WallMs};
 use bytes::Bytes;
+use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A Redis that is told one command after the other.
-struct Bench {
+pub(super) struct Bench {
     redis: TestRedis,
-    place: Place,
+    place: ClusterPlace,
     mutant: Option<Mutant>,
     now: u64,
 }
 
 /// What a node knows after it was attached.
-struct Node {
+pub(super) struct Node {
     attached: Attached,
     incarnation: Incarnation,
     run: &'static str,
@@ -32,8 +33,8 @@ struct Node {
 }
 
 impl Bench {
-    fn new(mutant: Option<Mutant>) -> Self {
-        let place = Place {
+    pub(super) fn new(mutant: Option<Mutant>) -> Self {
+        let place = ClusterPlace {
             prefix: "userline:{test}:".to_owned(),
             endpoints: vec!["hook".to_owned()],
             log_bytes: 1000,
@@ -56,7 +57,7 @@ impl Bench {
         reply(command, &value).unwrap()
     }
 
-    fn attach(&mut self, run: &'static str, known: Option<&Node>, next: &str) -> Node {
+    pub(super) fn attach(&mut self, run: &'static str, known: Option<&Node>, next: &str) -> Node {
         let seen = match self.mutant {
             Some(Mutant::LargestSeen) => 0,
             _ => known.map_or(0, |it| it.seen),
@@ -95,13 +96,33 @@ impl Bench {
         applied
     }
 
+    pub(super) fn place(&self) -> &ClusterPlace {
+        &self.place
+    }
+
+    pub(super) fn run_call(&mut self, call: &RedisCall) -> Value {
+        self.now += 1000;
+        self.redis.run(call, self.now)
+    }
+
+    /// Any command on a key of the cluster.
+    pub(super) fn ask_redis(&mut self, words: &[&str]) -> Vec<String> {
+        let key = self.place.key(words[1]);
+        let words = [&[words[0], key.as_str()], &words[2..]].concat();
+        self.redis.ask(&words)
+    }
+
+    pub(super) fn up_user(&mut self, node: &mut Node, user: usize) {
+        self.apply(node, vec![FactOp::Up { user: user_id(user), hint: None }], &[]);
+    }
+
     fn up(&mut self, node: &mut Node, hint: Option<u64>) -> u64 {
         let facts = vec![FactOp::Up { user: user_id(1), hint }];
         let Applied::Done { sessions, .. } = self.apply(node, facts, &[]) else { panic!() };
         sessions[0]
     }
 
-    fn reap(&mut self, node: &Node, why: ReapReason) {
+    pub(super) fn reap(&mut self, node: &Node, why: ReapReason) {
         let name = Incarnation::from_text("r.1");
         self.ask(&Command::Reap(Reap { incarnation: node.incarnation.clone(), why, name }));
     }
@@ -224,7 +245,7 @@ fn who_left_shortly_before_the_state_was_lost_goes_offline() {
         let session = bench.up(&mut node, None);
         bench.redis.flush();
         let mut node = bench.attach("run", Some(&node), "a.2");
-        let departure = Departure {
+        let departure = UserDeparture {
             grace: Duration::from_secs(10),
             reason: Reason::TransportClose,
             closed_at: WallMs(1),

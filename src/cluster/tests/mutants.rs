@@ -2,8 +2,9 @@
 
 use super::world::World;
 use crate::cluster::Script;
-use crate::core::cluster::command::{Command, Epoch};
+use crate::core::cluster::command::Command;
 use crate::core::cluster::follower::{Follower, Missed};
+use crate::core::cluster::incarnation::Epoch;
 
 /// One guard that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

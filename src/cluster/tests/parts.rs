@@ -2,7 +2,7 @@
 
 use super::clients::Audience;
 use crate::core::cluster::command::{Command, NodeTimes, Reply};
-use crate::core::cluster::node::{EventId, NodeMachine, Question, Ticket};
+use crate::core::cluster::node::{EventId, LogQuestion, NodeMachine, Ticket};
 use crate::types::UserId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Random {
 /// What is on its way to Redis and back.
 pub(super) enum Message {
     Command(Ticket, Command),
-    Question(Question, u64, Command),
+    Question(LogQuestion, u64, Command),
 }
 
 /// One connection: in order, both ways. Closed at the node's end, what it holds may still be run.

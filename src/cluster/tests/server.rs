@@ -1,6 +1,6 @@
 //! A Redis of the test's own: `redis-server`, or what `USERLINE_TEST_REDIS` names.
 
-use crate::cluster::{Call, Script};
+use crate::cluster::{RedisCall, Script};
 use crate::config::{ClusterConfig, RedisLocation};
 use crate::types::Secret;
 use redis::{Client, Commands as _, Connection, Value};
@@ -85,15 +85,15 @@ impl TestRedis {
     }
 
     /// Runs one call at `now`, in microseconds.
-    pub(super) fn run(&mut self, call: &Call, now: u64) -> Value {
+    pub(super) fn run(&mut self, call: &RedisCall, now: u64) -> Value {
         match call {
-            Call::Script { script, key, arguments } => {
+            RedisCall::Script { script, key, arguments } => {
                 let mut command = redis::cmd("EVALSHA");
                 command.arg(&self.scripts[script]).arg(1).arg(key);
                 command.arg(arguments).arg(now);
                 command.query(&mut self.connection).unwrap_or_else(|it| panic!("{script:?}: {it}"))
             }
-            Call::Read { key, after, entries_max } => {
+            RedisCall::Read { key, after, entries_max } => {
                 let mut command = redis::cmd("XREAD");
                 command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(key).arg(after);
                 command.query(&mut self.connection).unwrap()

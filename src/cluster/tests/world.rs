@@ -8,9 +8,9 @@ use super::parts::{
     new_node, user_id,
 };
 use super::server::{Snapshot, TestRedis};
-use crate::cluster::{Place, reply};
+use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
-use crate::core::cluster::facts::Departure;
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::follower::FollowedEvent;
 use crate::core::cluster::node::{Effect, EventId, Lane, Numbering};
 use crate::types::{Reason, Timestamp, WallMs};
@@ -25,7 +25,7 @@ const START: u64 = 1_700_000_000_000_000;
 pub(super) struct World {
     pub(super) random: Random,
     pub(super) redis: TestRedis,
-    pub(super) place: Place,
+    pub(super) place: ClusterPlace,
     pub(super) now: u64,
     /// Added to `now` where Redis asks for the time.
     pub(super) skew: i64,
@@ -55,7 +55,7 @@ impl World {
         let nodes = 2 + random.below(2);
         let log_bytes = if random.chance(30) { 30 + random.below(60) } else { 1_000_000 };
         let snapshots = random.chance(60);
-        let place = Place {
+        let place = ClusterPlace {
             prefix: "userline:{test}:".to_owned(),
             endpoints: vec!["hook".to_owned()],
             log_bytes,
@@ -307,7 +307,7 @@ impl World {
         *sockets -= 1;
         if *sockets == 0 {
             self.nodes[node].users.remove(&user);
-            let departure = Departure {
+            let departure = UserDeparture {
                 grace: MS(GRACE_MS),
                 reason: Reason::TransportClose,
                 closed_at: WallMs(self.now / 1000),

@@ -1,42 +1,11 @@
 //! What a node asks of the place where all nodes agree, and what it is answered.
 
 use super::facts::FactOp;
+use super::incarnation::{Epoch, Incarnation};
 use super::log::LogEntry;
 use bytes::Bytes;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// One life of a node: a new name after each time that others may have taken it for dead.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Incarnation(Arc<str>);
-
-impl Incarnation {
-    /// A name that nobody else has: the node's own, and how often it began anew.
-    pub fn new(node: &str, life: u64) -> Self {
-        Self(format!("{node}.{life}").into())
-    }
-
-    /// The name as it was read.
-    pub fn from_text(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The name of a time in which nothing that was answered for was lost. An offset counts only in the epoch in which the
-/// session of its client began.
-pub type Epoch = Arc<str>;
 
 /// A command, to be run as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

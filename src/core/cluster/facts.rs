@@ -12,7 +12,7 @@ const DEPARTED_LEN_MAX: usize = 100_000;
 
 /// How a user left this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
+pub struct UserDeparture {
     /// How long the user stays online without a socket.
     pub grace: Duration,
     /// Why the last socket was closed.
@@ -36,7 +36,7 @@ pub enum FactOp {
         /// Who.
         user: UserId,
         /// How the user left.
-        departure: Departure,
+        departure: UserDeparture,
     },
     /// If the user lingers, that ends now.
     EndGrace {
@@ -52,19 +52,19 @@ pub enum FactOp {
         /// The session.
         session: u64,
         /// How the user left.
-        departure: Departure,
+        departure: UserDeparture,
     },
 }
 
 /// What a node knows of its users.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct UserFacts {
     users: BTreeMap<UserId, Fact>,
     /// Users of whom something is to be said, in this order; each at most once.
     unsaid: VecDeque<UserId>,
-    departed: VecDeque<(Timestamp, UserId, u64, Departure)>,
+    departed: VecDeque<(Timestamp, UserId, u64, UserDeparture)>,
     /// Of `departed`, those that the state has to be told of again.
-    retold: VecDeque<(UserId, u64, Departure)>,
+    retold: VecDeque<(UserId, u64, UserDeparture)>,
 }
 
 #[derive(Debug)]
@@ -84,12 +84,12 @@ struct Fact {
 #[derive(Debug, Clone, Copy)]
 enum LocalPresence {
     Here,
-    Gone(Departure),
+    Gone(UserDeparture),
     /// Never was here: only something about the grace is said.
     Elsewhere,
 }
 
-impl Facts {
+impl UserFacts {
     /// The user has a socket here.
     pub fn up(&mut self, user: &UserId) {
         let fact = self.fact(user);
@@ -100,7 +100,7 @@ impl Facts {
     }
 
     /// The user has none any more.
-    pub fn down(&mut self, user: &UserId, departure: Departure) {
+    pub fn down(&mut self, user: &UserId, departure: UserDeparture) {
         let Some(fact) = self.users.get_mut(user) else { return };
         if !matches!(fact.presence, LocalPresence::Here) {
             return;
@@ -260,7 +260,7 @@ impl Facts {
     }
 
     /// The state knows that the user is gone.
-    fn departed(&mut self, user: &UserId, departure: Departure, now: Timestamp) {
+    fn departed(&mut self, user: &UserId, departure: UserDeparture, now: Timestamp) {
         let Some(fact) = self.users.get(user) else { return };
         let session = fact.session;
         // Back already, or something is to be said yet: the next batch says it.
@@ -272,7 +272,7 @@ impl Facts {
         }
     }
 
-    fn remember(&mut self, user: UserId, session: u64, departure: Departure, now: Timestamp) {
+    fn remember(&mut self, user: UserId, session: u64, departure: UserDeparture, now: Timestamp) {
         if self.departed.len() == DEPARTED_LEN_MAX {
             self.departed.pop_front();
         }

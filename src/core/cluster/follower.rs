@@ -5,7 +5,7 @@
 //! head; from there on the node's own reading goes on. That reading lags behind: what it brings up to the head has been
 //! handed out already.
 
-use super::command::Epoch;
+use super::incarnation::Epoch;
 use super::node::EventId;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! How one node reads the log that all nodes write: each entry once, in order, and no hole unseen.
 
-use super::command::Incarnation;
+use super::incarnation::Incarnation;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 

@@ -13,13 +13,12 @@ mod effect;
 mod events;
 mod replies;
 
-pub use effect::{Effect, Lane, Question, Ticket};
-pub use events::{AppendError, EventId, Numbering};
+pub use effect::{Effect, EventId, Lane, LogQuestion, Ticket};
+pub use events::{AppendError, Numbering};
 
-use super::command::{
-    Applied, Apply, Attach, Command, Epoch, Incarnation, NodeTimes, Reap, ReapReason, Reply,
-};
-use super::facts::{Departure, FactOp, Facts};
+use super::command::{Applied, Apply, Attach, Command, NodeTimes, Reap, ReapReason, Reply};
+use super::facts::{FactOp, UserDeparture, UserFacts};
+use super::incarnation::{Epoch, Incarnation};
 use super::log::LogCursor;
 use super::observer::Observer;
 use crate::types::{Reason, Timestamp, UserId};
@@ -38,7 +37,7 @@ const ENTRIES_MAX: usize = 256;
 pub struct NodeMachine {
     name: Arc<str>,
     times: NodeTimes,
-    link: Option<Link>,
+    link: Option<NodeLink>,
     links: u64,
     /// How often it was attached.
     attached: u64,
@@ -47,9 +46,9 @@ pub struct NodeMachine {
     known_run: Option<Arc<str>>,
     /// The largest number that this node has seen.
     seen: u64,
-    facts: Facts,
+    facts: UserFacts,
     events: Events,
-    batch: Option<Batch>,
+    batch: Option<OpenBatch>,
     /// The earlier life of this node, to be let go when all is said again.
     earlier: VecDeque<Incarnation>,
     cursor: LogCursor,
@@ -61,7 +60,7 @@ pub struct NodeMachine {
 }
 
 #[derive(Debug)]
-struct Link {
+struct NodeLink {
     number: u64,
     run: Arc<str>,
     is_attached: bool,
@@ -82,7 +81,7 @@ struct Own {
 
 /// A batch that is not answered yet.
 #[derive(Debug)]
-struct Batch {
+struct OpenBatch {
     number: u64,
     facts: Vec<FactOp>,
     marker: bool,
@@ -111,7 +110,7 @@ impl NodeMachine {
             own: None,
             known_run: None,
             seen: 0,
-            facts: Facts::default(),
+            facts: UserFacts::default(),
             events: Events::default(),
             batch: None,
             earlier: VecDeque::new(),
@@ -126,7 +125,7 @@ impl NodeMachine {
     /// There is a connection, to this run of a server.
     pub fn connected(&mut self, run: impl Into<Arc<str>>) {
         self.links += 1;
-        let link = Link {
+        let link = NodeLink {
             number: self.links,
             run: run.into(),
             is_attached: false,
@@ -172,7 +171,7 @@ impl NodeMachine {
     }
 
     /// The user has none any more.
-    pub fn down(&mut self, user: &UserId, departure: Departure) {
+    pub fn down(&mut self, user: &UserId, departure: UserDeparture) {
         self.facts.down(user, departure);
     }
 
@@ -222,13 +221,13 @@ impl NodeMachine {
 
     /// What a question about the log is sent with, if one may be asked now: such questions wait for nothing, and change
     /// nothing.
-    pub fn question(&self) -> Option<Question> {
+    pub fn question(&self) -> Option<LogQuestion> {
         let link = self.link.as_ref().filter(|link| link.is_attached)?;
-        Some(Question { link: link.number, attached: self.attached })
+        Some(LogQuestion { link: link.number, attached: self.attached })
     }
 
     /// Whether the answer to a question is about the state that the node knows.
-    pub fn is_current(&self, question: Question) -> bool {
+    pub fn is_current(&self, question: LogQuestion) -> bool {
         self.question() == Some(question)
     }
 
@@ -284,7 +283,7 @@ impl NodeMachine {
                 return None;
             }
             self.last.batch = Some(now);
-            self.batch = Some(Batch { number: own.acked + 1, facts, marker, events });
+            self.batch = Some(OpenBatch { number: own.acked + 1, facts, marker, events });
         }
         let (own, batch) = (self.own.as_ref()?, self.batch.as_ref()?);
         self.events.sent(&own.incarnation, batch.number, batch.marker, &batch.events);

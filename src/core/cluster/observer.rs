@@ -1,6 +1,7 @@
 //! Which other node is gone: judged by silence on one's own clock, so that no two clocks have to agree.
 
-use super::command::{Incarnation, Observation};
+use super::command::Observation;
+use super::incarnation::Incarnation;
 use crate::types::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-use super::{Departure, FactOp, Facts};
+use super::{FactOp, UserDeparture, UserFacts};
 use crate::types::{Reason, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,15 +10,15 @@ fn user(number: u8) -> UserId {
     UserId::parse(&format!("u{number}")).unwrap()
 }
 
-fn departure() -> Departure {
-    Departure {
+fn departure() -> UserDeparture {
+    UserDeparture {
         grace: Duration::from_secs(10),
         reason: Reason::TransportClose,
         closed_at: WallMs(1),
     }
 }
 
-fn apply(facts: &mut Facts, ops: &[FactOp], now: u64) {
+fn apply(facts: &mut UserFacts, ops: &[FactOp], now: u64) {
     let ups = ops.iter().filter(|op| matches!(op, FactOp::Up { .. })).count();
     facts.applied(ops, &vec![7; ups], Timestamp(now));
 }
@@ -26,7 +26,7 @@ fn apply(facts: &mut Facts, ops: &[FactOp], now: u64) {
 #[test]
 fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
     for lost in [true, false] {
-        let mut facts = Facts::default();
+        let mut facts = UserFacts::default();
         (0..2).for_each(|it| facts.up(&user(it)));
         let ops = facts.take(10);
         apply(&mut facts, &ops, 0);
@@ -45,7 +45,7 @@ fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
 
 #[test]
 fn after_sleep_only_those_are_asserted_who_spoke() {
-    let mut facts = Facts::default();
+    let mut facts = UserFacts::default();
     (0..2).for_each(|it| facts.up(&user(it)));
     let ops = facts.take(10);
     apply(&mut facts, &ops, 0);
@@ -61,7 +61,7 @@ fn after_sleep_only_those_are_asserted_who_spoke() {
 
 #[test]
 fn the_end_of_a_grace_is_told_of_whoever_is_not_here_too() {
-    let mut facts = Facts::default();
+    let mut facts = UserFacts::default();
     facts.end_grace(&user(0), Reason::Kicked);
     assert_eq!(facts.take(10), [FactOp::EndGrace { user: user(0), reason: Reason::Kicked }]);
     assert!(facts.is_said() && facts.take(10).is_empty());
@@ -91,7 +91,7 @@ proptest! {
     /// at most one thing per user.
     #[test]
     fn the_state_ends_with_those_who_are_here(steps in prop::collection::vec(step(), 0..80)) {
-        let mut facts = Facts::default();
+        let mut facts = UserFacts::default();
         let (mut here, mut held) = (BTreeSet::new(), BTreeSet::new());
         let mut under_way: Option<Vec<FactOp>> = None;
         let settle = steps.iter().cloned().chain((0..20).flat_map(|_| [Step::Answer, Step::Take(4)]));

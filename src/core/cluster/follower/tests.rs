@@ -1,5 +1,5 @@
 use super::{FollowedEvent, Follower, Missed, Resumed, ToSocket};
-use crate::core::cluster::command::Epoch;
+use crate::core::cluster::incarnation::Epoch;
 use crate::core::cluster::node::EventId;
 use std::sync::Arc;
 

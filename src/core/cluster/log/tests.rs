@@ -1,5 +1,5 @@
 use super::{LogCursor, LogEntry};
-use crate::core::cluster::command::Incarnation;
+use crate::core::cluster::incarnation::Incarnation;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

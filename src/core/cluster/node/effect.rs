@@ -1,9 +1,12 @@
 //! What a node is asked to do, and the names of what it has asked.
 
-use super::events::EventId;
-use crate::core::cluster::command::Epoch;
+use crate::core::cluster::incarnation::Epoch;
 use crate::types::UserId;
 use bytes::Bytes;
+
+/// Names an event of this node, until it is known what became of it. They count up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EventId(pub u64);
 
 /// Commands of one lane go one after the other; lanes do not wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +44,7 @@ pub struct Ticket {
 
 /// Names a question that was asked of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
+pub struct LogQuestion {
     /// The connection.
     pub link: u64,
     pub(super) attached: u64,

@@ -1,7 +1,7 @@
 //! Events on their way into the log: one batch under way, more behind it, and what is said of those that take too long.
 
-use super::Effect;
-use crate::core::cluster::command::Incarnation;
+use super::effect::{Effect, EventId};
+use crate::core::cluster::incarnation::Incarnation;
 use crate::types::Timestamp;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,10 +20,6 @@ const SENT_LEN_MAX: usize = 4096;
 const NUMBERED_PATIENCE: Duration = Duration::from_millis(250);
 /// How long the answer to a plain emit waits for other nodes.
 const PLAIN_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Names an event of this node, until it is known what became of it. They count up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct EventId(pub u64);
 
 /// Whether sockets of this node wait for the number of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

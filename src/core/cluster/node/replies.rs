@@ -1,7 +1,10 @@
 //! What the answers mean.
 
-use super::{Applied, Batch, Command, Effect, Lane, LogCursor, NodeMachine, Own, Reply, Ticket};
-use crate::core::cluster::command::{Attached, Incarnation, Observation, ReapReason, Standing};
+use super::{
+    Applied, Command, Effect, Lane, LogCursor, NodeMachine, OpenBatch, Own, Reply, Ticket,
+};
+use crate::core::cluster::command::{Attached, Observation, ReapReason, Standing};
+use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::log::LogEntry;
 use crate::types::Timestamp;
 use std::sync::Arc;
@@ -78,7 +81,7 @@ impl NodeMachine {
                 own.copy = copy;
             }
             (Standing::Same | Standing::New | Standing::Lost, _) => {
-                if let Some(Batch { marker, events, .. }) = self.batch.take() {
+                if let Some(OpenBatch { marker, events, .. }) = self.batch.take() {
                     effects.extend(self.events.lost(marker, &events));
                 }
                 self.facts.assert_again(standing == Standing::Lost, self.times.remember, now);

@@ -2,7 +2,7 @@ use super::{Effect, Lane, NodeMachine, Numbering};
 use crate::core::cluster::command::{
     Applied, Attached, Command, NodeTimes, Observation, ReapReason, Reply, Standing,
 };
-use crate::core::cluster::facts::{Departure, FactOp};
+use crate::core::cluster::facts::{FactOp, UserDeparture};
 use crate::types::{Reason, Timestamp, UserId, WallMs};
 use bytes::Bytes;
 use std::time::Duration;
@@ -161,7 +161,7 @@ fn a_user_who_came_and_went_while_nobody_heard_is_never_mentioned() {
     let mut node = node();
     let user = UserId::parse("u").unwrap();
     let departure =
-        Departure { grace: Duration::ZERO, reason: Reason::Kicked, closed_at: WallMs(0) };
+        UserDeparture { grace: Duration::ZERO, reason: Reason::Kicked, closed_at: WallMs(0) };
     node.up(&user);
     node.down(&user, departure);
     let (_, command) = node.next(Lane::Write, at(0)).unwrap();

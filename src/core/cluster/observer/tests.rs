@@ -1,5 +1,6 @@
 use super::Observer;
-use crate::core::cluster::command::{Incarnation, Observation};
+use crate::core::cluster::command::Observation;
+use crate::core::cluster::incarnation::Incarnation;
 use crate::types::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
