@@ -12,5 +12,5 @@ mod tests;
 
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
-pub use member::{ClusterMember, Left, MemberNeeds, MemberStatus, Unattached};
+pub use member::{Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;

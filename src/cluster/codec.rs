@@ -127,9 +127,10 @@ impl ClusterPlace {
         ];
         for fact in &apply.facts {
             match fact {
-                FactOp::Up { user, hint } => {
+                FactOp::Up { user, hint, is_kept } => {
                     let hint = hint.map(number).unwrap_or_default();
-                    arguments.extend([text("U"), text(user.as_str()), hint]);
+                    let op = if *is_kept { "K" } else { "U" };
+                    arguments.extend([text(op), text(user.as_str()), hint]);
                 }
                 FactOp::Down { user, departure } => arguments.extend([
                     text("D"),

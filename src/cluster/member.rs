@@ -21,13 +21,16 @@ use crate::entropy;
 use crate::tasks::Tasks;
 use crate::types::{Reason, UserId};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-use task::{Input, MemberTask};
+use task::{AskedQuestion, MemberTask};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-/// Inputs that wait for their turn, at most; more wait with whoever brings them.
-const INPUTS_MAX: usize = 4096;
+/// Questions that wait for their turn, at most; more wait with whoever asks.
+const QUESTIONS_MAX: usize = 1024;
 /// Effects that wait for whoever takes them, before the log is not read any further.
 const EFFECTS_MAX: usize = 1024;
 /// Looks at the other nodes in a lease.
@@ -36,10 +39,24 @@ const LOOKS_PER_LEASE: u32 = 7;
 const MISSED_ENTRIES_MAX: usize = 10_000;
 
 /// This node's part in the cluster. Cheap to clone; clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClusterMember {
-    inputs: mpsc::Sender<Input>,
+    /// Locked last of all, and never across an await: what is said here is heard at once, in its order, and nothing waits.
+    machine: Arc<Mutex<NodeMachine>>,
+    /// Wakes the task: there is something to say.
+    wake: Arc<Notify>,
+    questions: mpsc::Sender<AskedQuestion>,
+    clock: Clock,
     status: watch::Receiver<MemberStatus>,
+}
+
+/// An event that is on its way into the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// What becomes of it is an effect.
+    Waits,
+    /// It is not on its way: events go out without numbers at the moment, and so does this one.
+    Degraded,
 }
 
 /// Whether the cluster can be reached.
@@ -69,10 +86,13 @@ pub struct MemberNeeds {
 #[error("the cluster cannot be reached")]
 pub struct Unattached;
 
-/// The task has ended: the process stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("this node has left the cluster")]
-pub struct Left;
+impl fmt::Debug for ClusterMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterMember")
+            .field("status", &*self.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
 
 impl ClusterMember {
     /// Joins the cluster of `config`. What is to be done, or has become known, comes by the receiver, in its order.
@@ -82,53 +102,69 @@ impl ClusterMember {
         tasks: &Tasks,
     ) -> Result<(Self, mpsc::Receiver<Effect>), LinkError> {
         let target = RedisTarget::new(config)?;
-        let (inputs, input) = mpsc::channel(INPUTS_MAX);
+        let (questions, question) = mpsc::channel(QUESTIONS_MAX);
         let (effects, effect) = mpsc::channel(EFFECTS_MAX);
         let (status_sender, status) = watch::channel(MemberStatus::Degraded(None));
         let machine = NodeMachine::new(entropy::token("n"), times(config));
-        let clock = needs.clock.clone();
-        let place = place(config, needs);
-        let task = MemberTask::new(machine, place, target, clock, (input, effects, status_sender));
+        let member = Self {
+            machine: Arc::new(Mutex::new(machine)),
+            wake: Arc::default(),
+            questions,
+            clock: needs.clock.clone(),
+            status,
+        };
+        let task = MemberTask::new(
+            (Arc::clone(&member.machine), Arc::clone(&member.wake)),
+            place(config, needs),
+            target,
+            member.clock.clone(),
+            (question, effects, status_sender),
+        );
         tasks.spawn("cluster", task.run());
-        Ok((Self { inputs, status }, effect))
+        Ok((member, effect))
     }
 
     /// The user has a socket on this node. Its session comes as an effect, when it is known.
-    pub async fn up(&self, user: UserId) -> Result<(), Left> {
-        self.say(Input::Up(user)).await
+    pub fn up(&self, user: &UserId) {
+        self.say(|machine| machine.up(user));
     }
 
     /// The user has none any more.
-    pub async fn down(&self, user: UserId, departure: UserDeparture) -> Result<(), Left> {
-        self.say(Input::Down(user, departure)).await
+    pub fn down(&self, user: &UserId, departure: UserDeparture) {
+        self.say(|machine| machine.down(user, departure));
     }
 
     /// If the user lingers, on whatever node it was, that ends now.
-    pub async fn end_grace(&self, user: UserId, reason: Reason) -> Result<(), Left> {
-        self.say(Input::EndGrace(user, reason)).await
+    pub fn end_grace(&self, user: &UserId, reason: Reason) {
+        self.say(|machine| machine.end_grace(user, reason));
     }
 
     /// A socket of the user has spoken, after [`Effect::Verify`].
-    pub async fn verified(&self, user: UserId) -> Result<(), Left> {
-        self.say(Input::Verified(user)).await
+    pub fn verified(&self, user: &UserId) {
+        self.say(|machine| machine.verified(user));
     }
 
-    /// Puts an event into the log of all nodes. What becomes of it is an effect with the id that is returned here.
-    pub async fn append(
+    /// Puts an event into the log of all nodes. `note` is told its name before anything can become of it.
+    pub fn append(
         &self,
         event: Bytes,
         numbering: Numbering,
-    ) -> Result<Result<EventId, AppendError>, Left> {
-        let (answer, appended) = oneshot::channel();
-        self.say(Input::Append { event, numbering, answer }).await?;
-        appended.await.map_err(|_| Left)
+        note: impl FnOnce(EventId),
+    ) -> Result<Appended, AppendError> {
+        let now = self.clock.now();
+        self.say(|machine| {
+            let (id, effects) = machine.append(event, numbering, now)?;
+            note(id);
+            Ok(if effects.is_empty() { Appended::Waits } else { Appended::Degraded })
+        })
     }
 
     /// What came into the log behind `after`, for a client that has all up to there.
     pub async fn missed(&self, after: u64) -> Result<MissedLog, Unattached> {
         let (answer, missed) = oneshot::channel();
         let command = Command::Missed { after, entries_max: MISSED_ENTRIES_MAX };
-        self.say(Input::Ask { command, answer }).await.map_err(|_| Unattached)?;
+        let asked = self.questions.send(AskedQuestion { command, answer }).await;
+        asked.map_err(|_| Unattached)?;
         missed.await.map_err(|_| Unattached)
     }
 
@@ -137,8 +173,10 @@ impl ClusterMember {
         self.status.clone()
     }
 
-    async fn say(&self, input: Input) -> Result<(), Left> {
-        self.inputs.send(input).await.map_err(|_| Left)
+    fn say<T>(&self, what: impl FnOnce(&mut NodeMachine) -> T) -> T {
+        let said = what(&mut self.machine.lock());
+        self.wake.notify_one();
+        said
     }
 }
 

@@ -6,45 +6,28 @@ use crate::cluster::codec::{self, ClusterPlace};
 use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
 use crate::core::cluster::command::{Command, MissedLog, Reply};
-use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::node::{
-    AppendError, Effect, EventId, Lane, LogQuestion, NodeMachine, Numbering, Ticket,
-};
+use crate::core::cluster::node::{Effect, Lane, LogQuestion, NodeMachine, Ticket};
 use crate::entropy;
-use crate::types::{Reason, Timestamp, UserId};
-use bytes::Bytes;
+use crate::types::Timestamp;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use redis::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// How often the state machine is told that time has passed: its shortest patience is five times that.
 const TICK: Duration = Duration::from_millis(50);
 /// How long the doorbell waits for new events before it asks again.
 const BELL_PATIENCE: Duration = Duration::from_secs(1);
-/// Inputs that are taken together, so that they go in one batch.
-const INPUTS_AT_ONCE: usize = 256;
-
-/// What a node says to its part in the cluster.
+/// A question about the log.
 #[derive(Debug)]
-pub(super) enum Input {
-    Up(UserId),
-    Down(UserId, UserDeparture),
-    EndGrace(UserId, Reason),
-    Verified(UserId),
-    Append {
-        event: Bytes,
-        numbering: Numbering,
-        answer: oneshot::Sender<Result<EventId, AppendError>>,
-    },
-    Ask {
-        command: Command,
-        answer: oneshot::Sender<MissedLog>,
-    },
+pub(super) struct AskedQuestion {
+    pub(super) command: Command,
+    pub(super) answer: oneshot::Sender<MissedLog>,
 }
 
 /// What is under way on the connection.
@@ -56,15 +39,17 @@ enum Asked {
 type CallDone = (Asked, Result<Value, LinkError>);
 type LinkOpened = Result<RedisLink, LinkError>;
 
-/// Inputs, effects and status: the ends that the rest of the node has the others of.
-pub(super) type Ends = (mpsc::Receiver<Input>, mpsc::Sender<Effect>, watch::Sender<MemberStatus>);
+/// Questions, effects and status: the ends that the rest of the node has the others of.
+pub(super) type Ends =
+    (mpsc::Receiver<AskedQuestion>, mpsc::Sender<Effect>, watch::Sender<MemberStatus>);
 
 pub(super) struct MemberTask {
-    machine: NodeMachine,
+    machine: Arc<Mutex<NodeMachine>>,
+    wake: Arc<Notify>,
     place: Arc<ClusterPlace>,
     target: RedisTarget,
     clock: Clock,
-    inputs: mpsc::Receiver<Input>,
+    questions: mpsc::Receiver<AskedQuestion>,
     effects: mpsc::Sender<Effect>,
     status: watch::Sender<MemberStatus>,
     /// Effects that nobody took yet.
@@ -81,7 +66,8 @@ pub(super) struct MemberTask {
 
 /// What came first.
 enum First {
-    Input(Option<Input>),
+    Woken,
+    Question(Option<AskedQuestion>),
     Call(CallDone),
     Opened(LinkOpened),
     Rang(LinkOpened),
@@ -91,19 +77,20 @@ enum First {
 
 impl MemberTask {
     pub(super) fn new(
-        machine: NodeMachine,
+        (machine, wake): (Arc<Mutex<NodeMachine>>, Arc<Notify>),
         place: ClusterPlace,
         target: RedisTarget,
         clock: Clock,
-        (inputs, effects, status): Ends,
+        (questions, effects, status): Ends,
     ) -> Self {
         Self {
             machine,
+            wake,
             place: Arc::new(place),
             target,
             next_tick: clock.now(),
             clock,
-            inputs,
+            questions,
             effects,
             status,
             waiting: VecDeque::new(),
@@ -122,12 +109,12 @@ impl MemberTask {
         loop {
             self.start_what_is_due();
             match self.first().await {
-                First::Input(None) | First::Taken(false) => return,
-                First::Input(Some(input)) => self.take_inputs(input),
+                First::Question(None) | First::Taken(false) => return,
+                First::Question(Some(question)) => self.ask(question),
                 First::Call(done) => self.done(done),
                 First::Opened(opened) => self.opened(opened),
                 First::Rang(rung) => self.rang(rung),
-                First::Taken(true) | First::Tick => {}
+                First::Taken(true) | First::Woken | First::Tick => {}
             }
         }
     }
@@ -136,7 +123,7 @@ impl MemberTask {
         let now = self.clock.now();
         if self.next_tick <= now {
             self.next_tick = now + TICK;
-            let effects = self.machine.tick(now);
+            let effects = self.machine.lock().tick(now);
             self.waiting.extend(effects);
         }
         if self.link.is_none() && self.opening.is_none() {
@@ -147,14 +134,15 @@ impl MemberTask {
             if lane == Lane::Read && self.is_behind() {
                 continue;
             }
-            if let Some((ticket, command)) = self.machine.next(lane, now) {
+            let next = self.machine.lock().next(lane, now);
+            if let Some((ticket, command)) = next {
                 self.calls.push(call(&link, &self.place, Asked::Command(ticket, command)));
             }
         }
-        if self.bell.is_none() && self.machine.is_attached() && !self.is_behind() {
+        if self.bell.is_none() && self.machine.lock().is_attached() && !self.is_behind() {
             let link = self.bell_link.take().filter(|it| it.server().run == link.server().run);
             let opening = open(&self.target, self.bell_failures);
-            let (key, after) = (self.place.key("log"), self.machine.read_to());
+            let (key, after) = (self.place.key("log"), self.machine.lock().read_to());
             self.bell = Some(Box::pin(async move {
                 let link = match link {
                     Some(link) => link,
@@ -172,9 +160,9 @@ impl MemberTask {
     }
 
     async fn first(&mut self) -> First {
-        let may_take_inputs = !self.is_behind();
         tokio::select! {
-            input = self.inputs.recv(), if may_take_inputs => First::Input(input),
+            () = self.wake.notified() => First::Woken,
+            question = self.questions.recv() => First::Question(question),
             Some(done) = self.calls.next() => First::Call(done),
             opened = pending(&mut self.opening) => First::Opened(opened),
             rung = pending(&mut self.bell) => First::Rang(rung),
@@ -189,36 +177,12 @@ impl MemberTask {
         }
     }
 
-    fn take_inputs(&mut self, first: Input) {
-        self.take_input(first);
-        for _ in 1..INPUTS_AT_ONCE {
-            let Ok(input) = self.inputs.try_recv() else { return };
-            self.take_input(input);
-        }
-    }
-
-    fn take_input(&mut self, input: Input) {
-        match input {
-            Input::Up(user) => self.machine.up(&user),
-            Input::Down(user, departure) => self.machine.down(&user, departure),
-            Input::EndGrace(user, reason) => self.machine.end_grace(&user, reason),
-            Input::Verified(user) => self.machine.verified(&user),
-            Input::Append { event, numbering, answer } => {
-                let appended = self.machine.append(event, numbering, self.clock.now());
-                let appended = appended.map(|(id, effects)| {
-                    self.waiting.extend(effects);
-                    id
-                });
-                // Fails if nobody waits any more, which is fine.
-                let _unheard = answer.send(appended);
-            }
-            Input::Ask { command, answer } => {
-                // Without a connection the answer is dropped, which says that there is none.
-                if let (Some(question), Some(link)) = (self.machine.question(), &self.link) {
-                    let asked = Asked::Question(question, command, answer);
-                    self.calls.push(call(link, &self.place, asked));
-                }
-            }
+    /// Without a connection the answer is dropped, which says that there is none.
+    fn ask(&mut self, AskedQuestion { command, answer }: AskedQuestion) {
+        let question = self.machine.lock().question();
+        if let (Some(question), Some(link)) = (question, &self.link) {
+            let asked = Asked::Question(question, command, answer);
+            self.calls.push(call(link, &self.place, asked));
         }
     }
 
@@ -235,15 +199,18 @@ impl MemberTask {
         };
         match asked {
             Asked::Command(ticket, command) => {
-                let effects = self.machine.reply(ticket, &command, reply, self.clock.now());
+                let now = self.clock.now();
+                let effects = self.machine.lock().reply(ticket, &command, reply, now);
                 self.waiting.extend(effects);
-                if self.machine.is_attached() {
+                let is_attached = self.machine.lock().is_attached();
+                if is_attached {
                     self.failures = 0;
                     self.report(MemberStatus::Attached);
                 }
             }
             Asked::Question(question, _, answer) => {
-                if let (Reply::Missed(missed), true) = (reply, self.machine.is_current(question)) {
+                let is_current = self.machine.lock().is_current(question);
+                if let (Reply::Missed(missed), true) = (reply, is_current) {
                     drop(answer.send(missed));
                 }
             }
@@ -254,7 +221,7 @@ impl MemberTask {
     fn lost(&mut self, error: LinkError) {
         self.link = None;
         self.calls.clear();
-        self.machine.disconnected();
+        self.machine.lock().disconnected();
         self.failures = self.failures.saturating_add(1);
         self.report(MemberStatus::Degraded(Some(error)));
     }
@@ -266,7 +233,7 @@ impl MemberTask {
                     let command = advice.command.unwrap_or("nothing");
                     tracing::warn!(what = advice.what, command, "Redis of the cluster");
                 }
-                self.machine.connected(Arc::clone(&link.server().run));
+                self.machine.lock().connected(Arc::clone(&link.server().run));
                 self.link = Some(link);
             }
             Err(error) => self.lost(error),
@@ -278,7 +245,7 @@ impl MemberTask {
             Ok(link) => {
                 self.bell_failures = 0;
                 self.bell_link = Some(link);
-                self.machine.ring();
+                self.machine.lock().ring();
             }
             // What is new is read now and then all the same.
             Err(_) => self.bell_failures = self.bell_failures.saturating_add(1),

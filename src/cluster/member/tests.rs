@@ -72,14 +72,14 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
     let mut redis = TestRedis::start(|_, text| text);
     let (mut a, mut b) = (Node::join(&redis).await, Node::join(&redis).await);
     let user = UserId::parse("u").unwrap();
-    a.member.up(user.clone()).await.unwrap();
+    a.member.up(&user);
     let session = a.session().await;
-    b.member.up(user.clone()).await.unwrap();
+    b.member.up(&user);
     assert_eq!(b.session().await, session);
 
     for text in ["1", "2", "3"] {
         let event = Bytes::from_static(text.as_bytes());
-        a.member.append(event, Numbering::Numbered).await.unwrap().unwrap();
+        a.member.append(event, Numbering::Numbered, |_| {}).unwrap();
     }
     for node in [&mut a, &mut b] {
         let mut last = session;
@@ -95,8 +95,8 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
         reason: Reason::TransportClose,
         closed_at: WallMs(1),
     };
-    a.member.down(user.clone(), departure).await.unwrap();
-    b.member.up(UserId::parse("v").unwrap()).await.unwrap();
+    a.member.down(&user, departure);
+    b.member.up(&UserId::parse("v").unwrap());
     b.session().await;
     let fields: Vec<String> = redis.ask(&["HKEYS", "userline:{test}:u:u"]);
     assert!(!fields.contains(&"r".to_owned()), "on node b it still is: {fields:?}");
@@ -111,7 +111,7 @@ async fn a_connection_that_is_cut_is_made_again_and_nothing_is_lost_or_comes_twi
     let send = async {
         for number in 0..300_u32 {
             let event = Bytes::from(number.to_string());
-            sending.append(event, Numbering::Plain).await.unwrap().unwrap();
+            sending.append(event, Numbering::Plain, |_| {}).unwrap();
             if number % 50 == 25 {
                 let _: i64 = redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
             }

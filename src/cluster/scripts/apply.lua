@@ -4,13 +4,14 @@
 -- ARGV 2 incarnation  3 number of the batch  4 epoch that the node knows  5 number up to which it has read the log
 -- 6 bytes that the log may have  7... operations:
 --   U user hint                        there is a socket
+--   K user hint                        there still is one, as there was all the time
 --   D user grace_ms reason closed_ms   there is none
 --   X user reason                      if the user lingers, that ends now
 --   L user hint grace_ms reason closed_ms   was here before the state was lost, and is not any more
 --   E data                             an event for everybody's log
 --   M                                  here the node delivered events without a number
 -- Answers {OK | DUP, answer} | {FENCED} | {OLD} | {GAP} | {EPOCH}, the answer being one text: first number of the events
--- (0 without), head, and the session of each U.
+-- (0 without), head, and the session of each U and K.
 local incarnation, batch = ARGV[2], tonumber(ARGV[3])
 local applied = redis.call('HGET', P .. 'nodes', incarnation)
 if not applied then return {'FENCED'} end
@@ -25,8 +26,8 @@ redis.call('HSET', P .. 'read', incarnation, ARGV[5])
 local i, sessions, fields, events, bytes, marker = 7, {}, {}, 0, 0, false
 while i <= #ARGV do
   local op, user = ARGV[i], ARGV[i + 1]
-  if op == 'U' then
-    sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2])
+  if op == 'U' or op == 'K' then
+    sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')
     i = i + 3
   elseif op == 'D' then
     down(user, incarnation, tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])

@@ -37,6 +37,11 @@ else
   local known = epoch and copy == ARGV[7]
   local function age(name) return tonumber(string.match(name, '^%d+') or '0') end
   if not epoch or (lost and age(copy) <= age(ARGV[7])) then
+    -- What is there was true once, and somebody may have been told otherwise since.
+    if epoch then
+      redis.call('HSET', meta, 'doubt', text(math.max(n, seen, now)))
+      redis.call('DEL', P .. 'again')
+    end
     copy = text(math.max(n, seen) + 1) .. '.' .. next
     epoch = copy
     redis.call('HSET', meta, 'copy', copy)

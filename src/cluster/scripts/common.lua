@@ -3,12 +3,13 @@
 -- KEYS[1] is the hash of what there is one of; ARGV[1] is what every key begins with, the hash tag included, so that all
 -- keys live in one slot. `now` is in microseconds; clock.lua says where it comes from.
 --
---   meta         hash    run, start, epoch, copy, n, top, hole, bytes, base, tick, hold
+--   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold
 --   nodes        hash    incarnation -> number of the last batch that was applied
 --   reply        hash    incarnation -> what that batch was answered with
 --   read         hash    incarnation -> number up to which it has read the log
 --   suspects     set     incarnations that have not yet confirmed what this copy of the state holds
 --   ends         hash    run of a server -> number at which the one that followed began
+--   again        set     users who were told of again since the last loss
 --   dead         set     incarnations whose users are being let go
 --   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
 --   of:<inc>     set     users that an incarnation asserts
@@ -38,15 +39,25 @@ local function announce(kind, user, session, reason, closed)
   return seq
 end
 
--- The incarnation has a socket of the user. `hint` is the session that it knows from a copy that was lost, or ''.
--- Returns the session that the user is in.
-local function up(user, incarnation, hint)
+-- After a loss somebody may have been told that a user is offline whom this copy has online: for ten minutes, whoever
+-- comes is told of again, once.
+local function is_in_doubt(user)
+  local doubt = redis.call('HGET', meta, 'doubt')
+  return doubt and now < tonumber(doubt) + 600000000 and redis.call('SADD', P .. 'again', user) == 1
+end
+
+-- The incarnation has a socket of the user. `hint` is the session that it knows from a copy that was lost, or ''. `kept`
+-- says that it had one all the time. Returns the session that the user is in.
+local function up(user, incarnation, hint, kept)
   local key = P .. 'u:' .. user
   redis.call('HSET', key, incarnation, '')
   redis.call('SADD', P .. 'of:' .. incarnation, user)
   if redis.call('HDEL', key, 'r', 'c') > 0 then redis.call('ZREM', P .. 'due', user) end
   local session = redis.call('HGET', key, 's')
-  if session then return session end
+  if session then
+    if not kept and is_in_doubt(user) then announce('on', user, session, '', '') end
+    return session
+  end
   if hint ~= '' then
     announce('on', user, hint, '', '')
     session = hint

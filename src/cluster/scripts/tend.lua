@@ -33,6 +33,8 @@ local farthest = text(now_ms + grace_max)
 for _, user in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '(' .. farthest, '+inf', 'LIMIT', 0, 100)) do
   redis.call('ZADD', P .. 'due', farthest, user)
 end
+local doubt = redis.call('HGET', meta, 'doubt')
+if doubt and tonumber(doubt) + 600000000 < now then redis.call('DEL', P .. 'again') end
 -- The log: what every living node has read, and no client may come back for.
 local read = now - tonumber(ARGV[6]) * 1000
 for _, number in ipairs(redis.call('HVALS', P .. 'read')) do

@@ -91,9 +91,18 @@ impl World {
             .filter_map(|it| it.machine.incarnation().map(|it| it.as_str().to_owned()))
             .collect();
         let mut expected = BTreeSet::new();
-        for name in
-            ["meta", "nodes", "read", "reply", "log", "events", "endpoints", "wait:hook", "ends"]
-        {
+        for name in [
+            "meta",
+            "nodes",
+            "read",
+            "reply",
+            "log",
+            "events",
+            "endpoints",
+            "wait:hook",
+            "ends",
+            "again",
+        ] {
             expected.insert(self.place.key(name));
         }
         expected.extend(living.iter().map(|it| self.place.key(&format!("of:{it}"))));

@@ -113,11 +113,11 @@ impl Bench {
     }
 
     pub(super) fn up_user(&mut self, node: &mut Node, user: usize) {
-        self.apply(node, vec![FactOp::Up { user: user_id(user), hint: None }], &[]);
+        self.apply(node, vec![FactOp::Up { user: user_id(user), hint: None, is_kept: false }], &[]);
     }
 
     fn up(&mut self, node: &mut Node, hint: Option<u64>) -> u64 {
-        let facts = vec![FactOp::Up { user: user_id(1), hint }];
+        let facts = vec![FactOp::Up { user: user_id(1), hint, is_kept: false }];
         let Applied::Done { sessions, .. } = self.apply(node, facts, &[]) else { panic!() };
         sessions[0]
     }
@@ -166,7 +166,11 @@ fn what_a_node_says_that_was_let_go_is_not_heard() {
         bench.up(&mut node, None);
         bench.reap(&node, ReapReason::Silent(1));
         let user = user_id(1);
-        let answer = bench.apply(&mut node, vec![FactOp::Up { user, hint: None }], &["late"]);
+        let answer = bench.apply(
+            &mut node,
+            vec![FactOp::Up { user, hint: None, is_kept: false }],
+            &["late"],
+        );
         answer == Applied::Refused && !bench.holders().contains(&"a.1".to_owned())
     });
 }
@@ -254,6 +258,22 @@ fn who_left_shortly_before_the_state_was_lost_goes_offline() {
         bench.apply(&mut node, vec![departed], &[]);
         bench.tend_for(Duration::from_secs(40));
         bench.told() == ["on", "off"]
+    });
+}
+
+#[test]
+fn who_comes_back_after_a_loss_is_told_of_again() {
+    needs(Mutant::NoDoubt, |bench| {
+        let mut node = bench.attach("run", None, "a.1");
+        bench.up(&mut node, None);
+        let copy = bench.redis.snapshot();
+        // Now it goes offline, and somebody is told so; and all of that is lost.
+        bench.apply(&mut node, Vec::new(), &[]);
+        bench.redis.restore(&copy);
+        let mut node = bench.attach("run 2", Some(&node), "a.2");
+        bench.up(&mut node, None);
+        bench.up(&mut node, None);
+        node.attached.standing == Standing::Lost && bench.told() == ["on", "on"]
     });
 }
 

@@ -41,13 +41,15 @@ pub(super) enum Mutant {
     NoHint,
     /// Those who left lately are not told of after a loss.
     NoDeparted,
+    /// Who comes back after a loss is not told of, though somebody may have been told otherwise.
+    NoDoubt,
     /// Numbers do not follow time.
     NumbersFromZero,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::BatchNumber,
         Self::Fence,
         Self::StaleEpoch,
@@ -64,6 +66,7 @@ impl Mutant {
         Self::OwnBack,
         Self::NoHint,
         Self::NoDeparted,
+        Self::NoDoubt,
         Self::NumbersFromZero,
     ];
 
@@ -111,14 +114,15 @@ impl Mutant {
             Self::HoleMarker => &[(Script::Missed, "m[2] or '0'", "'0'")],
             Self::NoHint => &[(
                 Script::Apply,
-                "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2])",
-                "sessions[#sessions + 1] = up(user, incarnation, '')",
+                "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')",
+                "sessions[#sessions + 1] = up(user, incarnation, '', op == 'K')",
             )],
             Self::NoDeparted => &[(
                 Script::Apply,
                 "EXISTS', P .. 'u:' .. user) == 0",
                 "EXISTS', P .. 'u:' .. user) == 9",
             )],
+            Self::NoDoubt => &[(Script::Apply, "if not kept and is_in_doubt(user)", "if false")],
             Self::NumbersFromZero => &[(Script::Apply, "if now > first then first = now end", "")],
             Self::LargestSeen | Self::NoAttach | Self::Boundary | Self::Epoch | Self::OwnBack => {
                 &[]

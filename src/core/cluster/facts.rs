@@ -30,6 +30,8 @@ pub enum FactOp {
         user: UserId,
         /// The session that the node knows, where the state may have lost it.
         hint: Option<u64>,
+        /// Whether the user was here all the time, as the state knew before it lost something.
+        is_kept: bool,
     },
     /// The user is not here any more.
     Down {
@@ -68,6 +70,7 @@ pub struct UserFacts {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 struct Fact {
     presence: LocalPresence,
     /// Whether the state was told that the user is here, or is being told.
@@ -75,9 +78,13 @@ struct Fact {
     is_queued: bool,
     /// Whether the user's sockets have spoken since this node slept.
     is_verified: bool,
+    /// Whether the user was here all the time, though the state has to be told again.
+    is_kept: bool,
     session: Option<u64>,
     /// The session, if the state may have lost it.
     hint: Option<u64>,
+    /// The largest number that was given when the state had been told.
+    since: Option<u64>,
     end_grace: Option<Reason>,
 }
 
@@ -136,7 +143,11 @@ impl UserFacts {
             match fact.presence {
                 LocalPresence::Here if !was_said && fact.is_verified => {
                     fact.is_said = true;
-                    ops.push(FactOp::Up { user: user.clone(), hint: fact.hint });
+                    ops.push(FactOp::Up {
+                        user: user.clone(),
+                        hint: fact.hint,
+                        is_kept: fact.is_kept,
+                    });
                 }
                 LocalPresence::Gone(departure) if was_said => {
                     fact.is_said = false;
@@ -160,7 +171,7 @@ impl UserFacts {
     pub fn applied(
         &mut self,
         ops: &[FactOp],
-        sessions: &[u64],
+        (sessions, head): (&[u64], u64),
         now: Timestamp,
     ) -> Vec<(UserId, u64)> {
         let mut sessions = sessions.iter();
@@ -172,6 +183,8 @@ impl UserFacts {
                     if let Some(fact) = self.users.get_mut(user) {
                         fact.session = Some(*session);
                         fact.hint = None;
+                        fact.is_kept = false;
+                        fact.since.get_or_insert(head);
                         known.push((user.clone(), *session));
                     }
                 }
@@ -182,17 +195,19 @@ impl UserFacts {
         known
     }
 
-    /// The node goes on as a new incarnation, of which the state knows no users yet. If it `lost` something, it is told
-    /// of the sessions that were known, and of those who left within `remember`.
-    pub fn assert_again(&mut self, lost: bool, remember: Duration, now: Timestamp) {
+    /// The node goes on as a new incarnation, of which the state knows no users yet. If it lost what came after a number,
+    /// it is told of the sessions that were known, and of those who left within `remember`.
+    pub fn assert_again(&mut self, lost_after: Option<u64>, remember: Duration, now: Timestamp) {
         self.unsaid.clear();
         let mut gone = Vec::new();
         self.users.retain(|user, fact| {
             fact.is_said = false;
             fact.is_queued = true;
-            if lost {
+            if let Some(common) = lost_after {
                 fact.hint = fact.session;
+                fact.is_kept = fact.since.is_some_and(|since| since <= common);
             }
+            fact.since = None;
             match fact.presence {
                 LocalPresence::Here => {}
                 LocalPresence::Elsewhere => fact.is_queued = fact.end_grace.is_some(),
@@ -210,7 +225,7 @@ impl UserFacts {
         for (user, session, departure) in gone {
             self.remember(user, session, departure, now);
         }
-        if lost {
+        if lost_after.is_some() {
             self.departed.retain(|(at, ..)| now.since(*at) <= remember);
             let again = self.departed.iter();
             self.retold =
@@ -245,8 +260,10 @@ impl UserFacts {
             is_said: false,
             is_queued: false,
             is_verified: true,
+            is_kept: false,
             session: None,
             hint: None,
+            since: None,
             end_grace: None,
         })
     }

@@ -20,7 +20,7 @@ fn departure() -> UserDeparture {
 
 fn apply(facts: &mut UserFacts, ops: &[FactOp], now: u64) {
     let ups = ops.iter().filter(|op| matches!(op, FactOp::Up { .. })).count();
-    facts.applied(ops, &vec![7; ups], Timestamp(now));
+    facts.applied(ops, (&vec![7; ups], 10), Timestamp(now));
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
         let ops = facts.take(10);
         apply(&mut facts, &ops, 0);
 
-        facts.assert_again(lost, REMEMBER, Timestamp(1000));
+        facts.assert_again(lost.then_some(10), REMEMBER, Timestamp(1000));
 
-        let again = FactOp::Up { user: user(0), hint: lost.then_some(7) };
+        let again = FactOp::Up { user: user(0), hint: lost.then_some(7), is_kept: lost };
         let left = FactOp::Departed { user: user(1), session: 7, departure: departure() };
         let expected = if lost { vec![left, again] } else { vec![again] };
         assert_eq!(facts.take(10), expected);
@@ -52,11 +52,11 @@ fn after_sleep_only_those_are_asserted_who_spoke() {
 
     facts.slept();
     facts.verified(&user(0));
-    facts.assert_again(false, REMEMBER, Timestamp(0));
-    assert_eq!(facts.take(10), [FactOp::Up { user: user(0), hint: None }]);
+    facts.assert_again(None, REMEMBER, Timestamp(0));
+    assert_eq!(facts.take(10), [FactOp::Up { user: user(0), hint: None, is_kept: false }]);
 
     facts.verified(&user(1));
-    assert_eq!(facts.take(10), [FactOp::Up { user: user(1), hint: None }]);
+    assert_eq!(facts.take(10), [FactOp::Up { user: user(1), hint: None, is_kept: false }]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ proptest! {
                 Step::Again(lost) => {
                     held.clear();
                     under_way = None;
-                    facts.assert_again(lost, REMEMBER, Timestamp(0));
+                    facts.assert_again(lost.then_some(5), REMEMBER, Timestamp(0));
                 }
             }
         }

@@ -84,7 +84,8 @@ impl NodeMachine {
                 if let Some(OpenBatch { marker, events, .. }) = self.batch.take() {
                     effects.extend(self.events.lost(marker, &events));
                 }
-                self.facts.assert_again(standing == Standing::Lost, self.times.remember, now);
+                let lost_after = (standing == Standing::Lost).then_some(common);
+                self.facts.assert_again(lost_after, self.times.remember, now);
                 let earlier = self.own.take().map(|own| own.incarnation);
                 match &earlier {
                     Some(_) if standing == Standing::Lost => self.cursor.rewind(common),
@@ -113,7 +114,7 @@ impl NodeMachine {
                 };
                 own.acked = batch.number;
                 self.seen = self.seen.max(head);
-                let known = self.facts.applied(&batch.facts, &sessions, now);
+                let known = self.facts.applied(&batch.facts, (&sessions, head), now);
                 let mut effects: Vec<Effect> = known
                     .into_iter()
                     .map(|(user, session)| Effect::Session { user, session })

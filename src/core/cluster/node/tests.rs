@@ -98,7 +98,11 @@ fn a_new_life_asserts_everything_before_it_lets_the_earlier_one_go() {
 
     let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
     let Command::Apply(apply) = &command else { panic!("{command:?}") };
-    assert_eq!(apply.facts, [FactOp::Up { user, hint: None }], "no loss: no session is told of");
+    assert_eq!(
+        apply.facts,
+        [FactOp::Up { user, hint: None, is_kept: false }],
+        "no loss: no session is told of"
+    );
     assert_eq!((apply.number, apply.incarnation == earlier), (1, false));
     node.reply(ticket, &command, done(0, &[8]), at(0));
     let (_, command) = node.next(Lane::Write, at(0)).unwrap();
