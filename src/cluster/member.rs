@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::core::cluster::command::{Command, MissedLog, NodeTimes};
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::node::{AppendError, Effect, EventId, NodeMachine, Numbering};
+use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
 use crate::entropy;
 use crate::tasks::Tasks;
 use crate::types::{Reason, UserId};
@@ -100,7 +100,7 @@ impl ClusterMember {
         config: &ClusterConfig,
         needs: MemberNeeds,
         tasks: &Tasks,
-    ) -> Result<(Self, mpsc::Receiver<Effect>), LinkError> {
+    ) -> Result<(Self, mpsc::Receiver<NodeEffect>), LinkError> {
         let target = RedisTarget::new(config)?;
         let (questions, question) = mpsc::channel(QUESTIONS_MAX);
         let (effects, effect) = mpsc::channel(EFFECTS_MAX);
@@ -139,7 +139,7 @@ impl ClusterMember {
         self.say(|machine| machine.end_grace(user, reason));
     }
 
-    /// A socket of the user has spoken, after [`Effect::Verify`].
+    /// A socket of the user has spoken, after [`NodeEffect::Verify`].
     pub fn verified(&self, user: &UserId) {
         self.say(|machine| machine.verified(user));
     }
@@ -157,6 +157,11 @@ impl ClusterMember {
             note(id);
             Ok(if effects.is_empty() { Appended::Waits } else { Appended::Degraded })
         })
+    }
+
+    /// Leaves the cluster, as an orderly stop does: [`NodeEffect::Left`] says that it is done. Users keep `departure`'s grace.
+    pub fn leave(&self, departure: UserDeparture) {
+        self.say(|machine| machine.leave(departure));
     }
 
     /// What came into the log behind `after`, for a client that has all up to there.

@@ -6,7 +6,7 @@ use crate::cluster::codec::{self, ClusterPlace};
 use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
 use crate::core::cluster::command::{Command, MissedLog, Reply};
-use crate::core::cluster::node::{Effect, Lane, LogQuestion, NodeMachine, Ticket};
+use crate::core::cluster::node::{Lane, LogQuestion, NodeEffect, NodeMachine, Ticket};
 use crate::entropy;
 use crate::types::Timestamp;
 use futures_util::StreamExt as _;
@@ -41,7 +41,7 @@ type LinkOpened = Result<RedisLink, LinkError>;
 
 /// Questions, effects and status: the ends that the rest of the node has the others of.
 pub(super) type Ends =
-    (mpsc::Receiver<AskedQuestion>, mpsc::Sender<Effect>, watch::Sender<MemberStatus>);
+    (mpsc::Receiver<AskedQuestion>, mpsc::Sender<NodeEffect>, watch::Sender<MemberStatus>);
 
 pub(super) struct MemberTask {
     machine: Arc<Mutex<NodeMachine>>,
@@ -50,10 +50,10 @@ pub(super) struct MemberTask {
     target: RedisTarget,
     clock: Clock,
     questions: mpsc::Receiver<AskedQuestion>,
-    effects: mpsc::Sender<Effect>,
+    effects: mpsc::Sender<NodeEffect>,
     status: watch::Sender<MemberStatus>,
     /// Effects that nobody took yet.
-    waiting: VecDeque<Effect>,
+    waiting: VecDeque<NodeEffect>,
     link: Option<RedisLink>,
     calls: FuturesUnordered<BoxFuture<'static, CallDone>>,
     opening: Option<BoxFuture<'static, LinkOpened>>,

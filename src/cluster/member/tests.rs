@@ -2,7 +2,7 @@ use super::{ClusterMember, MemberNeeds, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::tests::{TestRedis, cluster_config};
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::node::{Effect, Numbering};
+use crate::core::cluster::node::{NodeEffect, Numbering};
 use crate::tasks::Tasks;
 use crate::types::{Reason, Seq, UserId, WallMs};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Node {
     member: ClusterMember,
-    effects: mpsc::Receiver<Effect>,
+    effects: mpsc::Receiver<NodeEffect>,
     tasks: Tasks,
 }
 
@@ -36,7 +36,7 @@ impl Node {
     }
 
     /// The next effect that `pick` takes for something.
-    async fn wait_for<T>(&mut self, pick: impl Fn(Effect) -> Option<T>) -> T {
+    async fn wait_for<T>(&mut self, pick: impl Fn(NodeEffect) -> Option<T>) -> T {
         let waiting = async {
             loop {
                 let effect = self.effects.recv().await.unwrap();
@@ -50,7 +50,7 @@ impl Node {
 
     async fn hear(&mut self) -> (u64, Bytes) {
         self.wait_for(|effect| {
-            if let Effect::Heard { number, event, .. } = effect {
+            if let NodeEffect::Heard { number, event, .. } = effect {
                 Some((number, event))
             } else {
                 None
@@ -61,7 +61,7 @@ impl Node {
 
     async fn session(&mut self) -> u64 {
         self.wait_for(|effect| {
-            if let Effect::Session { session, .. } = effect { Some(session) } else { None }
+            if let NodeEffect::Session { session, .. } = effect { Some(session) } else { None }
         })
         .await
     }
@@ -100,6 +100,11 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
     b.session().await;
     let fields: Vec<String> = redis.ask(&["HKEYS", "userline:{test}:u:u"]);
     assert!(!fields.contains(&"r".to_owned()), "on node b it still is: {fields:?}");
+
+    a.member.leave(departure);
+    a.wait_for(|effect| (effect == NodeEffect::Left).then_some(())).await;
+    let nodes: Vec<String> = redis.ask(&["HKEYS", "userline:{test}:nodes"]);
+    assert_eq!(nodes.len(), 1);
     assert!(a.tasks.stop(PATIENCE).await && b.tasks.stop(PATIENCE).await);
 }
 

@@ -12,7 +12,7 @@ use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::follower::FollowedEvent;
-use crate::core::cluster::node::{Effect, EventId, Lane, Numbering};
+use crate::core::cluster::node::{EventId, Lane, NodeEffect, Numbering};
 use crate::types::{Reason, Timestamp, WallMs};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -224,31 +224,31 @@ impl World {
         }
     }
 
-    fn take(&mut self, node: usize, effects: Vec<Effect>) {
+    fn take(&mut self, node: usize, effects: Vec<NodeEffect>) {
         for effect in effects {
             match effect {
-                Effect::Session { .. } => {}
-                Effect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
-                Effect::Unknown { event } => self.answer(node, event, Answer::Unknown),
-                Effect::Degraded { event } => {
+                NodeEffect::Session { .. } | NodeEffect::Left => {}
+                NodeEffect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
+                NodeEffect::Unknown { event } => self.answer(node, event, Answer::Unknown),
+                NodeEffect::Degraded { event } => {
                     self.answer(node, event, Answer::Degraded);
                     self.degrade(node, event);
                 }
-                Effect::Heard { number, own, is_repeat, event } => {
+                NodeEffect::Heard { number, own, is_repeat, event } => {
                     let event = std::str::from_utf8(&event).unwrap().parse().unwrap();
                     let followed = FollowedEvent { number, own, event };
                     self.hear(node, &followed, is_repeat);
                 }
-                Effect::Marked { number } => {
+                NodeEffect::Marked { number } => {
                     self.count("markers");
                     self.clients.mark(node, number);
                 }
-                Effect::MissedSome => {
+                NodeEffect::MissedSome => {
                     self.count("nodes that missed some");
                     self.clients.miss(node);
                 }
-                Effect::NewEpoch(_) => self.count("new epochs seen"),
-                Effect::Verify => {
+                NodeEffect::NewEpoch(_) => self.count("new epochs seen"),
+                NodeEffect::Verify => {
                     self.count("nodes that slept");
                     self.nodes[node]
                         .users

@@ -116,6 +116,15 @@ impl UserFacts {
         self.queue(user);
     }
 
+    /// Nobody has a socket here any more.
+    pub fn all_down(&mut self, departure: UserDeparture) {
+        let here = self.users.iter().filter(|(_, it)| matches!(it.presence, LocalPresence::Here));
+        let here: Vec<UserId> = here.map(|(user, _)| user.clone()).collect();
+        for user in here {
+            self.down(&user, departure);
+        }
+    }
+
     /// If the user lingers, that ends now.
     pub fn end_grace(&mut self, user: &UserId, reason: Reason) {
         let fact = self.fact(user);

@@ -13,7 +13,7 @@ mod effect;
 mod events;
 mod replies;
 
-pub use effect::{Effect, EventId, Lane, LogQuestion, Ticket};
+pub use effect::{EventId, Lane, LogQuestion, NodeEffect, Ticket};
 pub use events::{AppendError, Numbering};
 
 use super::command::{Applied, Apply, Attach, Command, NodeTimes, Reap, ReapReason, Reply};
@@ -55,6 +55,7 @@ pub struct NodeMachine {
     observer: Observer,
     to_reap: BTreeMap<Incarnation, ReapReason>,
     last: LastTimes,
+    leaving: Leaving,
     /// Whether there may be something new in the log.
     has_rung: bool,
 }
@@ -88,6 +89,16 @@ struct OpenBatch {
     events: Vec<(EventId, Bytes)>,
 }
 
+/// Whether the node stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// What is to be told is told, and then it takes itself out.
+    Telling,
+    /// It is out: to attach again would bring it back.
+    Gone,
+}
+
 #[derive(Debug, Default)]
 struct LastTimes {
     tick: Option<Timestamp>,
@@ -118,6 +129,7 @@ impl NodeMachine {
             observer: Observer::default(),
             to_reap: BTreeMap::new(),
             last: LastTimes::default(),
+            leaving: Leaving::No,
             has_rung: false,
         }
     }
@@ -185,6 +197,13 @@ impl NodeMachine {
         self.facts.verified(user);
     }
 
+    /// The node stops: its users have left as `departure` says, and when that is told, nothing of the node is left behind.
+    /// Then [`NodeEffect::Left`] follows, and no command more.
+    pub fn leave(&mut self, departure: UserDeparture) {
+        self.facts.all_down(departure);
+        self.leaving = Leaving::Telling;
+    }
+
     /// There may be something new in the log.
     pub fn ring(&mut self) {
         self.has_rung = true;
@@ -196,18 +215,18 @@ impl NodeMachine {
         event: Bytes,
         numbering: Numbering,
         now: Timestamp,
-    ) -> Result<(EventId, Vec<Effect>), AppendError> {
+    ) -> Result<(EventId, Vec<NodeEffect>), AppendError> {
         self.events.append(event, numbering, now)
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub fn tick(&mut self, now: Timestamp) -> Vec<NodeEffect> {
         let mut effects = Vec::new();
         let slept = self.last.tick.is_some_and(|last| self.times.lease / 2 < now.since(last));
         self.last.tick = Some(now);
         if slept {
             self.facts.slept();
-            effects.push(Effect::Verify);
+            effects.push(NodeEffect::Verify);
         }
         self.facts.forget(self.times.remember, now);
         effects.extend(self.events.lose_patience(now));
@@ -236,7 +255,7 @@ impl NodeMachine {
     pub fn next(&mut self, lane: Lane, now: Timestamp) -> Option<(Ticket, Command)> {
         let link = self.link.as_ref()?;
         let is_busy = link.busy.get(lane.index()).is_none_or(Option::is_some);
-        if is_busy || (!link.is_attached && lane != Lane::Write) {
+        if is_busy || self.leaving == Leaving::Gone || (!link.is_attached && lane != Lane::Write) {
             return None;
         }
         let command = match lane {
@@ -277,6 +296,10 @@ impl NodeMachine {
             if is_empty && let Some(earlier) = self.earlier.front() {
                 // Everything is said again, so nobody is without a node for a moment.
                 let incarnation = earlier.clone();
+                return Some(Command::Reap(self.reap(incarnation, ReapReason::Own)));
+            }
+            if is_empty && self.leaving == Leaving::Telling {
+                let incarnation = own.incarnation.clone();
                 return Some(Command::Reap(self.reap(incarnation, ReapReason::Own)));
             }
             if is_empty && !is_beat_due {

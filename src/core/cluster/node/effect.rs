@@ -52,7 +52,7 @@ pub struct LogQuestion {
 
 /// What a node has to do, or may rely on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub enum NodeEffect {
     /// The session of a user who is here.
     Session {
         /// Who.
@@ -98,6 +98,8 @@ pub enum Effect {
     MissedSome,
     /// A new epoch: sessions that began before it are not recovered.
     NewEpoch(Epoch),
+    /// The node has left: it may stop.
+    Left,
     /// This node slept: sockets that say something now are there.
     Verify,
 }

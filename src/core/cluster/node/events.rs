@@ -1,6 +1,6 @@
 //! Events on their way into the log: one batch under way, more behind it, and what is said of those that take too long.
 
-use super::effect::{Effect, EventId};
+use super::effect::{EventId, NodeEffect};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::types::Timestamp;
 use bytes::Bytes;
@@ -84,14 +84,14 @@ impl Events {
         event: Bytes,
         numbering: Numbering,
         now: Timestamp,
-    ) -> Result<(EventId, Vec<Effect>), AppendError> {
+    ) -> Result<(EventId, Vec<NodeEffect>), AppendError> {
         if WAITING_BYTES_MAX < self.waiting_bytes + event.len() {
             return Err(AppendError::Full);
         }
         self.last.0 += 1;
         let id = self.last;
         if numbering == Numbering::Numbered && self.hole == Hole::Open {
-            return Ok((id, vec![Effect::Degraded { event: id }]));
+            return Ok((id, vec![NodeEffect::Degraded { event: id }]));
         }
         self.waiting_bytes += event.len();
         self.waiting.push_back(WaitingEvent { id, event, numbering, since: now });
@@ -152,20 +152,20 @@ impl Events {
         marker: bool,
         events: &[(EventId, Bytes)],
         first: u64,
-    ) -> Vec<Effect> {
+    ) -> Vec<NodeEffect> {
         let mut effects = Vec::new();
         let mut number = first;
         if marker {
             // What was handed out without a number since stands behind this marker: it needs another.
             if self.hole == Hole::MarkerSent {
                 self.hole = Hole::None;
-                effects.push(Effect::Marked { number });
+                effects.push(NodeEffect::Marked { number });
             }
             number += 1;
         }
         for (number, (event, _)) in (number..).zip(events) {
             if self.unanswered.remove(event).is_some() {
-                effects.push(Effect::Taken { event: *event, number });
+                effects.push(NodeEffect::Taken { event: *event, number });
             }
         }
         effects
@@ -176,12 +176,12 @@ impl Events {
         &mut self,
         batch_had_marker: bool,
         events: &[(EventId, Bytes)],
-    ) -> Vec<Effect> {
+    ) -> Vec<NodeEffect> {
         if batch_had_marker && self.hole == Hole::MarkerSent {
             self.hole = Hole::Open;
         }
         let unanswered = events.iter().filter(|(id, _)| self.unanswered.remove(id).is_some());
-        unanswered.map(|(event, _)| Effect::Unknown { event: *event }).collect()
+        unanswered.map(|(event, _)| NodeEffect::Unknown { event: *event }).collect()
     }
 
     /// A batch comes by the log: which events of this node it holds, in its order; `None` for another's.
@@ -196,12 +196,12 @@ impl Events {
     }
 
     /// An event is in the log, as the log itself says.
-    pub(super) fn is_seen(&mut self, event: EventId, number: u64) -> Option<Effect> {
-        self.unanswered.remove(&event).map(|_| Effect::Taken { event, number })
+    pub(super) fn is_seen(&mut self, event: EventId, number: u64) -> Option<NodeEffect> {
+        self.unanswered.remove(&event).map(|_| NodeEffect::Taken { event, number })
     }
 
     /// Ends the waiting of what has waited too long.
-    pub(super) fn lose_patience(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub(super) fn lose_patience(&mut self, now: Timestamp) -> Vec<NodeEffect> {
         let is_late = |numbering: Numbering, since: Timestamp| {
             let patience = match numbering {
                 Numbering::Numbered => NUMBERED_PATIENCE,
@@ -228,6 +228,6 @@ impl Events {
         self.unanswered.retain(|id, _| !late.contains(id));
         self.waiting.retain(|it| !late.contains(&it.id));
         self.waiting_bytes = self.waiting.iter().map(|it| it.event.len()).sum();
-        late.into_iter().map(|event| Effect::Degraded { event }).collect()
+        late.into_iter().map(|event| NodeEffect::Degraded { event }).collect()
     }
 }

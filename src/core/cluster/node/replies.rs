@@ -1,7 +1,8 @@
 //! What the answers mean.
 
 use super::{
-    Applied, Command, Effect, Lane, LogCursor, NodeMachine, OpenBatch, Own, Reply, Ticket,
+    Applied, Command, Lane, Leaving, LogCursor, NodeEffect, NodeMachine, OpenBatch, Own, Reply,
+    Ticket,
 };
 use crate::core::cluster::command::{Attached, Observation, ReapReason, Standing};
 use crate::core::cluster::incarnation::Incarnation;
@@ -18,7 +19,7 @@ impl NodeMachine {
         command: &Command,
         reply: Reply,
         now: Timestamp,
-    ) -> Vec<Effect> {
+    ) -> Vec<NodeEffect> {
         let Some(link) = self.link.as_mut().filter(|link| link.number == ticket.link) else {
             return Vec::new();
         };
@@ -36,8 +37,9 @@ impl NodeMachine {
                 let is_own = reap.why == ReapReason::Own;
                 if 0 < left && !is_own {
                     self.to_reap.insert(reap.incarnation.clone(), ReapReason::Begun);
-                } else if left == 0 && is_own {
-                    self.earlier.pop_front();
+                } else if left == 0 && is_own && self.earlier.pop_front().is_none() {
+                    self.leaving = Leaving::Gone;
+                    return vec![NodeEffect::Left];
                 }
                 Vec::new()
             }
@@ -60,7 +62,12 @@ impl NodeMachine {
         }
     }
 
-    fn attached(&mut self, attached: Attached, next: &Incarnation, now: Timestamp) -> Vec<Effect> {
+    fn attached(
+        &mut self,
+        attached: Attached,
+        next: &Incarnation,
+        now: Timestamp,
+    ) -> Vec<NodeEffect> {
         let Attached { standing, epoch, copy, head, common } = attached;
         let Some(link) = self.link.as_mut() else { return Vec::new() };
         link.is_attached = true;
@@ -101,12 +108,12 @@ impl NodeMachine {
         self.seen = self.seen.max(head);
         self.has_rung = true;
         if is_new_epoch {
-            effects.push(Effect::NewEpoch(epoch));
+            effects.push(NodeEffect::NewEpoch(epoch));
         }
         effects
     }
 
-    fn applied(&mut self, applied: Applied, now: Timestamp) -> Vec<Effect> {
+    fn applied(&mut self, applied: Applied, now: Timestamp) -> Vec<NodeEffect> {
         match applied {
             Applied::Done { first, head, sessions } => {
                 let (Some(own), Some(batch)) = (self.own.as_mut(), self.batch.take()) else {
@@ -115,9 +122,9 @@ impl NodeMachine {
                 own.acked = batch.number;
                 self.seen = self.seen.max(head);
                 let known = self.facts.applied(&batch.facts, (&sessions, head), now);
-                let mut effects: Vec<Effect> = known
+                let mut effects: Vec<NodeEffect> = known
                     .into_iter()
-                    .map(|(user, session)| Effect::Session { user, session })
+                    .map(|(user, session)| NodeEffect::Session { user, session })
                     .collect();
                 effects.extend(self.events.taken(batch.marker, &batch.events, first));
                 self.has_rung |= !batch.events.is_empty();
@@ -137,11 +144,11 @@ impl NodeMachine {
         }
     }
 
-    fn entries(&mut self, entries: Vec<LogEntry>) -> Vec<Effect> {
+    fn entries(&mut self, entries: Vec<LogEntry>) -> Vec<NodeEffect> {
         let new = self.cursor.take(entries);
         let mut effects = Vec::new();
         if new.is_missing_some {
-            effects.push(Effect::MissedSome);
+            effects.push(NodeEffect::MissedSome);
         }
         if new.is_another {
             self.attach_again();
@@ -156,7 +163,7 @@ impl NodeMachine {
                     effects.extend(self.events.is_seen(own, number));
                 }
                 if !event.is_empty() {
-                    effects.push(Effect::Heard { number, own, is_repeat, event });
+                    effects.push(NodeEffect::Heard { number, own, is_repeat, event });
                 }
             }
         }

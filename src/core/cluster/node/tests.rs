@@ -1,4 +1,4 @@
-use super::{Effect, Lane, NodeMachine, Numbering};
+use super::{Lane, NodeEffect, NodeMachine, Numbering};
 use crate::core::cluster::command::{
     Applied, Attached, Command, NodeTimes, Observation, ReapReason, Reply, Standing,
 };
@@ -76,7 +76,7 @@ fn an_answer_of_an_earlier_connection_is_not_heard_and_its_batch_is_said_again()
     let (ticket, again) = node.next(Lane::Write, at(0)).unwrap();
     assert_eq!(again, said);
     let effects = node.reply(ticket, &again, done(150, &[]), at(0));
-    assert_eq!(effects, [Effect::Taken { event: id, number: 150 }]);
+    assert_eq!(effects, [NodeEffect::Taken { event: id, number: 150 }]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_new_life_asserts_everything_before_it_lets_the_earlier_one_go() {
     node.up(&user);
     let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
     let effects = node.reply(ticket, &command, done(0, &[7]), at(0));
-    assert_eq!(effects, [Effect::Session { user: user.clone(), session: 7 }]);
+    assert_eq!(effects, [NodeEffect::Session { user: user.clone(), session: 7 }]);
     let earlier = node.incarnation().unwrap().clone();
     let (id, _) = node.append(event("x"), Numbering::Numbered, at(0)).unwrap();
     let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
@@ -94,7 +94,7 @@ fn a_new_life_asserts_everything_before_it_lets_the_earlier_one_go() {
 
     let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
     let effects = node.reply(ticket, &command, attached(Standing::New, "e"), at(0));
-    assert_eq!(effects, [Effect::Unknown { event: id }]);
+    assert_eq!(effects, [NodeEffect::Unknown { event: id }]);
 
     let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
     let Command::Apply(apply) = &command else { panic!("{command:?}") };
@@ -118,9 +118,9 @@ fn events_wait_a_quarter_of_a_second_and_then_for_a_marker() {
     let (first, none) = append(&mut node, 0);
     assert_eq!((none, node.tick(at(249))), (Vec::new(), Vec::new()));
     let (ticket, command) = node.next(Lane::Write, at(249)).unwrap();
-    assert_eq!(node.tick(at(250)), [Effect::Degraded { event: first }]);
+    assert_eq!(node.tick(at(250)), [NodeEffect::Degraded { event: first }]);
     let (second, effects) = append(&mut node, 251);
-    assert_eq!(effects, [Effect::Degraded { event: second }]);
+    assert_eq!(effects, [NodeEffect::Degraded { event: second }]);
 
     assert_eq!(node.reply(ticket, &command, done(150, &[]), at(260)), []);
     let (ticket, command) = node.next(Lane::Write, at(260)).unwrap();
@@ -128,14 +128,14 @@ fn events_wait_a_quarter_of_a_second_and_then_for_a_marker() {
     let (_, effects) = append(&mut node, 270);
     assert_eq!(effects, [], "the marker is under way");
     let effects = node.reply(ticket, &command, done(160, &[]), at(280));
-    assert_eq!(effects, [Effect::Marked { number: 160 }]);
+    assert_eq!(effects, [NodeEffect::Marked { number: 160 }]);
 }
 
 #[test]
 fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
     let mut node = node();
     assert_eq!(node.tick(at(0)), []);
-    assert_eq!(node.tick(at(7501)), [Effect::Verify]);
+    assert_eq!(node.tick(at(7501)), [NodeEffect::Verify]);
 
     let others =
         Observation { nodes: vec![(super::Incarnation::new("m", 1), 3)], dead: Vec::new() };
@@ -173,4 +173,30 @@ fn a_user_who_came_and_went_while_nobody_heard_is_never_mentioned() {
         matches!(&command, Command::Apply(it) if it.facts.is_empty()),
         "a heartbeat: {command:?}"
     );
+}
+
+#[test]
+fn a_node_that_leaves_tells_of_its_users_first_and_then_is_gone() {
+    let mut node = node();
+    let user = UserId::parse("u").unwrap();
+    node.up(&user);
+    let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
+    node.reply(ticket, &command, done(0, &[7]), at(0));
+    let departure = UserDeparture {
+        grace: Duration::from_secs(20),
+        reason: Reason::ServerShutdown,
+        closed_at: WallMs(0),
+    };
+
+    node.leave(departure);
+
+    let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
+    let down = FactOp::Down { user, departure };
+    assert!(matches!(&command, Command::Apply(it) if it.facts == [down]), "{command:?}");
+    node.reply(ticket, &command, done(0, &[]), at(0));
+    let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
+    assert!(matches!(&command, Command::Reap(it) if it.why == ReapReason::Own), "{command:?}");
+    let effects = node.reply(ticket, &command, Reply::Reaped { left: 0 }, at(0));
+    assert_eq!(effects, [NodeEffect::Left]);
+    assert!(Lane::ALL.into_iter().all(|lane| node.next(lane, at(60_000)).is_none()));
 }
