@@ -262,6 +262,21 @@ fn who_left_shortly_before_the_state_was_lost_goes_offline() {
 }
 
 #[test]
+fn nobody_goes_offline_right_after_an_outage() {
+    needs(Mutant::Hold, |bench| {
+        let mut node = bench.attach("run", None, "a.1");
+        bench.tend_for(Duration::from_secs(30));
+        bench.up(&mut node, None);
+        bench.reap(&node, ReapReason::Silent(1));
+        bench.now += 60_000_000;
+        bench.ask(&Command::Tend);
+        let is_held = bench.told() == ["on"];
+        bench.tend_for(Duration::from_secs(30));
+        is_held && bench.told() == ["on", "off"]
+    });
+}
+
+#[test]
 fn who_comes_back_after_a_loss_is_told_of_again() {
     needs(Mutant::NoDoubt, |bench| {
         let mut node = bench.attach("run", None, "a.1");

@@ -199,7 +199,6 @@ fn random_schedules_catch_what_is_missing() {
     for mutant in [
         Mutant::BatchNumber,
         Mutant::GraceCancel,
-        Mutant::Hold,
         Mutant::NoAttach,
         Mutant::TrimCheck,
         Mutant::Boundary,
