@@ -15,6 +15,7 @@
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`attachments`] | the backend attaches data of its own |
 //! | [`directory`] | who is here |
+//! | [`effects`] | what the cluster says to this node |
 //! | [`sources`] | how emits come by other ways than the admin API |
 //! | [`reminders`] | graces run out, credentials end |
 //! | [`sockets`] | the sockets of this node, which all of these share |
@@ -27,6 +28,7 @@ pub mod client_events;
 pub mod client_messages;
 pub mod control;
 pub mod directory;
+pub mod effects;
 pub mod emitter;
 pub mod erasure;
 pub mod gate;

@@ -3,6 +3,7 @@
 //! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
 
 use super::error_code::{Code, ErrorCodeName};
+use crate::cluster::Unattached;
 use crate::commands::error::{CommandCode, CommandError};
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
@@ -81,6 +82,12 @@ impl From<ReadError> for ApiError {
     }
 }
 
+impl From<Unattached> for ApiError {
+    fn from(error: Unattached) -> Self {
+        Self::new(Code::Unavailable, error)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
@@ -145,7 +152,7 @@ pub(super) enum KeyFailures {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its documentation is used")]
 pub(super) enum StoreFailures {
-    /// `unavailable`: the server is stopping, or its disk takes nothing for the moment.
+    /// `unavailable`: the server is stopping, its disk takes nothing for the moment, or it cannot reach its cluster.
     #[response(status = 503)]
     Unavailable(ErrorBody),
 }

@@ -167,7 +167,7 @@ pub(super) async fn get(
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {
     let user = user.parse("user", UserId::parse)?;
-    let (status, sockets) = context.directory.user(&user).await;
+    let (status, sockets) = context.directory.user(&user).await?;
     let (state, session) = PresenceState::of(status);
     let last_seen = match state {
         PresenceState::Online | PresenceState::Lingering => None,
@@ -218,7 +218,7 @@ pub(super) struct UserPresence {
     request_body = PresenceRequest,
     responses(
         (status = 200, description = "The state of each", body = PresenceReply),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -228,7 +228,7 @@ pub(super) async fn presence(
     JsonBody(request): JsonBody<PresenceRequest>,
 ) -> Result<Json<PresenceReply>, ApiError> {
     let NameList(users) = request.users;
-    let statuses = context.directory.status(&users).await;
+    let statuses = context.directory.status(&users).await?;
     let look = |(user, status): (UserId, UserStatus)| {
         let (state, session) = PresenceState::of(status.status);
         let presence = UserPresence {

@@ -1,5 +1,6 @@
 //! What the listeners serve and what runs beside them, put together.
 
+use super::joining::JoinedCluster;
 use super::listener::{Listener, RequestLimits};
 use super::{BuildError, health};
 use crate::admin::{AdminState, DevConsole, Ready};
@@ -7,6 +8,7 @@ use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
 use crate::config::{Config, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
+use crate::core::cluster::node::NodeEffect;
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
@@ -19,6 +21,7 @@ use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingPa
 use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
+use crate::realtime::effects::ClusterEffects;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
@@ -36,11 +39,12 @@ use crate::registry::Socket;
 use crate::socket::{ClientFiles, ClientParts, SocketEdge};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Seq};
+use crate::types::Namespace;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 /// What the listeners serve, and what runs beside them.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub(crate) struct AppParts {
     pub(crate) authenticator: Arc<Authenticator>,
     /// How clients come back without credentials, where they may.
     pub(crate) resume: Option<Arc<Resume>>,
+    /// The other nodes, if there are any.
+    pub(crate) cluster: Option<JoinedCluster>,
     pub(crate) hooks: Hooks,
     pub(crate) sockets: Sockets,
     pub(crate) connections: Connections,
@@ -65,11 +71,19 @@ pub(crate) struct AppParts {
 
 impl AppParts {
     /// The parts that others are made of.
-    pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
-        let clock = Clock::start(last_seq);
+    pub(super) fn new(
+        config: &Config,
+        store: Store,
+        clock: Clock,
+        cluster: Option<JoinedCluster>,
+    ) -> Result<Self, BuildError> {
         let tasks = Tasks::new();
         let bounds = (config.watching.bounds, config.sessions.resume_ttl);
         let sockets = Sockets::new(config.presence, bounds, store.presence(), clock.clone());
+        let sockets = match &cluster {
+            Some(it) => sockets.in_cluster(it.member.clone(), it.config.node_grace),
+            None => sockets,
+        };
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
@@ -87,6 +101,7 @@ impl AppParts {
             ),
             store,
             clock,
+            cluster,
             presence_tasks: Tasks::new(),
             message_tasks: Tasks::new(),
             ingest_tasks: Tasks::new(),
@@ -174,6 +189,17 @@ impl AppParts {
     pub(crate) fn watch_deadlines(&self, tasks: &Tasks) {
         let (sockets, resume) = (self.sockets.clone(), self.resume.clone());
         Reminders::new(sockets, self.notices(), resume, tasks.clone()).watch();
+    }
+
+    /// Does what the cluster says. Call it once.
+    pub(super) fn heed_cluster(&self, realtime: &Realtime, effects: mpsc::Receiver<NodeEffect>) {
+        let Some(cluster) = &self.cluster else { return };
+        let JoinedCluster { member, silence_max, tasks, left, .. } = cluster;
+        let attendance = Arc::clone(&realtime.attendance);
+        let with = (self.clock.clone(), tasks.clone());
+        let heeding =
+            ClusterEffects::new(member.clone(), attendance, *silence_max, with, left.clone());
+        tasks.spawn("cluster.effects", heeding.run(effects));
     }
 
     fn attendance(&self, config: &Config) -> Attendance {

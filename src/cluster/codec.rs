@@ -9,6 +9,7 @@ use crate::core::cluster::command::{
 };
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
+use crate::core::presence::session::{PresenceStatus, UserSession};
 use crate::types::millis;
 use redis::Value;
 use std::sync::Arc;
@@ -80,6 +81,10 @@ impl ClusterPlace {
             Command::Observe => self.script(Script::Observe, Vec::new()),
             Command::Missed { after, entries_max } => {
                 self.script(Script::Missed, vec![number(*after), number(*entries_max)])
+            }
+            Command::Presence(users) => {
+                let users = users.iter().map(|it| text(it.as_str()));
+                self.script(Script::Presence, users.collect())
             }
             Command::Read { after, entries_max } => RedisCall::Read {
                 key: self.key("log"),
@@ -199,6 +204,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         },
         Command::Read { .. } => entries::of_streams(value).map(Reply::Entries),
         Command::Missed { .. } => missed(value).map(Reply::Missed),
+        Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {
             [_, _, head] => Ok(Reply::Tended { head: parsed(head)? }),
@@ -251,6 +257,21 @@ fn missed(value: &Value) -> Result<MissedLog, CodecError> {
         head: parsed(head)?,
         entries: entries::of_stream(log)?,
     })
+}
+
+fn presence(value: &Value) -> Result<Vec<PresenceStatus>, CodecError> {
+    let status = |pair: &[Value]| match pair {
+        [session, _] if string(session)?.is_empty() => Ok(PresenceStatus::Offline),
+        [session, is_lingering] => {
+            let session = UserSession::numbered(parsed(session)?);
+            Ok(match parsed(is_lingering)? {
+                0 => PresenceStatus::Online(session),
+                _ => PresenceStatus::Lingering(session),
+            })
+        }
+        _ => Err(CodecError),
+    };
+    items(value)?.chunks(2).map(status).collect()
 }
 
 fn observed(value: &Value) -> Result<Observation, CodecError> {

@@ -14,9 +14,10 @@ use super::codec::ClusterPlace;
 use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
-use crate::core::cluster::command::{Command, MissedLog, NodeTimes};
+use crate::core::cluster::command::{Command, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
+use crate::core::presence::session::PresenceStatus;
 use crate::entropy;
 use crate::tasks::Tasks;
 use crate::types::{Reason, UserId};
@@ -124,9 +125,9 @@ impl ClusterMember {
         Ok((member, effect))
     }
 
-    /// The user has a socket on this node. Its session comes as an effect, when it is known.
-    pub fn up(&self, user: &UserId) {
-        self.say(|machine| machine.up(user));
+    /// The user has a socket on this node. Its session is returned, or comes as an effect when it is known.
+    pub fn up(&self, user: &UserId) -> Option<u64> {
+        self.say(|machine| machine.up(user))
     }
 
     /// The user has none any more.
@@ -166,11 +167,23 @@ impl ClusterMember {
 
     /// What came into the log behind `after`, for a client that has all up to there.
     pub async fn missed(&self, after: u64) -> Result<MissedLog, Unattached> {
-        let (answer, missed) = oneshot::channel();
         let command = Command::Missed { after, entries_max: MISSED_ENTRIES_MAX };
+        let Reply::Missed(missed) = self.ask(command).await? else { return Err(Unattached) };
+        Ok(missed)
+    }
+
+    /// Who of these users, at most a thousand, is online: their statuses, in the same order.
+    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<PresenceStatus>, Unattached> {
+        let reply = self.ask(Command::Presence(users.to_vec())).await?;
+        let Reply::Presence(statuses) = reply else { return Err(Unattached) };
+        Ok(statuses)
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, Unattached> {
+        let (answer, reply) = oneshot::channel();
         let asked = self.questions.send(AskedQuestion { command, answer }).await;
         asked.map_err(|_| Unattached)?;
-        missed.await.map_err(|_| Unattached)
+        reply.await.map_err(|_| Unattached)
     }
 
     /// Whether the cluster can be reached, now and as it changes.

@@ -15,6 +15,8 @@ pub enum Script {
     Observe,
     /// What a client missed.
     Missed,
+    /// Who is online.
+    Presence,
     /// Who delivers for an endpoint.
     Own,
     /// What waits to be delivered.
@@ -28,13 +30,14 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
         Self::Tend,
         Self::Observe,
         Self::Missed,
+        Self::Presence,
         Self::Own,
         Self::Waiting,
         Self::Settle,
@@ -57,6 +60,7 @@ impl Script {
             Self::Tend => include_str!("scripts/tend.lua"),
             Self::Observe => include_str!("scripts/observe.lua"),
             Self::Missed => include_str!("scripts/missed.lua"),
+            Self::Presence => include_str!("scripts/presence.lua"),
             Self::Own => include_str!("scripts/own.lua"),
             Self::Waiting => include_str!("scripts/waiting.lua"),
             Self::Settle => include_str!("scripts/settle.lua"),

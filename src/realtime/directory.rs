@@ -1,6 +1,7 @@
 //! Who is here: answered from memory, without side effects.
 
 use super::sockets::{NodeCounts, Sockets};
+use crate::cluster::Unattached;
 use crate::connection::{Connections, Transports};
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
@@ -43,13 +44,16 @@ impl Directory {
     }
 
     /// What is known of the presence of these users, in the same order.
-    pub async fn status(&self, users: &[UserId]) -> Vec<UserStatus> {
+    pub async fn status(&self, users: &[UserId]) -> Result<Vec<UserStatus>, Unattached> {
         self.sockets.presence.status(users).await
     }
 
-    /// A user's status and sockets.
-    pub async fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
-        self.sockets.user(user)
+    /// A user's status, and its sockets on this node.
+    pub async fn user(&self, user: &UserId) -> Result<(PresenceStatus, FewSockets), Unattached> {
+        let [status] = self.status(std::slice::from_ref(user)).await?[..] else {
+            return Err(Unattached);
+        };
+        Ok((status.status, self.sockets.user(user).1))
     }
 
     /// What the backend has attached to a user's session.

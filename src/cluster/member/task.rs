@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::cluster::codec::{self, ClusterPlace};
 use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
-use crate::core::cluster::command::{Command, MissedLog, Reply};
+use crate::core::cluster::command::{Command, Reply};
 use crate::core::cluster::node::{Lane, LogQuestion, NodeEffect, NodeMachine, Ticket};
 use crate::entropy;
 use crate::types::Timestamp;
@@ -23,17 +23,17 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 const TICK: Duration = Duration::from_millis(50);
 /// How long the doorbell waits for new events before it asks again.
 const BELL_PATIENCE: Duration = Duration::from_secs(1);
-/// A question about the log.
+/// A question that changes nothing.
 #[derive(Debug)]
 pub(super) struct AskedQuestion {
     pub(super) command: Command,
-    pub(super) answer: oneshot::Sender<MissedLog>,
+    pub(super) answer: oneshot::Sender<Reply>,
 }
 
 /// What is under way on the connection.
 enum Asked {
     Command(Ticket, Command),
-    Question(LogQuestion, Command, oneshot::Sender<MissedLog>),
+    Question(LogQuestion, Command, oneshot::Sender<Reply>),
 }
 
 type CallDone = (Asked, Result<Value, LinkError>);
@@ -210,8 +210,8 @@ impl MemberTask {
             }
             Asked::Question(question, _, answer) => {
                 let is_current = self.machine.lock().is_current(question);
-                if let (Reply::Missed(missed), true) = (reply, is_current) {
-                    drop(answer.send(missed));
+                if is_current {
+                    drop(answer.send(reply));
                 }
             }
         }

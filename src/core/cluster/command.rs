@@ -3,6 +3,8 @@
 use super::facts::FactOp;
 use super::incarnation::{Epoch, Incarnation};
 use super::log::LogEntry;
+use crate::core::presence::session::PresenceStatus;
+use crate::types::UserId;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub enum Command {
         /// Entries at most.
         entries_max: usize,
     },
+    /// Who of these users is online; at most a thousand.
+    Presence(Vec<UserId>),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -153,6 +157,8 @@ pub enum Reply {
     Entries(Vec<LogEntry>),
     /// To [`Command::Missed`].
     Missed(MissedLog),
+    /// To [`Command::Presence`]: each user's status, in the order of the question.
+    Presence(Vec<PresenceStatus>),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -80,6 +80,8 @@ struct Fact {
     is_verified: bool,
     /// Whether the user was here all the time, though the state has to be told again.
     is_kept: bool,
+    /// Whether the state has answered what it was told last.
+    is_answered: bool,
     session: Option<u64>,
     /// The session, if the state may have lost it.
     hint: Option<u64>,
@@ -97,13 +99,16 @@ enum LocalPresence {
 }
 
 impl UserFacts {
-    /// The user has a socket here.
-    pub fn up(&mut self, user: &UserId) {
+    /// The user has a socket here. Returns the session if the state knows that, so that nothing is said; else
+    /// [`UserFacts::applied`] returns it later.
+    pub fn up(&mut self, user: &UserId) -> Option<u64> {
         let fact = self.fact(user);
         fact.presence = LocalPresence::Here;
         fact.is_verified = true;
         fact.end_grace = None;
+        let known = fact.session.filter(|_| fact.is_said && fact.is_answered);
         self.queue(user);
+        known
     }
 
     /// The user has none any more.
@@ -152,6 +157,7 @@ impl UserFacts {
             match fact.presence {
                 LocalPresence::Here if !was_said && fact.is_verified => {
                     fact.is_said = true;
+                    fact.is_answered = false;
                     ops.push(FactOp::Up {
                         user: user.clone(),
                         hint: fact.hint,
@@ -191,6 +197,7 @@ impl UserFacts {
                     let Some(session) = sessions.next() else { break };
                     if let Some(fact) = self.users.get_mut(user) {
                         fact.session = Some(*session);
+                        fact.is_answered = true;
                         fact.hint = None;
                         fact.is_kept = false;
                         fact.since.get_or_insert(head);
@@ -270,6 +277,7 @@ impl UserFacts {
             is_queued: false,
             is_verified: true,
             is_kept: false,
+            is_answered: false,
             session: None,
             hint: None,
             since: None,

@@ -177,9 +177,9 @@ impl NodeMachine {
         self.cursor.read_to()
     }
 
-    /// The user has a socket here.
-    pub fn up(&mut self, user: &UserId) {
-        self.facts.up(user);
+    /// The user has a socket here. Its session is returned, or comes as [`NodeEffect::Session`].
+    pub fn up(&mut self, user: &UserId) -> Option<u64> {
+        self.facts.up(user)
     }
 
     /// The user has none any more.

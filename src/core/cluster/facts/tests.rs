@@ -27,7 +27,9 @@ fn apply(facts: &mut UserFacts, ops: &[FactOp], now: u64) {
 fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
     for lost in [true, false] {
         let mut facts = UserFacts::default();
-        (0..2).for_each(|it| facts.up(&user(it)));
+        for it in 0..2 {
+            facts.up(&user(it));
+        }
         let ops = facts.take(10);
         apply(&mut facts, &ops, 0);
         facts.down(&user(1), departure());
@@ -44,9 +46,29 @@ fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
 }
 
 #[test]
+fn whoever_is_back_before_anything_was_said_is_in_the_session_that_is_known() {
+    let mut facts = UserFacts::default();
+    assert_eq!(facts.up(&user(0)), None);
+    let ops = facts.take(10);
+    facts.down(&user(0), departure());
+    assert_eq!(facts.up(&user(0)), None, "that is being asked");
+    apply(&mut facts, &ops, 0);
+
+    facts.down(&user(0), departure());
+    assert_eq!(facts.up(&user(0)), Some(7), "nothing is said, so nothing would be answered");
+    assert!(facts.take(10).is_empty());
+
+    facts.down(&user(0), departure());
+    facts.take(10);
+    assert_eq!(facts.up(&user(0)), None, "it may be another by now");
+}
+
+#[test]
 fn after_sleep_only_those_are_asserted_who_spoke() {
     let mut facts = UserFacts::default();
-    (0..2).for_each(|it| facts.up(&user(it)));
+    for it in 0..2 {
+        facts.up(&user(it));
+    }
     let ops = facts.take(10);
     apply(&mut facts, &ops, 0);
 

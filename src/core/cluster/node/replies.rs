@@ -56,7 +56,11 @@ impl NodeMachine {
                 Vec::new()
             }
             (
-                Reply::Missed(_) | Reply::Attached(_) | Reply::Reaped { .. } | Reply::Entries(_),
+                Reply::Missed(_)
+                | Reply::Presence(_)
+                | Reply::Attached(_)
+                | Reply::Reaped { .. }
+                | Reply::Entries(_),
                 _,
             ) => Vec::new(),
         }
