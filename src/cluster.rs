@@ -4,6 +4,7 @@
 //! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
 
 mod codec;
+mod ledger;
 mod link;
 mod member;
 mod scripts;
@@ -11,6 +12,7 @@ mod scripts;
 mod tests;
 
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
+pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
 pub use member::{Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;

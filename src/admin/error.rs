@@ -5,6 +5,7 @@
 use super::error_code::{Code, ErrorCodeName};
 use crate::cluster::Unattached;
 use crate::commands::error::{CommandCode, CommandError};
+use crate::hooks::WaitingError;
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Uri};
@@ -78,6 +79,16 @@ impl From<ReadError> for ApiError {
             ReadError::Database(source) => {
                 Self::internal(format_args!("cannot read the database: {source}"))
             }
+        }
+    }
+}
+
+impl From<WaitingError> for ApiError {
+    fn from(error: WaitingError) -> Self {
+        match error {
+            WaitingError::Ended => Self::stopping(),
+            WaitingError::Database(source) => ReadError::Database(source).into(),
+            WaitingError::Unattached(error) => error.into(),
         }
     }
 }

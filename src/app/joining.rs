@@ -1,9 +1,10 @@
 //! Joining a cluster, before anybody is let in.
 
 use crate::clock::Clock;
-use crate::cluster::{ClusterMember, LinkError, MemberNeeds, MemberStatus};
-use crate::config::{ClusterConfig, Config};
+use crate::cluster::{ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus};
+use crate::config::{ClusterConfig, Config, HooksConfig};
 use crate::core::cluster::node::NodeEffect;
+use crate::hooks::HookLedger;
 use crate::tasks::Tasks;
 use std::time::Duration;
 use thiserror::Error;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+const HOUR: Duration = Duration::from_hours(1);
 /// How long a node that starts waits for Redis: whoever started it is still there to read why it did not.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -39,6 +41,11 @@ pub enum JoinError {
 }
 
 impl JoinedCluster {
+    /// Where hooks wait.
+    pub(super) fn ledger(&self, hooks: &HooksConfig) -> HookLedger {
+        HookLedger::Cluster(ClusterLedger::new(self.member.clone(), &hooks.endpoints, &self.tasks))
+    }
+
     /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too.
     pub(super) async fn join(
         config: &Config,
@@ -48,6 +55,8 @@ impl JoinedCluster {
         let needs = MemberNeeds {
             endpoints: config.hooks.endpoints.iter().map(|it| it.name.clone()).collect(),
             window: config.recovery.window,
+            // An hour longer than anything is tried.
+            events_kept: config.hooks.retry_for.max(config.store.keep_events) + HOUR,
             grace_max: config.presence.grace,
             clock: clock.clone(),
         };

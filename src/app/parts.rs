@@ -84,9 +84,13 @@ impl AppParts {
             Some(it) => sockets.in_cluster(it.member.clone(), it.config.node_grace),
             None => sockets,
         };
+        let ledger = match &cluster {
+            Some(it) => it.ledger(&config.hooks),
+            None => store.outbox().into(),
+        };
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
-            hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
+            hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
             sockets: if config.hooks.identity { sockets.portraying() } else { sockets },
             resume: config
                 .sessions

@@ -1,6 +1,7 @@
 //! Commands as Redis is given them, and its answers as the core reads them.
 
 mod entries;
+mod ledger;
 
 use super::scripts::Script;
 use crate::core::cluster::command::{
@@ -10,7 +11,7 @@ use crate::core::cluster::command::{
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::presence::session::{PresenceStatus, UserSession};
-use crate::types::millis;
+use crate::types::{Reason, millis};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,6 @@ use thiserror::Error;
 
 /// Users that one call of a script lets go, or makes offline, at most: it takes about a millisecond.
 const USERS_MAX: usize = 200;
-/// Why users go offline whose node is gone.
-const NODE_LOST: &str = "node_lost";
 
 /// Where in Redis the cluster is, and what all its nodes have to agree on.
 #[derive(Debug, Clone)]
@@ -32,6 +31,8 @@ pub struct ClusterPlace {
     pub log_bytes: usize,
     /// How long the log is kept for clients that come back.
     pub window: Duration,
+    /// How long presence changes are kept.
+    pub events_kept: Duration,
     /// How long users of a lost node stay online without a socket.
     pub node_grace: Duration,
     /// How long nobody goes offline after an outage.
@@ -86,6 +87,7 @@ impl ClusterPlace {
                 let users = users.iter().map(|it| text(it.as_str()));
                 self.script(Script::Presence, users.collect())
             }
+            Command::Ledger(question) => self.ledger(question),
             Command::Read { after, entries_max } => RedisCall::Read {
                 key: self.key("log"),
                 after: format!("{after}-0"),
@@ -177,7 +179,7 @@ impl ClusterPlace {
             expected,
             number(USERS_MAX),
             number(millis(self.node_grace)),
-            text(NODE_LOST),
+            text(Reason::NodeLost.as_str()),
             text(reap.name.as_str()),
         ]
     }
@@ -189,6 +191,7 @@ impl ClusterPlace {
             number(millis(self.hold)),
             number(millis(self.grace_max)),
             number(millis(self.window)),
+            number(millis(self.events_kept)),
         ]
     }
 }
@@ -205,6 +208,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Read { .. } => entries::of_streams(value).map(Reply::Entries),
         Command::Missed { .. } => missed(value).map(Reply::Missed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
+        Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {
             [_, _, head] => Ok(Reply::Tended { head: parsed(head)? }),

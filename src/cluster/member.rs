@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::core::cluster::command::{Command, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
+use crate::core::cluster::incarnation::Incarnation;
+use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
 use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
 use crate::core::presence::session::PresenceStatus;
 use crate::entropy;
@@ -76,6 +78,8 @@ pub struct MemberNeeds {
     pub endpoints: Vec<String>,
     /// How long the log is kept for clients that come back.
     pub window: Duration,
+    /// How long presence changes are kept.
+    pub events_kept: Duration,
     /// The longest grace of a user.
     pub grace_max: Duration,
     /// The clock of the process.
@@ -179,6 +183,22 @@ impl ClusterMember {
         Ok(statuses)
     }
 
+    /// Asks or says something about an endpoint.
+    pub(super) async fn ledger(
+        &self,
+        endpoint: Arc<str>,
+        what: LedgerAsk,
+    ) -> Result<LedgerReply, Unattached> {
+        let reply = self.ask(Command::Ledger(LedgerQuestion { endpoint, what })).await?;
+        let Reply::Ledger(reply) = reply else { return Err(Unattached) };
+        Ok(reply)
+    }
+
+    /// Who this node is at the moment; `None` before it was in the cluster once.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.machine.lock().incarnation().cloned()
+    }
+
     async fn ask(&self, command: Command) -> Result<Reply, Unattached> {
         let (answer, reply) = oneshot::channel();
         let asked = self.questions.send(AskedQuestion { command, answer }).await;
@@ -215,6 +235,7 @@ fn place(config: &ClusterConfig, needs: MemberNeeds) -> ClusterPlace {
         endpoints: needs.endpoints,
         log_bytes: config.log_bytes,
         window: needs.window,
+        events_kept: needs.events_kept,
         node_grace: config.node_grace,
         hold: config.hold,
         // Every node does what is due each second: that none did it means that none could.

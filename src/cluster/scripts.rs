@@ -23,6 +23,8 @@ pub enum Script {
     Waiting,
     /// What became of deliveries.
     Settle,
+    /// How much waits, and who delivers.
+    Look,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -30,7 +32,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -41,6 +43,7 @@ impl Script {
         Self::Own,
         Self::Waiting,
         Self::Settle,
+        Self::Look,
     ];
 
     /// What Redis is given.
@@ -64,6 +67,7 @@ impl Script {
             Self::Own => include_str!("scripts/own.lua"),
             Self::Waiting => include_str!("scripts/waiting.lua"),
             Self::Settle => include_str!("scripts/settle.lua"),
+            Self::Look => include_str!("scripts/look.lua"),
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod command;
 pub mod facts;
 pub mod follower;
 pub mod incarnation;
+pub mod known_hooks;
+pub mod ledger;
 pub mod log;
 pub mod node;
 pub mod observer;

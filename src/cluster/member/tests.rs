@@ -23,6 +23,7 @@ impl Node {
         let needs = MemberNeeds {
             endpoints: vec!["hook".to_owned()],
             window: Duration::from_secs(10),
+            events_kept: Duration::from_hours(72),
             grace_max: Duration::from_secs(10),
             clock: Clock::start(Seq(0)),
         };

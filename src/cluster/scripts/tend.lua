@@ -2,7 +2,7 @@
 -- as it likes: each user goes offline once.
 --
 -- ARGV 2 users at most  3 longest time that nobody ran this (ms)  4 hold after such a time (ms)  5 longest grace (ms)
--- 6 how long the log is kept for clients that come back (ms)
+-- 6 how long the log is kept for clients that come back (ms)  7 how long presence changes are kept (ms)
 -- Answers {OK | HOLD, users that went offline, head}
 local now_ms = math.floor(now / 1000)
 local silence, wait, grace_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -32,6 +32,16 @@ end
 local farthest = text(now_ms + grace_max)
 for _, user in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '(' .. farthest, '+inf', 'LIMIT', 0, 100)) do
   redis.call('ZADD', P .. 'due', farthest, user)
+end
+-- What endpoints were not told for so long, nobody delivers: it had ended, or they are not configured any more.
+local kept = text(now - tonumber(ARGV[7]) * 1000)
+redis.call('XTRIM', P .. 'events', 'MINID', '~', kept .. '-0')
+for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
+  for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'wait:' .. endpoint, '-inf', '(' .. kept, 'LIMIT', 0, 100)) do
+    redis.call('ZREM', P .. 'wait:' .. endpoint, seq)
+    redis.call('HDEL', P .. 'tries:' .. endpoint, seq)
+  end
+  redis.call('ZREMRANGEBYSCORE', P .. 'failed:' .. endpoint, '-inf', '(' .. kept)
 end
 local doubt = redis.call('HGET', meta, 'doubt')
 if doubt and tonumber(doubt) + 600000000 < now then redis.call('DEL', P .. 'again') end

@@ -24,6 +24,7 @@ impl Bench {
     fn waiting(&mut self, token: &str, after: &str) -> Vec<(String, String, String)> {
         let mut page = self.run(Script::Waiting, &["hook", token, after, "10"]);
         assert_eq!(page.remove(0), Value::BulkString(b"OK".to_vec()));
+        assert!(matches!(page.remove(0), Value::Int(_)), "how many there are");
         let entry = |it: Value| -> (String, String, Vec<String>) {
             FromRedisValue::from_redis_value(it).unwrap()
         };

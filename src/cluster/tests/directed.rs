@@ -39,6 +39,7 @@ impl Bench {
             endpoints: vec!["hook".to_owned()],
             log_bytes: 1000,
             window: Duration::ZERO,
+            events_kept: Duration::from_hours(72),
             node_grace: Duration::from_secs(20),
             hold: Duration::from_secs(20),
             silence: Duration::from_secs(5),

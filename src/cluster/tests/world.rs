@@ -60,6 +60,7 @@ impl World {
             endpoints: vec!["hook".to_owned()],
             log_bytes,
             window: MS(if random.chance(50) { 3000 } else { 100_000 }),
+            events_kept: Duration::from_hours(72),
             node_grace: MS(NODE_GRACE_MS),
             hold: MS(800),
             silence: MS(200),

@@ -2,6 +2,7 @@
 
 use super::facts::FactOp;
 use super::incarnation::{Epoch, Incarnation};
+use super::ledger::{LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
 use crate::core::presence::session::PresenceStatus;
 use crate::types::UserId;
@@ -35,6 +36,8 @@ pub enum Command {
     },
     /// Who of these users is online; at most a thousand.
     Presence(Vec<UserId>),
+    /// Something about an endpoint.
+    Ledger(LedgerQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -159,6 +162,8 @@ pub enum Reply {
     Missed(MissedLog),
     /// To [`Command::Presence`]: each user's status, in the order of the question.
     Presence(Vec<PresenceStatus>),
+    /// To [`Command::Ledger`].
+    Ledger(LedgerReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

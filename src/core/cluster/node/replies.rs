@@ -58,6 +58,7 @@ impl NodeMachine {
             (
                 Reply::Missed(_)
                 | Reply::Presence(_)
+                | Reply::Ledger(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(_),
