@@ -55,13 +55,13 @@ pub enum RedisCall {
         /// The arguments.
         arguments: Vec<Vec<u8>>,
     },
-    /// `XREAD COUNT entries_max STREAMS key after`
+    /// `XREAD COUNT entries_max STREAMS keys… after…`
     Read {
-        /// The log.
-        key: String,
-        /// The id after which it begins.
-        after: String,
-        /// Entries at most.
+        /// The log, and what this incarnation was told.
+        keys: [String; 2],
+        /// The ids after which these begin.
+        after: [String; 2],
+        /// Entries at most, of each.
         entries_max: usize,
     },
 }
@@ -88,9 +88,9 @@ impl ClusterPlace {
                 self.script(Script::Presence, users.collect())
             }
             Command::Ledger(question) => self.ledger(question),
-            Command::Read { after, entries_max } => RedisCall::Read {
-                key: self.key("log"),
-                after: format!("{after}-0"),
+            Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
+                keys: [self.key("log"), self.key_to(own)],
+                after: [format!("{after}-0"), told.0.to_string()],
                 entries_max: *entries_max,
             },
         }
@@ -99,6 +99,11 @@ impl ClusterPlace {
     /// A key of the cluster.
     pub fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// The key of what an incarnation was told.
+    pub fn key_to(&self, incarnation: &Incarnation) -> String {
+        self.key(&format!("to:{}", incarnation.as_str()))
     }
 
     fn script(&self, script: Script, mut arguments: Vec<Vec<u8>>) -> RedisCall {
@@ -131,6 +136,7 @@ impl ClusterPlace {
             text(&*apply.epoch),
             number(apply.read),
             number(self.log_bytes),
+            text(&*apply.told.0),
         ];
         for fact in &apply.facts {
             match fact {
@@ -164,6 +170,9 @@ impl ClusterPlace {
         }
         for event in &apply.events {
             arguments.extend([text("E"), event.to_vec()]);
+        }
+        for (to, message) in &apply.tells {
+            arguments.extend([text("R"), text(to.as_str()), message.to_vec()]);
         }
         arguments
     }
@@ -205,7 +214,9 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
             [_, left] => Ok(Reply::Reaped { left: parsed(left)? }),
             _ => Err(CodecError),
         },
-        Command::Read { .. } => entries::of_streams(value).map(Reply::Entries),
+        Command::Read { .. } => {
+            entries::of_streams(value).map(|(log, told)| Reply::Entries(log, told))
+        }
         Command::Missed { .. } => missed(value).map(Reply::Missed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
@@ -238,11 +249,14 @@ fn applied(value: &Value) -> Result<Applied, CodecError> {
     let [status, rest @ ..] = items(value)? else { return Err(CodecError) };
     match (string(status)?, rest) {
         ("OK" | "DUP", [answer]) => {
-            let mut numbers = string(answer)?.split(' ').map(str::parse::<u64>);
+            let answer = string(answer)?;
+            let (numbers, nodes) = answer.split_once(" | ").unwrap_or((answer, ""));
+            let mut numbers = numbers.split(' ').map(str::parse::<u64>);
             let mut next = || numbers.next().ok_or(CodecError)?.map_err(|_| CodecError);
             let (first, head) = (next()?, next()?);
             let sessions = numbers.collect::<Result<_, _>>().map_err(|_| CodecError)?;
-            Ok(Applied::Done { first, head, sessions })
+            let nodes = nodes.split_whitespace().map(Incarnation::from_text).collect();
+            Ok(Applied::Done { first, head, sessions, nodes })
         }
         ("FENCED" | "OLD" | "GAP" | "EPOCH", []) => Ok(Applied::Refused),
         _ => Err(CodecError),

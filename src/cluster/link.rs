@@ -70,16 +70,12 @@ impl RedisLink {
         self.query(&self.command(call), CALL_TIMEOUT).await
     }
 
-    /// Waits until there is something in the log `key` behind `after`, or `patience` is over. What it is has to be read.
-    pub async fn wait_for(
-        &self,
-        key: &str,
-        after: u64,
-        patience: Duration,
-    ) -> Result<(), LinkError> {
+    /// Waits until there would be something to read, or `patience` is over. What it is has to be read.
+    pub async fn wait_for(&self, read: &RedisCall, patience: Duration) -> Result<(), LinkError> {
+        let RedisCall::Read { keys, after, entries_max: _ } = read else { return Ok(()) };
         let mut command = cmd("XREAD");
         command.arg("COUNT").arg(1).arg("BLOCK").arg(patience.as_millis().to_string());
-        command.arg("STREAMS").arg(key).arg(format!("{after}-0"));
+        command.arg("STREAMS").arg(keys).arg(after);
         self.query(&command, patience + CALL_TIMEOUT).await.map(drop)
     }
 
@@ -91,9 +87,9 @@ impl RedisLink {
                 command.arg(1).arg(key).arg(arguments);
                 command
             }
-            RedisCall::Read { key, after, entries_max } => {
+            RedisCall::Read { keys, after, entries_max } => {
                 let mut command = cmd("XREAD");
-                command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(key).arg(after);
+                command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(keys).arg(after);
                 command
             }
         }

@@ -164,6 +164,22 @@ impl ClusterMember {
         })
     }
 
+    /// Tells another node something, if it is still there within 2 s. Returns whether there was room for it.
+    pub fn tell(&self, to: &Incarnation, message: Bytes) -> bool {
+        let now = self.clock.now();
+        self.say(|machine| machine.tell(to.clone(), message, now))
+    }
+
+    /// The names of the other nodes, as they were known last.
+    pub fn others(&self) -> Arc<[Arc<str>]> {
+        self.machine.lock().others()
+    }
+
+    /// What this run of the process is called.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(self.machine.lock().name())
+    }
+
     /// Leaves the cluster, as an orderly stop does: [`NodeEffect::Left`] says that it is done. Users keep `departure`'s grace.
     pub fn leave(&self, departure: UserDeparture) {
         self.say(|machine| machine.leave(departure));

@@ -1,24 +1,44 @@
 //! Entries of the log, as Redis gives them.
 
 use super::{CodecError, items, string};
+use crate::core::cluster::command::{Told, ToldId};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::log::LogEntry;
 use bytes::Bytes;
 use redis::Value;
 
-/// The answer to `XREAD` of one stream: nothing, or the stream's name with its entries.
-pub(super) fn of_streams(value: &Value) -> Result<Vec<LogEntry>, CodecError> {
-    if *value == Value::Nil {
-        return Ok(Vec::new());
+/// The answer to `XREAD` of the log and of what an incarnation was told: nothing, or names of streams with entries.
+pub(super) fn of_streams(value: &Value) -> Result<(Vec<LogEntry>, Vec<Told>), CodecError> {
+    let (mut log, mut told) = (Vec::new(), Vec::new());
+    let mut take = |name: &Value, entries: &Value| {
+        if string(name)?.ends_with(":log") {
+            log = of_stream(entries)?;
+        } else {
+            told = items(entries)?.iter().map(one_told).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    };
+    match value {
+        Value::Nil => {}
+        // As RESP3 has it.
+        Value::Map(streams) => streams.iter().try_for_each(|(name, it)| take(name, it))?,
+        _ => items(value)?.iter().try_for_each(|stream| match items(stream)? {
+            [name, entries] => take(name, entries),
+            _ => Err(CodecError),
+        })?,
     }
-    // As RESP3 has it.
-    if let Value::Map(streams) = value {
-        let [(_, entries)] = streams.as_slice() else { return Err(CodecError) };
-        return of_stream(entries);
-    }
-    let [stream] = items(value)? else { return Err(CodecError) };
-    let [_, entries] = items(stream)? else { return Err(CodecError) };
-    of_stream(entries)
+    Ok((log, told))
+}
+
+/// `id`, and fields: `f` with who tells it, `m` with what.
+fn one_told(value: &Value) -> Result<Told, CodecError> {
+    let [id, fields] = items(value)? else { return Err(CodecError) };
+    let [_, from, _, Value::BulkString(message)] = items(fields)? else { return Err(CodecError) };
+    Ok(Told {
+        id: ToldId(string(id)?.into()),
+        from: Incarnation::from_text(string(from)?),
+        message: Bytes::copy_from_slice(message),
+    })
 }
 
 /// Entries of a stream.

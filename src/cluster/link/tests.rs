@@ -65,10 +65,10 @@ async fn a_link_runs_calls_and_ends_with_its_server() {
     let link = RedisLink::open(&target).await.unwrap();
     assert!(link.server().version.is_some() && link.server().is_safe);
 
-    let (key, after) = ("userline:{x}:log".to_owned(), "0-0".to_owned());
-    let call = RedisCall::Read { key: key.clone(), after, entries_max: 1 };
+    let keys = ["log", "to:n.1"].map(|it| format!("userline:{{x}}:{it}"));
+    let call = RedisCall::Read { keys, after: ["0-0".into(), "0-0".into()], entries_max: 1 };
     assert_eq!(link.call(&call).await, Ok(Value::Nil));
-    assert_eq!(link.wait_for(&key, 0, Duration::from_millis(1)).await, Ok(()));
+    assert_eq!(link.wait_for(&call, Duration::from_millis(1)).await, Ok(()));
 
     drop(redis);
     let ended = link.call(&call).await.unwrap_err();

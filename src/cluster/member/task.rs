@@ -142,13 +142,14 @@ impl MemberTask {
         if self.bell.is_none() && self.machine.lock().is_attached() && !self.is_behind() {
             let link = self.bell_link.take().filter(|it| it.server().run == link.server().run);
             let opening = open(&self.target, self.bell_failures);
-            let (key, after) = (self.place.key("log"), self.machine.lock().read_to());
+            let Some(read) = self.machine.lock().doorbell() else { return };
+            let read = self.place.call(&read);
             self.bell = Some(Box::pin(async move {
                 let link = match link {
                     Some(link) => link,
                     None => opening.await?,
                 };
-                link.wait_for(&key, after, BELL_PATIENCE).await?;
+                link.wait_for(&read, BELL_PATIENCE).await?;
                 Ok(link)
             }));
         }

@@ -144,3 +144,57 @@ async fn a_connection_that_is_cut_is_made_again_and_nothing_is_lost_or_comes_twi
     assert_eq!(a.hear().await.1, "0");
     assert!(a.tasks.stop(PATIENCE).await && b.tasks.stop(PATIENCE).await);
 }
+
+#[tokio::test]
+async fn what_one_node_tells_another_is_heard_there_alone_and_leaves_nothing_behind() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let (mut a, mut b) = (Node::join(&redis).await, Node::join(&redis).await);
+    let mut c = Node::join(&redis).await;
+    let question = Bytes::from_static(b"?");
+    a.member.append(question, Numbering::Plain, |_| {}).unwrap();
+    let mut others = vec![b.member.name(), c.member.name()];
+    others.sort();
+    let taken = a.wait_for(|effect| match effect {
+        NodeEffect::Taken { others, .. } => Some(others),
+        _ => None,
+    });
+    assert_eq!(taken.await.to_vec(), others, "whoever was there has to hear it");
+
+    for node in [&mut b, &mut c] {
+        let asker = node.wait_for(|effect| match effect {
+            NodeEffect::Heard { from, .. } => Some(from),
+            _ => None,
+        });
+        let asker = asker.await;
+        for text in ["1", "2"] {
+            assert!(
+                node.member.tell(&asker, Bytes::from(format!("{} {text}", node.member.name())))
+            );
+        }
+    }
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let one = a.wait_for(|effect| match effect {
+            NodeEffect::Told { from, message } => Some((from.node().to_owned(), message)),
+            _ => None,
+        });
+        let (from, message) = one.await;
+        told.push((from, String::from_utf8(message.to_vec()).unwrap()));
+    }
+    told.sort();
+    let expected = |name: &str| ["1", "2"].map(|it| (name.to_owned(), format!("{name} {it}")));
+    assert_eq!(told, others.iter().flat_map(|it| expected(it)).collect::<Vec<_>>());
+
+    let departure = UserDeparture {
+        grace: Duration::from_secs(10),
+        reason: Reason::TransportClose,
+        closed_at: WallMs(1),
+    };
+    a.member.leave(departure);
+    a.wait_for(|effect| (effect == NodeEffect::Left).then_some(())).await;
+    let keys: Vec<String> = redis.ask(&["KEYS", "userline:{test}:to:*"]);
+    assert_eq!(keys, Vec::<String>::new());
+    for node in [a, b, c] {
+        assert!(node.tasks.stop(PATIENCE).await);
+    }
+}

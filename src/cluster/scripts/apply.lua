@@ -2,7 +2,7 @@
 -- To send it again is harmless: it is applied once, and a repeat gets the answer of the first time.
 --
 -- ARGV 2 incarnation  3 number of the batch  4 epoch that the node knows  5 number up to which it has read the log
--- 6 bytes that the log may have  7... operations:
+-- 6 bytes that the log may have  7 entry up to which it has read what it was told  8... operations:
 --   U user hint                        there is a socket
 --   K user hint                        there still is one, as there was all the time
 --   D user grace_ms reason closed_ms   there is none
@@ -10,8 +10,9 @@
 --   L user hint grace_ms reason closed_ms   was here before the state was lost, and is not any more
 --   E data                             an event for everybody's log
 --   M                                  here the node delivered events without a number
+--   R incarnation data                 for this incarnation alone, as long as it is there
 -- Answers {OK | DUP, answer} | {FENCED} | {OLD} | {GAP} | {EPOCH}, the answer being one text: first number of the events
--- (0 without), head, and the session of each U and K.
+-- (0 without), head, and the session of each U and K; with events also ` | ` and every incarnation that has to hear them.
 local incarnation, batch = ARGV[2], tonumber(ARGV[3])
 local applied = redis.call('HGET', P .. 'nodes', incarnation)
 if not applied then return {'FENCED'} end
@@ -22,8 +23,9 @@ if batch > applied + 1 then return {'GAP'} end
 if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then return {'EPOCH'} end
 redis.call('HSET', P .. 'nodes', incarnation, batch)
 redis.call('HSET', P .. 'read', incarnation, ARGV[5])
+if ARGV[7] ~= '0-0' then redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', ARGV[7]) end
 
-local i, sessions, fields, events, bytes, marker = 7, {}, {}, 0, 0, false
+local i, sessions, fields, events, bytes, marker = 8, {}, {}, 0, 0, false
 while i <= #ARGV do
   local op, user = ARGV[i], ARGV[i + 1]
   if op == 'U' or op == 'K' then
@@ -53,6 +55,12 @@ while i <= #ARGV do
     fields[#fields + 1], fields[#fields + 2] = events, ''
     events, bytes = events + 1, bytes + 1
     i = i + 1
+  elseif op == 'R' then
+    -- One that is gone asks for nothing any more.
+    if redis.call('HEXISTS', P .. 'nodes', user) == 1 then
+      redis.call('XADD', P .. 'to:' .. user, 'MAXLEN', '~', 65536, '*', 'f', incarnation, 'm', ARGV[i + 2])
+    end
+    i = i + 3
   else
     return redis.error_reply('ERR no such operation')
   end
@@ -74,5 +82,6 @@ if events > 0 then
 end
 local answer = text(first) .. ' ' .. (redis.call('HGET', meta, 'n') or '0')
 if #sessions > 0 then answer = answer .. ' ' .. table.concat(sessions, ' ') end
+if events > 0 then answer = answer .. ' | ' .. table.concat(redis.call('HKEYS', P .. 'nodes'), ' ') end
 redis.call('HSET', P .. 'reply', incarnation, answer)
 return {'OK', answer}

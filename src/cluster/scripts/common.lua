@@ -13,6 +13,7 @@
 --   dead         set     incarnations whose users are being let go
 --   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
 --   of:<inc>     set     users that an incarnation asserts
+--   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
 --   due          zset    lingering users -> when they go offline (ms)
 --   log          stream  the bus; the id of an entry is its last number
 --   events       stream  presence changes; the id is the sequence number

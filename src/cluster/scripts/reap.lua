@@ -12,6 +12,7 @@ if expected ~= '*' then
     redis.call('HDEL', P .. 'nodes', incarnation)
     redis.call('HDEL', P .. 'reply', incarnation)
     redis.call('HDEL', P .. 'read', incarnation)
+    redis.call('DEL', P .. 'to:' .. incarnation)
     redis.call('SADD', P .. 'dead', incarnation)
     -- It can no longer say whether this copy of the state lost something of it.
     if redis.call('SISMEMBER', P .. 'suspects', incarnation) == 1 then new_epoch(ARGV[7]) end

@@ -5,7 +5,7 @@ use super::parts::user_id;
 use super::server::TestRedis;
 use crate::cluster::{ClusterPlace, RedisCall, reply};
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, MissedLog, Reap, ReapReason, Reply, Standing,
+    Applied, Apply, Attach, Attached, Command, MissedLog, Reap, ReapReason, Reply, Standing, ToldId,
 };
 use crate::core::cluster::facts::{FactOp, UserDeparture};
 use crate::core::cluster::incarnation::Incarnation;
@@ -88,6 +88,8 @@ impl Bench {
             facts,
             marker: false,
             events: events.iter().map(|it| Bytes::from_static(it.as_bytes())).collect(),
+            told: ToldId::default(),
+            tells: Vec::new(),
         });
         let Reply::Applied(applied) = self.ask(&command) else { panic!() };
         if let Applied::Done { head, .. } = &applied {
@@ -318,6 +320,8 @@ fn what_was_handed_out_without_a_number_is_not_said_to_be_complete() {
             facts: Vec::new(),
             marker: true,
             events: Vec::new(),
+            told: ToldId::default(),
+            tells: Vec::new(),
         });
         bench.ask(&marker);
         let missed = bench.missed(before);

@@ -93,9 +93,9 @@ impl TestRedis {
                 command.arg(arguments).arg(now);
                 command.query(&mut self.connection).unwrap_or_else(|it| panic!("{script:?}: {it}"))
             }
-            RedisCall::Read { key, after, entries_max } => {
+            RedisCall::Read { keys, after, entries_max } => {
                 let mut command = redis::cmd("XREAD");
-                command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(key).arg(after);
+                command.arg("COUNT").arg(*entries_max).arg("STREAMS").arg(keys).arg(after);
                 command.query(&mut self.connection).unwrap()
             }
         }

@@ -228,14 +228,14 @@ impl World {
     fn take(&mut self, node: usize, effects: Vec<NodeEffect>) {
         for effect in effects {
             match effect {
-                NodeEffect::Session { .. } | NodeEffect::Left => {}
+                NodeEffect::Session { .. } | NodeEffect::Told { .. } | NodeEffect::Left => {}
                 NodeEffect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
                 NodeEffect::Unknown { event } => self.answer(node, event, Answer::Unknown),
                 NodeEffect::Degraded { event } => {
                     self.answer(node, event, Answer::Degraded);
                     self.degrade(node, event);
                 }
-                NodeEffect::Heard { number, own, is_repeat, event } => {
+                NodeEffect::Heard { number, own, is_repeat, event, .. } => {
                     let event = std::str::from_utf8(&event).unwrap().parse().unwrap();
                     let followed = FollowedEvent { number, own, event };
                     self.hear(node, &followed, is_repeat);

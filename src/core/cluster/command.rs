@@ -19,10 +19,12 @@ pub enum Command {
     Apply(Apply),
     /// Let the users of an incarnation go.
     Reap(Reap),
-    /// What is in the log behind `after`; at most `entries_max` entries.
+    /// What is in the log behind `after`, and what this incarnation was told; at most `entries_max` entries of each.
     Read {
         /// A number; entries up to it are known.
         after: u64,
+        /// Who reads, and what it was told last.
+        told: (Incarnation, ToldId),
         /// Entries at most.
         entries_max: usize,
     },
@@ -104,6 +106,31 @@ pub struct Apply {
     pub marker: bool,
     /// Events for the log, in this order, after the marker.
     pub events: Vec<Bytes>,
+    /// The last of what this incarnation was told, as far as it has read: it is needed no more.
+    pub told: ToldId,
+    /// What others are told, each alone. One that is gone is not.
+    pub tells: Vec<(Incarnation, Bytes)>,
+}
+
+/// Names one thing that an incarnation was told, as the place where all agree does; nothing yet by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldId(pub Arc<str>);
+
+impl Default for ToldId {
+    fn default() -> Self {
+        Self("0-0".into())
+    }
+}
+
+/// What one incarnation tells another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its name.
+    pub id: ToldId,
+    /// Who tells it.
+    pub from: Incarnation,
+    /// What.
+    pub message: Bytes,
 }
 
 /// What an [`Apply`] is answered.
@@ -117,6 +144,8 @@ pub enum Applied {
         head: u64,
         /// The session of each user that is here, in the order of the facts.
         sessions: Vec<u64>,
+        /// With events: every incarnation that there was when they came into the log. Whoever came later does not hear them.
+        nodes: Vec<Incarnation>,
     },
     /// It was not applied, and will not be: the node has to attach.
     Refused,
@@ -157,7 +186,7 @@ pub enum Reply {
         left: u64,
     },
     /// To [`Command::Read`].
-    Entries(Vec<LogEntry>),
+    Entries(Vec<LogEntry>, Vec<Told>),
     /// To [`Command::Missed`].
     Missed(MissedLog),
     /// To [`Command::Presence`]: each user's status, in the order of the question.

@@ -22,6 +22,11 @@ impl Incarnation {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of the node, which it keeps over all its lives.
+    pub fn node(&self) -> &str {
+        self.0.rsplit_once('.').map_or(&*self.0, |(node, _)| node)
+    }
 }
 
 impl fmt::Debug for Incarnation {

@@ -12,11 +12,12 @@
 mod effect;
 mod events;
 mod replies;
+mod tells;
 
 pub use effect::{EventId, Lane, LogQuestion, NodeEffect, Ticket};
 pub use events::{AppendError, Numbering};
 
-use super::command::{Applied, Apply, Attach, Command, NodeTimes, Reap, ReapReason, Reply};
+use super::command::{Applied, Apply, Attach, Command, NodeTimes, Reap, ReapReason, Reply, ToldId};
 use super::facts::{FactOp, UserDeparture, UserFacts};
 use super::incarnation::{Epoch, Incarnation};
 use super::log::LogCursor;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use events::Events;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use tells::Tells;
 
 /// Facts in a batch, at most: it keeps the place where all agree for less than 2 ms.
 const FACTS_MAX: usize = 64;
@@ -48,10 +50,15 @@ pub struct NodeMachine {
     seen: u64,
     facts: UserFacts,
     events: Events,
+    tells: Tells,
     batch: Option<OpenBatch>,
     /// The earlier life of this node, to be let go when all is said again.
     earlier: VecDeque<Incarnation>,
     cursor: LogCursor,
+    /// What this incarnation was told last.
+    told: ToldId,
+    /// The other nodes, as they were known last.
+    others: Arc<[Arc<str>]>,
     observer: Observer,
     to_reap: BTreeMap<Incarnation, ReapReason>,
     last: LastTimes,
@@ -87,6 +94,7 @@ struct OpenBatch {
     facts: Vec<FactOp>,
     marker: bool,
     events: Vec<(EventId, Bytes)>,
+    tells: Vec<(Incarnation, Bytes)>,
 }
 
 /// Whether the node stops.
@@ -123,9 +131,12 @@ impl NodeMachine {
             seen: 0,
             facts: UserFacts::default(),
             events: Events::default(),
+            tells: Tells::default(),
             batch: None,
             earlier: VecDeque::new(),
             cursor: LogCursor::default(),
+            told: ToldId::default(),
+            others: Arc::from([]),
             observer: Observer::default(),
             to_reap: BTreeMap::new(),
             last: LastTimes::default(),
@@ -155,6 +166,16 @@ impl NodeMachine {
     /// Whether what is said now is heard.
     pub fn is_attached(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.is_attached)
+    }
+
+    /// What this run of the process is called.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The names of the other nodes, as they were known last.
+    pub fn others(&self) -> Arc<[Arc<str>]> {
+        Arc::clone(&self.others)
     }
 
     /// Who this node is at the moment; `None` before it was attached once.
@@ -219,6 +240,12 @@ impl NodeMachine {
         self.events.append(event, numbering, now)
     }
 
+    /// Tells another node something, if it is still there, by the next batch that is heard within 2 s. Returns whether there
+    /// was room for it.
+    pub fn tell(&mut self, to: Incarnation, message: Bytes, now: Timestamp) -> bool {
+        self.tells.add(to, message, now)
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Timestamp) -> Vec<NodeEffect> {
         let mut effects = Vec::new();
@@ -230,6 +257,7 @@ impl NodeMachine {
         }
         self.facts.forget(self.times.remember, now);
         effects.extend(self.events.lose_patience(now));
+        self.tells.forget(now);
         effects
     }
 
@@ -289,10 +317,10 @@ impl NodeMachine {
         if self.batch.is_none() {
             let facts = self.facts.take(FACTS_MAX);
             let marker = self.events.take_marker();
-            let events = self.events.take();
+            let (events, tells) = (self.events.take(), self.tells.take());
             let is_beat_due =
                 self.last.batch.is_none_or(|last| self.times.heartbeat <= now.since(last));
-            let is_empty = facts.is_empty() && !marker && events.is_empty();
+            let is_empty = facts.is_empty() && !marker && events.is_empty() && tells.is_empty();
             if is_empty && let Some(earlier) = self.earlier.front() {
                 // Everything is said again, so nobody is without a node for a moment.
                 let incarnation = earlier.clone();
@@ -306,7 +334,8 @@ impl NodeMachine {
                 return None;
             }
             self.last.batch = Some(now);
-            self.batch = Some(OpenBatch { number: own.acked + 1, facts, marker, events });
+            let number = own.acked + 1;
+            self.batch = Some(OpenBatch { number, facts, marker, events, tells });
         }
         let (own, batch) = (self.own.as_ref()?, self.batch.as_ref()?);
         self.events.sent(&own.incarnation, batch.number, batch.marker, &batch.events);
@@ -318,6 +347,8 @@ impl NodeMachine {
             facts: batch.facts.clone(),
             marker: batch.marker,
             events: batch.events.iter().map(|(_, event)| event.clone()).collect(),
+            told: self.told.clone(),
+            tells: batch.tells.clone(),
         }))
     }
 
@@ -327,7 +358,13 @@ impl NodeMachine {
             return None;
         }
         self.last.read = Some(now);
-        Some(Command::Read { after: self.cursor.read_to(), entries_max: ENTRIES_MAX })
+        self.doorbell()
+    }
+
+    /// What is read next: whoever waits for it to be there can ring.
+    pub fn doorbell(&self) -> Option<Command> {
+        let told = (self.own.as_ref()?.incarnation.clone(), self.told.clone());
+        Some(Command::Read { after: self.cursor.read_to(), told, entries_max: ENTRIES_MAX })
     }
 
     fn watch(&mut self, now: Timestamp) -> Option<Command> {

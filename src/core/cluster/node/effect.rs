@@ -1,8 +1,9 @@
 //! What a node is asked to do, and the names of what it has asked.
 
-use crate::core::cluster::incarnation::Epoch;
+use crate::core::cluster::incarnation::{Epoch, Incarnation};
 use crate::types::UserId;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Names an event of this node, until it is known what became of it. They count up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -66,6 +67,8 @@ pub enum NodeEffect {
         event: EventId,
         /// Under this number.
         number: u64,
+        /// The names of the other nodes that were there then: those that come later do not hear it.
+        others: Arc<[Arc<str>]>,
     },
     /// It was not known in time whether the event is in the log. One that waits for its number is handed out here now,
     /// without one; others have what they got, and the answer names the other nodes as missing.
@@ -82,12 +85,21 @@ pub enum NodeEffect {
     Heard {
         /// Its number.
         number: u64,
-        /// Which event of this node it is; `None`: it is another's.
+        /// Who put it there.
+        from: Incarnation,
+        /// Which event of this node it is, if that is remembered; `None`: it is another's.
         own: Option<EventId>,
         /// Whether it came by the log before, which lost it: sockets that were here then have it.
         is_repeat: bool,
         /// What was put there.
         event: Bytes,
+    },
+    /// Another node tells this one something.
+    Told {
+        /// Who.
+        from: Incarnation,
+        /// What.
+        message: Bytes,
     },
     /// From this number on, what was handed out without one stands before it.
     Marked {

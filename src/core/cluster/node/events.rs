@@ -5,6 +5,7 @@ use crate::core::cluster::incarnation::Incarnation;
 use crate::types::Timestamp;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -146,12 +147,12 @@ impl Events {
         self.sent.push_back(SentBatch { incarnation, number: batch, events: ids.collect() });
     }
 
-    /// The batch is in the log: its events have the numbers from `first` on.
+    /// The batch is in the log, which `others` read too: its events have the numbers from `first` on.
     pub(super) fn taken(
         &mut self,
         marker: bool,
         events: &[(EventId, Bytes)],
-        first: u64,
+        (first, others): (u64, &Arc<[Arc<str>]>),
     ) -> Vec<NodeEffect> {
         let mut effects = Vec::new();
         let mut number = first;
@@ -165,7 +166,8 @@ impl Events {
         }
         for (number, (event, _)) in (number..).zip(events) {
             if self.unanswered.remove(event).is_some() {
-                effects.push(NodeEffect::Taken { event: *event, number });
+                let others = Arc::clone(others);
+                effects.push(NodeEffect::Taken { event: *event, number, others });
             }
         }
         effects
@@ -196,8 +198,14 @@ impl Events {
     }
 
     /// An event is in the log, as the log itself says.
-    pub(super) fn is_seen(&mut self, event: EventId, number: u64) -> Option<NodeEffect> {
-        self.unanswered.remove(&event).map(|_| NodeEffect::Taken { event, number })
+    pub(super) fn is_seen(
+        &mut self,
+        event: EventId,
+        number: u64,
+        others: &Arc<[Arc<str>]>,
+    ) -> Option<NodeEffect> {
+        let others = Arc::clone(others);
+        self.unanswered.remove(&event).map(|_| NodeEffect::Taken { event, number, others })
     }
 
     /// Ends the waiting of what has waited too long.

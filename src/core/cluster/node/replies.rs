@@ -2,12 +2,13 @@
 
 use super::{
     Applied, Command, Lane, Leaving, LogCursor, NodeEffect, NodeMachine, OpenBatch, Own, Reply,
-    Ticket,
+    Ticket, ToldId,
 };
-use crate::core::cluster::command::{Attached, Observation, ReapReason, Standing};
+use crate::core::cluster::command::{Attached, Observation, ReapReason, Standing, Told};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::log::LogEntry;
 use crate::types::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl NodeMachine {
@@ -43,9 +44,11 @@ impl NodeMachine {
                 }
                 Vec::new()
             }
-            (Reply::Entries(entries), Command::Read { entries_max, .. }) => {
-                self.has_rung |= *entries_max <= entries.len();
-                self.entries(entries)
+            (Reply::Entries(entries, told), Command::Read { entries_max, .. }) => {
+                self.has_rung |= *entries_max <= entries.len().max(told.len());
+                let mut effects = self.entries(entries);
+                effects.extend(self.told(told));
+                effects
             }
             (Reply::Tended { head }, _) => {
                 self.seen = self.seen.max(head);
@@ -61,7 +64,7 @@ impl NodeMachine {
                 | Reply::Ledger(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
-                | Reply::Entries(_),
+                | Reply::Entries(..),
                 _,
             ) => Vec::new(),
         }
@@ -108,6 +111,7 @@ impl NodeMachine {
                 let incarnation = next.clone();
                 self.own = Some(Own { incarnation, epoch: Arc::clone(&epoch), copy, acked: 0 });
                 self.last.batch = None;
+                self.told = ToldId::default();
             }
         }
         self.seen = self.seen.max(head);
@@ -120,7 +124,7 @@ impl NodeMachine {
 
     fn applied(&mut self, applied: Applied, now: Timestamp) -> Vec<NodeEffect> {
         match applied {
-            Applied::Done { first, head, sessions } => {
+            Applied::Done { first, head, sessions, nodes } => {
                 let (Some(own), Some(batch)) = (self.own.as_mut(), self.batch.take()) else {
                     return Vec::new();
                 };
@@ -131,7 +135,11 @@ impl NodeMachine {
                     .into_iter()
                     .map(|(user, session)| NodeEffect::Session { user, session })
                     .collect();
-                effects.extend(self.events.taken(batch.marker, &batch.events, first));
+                if !batch.events.is_empty() {
+                    self.others = others(&self.name, &nodes);
+                }
+                let place = (first, &self.others);
+                effects.extend(self.events.taken(batch.marker, &batch.events, place));
                 self.has_rung |= !batch.events.is_empty();
                 effects
             }
@@ -165,14 +173,23 @@ impl NodeMachine {
             for (number, event) in (entry.first..).zip(entry.events) {
                 let own = own.next().flatten();
                 if let Some(own) = own {
-                    effects.extend(self.events.is_seen(own, number));
+                    effects.extend(self.events.is_seen(own, number, &self.others));
                 }
                 if !event.is_empty() {
-                    effects.push(NodeEffect::Heard { number, own, is_repeat, event });
+                    let from = entry.incarnation.clone();
+                    effects.push(NodeEffect::Heard { number, from, own, is_repeat, event });
                 }
             }
         }
         effects
+    }
+
+    fn told(&mut self, told: Vec<Told>) -> Vec<NodeEffect> {
+        if let Some(last) = told.last() {
+            self.told = last.id.clone();
+        }
+        let tell = |it: Told| NodeEffect::Told { from: it.from, message: it.message };
+        told.into_iter().map(tell).collect()
     }
 
     fn observed(&mut self, observation: &Observation, now: Timestamp) {
@@ -184,9 +201,17 @@ impl NodeMachine {
                 self.to_reap.insert(silent.incarnation, ReapReason::Silent(silent.batch));
             }
         }
+        let nodes: Vec<Incarnation> = observation.nodes.iter().map(|(it, _)| it.clone()).collect();
+        self.others = others(&self.name, &nodes);
         self.cursor.keep(|it| observation.nodes.iter().any(|(living, _)| living == it));
         for dead in &observation.dead {
             self.to_reap.insert(dead.clone(), ReapReason::Begun);
         }
     }
+}
+
+/// The names of the other nodes among these, each once.
+fn others(own: &str, nodes: &[Incarnation]) -> Arc<[Arc<str>]> {
+    let names: BTreeSet<&str> = nodes.iter().map(Incarnation::node).collect();
+    names.into_iter().filter(|it| *it != own).map(Arc::from).collect()
 }

@@ -1,10 +1,12 @@
 use super::{Lane, NodeEffect, NodeMachine, Numbering};
 use crate::core::cluster::command::{
-    Applied, Attached, Command, NodeTimes, Observation, ReapReason, Reply, Standing,
+    Applied, Attached, Command, NodeTimes, Observation, ReapReason, Reply, Standing, Told, ToldId,
 };
 use crate::core::cluster::facts::{FactOp, UserDeparture};
+use crate::core::cluster::incarnation::Incarnation;
 use crate::types::{Reason, Timestamp, UserId, WallMs};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TIMES: NodeTimes = NodeTimes {
@@ -31,7 +33,8 @@ fn attached(standing: Standing, epoch: &str) -> Reply {
 }
 
 fn done(first: u64, sessions: &[u64]) -> Reply {
-    Reply::Applied(Applied::Done { first, head: 200, sessions: sessions.to_vec() })
+    let nodes = ["m.4", "n.1", "o.1", "o.2"].map(Incarnation::from_text).to_vec();
+    Reply::Applied(Applied::Done { first, head: 200, sessions: sessions.to_vec(), nodes })
 }
 
 /// A node that was attached, in epoch `e`.
@@ -76,7 +79,8 @@ fn an_answer_of_an_earlier_connection_is_not_heard_and_its_batch_is_said_again()
     let (ticket, again) = node.next(Lane::Write, at(0)).unwrap();
     assert_eq!(again, said);
     let effects = node.reply(ticket, &again, done(150, &[]), at(0));
-    assert_eq!(effects, [NodeEffect::Taken { event: id, number: 150 }]);
+    let others = Arc::from(["m".into(), "o".into()]);
+    assert_eq!(effects, [NodeEffect::Taken { event: id, number: 150, others }]);
 }
 
 #[test]
@@ -137,8 +141,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
     assert_eq!(node.tick(at(0)), []);
     assert_eq!(node.tick(at(7501)), [NodeEffect::Verify]);
 
-    let others =
-        Observation { nodes: vec![(super::Incarnation::new("m", 1), 3)], dead: Vec::new() };
+    let others = Observation { nodes: vec![(Incarnation::new("m", 1), 3)], dead: Vec::new() };
     let mut reaped = Vec::new();
     for ms in (8000..26_000).step_by(500) {
         while let Some((ticket, command)) = node.next(Lane::Watch, at(ms)) {
@@ -201,4 +204,62 @@ fn a_node_that_leaves_tells_of_its_users_first_and_then_is_gone() {
     let effects = node.reply(ticket, &command, Reply::Reaped { left: 0 }, at(0));
     assert_eq!(effects, [NodeEffect::Left]);
     assert!(Lane::ALL.into_iter().all(|lane| node.next(lane, at(60_000)).is_none()));
+}
+
+#[test]
+fn what_others_are_told_goes_with_the_next_batch_and_is_dropped_if_that_comes_too_late() {
+    let (mut node, asker) = (node(), Incarnation::from_text("m.4"));
+    assert!(node.tell(asker.clone(), event("yes"), at(0)));
+    let (ticket, said) = node.next(Lane::Write, at(0)).unwrap();
+    let Command::Apply(apply) = &said else { panic!("{said:?}") };
+    assert_eq!(apply.tells, [(asker.clone(), event("yes"))]);
+    node.reply(ticket, &said, done(0, &[]), at(0));
+
+    node.disconnected();
+    assert!(node.tell(asker.clone(), event("late"), at(10)));
+    assert!(node.tell(asker.clone(), event("in time"), at(20)));
+    node.tick(at(2015));
+    node.connected("run");
+    let (ticket, command) = node.next(Lane::Write, at(2015)).unwrap();
+    node.reply(ticket, &command, attached(Standing::Same, "e"), at(2015));
+    let (_, said) = node.next(Lane::Write, at(2015)).unwrap();
+    let Command::Apply(apply) = &said else { panic!("{said:?}") };
+    assert_eq!(apply.tells, [(asker, event("in time"))]);
+}
+
+#[test]
+fn there_is_an_end_to_what_waits_to_be_told() {
+    let (mut node, asker) = (node(), Incarnation::from_text("m.4"));
+    let large = Bytes::from(vec![b'x'; 7_000_000]);
+    assert!(node.tell(asker.clone(), large.clone(), at(0)));
+    assert!(node.tell(asker.clone(), large.clone(), at(0)));
+    assert!(!node.tell(asker.clone(), large.clone(), at(0)));
+    drop(node.next(Lane::Write, at(0)));
+    assert!(node.tell(asker, large, at(0)), "what is under way does not wait");
+}
+
+#[test]
+fn what_this_node_was_told_is_read_once_and_the_next_life_begins_anew() {
+    let mut node = node();
+    let told = |id: &str| Told {
+        id: ToldId(id.into()),
+        from: Incarnation::from_text("m.4"),
+        message: event("yes"),
+    };
+    node.ring();
+    let (ticket, read) = node.next(Lane::Read, at(0)).unwrap();
+    let effects = node.reply(ticket, &read, Reply::Entries(Vec::new(), vec![told("5-0")]), at(0));
+    let from = Incarnation::from_text("m.4");
+    assert_eq!(effects, [NodeEffect::Told { from, message: event("yes") }]);
+
+    let after = |node: &NodeMachine| match node.doorbell() {
+        Some(Command::Read { told: (own, after), .. }) => (own.as_str().to_owned(), after.0),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(after(&node), ("n.1".to_owned(), "5-0".into()));
+    node.disconnected();
+    node.connected("run 2");
+    let (ticket, command) = node.next(Lane::Write, at(0)).unwrap();
+    node.reply(ticket, &command, attached(Standing::Lost, "f"), at(0));
+    assert_eq!(after(&node), ("n.2".to_owned(), "0-0".into()));
 }
