@@ -77,6 +77,7 @@ mod keys;
 mod logout;
 mod memberships;
 mod messages;
+mod missing_nodes;
 mod openapi;
 mod presence_state;
 mod ready;
@@ -98,10 +99,10 @@ use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::attachments::Attachments;
-use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
@@ -135,8 +136,8 @@ pub struct AdminState {
     pub messages: Arc<Messages>,
     /// What waits for users.
     pub inboxes: Arc<LiveInboxes>,
-    /// Moves and disconnects many sockets.
-    pub bulk: Arc<Bulk>,
+    /// Moves and disconnects sockets, on every node.
+    pub everywhere: Arc<Everywhere>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
     /// Puts users into rooms.
@@ -231,7 +232,7 @@ impl AdminState {
         let Self {
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,
@@ -259,7 +260,7 @@ impl AdminState {
             answers: AnswerCounters::default(),
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,

@@ -211,8 +211,8 @@ impl App {
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         parts.watch_deadlines(presence_tasks);
-        if let Some(effects) = effects {
-            parts.heed_cluster(&realtime, effects);
+        if let (Some(cluster), Some(effects)) = (&parts.cluster, effects) {
+            cluster.heed(&realtime, clock, effects);
         }
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());

@@ -3,6 +3,7 @@
 //! The rules are in two places only: in the scripts, each of which Redis runs as a whole, and in
 //! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
 
+mod bus;
 mod codec;
 mod ledger;
 mod link;
@@ -11,6 +12,7 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
+pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};

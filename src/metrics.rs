@@ -72,6 +72,14 @@ pub const TABLE: &[Metric] = &[
         "userline_auth_hook_open",
         "1 while the backend that says who clients are is believed to be down, and few clients are let in. Else 0.",
     ),
+    counter(
+        "userline_cluster_answers_dropped_total",
+        "Answers to and of other nodes for which there was no room. Such nodes are named as missing, such acks as not in time.",
+    ),
+    labelled(
+        "userline_cluster_unread_total",
+        "What other nodes said and this one cannot read, by cause: version (theirs is another one) or garbage.",
+    ),
     gauge("userline_client_event_calls", "Calls of `events.url` under way."),
     labelled(
         "userline_client_events_forwarded_total",

@@ -13,6 +13,7 @@
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`watching`] | clients see who is online |
 //! | [`erasure`] | whatever names a user is deleted |
+//! | [`everywhere`] | sockets are changed on every node; [`hearing`] does what others ask |
 //! | [`attachments`] | the backend attaches data of its own |
 //! | [`directory`] | who is here |
 //! | [`effects`] | what the cluster says to this node |
@@ -31,7 +32,9 @@ pub mod directory;
 pub mod effects;
 pub mod emitter;
 pub mod erasure;
+pub mod everywhere;
 pub mod gate;
+pub mod hearing;
 pub mod inboxes;
 pub mod memberships;
 pub mod messages;
@@ -53,6 +56,7 @@ use bulk::Bulk;
 use control::Control;
 use directory::Directory;
 use erasure::Erasure;
+use everywhere::Everywhere;
 use inboxes::LiveInboxes;
 use memberships::MembershipControl;
 use messages::Messages;
@@ -73,6 +77,8 @@ pub struct Realtime {
     pub inboxes: Arc<LiveInboxes>,
     /// Many sockets are moved, or disconnected.
     pub bulk: Arc<Bulk>,
+    /// Sockets are changed on every node.
+    pub everywhere: Arc<Everywhere>,
     /// Users are put into rooms.
     pub memberships: Arc<MembershipControl>,
     /// Users are looked at, and kicked.

@@ -10,10 +10,10 @@ use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::attachments::Attachments;
-use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
@@ -35,7 +35,7 @@ pub(super) struct AdminContext(Arc<AdminShared>);
 pub(super) struct AdminShared {
     pub(super) messages: Arc<Messages>,
     pub(super) inboxes: Arc<LiveInboxes>,
-    pub(super) bulk: Arc<Bulk>,
+    pub(super) everywhere: Arc<Everywhere>,
     pub(super) memberships: Arc<MembershipControl>,
     pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,

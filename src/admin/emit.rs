@@ -12,7 +12,7 @@ use super::keys::{Caller, EmitScope, May};
 use crate::commands;
 use crate::commands::emit::EmitRequest;
 use crate::core::emit::message::Message;
-use crate::realtime::emitter::{AckShare, Emitted};
+use crate::realtime::emitter::{AckShare, Emitting};
 use axum::BoxError;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -76,7 +76,9 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
     let message = commands::emit::parse(&bytes, context.emit_terms(), named)?;
     if key.is_none() {
         let message = match try_send(context, message) {
-            Ok(emitted) => return idempotency::answer(&EmitReply::from(emitted)),
+            Ok(emitting) => {
+                return idempotency::answer(&EmitReply::from(emitting.end().await));
+            }
             Err(message) => message,
         };
         let share = context.messages.ack_share();
@@ -88,7 +90,7 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
     let within = Arc::clone(&share);
     let work = async move {
         match try_send(&sending, *message) {
-            Ok(emitted) => Ok(emitted.into()),
+            Ok(emitting) => Ok(emitting.end().await.into()),
             Err(message) => send_later(&sending, message, within).await,
         }
     };
@@ -96,9 +98,9 @@ async fn send(context: &AdminContext, keyed: KeyedBytes) -> Result<Response, Api
 }
 
 /// Sends what is sent in one go: the common case has nothing to wait for. The other messages are given back.
-fn try_send(context: &AdminContext, message: Message) -> Result<Emitted, Box<Message>> {
-    let emitted = context.messages.post_at_once(&message);
-    emitted.ok_or_else(|| Box::new(message))
+fn try_send(context: &AdminContext, message: Message) -> Result<Emitting, Box<Message>> {
+    let emitting = context.messages.post_at_once(&message);
+    emitting.ok_or_else(|| Box::new(message))
 }
 
 /// Sends a message that something has to be waited for.

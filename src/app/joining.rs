@@ -1,11 +1,15 @@
 //! Joining a cluster, before anybody is let in.
 
 use crate::clock::Clock;
-use crate::cluster::{ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus};
+use crate::cluster::{Bus, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus};
 use crate::config::{ClusterConfig, Config, HooksConfig};
 use crate::core::cluster::node::NodeEffect;
 use crate::hooks::HookLedger;
+use crate::realtime::Realtime;
+use crate::realtime::effects::ClusterEffects;
+use crate::realtime::hearing::Hearing;
 use crate::tasks::Tasks;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -20,6 +24,8 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct JoinedCluster {
     pub(crate) member: ClusterMember,
+    /// What nodes ask each other.
+    pub(crate) bus: Bus,
     pub(crate) config: ClusterConfig,
     /// After so long without a word from its client, a connection is closed.
     pub(crate) silence_max: Duration,
@@ -74,6 +80,24 @@ impl JoinedCluster {
         }
         let silence_max = config.socketio.ping_interval + 2 * config.socketio.ping_timeout;
         let (config, left) = (cluster.clone(), CancellationToken::new());
-        Ok(Some((Self { member, config, silence_max, tasks, left }, effects)))
+        let bus = Bus::new(member.clone(), clock.clone());
+        Ok(Some((Self { member, bus, config, silence_max, tasks, left }, effects)))
+    }
+
+    /// Does what the cluster says. Call it once.
+    pub(super) fn heed(
+        &self,
+        realtime: &Realtime,
+        clock: &Clock,
+        effects: mpsc::Receiver<NodeEffect>,
+    ) {
+        let Self { member, bus, silence_max, tasks, left, .. } = self;
+        let sending = (Arc::clone(realtime.messages.emitter()), Arc::clone(&realtime.directory));
+        let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control));
+        let hearing = Hearing::start(bus.clone(), sending, doing, tasks);
+        let heard = (Arc::clone(&realtime.attendance), hearing);
+        let with = (clock.clone(), tasks.clone());
+        let heeding = ClusterEffects::new(member.clone(), heard, *silence_max, with, left.clone());
+        tasks.spawn("cluster.effects", heeding.run(effects));
     }
 }

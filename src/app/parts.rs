@@ -6,9 +6,9 @@ use super::{BuildError, health};
 use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
+use crate::cluster::Bus;
 use crate::config::{Config, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, HandshakeGate, Pump};
-use crate::core::cluster::node::NodeEffect;
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::metrics::Metrics;
@@ -21,9 +21,9 @@ use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingPa
 use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
-use crate::realtime::effects::ClusterEffects;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
@@ -44,7 +44,6 @@ use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 /// What the listeners serve, and what runs beside them.
 #[derive(Debug, Clone)]
@@ -146,28 +145,30 @@ impl AppParts {
             (self.clock.clone(), self.tasks.clone()),
         );
         let control = Arc::new(control);
-        let bulk = Bulk::new(
+        let bulk = Arc::new(Bulk::new(
             Arc::clone(&attendance),
             Arc::clone(&control),
             config.limits.rooms_per_socket,
             self.tasks.clone(),
-        );
+        ));
         let memberships = MembershipControl::new(
             Arc::clone(&attendance),
             self.store.memberships(),
             config.limits,
             (self.clock.clone(), self.tasks.clone()),
         );
+        let everywhere = Everywhere::new(Arc::clone(&bulk), Arc::clone(&control), self.bus());
         Realtime {
+            everywhere: Arc::new(everywhere),
             memberships: Arc::new(memberships),
-            bulk: Arc::new(bulk),
+            bulk,
             control,
             admission: Arc::new(admission),
             people,
             watching,
             erasure: Arc::new(erasure),
             attachments: Arc::new(Attachments::new(sockets.clone(), Arc::clone(&namespaces))),
-            directory: Arc::new(Directory::new(sockets, connections, namespaces)),
+            directory: Arc::new(Directory::new(sockets, connections, namespaces, self.bus())),
             attendance,
             messages,
             inboxes,
@@ -195,15 +196,8 @@ impl AppParts {
         Reminders::new(sockets, self.notices(), resume, tasks.clone()).watch();
     }
 
-    /// Does what the cluster says. Call it once.
-    pub(super) fn heed_cluster(&self, realtime: &Realtime, effects: mpsc::Receiver<NodeEffect>) {
-        let Some(cluster) = &self.cluster else { return };
-        let JoinedCluster { member, silence_max, tasks, left, .. } = cluster;
-        let attendance = Arc::clone(&realtime.attendance);
-        let with = (self.clock.clone(), tasks.clone());
-        let heeding =
-            ClusterEffects::new(member.clone(), attendance, *silence_max, with, left.clone());
-        tasks.spawn("cluster.effects", heeding.run(effects));
+    fn bus(&self) -> Option<Bus> {
+        self.cluster.as_ref().map(|it| it.bus.clone())
     }
 
     fn attendance(&self, config: &Config) -> Attendance {
@@ -215,7 +209,8 @@ impl AppParts {
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let (pump, recent) = (Pump::start(&self.tasks), config.messages.recent);
-        let emitter = Emitter::new(sockets, recoveries, pump, recent, self.clock.clone());
+        let emitter =
+            Emitter::new(sockets, recoveries, (pump, self.bus()), recent, self.clock.clone());
         let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
@@ -326,7 +321,7 @@ impl AppParts {
         dev: Option<DevConsole>,
     ) -> AdminState {
         let Realtime {
-            bulk,
+            everywhere,
             memberships,
             messages,
             inboxes,
@@ -340,7 +335,7 @@ impl AppParts {
         AdminState {
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,

@@ -2,8 +2,10 @@
 //!
 //! The place is Redis, and every step in it is a script that is run as a whole. What stands here are the rules of the other
 //! end: [`node`] says what is sent next and what an answer means, [`facts`] which users are here, [`log`] what comes of the
-//! bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone, [`receipts`] who has answered.
+//! bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone, [`bus`] what nodes say to each other,
+//! [`receipts`] who has answered.
 
+pub mod bus;
 pub mod command;
 pub mod facts;
 pub mod follower;

@@ -1,5 +1,6 @@
 //! From the JSON of an emit to what became of it: the same for every source.
 
+use crate::cluster::BusError;
 use crate::commands;
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::commands::emit::EmitTerms;
@@ -9,6 +10,7 @@ use crate::core::emit::allow::{AllowList, NotAllowed};
 use crate::core::emit::message::Message;
 use crate::core::presence::session::Grace;
 use crate::realtime::bulk::{Bulk, Dismissal, MovedSockets};
+use crate::realtime::emitter::Emitting;
 use crate::realtime::messages::{Messages, PostError, SentMessage};
 use crate::types::{EventPattern, ItemId, Namespace, SourceName};
 use std::sync::Arc;
@@ -107,7 +109,8 @@ impl Intake {
     pub(super) async fn post(&self, message: Box<Message>) -> Posted {
         let error = match self.parts.messages.post(*message).await {
             // Acks, if it asked for any, are waited for all the same, and `GET /v1/messages/{id}` tells them.
-            Ok(SentMessage { emitted, stored, members: _, acks: _ }) => {
+            Ok(SentMessage { emitted, others, stored, members: _, acks: _ }) => {
+                let emitted = Emitting { emitted, others }.end().await;
                 let is_repeated = || stored.values().all(|it| it.is_duplicate);
                 return match (emitted.matched, stored.is_empty()) {
                     (0, true) => Posted::Unmatched,
@@ -118,11 +121,15 @@ impl Intake {
             Err(error) => error,
         };
         let code = match &error {
-            PostError::Waiting | PostError::NoHook(NoHook::Full) | PostError::Closed(_) => {
+            PostError::Waiting
+            | PostError::NoHook(NoHook::Full)
+            | PostError::Bus(BusError::Full(_))
+            | PostError::Closed(_) => {
                 return Posted::Later(error.to_string());
             }
             PostError::TooManyRecipients(_)
             | PostError::TooManyMembers { .. }
+            | PostError::Bus(BusError::Wire(_))
             | PostError::NoHook(NoHook::Unwanted) => "invalid_argument",
             PostError::Lost(_) | PostError::Members(_) => "internal",
         };

@@ -1,14 +1,22 @@
-//! Who is here: answered from memory, without side effects.
+//! Who is here, and on other nodes: answered from memory, without side effects.
+
+mod here;
+
+pub use crate::core::cluster::bus::words::{SocketFacts, SocketPage};
 
 use super::sockets::{NodeCounts, Sockets};
-use crate::cluster::Unattached;
+use crate::cluster::{Bus, BusError, OnNodes, Unattached};
 use crate::connection::{Connections, Transports};
+use crate::core::cluster::bus::words::{NodeAnswer, NodeQuery, RoomEntry};
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
-use crate::registry::{FewSockets, RoomEntry, Socket};
 use crate::types::{Namespace, Room, SocketId, UserId};
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Sockets of one user that are shown.
+const USER_SOCKETS_MAX: usize = 1000;
 
 /// How many are here, with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,35 +37,77 @@ pub struct Directory {
     sockets: Sockets,
     connections: Connections,
     namespaces: Arc<[Namespace]>,
+    /// The other nodes, if there are any.
+    bus: Option<Bus>,
 }
 
-#[expect(clippy::unused_async, reason = "where there are many nodes, they are asked")]
+/// Nothing can be said of the other nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DirectoryError {
+    /// The cluster cannot be reached.
+    #[error(transparent)]
+    Unattached(#[from] Unattached),
+    /// They cannot be asked.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
 impl Directory {
-    /// Users in order of their ids, after `after`.
+    /// Users in order of their ids, after `after`. In a cluster, only those who have sockets.
     pub async fn users(
         &self,
         after: Option<&UserId>,
         limit: usize,
         filter: StateFilter,
-    ) -> Page<UserEntry> {
-        self.sockets.presence.users(after, limit, filter)
+    ) -> Result<OnNodes<Page<UserEntry>>, DirectoryError> {
+        let here = || self.sockets.presence.users(after, limit, filter);
+        let ask = || NodeQuery::Users { after: after.cloned(), limit };
+        let OnNodes { done: (here, answers), missing } = self.look(ask, here).await?;
+        let pages = answers
+            .into_iter()
+            .filter_map(|it| if let NodeAnswer::Users(page) = it { Some(page) } else { None });
+        let mut done = here;
+        for page in pages {
+            done = here::merged_users(done, page, limit);
+        }
+        Ok(OnNodes { done, missing })
     }
 
     /// What is known of the presence of these users, in the same order.
-    pub async fn status(&self, users: &[UserId]) -> Result<Vec<UserStatus>, Unattached> {
-        self.sockets.presence.status(users).await
+    pub async fn status(
+        &self,
+        users: &[UserId],
+    ) -> Result<OnNodes<Vec<UserStatus>>, DirectoryError> {
+        let mut done = self.sockets.presence.status(users).await?;
+        let ask = || NodeQuery::SocketCounts(users.to_vec());
+        let OnNodes { done: ((), answers), missing } = self.look(ask, || ()).await?;
+        for answer in answers {
+            let NodeAnswer::Counts(counts) = answer else { continue };
+            for (status, count) in done.iter_mut().zip(counts) {
+                status.sockets += count;
+            }
+        }
+        Ok(OnNodes { done, missing })
     }
 
-    /// A user's status, and its sockets on this node.
-    pub async fn user(&self, user: &UserId) -> Result<(PresenceStatus, FewSockets), Unattached> {
-        let [status] = self.status(std::slice::from_ref(user)).await?[..] else {
-            return Err(Unattached);
+    /// A user's status and sockets, in the order these came: all are counted, and at most 1000 told of.
+    pub async fn user(
+        &self,
+        user: &UserId,
+    ) -> Result<OnNodes<(PresenceStatus, SocketPage)>, DirectoryError> {
+        let [status] = self.sockets.presence.status(std::slice::from_ref(user)).await?[..] else {
+            return Err(Unattached.into());
         };
-        Ok((status.status, self.sockets.user(user).1))
+        let ask = || NodeQuery::UserSockets(user.clone());
+        let asked = self.look(ask, || self.user_here(user)).await?;
+        let OnNodes { done: mut page, missing } = pages(asked);
+        page.sockets.sort_by_key(|it| it.connected_at);
+        page.sockets.truncate(USER_SOCKETS_MAX);
+        Ok(OnNodes { done: (status.status, page), missing })
     }
 
     /// What the backend has attached to a user's session.
-    pub async fn attached(&self, user: &UserId) -> Option<Arc<str>> {
+    pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
         self.sockets.presence.attached(user)
     }
 
@@ -67,25 +117,83 @@ impl Directory {
         prefix: &str,
         after: Option<&(Namespace, Room)>,
         limit: usize,
-    ) -> Page<RoomEntry> {
-        self.sockets.rooms(prefix, after, limit)
+    ) -> Result<OnNodes<Page<RoomEntry>>, DirectoryError> {
+        let here = || self.sockets.rooms(prefix, after, limit);
+        let ask = || {
+            let (prefix, after) = (prefix.to_owned(), after.cloned());
+            NodeQuery::Rooms { prefix, after, limit }
+        };
+        let OnNodes { done: (here, answers), missing } = self.look(ask, here).await?;
+        let pages = answers
+            .into_iter()
+            .filter_map(|it| if let NodeAnswer::Rooms(page) = it { Some(page) } else { None });
+        let mut done = here;
+        for page in pages {
+            done = here::merged_rooms(done, page, limit);
+        }
+        Ok(OnNodes { done, missing })
     }
 
-    /// The sockets in a room.
-    pub async fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
-        self.sockets.room(namespace, room).to_vec()
+    /// The sockets in a room, in order of their ids, after `after`.
+    pub async fn room(
+        &self,
+        namespace: &Namespace,
+        room: &Room,
+        after: Option<SocketId>,
+        limit: usize,
+    ) -> Result<OnNodes<SocketPage>, DirectoryError> {
+        let ask = || {
+            let (namespace, room) = (namespace.clone(), room.clone());
+            NodeQuery::RoomSockets { namespace, room, after, limit }
+        };
+        let asked = self.look(ask, || self.room_here(namespace, room, after, limit)).await?;
+        let OnNodes { done: mut page, missing } = pages(asked);
+        page.sockets.sort_unstable_by_key(SocketFacts::id);
+        page.has_more |= limit < page.sockets.len();
+        page.sockets.truncate(limit);
+        Ok(OnNodes { done: page, missing })
     }
 
     /// The socket with this id.
-    pub async fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
-        self.sockets.registry.socket(id, &self.namespaces)
+    pub async fn socket(
+        &self,
+        id: SocketId,
+    ) -> Result<OnNodes<Option<SocketFacts>>, DirectoryError> {
+        if let Some(socket) = self.socket_here(id) {
+            return Ok(OnNodes::here(Some(socket)));
+        }
+        let asked = self.look(|| NodeQuery::Socket(id), SocketPage::default).await?;
+        let OnNodes { done: page, missing } = pages(asked);
+        Ok(match page.sockets.into_iter().next() {
+            // A socket is on one node: when that is found, nobody is missing.
+            Some(socket) => OnNodes::here(Some(socket)),
+            None => OnNodes { done: None, missing },
+        })
+    }
+
+    /// Looks here and asks the others.
+    async fn look<T>(
+        &self,
+        query: impl FnOnce() -> NodeQuery,
+        here: impl FnOnce() -> T,
+    ) -> Result<OnNodes<(T, Vec<NodeAnswer>)>, BusError> {
+        let Some(bus) = &self.bus else { return Ok(OnNodes::here((here(), Vec::new()))) };
+        let asked = bus.look(query())?;
+        let here = here();
+        let answers = asked.answers().await;
+        Ok(OnNodes { done: (here, answers.answers), missing: answers.missing })
     }
 }
 
 impl Directory {
-    /// Those of this node, in these namespaces.
-    pub fn new(sockets: Sockets, connections: Connections, namespaces: Arc<[Namespace]>) -> Self {
-        Self { sockets, connections, namespaces }
+    /// Those of this node, in these namespaces, and of the nodes of `bus`.
+    pub fn new(
+        sockets: Sockets,
+        connections: Connections,
+        namespaces: Arc<[Namespace]>,
+        bus: Option<Bus>,
+    ) -> Self {
+        Self { sockets, connections, namespaces, bus }
     }
 
     /// The namespaces that exist.
@@ -104,6 +212,19 @@ impl Directory {
     pub fn is_draining(&self) -> bool {
         self.connections.is_draining()
     }
+}
+
+/// All sockets that were found.
+fn pages(asked: OnNodes<(SocketPage, Vec<NodeAnswer>)>) -> OnNodes<SocketPage> {
+    let OnNodes { done: (mut page, answers), missing } = asked;
+    for answer in answers {
+        if let NodeAnswer::Sockets(other) = answer {
+            page.total += other.total;
+            page.sockets.extend(other.sockets);
+            page.has_more |= other.has_more;
+        }
+    }
+    OnNodes { done: page, missing }
 }
 
 #[cfg(test)]

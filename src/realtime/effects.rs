@@ -3,6 +3,7 @@
 //! Whoever waits here holds up all that comes behind it, until the log is read no further: so nothing here waits.
 
 use super::attendance::Attendance;
+use super::hearing::Hearing;
 use crate::clock::Clock;
 use crate::cluster::ClusterMember;
 use crate::core::cluster::node::NodeEffect;
@@ -22,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub struct ClusterEffects {
     member: ClusterMember,
     attendance: Arc<Attendance>,
+    hearing: Hearing,
     /// After so long without a word from its client, a connection is closed.
     silence_max: Duration,
     clock: Clock,
@@ -30,26 +32,26 @@ pub struct ClusterEffects {
 }
 
 impl ClusterEffects {
-    /// For sockets in `attendance`, whose connections are closed when their clients are silent for `silence_max`. `left` is
-    /// cancelled when the node has left the cluster.
+    /// `hearing` is told what other nodes say. The connections of sockets in `attendance` are closed when their clients are silent
+    /// for `silence_max`. `left` is cancelled when the node has left the cluster.
     pub fn new(
         member: ClusterMember,
-        attendance: Arc<Attendance>,
+        (attendance, hearing): (Arc<Attendance>, Hearing),
         silence_max: Duration,
         (clock, tasks): (Clock, Tasks),
         left: CancellationToken,
     ) -> Self {
-        Self { member, attendance, silence_max, clock, tasks, left }
+        Self { member, attendance, hearing, silence_max, clock, tasks, left }
     }
 
     /// Runs until nothing is said any more.
     pub async fn run(self, mut effects: mpsc::Receiver<NodeEffect>) {
         while let Some(effect) = effects.recv().await {
-            self.perform(effect);
+            self.perform(effect).await;
         }
     }
 
-    fn perform(&self, effect: NodeEffect) {
+    async fn perform(&self, effect: NodeEffect) {
         match effect {
             NodeEffect::Session { user, session } => {
                 self.attendance.know(&user, UserSession::numbered(session));
@@ -64,9 +66,9 @@ impl ClusterEffects {
             | NodeEffect::Taken { .. }
             | NodeEffect::Degraded { .. }
             | NodeEffect::Unknown { .. }
+            | NodeEffect::Told { .. } => self.hearing.hear(effect).await,
             // They matter to clients that recover, which there are none of in a cluster.
-            | NodeEffect::Marked { .. }
-            | NodeEffect::NewEpoch(_) => {}
+            NodeEffect::Marked { .. } | NodeEffect::NewEpoch(_) => {}
         }
     }
 

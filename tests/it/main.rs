@@ -9,6 +9,7 @@
     reason = "a test may fail by panicking"
 )]
 
+mod bus;
 mod chaos;
 mod cli;
 mod cluster;

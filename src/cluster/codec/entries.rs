@@ -18,14 +18,14 @@ pub(super) fn of_streams(value: &Value) -> Result<(Vec<LogEntry>, Vec<Told>), Co
         }
         Ok(())
     };
-    match value {
-        Value::Nil => {}
+    if let Value::Map(streams) = value {
         // As RESP3 has it.
-        Value::Map(streams) => streams.iter().try_for_each(|(name, it)| take(name, it))?,
-        _ => items(value)?.iter().try_for_each(|stream| match items(stream)? {
-            [name, entries] => take(name, entries),
-            _ => Err(CodecError),
-        })?,
+        streams.iter().try_for_each(|(name, it)| take(name, it))?;
+    } else if *value != Value::Nil {
+        for stream in items(value)? {
+            let [name, entries] = items(stream)? else { return Err(CodecError) };
+            take(name, entries)?;
+        }
     }
     Ok((log, told))
 }

@@ -154,16 +154,17 @@ async fn what_one_node_tells_another_is_heard_there_alone_and_leaves_nothing_beh
     a.member.append(question, Numbering::Plain, |_| {}).unwrap();
     let mut others = vec![b.member.name(), c.member.name()];
     others.sort();
-    let taken = a.wait_for(|effect| match effect {
-        NodeEffect::Taken { others, .. } => Some(others),
-        _ => None,
-    });
+    let taken =
+        a.wait_for(
+            |effect| {
+                if let NodeEffect::Taken { others, .. } = effect { Some(others) } else { None }
+            },
+        );
     assert_eq!(taken.await.to_vec(), others, "whoever was there has to hear it");
 
     for node in [&mut b, &mut c] {
-        let asker = node.wait_for(|effect| match effect {
-            NodeEffect::Heard { from, .. } => Some(from),
-            _ => None,
+        let asker = node.wait_for(|effect| {
+            if let NodeEffect::Heard { from, .. } = effect { Some(from) } else { None }
         });
         let asker = asker.await;
         for text in ["1", "2"] {
@@ -174,9 +175,12 @@ async fn what_one_node_tells_another_is_heard_there_alone_and_leaves_nothing_beh
     }
     let mut told = Vec::new();
     while told.len() < 4 {
-        let one = a.wait_for(|effect| match effect {
-            NodeEffect::Told { from, message } => Some((from.node().to_owned(), message)),
-            _ => None,
+        let one = a.wait_for(|effect| {
+            if let NodeEffect::Told { from, message } = effect {
+                Some((from.node().to_owned(), message))
+            } else {
+                None
+            }
         });
         let (from, message) = one.await;
         told.push((from, String::from_utf8(message.to_vec()).unwrap()));
