@@ -369,6 +369,7 @@ impl From<DirectoryError> for ApiError {
         match error {
             DirectoryError::Unattached(error) => error.into(),
             DirectoryError::Bus(error) => error.into(),
+            DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
         }
     }
 }

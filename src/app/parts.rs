@@ -226,7 +226,7 @@ impl AppParts {
     ) -> Result<Ingest, IngestError> {
         let parts = IngestParts {
             messages: Arc::clone(&realtime.messages),
-            bulk: Arc::clone(&realtime.bulk),
+            everywhere: Arc::clone(&realtime.everywhere),
             namespaces: config.socketio.namespaces.as_slice().into(),
             ttl_max: config.inbox.keep,
             client_events: config.messages.clients.events().into(),

@@ -3,14 +3,17 @@
 //! Whoever asks goes on at once and may wait for what becomes of it: at most 2 s, then the answer names the nodes that are
 //! missing.
 
-use super::member::ClusterMember;
+use super::member::{ClusterMember, Unattached};
 use crate::clock::Clock;
 use crate::core::cluster::bus::wire::{self, WireError};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer, NodeMessage, NodeQuery, NodeReply};
+use crate::core::cluster::command::LingeringUsers;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::node::{AppendError, EventId, Numbering};
 use crate::core::cluster::receipts::{Receipt, Receipts};
 use crate::core::emit::message::Emit;
+use crate::core::presence::session::PresenceStatus;
+use crate::types::UserId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -167,6 +170,16 @@ impl Bus {
     /// Asks all other nodes what there is.
     pub fn look(&self, query: NodeQuery) -> Result<AskedNodes, BusError> {
         self.ask(BusRequest::Look(query))
+    }
+
+    /// As [`ClusterMember::lingering`].
+    pub async fn lingering(&self, users_max: usize) -> Result<LingeringUsers, Unattached> {
+        self.member.lingering(users_max).await
+    }
+
+    /// As [`ClusterMember::presence`].
+    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<PresenceStatus>, Unattached> {
+        self.member.presence(users).await
     }
 
     fn ask_with(

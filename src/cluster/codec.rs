@@ -5,13 +5,13 @@ mod ledger;
 
 use super::scripts::Script;
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, MissedLog, Observation, Reap, ReapReason, Reply,
-    Standing,
+    Applied, Apply, Attach, Attached, Command, LingeringUsers, MissedLog, Observation, Reap,
+    ReapReason, Reply, Standing,
 };
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::presence::session::{PresenceStatus, UserSession};
-use crate::types::{Reason, millis};
+use crate::types::{Reason, UserId, millis};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,9 @@ impl ClusterPlace {
             Command::Presence(users) => {
                 let users = users.iter().map(|it| text(it.as_str()));
                 self.script(Script::Presence, users.collect())
+            }
+            Command::Lingering(users_max) => {
+                self.script(Script::Lingering, vec![number(*users_max)])
             }
             Command::Ledger(question) => self.ledger(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
@@ -219,6 +222,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         }
         Command::Missed { .. } => missed(value).map(Reply::Missed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
+        Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {
@@ -290,6 +294,15 @@ fn presence(value: &Value) -> Result<Vec<PresenceStatus>, CodecError> {
         _ => Err(CodecError),
     };
     items(value)?.chunks(2).map(status).collect()
+}
+
+fn lingering(value: &Value) -> Result<LingeringUsers, CodecError> {
+    let [total, users] = items(value)? else { return Err(CodecError) };
+    let user = |it: &Value| UserId::parse(string(it)?).map_err(|_| CodecError);
+    Ok(LingeringUsers {
+        total: usize::try_from(parsed(total)?).map_err(|_| CodecError)?,
+        users: items(users)?.iter().map(user).collect::<Result<_, _>>()?,
+    })
 }
 
 fn observed(value: &Value) -> Result<Observation, CodecError> {

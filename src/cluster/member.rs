@@ -14,7 +14,7 @@ use super::codec::ClusterPlace;
 use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
-use crate::core::cluster::command::{Command, MissedLog, NodeTimes, Reply};
+use crate::core::cluster::command::{Command, LingeringUsers, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
@@ -197,6 +197,13 @@ impl ClusterMember {
         let reply = self.ask(Command::Presence(users.to_vec())).await?;
         let Reply::Presence(statuses) = reply else { return Err(Unattached) };
         Ok(statuses)
+    }
+
+    /// Users who linger, on whatever node they were: all of them, or at most so many, and how many there are.
+    pub async fn lingering(&self, users_max: usize) -> Result<LingeringUsers, Unattached> {
+        let reply = self.ask(Command::Lingering(users_max)).await?;
+        let Reply::Lingering(users) = reply else { return Err(Unattached) };
+        Ok(users)
     }
 
     /// Asks or says something about an endpoint.

@@ -17,6 +17,8 @@ pub enum Script {
     Missed,
     /// Who is online.
     Presence,
+    /// Who lingers.
+    Lingering,
     /// Who delivers for an endpoint.
     Own,
     /// What waits to be delivered.
@@ -32,7 +34,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -40,6 +42,7 @@ impl Script {
         Self::Observe,
         Self::Missed,
         Self::Presence,
+        Self::Lingering,
         Self::Own,
         Self::Waiting,
         Self::Settle,
@@ -64,6 +67,7 @@ impl Script {
             Self::Observe => include_str!("scripts/observe.lua"),
             Self::Missed => include_str!("scripts/missed.lua"),
             Self::Presence => include_str!("scripts/presence.lua"),
+            Self::Lingering => include_str!("scripts/lingering.lua"),
             Self::Own => include_str!("scripts/own.lua"),
             Self::Waiting => include_str!("scripts/waiting.lua"),
             Self::Settle => include_str!("scripts/settle.lua"),

@@ -8,13 +8,17 @@ use super::sockets::{NodeCounts, Sockets};
 use crate::cluster::{Bus, BusError, OnNodes, Unattached};
 use crate::connection::{Connections, Transports};
 use crate::core::cluster::bus::words::{NodeAnswer, NodeQuery, RoomEntry};
+use crate::core::cluster::command::LingeringUsers;
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
 use crate::types::{Namespace, Room, SocketId, UserId};
+use here::LingeringPage;
 use std::sync::Arc;
 use thiserror::Error;
 
+/// Users who linger that can be put in order at once.
+const LINGERING_MAX: usize = 50_000;
 /// Sockets of one user that are shown.
 const USER_SOCKETS_MAX: usize = 1000;
 
@@ -50,25 +54,38 @@ pub enum DirectoryError {
     /// They cannot be asked.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// More linger than can be put in order.
+    #[error("{0} users linger, more than can be listed: ask for those who are online")]
+    TooManyLinger(usize),
 }
 
 impl Directory {
-    /// Users in order of their ids, after `after`. In a cluster, only those who have sockets.
+    /// Users in order of their ids, after `after`.
     pub async fn users(
         &self,
         after: Option<&UserId>,
         limit: usize,
         filter: StateFilter,
     ) -> Result<OnNodes<Page<UserEntry>>, DirectoryError> {
+        let lingering = match (&self.bus, filter) {
+            (Some(bus), StateFilter::All | StateFilter::Lingering) => {
+                Some(lingering_page(bus, after, limit).await?)
+            }
+            (Some(_), StateFilter::Online) | (None, _) => None,
+        };
+        if let (Some(lingering), StateFilter::Lingering) = (&lingering, filter) {
+            return Ok(OnNodes::here(here::with_lingering(Page::default(), lingering, limit)));
+        }
         let here = || self.sockets.presence.users(after, limit, filter);
         let ask = || NodeQuery::Users { after: after.cloned(), limit };
-        let OnNodes { done: (here, answers), missing } = self.look(ask, here).await?;
-        let pages = answers
-            .into_iter()
-            .filter_map(|it| if let NodeAnswer::Users(page) = it { Some(page) } else { None });
-        let mut done = here;
-        for page in pages {
-            done = here::merged_users(done, page, limit);
+        let OnNodes { done: (mut done, answers), missing } = self.look(ask, here).await?;
+        for answer in answers {
+            if let NodeAnswer::Users(page) = answer {
+                done = here::merged_users(done, page, limit);
+            }
+        }
+        if let Some(lingering) = &lingering {
+            done = here::with_lingering(done, lingering, limit);
         }
         Ok(OnNodes { done, missing })
     }
@@ -212,6 +229,25 @@ impl Directory {
     pub fn is_draining(&self) -> bool {
         self.connections.is_draining()
     }
+}
+
+/// The first who linger, after `after`.
+async fn lingering_page(
+    bus: &Bus,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<LingeringPage, DirectoryError> {
+    let LingeringUsers { total, mut users } = bus.lingering(LINGERING_MAX).await?;
+    if users.len() < total {
+        return Err(DirectoryError::TooManyLinger(total));
+    }
+    users.retain(|it| after.is_none_or(|after| after < it));
+    users.sort_unstable();
+    let has_more = limit < users.len();
+    users.truncate(limit);
+    let statuses = bus.presence(&users).await?;
+    let last = users.last().filter(|_| has_more).cloned();
+    Ok(LingeringPage { users: users.into_iter().zip(statuses).collect(), last })
 }
 
 /// All sockets that were found.

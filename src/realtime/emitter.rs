@@ -27,6 +27,7 @@ use crate::cluster::{Answers, AskedNodes, Bus, BusError, MissingNodes};
 use crate::connection::{Pump, Sent};
 use crate::core::cluster::bus::words::{EmitCounts, NodeAnswer};
 use crate::core::emit::message::Emit;
+use crate::core::presence::session::PresenceStatus;
 use crate::core::protocol::packet;
 use crate::core::recovery::Offset;
 use crate::entropy;
@@ -80,7 +81,14 @@ pub struct Emitting {
     /// What became of it here.
     pub emitted: Emitted,
     /// What becomes of it elsewhere. Whoever drops it does not wait for that.
-    pub others: Option<AskedNodes>,
+    pub others: Option<OtherNodes>,
+}
+
+/// The other nodes, which are at an emit.
+#[derive(Debug)]
+pub struct OtherNodes {
+    asked: AskedNodes,
+    bus: Bus,
 }
 
 /// Why an emit was not done at once: nothing was sent.
@@ -169,8 +177,9 @@ impl Emitter {
         emitted
     }
 
-    fn ask_others(&self, id: &str, emit: &Emit) -> Result<Option<AskedNodes>, BusError> {
-        self.bus.as_ref().map(|bus| bus.ask_emit(id, emit)).transpose()
+    fn ask_others(&self, id: &str, emit: &Emit) -> Result<Option<OtherNodes>, BusError> {
+        let Some(bus) = &self.bus else { return Ok(None) };
+        Ok(Some(OtherNodes { asked: bus.ask_emit(id, emit)?, bus: bus.clone() }))
     }
 
     /// To the sockets of this node.
@@ -261,10 +270,18 @@ impl Emitter {
 impl Emitting {
     /// Waits for the other nodes.
     pub async fn end(self) -> Emitted {
-        match self.others {
-            Some(others) => self.emitted.with(others.answers().await),
-            None => self.emitted,
+        let Some(OtherNodes { asked, bus }) = self.others else { return self.emitted };
+        let mut emitted = self.emitted.with(asked.answers().await);
+        // No node has a socket of these: whether they linger stands where all agree.
+        let is_away = |it: &(UserId, UserEmitted)| it.1.status == PresenceStatus::Offline;
+        let mut away: Vec<_> = emitted.users.iter_mut().filter(|it| is_away(it)).collect();
+        let names: Vec<UserId> = away.iter().map(|it| it.0.clone()).collect();
+        if !names.is_empty()
+            && let Ok(statuses) = bus.presence(&names).await
+        {
+            away.iter_mut().zip(statuses).for_each(|(it, status)| it.1.status = status);
         }
+        emitted
     }
 }
 

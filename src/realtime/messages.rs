@@ -12,10 +12,10 @@ pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
 use super::emitter::{
-    AckShare, Emitted, Emitter, Emitting, NotAsked, RecentEmit, TooManyRecipients,
+    AckShare, Emitted, Emitter, Emitting, NotAsked, OtherNodes, RecentEmit, TooManyRecipients,
 };
 use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
-use crate::cluster::{AskedNodes, BusError};
+use crate::cluster::BusError;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
@@ -46,7 +46,7 @@ pub struct SentMessage {
     /// What became of it live.
     pub emitted: Emitted,
     /// What becomes of it on other nodes. Whoever drops it does not wait for that.
-    pub others: Option<AskedNodes>,
+    pub others: Option<OtherNodes>,
     /// The users who have it in their inbox.
     pub stored: BTreeMap<UserId, StoredItem>,
     /// What became of it for the users who have a membership of the rooms, if it was stored for these.

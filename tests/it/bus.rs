@@ -206,6 +206,7 @@ async fn whoever_is_asked_knows_the_sockets_users_and_rooms_of_every_node() {
             .map(|it| it["id"].as_str().unwrap())
             .collect();
         assert_eq!(ids, [clients[0].id.as_str(), clients[1].id.as_str()], "the first came first");
+        assert_eq!(api.get("/v1/users?state=lingering").await["users"], json!([]));
         let who = json!({"users": ["ann", "bob", "nobody"]});
         let presence = api.post("/v1/presence", &who).await;
         let sockets = ["ann", "bob", "nobody"].map(|it| presence["users"][it]["sockets"].clone());
@@ -218,5 +219,25 @@ async fn whoever_is_asked_knows_the_sockets_users_and_rooms_of_every_node() {
         assert_eq!(nobody["error"]["code"], "not_found", "{nobody}");
         let nowhere = api.get("/v1/rooms/nowhere").await;
         assert_eq!(nowhere["error"]["code"], "not_found", "{nowhere}");
+    }
+    nodes.apis[1].post("/v1/users/bob/disconnect", &json!({})).await;
+    clients[2].is_disconnected().await;
+    for api in &nodes.apis {
+        let lingers = async || {
+            let bob = api.get("/v1/users/bob").await;
+            bob["state"] == "lingering"
+        };
+        crate::rig::eventually("the cluster knows", crate::rig::nodes::PATIENCE, lingers).await;
+        let all = pages(api, "/v1/users?", "users").await;
+        let all: Vec<(&str, &str)> = all
+            .iter()
+            .map(|it| (it["user"].as_str().unwrap(), it["state"].as_str().unwrap()))
+            .collect();
+        assert_eq!(all, [("ann", "online"), ("bob", "lingering"), ("cem", "online")]);
+        let lingering = api.get("/v1/users?state=lingering").await;
+        assert_eq!(lingering["users"][0]["user"], "bob", "{lingering}");
+        let emit = json!({"to": {"users": ["bob"]}, "event": "x"});
+        let answer = api.post("/v1/emit", &emit).await;
+        assert_eq!(answer["users"]["bob"]["state"], "lingering", "{answer}");
     }
 }

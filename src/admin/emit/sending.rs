@@ -4,10 +4,9 @@ use super::reply::{self, EmitReply, MembersReply};
 use crate::admin::context::AdminContext;
 use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
-use crate::cluster::AskedNodes;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
-use crate::realtime::emitter::{AckShare, Emitted, Emitting};
+use crate::realtime::emitter::{AckShare, Emitted, Emitting, OtherNodes};
 use crate::realtime::messages::{AwaitedAcks, MemberCounts, PostError, SentMessage, StoredItem};
 use crate::types::UserId;
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct SendingEmit {
     emitted: Emitted,
-    others: Option<AskedNodes>,
+    others: Option<OtherNodes>,
     stored: BTreeMap<UserId, StoredItem>,
     members: Option<MemberCounts>,
     acks: Option<AwaitedAcks>,

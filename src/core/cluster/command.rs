@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// Who of these users is online; at most a thousand.
     Presence(Vec<UserId>),
+    /// Who lingers; at most so many users.
+    Lingering(usize),
     /// Something about an endpoint.
     Ledger(LedgerQuestion),
     /// Which incarnations there are.
@@ -191,6 +193,8 @@ pub enum Reply {
     Missed(MissedLog),
     /// To [`Command::Presence`]: each user's status, in the order of the question.
     Presence(Vec<PresenceStatus>),
+    /// To [`Command::Lingering`].
+    Lingering(LingeringUsers),
     /// To [`Command::Ledger`].
     Ledger(LedgerReply),
     /// To [`Command::Observe`].
@@ -200,6 +204,15 @@ pub enum Reply {
         /// The largest number that was given: some were, for those who went offline.
         head: u64,
     },
+}
+
+/// Users who linger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LingeringUsers {
+    /// How many they are.
+    pub total: usize,
+    /// Who.
+    pub users: Vec<UserId>,
 }
 
 /// The log from the offset of a client on.

@@ -88,6 +88,36 @@ fn facts(socket: &Socket) -> SocketFacts {
     }
 }
 
+/// Users who linger in a cluster, in order.
+#[derive(Debug)]
+pub(super) struct LingeringPage {
+    /// Each with what is known by now.
+    pub(super) users: Vec<(UserId, PresenceStatus)>,
+    /// The last of them, if there are more.
+    pub(super) last: Option<UserId>,
+}
+
+/// A list with those who linger. Behind the last of these nobody is listed yet, if more of them follow.
+pub(super) fn with_lingering(
+    online: Page<UserEntry>,
+    lingering: &LingeringPage,
+    limit: usize,
+) -> Page<UserEntry> {
+    let mut found: BTreeMap<UserId, UserEntry> =
+        online.items.into_iter().map(|it| (it.user.clone(), it)).collect();
+    for (user, status) in &lingering.users {
+        // Whoever has come back meanwhile is listed by a node, or on the next page that is asked for.
+        if let PresenceStatus::Lingering(session) = *status {
+            let (user, status) = (user.clone(), *status);
+            let (sockets, attached) = (0, None);
+            let entry = UserEntry { user: user.clone(), status, session, sockets, attached };
+            found.entry(user).or_insert(entry);
+        }
+    }
+    found.retain(|user, _| lingering.last.as_ref().is_none_or(|last| user <= last));
+    page(found, limit, online.has_more || lingering.last.is_some())
+}
+
 /// The first of two lists in order. Each has as many as fit, or all there are: so what comes first in both is what does.
 pub(super) fn merged_users(
     here: Page<UserEntry>,

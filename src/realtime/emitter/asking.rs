@@ -8,7 +8,7 @@
 use super::ack_budget::AckShare;
 use super::fanout::{AudienceFilter, Fanout, NotSent, SentCounts};
 use super::other_acks::OtherAcks;
-use super::{Emitter, Emitting, groups, was_sent};
+use super::{Emitter, Emitting, OtherNodes, groups, was_sent};
 use crate::clock::Clock;
 use crate::cluster::BusError;
 use crate::connection::ReceivedAck;
@@ -127,6 +127,7 @@ impl Emitter {
         }
         let ask = |socket: &Arc<Socket>, send: &SendAsking<'_>| asking.ask(socket, ack_id, send);
         let counts = send_asking(emit, ack_id, fanout, ask).await;
+        let others = others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus });
         Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
     }
 

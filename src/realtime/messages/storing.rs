@@ -1,11 +1,13 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
 use super::{AckOptions, Emitted, Emitter, LiveInboxes, MemberCounts, Messages, PostError};
-use crate::cluster::{AskedNodes, BusError, MissingNodes};
+use crate::cluster::{BusError, MissingNodes};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
-use crate::realtime::emitter::{Emitting, NotAsked, PendingAcks, Recipients, UserEmitted};
+use crate::realtime::emitter::{
+    Emitting, NotAsked, OtherNodes, PendingAcks, Recipients, UserEmitted,
+};
 use crate::realtime::sockets::Sockets;
 use crate::store::Closed;
 use crate::types::{ItemSeq, Namespace, Target, UserId};
@@ -32,7 +34,7 @@ pub(super) struct EmitOutcome {
     /// What became of it live.
     pub(super) emitted: Emitted,
     /// What becomes of it on other nodes.
-    pub(super) others: Option<AskedNodes>,
+    pub(super) others: Option<OtherNodes>,
     /// The users who have it in their inbox.
     pub(super) stored: BTreeMap<UserId, StoredItem>,
     /// What became of it for those who have a membership of the rooms, if it was stored for these.

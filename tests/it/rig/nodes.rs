@@ -54,7 +54,7 @@ keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}
 [auth.jwt]
 secret = "{JWT_SECRET}"
 [presence]
-grace = "1s"
+grace = "1m"
 [cluster]
 redis = "{redis}"
 heartbeat = "2s"

@@ -61,6 +61,7 @@ impl NodeMachine {
             (
                 Reply::Missed(_)
                 | Reply::Presence(_)
+                | Reply::Lingering(_)
                 | Reply::Ledger(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }

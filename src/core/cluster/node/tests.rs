@@ -156,6 +156,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
                 | Command::Apply(_)
                 | Command::Read { .. }
                 | Command::Presence(_)
+                | Command::Lingering(_)
                 | Command::Ledger(_)
                 | Command::Missed { .. } => panic!("{command:?}"),
             };
