@@ -163,3 +163,6 @@ fn page<K: Ord, T>(found: BTreeMap<K, T>, limit: usize, has_more: bool) -> Page<
     let page = smallest.into_page(|(_, item)| item);
     Page { has_more: page.has_more || has_more, ..page }
 }
+
+#[cfg(test)]
+mod tests;
