@@ -57,6 +57,7 @@ mod answered;
 mod attached;
 mod blocks;
 mod bulk;
+mod clustered;
 mod console;
 mod context;
 mod cursor;
@@ -176,6 +177,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// Requests that must not stay half done run here.
     pub tasks: Tasks,
+    /// Whether this is a node among many.
+    pub is_clustered: bool,
     /// The page of `userline dev`; `None` in production.
     pub dev: Option<DevConsole>,
 }
@@ -193,9 +196,13 @@ impl Admin {
         let dev = state.dev.clone();
         let (mut router, document) = routes().split_for_parts();
         let document = openapi::render(&document, SchemaRules { ttl_max: state.inbox.keep });
+        let is_clustered = state.is_clustered;
         let context = state.share(document);
         if let Some(dev) = dev {
             router = router.merge(console::router(dev));
+        }
+        if is_clustered {
+            router = router.layer(middleware::from_fn(clustered::refuse));
         }
         let router = router
             .fallback(error::no_route)
@@ -252,6 +259,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
+            is_clustered,
             dev: _,
         } = self;
         AdminContext::new(AdminShared {
@@ -279,6 +287,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
+            is_clustered,
             document,
         })
     }

@@ -98,6 +98,19 @@ pub enum BuildError {
     /// What is held against users cannot be read.
     #[error(transparent)]
     Restrictions(#[from] ReadError),
+    /// The store is that of a node that was alone, and its users were online.
+    #[error(
+        "the data folder `{}` is of a node that was alone: {} users were online there, and of them nobody would be told any \
+         more. Take another `store.data_dir` for a node with cluster.redis",
+        dir.display(),
+        users
+    )]
+    OfOneNode {
+        /// `store.data_dir`
+        dir: PathBuf,
+        /// How many.
+        users: usize,
+    },
     /// The cluster cannot be joined.
     #[error("cannot join the cluster: {0}")]
     Join(#[from] JoinError),
@@ -129,6 +142,12 @@ impl App {
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
+        if config.cluster.is_some() && !recovered.sessions.is_empty() {
+            return Err(BuildError::OfOneNode {
+                dir: config.store.data_dir,
+                users: recovered.sessions.len(),
+            });
+        }
         let clock = Clock::start(recovered.last_seq);
         let (cluster, effects) = JoinedCluster::join(&config, &clock).await?.unzip();
         let parts = AppParts::new(&config, store, clock, cluster)?;

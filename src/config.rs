@@ -141,7 +141,8 @@ impl CheckedConfig {
         let auth = sections.auth.as_ref().ok().cloned();
         let ingest = sections.ingest.as_ref().ok().cloned();
         let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
-        let config = reader.finish(sections.config()).map(|(config, _)| config);
+        let config = sections.config(&mut reader);
+        let config = reader.finish(config).map(|(config, _)| config);
         Self { config, auth, ingest, client_dir }
     }
 }
@@ -149,7 +150,7 @@ impl CheckedConfig {
 /// The effective configuration as TOML, with where each value comes from; secrets show as `[hidden]`.
 pub fn show(sources: &Sources) -> Result<String, ConfigErrors> {
     let mut reader = SettingsReader::open(sources)?;
-    let config = Sections::read(&mut reader).config();
+    let config = Sections::read(&mut reader).config(&mut reader);
     reader.finish(config).map(|(_, lines)| show::render(&lines))
 }
 
@@ -227,8 +228,8 @@ impl Sections {
         }
     }
 
-    fn config(self) -> Checked<Config> {
-        Ok(Config {
+    fn config(self, reader: &mut SettingsReader) -> Checked<Config> {
+        let config = Config {
             listen: self.listen?,
             admin: self.admin?,
             auth: self.auth?,
@@ -248,7 +249,9 @@ impl Sections {
             rates: self.rates?,
             socketio: self.socketio?,
             log: self.log?,
-        })
+        };
+        cluster::refused::check(reader, &config);
+        Ok(config)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::attached::AttachedObject;
 use super::blocks::{self, ControlFailures, DisconnectedReply};
+use super::clustered;
 use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
@@ -298,6 +299,9 @@ pub(super) async fn disconnect(
     let user = user.parse("user", UserId::parse)?;
     let Disconnect { reason, is_offline_at_once, block_for } = request.parse()?;
     let disconnected = if block_for.is_some() {
+        if context.is_clustered {
+            return Err(clustered::not_yet());
+        }
         let blocked = blocks::begin(&context, &user, &by, reason, block_for).await?;
         OnNodes::here(blocked.disconnected)
     } else {

@@ -228,7 +228,7 @@ impl AppParts {
             messages: Arc::clone(&realtime.messages),
             everywhere: Arc::clone(&realtime.everywhere),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: config.inbox.keep,
+            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
             client_events: config.messages.clients.events().into(),
             payload_max: config.limits.payload_bytes,
         };
@@ -258,6 +258,7 @@ impl AppParts {
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
+                is_clustered: self.cluster.is_some(),
                 admission,
                 control,
                 attendance,
@@ -291,7 +292,7 @@ impl AppParts {
         let parts = ForwardingParts {
             messages: Arc::clone(&realtime.messages),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: config.inbox.keep,
+            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
             limits: config.limits,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
@@ -355,6 +356,7 @@ impl AppParts {
             metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
+            is_clustered: self.cluster.is_some(),
             dev,
         }
     }

@@ -1,6 +1,7 @@
 //! `[cluster]`: many nodes that agree in Redis or Valkey.
 
 mod location;
+pub(super) mod refused;
 
 pub use location::{RedisLocation, SentinelLocation};
 

@@ -27,7 +27,7 @@ pub struct IngestParts {
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl`.
-    pub ttl_max: Duration,
+    pub ttl_max: Option<Duration>,
     /// Events that only clients send, to each other.
     pub client_events: Arc<[EventPattern]>,
     /// Largest message, in bytes of JSON.

@@ -39,6 +39,10 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         let message = format_args!("{name} takes no binary arguments");
         return Err(RequestError::new("binary_unsupported", message));
     }
+    if requests.parts().is_clustered && is_of_one_node(request) {
+        let message = format_args!("{name} is not built yet for several nodes");
+        return Err(RequestError::new("not_in_cluster", message));
+    }
     match request {
         ClientRequest::Ping => {
             ping::answer(requests, event);
@@ -52,6 +56,19 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         ClientRequest::Presence => presence::answer(requests, event),
         ClientRequest::Watch => watch::begin(requests, event),
         ClientRequest::Unwatch => watch::end(requests, event),
+    }
+}
+
+/// Whether the request would be answered by what this node alone knows.
+fn is_of_one_node(request: ClientRequest) -> bool {
+    match request {
+        ClientRequest::Logout
+        | ClientRequest::Inbox
+        | ClientRequest::Read
+        | ClientRequest::Presence
+        | ClientRequest::Watch
+        | ClientRequest::Unwatch => true,
+        ClientRequest::Ping | ClientRequest::Refresh | ClientRequest::Emit => false,
     }
 }
 

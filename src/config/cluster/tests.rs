@@ -1,3 +1,4 @@
+use super::refused::RULES;
 use crate::config::{Config, Sources};
 use std::time::Duration;
 
@@ -39,5 +40,42 @@ fn what_cannot_work_is_refused_and_no_password_is_shown() {
     ] {
         let errors = load(&[redis, setting]).unwrap_err();
         assert!(errors.starts_with(expected) && !errors.contains("hush"), "{errors}");
+    }
+}
+
+#[test]
+fn what_one_node_would_do_alone_is_refused_by_key() {
+    let redis = ("cluster.redis", "redis://localhost");
+    // What the others mean something with.
+    let with = [
+        ("hooks.url", "https://example.com/"),
+        ("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        ("messages.client_to_client", "rule"),
+        ("messages.allow", r#"["chat:*"]"#),
+        ("messages.to_users", r#"["claim:contacts"]"#),
+    ];
+    let on = [
+        ("recovery.window", "2m"),
+        ("presence.shown_to", r#"["shared_room"]"#),
+        ("sessions.resume_ttl", "10m"),
+        ("sessions.max_sockets_per_user", "2"),
+        ("hooks.identity", "true"),
+        ("hooks.coalesce", "latest"),
+        ("hooks.events", r#"["message.undelivered"]"#),
+        ("messages.to_users", r#"["shared_room"]"#),
+        ("ingest.redis_emitter", r#"[{ name = "old", url = "redis://localhost" }]"#),
+    ];
+    assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
+    for setting in on {
+        load(&[&with[..], &[setting]].concat()).unwrap();
+        let errors = load(&[&with[..], &[redis, setting]].concat()).unwrap_err();
+        assert!(errors.starts_with(setting.0) && errors.lines().count() == 1, "{errors}");
+    }
+    let page = include_str!("../../../docs/cluster.md");
+    for (key, ..) in RULES {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "docs/cluster.md does not say that {key} is refused"
+        );
     }
 }
