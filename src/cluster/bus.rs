@@ -306,7 +306,11 @@ impl QuestionsToNodes {
 
     fn end(&mut self, ended: impl IntoIterator<Item = Receipt<Arc<str>, NodeAnswer>>) {
         for Receipt { question, answers, nodes_missing, is_heard } in ended {
-            let missing = MissingNodes { names: nodes_missing, is_degraded: !is_heard };
+            // One that could not do it is as good as one that has not heard of it.
+            let failed = answers.iter().filter(|(_, it)| matches!(it, NodeAnswer::Failed));
+            let failed = failed.map(|(node, _)| Arc::clone(node));
+            let names = nodes_missing.into_iter().chain(failed).collect();
+            let missing = MissingNodes { names, is_degraded: !is_heard };
             let is_nobody_missing = missing.is_nobody();
             self.follow(question, || NodeNews::Whole { is_nobody_missing });
             let answers = Answers { answers: answers.into_values().collect(), missing };

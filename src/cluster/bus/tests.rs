@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A node that answers each question with a number of its own.
+/// A node that answers each question with a number of its own; with 0 it says that it could not do it.
 struct Node {
     bus: Bus,
     tasks: Tasks,
@@ -67,7 +67,11 @@ async fn take(bus: Bus, mut effects: mpsc::Receiver<NodeEffect>, answer: Option<
             NodeEffect::Told { from, message } => bus.told(&from, &message),
             NodeEffect::Heard { from, event, .. } => {
                 if let (Some(said), Some(answer)) = (bus.heard(&from, &event), answer) {
-                    bus.answer(&from, said.question, NodeAnswer::Disconnected(answer));
+                    let answer = match answer {
+                        0 => NodeAnswer::Failed,
+                        _ => NodeAnswer::Disconnected(answer),
+                    };
+                    bus.answer(&from, said.question, answer);
                 }
             }
             NodeEffect::Session { .. }
@@ -128,6 +132,17 @@ async fn what_another_version_says_is_skipped() {
     }
     assert_eq!(numbers(&a.ask().await), [2]);
     assert_eq!(numbers(&b.ask().await), [1]);
+    for node in [a, b] {
+        assert!(node.tasks.stop(PATIENCE).await);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_could_not_do_it_is_named_too() {
+    let redis = TestRedis::start(|_, text| text);
+    let (a, b) = (Node::join(&redis, Some(1)).await, Node::join(&redis, Some(0)).await);
+    let missing = a.ask().await.missing;
+    assert_eq!((missing.names, missing.is_degraded), (vec![Arc::clone(&b.name)], false));
     for node in [a, b] {
         assert!(node.tasks.stop(PATIENCE).await);
     }
