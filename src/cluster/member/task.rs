@@ -255,6 +255,8 @@ impl MemberTask {
 
     /// Says so once if it has changed.
     fn report(&self, status: MemberStatus) {
+        let is_attached = status == MemberStatus::Attached;
+        metrics::gauge!("userline_cluster_attached").set(u32::from(is_attached));
         self.status.send_if_modified(|last| {
             let is_new = std::mem::discriminant(last) != std::mem::discriminant(&status);
             match &status {
