@@ -184,7 +184,7 @@ async fn nobody_goes_offline_because_redis_does_and_what_happened_meanwhile_is_t
     all_go(&tabs[..10], Goodbye::Abrupt);
     let newcomer = nodes.tab(0, "newcomer");
     newcomer.come();
-    tokio::time::sleep(Duration::from_millis(LEASE + nodes::GRACE)).await;
+    tokio::time::sleep(Duration::from_millis(3 * LEASE)).await;
     assert!(nodes.receiver.hooks().iter().all(|it| it.is_online));
     nodes.redis.run().await;
 

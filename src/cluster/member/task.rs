@@ -21,6 +21,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// How often the state machine is told that time has passed: its shortest patience is five times that.
 const TICK: Duration = Duration::from_millis(50);
+/// The longest pause between two attempts to connect. Nodes that are back sooner let the users of the others go when a lease
+/// and the hold have passed, so it is shorter than the shortest heartbeat.
+const PAUSE_MAX: Duration = Duration::from_millis(900);
 /// How long the doorbell waits for new events before it asks again.
 const BELL_PATIENCE: Duration = Duration::from_secs(1);
 /// A question that changes nothing.
@@ -273,11 +276,12 @@ impl MemberTask {
     }
 }
 
-/// Opens a connection: at once after one that worked, and later after more failures in a row.
+/// Opens a connection: at once after one that worked, and a little later after more failures in a row.
 fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, LinkOpened> {
     let target = target.clone();
     let random = entropy::number().unwrap_or(u32::MAX);
-    let pause = if failures <= 1 { Duration::ZERO } else { backoff::delay(failures - 1, random) };
+    let later = || backoff::delay(failures - 1, random).min(PAUSE_MAX);
+    let pause = if failures <= 1 { Duration::ZERO } else { later() };
     Box::pin(async move {
         tokio::time::sleep(pause).await;
         RedisLink::open(&target).await
