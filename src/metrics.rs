@@ -72,6 +72,21 @@ pub const TABLE: &[Metric] = &[
         "userline_auth_hook_open",
         "1 while the backend that says who clients are is believed to be down, and few clients are let in. Else 0.",
     ),
+    gauge("userline_client_event_calls", "Calls of `events.url` under way."),
+    labelled(
+        "userline_client_events_forwarded_total",
+        "Calls of `events.url` that have ended, by outcome: answered, refused (by the backend), failed (no answer, or 5xx) \
+         or invalid (an answer that cannot be used).",
+    ),
+    labelled("userline_client_events_refused_total", "Client events acked with an error, by code."),
+    gauge(
+        "userline_client_events_waiting",
+        "Events of clients that wait until `events.url` can be called for them.",
+    ),
+    labelled(
+        "userline_client_messages_total",
+        "Events of clients for others, by outcome: sent, or withheld because no rule in `messages.to_users` allows it.",
+    ),
     counter(
         "userline_cluster_answers_dropped_total",
         "Answers to and of other nodes for which there was no room. Such nodes are named as missing, such acks as not in time.",
@@ -87,21 +102,6 @@ pub const TABLE: &[Metric] = &[
     labelled(
         "userline_cluster_unread_total",
         "What other nodes said and this one cannot read, by cause: version (theirs is another one) or garbage.",
-    ),
-    gauge("userline_client_event_calls", "Calls of `events.url` under way."),
-    labelled(
-        "userline_client_events_forwarded_total",
-        "Calls of `events.url` that have ended, by outcome: answered, refused (by the backend), failed (no answer, or 5xx) \
-         or invalid (an answer that cannot be used).",
-    ),
-    labelled("userline_client_events_refused_total", "Client events acked with an error, by code."),
-    gauge(
-        "userline_client_events_waiting",
-        "Events of clients that wait until `events.url` can be called for them.",
-    ),
-    labelled(
-        "userline_client_messages_total",
-        "Events of clients for others, by outcome: sent, or withheld because no rule in `messages.to_users` allows it.",
     ),
     gauge("userline_connections", "Open connections, also those without a socket."),
     labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
