@@ -58,6 +58,7 @@ mod answered;
 mod attached;
 mod blocks;
 mod bulk;
+mod clustered;
 mod console;
 mod context;
 mod cursor;
@@ -79,6 +80,7 @@ mod logout;
 mod may;
 mod memberships;
 mod messages;
+mod missing_nodes;
 mod openapi;
 mod presence_state;
 mod ready;
@@ -100,10 +102,10 @@ use crate::connection::ClientAddress;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::attachments::Attachments;
-use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
@@ -137,8 +139,8 @@ pub struct AdminState {
     pub messages: Arc<Messages>,
     /// What waits for users.
     pub inboxes: Arc<LiveInboxes>,
-    /// Moves and disconnects many sockets.
-    pub bulk: Arc<Bulk>,
+    /// Moves and disconnects sockets, on every node.
+    pub everywhere: Arc<Everywhere>,
     /// Looks at users and kicks them.
     pub people: Arc<People>,
     /// Puts users into rooms.
@@ -177,6 +179,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// Requests that must not stay half done run here.
     pub tasks: Tasks,
+    /// Whether this is a node among many.
+    pub is_clustered: bool,
     /// The page of `userline dev`; `None` in production.
     pub dev: Option<DevConsole>,
 }
@@ -194,9 +198,13 @@ impl Admin {
         let dev = state.dev.clone();
         let (mut router, document) = routes().split_for_parts();
         let document = openapi::render(&document, SchemaRules { ttl_max: state.inbox.keep });
+        let is_clustered = state.is_clustered;
         let context = state.share(document);
         if let Some(dev) = dev {
             router = router.merge(console::router(dev));
+        }
+        if is_clustered {
+            router = router.layer(middleware::from_fn(clustered::refuse));
         }
         let router = router
             .fallback(error::no_route)
@@ -233,7 +241,7 @@ impl AdminState {
         let Self {
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,
@@ -253,6 +261,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
+            is_clustered,
             dev: _,
         } = self;
         AdminContext::new(AdminShared {
@@ -261,7 +270,7 @@ impl AdminState {
             answers: AnswerCounters::default(),
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,
@@ -280,6 +289,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
+            is_clustered,
             document,
         })
     }

@@ -1,6 +1,7 @@
 //! The program put together: the only place where every part is known.
 
 mod health;
+mod joining;
 mod listener;
 mod parts;
 mod stop;
@@ -11,6 +12,7 @@ use crate::admin::{Admin, AdminState, DevConsole};
 use crate::auth::{AuthError, ResumeError, forget_resume_keys};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
+use crate::core::cluster::node::NodeEffect;
 use crate::core::presence::session::UserSession;
 use crate::hooks::StartError;
 use crate::ingest::{Ingest, IngestError};
@@ -23,6 +25,7 @@ use crate::socket::{ClientFiles, ClientFilesError};
 use crate::store::{OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
 use crate::types::Secret;
 use axum::Router;
+use joining::{JoinError, JoinedCluster};
 use listener::Listener;
 use parts::AppParts;
 use std::io;
@@ -33,6 +36,7 @@ use std::time::Duration;
 use stop::Stop;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How often the store is told that the process is alive.
@@ -53,6 +57,8 @@ pub struct App {
     api: Admin,
     parts: AppParts,
     realtime: Realtime,
+    /// What the cluster says, if there is one.
+    effects: Option<mpsc::Receiver<NodeEffect>>,
     ingest: Ingest,
     recovered: Recovered,
     drain: Duration,
@@ -92,6 +98,22 @@ pub enum BuildError {
     /// What is held against users cannot be read.
     #[error(transparent)]
     Restrictions(#[from] ReadError),
+    /// The store is that of a node that was alone, and its users were online.
+    #[error(
+        "the data folder `{}` is of a node that was alone: {} users were online there, and of them nobody would be told any \
+         more. Take another `store.data_dir` for a node with cluster.redis",
+        dir.display(),
+        users
+    )]
+    OfOneNode {
+        /// `store.data_dir`
+        dir: PathBuf,
+        /// How many.
+        users: usize,
+    },
+    /// The cluster cannot be joined.
+    #[error("cannot join the cluster: {0}")]
+    Join(#[from] JoinError),
     /// Hooks cannot be sent.
     #[error(transparent)]
     Hooks(#[from] StartError),
@@ -120,7 +142,15 @@ impl App {
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
         let (store, recovered) = open_store(&config).await?;
-        let parts = AppParts::new(&config, store, recovered.last_seq)?;
+        if config.cluster.is_some() && !recovered.sessions.is_empty() {
+            return Err(BuildError::OfOneNode {
+                dir: config.store.data_dir,
+                users: recovered.sessions.len(),
+            });
+        }
+        let clock = Clock::start(recovered.last_seq);
+        let (cluster, effects) = JoinedCluster::join(&config, &clock).await?.unzip();
+        let parts = AppParts::new(&config, store, clock, cluster)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
         match &parts.resume {
@@ -161,6 +191,7 @@ impl App {
             api,
             parts,
             realtime,
+            effects,
             ingest,
             recovered,
             drain: config.listen.drain,
@@ -189,7 +220,9 @@ impl App {
     /// Lets everything run.
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
-        let Self { parts, realtime, ingest, recovered, drain, data_dir, no_backends, .. } = self;
+        let Self {
+            parts, realtime, effects, ingest, recovered, drain, data_dir, no_backends, ..
+        } = self;
         let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
         let AppParts { presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
@@ -198,6 +231,9 @@ impl App {
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         parts.watch_deadlines(presence_tasks);
+        if let (Some(cluster), Some(effects)) = (&parts.cluster, effects) {
+            cluster.heed(&realtime, clock, effects);
+        }
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("auth", Arc::clone(authenticator).run());

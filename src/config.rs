@@ -4,6 +4,7 @@ mod admin;
 mod allowed;
 mod auth;
 mod backend;
+mod cluster;
 mod dev;
 mod error;
 mod events;
@@ -37,6 +38,7 @@ pub use auth::{
     StaticKey,
 };
 pub use backend::parse_hook_secret;
+pub use cluster::{ClusterConfig, RedisLocation, SentinelLocation};
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
@@ -100,6 +102,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// `[messages]`
     pub messages: MessagesConfig,
+    /// `[cluster]`; `None`: this node is alone.
+    pub cluster: Option<ClusterConfig>,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[limits]`, how fast one socket may send.
@@ -143,7 +147,8 @@ impl CheckedConfig {
         let auth = sections.auth.as_ref().ok().cloned();
         let ingest = sections.ingest.as_ref().ok().cloned();
         let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
-        let config = reader.finish(sections.config()).map(|(config, _)| config);
+        let config = sections.config(&mut reader);
+        let config = reader.finish(config).map(|(config, _)| config);
         Self { config, auth, ingest, client_dir }
     }
 }
@@ -151,7 +156,7 @@ impl CheckedConfig {
 /// The effective configuration as TOML, with where each value comes from; secrets show as `[hidden]`.
 pub fn show(sources: &Sources) -> Result<String, ConfigErrors> {
     let mut reader = SettingsReader::open(sources)?;
-    let config = Sections::read(&mut reader).config();
+    let config = Sections::read(&mut reader).config(&mut reader);
     reader.finish(config).map(|(_, lines)| show::render(&lines))
 }
 
@@ -172,6 +177,7 @@ struct Sections {
     inbox: Checked<InboxConfig>,
     ingest: Checked<IngestConfig>,
     messages: Checked<MessagesConfig>,
+    cluster: Checked<Option<ClusterConfig>>,
     limits: Checked<LimitsConfig>,
     rates: Checked<SocketRates>,
     socketio: Checked<SocketIoConfig>,
@@ -224,6 +230,7 @@ impl Sections {
             inbox,
             ingest: IngestConfig::read(reader),
             messages,
+            cluster: ClusterConfig::read(reader),
             limits: LimitsConfig::read(reader),
             // Last of the section, because `config show` writes a list of tables below its keys.
             rates: rates::read(reader),
@@ -232,8 +239,8 @@ impl Sections {
         }
     }
 
-    fn config(self) -> Checked<Config> {
-        Ok(Config {
+    fn config(self, reader: &mut SettingsReader) -> Checked<Config> {
+        let config = Config {
             listen: self.listen?,
             admin: self.admin?,
             auth: self.auth?,
@@ -249,11 +256,14 @@ impl Sections {
             inbox: self.inbox?,
             ingest: self.ingest?,
             messages: self.messages?,
+            cluster: self.cluster?,
             limits: self.limits?,
             rates: self.rates?,
             socketio: self.socketio?,
             log: self.log?,
-        })
+        };
+        cluster::refused::check(reader, &config);
+        Ok(config)
     }
 }
 

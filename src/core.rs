@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod backend;
+pub mod cluster;
 pub mod contacts;
 pub mod control;
 pub mod delivery;

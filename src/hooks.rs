@@ -10,18 +10,20 @@
 //! ```
 
 mod endpoint;
+mod ledger;
 mod status;
 mod task;
 #[cfg(test)]
 mod tests;
+mod turns;
 
+pub use ledger::{HookLedger, WaitingError};
 pub use status::{EndpointStatus, LastError};
 
 use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, UrlError};
 use crate::clock::Clock;
 use crate::config::{HooksConfig, shown_url};
 use crate::core::delivery::outbox::EndpointId;
-use crate::store::{Outbox, ReadError};
 use crate::tasks::Tasks;
 use endpoint::HookEndpoint;
 use futures_util::future::join_all;
@@ -63,7 +65,7 @@ pub enum StartError {
 #[derive(Debug, Clone)]
 pub struct Hooks {
     endpoints: Arc<[EndpointHandle]>,
-    outbox: Outbox,
+    ledger: HookLedger,
     clock: Clock,
 }
 
@@ -77,13 +79,14 @@ struct EndpointHandle {
 }
 
 impl Hooks {
-    /// Starts to deliver: one task per endpoint of the configuration that the outbox was opened with.
+    /// Starts to deliver: one task per endpoint of the configuration that the ledger knows.
     pub fn start(
         config: &HooksConfig,
-        outbox: &Outbox,
+        ledger: impl Into<HookLedger>,
         clock: &Clock,
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
+        let ledger = ledger.into();
         let client = HttpClient::new(HttpSettings {
             section: SECTION,
             timeout: config.timeout,
@@ -98,7 +101,7 @@ impl Hooks {
             let caller = BackendCaller::new(client.clone(), &one.url, one.secrets.clone())
                 .map_err(|error| StartError::Url { endpoint: one.name.clone(), error })?;
             let unknown = || StartError::Unknown { endpoint: one.name.clone() };
-            let id = outbox.endpoint(&one.name).ok_or_else(unknown)?;
+            let id = ledger.endpoint(&one.name).ok_or_else(unknown)?;
             let (commands, queue) = mpsc::channel(COMMANDS_LEN);
             let (report, reports) = watch::channel(EndpointReport::default());
             let endpoint = HookEndpoint {
@@ -106,7 +109,7 @@ impl Hooks {
                 name: one.name.clone(),
                 caller,
                 is_batching: 1 < config.batch_max,
-                outbox: outbox.clone(),
+                ledger: ledger.clone(),
                 clock: clock.clone(),
             };
             running.push(EndpointTask::new(endpoint, config, queue, report));
@@ -121,22 +124,24 @@ impl Hooks {
         for task in running {
             tasks.spawn("hooks", task.run());
         }
-        Ok(Self { endpoints: handles.into(), outbox: outbox.clone(), clock: clock.clone() })
+        Ok(Self { endpoints: handles.into(), ledger, clock: clock.clone() })
     }
 
     /// How each endpoint is doing, in the order of the configuration.
-    pub async fn status(&self) -> Result<Vec<EndpointStatus>, ReadError> {
+    pub async fn status(&self) -> Result<Vec<EndpointStatus>, WaitingError> {
         let mut all = Vec::new();
         for endpoint in &*self.endpoints {
             let report = endpoint.reports.borrow().clone();
+            let standing = self.ledger.standing(endpoint.id).await?;
             all.push(EndpointStatus {
                 name: endpoint.name.clone(),
                 url: endpoint.url.clone(),
+                is_here: standing.is_here,
                 health: report.health,
-                backlog: self.outbox.backlog(endpoint.id).await,
-                dead_letters: self.outbox.dead_letters(endpoint.id).await?,
+                backlog: standing.backlog,
+                dead_letters: standing.dead_letters,
                 in_flight: report.in_flight,
-                oldest_pending: self.outbox.oldest_pending(endpoint.id).await?,
+                oldest_pending: standing.oldest_pending,
                 last_error: report.last_error,
                 next_attempt: report.next_attempt,
             });

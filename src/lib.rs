@@ -12,6 +12,7 @@ pub mod tasks;
 
 pub mod backend;
 pub mod client;
+pub mod cluster;
 pub mod deadlines;
 pub mod store;
 

@@ -88,6 +88,22 @@ pub const TABLE: &[Metric] = &[
         "userline_client_messages_total",
         "Events of clients for others, by outcome: sent, or withheld because no rule in `messages.to_users` allows it.",
     ),
+    counter(
+        "userline_cluster_answers_dropped_total",
+        "Answers to and of other nodes for which there was no room. Such nodes are named as missing, such acks as not in time.",
+    ),
+    gauge(
+        "userline_cluster_attached",
+        "1 while this node is in its cluster, 0 while it is cut off from Redis, and where there is no cluster.",
+    ),
+    counter(
+        "userline_cluster_missed_total",
+        "Times that this node was so far behind that events of other nodes did not reach it.",
+    ),
+    labelled(
+        "userline_cluster_unread_total",
+        "What other nodes said and this one cannot read, by cause: version (theirs is another one) or garbage.",
+    ),
     gauge("userline_connections", "Open connections, also those without a socket."),
     labelled("userline_connects_refused_total", "Clients refused at connect, by error code."),
     labelled("userline_disconnects_total", "Sockets that are gone, by reason."),

@@ -9,6 +9,9 @@
 //! The one concurrent map of users is touched here and nowhere else. Every rule is one call on one entry, made while the
 //! entry is held; nothing waits meanwhile. The news that a call returns is handed to the store before the entry is let
 //! go, so the order of one user's news is the order of what happened.
+//!
+//! On a node among many the roster stays, and the cluster decides: it is told of a user's first socket here and of the last,
+//! while the entry is held, and says which session that is.
 
 mod entry;
 mod listing;
@@ -16,17 +19,19 @@ mod listing;
 pub use listing::{StateFilter, UserEntry, UserStatus};
 
 use crate::clock::Clock;
+use crate::cluster::{ClusterMember, Unattached};
 use crate::config::PresenceConfig;
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::control::seats::{SeatLimit, Seated, Seating};
 use crate::core::presence::roster::Roster;
-use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::core::presence::session::{Grace, PresenceStatus, Up, UserSession};
 use crate::core::recovery::Pid;
 use crate::deadlines::{Deadlines, Reminder};
 use crate::store::{Attaching, Closed, Committed, Permit, PresenceRecords};
 use crate::types::{Portrait, Reason, SocketId, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use entry::PresenceEntry;
+use entry::{EntryDown, EntryUp, PresenceEntry};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +44,8 @@ pub type UserSockets<S> = SmallVec<[S; 2]>;
 pub struct Presence<S> {
     /// Boxed, because a table of entries is half empty at times.
     users: Arc<DashMap<UserId, Box<PresenceEntry<S>>>>,
-    deadlines: Deadlines,
+    sessions: SessionKeeper,
     config: PresenceConfig,
-    records: PresenceRecords,
     /// What hooks say of who a user is, by one of its sockets; `None` where they do not say that.
     portray: Option<fn(&S) -> Arc<str>>,
     /// Whether it is news that guests come and go.
@@ -49,9 +53,31 @@ pub struct Presence<S> {
     clock: Clock,
 }
 
-/// Room for the news that one fact may be.
+/// Where it is decided when sessions begin and end.
+#[derive(Debug, Clone)]
+enum SessionKeeper {
+    /// Here, because this node is alone.
+    Embedded { deadlines: Deadlines, records: PresenceRecords },
+    /// Where all nodes agree. This one says who has a socket here.
+    Cluster {
+        member: ClusterMember,
+        /// How long users stay online without a socket whose node stops.
+        node_grace: Duration,
+    },
+}
+
+/// Room for the news that one fact may be; none is needed where the cluster has the news.
 #[derive(Debug)]
-pub struct Place(Permit);
+pub struct Place(Option<Permit>);
+
+/// The session of a user whose socket has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionAtUp {
+    /// Known at once.
+    Known(UserSession),
+    /// The cluster says it later; then [`Presence::know`] returns the user's sockets.
+    Awaited,
+}
 
 /// A user who was online when an earlier life of this process ended.
 #[derive(Debug, Clone)]
@@ -66,10 +92,10 @@ pub struct Ghost {
 
 impl<S> Clone for Presence<S> {
     fn clone(&self) -> Self {
-        let (users, deadlines) = (Arc::clone(&self.users), self.deadlines.clone());
-        let (records, clock) = (self.records.clone(), self.clock.clone());
+        let (users, sessions) = (Arc::clone(&self.users), self.sessions.clone());
+        let clock = self.clock.clone();
         let Self { config, portray, tells_of_guests, .. } = *self;
-        Self { users, deadlines, config, records, portray, tells_of_guests, clock }
+        Self { users, sessions, config, portray, tells_of_guests, clock }
     }
 }
 
@@ -82,8 +108,20 @@ impl<S: Clone> Presence<S> {
         deadlines: Deadlines,
         clock: Clock,
     ) -> Self {
-        let (users, tells_of_guests) = (Arc::default(), true);
-        Self { users, deadlines, config, records, portray: None, tells_of_guests, clock }
+        let (sessions, portray) = (SessionKeeper::Embedded { deadlines, records }, None);
+        Self { users: Arc::default(), sessions, config, portray, tells_of_guests: true, clock }
+    }
+
+    /// Nobody is here. Who is online is the cluster's to say, which is told by `member`; users of a node that stops
+    /// have `node_grace` to come back elsewhere.
+    pub fn in_cluster(
+        config: PresenceConfig,
+        member: ClusterMember,
+        node_grace: Duration,
+        clock: Clock,
+    ) -> Self {
+        let (sessions, portray) = (SessionKeeper::Cluster { member, node_grace }, None);
+        Self { users: Arc::default(), sessions, config, portray, tells_of_guests: true, clock }
     }
 
     /// The same, and nobody is told that guests come and go: that is kept in memory alone.
@@ -101,7 +139,9 @@ impl<S: Clone> Presence<S> {
 
     /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
     /// call it when clients can connect. `ended_at` is when that life was last known.
+    /// In a cluster there are none: its other nodes let the users of a dead one go.
     pub fn recover(&self, ghosts: impl IntoIterator<Item = Ghost>, ended_at: WallMs) {
+        let SessionKeeper::Embedded { deadlines, .. } = &self.sessions else { return };
         let grace = self.config.startup_grace.max(self.config.grace);
         let deadline = self.clock.now() + grace;
         for Ghost { user, session, portrait } in ghosts {
@@ -111,19 +151,25 @@ impl<S: Clone> Presence<S> {
                 let mut ghost = Box::new(ghost);
                 ghost.set_portrait(portrait);
                 entry.insert(ghost);
-                self.deadlines.add(deadline, Reminder::Grace(user));
+                deadlines.add(deadline, Reminder::Grace(user));
             }
         }
     }
 
     /// Waits until the news of one fact can be taken.
     pub async fn reserve(&self) -> Result<Place, Closed> {
-        self.records.reserve().await.map(Place)
+        Ok(Place(match &self.sessions {
+            SessionKeeper::Embedded { records, .. } => Some(records.reserve().await?),
+            SessionKeeper::Cluster { .. } => None,
+        }))
     }
 
     /// The same for a fact that this user brings about; see [`PresenceRecords::reserve_for`].
     pub async fn reserve_for(&self, user: &UserId) -> Result<Place, Closed> {
-        self.records.reserve_for(user).await.map(Place)
+        Ok(Place(match &self.sessions {
+            SessionKeeper::Embedded { records, .. } => Some(records.reserve_for(user).await?),
+            SessionKeeper::Cluster { .. } => None,
+        }))
     }
 
     fn is_told_of(&self, user: &UserId) -> bool {
@@ -138,57 +184,92 @@ impl<S: Clone> Presence<S> {
         (id, socket): (SocketId, S),
         place: Place,
         may_enter: impl FnOnce() -> bool,
-    ) -> Option<UserSession> {
+    ) -> Option<SessionAtUp> {
         let entry = self.users.entry(user.clone());
         if !may_enter() {
             return None;
         }
-        let mut entry = entry.or_insert_with(|| Box::new(PresenceEntry::new(user.clone())));
-        let up = entry.up(id, socket, self.clock.moment());
-        if let Some(mut news) = up.news {
-            news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
-            if self.is_told_of(user) {
-                place.0.record(news);
+        let mut entry = entry.or_insert_with(|| Box::new(self.new_entry(user)));
+        let session = match entry.up(id, socket, self.clock.moment()) {
+            EntryUp::Decided(Up { session, news }) => {
+                if let (Some(mut news), Some(permit)) = (news, place.0) {
+                    news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
+                    if self.is_told_of(user) {
+                        permit.record(news);
+                    }
+                }
+                Some(session)
             }
-        }
-        Some(up.session)
+            EntryUp::Shared { session, is_first: false } => session,
+            EntryUp::Shared { is_first: true, .. } => self.tell_up(user, &mut entry),
+        };
+        Some(session.map_or(SessionAtUp::Awaited, SessionAtUp::Known))
     }
 
     /// A socket of the user is gone; a repeat changes nothing.
     pub fn down(&self, user: &UserId, id: SocketId, reason: Reason, grace: Grace) {
         let grace = match grace {
             Grace::Skip => Duration::ZERO,
-            Grace::Keep => self.config.grace,
+            Grace::Keep => self.grace(reason),
         };
-        let Some(mut entry) = self.users.get_mut(user) else { return };
+        let Entry::Occupied(mut entry) = self.users.entry(user.clone()) else { return };
         if let Some(portray) = self.portray {
-            entry.keep_granted(portray);
+            entry.get_mut().keep_granted(portray);
         }
-        let due = entry.down(id, reason, grace, self.clock.moment());
-        drop(entry);
-        if let Some(due) = due {
-            self.deadlines.add(due, Reminder::Grace(user.clone()));
+        let at = self.clock.moment();
+        let down = entry.get_mut().down(id, reason, grace, at);
+        match (&self.sessions, down) {
+            (SessionKeeper::Cluster { member, .. }, Some(EntryDown::LastHere)) => {
+                member.down(user, UserDeparture { grace, reason, closed_at: at.wall });
+                if entry.get().is_vacant() {
+                    entry.remove();
+                }
+            }
+            (SessionKeeper::Embedded { deadlines, .. }, Some(EntryDown::Due(due))) => {
+                drop(entry);
+                deadlines.add(due, Reminder::Grace(user.clone()));
+            }
+            (SessionKeeper::Embedded { .. } | SessionKeeper::Cluster { .. }, _) => {}
         }
     }
 
-    /// Ends the grace of a user without sockets at once; the news follows. Returns whether the user was lingering.
+    /// Ends the grace of a user without sockets at once; the news follows. Returns whether the user was lingering; in a
+    /// cluster, whether it has no socket here, so that it may be.
     pub fn end_grace(&self, user: &UserId, reason: Reason) -> bool {
-        let Some(mut entry) = self.users.get_mut(user) else { return false };
-        let due = entry.end_grace(reason, self.clock.now());
-        drop(entry);
-        if let Some(due) = due {
-            self.deadlines.add(due, Reminder::Grace(user.clone()));
+        match &self.sessions {
+            SessionKeeper::Cluster { member, .. } => {
+                member.end_grace(user, reason);
+                !self.users.contains_key(user)
+            }
+            SessionKeeper::Embedded { deadlines, .. } => {
+                let Some(mut entry) = self.users.get_mut(user) else { return false };
+                let due = entry.end_grace(reason, self.clock.now());
+                drop(entry);
+                if let Some(due) = due {
+                    deadlines.add(due, Reminder::Grace(user.clone()));
+                }
+                due.is_some()
+            }
         }
-        due.is_some()
+    }
+
+    /// The cluster has said which session a user is in. Returns the user's sockets if they waited for that.
+    pub fn know(&self, user: &UserId, session: UserSession) -> UserSockets<S> {
+        let Some(mut entry) = self.users.get_mut(user) else { return UserSockets::new() };
+        if entry.know(session) {
+            entry.roster().sockets().cloned().collect()
+        } else {
+            UserSockets::new()
+        }
     }
 
     /// What the reminder of a grace means: the user is offline now, if the grace has run out.
     pub fn expire(&self, user: UserId, place: Place) {
         let Entry::Occupied(mut entry) = self.users.entry(user) else { return };
-        if let Some(news) = entry.get_mut().expire(self.clock.moment())
+        if let (Some(news), Some(permit)) = (entry.get_mut().expire(self.clock.moment()), place.0)
             && self.is_told_of(&news.user)
         {
-            place.0.record(news);
+            permit.record(news);
         }
         if entry.get().is_vacant() {
             entry.remove();
@@ -196,19 +277,20 @@ impl<S: Clone> Presence<S> {
     }
 
     /// Attaches something to the session of a user: `change` makes of what is attached what is from then on, while nothing
-    /// else happens to the user. `None` if the user has none. The answer comes when it is on disk.
+    /// else happens to the user. `None` if the user has none, or has it in a cluster. The answer comes when it is on disk.
     pub fn attach<E>(
         &self,
         user: &UserId,
         place: Place,
         change: impl FnOnce(Option<&str>) -> Result<Arc<str>, E>,
     ) -> Option<Result<(Arc<str>, Committed), E>> {
+        let permit = place.0?;
         let mut entry = self.users.get_mut(user)?;
         let session = entry.session()?.id;
         Some(change(entry.attached().map(|it| &**it)).map(|attached| {
             entry.set_attached(Arc::clone(&attached));
             let to = Attaching { user: user.clone(), session, attached: Arc::clone(&attached) };
-            (attached, place.0.attach(to))
+            (attached, permit.attach(to))
         }))
     }
 
@@ -227,13 +309,20 @@ impl<S: Clone> Presence<S> {
     }
 
     /// What is known of these users, in the same order.
-    #[expect(clippy::unused_async, reason = "where many nodes agree on sessions, they are asked")]
-    pub async fn status(&self, users: &[UserId]) -> Vec<UserStatus> {
-        let status = |user| {
+    pub async fn status(&self, users: &[UserId]) -> Result<Vec<UserStatus>, Unattached> {
+        let here = |user| {
             let (status, sockets) = self.here(user);
             UserStatus { status, sockets: sockets.len() }
         };
-        users.iter().map(status).collect()
+        match &self.sessions {
+            SessionKeeper::Embedded { .. } => Ok(users.iter().map(here).collect()),
+            SessionKeeper::Cluster { member, .. } => {
+                let statuses = member.presence(users).await?;
+                let sockets = users.iter().map(|it| self.here(it).1.len());
+                let both = statuses.into_iter().zip(sockets);
+                Ok(both.map(|(status, sockets)| UserStatus { status, sockets }).collect())
+            }
+        }
     }
 
     /// A user's status as far as this node knows it, and the user's sockets on this node in the order they came.
@@ -263,10 +352,36 @@ impl<S: Clone> Presence<S> {
     /// For a user who is not, nothing is done: kick, end the grace and wait for the news first, which others must hear.
     pub fn erase(&self, user: &UserId) -> bool {
         let is_offline = self.here(user).0 == PresenceStatus::Offline;
-        if is_offline {
-            self.deadlines.erase(user);
+        if let (true, SessionKeeper::Embedded { deadlines, .. }) = (is_offline, &self.sessions) {
+            deadlines.erase(user);
         }
         is_offline
+    }
+
+    fn new_entry(&self, user: &UserId) -> PresenceEntry<S> {
+        match &self.sessions {
+            SessionKeeper::Embedded { .. } => PresenceEntry::new(user.clone()),
+            SessionKeeper::Cluster { .. } => PresenceEntry::shared(),
+        }
+    }
+
+    /// The cluster has to hear that the user is here. Returns the session if the cluster has said it already.
+    fn tell_up(&self, user: &UserId, entry: &mut PresenceEntry<S>) -> Option<UserSession> {
+        let SessionKeeper::Cluster { member, .. } = &self.sessions else { return None };
+        let session = member.up(user).map(UserSession::numbered)?;
+        entry.know(session);
+        Some(session)
+    }
+
+    /// How long a user stays online after a socket that ended like this.
+    fn grace(&self, reason: Reason) -> Duration {
+        match &self.sessions {
+            // Its users all have to find another node at once.
+            SessionKeeper::Cluster { node_grace, .. } if reason == Reason::ServerShutdown => {
+                self.config.grace.max(*node_grace)
+            }
+            SessionKeeper::Embedded { .. } | SessionKeeper::Cluster { .. } => self.config.grace,
+        }
     }
 }
 
@@ -281,8 +396,8 @@ impl<S: Seated + Clone> Presence<S> {
         claim: Option<&Pid>,
         limit: SeatLimit,
     ) -> Seating<S> {
-        let new = || Box::new(PresenceEntry::new(user.clone()));
-        let mut entry = self.users.entry(user.clone()).or_insert_with(new);
+        let mut entry =
+            self.users.entry(user.clone()).or_insert_with(|| Box::new(self.new_entry(user)));
         entry.seat(id, socket, claim, limit)
     }
 

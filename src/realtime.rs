@@ -14,8 +14,10 @@
 //! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
 //! | [`watching`] | clients see who is online |
 //! | [`erasure`] | whatever names a user is deleted |
+//! | [`everywhere`] | sockets are changed on every node; [`hearing`] does what others ask |
 //! | [`attachments`] | the backend attaches data of its own |
 //! | [`directory`] | who is here |
+//! | [`effects`] | what the cluster says to this node |
 //! | [`sources`] | how emits come by other ways than the admin API |
 //! | [`unhandled`] | clients send events that nobody handles |
 //! | [`reminders`] | graces run out, credentials end |
@@ -29,9 +31,12 @@ pub mod client_events;
 pub mod client_messages;
 pub mod control;
 pub mod directory;
+pub mod effects;
 pub mod emitter;
 pub mod erasure;
+pub mod everywhere;
 pub mod gate;
+pub mod hearing;
 pub mod inboxes;
 pub mod joining;
 pub mod memberships;
@@ -55,6 +60,7 @@ use bulk::Bulk;
 use control::Control;
 use directory::Directory;
 use erasure::Erasure;
+use everywhere::Everywhere;
 use inboxes::LiveInboxes;
 use joining::Joining;
 use memberships::MembershipControl;
@@ -79,6 +85,8 @@ pub struct Realtime {
     pub bulk: Arc<Bulk>,
     /// Clients join rooms.
     pub joining: Arc<Joining>,
+    /// Sockets are changed on every node.
+    pub everywhere: Arc<Everywhere>,
     /// Users are put into rooms.
     pub memberships: Arc<MembershipControl>,
     /// Users are looked at, and kicked.

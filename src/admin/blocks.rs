@@ -9,11 +9,16 @@ use super::error_code::Code;
 use super::extract::{NoParameters, OptionalJsonBody, Parameters, Segment};
 use super::keys::CallerName;
 use super::may::{ControlScope, May, ReadScope};
+use super::missing_nodes::MissingNodesReply;
 use super::time::Time;
+use crate::cluster::BusError;
 use crate::commands::block::{BlockOptions, BlockRequest, NotBeforeRequest};
 use crate::commands::schema::{PageLimit, SocketIdText, UserIdArgument, UserIdText};
+use crate::core::cluster::bus::wire::WireError;
 use crate::core::control::restrictions::{Block, Restriction};
 use crate::realtime::control::{BlockOrder, Blocked, ControlError, Revoked};
+use crate::realtime::directory::DirectoryError;
+use crate::realtime::everywhere::EverywhereError;
 use crate::types::{SocketId, UserId, WallMs, millis};
 use axum::Json;
 use axum::extract::State;
@@ -103,6 +108,15 @@ pub(super) struct DisconnectedReply {
     /// Their ids, at most 1000.
     #[schema(value_type = Vec<SocketIdText>)]
     sockets: Vec<String>,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// A user was blocked.
@@ -181,8 +195,8 @@ pub(super) async fn block(
     let user = may.user(&user)?;
     let BlockOptions { reason, lasts } = request.parse()?;
     let Blocked { block, disconnected } = begin(&context, &user, &by, reason, lasts).await?;
-    let DisconnectedReply { user, disconnected, sockets } =
-        DisconnectedReply::new(&user, &disconnected);
+    let DisconnectedReply { user, disconnected, sockets, .. } =
+        DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default());
     Ok(Json(BlockReply { user, disconnected, sockets, block: block.into() }))
 }
 
@@ -305,8 +319,8 @@ pub(super) async fn revoke(
     let user = may.user(&user)?;
     let at = request.parse()?;
     let Revoked { not_before, disconnected } = context.control.revoke(&user, at).await?;
-    let DisconnectedReply { user, disconnected, sockets } =
-        DisconnectedReply::new(&user, &disconnected);
+    let DisconnectedReply { user, disconnected, sockets, .. } =
+        DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default());
     Ok(Json(NotBeforeReply { user, disconnected, sockets, not_before: Time(not_before) }))
 }
 
@@ -335,9 +349,40 @@ pub(super) async fn restore(
 
 impl DisconnectedReply {
     /// These sockets are gone.
-    pub(super) fn new(user: &UserId, sockets: &[SocketId]) -> Self {
+    pub(super) fn new(user: &UserId, sockets: &[SocketId], nodes: MissingNodesReply) -> Self {
         let ids = sockets.iter().take(SOCKETS_MAX).map(ToString::to_string).collect();
-        Self { user: user.as_str().to_owned(), disconnected: sockets.len(), sockets: ids }
+        let user = user.as_str().to_owned();
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        Self { user, disconnected: sockets.len(), sockets: ids, nodes_missing, degraded }
+    }
+}
+
+impl From<EverywhereError> for ApiError {
+    fn from(error: EverywhereError) -> Self {
+        match error {
+            EverywhereError::Here(error) => error.into(),
+            EverywhereError::Bus(error) => error.into(),
+        }
+    }
+}
+
+impl From<DirectoryError> for ApiError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Unattached(error) => error.into(),
+            DirectoryError::Bus(error) => error.into(),
+            DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+impl From<BusError> for ApiError {
+    fn from(error: BusError) -> Self {
+        match error {
+            BusError::Wire(WireError::TooLarge) => Self::new(Code::PayloadTooLarge, error),
+            BusError::Wire(_) => Self::internal(error),
+            BusError::Full(_) => Self::new(Code::Unavailable, error),
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::extract::JsonBody;
 use super::may::{ControlScope, May};
+use super::missing_nodes::{self, MissingNodesReply};
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::core::presence::session::Grace;
 use crate::realtime::bulk::{Dismissal, MovedSockets};
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +28,15 @@ pub(super) struct JoinReply {
     /// Of these, those that have not joined all of the rooms, because one is denied to their user.
     #[schema(example = 0)]
     denied: usize,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// What became of sockets that were to leave rooms.
@@ -38,6 +48,15 @@ pub(super) struct LeaveReply {
     /// Of these, those that were in one of the rooms.
     #[schema(example = 2)]
     changed: usize,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// What became of sockets that were to be disconnected.
@@ -46,6 +65,15 @@ pub(super) struct DismissReply {
     /// Sockets that were disconnected.
     #[schema(example = 3)]
     disconnected: usize,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Have sockets join rooms
@@ -58,8 +86,9 @@ pub(super) struct DismissReply {
     request_body = MoveRequest,
     responses(
         (status = 200, description = "They have joined; how many, the numbers say", body = JoinReply),
+        (status = 202, description = "In a cluster: done, but for the nodes in `nodes_missing`, which do it a little later or not at all", body = JoinReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
@@ -67,12 +96,15 @@ pub(super) async fn join(
     may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<MoveRequest>,
-) -> Result<Json<JoinReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
     may.target(&audience.target, &rooms)?;
-    let moved = context.bulk.join(audience, rooms).await.map_err(ApiError::internal)?;
-    let MovedSockets { matched, changed, full, denied } = moved;
-    Ok(Json(JoinReply { matched, changed, full, denied }))
+    let moved = context.everywhere.join(audience, rooms).await?;
+    Ok(missing_nodes::answer(moved, |moved, nodes| {
+        let MovedSockets { matched, changed, full, denied } = moved;
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        JoinReply { matched, changed, full, denied, nodes_missing, degraded }
+    }))
 }
 
 /// Have sockets leave rooms
@@ -84,8 +116,9 @@ pub(super) async fn join(
     request_body = MoveRequest,
     responses(
         (status = 200, description = "They have left; how many, the numbers say", body = LeaveReply),
+        (status = 202, description = "In a cluster: done, but for the nodes in `nodes_missing`, which do it a little later or not at all", body = LeaveReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
@@ -93,12 +126,15 @@ pub(super) async fn leave(
     may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<MoveRequest>,
-) -> Result<Json<LeaveReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let Move { audience, rooms } = request.parse(context.directory.namespaces())?;
     may.target(&audience.target, &rooms)?;
-    let moved = context.bulk.leave(audience, rooms).await.map_err(ApiError::internal)?;
-    let MovedSockets { matched, changed, full: _, denied: _ } = moved;
-    Ok(Json(LeaveReply { matched, changed }))
+    let moved = context.everywhere.leave(audience, rooms).await?;
+    Ok(missing_nodes::answer(moved, |moved, nodes| {
+        let MovedSockets { matched, changed, full: _, denied: _ } = moved;
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        LeaveReply { matched, changed, nodes_missing, degraded }
+    }))
 }
 
 /// Disconnect sockets
@@ -110,6 +146,7 @@ pub(super) async fn leave(
     request_body = DismissRequest,
     responses(
         (status = 200, description = "Disconnected; how many, the number says", body = DismissReply),
+        (status = 202, description = "In a cluster: done, but for the nodes in `nodes_missing`, which do it a little later or not at all", body = DismissReply),
         (status = 404, description = "`not_found`: no such namespace", body = ErrorBody),
         BodyFailures, KeyFailures, StoreFailures,
     ),
@@ -119,11 +156,15 @@ pub(super) async fn disconnect(
     may: May<ControlScope>,
     State(context): State<AdminContext>,
     JsonBody(request): JsonBody<DismissRequest>,
-) -> Result<Json<DismissReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let namespaces = context.directory.namespaces();
     let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
     may.target(&audience.target, &[])?;
     let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-    let disconnecting = context.bulk.disconnect(Dismissal { audience, reason, grace });
-    Ok(Json(DismissReply { disconnected: disconnecting.await? }))
+    let dismissal = Dismissal { audience, reason, grace };
+    let dismissed = context.everywhere.disconnect(dismissal).await?;
+    Ok(missing_nodes::answer(dismissed, |disconnected, nodes| {
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        DismissReply { disconnected, nodes_missing, degraded }
+    }))
 }

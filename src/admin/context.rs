@@ -10,10 +10,10 @@ use crate::config::{InboxConfig, LimitsConfig};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::realtime::attachments::Attachments;
-use crate::realtime::bulk::Bulk;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
@@ -35,7 +35,7 @@ pub(super) struct AdminContext(Arc<AdminShared>);
 pub(super) struct AdminShared {
     pub(super) messages: Arc<Messages>,
     pub(super) inboxes: Arc<LiveInboxes>,
-    pub(super) bulk: Arc<Bulk>,
+    pub(super) everywhere: Arc<Everywhere>,
     pub(super) memberships: Arc<MembershipControl>,
     pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,
@@ -58,6 +58,8 @@ pub(super) struct AdminShared {
     pub(super) tasks: Tasks,
     pub(super) named_requests: NamedRequests,
     pub(super) answers: AnswerCounters,
+    /// Whether this is a node among many.
+    pub(super) is_clustered: bool,
     /// The OpenAPI document, as it is answered.
     pub(super) document: Bytes,
 }
@@ -70,6 +72,7 @@ impl AdminContext {
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
         let (namespaces, ttl_max) = (self.directory.namespaces(), self.inbox.keep);
+        let ttl_max = (!self.is_clustered).then_some(ttl_max);
         let client_events = &self.client_events;
         EmitTerms { namespaces, default_namespace: None, ttl_max, client_events }
     }

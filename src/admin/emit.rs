@@ -13,7 +13,7 @@ use super::may::{EmitScope, May};
 use crate::commands;
 use crate::commands::emit::EmitRequest;
 use crate::core::emit::message::Message;
-use crate::realtime::emitter::{AckShare, Emitted};
+use crate::realtime::emitter::{AckShare, Emitting};
 use axum::BoxError;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -79,7 +79,9 @@ async fn send(
     may.emit(&message.emit)?;
     if key.is_none() {
         let message = match try_send(context, message) {
-            Ok(emitted) => return idempotency::answer(&EmitReply::from(emitted)),
+            Ok(emitting) => {
+                return idempotency::answer(&EmitReply::from(emitting.end().await));
+            }
             Err(message) => message,
         };
         let share = context.messages.ack_share();
@@ -91,7 +93,7 @@ async fn send(
     let within = Arc::clone(&share);
     let work = async move {
         match try_send(&sending, *message) {
-            Ok(emitted) => Ok(emitted.into()),
+            Ok(emitting) => Ok(emitting.end().await.into()),
             Err(message) => send_later(&sending, message, within).await,
         }
     };
@@ -99,9 +101,9 @@ async fn send(
 }
 
 /// Sends what is sent in one go: the common case has nothing to wait for. The other messages are given back.
-fn try_send(context: &AdminContext, message: Message) -> Result<Emitted, Box<Message>> {
-    let emitted = context.messages.post_at_once(&message);
-    emitted.ok_or_else(|| Box::new(message))
+fn try_send(context: &AdminContext, message: Message) -> Result<Emitting, Box<Message>> {
+    let emitting = context.messages.post_at_once(&message);
+    emitting.ok_or_else(|| Box::new(message))
 }
 
 /// Sends a message that something has to be waited for.

@@ -3,7 +3,9 @@
 //! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
 
 use super::error_code::{Code, ErrorCodeName};
+use crate::cluster::Unattached;
 use crate::commands::error::{CommandCode, CommandError};
+use crate::hooks::WaitingError;
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Uri};
@@ -65,6 +67,7 @@ impl From<CommandError> for ApiError {
             CommandCode::InvalidArgument => Code::InvalidArgument,
             CommandCode::NotFound => Code::NotFound,
             CommandCode::ReservedEvent => Code::ReservedEvent,
+            CommandCode::NotInCluster => Code::NotInCluster,
         };
         Self { code, message, field, cause: None }
     }
@@ -78,6 +81,22 @@ impl From<ReadError> for ApiError {
                 Self::internal(format_args!("cannot read the database: {source}"))
             }
         }
+    }
+}
+
+impl From<WaitingError> for ApiError {
+    fn from(error: WaitingError) -> Self {
+        match error {
+            WaitingError::Ended => Self::stopping(),
+            WaitingError::Database(source) => ReadError::Database(source).into(),
+            WaitingError::Unattached(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unattached> for ApiError {
+    fn from(error: Unattached) -> Self {
+        Self::new(Code::Unavailable, error)
     }
 }
 
@@ -145,7 +164,7 @@ pub(super) enum KeyFailures {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its documentation is used")]
 pub(super) enum StoreFailures {
-    /// `unavailable`: the server is stopping, or its disk takes nothing for the moment.
+    /// `unavailable`: the server is stopping, its disk takes nothing for the moment, or it cannot reach its cluster.
     #[response(status = 503)]
     Unavailable(ErrorBody),
 }

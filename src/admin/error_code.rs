@@ -30,6 +30,8 @@ pub(super) enum Code {
     UnsupportedMediaType,
     /// Nobody but the server, or the client library, may send this event.
     ReservedEvent,
+    /// It is not built yet for several nodes.
+    NotInCluster,
     /// A bug.
     Internal,
     /// Not now.
@@ -38,7 +40,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All of them.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::InvalidArgument,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -50,6 +52,7 @@ impl Code {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::ReservedEvent,
+        Self::NotInCluster,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -68,6 +71,7 @@ impl Code {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ReservedEvent => CommandCode::ReservedEvent.as_str(),
+            Self::NotInCluster => CommandCode::NotInCluster.as_str(),
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }
@@ -86,6 +90,7 @@ impl Code {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ReservedEvent => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotInCluster => StatusCode::NOT_IMPLEMENTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -106,6 +111,7 @@ impl Code {
             | Self::IdempotencyMismatch
             | Self::UnsupportedMediaType
             | Self::ReservedEvent
+            | Self::NotInCluster
             | Self::Internal => None,
         }
     }

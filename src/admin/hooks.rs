@@ -7,7 +7,7 @@ use super::error::{
 use super::error_code::Code;
 use super::extract::{JsonBody, NoParameters};
 use super::may::{ControlScope, May, ReadScope};
-use super::schemas::EndpointStateName;
+use super::schemas::{DELIVERED_ELSEWHERE, EndpointStateName};
 use super::time::Time;
 use crate::commands::replay::{ReplayRange, ReplayRangeRequest};
 use crate::core::delivery::outbox::DeadRange;
@@ -78,7 +78,8 @@ pub(super) struct EndpointView {
     #[schema(example = "https://app.example.com/hooks")]
     url: String,
     /// `ok`, `failing` (some hooks are being retried), `open` (it fails: nothing is sent but probes) or `disabled`
-    /// (it answered 410: nothing is sent until a restart or a replay).
+    /// (it answered 410: nothing is sent until a restart or a replay); `elsewhere`: another node of the cluster delivers,
+    /// and says more.
     #[schema(value_type = EndpointStateName)]
     state: &'static str,
     /// Undelivered hooks.
@@ -120,7 +121,7 @@ impl From<EndpointStatus> for EndpointView {
         Self {
             name: status.name,
             url: status.url,
-            state: status.health.as_str(),
+            state: if status.is_here { status.health.as_str() } else { DELIVERED_ELSEWHERE },
             backlog: status.backlog,
             dead_letters: status.dead_letters,
             in_flight: status.in_flight,

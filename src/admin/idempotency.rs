@@ -7,6 +7,7 @@
 pub(super) mod requests;
 
 use super::answered::RouteName;
+use super::clustered;
 use super::context::AdminContext;
 use super::error::{ApiError, ErrorBody};
 use super::extract;
@@ -147,6 +148,9 @@ impl KeyedBytes {
         context: &AdminContext,
     ) -> Result<Option<String>, ApiError> {
         let given = read_key(request.headers())?;
+        if given.is_some() && context.is_clustered {
+            return Err(clustered::not_yet());
+        }
         let caller = caller.name().unwrap_or_default();
         extract::check_present(request, context)?;
         Ok(given.map(|given| format!("{caller}\0{given}")))

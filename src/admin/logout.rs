@@ -5,6 +5,7 @@ use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{OptionalJsonBody, Segment};
 use super::may::{ControlScope, May};
+use super::missing_nodes::MissingNodesReply;
 use crate::commands::logout::{Logout, LogoutRequest};
 use crate::commands::schema::UserIdArgument;
 use axum::Json;
@@ -35,5 +36,5 @@ pub(super) async fn log_out(
     let user = may.user(&user)?;
     let Logout { family, reason } = request.parse()?;
     let disconnected = context.control.log_out(&user, family, reason.as_deref()).await?;
-    Ok(Json(DisconnectedReply::new(&user, &disconnected)))
+    Ok(Json(DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default())))
 }

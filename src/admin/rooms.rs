@@ -2,15 +2,18 @@
 
 use super::context::AdminContext;
 use super::cursor::{self, RoomCursor, SocketCursor};
-use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
 use super::may::{May, ReadScope};
+use super::missing_nodes::MissingNodesReply;
 use super::socket_view::SocketView;
+use crate::cluster::OnNodes;
 use crate::commands::names;
 use crate::commands::schema::{
     NamespaceArgument, NamespaceText, PageLimit, RoomArgument, RoomText,
 };
+use crate::realtime::directory::SocketPage;
 use crate::registry::RoomEntry;
 use crate::types::{Namespace, Room};
 use axum::Json;
@@ -27,6 +30,14 @@ pub(super) struct RoomList {
     /// The `cursor` of the next page; `null` on the last one.
     #[schema(required, value_type = Option<RoomCursor>)]
     next: Option<String>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// A room in a list.
@@ -63,7 +74,7 @@ impl From<RoomEntry> for RoomItem {
     ),
     responses(
         (status = 200, description = "A page of rooms", body = RoomList),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -77,13 +88,15 @@ pub(super) async fn list(
     let after = query.take("cursor", cursor::room)?.flatten();
     let limit = query.limit()?;
     query.end()?;
-    let page = context
+    let OnNodes { done: page, missing } = context
         .directory
         .rooms(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit.into())
-        .await;
+        .await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after_room(&it.namespace, &it.room));
-    Ok(Json(RoomList { rooms: page.items.into_iter().map(RoomItem::from).collect(), next }))
+    let rooms = page.items.into_iter().map(RoomItem::from).collect();
+    Ok(Json(RoomList { rooms, next, nodes_missing, degraded }))
 }
 
 /// A room and who is in it.
@@ -103,6 +116,14 @@ pub(super) struct RoomView {
     /// The `cursor` of the next page; `null` on the last one.
     #[schema(required, value_type = Option<SocketCursor>)]
     next: Option<String>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Look at a room
@@ -119,7 +140,7 @@ pub(super) struct RoomView {
     responses(
         (status = 200, description = "The room", body = RoomView),
         (status = 404, description = "`not_found`: nobody is in such a room, or no such namespace", body = ErrorBody),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -139,21 +160,20 @@ pub(super) async fn get(
         None => Namespace::root(),
         Some(text) => names::namespace("namespace", &text, context.directory.namespaces())?,
     };
-    let mut sockets = context.directory.room(&namespace, &room).await;
-    let sockets_total = sockets.len();
-    if sockets_total == 0 {
+    let found = context.directory.room(&namespace, &room, after, limit.into()).await?;
+    let OnNodes { done: SocketPage { total: sockets_total, sockets, has_more }, missing } = found;
+    if sockets_total == 0 && missing.is_nobody() {
         return Err(ApiError::new(Code::NotFound, "nobody is in such a room"));
     }
-    sockets.retain(|it| after.is_none_or(|after| after < it.id));
-    sockets.sort_unstable_by_key(|it| it.id);
-    let has_more = usize::from(limit) < sockets.len();
-    sockets.truncate(limit.into());
     let last = sockets.last().filter(|_| has_more);
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     Ok(Json(RoomView {
         room: room.as_str().to_owned(),
         namespace: namespace.as_str().to_owned(),
         sockets_total,
-        next: last.map(|it| cursor::after_socket(it.id)),
-        sockets: sockets.iter().map(|it| SocketView::of(it)).collect(),
+        next: last.map(|it| cursor::after_socket(it.id())),
+        sockets: sockets.into_iter().map(SocketView::from).collect(),
+        nodes_missing,
+        degraded,
     }))
 }

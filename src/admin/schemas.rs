@@ -10,6 +10,9 @@ use crate::realtime::sources::{SourceKind, SourceState};
 use crate::types::{Ending, Reason};
 use serde_json::json;
 
+/// The state of an endpoint for which another node delivers.
+pub(super) const DELIVERED_ELSEWHERE: &str = "elsewhere";
+
 schemas! {
     /// The state of a delivery.
     pub(super) DeliveryStateName = "DeliveryState": one_of(
@@ -20,8 +23,9 @@ schemas! {
     /// How a receiver of hooks is doing.
     pub(super) EndpointStateName = "EndpointState": one_of(
         "`ok`, `failing` (some hooks are being retried), `open` (it fails: nothing is sent but probes) or `disabled` (it \
-         answered 410: nothing is sent until a restart or a replay)",
-        Health::ALL.map(Health::as_str),
+         answered 410: nothing is sent until a restart or a replay); `elsewhere`: another node of the cluster delivers, and \
+         says more",
+        Health::ALL.map(Health::as_str).into_iter().chain([DELIVERED_ELSEWHERE]),
     );
     /// The type of a hook.
     pub(super) HookTypeName = "HookType": one_of("What a hook tells; later versions may have more", HOOK_TYPES);
@@ -72,6 +76,7 @@ schemas! {
          `signed_in`: it was a guest's, and is a user's since. \
          `server_shutdown`: the server was stopping. \
          `server_restart`: not of a socket, only of a user who did not come back after one. \
+         `node_lost`: not of a socket, only of a user whose node was gone and who did not come back on another one. \
          `audit`: a bug; its connection had been gone for a while.",
         Reason::ALL.map(Reason::as_str),
     );

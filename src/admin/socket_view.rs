@@ -6,9 +6,9 @@ use super::time::Time;
 use crate::commands::schema::{
     DeviceIdText, FamilyText, NamespaceText, RoomText, SocketIdText, UserIdText,
 };
+use crate::realtime::directory::SocketFacts;
 use crate::realtime::visits::Visit;
-use crate::registry::Socket;
-use crate::types::{Ending, millis};
+use crate::types::{Ending, WallMs, millis};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -37,7 +37,7 @@ pub(super) struct SocketView {
     user_agent: Option<String>,
     /// How the connection reaches the client now: `websocket` or `polling`.
     #[schema(value_type = TransportName)]
-    transport: &'static str,
+    transport: String,
     /// The rooms it is in, sorted.
     #[schema(value_type = Vec<RoomText>, example = json!(["org:7", "user:42"]))]
     rooms: Vec<String>,
@@ -65,24 +65,23 @@ pub(super) fn attached_json(attached: Option<&str>) -> Option<Box<RawValue>> {
     attached.and_then(|it| RawValue::from_string(it.to_owned()).ok())
 }
 
-impl SocketView {
-    /// What is known of `socket`.
-    pub(super) fn of(socket: &Socket) -> Self {
-        let (facts, grants) = (socket.connection.facts(), socket.grants());
+impl From<SocketFacts> for SocketView {
+    fn from(facts: SocketFacts) -> Self {
+        let json = |text: String| RawValue::from_string(text).ok();
         Self {
-            id: socket.id.to_string(),
-            user: socket.user().as_str().to_owned(),
-            device: socket.device.as_ref().map(|it| it.as_str().to_owned()),
-            namespace: socket.namespace.as_str().to_owned(),
-            address: facts.address.to_string(),
-            user_agent: facts.user_agent.as_deref().map(str::to_owned),
-            transport: socket.connection.transport().as_str(),
-            rooms: socket.rooms().iter().map(|it| it.as_str().to_owned()).collect(),
-            connected_at: Time(socket.connected_at),
-            family: grants.resume.as_ref().map(|it| it.family.to_string()),
-            expires_at: grants.expires_at.map(Time),
-            data: grants.data.clone(),
-            attached: attached_json(socket.attached().as_deref()),
+            id: facts.id().to_string(),
+            user: facts.user,
+            device: facts.device,
+            namespace: facts.namespace,
+            address: facts.address,
+            user_agent: facts.user_agent,
+            transport: facts.transport,
+            rooms: facts.rooms,
+            connected_at: Time(WallMs(facts.connected_at)),
+            family: facts.family,
+            expires_at: facts.expires_at.map(|it| Time(WallMs(it))),
+            data: facts.data.and_then(json),
+            attached: facts.attached.and_then(json),
         }
     }
 }

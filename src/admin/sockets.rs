@@ -5,10 +5,14 @@ use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFail
 use super::error_code::Code;
 use super::extract::{NoParameters, Segment};
 use super::may::{ControlScope, May, ReadScope};
+use super::missing_nodes::{self, MissingNodesReply};
 use super::socket_view::SocketView;
+use crate::cluster::OnNodes;
 use crate::commands::schema::{SocketIdText, UserIdText};
+use crate::types::SocketId;
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,9 +22,19 @@ pub(super) struct SocketGone {
     /// Its id.
     #[schema(value_type = SocketIdText)]
     socket: String,
-    /// Whose it was.
+    /// Whose it was; absent if the node that it may be on did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = UserIdText)]
-    user: String,
+    user: Option<String>,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Look at a socket
@@ -30,7 +44,7 @@ pub(super) struct SocketGone {
     responses(
         (status = 200, description = "The socket", body = SocketView),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -42,8 +56,15 @@ pub(super) async fn get(
 ) -> Result<Json<SocketView>, ApiError> {
     may.socket()?;
     let id = id.parse("id", str::parse)?;
-    let socket = context.directory.socket(id).await.ok_or_else(not_found)?;
-    Ok(Json(SocketView::of(&socket)))
+    let OnNodes { done: socket, missing } = context.directory.socket(id).await?;
+    match socket {
+        Some(socket) => Ok(Json(socket.into())),
+        None if missing.is_nobody() => Err(not_found()),
+        None => {
+            let why = "no node that has answered has such a socket, and some have not";
+            Err(ApiError::new(Code::Unavailable, why))
+        }
+    }
 }
 
 /// Disconnect a socket
@@ -56,6 +77,7 @@ pub(super) async fn get(
     params(("id" = SocketIdText, Path, description = "The socket's id")),
     responses(
         (status = 200, description = "Disconnected", body = SocketGone),
+        (status = 202, description = "In a cluster: not found, but for the nodes in `nodes_missing`, which disconnect it if it is there", body = SocketGone),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),
         ArgumentFailures, KeyFailures, StoreFailures,
     ),
@@ -66,11 +88,18 @@ pub(super) async fn disconnect(
     _: NoParameters,
     State(context): State<AdminContext>,
     id: Segment,
-) -> Result<Json<SocketGone>, ApiError> {
+) -> Result<Response, ApiError> {
     may.socket()?;
-    let id = id.parse("id", str::parse)?;
-    let socket = context.control.kick_socket(id).await?.ok_or_else(not_found)?;
-    Ok(Json(SocketGone { socket: socket.id.to_string(), user: socket.user().as_str().to_owned() }))
+    let id: SocketId = id.parse("id", str::parse)?;
+    let kicked = context.everywhere.kick_socket(id).await?;
+    if kicked.done.is_none() && kicked.missing.is_nobody() {
+        return Err(not_found());
+    }
+    Ok(missing_nodes::answer(kicked, |user, nodes| {
+        let user = user.map(|it| it.as_str().to_owned());
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        SocketGone { socket: id.to_string(), user, nodes_missing, degraded }
+    }))
 }
 
 fn not_found() -> ApiError {

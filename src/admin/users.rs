@@ -2,33 +2,33 @@
 
 use super::attached::AttachedObject;
 use super::blocks::{self, ControlFailures, DisconnectedReply};
+use super::clustered;
 use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{JsonBody, NoParameters, OptionalJsonBody, Parameters, Segment};
 use super::keys::CallerName;
 use super::may::{ControlScope, May, ReadScope};
+use super::missing_nodes::{self, MissingNodesReply};
 use super::presence_state::PresenceState;
 use super::schemas::ListedStateName;
 use super::socket_view::{SocketView, attached_json};
 use super::time::Time;
+use crate::cluster::OnNodes;
 use crate::commands::disconnect::{Disconnect, DisconnectRequest};
 use crate::commands::names::NameList;
 use crate::commands::presence::PresenceRequest;
 use crate::commands::schema::{PageLimit, UserIdArgument, UserIdText};
 use crate::core::presence::session::Grace;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
-use crate::realtime::people::Farewell;
 use crate::types::UserId;
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// Sockets of one user that are shown.
-const SOCKETS_MAX: usize = 1000;
 
 /// A page of users.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +42,14 @@ pub(super) struct UserList {
     /// all that changed since, without a gap; what the list knows already may come again.
     #[schema(example = 1042)]
     events_after: u64,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// A user in a list.
@@ -104,11 +112,13 @@ pub(super) async fn list(
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
     let events_after = context.events.head().await?;
-    let page = context.directory.users(after.as_ref(), limit.into(), filter).await;
+    let found = context.directory.users(after.as_ref(), limit.into(), filter).await?;
+    let OnNodes { done: page, missing } = found;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let last = page.items.last().filter(|_| page.has_more);
     let next = last.map(|it| cursor::after_user(&it.user));
     let users = page.items.into_iter().map(UserItem::from).collect();
-    Ok(Json(UserList { users, next, events_after }))
+    Ok(Json(UserList { users, next, events_after, nodes_missing, degraded }))
 }
 
 fn parse_filter(text: &str) -> Result<StateFilter, &'static str> {
@@ -148,6 +158,14 @@ pub(super) struct UserView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     last_seen: Option<Time>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Look at a user
@@ -169,7 +187,8 @@ pub(super) async fn get(
     user: Segment,
 ) -> Result<Json<UserView>, ApiError> {
     let user = may.user(&user)?;
-    let (status, sockets) = context.directory.user(&user).await;
+    let OnNodes { done: (status, page), missing } = context.directory.user(&user).await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let (state, session) = PresenceState::of(status);
     let last_seen = match state {
         PresenceState::Online | PresenceState::Lingering => None,
@@ -180,10 +199,12 @@ pub(super) async fn get(
         state,
         since: session.map(|it| Time(it.since)),
         session: session.map(|it| it.id.0),
-        sockets_total: sockets.len(),
-        sockets: sockets.iter().take(SOCKETS_MAX).map(|it| SocketView::of(it)).collect(),
-        attached: attached_json(context.directory.attached(&user).await.as_deref()),
+        sockets_total: page.total,
+        sockets: page.sockets.into_iter().map(SocketView::from).collect(),
+        attached: attached_json(context.directory.attached(&user).as_deref()),
         last_seen: last_seen.map(Time),
+        nodes_missing,
+        degraded,
     }))
 }
 
@@ -192,6 +213,14 @@ pub(super) async fn get(
 pub(super) struct PresenceReply {
     /// By id.
     users: BTreeMap<String, UserPresence>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Whether a user is here.
@@ -220,7 +249,7 @@ pub(super) struct UserPresence {
     request_body = PresenceRequest,
     responses(
         (status = 200, description = "The state of each", body = PresenceReply),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -231,7 +260,8 @@ pub(super) async fn presence(
 ) -> Result<Json<PresenceReply>, ApiError> {
     let NameList(users) = request.users;
     may.users(&users)?;
-    let statuses = context.directory.status(&users).await;
+    let OnNodes { done: statuses, missing } = context.directory.status(&users).await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let look = |(user, status): (UserId, UserStatus)| {
         let (state, session) = PresenceState::of(status.status);
         let presence = UserPresence {
@@ -242,7 +272,8 @@ pub(super) async fn presence(
         };
         (user.as_str().to_owned(), presence)
     };
-    Ok(Json(PresenceReply { users: users.into_iter().zip(statuses).map(look).collect() }))
+    let users = users.into_iter().zip(statuses).map(look).collect();
+    Ok(Json(PresenceReply { users, nodes_missing, degraded }))
 }
 
 /// Disconnect a user
@@ -256,6 +287,7 @@ pub(super) async fn presence(
     request_body(content = Option<DisconnectRequest>, description = "No body means `{}`"),
     responses(
         (status = 200, description = "Disconnected; how many, the number says", body = DisconnectedReply),
+        (status = 202, description = "In a cluster: done, but for the nodes in `nodes_missing`, which do it a little later or not at all", body = DisconnectedReply),
         ControlFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -266,15 +298,20 @@ pub(super) async fn disconnect(
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<DisconnectRequest>,
-) -> Result<Json<DisconnectedReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let user = may.user(&user)?;
     let Disconnect { reason, is_offline_at_once, block_for } = request.parse()?;
     let disconnected = if block_for.is_some() {
-        blocks::begin(&context, &user, &by, reason, block_for).await?.disconnected
+        if context.is_clustered {
+            return Err(clustered::not_yet());
+        }
+        let blocked = blocks::begin(&context, &user, &by, reason, block_for).await?;
+        OnNodes::here(blocked.disconnected)
     } else {
         let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-        let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
-        context.control.kick(&user, farewell, grace).await?
+        context.everywhere.kick(&user, reason.as_deref(), grace).await?
     };
-    Ok(Json(DisconnectedReply::new(&user, &disconnected)))
+    Ok(missing_nodes::answer(disconnected, |sockets, nodes| {
+        DisconnectedReply::new(&user, &sockets, nodes)
+    }))
 }

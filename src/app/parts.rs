@@ -1,10 +1,12 @@
 //! What the listeners serve and what runs beside them, put together.
 
+use super::joining::JoinedCluster;
 use super::listener::{Listener, RequestLimits};
 use super::{BuildError, health};
 use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
+use crate::cluster::Bus;
 use crate::config::{Config, GuestRight, LimitsConfig};
 use crate::connection::{AcceptorConfig, Connections, HandshakeAnswer, HandshakeGate, Pump, Trial};
 use crate::core::auth::hook_gate::HandshakeVerdict;
@@ -22,6 +24,7 @@ use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
 use crate::realtime::joining::Joining;
 use crate::realtime::memberships::MembershipControl;
@@ -38,7 +41,7 @@ use crate::registry::Socket;
 use crate::socket::{ClientFiles, ClientParts, SocketEdge};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Seq};
+use crate::types::Namespace;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,6 +55,8 @@ pub(crate) struct AppParts {
     pub(crate) authenticator: Arc<Authenticator>,
     /// How clients come back without credentials, where they may.
     pub(crate) resume: Option<Arc<Resume>>,
+    /// The other nodes, if there are any.
+    pub(crate) cluster: Option<JoinedCluster>,
     pub(crate) hooks: Hooks,
     pub(crate) sockets: Sockets,
     pub(crate) connections: Connections,
@@ -67,15 +72,27 @@ pub(crate) struct AppParts {
 
 impl AppParts {
     /// The parts that others are made of.
-    pub(super) fn new(config: &Config, store: Store, last_seq: Seq) -> Result<Self, BuildError> {
-        let clock = Clock::start(last_seq);
+    pub(super) fn new(
+        config: &Config,
+        store: Store,
+        clock: Clock,
+        cluster: Option<JoinedCluster>,
+    ) -> Result<Self, BuildError> {
         let tasks = Tasks::new();
         let bounds = (config.watching.bounds, config.sessions.resume_ttl);
         let sockets = Sockets::new(config.presence, bounds, store.presence(), clock.clone());
         let sockets = if config.guests.has_hooks { sockets } else { sockets.silent_about_guests() };
+        let sockets = match &cluster {
+            Some(it) => sockets.in_cluster(it.member.clone(), it.config.node_grace),
+            None => sockets,
+        };
+        let ledger = match &cluster {
+            Some(it) => it.ledger(&config.hooks),
+            None => store.outbox().into(),
+        };
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
-            hooks: Hooks::start(&config.hooks, &store.outbox(), &clock, &tasks)?,
+            hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
             sockets: if config.hooks.identity { sockets.portraying() } else { sockets },
             resume: config
                 .sessions
@@ -94,6 +111,7 @@ impl AppParts {
             ),
             store,
             clock,
+            cluster,
             presence_tasks: Tasks::new(),
             message_tasks: Tasks::new(),
             ingest_tasks: Tasks::new(),
@@ -139,12 +157,12 @@ impl AppParts {
             (self.clock.clone(), self.tasks.clone()),
         );
         let control = Arc::new(control);
-        let bulk = Bulk::new(
+        let bulk = Arc::new(Bulk::new(
             Arc::clone(&attendance),
             Arc::clone(&control),
             config.limits.rooms_per_socket,
             self.tasks.clone(),
-        );
+        ));
         let joining = Joining::new(
             Arc::clone(&attendance),
             config.auth.rooms.lets_join(),
@@ -156,9 +174,11 @@ impl AppParts {
             config.limits,
             (self.clock.clone(), self.tasks.clone()),
         );
+        let everywhere = Everywhere::new(Arc::clone(&bulk), Arc::clone(&control), self.bus());
         Realtime {
+            everywhere: Arc::new(everywhere),
             memberships: Arc::new(memberships),
-            bulk: Arc::new(bulk),
+            bulk,
             joining: Arc::new(joining),
             control,
             admission: Arc::new(admission),
@@ -166,7 +186,7 @@ impl AppParts {
             watching,
             erasure: Arc::new(erasure),
             attachments: Arc::new(Attachments::new(sockets.clone(), Arc::clone(&namespaces))),
-            directory: Arc::new(Directory::new(sockets, connections, namespaces)),
+            directory: Arc::new(Directory::new(sockets, connections, namespaces, self.bus())),
             attendance,
             messages,
             inboxes,
@@ -196,6 +216,10 @@ impl AppParts {
         Reminders::new(sockets, self.notices(), resume, tasks.clone()).watch();
     }
 
+    fn bus(&self) -> Option<Bus> {
+        self.cluster.as_ref().map(|it| it.bus.clone())
+    }
+
     fn attendance(&self, config: &Config) -> Attendance {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let visits = Visits::new(config.history, self.clock.clone());
@@ -205,7 +229,8 @@ impl AppParts {
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let (pump, recent) = (Pump::start(&self.tasks), config.messages.recent);
-        let emitter = Emitter::new(sockets, recoveries, pump, recent, self.clock.clone());
+        let emitter =
+            Emitter::new(sockets, recoveries, (pump, self.bus()), recent, self.clock.clone());
         let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
@@ -221,9 +246,9 @@ impl AppParts {
     ) -> Result<Ingest, IngestError> {
         let parts = IngestParts {
             messages: Arc::clone(&realtime.messages),
-            bulk: Arc::clone(&realtime.bulk),
+            everywhere: Arc::clone(&realtime.everywhere),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: config.inbox.keep,
+            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
             client_events: config.messages.clients.events().into(),
             payload_max: config.limits.payload_bytes,
         };
@@ -255,6 +280,7 @@ impl AppParts {
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
+                is_clustered: self.cluster.is_some(),
                 admission,
                 control,
                 attendance,
@@ -290,7 +316,7 @@ impl AppParts {
         let parts = ForwardingParts {
             messages: Arc::clone(&realtime.messages),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: config.inbox.keep,
+            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
             limits: config.limits,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
@@ -331,7 +357,7 @@ impl AppParts {
         dev: Option<DevConsole>,
     ) -> AdminState {
         let Realtime {
-            bulk,
+            everywhere,
             memberships,
             messages,
             inboxes,
@@ -345,7 +371,7 @@ impl AppParts {
         AdminState {
             messages,
             inboxes,
-            bulk,
+            everywhere,
             memberships,
             people,
             control,
@@ -365,6 +391,7 @@ impl AppParts {
             metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
+            is_clustered: self.cluster.is_some(),
             dev,
         }
     }

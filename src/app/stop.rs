@@ -1,6 +1,8 @@
 //! The stop, so that clients come back elsewhere one after the other and nothing that happened is forgotten.
 
+use super::joining::JoinedCluster;
 use super::parts::AppParts;
+use crate::core::cluster::facts::UserDeparture;
 use crate::types::Reason;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,9 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// How long hooks may be sent at the end; what is left is sent in the next life.
 const HOOKS_LIMIT: Duration = Duration::from_millis(700);
+
+/// How long it may take to leave the cluster.
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the store may take to commit and close.
 const STORE_LIMIT: Duration = Duration::from_secs(1);
@@ -42,6 +47,7 @@ impl Stop {
             message_tasks,
             ingest_tasks,
             tasks,
+            cluster,
             ..
         } = &self.parts;
         tracing::info!(connections = connections.len(), "stopping");
@@ -64,6 +70,9 @@ impl Stop {
         if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {
             hooks.drain(HOOKS_LIMIT).await;
         }
+        if let Some(cluster) = cluster {
+            self.leave(cluster).await;
+        }
         if tokio::time::timeout(STORE_LIMIT, store.close()).await.is_err() {
             tracing::error!("the store was not closed in time: the disk takes no writes");
         }
@@ -74,6 +83,20 @@ impl Stop {
         if let Err(error) = recoveries.save(&self.data_dir) {
             tracing::warn!(%error, "clients will not recover after the restart");
         }
+    }
+
+    /// Takes this node out of its cluster, so that the others need not find out that it is gone.
+    async fn leave(&self, cluster: &JoinedCluster) {
+        let JoinedCluster { member, config, tasks, left, .. } = cluster;
+        member.leave(UserDeparture {
+            grace: config.node_grace,
+            reason: Reason::ServerShutdown,
+            closed_at: self.parts.clock.wall(),
+        });
+        if tokio::time::timeout(LEAVE_LIMIT, left.cancelled()).await.is_err() {
+            tracing::warn!("the cluster was not told of the stop: its other nodes find out");
+        }
+        tasks.stop(LINGER).await;
     }
 
     /// Closes the transports of all connections, evenly spread over the drain time at the most. Stock clients come

@@ -3,6 +3,7 @@
 
 pub(crate) use super::parts::AppParts;
 
+use crate::clock::Clock;
 use crate::config::{AuthMode, Config, Sources};
 use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connection};
 use crate::entropy;
@@ -75,7 +76,7 @@ impl TestApp {
         config.auth.mode = AuthMode::Trust;
         change(&mut config);
         let (store, recovered) = Store::open(&config.store, &config.hooks).unwrap();
-        let parts = AppParts::new(&config, store, recovered.last_seq).unwrap();
+        let parts = AppParts::new(&config, store, Clock::start(recovered.last_seq), None).unwrap();
         let realtime = parts.realtime(&config);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
         let AppParts { connections, tasks, clock, .. } = parts.clone();

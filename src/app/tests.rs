@@ -5,6 +5,7 @@ mod stopping;
 use super::App;
 use super::testing::{PATIENCE, TestApp, config};
 use crate::connection::Connection;
+use crate::presence::SessionAtUp;
 use crate::realtime::sockets::Sockets;
 use crate::registry::{Socket, SocketParts};
 use crate::tasks::Tasks;
@@ -55,5 +56,6 @@ async fn register(sockets: &Sockets, connection: &Arc<Connection>, n: u8) {
         connection: Arc::clone(connection),
     }));
     let place = sockets.presence.reserve().await.unwrap();
-    assert!(sockets.connect(&socket, place).is_some_and(|session| Seq(0) < session.id));
+    let session = sockets.connect(&socket, place);
+    assert!(matches!(session, Some(SessionAtUp::Known(it)) if Seq(0) < it.id));
 }

@@ -96,8 +96,9 @@ pub struct EmitTerms<'a> {
     pub namespaces: &'a [Namespace],
     /// The namespace of an emit that names none; `/` if absent.
     pub default_namespace: Option<&'a Namespace>,
-    /// The longest `ttl`.
-    pub ttl_max: Duration,
+    /// The longest `ttl`; `None`: this is a node among many, where nothing is stored, and no hook told, of those whom an emit
+    /// does not reach.
+    pub ttl_max: Option<Duration>,
     /// Events that only clients send, to each other.
     pub client_events: &'a [EventPattern],
 }
@@ -147,6 +148,9 @@ impl EmitRequest {
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,
+            Some(UndeliveredThen::Hook) if terms.ttl_max.is_none() => {
+                return Err(not_in_cluster("undelivered"));
+            }
             Some(UndeliveredThen::Hook) => {
                 target::check_users_alone(
                     &emit.audience.target,
@@ -158,6 +162,11 @@ impl EmitRequest {
         let acks = ack.map(|JsonObject(ack)| ack.into());
         Ok(Message { emit, store, acks, undelivered })
     }
+}
+
+fn not_in_cluster(field: &str) -> CommandError {
+    let why = "is not built yet for several nodes: see docs/cluster.md";
+    CommandError::field(field, why).with_code(CommandCode::NotInCluster)
 }
 
 fn parse_event(text: &str, client_events: &[EventPattern]) -> Result<EventName, CommandError> {

@@ -61,6 +61,11 @@ impl Traffic {
 }
 
 impl Connection {
+    /// When the client last sent anything, or else when it connected.
+    pub fn heard_at(&self) -> Timestamp {
+        Timestamp(self.traffic.received_at.load(Ordering::Relaxed))
+    }
+
     /// What is measured of the connection now.
     pub fn vitals(&self) -> Vitals {
         let Traffic { bytes_in, bytes_out, received_at } = &self.traffic;

@@ -11,6 +11,12 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), has_more: false }
+    }
+}
+
 /// The smallest keys of all that are offered, with memory for one page.
 #[derive(Debug)]
 pub struct Smallest<K, V> {

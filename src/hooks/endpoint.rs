@@ -1,12 +1,12 @@
 //! One receiver, and one request to it from its start to its end: the payload read, sent, answered.
 
+use super::ledger::HookLedger;
 use crate::backend::BackendCaller;
 use crate::clock::Clock;
 use crate::core::delivery::decision::{AttemptOutcome, DeliveryId};
 use crate::core::delivery::dispatch::Request;
 use crate::core::delivery::hook_body;
 use crate::core::delivery::outbox::{EndpointId, HookPayload};
-use crate::store::Outbox;
 
 /// One receiver of hooks, and what is needed to send to it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct HookEndpoint {
     pub(super) caller: BackendCaller,
     /// Whether requests hold arrays of events instead of one event.
     pub(super) is_batching: bool,
-    pub(super) outbox: Outbox,
+    pub(super) ledger: HookLedger,
     pub(super) clock: Clock,
 }
 
@@ -40,7 +40,7 @@ impl HookEndpoint {
     /// Makes one request, of hooks that are in the store.
     pub(super) async fn attempt(&self, request: Request) -> FinishedAttempt {
         let not_sent = |error| AttemptResult { outcome: AttemptOutcome::NotSent, error };
-        let payloads = match self.outbox.payloads(self.id, request.deliveries.clone()).await {
+        let payloads = match self.ledger.payloads(self.id, request.deliveries.clone()).await {
             Ok(payloads) => payloads,
             Err(error) => {
                 let result = not_sent(Some(error.to_string()));

@@ -10,6 +10,8 @@ pub struct EndpointStatus {
     pub name: String,
     /// Where it is, without user, password and query.
     pub url: String,
+    /// Whether this node delivers for it; if not, what follows of requests is another node's to say.
+    pub is_here: bool,
     /// Its state in one word.
     pub health: Health,
     /// Undelivered hooks.

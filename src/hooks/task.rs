@@ -1,6 +1,7 @@
 //! The task of one endpoint: between the store, the dispatcher's rules and the network.
 
 use super::endpoint::{FinishedAttempt, HookEndpoint};
+use super::ledger::WaitingError;
 use super::status::{EndpointReport, LastError};
 use crate::config::HooksConfig;
 use crate::core::delivery::clock_step::ClockStepGuard;
@@ -8,7 +9,7 @@ use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerd
 use crate::core::delivery::dispatch::{Dispatch, DispatchSettings, Health, Offer};
 use crate::core::delivery::outbox::{NextHook, Settlement};
 use crate::entropy;
-use crate::store::{Closed, ReadError};
+use crate::store::Closed;
 use crate::types::{Moment, Timestamp, WallMs};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -31,26 +32,27 @@ pub(super) enum EndpointCommand {
 }
 
 pub(super) struct EndpointTask {
-    endpoint: Arc<HookEndpoint>,
-    clock_steps: ClockStepGuard,
-    dispatch: Dispatch,
+    pub(super) endpoint: Arc<HookEndpoint>,
+    pub(super) clock_steps: ClockStepGuard,
+    pub(super) settings: DispatchSettings,
+    pub(super) dispatch: Dispatch,
     /// Every undelivered row up to here has been offered to the dispatcher.
-    cursor: DeliveryId,
+    pub(super) cursor: DeliveryId,
     /// There may be rows behind the cursor.
-    is_behind: bool,
+    pub(super) is_behind: bool,
     /// The store could not be read; try again then.
-    read_again: Option<Timestamp>,
-    attempts: FuturesUnordered<BoxFuture<'static, FinishedAttempt>>,
+    pub(super) read_again: Option<Timestamp>,
+    pub(super) attempts: FuturesUnordered<BoxFuture<'static, FinishedAttempt>>,
     /// Decisions to record, while earlier ones are being recorded.
-    unsettled: Vec<Settlement>,
-    settling: Option<BoxFuture<'static, Result<Vec<NextHook>, Closed>>>,
+    pub(super) unsettled: Vec<Settlement>,
+    pub(super) settling: Option<BoxFuture<'static, Result<Vec<NextHook>, Closed>>>,
     /// `None` once every handle that could send a command is gone.
-    commands: Option<mpsc::Receiver<EndpointCommand>>,
+    pub(super) commands: Option<mpsc::Receiver<EndpointCommand>>,
     draining: Option<Draining>,
-    report: watch::Sender<EndpointReport>,
+    pub(super) report: watch::Sender<EndpointReport>,
     /// Undelivered hooks when the task last looked.
-    backlog: u64,
-    last_error: Option<LastError>,
+    pub(super) backlog: u64,
+    pub(super) last_error: Option<LastError>,
 }
 
 struct Draining {
@@ -76,16 +78,17 @@ impl EndpointTask {
         commands: mpsc::Receiver<EndpointCommand>,
         report: watch::Sender<EndpointReport>,
     ) -> Self {
-        let dispatch = Dispatch::new(DispatchSettings {
+        let settings = DispatchSettings {
             concurrency: config.concurrency,
             batch_max: config.batch_max,
             reject_after: config.reject_after,
             retry_for: config.retry_for,
-        });
+        };
         Self {
             endpoint: Arc::new(endpoint),
             clock_steps: ClockStepGuard::new(config.retry_for),
-            dispatch,
+            dispatch: Dispatch::new(settings),
+            settings,
             cursor: DeliveryId(0),
             is_behind: true,
             read_again: None,
@@ -100,9 +103,24 @@ impl EndpointTask {
         }
     }
 
-    /// Runs until it is drained or the store is closed.
+    /// Runs until it is drained or the store is closed; where nodes share the work, whenever it is this one's turn.
     pub(super) async fn run(mut self) {
-        let mut committed = self.endpoint.outbox.news();
+        while let Some(may_lose) = self.turn().await {
+            self.deliver().await;
+            if self.draining.is_some() {
+                self.endpoint.ledger.give(self.endpoint.id).await;
+                return;
+            }
+            if !may_lose {
+                return;
+            }
+            tracing::info!(endpoint = %self.endpoint.name, "another node delivers hooks now");
+            self.forget();
+        }
+    }
+
+    async fn deliver(&mut self) {
+        let mut committed = self.endpoint.ledger.news();
         loop {
             if committed.has_changed().unwrap_or(false) {
                 committed.mark_unchanged();
@@ -113,7 +131,7 @@ impl EndpointTask {
             }
             self.start_attempts();
             self.start_settling();
-            self.backlog = self.endpoint.outbox.backlog(self.endpoint.id).await;
+            self.backlog = self.endpoint.ledger.backlog(self.endpoint.id).await;
             self.tell();
             if self.is_drained() {
                 break;
@@ -178,7 +196,7 @@ impl EndpointTask {
 
     /// Reads one slice of hooks that the dispatcher does not know yet, and offers it.
     async fn load(&mut self) -> ControlFlow<()> {
-        if let Some(replayed) = self.endpoint.outbox.take_rewind(self.endpoint.id) {
+        if let Some(replayed) = self.endpoint.ledger.take_rewind(self.endpoint.id) {
             self.cursor = self.cursor.min(DeliveryId(replayed.0.saturating_sub(1)));
             self.is_behind = true;
             self.dispatch.enable();
@@ -189,8 +207,8 @@ impl EndpointTask {
         }
         let heads = match self.read_slice().await {
             Ok(heads) => heads,
-            Err(ReadError::Closed) => return ControlFlow::Break(()),
-            Err(ReadError::Database(error)) => {
+            Err(WaitingError::Ended) => return ControlFlow::Break(()),
+            Err(error) => {
                 let name = &self.endpoint.name;
                 tracing::warn!(endpoint = %name, %error, "cannot read the hooks for `{name}`, will try again");
                 self.read_again = Some(self.endpoint.clock.now() + READ_PAUSE);
@@ -215,9 +233,9 @@ impl EndpointTask {
 
     /// Reads the next slice, and polls the attempts meanwhile. Attempts read from the store too, and a reader that has
     /// been given its turn but is not polled would keep it for ever.
-    async fn read_slice(&mut self) -> Result<Vec<PendingHook>, ReadError> {
-        let outbox = self.endpoint.outbox.clone();
-        let mut reading = std::pin::pin!(outbox.pending(self.endpoint.id, self.cursor, SLICE));
+    async fn read_slice(&mut self) -> Result<Vec<PendingHook>, WaitingError> {
+        let ledger = self.endpoint.ledger.clone();
+        let mut reading = std::pin::pin!(ledger.pending(self.endpoint.id, self.cursor, SLICE));
         loop {
             tokio::select! {
                 heads = &mut reading => return heads,
@@ -299,9 +317,9 @@ impl EndpointTask {
     /// Records what was decided since the last time, in one go.
     fn start_settling(&mut self) {
         if self.settling.is_none() && !self.unsettled.is_empty() {
-            let (outbox, id) = (self.endpoint.outbox.clone(), self.endpoint.id);
+            let (ledger, id) = (self.endpoint.ledger.clone(), self.endpoint.id);
             let settlements = std::mem::take(&mut self.unsettled);
-            self.settling = Some(Box::pin(async move { outbox.settle(id, settlements).await }));
+            self.settling = Some(Box::pin(async move { ledger.settle(id, settlements).await }));
         }
     }
 
@@ -342,7 +360,7 @@ impl EndpointTask {
         draining.stop_waiting <= now || !is_busy
     }
 
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         let backlog = u32::try_from(self.backlog).unwrap_or(u32::MAX);
         metrics::gauge!("userline_hook_backlog", "endpoint" => self.endpoint.name.clone())
             .set(backlog);

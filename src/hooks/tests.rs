@@ -243,7 +243,7 @@ async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
     let start = |url| {
         Hooks::start(
             &config(url),
-            &store.outbox(),
+            store.outbox(),
             &Clock::start(crate::types::Seq(0)),
             &Tasks::new(),
         )
@@ -274,7 +274,7 @@ impl Server {
 
     fn start_with(dir: TempDir, config: &HooksConfig, tasks: &Tasks, clock: Clock) -> Self {
         let store = open(&dir, config);
-        let hooks = Hooks::start(config, &store.outbox(), &clock, tasks).unwrap();
+        let hooks = Hooks::start(config, store.outbox(), &clock, tasks).unwrap();
         Self { dir, store, hooks, clock }
     }
 

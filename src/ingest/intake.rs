@@ -1,5 +1,6 @@
 //! From the JSON of an emit to what became of it: the same for every source.
 
+use crate::cluster::BusError;
 use crate::commands;
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::commands::emit::EmitTerms;
@@ -8,7 +9,9 @@ use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::allow::{AllowList, NotAllowed};
 use crate::core::emit::message::Message;
 use crate::core::presence::session::Grace;
-use crate::realtime::bulk::{Bulk, Dismissal, MovedSockets};
+use crate::realtime::bulk::Dismissal;
+use crate::realtime::emitter::Emitting;
+use crate::realtime::everywhere::Everywhere;
 use crate::realtime::messages::{Messages, PostError, SentMessage};
 use crate::types::{EventPattern, ItemId, Namespace, SourceName};
 use std::sync::Arc;
@@ -20,11 +23,11 @@ pub struct IngestParts {
     /// Sends them.
     pub messages: Arc<Messages>,
     /// Has sockets join and leave rooms, and disconnects them.
-    pub bulk: Arc<Bulk>,
+    pub everywhere: Arc<Everywhere>,
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl`.
-    pub ttl_max: Duration,
+    pub ttl_max: Option<Duration>,
     /// Events that only clients send, to each other.
     pub client_events: Arc<[EventPattern]>,
     /// Largest message, in bytes of JSON.
@@ -107,7 +110,8 @@ impl Intake {
     pub(super) async fn post(&self, message: Box<Message>) -> Posted {
         let error = match self.parts.messages.post(*message).await {
             // Acks, if it asked for any, are waited for all the same, and `GET /v1/messages/{id}` tells them.
-            Ok(SentMessage { emitted, stored, members: _, acks: _ }) => {
+            Ok(SentMessage { emitted, others, stored, members: _, acks: _ }) => {
+                let emitted = Emitting { emitted, others }.end().await;
                 let is_repeated = || stored.values().all(|it| it.is_duplicate);
                 return match (emitted.matched, stored.is_empty()) {
                     (0, true) => Posted::Unmatched,
@@ -118,11 +122,15 @@ impl Intake {
             Err(error) => error,
         };
         let code = match &error {
-            PostError::Waiting | PostError::NoHook(NoHook::Full) | PostError::Closed(_) => {
+            PostError::Waiting
+            | PostError::NoHook(NoHook::Full)
+            | PostError::Bus(BusError::Full(_))
+            | PostError::Closed(_) => {
                 return Posted::Later(error.to_string());
             }
             PostError::TooManyRecipients(_)
             | PostError::TooManyMembers { .. }
+            | PostError::Bus(BusError::Wire(_))
             | PostError::NoHook(NoHook::Unwanted) => "invalid_argument",
             PostError::Lost(_) | PostError::Members(_) => "internal",
         };
@@ -138,7 +146,7 @@ impl Intake {
     }
 
     async fn try_change(&self, verb: SocketVerb, json: &[u8]) -> Result<Posted, MessageRefusal> {
-        let IngestParts { bulk, namespaces, .. } = &self.parts;
+        let IngestParts { everywhere, namespaces, .. } = &self.parts;
         let matched = match verb {
             SocketVerb::Join | SocketVerb::Leave => {
                 let request = commands::json::parse::<MoveRequest>(json)?;
@@ -146,18 +154,21 @@ impl Intake {
                 self.allow.check_target(&audience.target)?;
                 self.allow.check_rooms(&rooms)?;
                 let moved = match verb {
-                    SocketVerb::Join => bulk.join(audience, rooms).await,
-                    SocketVerb::Leave | SocketVerb::Disconnect => bulk.leave(audience, rooms).await,
+                    SocketVerb::Join => everywhere.join(audience, rooms).await,
+                    SocketVerb::Leave | SocketVerb::Disconnect => {
+                        everywhere.leave(audience, rooms).await
+                    }
                 };
-                moved.map(|MovedSockets { matched, .. }| matched).map_err(|it| it.to_string())
+                moved.map(|it| it.done.matched).map_err(|it| it.to_string())
             }
             SocketVerb::Disconnect => {
                 let request = commands::json::parse::<DismissRequest>(json)?;
                 let Dismiss { audience, reason, is_offline_at_once } = request.parse(namespaces)?;
                 self.allow.check_target(&audience.target)?;
                 let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
-                let dismissed = bulk.disconnect(Dismissal { audience, reason, grace }).await;
-                dismissed.map_err(|it| it.to_string())
+                let dismissal = Dismissal { audience, reason, grace };
+                let dismissed = everywhere.disconnect(dismissal).await;
+                dismissed.map(|it| it.done).map_err(|it| it.to_string())
             }
         };
         Ok(match matched {

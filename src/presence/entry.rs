@@ -12,17 +12,54 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct PresenceEntry<S> {
     roster: Roster<S>,
-    session: SessionMachine,
+    session: EntrySession,
     /// Sockets that have a seat and are not here yet; only where seats are counted.
     coming: Option<Box<Roster<S>>>,
     /// Who the user is, as far as hooks say it and it is not in its sockets; of most there is nothing.
     portrait: Option<Box<Portrait>>,
 }
 
+/// Where it is decided when a user's session begins and ends.
+#[derive(Debug)]
+enum EntrySession {
+    /// Here.
+    Own(SessionMachine),
+    /// In the cluster, which has said so much.
+    Shared(Option<UserSession>),
+}
+
+/// A socket has come.
+#[derive(Debug)]
+pub(super) enum EntryUp {
+    /// What that means was decided here.
+    Decided(Up),
+    /// The cluster decides, and has to be told if this is the user's first one here.
+    Shared {
+        /// What it has said so far.
+        session: Option<UserSession>,
+        /// Whether it has to be told.
+        is_first: bool,
+    },
+}
+
+/// The last socket of a user is gone.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum EntryDown {
+    /// [`PresenceEntry::expire`] is due then.
+    Due(Timestamp),
+    /// The cluster has to be told.
+    LastHere,
+}
+
 impl<S> PresenceEntry<S> {
     /// A user who is offline.
     pub(super) fn new(user: UserId) -> Self {
-        Self::of(SessionMachine::new(user))
+        Self::of(EntrySession::Own(SessionMachine::new(user)))
+    }
+
+    /// A user who has no socket here, and whose session is the cluster's.
+    pub(super) fn shared() -> Self {
+        Self::of(EntrySession::Shared(None))
     }
 
     /// See [`SessionMachine::ghost`].
@@ -32,46 +69,68 @@ impl<S> PresenceEntry<S> {
         ended_at: WallMs,
         deadline: Timestamp,
     ) -> Self {
-        Self::of(SessionMachine::ghost(user, session, ended_at, deadline))
+        Self::of(EntrySession::Own(SessionMachine::ghost(user, session, ended_at, deadline)))
     }
 
-    fn of(session: SessionMachine) -> Self {
+    fn of(session: EntrySession) -> Self {
         Self { roster: Roster::default(), session, coming: None, portrait: None }
     }
 
     /// A socket came; a repeat changes nothing.
-    pub(super) fn up(&mut self, id: SocketId, socket: S, at: Moment) -> Up {
+    pub(super) fn up(&mut self, id: SocketId, socket: S, at: Moment) -> EntryUp {
         self.stays_away(id);
-        match (self.roster.add(id, socket), self.session.status()) {
+        let added = self.roster.add(id, socket);
+        let own = match &mut self.session {
+            EntrySession::Own(own) => own,
+            EntrySession::Shared(session) => {
+                return EntryUp::Shared { session: *session, is_first: added == Added::First };
+            }
+        };
+        EntryUp::Decided(match (added, own.status()) {
             (Added::Another | Added::Known, PresenceStatus::Online(session)) => {
                 Up { session, news: None }
             }
-            _ => self.session.up(at),
+            _ => own.up(at),
+        })
+    }
+
+    /// The cluster has said which session the user is in. Returns whether that was awaited.
+    pub(super) fn know(&mut self, said: UserSession) -> bool {
+        match &mut self.session {
+            EntrySession::Shared(session) => session.replace(said).is_none(),
+            EntrySession::Own(_) => false,
         }
     }
 
-    /// A socket is gone. Returns when [`PresenceEntry::expire`] is due, if it was the last one.
+    /// A socket is gone. Returns what follows if it was the last one.
     pub(super) fn down(
         &mut self,
         id: SocketId,
         reason: Reason,
         grace: Duration,
         at: Moment,
-    ) -> Option<Timestamp> {
-        match self.roster.remove(id) {
-            Removed::Unknown | Removed::Others => None,
-            Removed::Last => self.session.down(reason, grace, at),
+    ) -> Option<EntryDown> {
+        match (self.roster.remove(id), &mut self.session) {
+            (Removed::Unknown | Removed::Others, _) => None,
+            (Removed::Last, EntrySession::Own(own)) => {
+                own.down(reason, grace, at).map(EntryDown::Due)
+            }
+            (Removed::Last, EntrySession::Shared(session)) => {
+                // Whoever comes next may be in another one.
+                *session = None;
+                Some(EntryDown::LastHere)
+            }
         }
     }
 
     /// See [`SessionMachine::end_grace`].
     pub(super) fn end_grace(&mut self, reason: Reason, now: Timestamp) -> Option<Timestamp> {
-        self.session.end_grace(reason, now)
+        self.own()?.end_grace(reason, now)
     }
 
     /// See [`SessionMachine::expire`].
     pub(super) fn expire(&mut self, at: Moment) -> Option<Change> {
-        let mut news = self.session.expire(at)?;
+        let mut news = self.own()?.expire(at)?;
         news.portrait = self.portrait.take().map(|it| *it).unwrap_or_default();
         Some(news)
     }
@@ -100,7 +159,7 @@ impl<S> PresenceEntry<S> {
 
     /// The session, unless the user is offline.
     pub(super) fn session(&self) -> Option<UserSession> {
-        match self.session.status() {
+        match self.status() {
             PresenceStatus::Offline => None,
             PresenceStatus::Online(session) | PresenceStatus::Lingering(session) => Some(session),
         }
@@ -123,11 +182,28 @@ impl<S> PresenceEntry<S> {
 
     /// Nothing is known of the user.
     pub(super) fn is_vacant(&self) -> bool {
-        self.session.status() == PresenceStatus::Offline && self.coming.is_none()
+        let is_gone = match &self.session {
+            EntrySession::Own(own) => own.status() == PresenceStatus::Offline,
+            EntrySession::Shared(_) => self.roster.sockets().next().is_none(),
+        };
+        is_gone && self.coming.is_none()
     }
 
+    /// The user's status; where the cluster decides, as far as it has said: until it has, the user is not online.
     pub(super) fn status(&self) -> PresenceStatus {
-        self.session.status()
+        match &self.session {
+            EntrySession::Own(own) => own.status(),
+            EntrySession::Shared(session) => {
+                session.map_or(PresenceStatus::Offline, PresenceStatus::Online)
+            }
+        }
+    }
+
+    fn own(&mut self) -> Option<&mut SessionMachine> {
+        match &mut self.session {
+            EntrySession::Own(own) => Some(own),
+            EntrySession::Shared(_) => None,
+        }
     }
 
     pub(super) fn roster(&self) -> &Roster<S> {

@@ -75,7 +75,7 @@ async fn statuses_are_in_the_order_of_the_users_that_were_asked_for() {
     it.up("bob", 3);
     it.down("bob", 3, Grace::Keep);
 
-    let statuses = it.presence.status(&["eve", "ann", "bob"].map(id)).await;
+    let statuses = it.presence.status(&["eve", "ann", "bob"].map(id)).await.unwrap();
 
     let [eve, ann, bob] = statuses[..] else { panic!("{statuses:?}") };
     assert_eq!(eve, UserStatus { status: PresenceStatus::Offline, sockets: 0 });

@@ -15,11 +15,11 @@ use crate::connection::Connection;
 use crate::core::auth::resume_families::FamilyNews;
 use crate::core::control::seats::{SeatLimit, Seating};
 use crate::core::emit::audience::Audience;
-use crate::core::presence::session::Grace;
+use crate::core::presence::session::{Grace, UserSession};
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
 use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::entropy;
-use crate::presence::Place;
+use crate::presence::{Place, SessionAtUp};
 use crate::recovery::{Departure, NamespaceRecovery, Recoveries};
 use crate::registry::Socket;
 use crate::types::{Grants, Namespace, Reason, Room, UserId};
@@ -121,8 +121,8 @@ impl Attendance {
         }
     }
 
-    /// Answers an authenticated client, takes its socket in and greets it with `userline:session`. If it is gone
-    /// already, nothing happens. Returns whether it has recovered an earlier session.
+    /// Answers an authenticated client, takes its socket in and greets it with `userline:session`; in a cluster, when that
+    /// has said which session it is: see [`Attendance::know`]. If it is gone already, nothing happens. Returns whether it has recovered an earlier session.
     pub(crate) fn join(
         &self,
         socket: &Arc<Socket>,
@@ -138,10 +138,18 @@ impl Attendance {
             return self.join_recovering(socket, place, claim, recovery);
         }
         socket.connection.answer_connect(&greeting::connect_reply(socket, None));
-        if let Some(session) = self.sockets.connect(socket, place) {
+        if let Some(SessionAtUp::Known(session)) = self.sockets.connect(socket, place) {
             greeting::greet(socket, session, self.resume_token(socket), None);
         }
         false
+    }
+
+    /// The cluster has said which session a user is in: sockets that waited for that are greeted.
+    pub(super) fn know(&self, user: &UserId, session: UserSession) {
+        for socket in self.sockets.presence.know(user, session) {
+            greeting::greet(&socket, session, self.resume_token(&socket), None);
+            socket.connection.flush_queued();
+        }
     }
 
     /// The same where there is recovery. What is logged so far is replayed in the bytes that follow the reply, what is
@@ -165,7 +173,7 @@ impl Attendance {
             let frames = [&[reply][..], &attached.missed].concat();
             socket.connection.answer_connect(&Bytes::from(frames.concat()));
             let session = self.sockets.connect(socket, place);
-            if let Some(session) = session {
+            if let Some(SessionAtUp::Known(session)) = session {
                 greeting::greet(socket, session, resume.take(), Some(&attached.head));
             }
             session.is_some()

@@ -4,12 +4,13 @@
 //! It is about sockets that are here; only rooms are left by sessions whose clients are away, too. Nothing of it is kept on disk; what a socket has joined and left its session takes
 //! along when its client comes back on another connection within the window of recovery.
 
+pub use crate::core::cluster::bus::words::{Dismissal, MovedSockets};
+
 use super::attendance::Attendance;
 use super::control::{Control, ControlError};
 use super::emitter;
 use super::people::Farewell;
 use crate::core::emit::audience::Audience;
-use crate::core::presence::session::Grace;
 use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::registry::Socket;
 use crate::tasks::{TaskLost, Tasks};
@@ -33,35 +34,11 @@ pub struct Bulk {
     tasks: Tasks,
 }
 
-/// What became of sockets that were to join or leave rooms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MovedSockets {
-    /// Sockets that were meant.
-    pub matched: usize,
-    /// Of these, those that have joined or left at least one of the rooms.
-    pub changed: usize,
-    /// Of these, those that have not joined all, because they are in as many rooms as allowed.
-    pub full: usize,
-    /// Of these, those that have not joined all, because a room is denied to their user.
-    pub denied: usize,
-}
-
 /// What has come of changing some sockets.
 struct BulkPass {
     moved: MovedSockets,
     /// One of them was gone by then.
     is_any_gone: bool,
-}
-
-/// Sockets that are disconnected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dismissal {
-    /// Who has to go.
-    pub audience: Audience,
-    /// What the clients are told.
-    pub reason: Option<String>,
-    /// What becomes of the grace of users who are left without a socket.
-    pub grace: Grace,
 }
 
 impl Bulk {

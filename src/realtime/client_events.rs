@@ -65,7 +65,7 @@ pub struct ForwardingParts {
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl` of what answers emit.
-    pub ttl_max: Duration,
+    pub ttl_max: Option<Duration>,
     /// An answer has at most as many bytes as a packet of a client.
     pub limits: LimitsConfig,
     /// When things happen.

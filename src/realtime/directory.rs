@@ -1,13 +1,26 @@
-//! Who is here: answered from memory, without side effects.
+//! Who is here, and on other nodes: answered from memory, without side effects.
+
+mod here;
+
+pub use crate::core::cluster::bus::words::{SocketFacts, SocketPage};
 
 use super::sockets::{NodeCounts, Sockets};
+use crate::cluster::{Bus, BusError, OnNodes, Unattached};
 use crate::connection::{Connections, LoanCounts, Transports};
+use crate::core::cluster::bus::words::{NodeAnswer, NodeQuery, RoomEntry};
+use crate::core::cluster::command::LingeringUsers;
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
-use crate::registry::{FewSockets, RoomEntry, Socket};
 use crate::types::{Namespace, Room, SocketId, UserId};
+use here::LingeringPage;
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Users who linger that can be put in order at once.
+const LINGERING_MAX: usize = 50_000;
+/// Sockets of one user that are shown.
+const USER_SOCKETS_MAX: usize = 1000;
 
 /// How many are here, with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +45,24 @@ pub struct Directory {
     sockets: Sockets,
     connections: Connections,
     namespaces: Arc<[Namespace]>,
+    /// The other nodes, if there are any.
+    bus: Option<Bus>,
 }
 
-#[expect(clippy::unused_async, reason = "where there are many nodes, they are asked")]
+/// Nothing can be said of the other nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DirectoryError {
+    /// The cluster cannot be reached.
+    #[error(transparent)]
+    Unattached(#[from] Unattached),
+    /// They cannot be asked.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// More linger than can be put in order.
+    #[error("{0} users linger, more than can be listed: ask for those who are online")]
+    TooManyLinger(usize),
+}
+
 impl Directory {
     /// Users in order of their ids, after `after`.
     pub async fn users(
@@ -42,22 +70,65 @@ impl Directory {
         after: Option<&UserId>,
         limit: usize,
         filter: StateFilter,
-    ) -> Page<UserEntry> {
-        self.sockets.presence.users(after, limit, filter)
+    ) -> Result<OnNodes<Page<UserEntry>>, DirectoryError> {
+        let lingering = match (&self.bus, filter) {
+            (Some(bus), StateFilter::All | StateFilter::Lingering) => {
+                Some(lingering_page(bus, after, limit).await?)
+            }
+            (Some(_), StateFilter::Online) | (None, _) => None,
+        };
+        if let (Some(lingering), StateFilter::Lingering) = (&lingering, filter) {
+            return Ok(OnNodes::here(here::with_lingering(Page::default(), lingering, limit)));
+        }
+        let here = || self.sockets.presence.users(after, limit, filter);
+        let ask = || NodeQuery::Users { after: after.cloned(), limit };
+        let OnNodes { done: (mut done, answers), missing } = self.look(ask, here).await?;
+        for answer in answers {
+            if let NodeAnswer::Users(page) = answer {
+                done = here::merged_users(done, page, limit);
+            }
+        }
+        if let Some(lingering) = &lingering {
+            done = here::with_lingering(done, lingering, limit);
+        }
+        Ok(OnNodes { done, missing })
     }
 
     /// What is known of the presence of these users, in the same order.
-    pub async fn status(&self, users: &[UserId]) -> Vec<UserStatus> {
-        self.sockets.presence.status(users).await
+    pub async fn status(
+        &self,
+        users: &[UserId],
+    ) -> Result<OnNodes<Vec<UserStatus>>, DirectoryError> {
+        let mut done = self.sockets.presence.status(users).await?;
+        let ask = || NodeQuery::SocketCounts(users.to_vec());
+        let OnNodes { done: ((), answers), missing } = self.look(ask, || ()).await?;
+        for answer in answers {
+            let NodeAnswer::Counts(counts) = answer else { continue };
+            for (status, count) in done.iter_mut().zip(counts) {
+                status.sockets += count;
+            }
+        }
+        Ok(OnNodes { done, missing })
     }
 
-    /// A user's status and sockets.
-    pub async fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
-        self.sockets.user(user)
+    /// A user's status and sockets, in the order these came: all are counted, and at most 1000 told of.
+    pub async fn user(
+        &self,
+        user: &UserId,
+    ) -> Result<OnNodes<(PresenceStatus, SocketPage)>, DirectoryError> {
+        let [status] = self.sockets.presence.status(std::slice::from_ref(user)).await?[..] else {
+            return Err(Unattached.into());
+        };
+        let ask = || NodeQuery::UserSockets(user.clone());
+        let asked = self.look(ask, || self.user_here(user)).await?;
+        let OnNodes { done: mut page, missing } = pages(asked);
+        page.sockets.sort_by_key(|it| it.connected_at);
+        page.sockets.truncate(USER_SOCKETS_MAX);
+        Ok(OnNodes { done: (status.status, page), missing })
     }
 
     /// What the backend has attached to a user's session.
-    pub async fn attached(&self, user: &UserId) -> Option<Arc<str>> {
+    pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
         self.sockets.presence.attached(user)
     }
 
@@ -67,25 +138,83 @@ impl Directory {
         prefix: &str,
         after: Option<&(Namespace, Room)>,
         limit: usize,
-    ) -> Page<RoomEntry> {
-        self.sockets.rooms(prefix, after, limit)
+    ) -> Result<OnNodes<Page<RoomEntry>>, DirectoryError> {
+        let here = || self.sockets.rooms(prefix, after, limit);
+        let ask = || {
+            let (prefix, after) = (prefix.to_owned(), after.cloned());
+            NodeQuery::Rooms { prefix, after, limit }
+        };
+        let OnNodes { done: (here, answers), missing } = self.look(ask, here).await?;
+        let pages = answers
+            .into_iter()
+            .filter_map(|it| if let NodeAnswer::Rooms(page) = it { Some(page) } else { None });
+        let mut done = here;
+        for page in pages {
+            done = here::merged_rooms(done, page, limit);
+        }
+        Ok(OnNodes { done, missing })
     }
 
-    /// The sockets in a room.
-    pub async fn room(&self, namespace: &Namespace, room: &Room) -> Vec<Arc<Socket>> {
-        self.sockets.room(namespace, room).to_vec()
+    /// The sockets in a room, in order of their ids, after `after`.
+    pub async fn room(
+        &self,
+        namespace: &Namespace,
+        room: &Room,
+        after: Option<SocketId>,
+        limit: usize,
+    ) -> Result<OnNodes<SocketPage>, DirectoryError> {
+        let ask = || {
+            let (namespace, room) = (namespace.clone(), room.clone());
+            NodeQuery::RoomSockets { namespace, room, after, limit }
+        };
+        let asked = self.look(ask, || self.room_here(namespace, room, after, limit)).await?;
+        let OnNodes { done: mut page, missing } = pages(asked);
+        page.sockets.sort_unstable_by_key(SocketFacts::id);
+        page.has_more |= limit < page.sockets.len();
+        page.sockets.truncate(limit);
+        Ok(OnNodes { done: page, missing })
     }
 
     /// The socket with this id.
-    pub async fn socket(&self, id: SocketId) -> Option<Arc<Socket>> {
-        self.sockets.registry.socket(id, &self.namespaces)
+    pub async fn socket(
+        &self,
+        id: SocketId,
+    ) -> Result<OnNodes<Option<SocketFacts>>, DirectoryError> {
+        if let Some(socket) = self.socket_here(id) {
+            return Ok(OnNodes::here(Some(socket)));
+        }
+        let asked = self.look(|| NodeQuery::Socket(id), SocketPage::default).await?;
+        let OnNodes { done: page, missing } = pages(asked);
+        Ok(match page.sockets.into_iter().next() {
+            // A socket is on one node: when that is found, nobody is missing.
+            Some(socket) => OnNodes::here(Some(socket)),
+            None => OnNodes { done: None, missing },
+        })
+    }
+
+    /// Looks here and asks the others.
+    async fn look<T>(
+        &self,
+        query: impl FnOnce() -> NodeQuery,
+        here: impl FnOnce() -> T,
+    ) -> Result<OnNodes<(T, Vec<NodeAnswer>)>, BusError> {
+        let Some(bus) = &self.bus else { return Ok(OnNodes::here((here(), Vec::new()))) };
+        let asked = bus.look(query())?;
+        let here = here();
+        let answers = asked.answers().await;
+        Ok(OnNodes { done: (here, answers.answers), missing: answers.missing })
     }
 }
 
 impl Directory {
-    /// Those of this node, in these namespaces.
-    pub fn new(sockets: Sockets, connections: Connections, namespaces: Arc<[Namespace]>) -> Self {
-        Self { sockets, connections, namespaces }
+    /// Those of this node, in these namespaces, and of the nodes of `bus`.
+    pub fn new(
+        sockets: Sockets,
+        connections: Connections,
+        namespaces: Arc<[Namespace]>,
+        bus: Option<Bus>,
+    ) -> Self {
+        Self { sockets, connections, namespaces, bus }
     }
 
     /// The namespaces that exist.
@@ -106,6 +235,38 @@ impl Directory {
     pub fn is_draining(&self) -> bool {
         self.connections.is_draining()
     }
+}
+
+/// The first who linger, after `after`.
+async fn lingering_page(
+    bus: &Bus,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<LingeringPage, DirectoryError> {
+    let LingeringUsers { total, mut users } = bus.lingering(LINGERING_MAX).await?;
+    if users.len() < total {
+        return Err(DirectoryError::TooManyLinger(total));
+    }
+    users.retain(|it| after.is_none_or(|after| after < it));
+    users.sort_unstable();
+    let has_more = limit < users.len();
+    users.truncate(limit);
+    let statuses = bus.presence(&users).await?;
+    let last = users.last().filter(|_| has_more).cloned();
+    Ok(LingeringPage { users: users.into_iter().zip(statuses).collect(), last })
+}
+
+/// All sockets that were found.
+fn pages(asked: OnNodes<(SocketPage, Vec<NodeAnswer>)>) -> OnNodes<SocketPage> {
+    let OnNodes { done: (mut page, answers), missing } = asked;
+    for answer in answers {
+        if let NodeAnswer::Sockets(other) = answer {
+            page.total += other.total;
+            page.sockets.extend(other.sockets);
+            page.has_more |= other.has_more;
+        }
+    }
+    OnNodes { done: page, missing }
 }
 
 #[cfg(test)]

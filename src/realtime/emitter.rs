@@ -9,18 +9,23 @@
 mod ack_budget;
 mod asking;
 mod counters;
+mod elsewhere;
 mod fanout;
 mod groups;
+mod other_acks;
 mod recent;
 
+pub use crate::core::cluster::bus::words::UserEmitted;
 pub use ack_budget::{AckBudget, AckShare};
-pub use asking::{PendingAcks, Recipients, TooManyRecipients};
+pub use asking::{NotAsked, PendingAcks, Recipients, TooManyRecipients};
 pub use groups::addressed;
 pub use recent::RecentEmit;
 
 use super::sockets::Sockets;
 use crate::clock::Clock;
+use crate::cluster::{Answers, AskedNodes, Bus, BusError, MissingNodes};
 use crate::connection::{Pump, Sent};
+use crate::core::cluster::bus::words::{EmitCounts, NodeAnswer};
 use crate::core::emit::message::Emit;
 use crate::core::presence::session::PresenceStatus;
 use crate::core::protocol::packet;
@@ -46,6 +51,8 @@ pub struct Emitter {
     recoveries: Recoveries<Arc<Socket>>,
     /// Writes to the many.
     pump: Pump,
+    /// The other nodes, if there are any.
+    bus: Option<Bus>,
     recent: RecentEmits,
     clock: Clock,
     counters: EmitCounters,
@@ -64,25 +71,41 @@ pub struct Emitted {
     pub sent: usize,
     /// The same for each user that was named, in the order they were named.
     pub users: Vec<(UserId, UserEmitted)>,
+    /// The nodes of which that is not known.
+    pub missing: MissingNodes,
 }
 
-/// What became of an emit for one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserEmitted {
-    /// The user's status at that moment.
-    pub status: PresenceStatus,
-    /// Sockets of the user it was for.
-    pub matched: usize,
-    /// Sockets of the user whose connection took it.
-    pub sent: usize,
+/// An emit that is done here; other nodes may be at it.
+#[derive(Debug)]
+pub struct Emitting {
+    /// What became of it here.
+    pub emitted: Emitted,
+    /// What becomes of it elsewhere. Whoever drops it does not wait for that.
+    pub others: Option<OtherNodes>,
+}
+
+/// The other nodes, which are at an emit.
+#[derive(Debug)]
+pub struct OtherNodes {
+    asked: AskedNodes,
+    bus: Bus,
+}
+
+/// Why an emit was not done at once: nothing was sent.
+enum NotAtOnce<'a> {
+    /// It is for very many.
+    Large(Box<Fanout<'a>>),
+    /// The other nodes cannot be asked.
+    Bus,
 }
 
 impl Emitter {
-    /// Counts emits where the process counts by now, and remembers the last `recent` of them.
+    /// Counts emits where the process counts by now, and remembers the last `recent` of them. What it sends goes to the nodes
+    /// of `bus` too.
     pub fn new(
         sockets: Sockets,
         recoveries: Recoveries<Arc<Socket>>,
-        pump: Pump,
+        (pump, bus): (Pump, Option<Bus>),
         recent: usize,
         clock: Clock,
     ) -> Self {
@@ -90,6 +113,7 @@ impl Emitter {
             sockets,
             recoveries,
             pump,
+            bus,
             recent: RecentEmits::new(recent),
             clock,
             counters: EmitCounters::new(),
@@ -103,19 +127,30 @@ impl Emitter {
     }
 
     /// Emits under the name `id`; an offline user is an answer, not an error. Events emitted one after the other, each
-    /// after the answer to the one before, arrive at each socket in that order.
-    pub async fn emit(&self, id: String, emit: &Emit) -> Emitted {
-        let counts = match self.deliver_at_once(emit) {
-            Ok(counts) => counts,
-            Err(fanout) => self.deliver_in_slices(emit, *fanout).await,
-        };
-        self.emitted(id, emit, counts)
+    /// after the answer to the one before, arrive at each socket in that order. After an error nobody was sent the event.
+    pub async fn emit(&self, id: String, emit: &Emit) -> Result<Emitting, BusError> {
+        // First, so that a refusal does nothing.
+        let others = self.ask_others(&id, emit)?;
+        let counts = self.deliver(emit).await;
+        Ok(Emitting { emitted: self.emitted(id, emit, counts), others })
     }
 
     /// Emits without waiting, if that is short work; else, for very many sockets, nothing is done.
-    pub fn emit_at_once(&self, emit: &Emit) -> Option<Emitted> {
-        let counts = self.deliver_at_once(emit).ok()?;
-        Some(self.emitted(Self::fresh_id(), emit, counts))
+    pub fn emit_at_once(&self, emit: &Emit) -> Option<Emitting> {
+        let (id, mut others) = (Self::fresh_id(), None);
+        let counts = self.deliver_at_once(emit, || {
+            others = self.ask_others(&id, emit)?;
+            Ok(())
+        });
+        Some(Emitting { emitted: self.emitted(id, emit, counts.ok()?), others })
+    }
+
+    /// Sends an event that came to another node to the sockets of this one.
+    pub async fn emit_for_another(&self, emit: &Emit) -> EmitCounts {
+        let counts = self.deliver(emit).await;
+        self.counters.count_sockets(&counts);
+        let users = counts.users.into_iter().map(|(_, it)| it).collect();
+        EmitCounts { matched: counts.matched, sent: counts.sent, users, asked: Vec::new() }
     }
 
     /// The last emits, the newest first.
@@ -137,21 +172,41 @@ impl Emitter {
     fn emitted(&self, id: String, emit: &Emit, counts: SentCounts) -> Emitted {
         self.counters.count(&counts);
         let SentCounts { matched, sent, users, dropped: _ } = counts;
-        let emitted = Emitted { id, matched, sent, users };
+        let emitted = Emitted { id, matched, sent, users, missing: MissingNodes::default() };
         self.recent.remember(emit, &emitted, self.clock.wall());
         emitted
     }
 
-    /// Gives the fanout back, not begun, if it is for very many.
-    fn deliver_at_once<'a>(&self, emit: &'a Emit) -> Result<SentCounts, Box<Fanout<'a>>> {
+    fn ask_others(&self, id: &str, emit: &Emit) -> Result<Option<OtherNodes>, BusError> {
+        let Some(bus) = &self.bus else { return Ok(None) };
+        Ok(Some(OtherNodes { asked: bus.ask_emit(id, emit)?, bus: bus.clone() }))
+    }
+
+    /// To the sockets of this node.
+    async fn deliver(&self, emit: &Emit) -> SentCounts {
+        match self.deliver_at_once(emit, || Ok(())) {
+            Ok(counts) => counts,
+            Err(NotAtOnce::Large(fanout)) => self.deliver_in_slices(emit, *fanout).await,
+            Err(NotAtOnce::Bus) => SentCounts::default(),
+        }
+    }
+
+    /// Gives the fanout back, not begun, if it is for very many. Does `before` what has to be done before the first is sent it.
+    fn deliver_at_once<'a>(
+        &self,
+        emit: &'a Emit,
+        before: impl FnOnce() -> Result<(), BusError>,
+    ) -> Result<SentCounts, NotAtOnce<'a>> {
         if let Some(recovery) = self.recoveries.of(&emit.audience.namespace) {
+            before().map_err(|_| NotAtOnce::Bus)?;
             return Ok(self.deliver_logged(emit, recovery));
         }
         let mut fanout = self.fanout(emit);
         let sockets = fanout.sockets();
         if QUEUE_SLICE < sockets {
-            return Err(Box::new(fanout));
+            return Err(NotAtOnce::Large(Box::new(fanout)));
         }
+        before().map_err(|_| NotAtOnce::Bus)?;
         let event = encode(emit, None);
         match self.pump.batch_for(sockets) {
             None => fanout.finish(|socket| {
@@ -209,6 +264,44 @@ impl Emitter {
 
     fn fanout<'a>(&self, emit: &'a Emit) -> Fanout<'a> {
         Fanout::new(groups::find(&self.sockets, &emit.audience), &emit.audience)
+    }
+}
+
+impl Emitting {
+    /// Waits for the other nodes.
+    pub async fn end(self) -> Emitted {
+        let Some(OtherNodes { asked, bus }) = self.others else { return self.emitted };
+        let mut emitted = self.emitted.with(asked.answers().await);
+        // No node has a socket of these: whether they linger stands where all agree.
+        let is_away = |it: &(UserId, UserEmitted)| it.1.status == PresenceStatus::Offline;
+        let mut away: Vec<_> = emitted.users.iter_mut().filter(|it| is_away(it)).collect();
+        let names: Vec<UserId> = away.iter().map(|it| it.0.clone()).collect();
+        if !names.is_empty()
+            && let Ok(statuses) = bus.presence(&names).await
+        {
+            away.iter_mut().zip(statuses).for_each(|(it, status)| it.1.status = status);
+        }
+        emitted
+    }
+}
+
+impl Emitted {
+    /// With what became of it on other nodes.
+    #[must_use]
+    pub fn with(mut self, others: Answers) -> Self {
+        for answer in others.answers {
+            // A node that failed says so in its log.
+            let NodeAnswer::Emitted(EmitCounts { matched, sent, users, .. }) = answer else {
+                continue;
+            };
+            self.matched += matched;
+            self.sent += sent;
+            for ((_, own), other) in self.users.iter_mut().zip(users) {
+                own.add(other);
+            }
+        }
+        self.missing = others.missing;
+        self
     }
 }
 

@@ -11,8 +11,11 @@ pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
 pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
-use super::emitter::{AckShare, Emitted, Emitter, RecentEmit, TooManyRecipients};
+use super::emitter::{
+    AckShare, Emitted, Emitter, Emitting, NotAsked, OtherNodes, RecentEmit, TooManyRecipients,
+};
 use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
+use crate::cluster::BusError;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
@@ -42,6 +45,8 @@ pub struct Messages {
 pub struct SentMessage {
     /// What became of it live.
     pub emitted: Emitted,
+    /// What becomes of it on other nodes. Whoever drops it does not wait for that.
+    pub others: Option<OtherNodes>,
     /// The users who have it in their inbox.
     pub stored: BTreeMap<UserId, StoredItem>,
     /// What became of it for the users who have a membership of the rooms, if it was stored for these.
@@ -81,6 +86,9 @@ pub enum PostError {
     /// Who has a membership of the rooms cannot be read.
     #[error(transparent)]
     Members(#[from] ReadError),
+    /// The other nodes cannot be told. Nobody was sent it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// The disk takes nothing for the moment. The message waits for it, and may still go out.
     #[error("the disk takes nothing for the moment")]
     Waiting,
@@ -110,6 +118,15 @@ pub struct RecalledEmit {
     pub acked: Option<usize>,
 }
 
+impl From<NotAsked> for PostError {
+    fn from(error: NotAsked) -> Self {
+        match error {
+            NotAsked::TooMany(error) => Self::TooManyRecipients(error),
+            NotAsked::Bus(error) => Self::Bus(error),
+        }
+    }
+}
+
 impl Messages {
     /// Messages run in `tasks`, to their end: a stop that ends these first loses none. `members` says who has a membership of
     /// which room.
@@ -126,8 +143,13 @@ impl Messages {
 
     /// Sends a message without waiting, if it is but an event, and short work. Else nothing is done:
     /// [`Messages::post`] it.
-    pub fn post_at_once(&self, message: &Message) -> Option<Emitted> {
+    pub fn post_at_once(&self, message: &Message) -> Option<Emitting> {
         message.is_plain().then(|| self.emitter.emit_at_once(&message.emit)).flatten()
+    }
+
+    /// What sends events.
+    pub fn emitter(&self) -> &Arc<Emitter> {
+        &self.emitter
     }
 
     /// Room for what the acks of one request say, however many messages it has. Whoever writes them down holds it until
@@ -148,8 +170,9 @@ impl Messages {
         message: Message,
         share: Arc<AckShare>,
     ) -> Result<SentMessage, PostError> {
-        if let Some(emitted) = self.post_at_once(&message) {
-            return Ok(SentMessage { emitted, stored: BTreeMap::new(), members: None, acks: None });
+        if let Some(Emitting { emitted, others }) = self.post_at_once(&message) {
+            let stored = BTreeMap::new();
+            return Ok(SentMessage { emitted, others, stored, members: None, acks: None });
         }
         let waits_for_disk = message.waits_for_disk();
         let messages = Arc::clone(self);
@@ -168,11 +191,14 @@ impl Messages {
         if let Some(hooks) = hooks {
             hooks.check().await?;
         }
-        let EmitOutcome { emitted, stored, members, asking } = match (store, ask) {
+        let EmitOutcome { emitted, others, stored, members, asking } = match (store, ask) {
             (Some(options), ask) => self.store_and_emit(&emit, options, ask).await?,
             (None, ask) => {
-                let recipients = ask.map(|ask| self.may_ask(&emit.audience, ask)).transpose()?;
-                self.emit(Emitter::fresh_id(), &emit, recipients).await
+                let recipients = match ask {
+                    Some(ask) => Some(self.may_ask(&emit.audience, ask).await?),
+                    None => None,
+                };
+                self.emit(Emitter::fresh_id(), &emit, recipients).await?
             }
         };
         let report = hooks.map(|hooks| Arc::new(hooks.report(&emit, &emitted, &stored)));
@@ -183,7 +209,7 @@ impl Messages {
                 self.undelivered.tell(report.not_sent()).await?;
             }
         }
-        Ok(SentMessage { emitted, stored, members, acks })
+        Ok(SentMessage { emitted, others, stored, members, acks })
     }
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.

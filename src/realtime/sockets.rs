@@ -18,18 +18,19 @@ use super::gate::Gate;
 use super::room_book::RoomBook;
 use super::watched::Watched;
 use crate::clock::Clock;
+use crate::cluster::ClusterMember;
 use crate::config::PresenceConfig;
 use crate::core::auth::expiry::{CredentialExpiry, ExpiryStep};
 use crate::core::delivery::granted::granted;
 use crate::core::emit::audience::Addressee as _;
-use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
+use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::core::watching::WatchBounds;
 use crate::deadlines::{Deadlines, DueReminders, Reminder};
 use crate::entropy;
-use crate::presence::{Place, Presence};
+use crate::presence::{Place, Presence, SessionAtUp};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, Timestamp, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,13 @@ impl Sockets {
         }
     }
 
+    /// The same on a node among many: sessions are the cluster's. See [`Presence::in_cluster`].
+    #[must_use]
+    pub fn in_cluster(self, member: ClusterMember, node_grace: Duration) -> Self {
+        let presence = Presence::in_cluster(self.config, member, node_grace, self.clock.clone());
+        Self { presence, ..self }
+    }
+
     /// The same, and hooks say who users are.
     #[must_use]
     pub fn portraying(self) -> Self {
@@ -111,7 +119,7 @@ impl Sockets {
 
     /// Takes a socket in, with its own room, its user's and the granted ones. `None` if it is gone already, or its user
     /// has been barred since it was authenticated: then its connection is closed, and when the client comes back it is told.
-    pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<UserSession> {
+    pub fn connect(&self, socket: &Arc<Socket>, place: Place) -> Option<SessionAtUp> {
         let (id, user) = (&socket.id, socket.user());
         // A guest's connection may have become a user's since.
         let is_its = || !socket.connection.is_anothers(user);
@@ -142,7 +150,7 @@ impl Sockets {
         user: &UserId,
         grants: Grants,
         place: Place,
-    ) -> Option<UserSession> {
+    ) -> Option<SessionAtUp> {
         let (guest, issued_at) = (socket.user().clone(), grants.issued_at);
         let signed_in = socket.while_here(|| {
             self.presence.down(&guest, socket.id, Reason::SignedIn, Grace::Skip);
@@ -223,6 +231,16 @@ impl Sockets {
         if let Some(at) = reminder {
             self.deadlines.add(at, Reminder::Expiry(socket.id));
         }
+    }
+
+    /// The users of whom a socket's client has sent something since `since`.
+    pub(super) fn heard_since(&self, since: Timestamp) -> Vec<UserId> {
+        let mut heard = Vec::new();
+        self.presence.for_each(|_, roster| {
+            let mut speaking = roster.sockets().filter(|it| since <= it.connection.heard_at());
+            heard.extend(speaking.next().map(|it| it.user().clone()));
+        });
+        heard
     }
 
     /// A user's status and sockets, in the order they came.

@@ -1,19 +1,10 @@
 //! Lists of rooms, a page at a time and in order, however many there are.
 
+pub use crate::core::cluster::bus::words::RoomEntry;
+
 use super::Registry;
 use crate::core::page::{Page, Smallest};
 use crate::types::{Namespace, Room};
-
-/// A room in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomEntry {
-    /// Its namespace.
-    pub namespace: Namespace,
-    /// Its name.
-    pub room: Room,
-    /// How many sockets are in it.
-    pub sockets: usize,
-}
 
 impl Registry {
     /// Granted rooms that begin with `prefix`, in order of namespace and name, after `after`, with the sockets they

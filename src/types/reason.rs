@@ -35,13 +35,15 @@ pub enum Reason {
     ServerShutdown,
     /// The user had not come back when the startup grace after a restart of this server ended.
     ServerRestart,
+    /// The node it was on is gone, and the user had not come back on another one when its grace ended.
+    NodeLost,
     /// The reconcile sweep found it registered without a connection.
     Audit,
 }
 
 impl Reason {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientDisconnect,
         Self::TransportClose,
         Self::TransportError,
@@ -57,8 +59,14 @@ impl Reason {
         Self::SignedIn,
         Self::ServerShutdown,
         Self::ServerRestart,
+        Self::NodeLost,
         Self::Audit,
     ];
+
+    /// The reason of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
 
     /// The stable name used in hooks, the API and the store.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +86,7 @@ impl Reason {
             Self::SignedIn => "signed_in",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerRestart => "server_restart",
+            Self::NodeLost => "node_lost",
             Self::Audit => "audit",
         }
     }

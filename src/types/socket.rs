@@ -31,6 +31,11 @@ impl SocketId {
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes.
+    pub const fn bytes(self) -> [u8; Self::BYTES] {
+        self.0
+    }
 }
 
 impl FromStr for SocketId {

@@ -9,8 +9,10 @@
     reason = "a test may fail by panicking"
 )]
 
+mod bus;
 mod chaos;
 mod cli;
+mod cluster;
 mod config;
 mod erase;
 mod faults;

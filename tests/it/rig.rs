@@ -4,6 +4,7 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod http;
+pub(crate) mod nodes;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod redis;

@@ -4,6 +4,7 @@ mod acks;
 
 pub(in crate::admin) use acks::{AckReply, MissingReply, acks};
 
+use crate::admin::missing_nodes::MissingNodesReply;
 use crate::admin::presence_state::PresenceState;
 use crate::admin::schemas::MessageIdText;
 use crate::commands::schema::ItemIdText;
@@ -53,6 +54,15 @@ pub(in crate::admin) struct EmitReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<MissingReply>, nullable = false)]
     pub(super) missing: Option<Vec<MissingReply>>,
+    /// In a cluster: the nodes that did not answer within 2 s. What they were asked for they do once, or never; the numbers are
+    /// without theirs. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    pub(super) nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) degraded: Option<bool>,
 }
 
 /// What became of a stored emit for those who have a membership of one of its rooms, without those in `to.users`.
@@ -139,12 +149,26 @@ impl Serialize for UserReplies {
 
 impl From<Emitted> for EmitReply {
     fn from(emitted: Emitted) -> Self {
-        let Emitted { id, matched, sent, users } = emitted;
+        let Emitted { id, matched, sent, users, missing: nodes } = emitted;
         let reply = |(user, it): (UserId, UserEmitted)| (user, it.into());
         let users = UserReplies::new(users.into_iter().map(reply).collect());
         let (acked, met, acks, missing) = (None, None, None, None);
         let (status, members) = (None, None);
-        Self { status, id, matched, sent, users, members, acked, met, acks, missing }
+        let MissingNodesReply { nodes_missing, degraded } = nodes.into();
+        Self {
+            status,
+            id,
+            matched,
+            sent,
+            users,
+            members,
+            acked,
+            met,
+            acks,
+            missing,
+            nodes_missing,
+            degraded,
+        }
     }
 }
 

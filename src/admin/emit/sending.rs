@@ -6,13 +6,18 @@ use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
-use crate::realtime::emitter::AckShare;
-use crate::realtime::messages::{AwaitedAcks, PostError, SentMessage};
+use crate::realtime::emitter::{AckShare, Emitted, Emitting, OtherNodes};
+use crate::realtime::messages::{AwaitedAcks, MemberCounts, PostError, SentMessage, StoredItem};
+use crate::types::UserId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An emit that was sent, and the acks it waits for.
 pub(super) struct SendingEmit {
-    reply: EmitReply,
+    emitted: Emitted,
+    others: Option<OtherNodes>,
+    stored: BTreeMap<UserId, StoredItem>,
+    members: Option<MemberCounts>,
     acks: Option<AwaitedAcks>,
 }
 
@@ -24,16 +29,16 @@ impl SendingEmit {
         share: Arc<AckShare>,
     ) -> Result<Self, ApiError> {
         let posted = context.messages.post_within(message, share).await?;
-        let SentMessage { emitted, stored, members, acks } = posted;
-        let mut reply = EmitReply::from(emitted);
-        reply.members = members.map(MembersReply::from);
-        reply.add_stored(stored);
-        Ok(Self { reply, acks })
+        let SentMessage { emitted, others, stored, members, acks } = posted;
+        Ok(Self { emitted, others, stored, members, acks })
     }
 
-    /// Waits for the acks.
+    /// Waits for the other nodes, and for the acks.
     pub(super) async fn end(self) -> Result<EmitReply, ApiError> {
-        let Self { reply, acks } = self;
+        let Self { emitted, others, stored, members, acks } = self;
+        let mut reply = EmitReply::from(Emitting { emitted, others }.end().await);
+        reply.members = members.map(MembersReply::from);
+        reply.add_stored(stored);
         let Some(acks) = acks else { return Ok(reply) };
         let outcome = acks.end().await?;
         let met = Some(outcome.is_met);
@@ -51,6 +56,7 @@ impl From<PostError> for ApiError {
             PostError::Members(why) => why.into(),
             PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
             PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
+            PostError::Bus(why) => why.into(),
             PostError::Waiting => {
                 let message = "the disk takes nothing for the moment; the event, or its hook, waits for it and may \
                                still go out: repeat it with the same `id` or Idempotency-Key";

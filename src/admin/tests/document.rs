@@ -6,6 +6,7 @@ mod restricted;
 use super::fixture::{ALL, Answer, Client, Fixture, ONE, PAYLOAD_MAX, request};
 use super::hooks::{DEAD, has};
 use super::schema::Schemas;
+use crate::admin::clustered::REFUSED;
 use crate::types::{FamilyId, Grants, ResumeTicket, WallMs};
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -143,10 +144,13 @@ async fn every_operation_answers_as_the_document_says() {
         walk.check(index, &answer);
     }
     unavailable(&api, &mut walk).await;
+    not_in_a_cluster(&mut walk).await;
     for operation in &walk.operations {
-        // A 500 is a bug: there is none to call.
+        // A 500 is a bug: there is none to call. For a 202 there have to be other nodes, which do not answer.
+        let is_alone = |it: &u16| *it != 503 || !ONLY_IN_CLUSTER.contains(&operation.id());
+        let is_callable = |it: &u16| ![500, 202].contains(it) && is_alone(it);
         let documented: BTreeSet<u16> =
-            operation.statuses().into_iter().filter(|it| *it != 500).collect();
+            operation.statuses().into_iter().filter(is_callable).collect();
         assert_eq!(walk.seen[operation.id()], documented, "{}", operation.id());
     }
 }
@@ -170,6 +174,10 @@ fn bad_bodies(method: &Method, path: &str) -> Vec<(u16, Request<Body>)> {
 
 /// Operations that take an `Idempotency-Key`.
 const NAMED: [&str; 2] = ["emit", "emit_batch"];
+
+/// Operations that are unavailable only if there is a cluster, which cannot be reached.
+const ONLY_IN_CLUSTER: [&str; 6] =
+    ["presence", "list_rooms", "get_room", "get_socket", "join_rooms", "leave_rooms"];
 
 /// What requests with an `Idempotency-Key` are answered with besides.
 async fn named(api: &Fixture, walk: &mut Walk) {
@@ -206,7 +214,8 @@ async fn unavailable(api: &Fixture, walk: &mut Walk) {
     api.store.close().await;
     for index in 0..walk.operations.len() {
         let operation = &walk.operations[index];
-        if NAMED.contains(&operation.id()) || !operation.statuses().contains(&503) {
+        let is_other = NAMED.contains(&operation.id()) || ONLY_IN_CLUSTER.contains(&operation.id());
+        if is_other || !operation.statuses().contains(&503) {
             continue;
         }
         let mut good =
@@ -215,6 +224,44 @@ async fn unavailable(api: &Fixture, walk: &mut Walk) {
         let path = fill(path, &client);
         let answer = api.send(request(operation.method.clone(), &path, ALL, body)).await;
         assert_eq!(answer.status.as_u16(), 503, "{path}: {answer:?}");
+        walk.check(index, &answer);
+    }
+}
+
+/// Everything that is not built yet for several nodes.
+async fn not_in_a_cluster(walk: &mut Walk) {
+    let api = Fixture::clustered();
+    let client = api.connect("ann", "/", &["org:7"]).await;
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cluster.md"));
+    let page = page.unwrap();
+    for (method, path) in REFUSED {
+        let is_it = |it: &Operation| it.method == method && it.path == path;
+        let index = walk.operations.iter().position(is_it).expect(path);
+        let id = walk.operations[index].id();
+        let mut good = CALLS.iter().filter(|(it, .., status)| (*it, *status) == (id, 200));
+        let (_, call, body, _) = good.next().unwrap();
+        let answer = api.send(request(method.clone(), &fill(call, &client), ALL, body)).await;
+        assert_eq!(answer.status.as_u16(), 501, "{method} {path}: {answer:?}");
+        assert_eq!(answer.error().0, "not_in_cluster");
+        walk.check(index, &answer);
+        assert!(page.contains(path), "docs/cluster.md does not name {method} {path}");
+    }
+    let store = r#"{"to":{"users":["ann"]},"event":"x","store":"always"}"#;
+    let hook = r#"{"to":{"users":["ann"]},"event":"x","undelivered":"hook"}"#;
+    let named = r#"{"messages":[{"to":{"all":true},"event":"x"}]}"#;
+    for (id, path, body) in [
+        ("emit", "/v1/emit", store),
+        ("emit", "/v1/emit", hook),
+        ("emit_batch", "/v1/emit/batch", named),
+        ("disconnect_user", "/v1/users/ann/disconnect", r#"{"block_for":"1h"}"#),
+    ] {
+        let mut request = request(Method::POST, path, ALL, body);
+        if body == named {
+            request.headers_mut().insert("idempotency-key", "a".parse().unwrap());
+        }
+        let answer = api.send(request).await;
+        assert_eq!(answer.error().0, "not_in_cluster", "{path} {body}: {answer:?}");
+        let index = walk.operations.iter().position(|it| it.id() == id).unwrap();
         walk.check(index, &answer);
     }
 }

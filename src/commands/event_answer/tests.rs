@@ -10,7 +10,7 @@ fn read(json: &str) -> Result<EventAnswer, String> {
     let emits = EmitTerms {
         namespaces: &namespaces,
         default_namespace: Some(&chat),
-        ttl_max: Duration::from_hours(1),
+        ttl_max: Some(Duration::from_hours(1)),
         client_events: &[],
     };
     let terms = AnswerTerms { emits, may_emit: &may_emit };

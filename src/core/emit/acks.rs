@@ -54,6 +54,8 @@ pub struct Acks<A> {
     awaited_users: usize,
     /// Users who have answered.
     answered_users: usize,
+    /// Whether there may be sockets that are not known here.
+    lacks_some: bool,
 }
 
 #[derive(Debug)]
@@ -123,12 +125,18 @@ impl<A> Acks<A> {
             all: AckCounts::default(),
             awaited_users: 0,
             answered_users: 0,
+            lacks_some: false,
         }
     }
 
     /// A user who was named has no socket that could be asked.
     pub fn absent(&mut self, user: UserId) {
         self.absent.push(user);
+    }
+
+    /// There may be more sockets than are known: then not all have answered.
+    pub fn may_lack_some(&mut self) {
+        self.lacks_some = true;
     }
 
     /// A socket was sent the event; one that was asked before is not asked again.
@@ -180,10 +188,14 @@ impl<A> Acks<A> {
     /// Whether what is needed has come. Where nobody was there, it has not.
     pub fn is_met(&self) -> bool {
         match self.need {
-            AckNeed::All => 0 < self.all.acked && self.all.acked == self.sockets.len(),
+            AckNeed::All => {
+                0 < self.all.acked && self.all.acked == self.sockets.len() && !self.lacks_some
+            }
             AckNeed::Any => 0 < self.all.acked,
             AckNeed::OnePerUser => {
-                !self.users.is_empty() && self.answered_users == self.users.len()
+                !self.users.is_empty()
+                    && self.answered_users == self.users.len()
+                    && !self.lacks_some
             }
         }
     }
@@ -211,7 +223,13 @@ impl<A> Acks<A> {
                 AckState::Waiting(_) => missing.push(MissingAck { user, socket, why: late }),
             }
         }
-        AckSummary { is_met, acks, missing, absent: self.absent }
+        // One that is not on this node may be on another.
+        let is_known = |user: &UserId| {
+            acks.iter().any(|it| it.user == *user) || missing.iter().any(|it| it.user == *user)
+        };
+        let mut absent = self.absent;
+        absent.retain(|user| !is_known(user));
+        AckSummary { is_met, acks, missing, absent }
     }
 }
 

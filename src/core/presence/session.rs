@@ -39,6 +39,13 @@ pub struct UserSession {
     pub since: WallMs,
 }
 
+impl UserSession {
+    /// The one of this number. Numbers follow time, in microseconds, so it says when it began.
+    pub fn numbered(number: u64) -> Self {
+        Self { id: Seq(number), since: WallMs(number / 1000) }
+    }
+}
+
 /// How a user without sockets will go offline.
 #[derive(Debug, Clone, Copy)]
 struct Linger {

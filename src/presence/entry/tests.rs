@@ -1,8 +1,8 @@
 //! Roster and session machine together, against a naive model over random histories.
 
-use super::PresenceEntry;
+use super::{EntryDown, EntryUp, PresenceEntry};
 use crate::core::memory::assert_size;
-use crate::core::presence::session::{PresenceStatus, Up};
+use crate::core::presence::session::{PresenceStatus, Up, UserSession};
 use crate::types::{
     Change, ChangeKind, Moment, Portrait, Reason, Seq, SocketId, Timestamp, UserId, WallMs,
 };
@@ -25,6 +25,21 @@ fn user() -> UserId {
     UserId::parse("ann").unwrap()
 }
 
+/// What this node has decided, as it does alone.
+fn up<S>(it: &mut PresenceEntry<S>, id: SocketId, socket: S, at: Moment) -> Up {
+    match it.up(id, socket, at) {
+        EntryUp::Decided(up) => up,
+        EntryUp::Shared { .. } => panic!("there is no cluster"),
+    }
+}
+
+fn due(down: Option<EntryDown>) -> Option<Timestamp> {
+    down.map(|it| match it {
+        EntryDown::Due(at) => at,
+        EntryDown::LastHere => panic!("there is no cluster"),
+    })
+}
+
 fn ann() -> PresenceEntry<()> {
     PresenceEntry::new(user())
 }
@@ -33,12 +48,12 @@ fn ann() -> PresenceEntry<()> {
 fn the_first_socket_brings_the_user_online_and_the_second_changes_nothing() {
     let mut it = ann();
 
-    let Up { session, news } = it.up(socket(1), (), at(0, 7));
+    let Up { session, news } = up(&mut it, socket(1), (), at(0, 7));
 
     let news = news.unwrap();
     assert_eq!((news.seq, news.session, news.kind), (Seq(7), Seq(7), ChangeKind::Online));
-    assert_eq!(it.up(socket(2), (), at(1, 8)), Up { session, news: None });
-    assert_eq!(it.up(socket(2), (), at(1, 9)), Up { session, news: None });
+    assert_eq!(up(&mut it, socket(2), (), at(1, 8)), Up { session, news: None });
+    assert_eq!(up(&mut it, socket(2), (), at(1, 9)), Up { session, news: None });
     assert_eq!(it.roster().sockets().count(), 2, "the same socket twice is one socket");
 }
 
@@ -51,7 +66,7 @@ fn only_the_last_socket_starts_the_grace() {
     assert_eq!(it.down(socket(1), Reason::TransportClose, GRACE, at(5, 3)), None);
     let due = it.down(socket(2), Reason::PingTimeout, GRACE, at(10, 4));
 
-    assert_eq!(due, Some(Timestamp(60)));
+    assert_eq!(due, Some(EntryDown::Due(Timestamp(60))));
     assert!(matches!(it.status(), PresenceStatus::Lingering(_)));
 }
 
@@ -69,23 +84,23 @@ fn the_last_socket_and_what_was_attached_are_told_with_the_offline_and_only_then
 
     assert_eq!(go(&mut it, 2, 5), None);
     go(&mut it, 1, 10).unwrap();
-    let back = it.up(socket(3), "third", at(20, 20));
+    let back = up(&mut it, socket(3), "third", at(20, 20));
     assert_eq!(back.news, None);
     go(&mut it, 3, 30).unwrap();
 
     let Portrait { granted, attached } = it.expire(at(80, 80)).unwrap().portrait;
     assert_eq!((granted.as_deref(), attached.as_deref()), (Some("third"), Some("{}")));
-    let again = it.up(socket(4), "fourth", at(90, 90)).news.unwrap();
+    let again = up(&mut it, socket(4), "fourth", at(90, 90)).news.unwrap();
     assert_eq!(again.portrait, Portrait::default(), "another session");
 }
 
 #[test]
 fn back_within_the_grace_is_the_same_session() {
     let mut it = ann();
-    let session = it.up(socket(1), (), at(0, 1)).session;
+    let session = up(&mut it, socket(1), (), at(0, 1)).session;
     it.down(socket(1), Reason::TransportClose, GRACE, at(10, 2));
 
-    assert_eq!(it.up(socket(2), (), at(59, 3)), Up { session, news: None });
+    assert_eq!(up(&mut it, socket(2), (), at(59, 3)), Up { session, news: None });
 
     assert_eq!(it.status(), PresenceStatus::Online(session));
     assert_eq!(it.expire(at(1000, 4)), None);
@@ -102,6 +117,33 @@ fn a_late_or_repeated_disconnect_changes_nothing() {
     assert_eq!(it.expire(at(59, 4)), None);
     let news = it.expire(at(60, 5)).unwrap();
     assert!(matches!(news.kind, ChangeKind::Offline { reason: Reason::TransportClose, .. }));
+}
+
+#[test]
+fn where_the_cluster_decides_it_is_told_of_the_first_socket_and_the_last() {
+    let mut it = PresenceEntry::shared();
+    let session = UserSession::numbered(7_000);
+    let first = |up| match up {
+        EntryUp::Shared { session, is_first } => (session, is_first),
+        EntryUp::Decided(up) => panic!("{up:?}"),
+    };
+
+    assert_eq!(first(it.up(socket(1), (), at(0, 1))), (None, true));
+    assert_eq!(first(it.up(socket(2), (), at(0, 2))), (None, false));
+    assert_eq!(it.status(), PresenceStatus::Offline, "the cluster has not said otherwise");
+    assert!(it.know(session), "both waited for that");
+    assert!(!it.know(session));
+    assert_eq!(first(it.up(socket(3), (), at(0, 3))), (Some(session), false));
+    assert_eq!(it.status(), PresenceStatus::Online(session));
+
+    for n in [1, 2] {
+        assert_eq!(it.down(socket(n), Reason::TransportClose, GRACE, at(1, 4)), None);
+    }
+    let last = it.down(socket(3), Reason::TransportClose, GRACE, at(1, 5));
+    assert_eq!(last, Some(EntryDown::LastHere));
+    assert!(it.is_vacant(), "the grace is the cluster's");
+    assert_eq!(it.expire(at(1000, 6)), None);
+    assert_eq!(first(it.up(socket(1), (), at(2, 7))), (None, true), "in another one, perhaps");
 }
 
 #[derive(Clone, Debug)]
@@ -180,18 +222,18 @@ impl Run {
         let due = match *op {
             Op::Connect(n) => {
                 self.model.connect(n, self.seq);
-                let up = self.it.up(socket(n), n, moment);
+                let up = up(&mut self.it, socket(n), n, moment);
                 self.due = None;
                 self.hear(up.news);
                 None
             }
             Op::Disconnect(n) => {
                 self.model.disconnect(n, self.now, GRACE_MS);
-                self.it.down(socket(n), Reason::TransportClose, GRACE, moment)
+                due(self.it.down(socket(n), Reason::TransportClose, GRACE, moment))
             }
             Op::DisconnectNow(n) => {
                 self.model.disconnect(n, self.now, 0);
-                self.it.down(socket(n), Reason::Kicked, Duration::ZERO, moment)
+                due(self.it.down(socket(n), Reason::Kicked, Duration::ZERO, moment))
             }
             Op::EndGrace => {
                 self.model.gone_at = self.model.gone_at.map(|at| at.min(self.now));

@@ -6,6 +6,7 @@
 //! ```
 
 use super::{Attendance, NoSeat, greeting};
+use crate::presence::SessionAtUp;
 use crate::recovery::Departure;
 use crate::registry::Socket;
 use crate::types::{Identity, Reason};
@@ -61,7 +62,7 @@ impl Attendance {
             };
             self.visits.remember_as(&guest, &socket, Reason::SignedIn);
             socket.forget_inbox();
-            if let Some(session) = session {
+            if let Some(SessionAtUp::Known(session)) = session {
                 greeting::greet(&socket, session, self.resume_token(&socket), None);
                 connection.flush_queued();
             }

@@ -18,7 +18,7 @@ const ENVELOPE: &str = "1";
 pub(super) struct Answering {
     pub(super) messages: Arc<Messages>,
     pub(super) namespaces: Arc<[Namespace]>,
-    pub(super) ttl_max: Duration,
+    pub(super) ttl_max: Option<Duration>,
     pub(super) may_emit: Vec<EventPattern>,
     /// Bytes of one answer.
     pub(super) bytes_max: usize,

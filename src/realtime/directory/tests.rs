@@ -14,14 +14,19 @@ async fn every_question_finds_the_same_sockets() {
     app.realtime.attendance.leave(&bob.socket, Reason::TransportClose);
     let (room, user) = (Room::parse("org:7").unwrap(), UserId::parse("ann").unwrap());
 
-    let found = directory.socket(ann.socket.id).await.map(|it| it.id);
+    let found = directory.socket(ann.socket.id).await.unwrap().done.map(|it| it.id());
     assert_eq!(found, Some(ann.socket.id), "in whichever namespace");
-    assert!(directory.socket(SocketId::from_bytes([9; SocketId::BYTES])).await.is_none());
-    assert_eq!(directory.user(&user).await.1.len(), 1);
-    assert_eq!(directory.room(&chat, &room).await.len(), 1);
-    assert!(directory.room(&Namespace::root(), &room).await.is_empty());
-    assert_eq!(directory.rooms("org:", None, 10).await.items.len(), 1);
-    let users = directory.users(None, 10, StateFilter::All).await;
+    let nobody = directory.socket(SocketId::from_bytes([9; SocketId::BYTES])).await.unwrap();
+    assert!(nobody.done.is_none());
+    assert_eq!(directory.user(&user).await.unwrap().done.1.sockets.len(), 1);
+    let in_room = async |namespace| {
+        let found = directory.room(namespace, &room, None, 10).await.unwrap();
+        found.done.total
+    };
+    assert_eq!(in_room(&chat).await, 1);
+    assert_eq!(in_room(&Namespace::root()).await, 0);
+    assert_eq!(directory.rooms("org:", None, 10).await.unwrap().done.items.len(), 1);
+    let users = directory.users(None, 10, StateFilter::All).await.unwrap().done;
     let names: Vec<&str> = users.items.iter().map(|it| it.user.as_str()).collect();
     assert_eq!(names, ["ann", "bob"]);
     let counts = directory.stats().counts;

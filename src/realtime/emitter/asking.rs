@@ -6,11 +6,14 @@
 //! The seam for several nodes: [`PendingAcks`] waits for futures of `(socket, ack)`, and does not care who makes them.
 
 use super::ack_budget::AckShare;
-use super::fanout::{AudienceFilter, Fanout, NotSent};
-use super::{Emitted, Emitter, groups, was_sent};
+use super::fanout::{AudienceFilter, Fanout, NotSent, SentCounts};
+use super::other_acks::OtherAcks;
+use super::{Emitter, Emitting, OtherNodes, groups, was_sent};
 use crate::clock::Clock;
+use crate::cluster::BusError;
 use crate::connection::ReceivedAck;
-use crate::core::emit::acks::{AckSummary, Acks, NotKept, WhyNoAck};
+use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
+use crate::core::emit::acks::{AckNeed, AckSummary, Acks, NotKept, WhyNoAck};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{AckOptions, Emit};
 use crate::core::protocol::packet;
@@ -36,9 +39,20 @@ pub struct TooManyRecipients {
     pub matched: usize,
 }
 
+/// Why nobody was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotAsked {
+    /// They are too many.
+    #[error(transparent)]
+    TooMany(#[from] TooManyRecipients),
+    /// The other nodes could not be asked how many there are.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
 /// The sockets that an emit is for, none of which was sent anything yet.
 pub struct Recipients {
-    fanout: Fanout<'static>,
+    pub(super) fanout: Fanout<'static>,
     /// Users who were named, are not left out, and have no socket in the namespace.
     absent: Vec<UserId>,
 }
@@ -48,6 +62,9 @@ pub struct PendingAcks {
     acks: Acks<ReceivedAck>,
     /// What each socket says; `None` if it is gone.
     answers: FuturesUnordered<BoxFuture<'static, (SocketId, Option<ReceivedAck>)>>,
+    /// Those of other nodes.
+    others: Option<OtherAcks>,
+    need: AckNeed,
     until: Timestamp,
     clock: Clock,
 }
@@ -89,39 +106,97 @@ impl Emitter {
         emit: &Emit,
         ask: AckOptions,
         recipients: Recipients,
-    ) -> (Emitted, PendingAcks) {
-        let Recipients { mut fanout, absent } = recipients;
-        let ack_id = self.last_ack_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let Audience { namespace, target, .. } = &*emit.audience;
+    ) -> Result<(Emitting, PendingAcks), BusError> {
+        let Recipients { fanout, absent } = recipients;
+        let ack_id = self.next_ack_id();
+        let now = self.clock.now();
+        // First, so that a refusal does nothing.
+        let bus = self.bus.as_ref();
+        let asked = bus.map(|bus| bus.ask_emit_with_acks(&id, emit, ask.timeout)).transpose()?;
+        let (others, news) = asked.unzip();
         let mut asking = PendingAcks {
-            acks: Acks::new(ask.need, target.users.iter().cloned()),
+            acks: Acks::new(ask.need, emit.audience.target.users.iter().cloned()),
             answers: FuturesUnordered::new(),
-            until: self.clock.now() + ask.timeout,
+            others: news.map(|news| OtherAcks::new(news, now)),
+            need: ask.need,
+            until: now + ask.timeout,
             clock: self.clock.clone(),
         };
         for user in absent {
             asking.acks.absent(user);
         }
-        let event = packet::event_asking(namespace, ack_id, &emit.event.to_json(), &emit.payload);
-        let send = |socket: &Arc<Socket>| {
-            was_sent(if emit.volatile {
-                socket.connection.send_volatile(&event)
-            } else {
-                socket.connection.send(&event)
-            })
-        };
-        while fanout.advance(WRITE_SLICE, |socket| asking.ask(socket, ack_id, send)) {
-            tokio::task::yield_now().await;
-        }
-        (self.emitted(id, emit, fanout.end()), asking)
+        let ask = |socket: &Arc<Socket>, send: &SendAsking<'_>| asking.ask(socket, ack_id, send);
+        let counts = send_asking(emit, ack_id, fanout, ask).await;
+        let others = others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus });
+        Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
     }
+
+    /// An ack id that no other emit of this node has.
+    pub(super) fn next_ack_id(&self) -> u64 {
+        self.last_ack_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Refuses an emit that would ask more sockets of all nodes than may be.
+    pub async fn check_elsewhere(
+        &self,
+        audience: &Audience,
+        recipients: &Recipients,
+    ) -> Result<(), NotAsked> {
+        let target = &audience.target;
+        // Names of users and sockets are few enough, and each socket has few of its kind.
+        let Some(bus) = self.bus.as_ref().filter(|_| target.all || !target.rooms.is_empty()) else {
+            return Ok(());
+        };
+        let asked = bus.ask(BusRequest::Count(audience.clone()))?;
+        let counts = asked
+            .answers()
+            .await
+            .answers
+            .into_iter()
+            .map(|it| if let NodeAnswer::Counted(count) = it { count } else { 0 });
+        let matched = recipients.matched() + counts.sum::<usize>();
+        Ok(check(matched)?)
+    }
+}
+
+/// How one socket is sent an event that asks for an ack.
+pub(super) type SendAsking<'a> = dyn Fn(&Arc<Socket>) -> Result<(), NotSent> + Send + Sync + 'a;
+
+/// Sends an event that asks for acks by the number `ack_id`; `ask` is called for each socket with what sends it.
+pub(super) async fn send_asking(
+    emit: &Emit,
+    ack_id: u64,
+    mut fanout: Fanout<'static>,
+    mut ask: impl FnMut(&Arc<Socket>, &SendAsking<'_>) -> Result<(), NotSent>,
+) -> SentCounts {
+    let namespace = &emit.audience.namespace;
+    let event = packet::event_asking(namespace, ack_id, &emit.event.to_json(), &emit.payload);
+    let send = |socket: &Arc<Socket>| {
+        was_sent(if emit.volatile {
+            socket.connection.send_volatile(&event)
+        } else {
+            socket.connection.send(&event)
+        })
+    };
+    while fanout.advance(WRITE_SLICE, |socket| ask(socket, &send)) {
+        tokio::task::yield_now().await;
+    }
+    fanout.end()
+}
+
+fn check(matched: usize) -> Result<(), TooManyRecipients> {
+    if matched <= SOCKETS_MAX { Ok(()) } else { Err(TooManyRecipients { matched }) }
 }
 
 impl Recipients {
     /// Whether all of them may be asked for acks by one emit.
     pub fn check(&self) -> Result<(), TooManyRecipients> {
-        let matched = self.fanout.sockets();
-        if matched <= SOCKETS_MAX { Ok(()) } else { Err(TooManyRecipients { matched }) }
+        check(self.matched())
+    }
+
+    /// How many they are.
+    pub fn matched(&self) -> usize {
+        self.fanout.sockets()
     }
 }
 
@@ -131,7 +206,7 @@ impl PendingAcks {
         &mut self,
         socket: &Arc<Socket>,
         ack_id: u64,
-        send: impl Fn(&Arc<Socket>) -> Result<(), NotSent>,
+        send: &SendAsking<'_>,
     ) -> Result<(), NotSent> {
         let user = socket.user().clone();
         let Ok(awaited) = socket.connection.await_ack(&socket.namespace, ack_id) else {
@@ -154,26 +229,42 @@ impl PendingAcks {
         let timeout = self.clock.clone();
         let timeout = timeout.sleep_until(self.until);
         tokio::pin!(timeout);
-        while !self.acks.is_over() {
-            let answer = tokio::select! {
+        let keep = |ack: ReceivedAck| {
+            let kept = share.keep(len(&ack)).inspect_err(|why| count_not_kept(*why));
+            kept.map(|()| ack)
+        };
+        while !self.is_over() {
+            tokio::select! {
                 biased;
-                answer = self.answers.next() => answer,
-                () = &mut timeout => break,
-            };
-            match answer {
-                Some((socket, Some(ack))) => {
-                    let kept = share.keep(len(&ack)).inspect_err(|why| count_not_kept(*why));
-                    self.acks.hear(socket, kept.map(|()| ack), self.clock.now());
+                Some((socket, ack)) = self.answers.next() => match ack {
+                    Some(ack) => self.acks.hear(socket, keep(ack), self.clock.now()),
+                    None => self.acks.lose(socket),
+                },
+                news = OtherAcks::next(&mut self.others) => {
+                    let now = self.clock.now();
+                    if let Some(others) = &mut self.others {
+                        others.take(news, &mut self.acks, keep, now);
+                    }
                 }
-                Some((socket, None)) => self.acks.lose(socket),
-                None => break,
+                () = &mut timeout => break,
             }
+        }
+        if self.others.as_ref().is_some_and(|it| !it.is_whole()) {
+            self.acks.may_lack_some();
         }
         let summary = self.acks.end();
         let (acked, missing) = (summary.acks.len(), summary.missing.len());
         metrics::counter!("userline_acks_total").increment(saturating_u64(acked));
         metrics::counter!("userline_acks_missing_total").increment(saturating_u64(missing));
         summary
+    }
+}
+
+impl PendingAcks {
+    /// Whether there is nothing to wait for: for that it has to be known whom other nodes have asked, unless one is enough.
+    fn is_over(&self) -> bool {
+        let is_enough = self.need == AckNeed::Any && self.acks.is_met();
+        is_enough || self.others.as_ref().is_none_or(OtherAcks::is_whole) && self.acks.is_over()
     }
 }
 

@@ -24,8 +24,13 @@ impl EmitCounters {
 
     /// Counts one emit.
     pub(super) fn count(&self, counts: &SentCounts) {
-        let SentCounts { matched, sent, users: _, dropped } = counts;
         self.emits.increment(1);
+        self.count_sockets(counts);
+    }
+
+    /// Counts the sockets of an emit that is counted elsewhere.
+    pub(super) fn count_sockets(&self, counts: &SentCounts) {
+        let SentCounts { matched, sent, users: _, dropped } = counts;
         self.matched.increment(saturating_u64(*matched));
         self.sent.increment(saturating_u64(*sent));
         let DroppedCounts { volatile, closed, too_many_acks } = *dropped;

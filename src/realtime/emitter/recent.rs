@@ -52,7 +52,7 @@ impl RecentEmits {
     /// Remembers an emit that was done at `at`. Every emit comes by here, so it shares what it can.
     pub(super) fn remember(&self, emit: &Emit, emitted: &Emitted, at: WallMs) {
         let Emit { audience, event, payload: _, volatile, source } = emit;
-        let Emitted { id, matched, sent, users } = emitted.clone();
+        let Emitted { id, matched, sent, users, missing: _ } = emitted.clone();
         let recent = Arc::new(RecentEmit {
             id,
             at,

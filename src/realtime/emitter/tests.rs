@@ -2,7 +2,7 @@
 
 use super::AckBudget;
 use super::fanout::{Fanout, NotSent, SentCounts};
-use super::{Emitted, Emitter, groups};
+use super::{Emitted, Emitter, Emitting, groups};
 use crate::app::testing::{TestApp, TestClient};
 use crate::connection::Pump;
 use crate::core::emit::acks::AckNeed;
@@ -37,7 +37,7 @@ impl Dice {
 fn emitter(app: &TestApp) -> Emitter {
     let pump = Pump::start(&app.parts.tasks);
     let (sockets, recoveries) = (app.parts.sockets.clone(), app.parts.recoveries.clone());
-    Emitter::new(sockets, recoveries, pump, 10, app.parts.clock.clone())
+    Emitter::new(sockets, recoveries, (pump, None), 10, app.parts.clock.clone())
 }
 
 fn emit(audience: Audience, volatile: bool) -> Emit {
@@ -129,7 +129,7 @@ async fn an_emit_reaches_each_socket_of_its_audience_once_and_says_how_many() {
             let (sockets, users) = expected(&audience, &clients);
             let before = queued(&clients);
 
-            let emitted = emitter.emit_at_once(&emit(audience, false)).unwrap();
+            let emitted = emitter.emit_at_once(&emit(audience, false)).unwrap().emitted;
 
             let grown = queued(&clients).into_iter().zip(&before).map(|(now, before)| now - before);
             let grown: Vec<usize> = grown.collect();
@@ -156,7 +156,7 @@ async fn what_is_volatile_is_counted_as_matched_and_not_sent_where_somebody_is_b
     let client = app.connect("ann").await;
     client.socket.connection.queue(&bytes::Bytes::from_static(b"\x81\x012"), false);
 
-    let emitted = emitter(&app).emit_at_once(&emit(to_all(), true)).unwrap();
+    let emitted = emitter(&app).emit_at_once(&emit(to_all(), true)).unwrap().emitted;
 
     assert_eq!((emitted.matched, emitted.sent), (1, 0));
 }
@@ -212,7 +212,8 @@ async fn who_is_asked_for_acks_is_counted_as_in_any_emit_and_who_is_not_here_is_
     assert_eq!(recipients.check(), Ok(()));
 
     let ask = AckOptions { need: AckNeed::All, timeout: Duration::from_mins(1) };
-    let (emitted, asking) = emitter.ask(Emitter::fresh_id(), &emit, ask, recipients).await;
+    let asked = emitter.ask(Emitter::fresh_id(), &emit, ask, recipients).await.unwrap();
+    let (Emitting { emitted, .. }, asking) = asked;
 
     assert_eq!((emitted.matched, emitted.sent, emitted.users.len()), (1, 1, 3));
     assert_eq!(app.hear(&ann).await, r#"421["x"]"#);

@@ -99,7 +99,7 @@ impl AckHistory {
     }
 
     fn begin(&self, emitted: &Emitted) {
-        let Emitted { id, matched, sent, users: _ } = emitted;
+        let Emitted { id, matched, sent, users: _, missing: _ } = emitted;
         let at = self.clock.wall();
         let status = AckStatus { at, matched: *matched, sent: *sent, outcome: None };
         self.known.lock().begin(id, status, SOCKET_BYTES, self.clock.now());

@@ -1,10 +1,13 @@
 //! Emitting what is also kept: stored and committed first, then emitted, perhaps asking for acks, then told.
 
 use super::{AckOptions, Emitted, Emitter, LiveInboxes, MemberCounts, Messages, PostError};
+use crate::cluster::{BusError, MissingNodes};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
-use crate::realtime::emitter::{PendingAcks, Recipients, TooManyRecipients, UserEmitted};
+use crate::realtime::emitter::{
+    Emitting, NotAsked, OtherNodes, PendingAcks, Recipients, UserEmitted,
+};
 use crate::realtime::sockets::Sockets;
 use crate::store::Closed;
 use crate::types::{ItemSeq, Namespace, Target, UserId};
@@ -30,6 +33,8 @@ pub struct StoredItem {
 pub(super) struct EmitOutcome {
     /// What became of it live.
     pub(super) emitted: Emitted,
+    /// What becomes of it on other nodes.
+    pub(super) others: Option<OtherNodes>,
     /// The users who have it in their inbox.
     pub(super) stored: BTreeMap<UserId, StoredItem>,
     /// What became of it for those who have a membership of the rooms, if it was stored for these.
@@ -56,28 +61,26 @@ impl Messages {
         id: String,
         emit: &Emit,
         ask: Option<(AckOptions, Recipients)>,
-    ) -> EmitOutcome {
-        let stored = BTreeMap::new();
+    ) -> Result<EmitOutcome, BusError> {
+        let (stored, members) = (BTreeMap::new(), None);
         let Some((ask, recipients)) = ask else {
-            return EmitOutcome {
-                emitted: self.emitter.emit(id, emit).await,
-                stored,
-                members: None,
-                asking: None,
-            };
+            let Emitting { emitted, others } = self.emitter.emit(id, emit).await?;
+            return Ok(EmitOutcome { emitted, others, stored, members, asking: None });
         };
-        let (emitted, asking) = self.emitter.ask(id, emit, ask, recipients).await;
-        EmitOutcome { emitted, stored, members: None, asking: Some(asking) }
+        let asked = self.emitter.ask(id, emit, ask, recipients).await?;
+        let (Emitting { emitted, others }, asking) = asked;
+        Ok(EmitOutcome { emitted, others, stored, members, asking: Some(asking) })
     }
 
     /// Those who would be asked for acks, if they are not too many.
-    pub(super) fn may_ask(
+    pub(super) async fn may_ask(
         &self,
         audience: &Audience,
         ask: AckOptions,
-    ) -> Result<(AckOptions, Recipients), TooManyRecipients> {
+    ) -> Result<(AckOptions, Recipients), NotAsked> {
         let recipients = self.emitter.recipients(audience);
         recipients.check()?;
+        self.emitter.check_elsewhere(audience, &recipients).await?;
         Ok((ask, recipients))
     }
 
@@ -93,7 +96,7 @@ impl Messages {
     ) -> Result<EmitOutcome, PostError> {
         if let Some(ask) = ask {
             // Before anything is on disk: a refusal does nothing.
-            self.may_ask(&emit.audience, ask)?;
+            self.may_ask(&emit.audience, ask).await?;
         }
         let id = Emitter::fresh_id();
         let Audience { namespace, target, .. } = &*emit.audience;
@@ -113,7 +116,7 @@ impl Messages {
         let named = target.users.iter().filter(is_meant);
         let users: Vec<UserId> = named.chain(&members).cloned().collect();
         storing.before_emit(&users).await?;
-        let outcome = self.emit_fresh(id, emit, ask, &storing.stored).await;
+        let outcome = self.emit_fresh(id, emit, ask, &storing.stored).await?;
         storing.after_emit(&outcome.emitted, &left_out).await?;
         storing.after_emit_to(&members).await?;
         let counts = storing.count(&members);
@@ -121,10 +124,11 @@ impl Messages {
         for (user, state) in states {
             self.inboxes.tell(&user, state);
         }
-        let EmitOutcome { emitted, asking, .. } = outcome;
+        let EmitOutcome { emitted, others, asking, .. } = outcome;
         let users = in_order(&target.users, emitted.users, sockets);
         let members = (!target.rooms.is_empty()).then_some(counts);
-        Ok(EmitOutcome { emitted: Emitted { users, ..emitted }, stored, members, asking })
+        let emitted = Emitted { users, ..emitted };
+        Ok(EmitOutcome { emitted, others, stored, members, asking })
     }
 
     /// Users who have a membership of one of the rooms of `target`, and are not named.
@@ -158,7 +162,7 @@ impl Messages {
         emit: &Emit,
         ask: Option<AckOptions>,
         stored: &BTreeMap<UserId, StoredItem>,
-    ) -> EmitOutcome {
+    ) -> Result<EmitOutcome, BusError> {
         let mut fresh = emit.clone();
         let is_duplicate = |user: &UserId| stored.get(user).is_some_and(|it| it.is_duplicate);
         let target = &mut Arc::make_mut(&mut fresh.audience).target;
@@ -172,9 +176,10 @@ impl Messages {
             Arc::make_mut(&mut fresh.audience).except.users.extend(had);
         }
         if ask.is_none() && is_for_nobody {
-            let emitted = Emitted { id, matched: 0, sent: 0, users: Vec::new() };
+            let missing = MissingNodes::default();
+            let emitted = Emitted { id, matched: 0, sent: 0, users: Vec::new(), missing };
             let stored = BTreeMap::new();
-            return EmitOutcome { emitted, stored, members: None, asking: None };
+            return Ok(EmitOutcome { emitted, others: None, stored, members: None, asking: None });
         }
         // However many there are by now: some have it on disk already.
         let ask = ask.map(|ask| (ask, self.emitter.recipients(&fresh.audience)));

@@ -3,6 +3,7 @@
 use super::undelivered::UndeliveredReport;
 use super::{Emitted, MemberCounts, StoredItem, UndeliveredHooks};
 use crate::app::testing::{TestApp, until};
+use crate::cluster::MissingNodes;
 use crate::core::emit::acks::{AckNeed, AckSummary, MissingAck, SocketAck, WhyNoAck};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::{AckOptions, Emit, Message, StoreOptions, WhenUndelivered};
@@ -97,7 +98,8 @@ fn emitted(users: &[(&str, usize, usize)]) -> Emitted {
         let status = PresenceStatus::Offline;
         (user(name), UserEmitted { status, matched: *matched, sent: *sent })
     });
-    Emitted { id: "msg_1".to_owned(), matched: 0, sent: 0, users: users.collect() }
+    let missing = MissingNodes::default();
+    Emitted { id: "msg_1".to_owned(), matched: 0, sent: 0, users: users.collect(), missing }
 }
 
 fn names<'a>(report: &'a UndeliveredReport, outcome: &AckSummary<u8>) -> [Vec<&'a str>; 3] {

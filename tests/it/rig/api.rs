@@ -23,11 +23,19 @@ impl Api {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        let url = format!("{}{path}", self.base);
-        let asked = self.http.post(url).bearer_auth(KEY).body(body.to_string()).send().await;
-        let answer = asked.unwrap();
-        assert_eq!(answer.status().as_u16(), 200, "{path}");
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        let (status, answer) = self.post_any(path, body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    /// The same, whatever the status.
+    pub(crate) async fn post_any(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.http.post(format!("{}{path}", self.base)).body(body.to_string());
+        answer(request).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
+        answer(self.http.delete(format!("{}{path}", self.base))).await
     }
 
     pub(crate) async fn text(&self, path: &str) -> String {
@@ -80,4 +88,10 @@ impl Api {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("it is there");
         line.trim().parse().unwrap()
     }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.bearer_auth(KEY).send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }

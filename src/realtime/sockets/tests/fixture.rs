@@ -5,7 +5,7 @@ use crate::config::PresenceConfig;
 use crate::connection::Connection;
 use crate::core::delivery::record::RecordedEvent;
 use crate::core::presence::session::UserSession;
-use crate::presence::Place;
+use crate::presence::{Place, SessionAtUp};
 use crate::realtime::sockets::Sockets;
 use crate::registry::{Socket, SocketParts};
 use crate::store::{Recovered, Store};
@@ -91,7 +91,10 @@ impl Fixture {
     }
 
     pub(super) fn register(&self, socket: &Arc<Socket>) -> Option<UserSession> {
-        self.sockets.connect(socket, self.place())
+        match self.sockets.connect(socket, self.place())? {
+            SessionAtUp::Known(session) => Some(session),
+            SessionAtUp::Awaited => panic!("there is no cluster"),
+        }
     }
 
     /// A registered socket.

@@ -1,0 +1,103 @@
+//! Joining a cluster, before anybody is let in.
+
+use crate::clock::Clock;
+use crate::cluster::{Bus, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus};
+use crate::config::{ClusterConfig, Config, HooksConfig};
+use crate::core::cluster::node::NodeEffect;
+use crate::hooks::HookLedger;
+use crate::realtime::Realtime;
+use crate::realtime::effects::ClusterEffects;
+use crate::realtime::hearing::Hearing;
+use crate::tasks::Tasks;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const HOUR: Duration = Duration::from_hours(1);
+/// How long a node that starts waits for Redis: whoever started it is still there to read why it did not.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// A node among others.
+#[derive(Debug, Clone)]
+pub(crate) struct JoinedCluster {
+    pub(crate) member: ClusterMember,
+    /// What nodes ask each other.
+    pub(crate) bus: Bus,
+    pub(crate) config: ClusterConfig,
+    /// After so long without a word from its client, a connection is closed.
+    pub(crate) silence_max: Duration,
+    /// They end last: until then something is to be told.
+    pub(crate) tasks: Tasks,
+    /// Whether the node has left.
+    pub(crate) left: CancellationToken,
+}
+
+/// Why the node cannot join.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// Redis cannot be spoken to.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// Nothing was heard of it.
+    #[error("Redis did not answer within 10 s")]
+    Silent,
+}
+
+impl JoinedCluster {
+    /// Where hooks wait.
+    pub(super) fn ledger(&self, hooks: &HooksConfig) -> HookLedger {
+        HookLedger::Cluster(ClusterLedger::new(self.member.clone(), &hooks.endpoints, &self.tasks))
+    }
+
+    /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too.
+    pub(super) async fn join(
+        config: &Config,
+        clock: &Clock,
+    ) -> Result<Option<(Self, mpsc::Receiver<NodeEffect>)>, JoinError> {
+        let Some(cluster) = &config.cluster else { return Ok(None) };
+        let needs = MemberNeeds {
+            endpoints: config.hooks.endpoints.iter().map(|it| it.name.clone()).collect(),
+            window: config.recovery.window,
+            // An hour longer than anything is tried.
+            events_kept: config.hooks.retry_for.max(config.store.keep_events) + HOUR,
+            grace_max: config.presence.grace,
+            clock: clock.clone(),
+        };
+        let tasks = Tasks::new();
+        let (member, effects) = ClusterMember::join(cluster, needs, &tasks)?;
+        let mut status = member.status();
+        let attached = status.wait_for(|it| *it == MemberStatus::Attached);
+        let is_attached = matches!(timeout(JOIN_LIMIT, attached).await, Ok(Ok(_)));
+        if !is_attached {
+            let last = status.borrow().clone();
+            return Err(match last {
+                MemberStatus::Degraded(Some(error)) => JoinError::Link(error),
+                MemberStatus::Degraded(None) | MemberStatus::Attached => JoinError::Silent,
+            });
+        }
+        let silence_max = config.socketio.ping_interval + 2 * config.socketio.ping_timeout;
+        let (config, left) = (cluster.clone(), CancellationToken::new());
+        let bus = Bus::new(member.clone(), clock.clone());
+        Ok(Some((Self { member, bus, config, silence_max, tasks, left }, effects)))
+    }
+
+    /// Does what the cluster says. Call it once.
+    pub(super) fn heed(
+        &self,
+        realtime: &Realtime,
+        clock: &Clock,
+        effects: mpsc::Receiver<NodeEffect>,
+    ) {
+        let Self { member, bus, silence_max, tasks, left, .. } = self;
+        let sending = (Arc::clone(realtime.messages.emitter()), Arc::clone(&realtime.directory));
+        let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control));
+        let hearing = Hearing::start(bus.clone(), sending, doing, tasks);
+        let heard = (Arc::clone(&realtime.attendance), hearing);
+        let with = (clock.clone(), tasks.clone());
+        let heeding = ClusterEffects::new(member.clone(), heard, *silence_max, with, left.clone());
+        tasks.spawn("cluster.effects", heeding.run(effects));
+    }
+}

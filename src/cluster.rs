@@ -1,0 +1,20 @@
+//! Many nodes: the one place in Redis or Valkey where they agree, and this node's end of it.
+//!
+//! The rules are in two places only: in the scripts, each of which Redis runs as a whole, and in
+//! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
+
+mod bus;
+mod codec;
+mod ledger;
+mod link;
+mod member;
+mod scripts;
+#[cfg(test)]
+mod tests;
+
+pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
+pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
+pub use ledger::{ClusterLedger, LedgerError};
+pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
+pub use member::{Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
+pub use scripts::Script;

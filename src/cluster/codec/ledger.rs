@@ -1,0 +1,125 @@
+//! What is asked about endpoints, and what is answered.
+
+use super::{ClusterPlace, CodecError, RedisCall, items, number, parsed, string, text};
+use crate::cluster::scripts::Script;
+use crate::core::cluster::incarnation::Incarnation;
+use crate::core::cluster::ledger::{
+    ChangeEnd, EndpointLook, LedgerAsk, LedgerQuestion, LedgerReply, OwnerToken, WaitingChange,
+};
+use crate::core::presence::session::UserSession;
+use crate::types::{Change, ChangeKind, Portrait, Reason, Seq, UserId, WallMs};
+use redis::Value;
+
+impl ClusterPlace {
+    pub(super) fn ledger(&self, question: &LedgerQuestion) -> RedisCall {
+        let mut arguments = vec![text(&*question.endpoint)];
+        let script = match &question.what {
+            LedgerAsk::Take(incarnation) => {
+                arguments.extend([text(incarnation.as_str()), text("take")]);
+                Script::Own
+            }
+            LedgerAsk::Give(incarnation) => {
+                arguments.extend([text(incarnation.as_str()), text("give")]);
+                Script::Own
+            }
+            LedgerAsk::Waiting { token, after, changes_max } => {
+                arguments.extend([number(token.0), number(*after), number(*changes_max)]);
+                Script::Waiting
+            }
+            LedgerAsk::Settle { token, settled } => {
+                arguments.push(number(token.0));
+                for it in settled {
+                    let (end, attempts) = match it.end {
+                        ChangeEnd::Done => (text("done"), 0),
+                        ChangeEnd::Dead => (text("dead"), 0),
+                        ChangeEnd::Again { at, attempts } => (number(at.0), attempts),
+                    };
+                    arguments.extend([number(it.number), end, number(attempts)]);
+                }
+                Script::Settle
+            }
+            LedgerAsk::Look => Script::Look,
+        };
+        self.script(script, arguments)
+    }
+}
+
+/// The answer to a question.
+pub(super) fn reply(asked: &LedgerAsk, value: &Value) -> Result<LedgerReply, CodecError> {
+    if matches!(asked, LedgerAsk::Look) {
+        return look(value).map(LedgerReply::Seen);
+    }
+    let [status, rest @ ..] = items(value)? else { return Err(CodecError) };
+    let is_heard = match string(status)? {
+        "OK" => true,
+        "HELD" | "FENCED" | "STALE" => false,
+        _ => return Err(CodecError),
+    };
+    Ok(match (asked, rest) {
+        (LedgerAsk::Take(_), [token]) if is_heard => {
+            LedgerReply::Owned(Some(OwnerToken(parsed(token)?)))
+        }
+        (LedgerAsk::Take(_), _) => LedgerReply::Owned(None),
+        (LedgerAsk::Give(_), _) => LedgerReply::Given,
+        (LedgerAsk::Waiting { .. }, [count, changes @ ..]) if is_heard => {
+            let changes = changes.iter().map(waiting).collect::<Result<_, _>>()?;
+            LedgerReply::Waiting(Some((parsed(count)?, changes)))
+        }
+        (LedgerAsk::Waiting { .. }, _) => LedgerReply::Waiting(None),
+        (LedgerAsk::Settle { .. }, [left]) if is_heard => LedgerReply::Settled(Some(parsed(left)?)),
+        (LedgerAsk::Settle { .. } | LedgerAsk::Look, _) => LedgerReply::Settled(None),
+    })
+}
+
+fn look(value: &Value) -> Result<EndpointLook, CodecError> {
+    let [waiting, dead, oldest, owner] = items(value)? else { return Err(CodecError) };
+    let is_there = |it: &&Value| string(it).is_ok_and(|it| !it.is_empty());
+    let oldest = Some(oldest).filter(is_there).map(parsed).transpose()?;
+    let owner = Some(owner).filter(is_there).map(string).transpose()?;
+    let owner = owner.map(Incarnation::from_text);
+    Ok(EndpointLook { waiting: parsed(waiting)?, dead: parsed(dead)?, oldest, owner })
+}
+
+fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
+    let [seq, tries, fields] = items(value)? else { return Err(CodecError) };
+    let number = parsed(seq)?;
+    let (attempts, next_attempt) = match string(tries)?.split_once(' ') {
+        None => (0, None),
+        Some((attempts, next)) => (
+            attempts.parse().map_err(|_| CodecError)?,
+            Some(WallMs(next.parse().map_err(|_| CodecError)?)),
+        ),
+    };
+    let change = match items(fields)? {
+        [] => None,
+        fields => change(number, fields)?,
+    };
+    Ok(WaitingChange { number, attempts, next_attempt, change })
+}
+
+/// A change, of the fields that the scripts announce it with; `None` for a user whose id this version does not take.
+fn change(number: u64, fields: &[Value]) -> Result<Option<Change>, CodecError> {
+    let [_, kind, _, user, _, session, _, reason, _, closed] = fields else {
+        return Err(CodecError);
+    };
+    let session = UserSession::numbered(parsed(session)?);
+    let kind = match string(kind)? {
+        "on" => ChangeKind::Online,
+        "off" => ChangeKind::Offline {
+            // A newer version may have reasons of which this one knows nothing.
+            reason: Reason::parse(string(reason)?).unwrap_or(Reason::TransportClose),
+            online_since: session.since,
+            last_socket_closed_at: WallMs(parsed(closed)?),
+        },
+        _ => return Err(CodecError),
+    };
+    let user = UserId::parse(string(user)?).ok();
+    Ok(user.map(|user| Change {
+        user,
+        seq: Seq(number),
+        session: session.id,
+        at: WallMs(number / 1000),
+        kind,
+        portrait: Portrait::default(),
+    }))
+}

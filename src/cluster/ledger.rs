@@ -1,0 +1,268 @@
+//! What endpoints are still to be told, kept where all nodes agree. One node delivers for an endpoint; if it is gone, or
+//! was taken for that, another one does, and what the first still says is not heard.
+
+use super::member::{ClusterMember, Unattached};
+use crate::config::EndpointConfig;
+use crate::core::cluster::known_hooks::KnownHooks;
+use crate::core::cluster::ledger::{
+    ChangeEnd, EndpointLook, LedgerAsk, LedgerReply, OwnerToken, SettledChange, WaitingChange,
+};
+use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
+use crate::core::delivery::hook_body;
+use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, Settlement};
+use crate::tasks::Tasks;
+use crate::types::saturating_u64;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// How often the node that delivers looks for what is new: nobody tells it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often another one asks whether it may.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// What endpoints are still to be told. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct ClusterLedger {
+    member: ClusterMember,
+    endpoints: Arc<[LedgerEndpoint]>,
+    news: watch::Receiver<u64>,
+}
+
+#[derive(Debug)]
+struct LedgerEndpoint {
+    name: Arc<str>,
+    /// Types of hooks that it wants.
+    events: Vec<String>,
+    turn: Mutex<DeliveryTurn>,
+}
+
+/// What this node knows as long as it delivers for an endpoint.
+#[derive(Debug, Default)]
+struct DeliveryTurn {
+    token: Option<OwnerToken>,
+    /// Hooks that waited when it looked last.
+    backlog: u64,
+    known: KnownHooks,
+}
+
+/// Why something about an endpoint cannot be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LedgerError {
+    /// Another node delivers.
+    #[error("another node delivers for the endpoint")]
+    NotOwner,
+    /// Not now.
+    #[error(transparent)]
+    Unattached(#[from] Unattached),
+}
+
+impl ClusterLedger {
+    /// For these endpoints, which the member has joined with.
+    pub fn new(member: ClusterMember, endpoints: &[EndpointConfig], tasks: &Tasks) -> Self {
+        let (tell, news) = watch::channel(0);
+        tasks.spawn("cluster.ledger", async move {
+            while !tell.is_closed() {
+                tokio::time::sleep(LOOK_EVERY).await;
+                tell.send_modify(|looks| *looks += 1);
+            }
+        });
+        let endpoint = |it: &EndpointConfig| LedgerEndpoint {
+            name: it.name.as_str().into(),
+            events: it.events.clone(),
+            turn: Mutex::default(),
+        };
+        Self { member, endpoints: endpoints.iter().map(endpoint).collect(), news }
+    }
+
+    /// The configured endpoint of this name.
+    pub fn endpoint(&self, name: &str) -> Option<EndpointId> {
+        self.endpoints
+            .iter()
+            .position(|it| &*it.name == name)
+            .map(|it| EndpointId(saturating_u64(it)))
+    }
+
+    /// Changes whenever there may be something new.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
+    }
+
+    /// Waits until this node delivers for an endpoint. What it knew before is forgotten.
+    pub async fn take(&self, endpoint: EndpointId) {
+        let Some(at) = self.at(endpoint) else { return std::future::pending().await };
+        loop {
+            if let Some(incarnation) = self.member.incarnation()
+                && let Ok(LedgerReply::Owned(Some(token))) =
+                    self.ask(at, LedgerAsk::Take(incarnation)).await
+            {
+                *at.turn.lock() = DeliveryTurn { token: Some(token), ..DeliveryTurn::default() };
+                return;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// Delivers no more, so that another node need not find that out.
+    pub async fn give(&self, endpoint: EndpointId) {
+        let Some(at) = self.at(endpoint) else { return };
+        at.turn.lock().token = None;
+        if let Some(incarnation) = self.member.incarnation() {
+            // Without an answer another node finds out that this one is gone.
+            let _given = self.ask(at, LedgerAsk::Give(incarnation)).await;
+        }
+    }
+
+    /// Undelivered hooks with a number over `after`, ascending, at most `limit`.
+    pub async fn pending(
+        &self,
+        endpoint: EndpointId,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<PendingHook>, LedgerError> {
+        let at = self.at(endpoint).ok_or(LedgerError::NotOwner)?;
+        let (token, room) = {
+            let turn = at.turn.lock();
+            (turn.token.ok_or(LedgerError::NotOwner)?, turn.known.room())
+        };
+        let (mut heads, mut after, most) = (Vec::new(), after.0, limit.min(room));
+        while heads.len() < most {
+            let changes_max = most - heads.len();
+            let asked = LedgerAsk::Waiting { token, after, changes_max };
+            let LedgerReply::Waiting(Some((backlog, waiting))) = self.ask(at, asked).await? else {
+                return Err(LedgerError::NotOwner);
+            };
+            let is_last = waiting.len() < changes_max;
+            after = waiting.last().map_or(after, |it| it.number);
+            let unwanted = at.read(backlog, waiting, &mut heads);
+            if !unwanted.is_empty() {
+                self.settled(at, token, unwanted).await?;
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(heads)
+    }
+
+    /// What to send for these deliveries, by ascending number.
+    pub fn payloads(&self, endpoint: EndpointId, ids: &[DeliveryId]) -> Vec<HookPayload> {
+        let Some(at) = self.at(endpoint) else { return Vec::new() };
+        let turn = at.turn.lock();
+        let payload = |id: &DeliveryId| {
+            let change = turn.known.change(*id)?;
+            let webhook_id = hook_body::webhook_id(&change.user, change.seq);
+            Some(HookPayload { id: *id, webhook_id, body: hook_body::render(change) })
+        };
+        ids.iter().filter_map(payload).collect()
+    }
+
+    /// Keeps what became of hooks. Answers once that is kept, in the same order, with the next hook of each user whose hook
+    /// is not tried again.
+    pub async fn settle(
+        &self,
+        endpoint: EndpointId,
+        settlements: &[Settlement],
+    ) -> Result<Vec<NextHook>, LedgerError> {
+        let at = self.at(endpoint).ok_or(LedgerError::NotOwner)?;
+        let token = at.turn.lock().token.ok_or(LedgerError::NotOwner)?;
+        let settled: Vec<SettledChange> = settlements.iter().map(settled_change).collect();
+        while let Err(error) = self.settled(at, token, settled.clone()).await {
+            if error == LedgerError::NotOwner {
+                return Err(error);
+            }
+            // Until then nothing else is told to the users of these; to say it again does no harm.
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        let mut turn = at.turn.lock();
+        let mut next = Vec::new();
+        for Settlement { decision, next_attempt, .. } in settlements {
+            let DeliveryDecision { id, user, attempts, verdict, has_more } = decision;
+            if matches!(verdict, DeliveryVerdict::Retry { .. }) {
+                turn.known.again(*id, *attempts, *next_attempt);
+                continue;
+            }
+            turn.known.remove(*id);
+            let head = has_more.then(|| turn.known.next_of(user)).flatten();
+            next.push(NextHook { user: user.clone(), head });
+        }
+        Ok(next)
+    }
+
+    /// Hooks that waited when this node looked last; zero if another one delivers.
+    pub fn backlog(&self, endpoint: EndpointId) -> u64 {
+        self.at(endpoint).map_or(0, |it| it.turn.lock().backlog)
+    }
+
+    /// How an endpoint is doing, and whether this node delivers for it.
+    pub async fn look(&self, endpoint: EndpointId) -> Result<(EndpointLook, bool), LedgerError> {
+        let at = self.at(endpoint).ok_or(LedgerError::NotOwner)?;
+        let LedgerReply::Seen(look) = self.ask(at, LedgerAsk::Look).await? else {
+            return Err(LedgerError::NotOwner);
+        };
+        let is_own = look.owner.is_some() && look.owner == self.member.incarnation();
+        Ok((look, is_own))
+    }
+
+    async fn settled(
+        &self,
+        at: &LedgerEndpoint,
+        token: OwnerToken,
+        settled: Vec<SettledChange>,
+    ) -> Result<(), LedgerError> {
+        let reply = self.ask(at, LedgerAsk::Settle { token, settled }).await?;
+        let LedgerReply::Settled(Some(left)) = reply else {
+            // Whoever delivers now has looked for itself.
+            at.turn.lock().token = None;
+            return Err(LedgerError::NotOwner);
+        };
+        at.turn.lock().backlog = left;
+        Ok(())
+    }
+
+    async fn ask(&self, at: &LedgerEndpoint, what: LedgerAsk) -> Result<LedgerReply, Unattached> {
+        self.member.ledger(Arc::clone(&at.name), what).await
+    }
+
+    fn at(&self, endpoint: EndpointId) -> Option<&LedgerEndpoint> {
+        self.endpoints.get(usize::try_from(endpoint.0).ok()?)
+    }
+}
+
+impl LedgerEndpoint {
+    /// What was read is known, and is added to `heads`. Returns what the endpoint does not want to be told.
+    fn read(
+        &self,
+        backlog: u64,
+        waiting: Vec<WaitingChange>,
+        heads: &mut Vec<PendingHook>,
+    ) -> Vec<SettledChange> {
+        let mut turn = self.turn.lock();
+        turn.backlog = backlog;
+        let mut unwanted = Vec::new();
+        for one in waiting {
+            let change = one.change.as_ref();
+            let wanted = change.filter(|it| self.events.iter().any(|name| name == it.hook_type()));
+            match wanted {
+                Some(change) => heads.push(turn.known.add(&one, change.clone())),
+                None => unwanted.push(SettledChange { number: one.number, end: ChangeEnd::Done }),
+            }
+        }
+        unwanted
+    }
+}
+
+fn settled_change(settlement: &Settlement) -> SettledChange {
+    let DeliveryDecision { id, attempts, verdict, .. } = &settlement.decision;
+    let end = match verdict {
+        DeliveryVerdict::Retry { .. } => {
+            let at = settlement.next_attempt.unwrap_or(settlement.at);
+            ChangeEnd::Again { at, attempts: *attempts }
+        }
+        DeliveryVerdict::Dead(_) => ChangeEnd::Dead,
+        DeliveryVerdict::Delivered | DeliveryVerdict::Skipped => ChangeEnd::Done,
+    };
+    SettledChange { number: id.0, end }
+}

@@ -1,0 +1,77 @@
+//! The scripts, as they are shipped.
+
+/// One script. All of them begin with the same two parts: where the time comes from, and what they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Script {
+    /// First on every connection.
+    Attach,
+    /// One batch: facts and events.
+    Apply,
+    /// Lets the users of an incarnation go.
+    Reap,
+    /// What is due.
+    Tend,
+    /// Who is there.
+    Observe,
+    /// What a client missed.
+    Missed,
+    /// Who is online.
+    Presence,
+    /// Who lingers.
+    Lingering,
+    /// Who delivers for an endpoint.
+    Own,
+    /// What waits to be delivered.
+    Waiting,
+    /// What became of deliveries.
+    Settle,
+    /// How much waits, and who delivers.
+    Look,
+}
+
+const CLOCK: &str = include_str!("scripts/clock.lua");
+const COMMON: &str = include_str!("scripts/common.lua");
+
+impl Script {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Attach,
+        Self::Apply,
+        Self::Reap,
+        Self::Tend,
+        Self::Observe,
+        Self::Missed,
+        Self::Presence,
+        Self::Lingering,
+        Self::Own,
+        Self::Waiting,
+        Self::Settle,
+        Self::Look,
+    ];
+
+    /// What Redis is given.
+    pub fn text(self) -> String {
+        self.text_with_clock(CLOCK)
+    }
+
+    pub(super) fn text_with_clock(self, clock: &str) -> String {
+        [clock, COMMON, self.body()].join("\n")
+    }
+
+    fn body(self) -> &'static str {
+        match self {
+            Self::Attach => include_str!("scripts/attach.lua"),
+            Self::Apply => include_str!("scripts/apply.lua"),
+            Self::Reap => include_str!("scripts/reap.lua"),
+            Self::Tend => include_str!("scripts/tend.lua"),
+            Self::Observe => include_str!("scripts/observe.lua"),
+            Self::Missed => include_str!("scripts/missed.lua"),
+            Self::Presence => include_str!("scripts/presence.lua"),
+            Self::Lingering => include_str!("scripts/lingering.lua"),
+            Self::Own => include_str!("scripts/own.lua"),
+            Self::Waiting => include_str!("scripts/waiting.lua"),
+            Self::Settle => include_str!("scripts/settle.lua"),
+            Self::Look => include_str!("scripts/look.lua"),
+        }
+    }
+}

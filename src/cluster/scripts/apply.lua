@@ -1,0 +1,87 @@
+-- One batch of an incarnation: facts about its users and events for the log, in one step. An empty one is a heartbeat.
+-- To send it again is harmless: it is applied once, and a repeat gets the answer of the first time.
+--
+-- ARGV 2 incarnation  3 number of the batch  4 epoch that the node knows  5 number up to which it has read the log
+-- 6 bytes that the log may have  7 entry up to which it has read what it was told  8... operations:
+--   U user hint                        there is a socket
+--   K user hint                        there still is one, as there was all the time
+--   D user grace_ms reason closed_ms   there is none
+--   X user reason                      if the user lingers, that ends now
+--   L user hint grace_ms reason closed_ms   was here before the state was lost, and is not any more
+--   E data                             an event for everybody's log
+--   M                                  here the node delivered events without a number
+--   R incarnation data                 for this incarnation alone, as long as it is there
+-- Answers {OK | DUP, answer} | {FENCED} | {OLD} | {GAP} | {EPOCH}, the answer being one text: first number of the events
+-- (0 without), head, and the session of each U and K; with events also ` | ` and every incarnation that has to hear them.
+local incarnation, batch = ARGV[2], tonumber(ARGV[3])
+local applied = redis.call('HGET', P .. 'nodes', incarnation)
+if not applied then return {'FENCED'} end
+applied = tonumber(applied)
+if batch == applied and batch > 0 then return {'DUP', redis.call('HGET', P .. 'reply', incarnation)} end
+if batch <= applied then return {'OLD'} end
+if batch > applied + 1 then return {'GAP'} end
+if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then return {'EPOCH'} end
+redis.call('HSET', P .. 'nodes', incarnation, batch)
+redis.call('HSET', P .. 'read', incarnation, ARGV[5])
+if ARGV[7] ~= '0-0' then redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', ARGV[7]) end
+
+local i, sessions, fields, events, bytes, marker = 8, {}, {}, 0, 0, false
+while i <= #ARGV do
+  local op, user = ARGV[i], ARGV[i + 1]
+  if op == 'U' or op == 'K' then
+    sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')
+    i = i + 3
+  elseif op == 'D' then
+    down(user, incarnation, tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])
+    i = i + 5
+  elseif op == 'X' then
+    if redis.call('HEXISTS', P .. 'u:' .. user, 'r') == 1 then
+      redis.call('HSET', P .. 'u:' .. user, 'r', ARGV[i + 2])
+      redis.call('ZADD', P .. 'due', 'LT', text(math.floor(now / 1000)), user)
+    end
+    i = i + 3
+  elseif op == 'L' then
+    if redis.call('EXISTS', P .. 'u:' .. user) == 0 then
+      up(user, incarnation, ARGV[i + 2])
+      down(user, incarnation, tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5])
+    end
+    i = i + 6
+  elseif op == 'E' then
+    fields[#fields + 1], fields[#fields + 2] = events, user
+    events, bytes = events + 1, bytes + #user
+    i = i + 2
+  elseif op == 'M' then
+    marker = events
+    fields[#fields + 1], fields[#fields + 2] = events, ''
+    events, bytes = events + 1, bytes + 1
+    i = i + 1
+  elseif op == 'R' then
+    -- One that is gone asks for nothing any more.
+    if redis.call('HEXISTS', P .. 'nodes', user) == 1 then
+      redis.call('XADD', P .. 'to:' .. user, 'MAXLEN', '~', 65536, '*', 'f', incarnation, 'm', ARGV[i + 2])
+    end
+    i = i + 3
+  else
+    return redis.error_reply('ERR no such operation')
+  end
+end
+
+local first = 0
+if events > 0 then
+  first = numbers(events)
+  local last = text(first + events - 1)
+  local m = redis.call('HMGET', meta, 'top', 'bytes', 'base')
+  local total, base = tonumber(m[2] or '0'), tonumber(m[3] or '0')
+  -- The header names the entry before it: so a reader sees a hole whatever cut it.
+  local header = table.concat({m[1] or '0', incarnation, batch, text(first), text(total)}, ' ')
+  redis.call('XADD', P .. 'log', last .. '-0', 'h', header, unpack(fields))
+  total = total + bytes
+  redis.call('HSET', meta, 'top', last, 'bytes', text(total))
+  if marker then redis.call('HSET', meta, 'hole', text(first + marker)) end
+  if total - base > tonumber(ARGV[6]) then trim(total - tonumber(ARGV[6]) * 0.875, false) end
+end
+local answer = text(first) .. ' ' .. (redis.call('HGET', meta, 'n') or '0')
+if #sessions > 0 then answer = answer .. ' ' .. table.concat(sessions, ' ') end
+if events > 0 then answer = answer .. ' | ' .. table.concat(redis.call('HKEYS', P .. 'nodes'), ' ') end
+redis.call('HSET', P .. 'reply', incarnation, answer)
+return {'OK', answer}

@@ -1,0 +1,109 @@
+-- In front of every script. What all of them share: the numbers, who is online, the news of it.
+--
+-- KEYS[1] is the hash of what there is one of; ARGV[1] is what every key begins with, the hash tag included, so that all
+-- keys live in one slot. `now` is in microseconds; clock.lua says where it comes from.
+--
+--   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold
+--   nodes        hash    incarnation -> number of the last batch that was applied
+--   reply        hash    incarnation -> what that batch was answered with
+--   read         hash    incarnation -> number up to which it has read the log
+--   suspects     set     incarnations that have not yet confirmed what this copy of the state holds
+--   ends         hash    run of a server -> number at which the one that followed began
+--   again        set     users who were told of again since the last loss
+--   dead         set     incarnations whose users are being let go
+--   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
+--   of:<inc>     set     users that an incarnation asserts
+--   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
+--   due          zset    lingering users -> when they go offline (ms)
+--   log          stream  the bus; the id of an entry is its last number
+--   events       stream  presence changes; the id is the sequence number
+--   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
+local P, meta = ARGV[1], KEYS[1]
+
+local function text(number) return string.format('%.0f', number) end
+
+-- The first of `count` numbers. They follow time, and only grow: also if time goes back.
+local function numbers(count)
+  local first = tonumber(redis.call('HGET', meta, 'n') or '0') + 1
+  if now > first then first = now end
+  redis.call('HSET', meta, 'n', text(first + count - 1))
+  return first
+end
+
+-- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins.
+local function announce(kind, user, session, reason, closed)
+  local seq = text(numbers(1))
+  redis.call('XADD', P .. 'events', seq .. '-0', 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed)
+  for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
+    redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
+  end
+  return seq
+end
+
+-- After a loss somebody may have been told that a user is offline whom this copy has online: for ten minutes, whoever
+-- comes is told of again, once.
+local function is_in_doubt(user)
+  local doubt = redis.call('HGET', meta, 'doubt')
+  return doubt and now < tonumber(doubt) + 600000000 and redis.call('SADD', P .. 'again', user) == 1
+end
+
+-- The incarnation has a socket of the user. `hint` is the session that it knows from a copy that was lost, or ''. `kept`
+-- says that it had one all the time. Returns the session that the user is in.
+local function up(user, incarnation, hint, kept)
+  local key = P .. 'u:' .. user
+  redis.call('HSET', key, incarnation, '')
+  redis.call('SADD', P .. 'of:' .. incarnation, user)
+  if redis.call('HDEL', key, 'r', 'c') > 0 then redis.call('ZREM', P .. 'due', user) end
+  local session = redis.call('HGET', key, 's')
+  if session then
+    if not kept and is_in_doubt(user) then announce('on', user, session, '', '') end
+    return session
+  end
+  if hint ~= '' then
+    announce('on', user, hint, '', '')
+    session = hint
+  else
+    session = announce('on', user, false, '', '')
+  end
+  redis.call('HSET', key, 's', session)
+  return session
+end
+
+-- It has none any more. To say so twice changes nothing. If nobody else has one, the user lingers for `grace` ms.
+local function down(user, incarnation, grace, reason, closed)
+  local key = P .. 'u:' .. user
+  redis.call('SREM', P .. 'of:' .. incarnation, user)
+  if redis.call('HDEL', key, incarnation) == 0 then return end
+  if redis.call('HLEN', key) > 1 then return end
+  redis.call('HSET', key, 'r', reason, 'c', closed)
+  redis.call('ZADD', P .. 'due', text(math.floor(now / 1000) + grace), user)
+end
+
+-- Nobody goes offline for a while: nodes first get time to say who is there.
+local function hold() redis.call('HSET', meta, 'tick', '0') end
+
+-- Nobody may rely on offsets from before: something that was answered for may be missing.
+local function new_epoch(name)
+  redis.call('HSET', meta, 'epoch', name)
+  redis.call('DEL', P .. 'suspects')
+end
+
+-- Takes entries from the beginning of the log: while fewer than `bytes` bytes ever written lie before them, or while
+-- their number is not above `number`. The newest one stays.
+local function trim(bytes, number)
+  while true do
+    local entries = redis.call('XRANGE', P .. 'log', '-', '+', 'COUNT', 64)
+    if #entries < 2 then return end
+    for i, entry in ipairs(entries) do
+      local before = tonumber(string.match(entry[2][2], '%S+$'))
+      local id = tonumber(string.match(entry[1], '^%d+'))
+      local stays = true
+      if bytes then stays = before >= bytes else stays = id > number end
+      if stays or i == #entries then
+        redis.call('XTRIM', P .. 'log', 'MINID', entry[1])
+        redis.call('HSET', meta, 'base', text(before))
+        if stays or #entries < 64 then return end
+      end
+    end
+  end
+end

@@ -1,0 +1,13 @@
+//! The shipped scripts on a real Redis, under schedules that nobody would think of.
+
+mod checks;
+mod clients;
+mod deliveries;
+mod directed;
+mod mutants;
+mod parts;
+mod random;
+mod server;
+mod world;
+
+pub(super) use server::{TestRedis, cluster_config};

@@ -1,0 +1,202 @@
+//! What must hold, whatever happens.
+
+use super::clients::Promise;
+use super::parts::{Answer, GRACE_MS, SimEvent, Told, USERS, user_id};
+use super::world::{World, online};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl World {
+    /// Notes which users the state holds for sure: a node that runs, and is connected, has told all it knows.
+    pub(super) fn note_held(&mut self) {
+        for node in 0..self.nodes.len() {
+            let is_sure = self.is_running(node)
+                && self.open_wire(node).is_some()
+                && self.nodes[node].machine.is_attached()
+                && self.nodes[node].machine.is_said();
+            if is_sure {
+                let users = self.nodes[node].users.iter();
+                for (user, _) in users.filter(|(_, (_, is_verified))| *is_verified) {
+                    self.held[*user] = self.now;
+                }
+            }
+        }
+    }
+
+    /// What an endpoint is told: in order, and nobody is said to be offline too soon.
+    pub(super) fn read_told(&mut self) {
+        let last = self.told.last().map_or(0, |it| it.seq);
+        let key = self.place.key("events");
+        let from = format!("({last}-0");
+        let entries: Vec<(String, Vec<String>)> = self.redis.ask(&["XRANGE", &key, &from, "+"]);
+        for (id, fields) in entries {
+            let field = |name: &str| {
+                let place = fields.iter().step_by(2).position(|it| it == name).unwrap();
+                fields[2 * place + 1].clone()
+            };
+            let user = field("u")[1..].parse().unwrap();
+            let seq = id.trim_end_matches("-0").parse().unwrap();
+            let is_on = field("k") == "on";
+            self.told.push(Told { user, is_on, seq, session: field("s").parse().unwrap() });
+            let since = (self.now - self.held[user]) / 1000;
+            if !is_on && since < GRACE_MS {
+                self.bad.push(format!("offline too soon: u{user} was held {since} ms ago"));
+            }
+            self.count(if is_on { "told online" } else { "told offline" });
+        }
+    }
+
+    /// After all is healed.
+    pub(super) fn check(&mut self) {
+        self.check_presence();
+        self.check_keys();
+        self.check_clients();
+    }
+
+    fn check_presence(&mut self) {
+        let online = online(self);
+        let mut last: BTreeMap<usize, Told> = BTreeMap::new();
+        let (mut offs, mut bad) = (BTreeSet::new(), Vec::new());
+        for told in &self.told {
+            let before = last.insert(told.user, told.clone());
+            let session = before.as_ref().filter(|it| it.is_on).map(|it| it.session);
+            if before.is_some_and(|it| told.seq <= it.seq) {
+                bad.push(format!("order: {told:?}"));
+            }
+            if self.has_lost {
+                continue;
+            }
+            if told.is_on == session.is_some() {
+                bad.push(format!("no alternation: {told:?}"));
+            }
+            if !told.is_on && session != Some(told.session) {
+                bad.push(format!("another session ends: {told:?}, not {session:?}"));
+            }
+            if !told.is_on && !offs.insert((told.user, told.session)) {
+                bad.push(format!("ended twice: {told:?}"));
+            }
+        }
+        for user in 0..USERS {
+            let is_on = last.get(&user).is_some_and(|it| it.is_on);
+            if is_on != online.contains(&user) {
+                bad.push(format!("u{user} is {}, and was told otherwise", !is_on));
+            }
+        }
+        self.bad.extend(bad);
+    }
+
+    /// Nothing stays behind.
+    fn check_keys(&mut self) {
+        let online = online(self);
+        let living: Vec<String> = (self.nodes.iter())
+            .filter_map(|it| it.machine.incarnation().map(|it| it.as_str().to_owned()))
+            .collect();
+        let mut expected = BTreeSet::new();
+        for name in [
+            "meta",
+            "nodes",
+            "read",
+            "reply",
+            "log",
+            "events",
+            "endpoints",
+            "wait:hook",
+            "ends",
+            "again",
+        ] {
+            expected.insert(self.place.key(name));
+        }
+        expected.extend(living.iter().map(|it| self.place.key(&format!("of:{it}"))));
+        expected.extend(online.iter().map(|it| self.place.key(&format!("u:{}", user_id(*it)))));
+        let strange: Vec<String> =
+            self.redis.keys().into_iter().filter(|it| !expected.contains(it)).collect();
+        if !strange.is_empty() {
+            self.bad.push(format!("left behind: {strange:?}"));
+        }
+        let nodes: Vec<String> = self.redis.ask(&["HKEYS", &self.place.key("nodes")]);
+        if nodes.len() != living.len() || !nodes.iter().all(|it| living.contains(it)) {
+            self.bad.push(format!("nodes: {nodes:?}, living {living:?}"));
+        }
+        for user in online {
+            let key = self.place.key(&format!("u:{}", user_id(user)));
+            let fields: BTreeSet<String> =
+                self.redis.ask::<Vec<String>>(&["HKEYS", &key]).into_iter().collect();
+            let holders = self.nodes.iter().filter(|it| it.users.contains_key(&user));
+            let mut expected: BTreeSet<String> =
+                holders.map(|it| it.machine.incarnation().unwrap().as_str().to_owned()).collect();
+            expected.insert("s".to_owned());
+            if fields != expected {
+                self.bad.push(format!("u{user}: {fields:?}, expected {expected:?}"));
+            }
+        }
+        let waiting: Vec<String> =
+            self.redis.ask(&["ZRANGE", &self.place.key("wait:hook"), "0", "-1"]);
+        let told: Vec<String> = self.told.iter().map(|it| it.seq.to_string()).collect();
+        if !self.has_lost && waiting != told {
+            self.bad.push(format!("to be delivered: {waiting:?}, told {told:?}"));
+        }
+    }
+
+    fn check_clients(&mut self) {
+        let clients = 0..self.clients.all.len();
+        let bad: Vec<String> = clients
+            .flat_map(|it| [self.repeats_and_order(it), self.broken_promises(it)].concat())
+            .collect();
+        self.bad.extend(bad);
+    }
+
+    /// Nothing comes twice or out of order, unless the client was told that it begins anew: a node may be behind the one that
+    /// it was at before.
+    fn repeats_and_order(&self, number: usize) -> Vec<String> {
+        let client = &self.clients.all[number];
+        let mut bad = Vec::new();
+        let (mut here, mut order) = (BTreeSet::new(), BTreeMap::new());
+        for (place, event) in client.got.iter().enumerate() {
+            if client.breaks.contains(&place) {
+                here.clear();
+                order.clear();
+            }
+            let it = &self.events[*event];
+            if !here.insert(*event) {
+                bad.push(format!("twice: event {event} ({it:?}) at client {number}"));
+            }
+            let is_taken = it.answer == Answer::Taken;
+            if is_taken && order.insert(it.caller, *event).is_some_and(|before| *event < before) {
+                bad.push(format!("order: event {event} of {} at client {number}", it.caller));
+            }
+        }
+        bad
+    }
+
+    /// Nobody was told that nothing is missing where something is.
+    fn broken_promises(&self, number: usize) -> Vec<String> {
+        let client = &self.clients.all[number];
+        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+        for (place, event) in client.got.iter().enumerate() {
+            places.entry(*event).or_insert(place);
+        }
+        let mut bad = Vec::new();
+        for promise in &client.promises {
+            let has = |event: usize| places.get(&event).is_some_and(|it| *it < promise.had);
+            let is_kept = |event: usize, it: &SimEvent| {
+                let hears = self.clients.hears(number, it.audience);
+                !hears || has(event) || !self.is_promised(it, promise)
+            };
+            let broken = self.events.iter().enumerate().filter(|(event, it)| !is_kept(*event, it));
+            bad.extend(broken.map(|(event, it)| {
+                let (from, to) = (promise.from, promise.to);
+                format!("lost: event {event} ({it:?}) of client {number}, which has all of {from} to {to}")
+            }));
+        }
+        bad
+    }
+
+    /// An event that was answered for; or one without a number, if the client was away meanwhile, and that was known.
+    fn is_promised(&self, it: &SimEvent, promise: &Promise) -> bool {
+        let (cut_off, asked) = promise.away;
+        let is_in_hole = cut_off < it.at && it.marked.is_some_and(|marked| marked < asked);
+        let is_in_log = it.place.as_ref().is_some_and(|(epoch, number)| {
+            *epoch == promise.epoch && (promise.from + 1..=promise.to).contains(number)
+        });
+        (is_in_hole && !self.has_lost) || (is_in_log && it.answer == Answer::Taken)
+    }
+}

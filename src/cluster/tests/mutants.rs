@@ -1,0 +1,169 @@
+//! What happens without one of the guards: each has to be caught, by random schedules or by a directed test.
+
+use super::world::World;
+use crate::cluster::Script;
+use crate::core::cluster::command::Command;
+use crate::core::cluster::follower::{Follower, Missed};
+use crate::core::cluster::incarnation::Epoch;
+
+/// One guard that is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// Batches are not told apart from their repeats.
+    BatchNumber,
+    /// A batch of an incarnation that is not known is applied.
+    Fence,
+    /// A batch of an earlier epoch is applied.
+    StaleEpoch,
+    /// Coming back does not end the grace.
+    GraceCancel,
+    /// After an outage users go offline at once.
+    Hold,
+    /// A node is let go though it has beaten since.
+    ReapCompare,
+    /// The suspects are forgotten.
+    Suspects,
+    /// Only batches say what was lost, not the numbers that were seen.
+    LargestSeen,
+    /// The state that a connection leads to is not compared with what is known.
+    NoAttach,
+    /// What was cut off the log is not noticed.
+    TrimCheck,
+    /// An offset from before a marker is as good as any.
+    HoleMarker,
+    /// What is known up to the head is handed out once more.
+    Boundary,
+    /// An offset of another epoch is as good as any.
+    Epoch,
+    /// One's own batch is not known when it comes back by the log.
+    OwnBack,
+    /// A session that is known is not told of after a loss.
+    NoHint,
+    /// Those who left lately are not told of after a loss.
+    NoDeparted,
+    /// Who comes back after a loss is not told of, though somebody may have been told otherwise.
+    NoDoubt,
+    /// Numbers do not follow time.
+    NumbersFromZero,
+}
+
+impl Mutant {
+    /// All of them.
+    pub(super) const ALL: [Self; 18] = [
+        Self::BatchNumber,
+        Self::Fence,
+        Self::StaleEpoch,
+        Self::GraceCancel,
+        Self::Hold,
+        Self::ReapCompare,
+        Self::Suspects,
+        Self::LargestSeen,
+        Self::NoAttach,
+        Self::TrimCheck,
+        Self::HoleMarker,
+        Self::Boundary,
+        Self::Epoch,
+        Self::OwnBack,
+        Self::NoHint,
+        Self::NoDeparted,
+        Self::NoDoubt,
+        Self::NumbersFromZero,
+    ];
+
+    /// A script without the guard.
+    pub(super) fn edit(self, script: Script, text: String) -> String {
+        let mut edited = text;
+        for (of, from, to) in self.edits() {
+            // What scripts share is edited in all of them.
+            let is_shared = Script::ALL.iter().all(|it| it.text().contains(from));
+            assert!(of.text().contains(from), "{of:?} has no `{from}`");
+            if *of == script || is_shared {
+                edited = edited.replace(from, to);
+            }
+        }
+        edited
+    }
+
+    /// Which script, what stands in it, and what stands there instead.
+    fn edits(self) -> &'static [(Script, &'static str, &'static str)] {
+        match self {
+            Self::BatchNumber => &[
+                (Script::Apply, "if batch == applied and batch > 0 then", "if false then"),
+                (Script::Apply, "if batch <= applied then", "if false then"),
+                (Script::Apply, "if batch > applied + 1 then", "if false then"),
+            ],
+            Self::Fence => &[(
+                Script::Apply,
+                "if not applied then return {'FENCED'} end\napplied = tonumber(applied)",
+                "applied = tonumber(applied or tonumber(ARGV[3]) - 1)",
+            )],
+            Self::StaleEpoch => &[(
+                Script::Apply,
+                "~= ARGV[4] then return {'EPOCH'} end",
+                "== '' then return {'EPOCH'} end",
+            )],
+            Self::GraceCancel => &[(
+                Script::Apply,
+                "if redis.call('HDEL', key, 'r', 'c') > 0 then redis.call('ZREM', P .. 'due', user) end",
+                "",
+            )],
+            Self::Hold => &[(Script::Tend, "return {'HOLD', 0, m[3] or '0'}", "hold = 0")],
+            Self::ReapCompare => &[(Script::Reap, "applied ~= expected then", "false then")],
+            Self::Suspects => &[(Script::Missed, "redis.call('SCARD', P .. 'suspects')", "0")],
+            Self::TrimCheck => &[(Script::Missed, "complete, m[3]", "1, m[3]")],
+            Self::HoleMarker => &[(Script::Missed, "m[2] or '0'", "'0'")],
+            Self::NoHint => &[(
+                Script::Apply,
+                "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')",
+                "sessions[#sessions + 1] = up(user, incarnation, '', op == 'K')",
+            )],
+            Self::NoDeparted => &[(
+                Script::Apply,
+                "EXISTS', P .. 'u:' .. user) == 0",
+                "EXISTS', P .. 'u:' .. user) == 9",
+            )],
+            Self::NoDoubt => &[(Script::Apply, "if not kept and is_in_doubt(user)", "if false")],
+            Self::NumbersFromZero => &[(Script::Apply, "if now > first then first = now end", "")],
+            Self::LargestSeen | Self::NoAttach | Self::Boundary | Self::Epoch | Self::OwnBack => {
+                &[]
+            }
+        }
+    }
+}
+
+impl World {
+    /// A command as the mutant sends it.
+    pub(super) fn mutated(&self, mut command: Command) -> Command {
+        if let Command::Attach(attach) = &mut command {
+            match self.mutant {
+                Some(Mutant::LargestSeen) => attach.seen = 0,
+                Some(Mutant::NoAttach) => {
+                    attach.run = "run".into();
+                    attach.known_run = Some("run".into());
+                    attach.seen = 0;
+                    if let Some((_, acked)) = &mut attach.own {
+                        *acked = 0;
+                    }
+                }
+                _ => {}
+            }
+        }
+        command
+    }
+
+    /// What the log says to a client that comes back, as the mutant reads it.
+    pub(super) fn mutated_missed(
+        &self,
+        mut missed: Missed<usize>,
+        follower: &Follower<usize>,
+        offset: u64,
+    ) -> Missed<usize> {
+        match self.mutant {
+            Some(Mutant::Epoch) => missed.epoch = Epoch::clone(follower.epoch()),
+            // It goes on where it was before it was asked.
+            Some(Mutant::Boundary) => missed.head = offset,
+            _ => {}
+        }
+        missed
+    }
+}

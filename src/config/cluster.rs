@@ -1,0 +1,79 @@
+//! `[cluster]`: many nodes that agree in Redis or Valkey.
+
+mod location;
+pub(super) mod refused;
+
+pub use location::{RedisLocation, SentinelLocation};
+
+use super::reader::{Checked, SettingsReader};
+use std::time::Duration;
+
+/// Longest name, in bytes: it stands in every key.
+const NAME_BYTES_MAX: usize = 48;
+/// Beats that a node may miss before it counts as gone: one lost beat is no death.
+const BEATS_PER_LEASE: u32 = 3;
+
+/// How the nodes of a cluster find each other, and when one of them counts as gone.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Where Redis or Valkey is.
+    pub redis: RedisLocation,
+    /// PEM of the authorities that are believed; `None`: those of the system.
+    pub ca: Option<String>,
+    /// What every key begins with, so that several clusters may use one Redis.
+    pub name: String,
+    /// How often a node says that it is there.
+    pub heartbeat: Duration,
+    /// How long it may be silent before others let its users go.
+    pub lease: Duration,
+    /// How long these users stay online without a socket.
+    pub node_grace: Duration,
+    /// How long nobody goes offline after an outage of Redis.
+    pub hold: Duration,
+    /// Bytes of events that the log may hold.
+    pub log_bytes: usize,
+}
+
+impl ClusterConfig {
+    /// The section; `None` if `cluster.redis` is not written: one node, and no Redis.
+    pub(super) fn read(reader: &mut SettingsReader) -> Checked<Option<Self>> {
+        let redis = location::read(reader, "cluster.redis");
+        let ca = reader.authorities("cluster.ca_file");
+        let rule = "must be 1 to 48 letters, digits, \"-\", \"_\" or \".\"";
+        let name =
+            reader.parsed("cluster.name", rule, |text| is_name(text).then(|| text.to_owned()));
+        let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
+        let heartbeat = reader.duration("cluster.heartbeat", seconds(1, 60));
+        let lease = reader.duration("cluster.lease", seconds(3, 600));
+        let node_grace = reader.duration("cluster.node_grace", seconds(0, 600));
+        let hold = reader.duration("cluster.hold", seconds(0, 600));
+        let log_bytes = reader.size("cluster.log_bytes_max", 1_000_000..=10_000_000_000);
+        let (heartbeat, lease) = (heartbeat?, lease?);
+        if lease < heartbeat * BEATS_PER_LEASE {
+            let rule = format!("must be at least {BEATS_PER_LEASE} times cluster.heartbeat");
+            return Err(reader.reject("cluster.lease", rule));
+        }
+        let config = |redis| -> Checked<Self> {
+            Ok(Self {
+                redis,
+                ca: ca?,
+                name: name?,
+                heartbeat,
+                lease,
+                node_grace: node_grace?,
+                hold: hold?,
+                log_bytes: log_bytes?,
+            })
+        };
+        redis?.map(config).transpose()
+    }
+}
+
+/// Letters that need no care in a key, and none that would end its hash tag.
+fn is_name(text: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(is_good)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! What must be off on a node among many, because it would be done on this one alone.
+
+use crate::config::Config;
+use crate::config::hooks::Coalesce;
+use crate::config::reader::SettingsReader;
+use crate::core::contacts::ContactRule;
+use crate::types::Undelivered;
+
+/// One key, what it must be, and whether it is not.
+pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
+
+/// `docs/cluster.md` is held to these by a test.
+pub(super) const RULES: [Rule; 9] = [
+    ("recovery.window", "must be 0s", |it| !it.recovery.window.is_zero()),
+    ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
+    ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
+    ("sessions.max_sockets_per_user", "must be 0", |it| it.sessions.seats.is_some()),
+    ("hooks.identity", "must be false", |it| it.hooks.identity),
+    ("hooks.coalesce", "must be none", |it| it.hooks.coalesce != Coalesce::None),
+    ("hooks.events", "must not have message.undelivered, for no endpoint", |it| {
+        let mut all = it.hooks.endpoints.iter().flat_map(|it| &it.events);
+        all.any(|it| it == Undelivered::HOOK_TYPE)
+    }),
+    ("messages.to_users", "must have no shared_room", |it| {
+        let rules = &it.messages.clients.to_users;
+        it.messages.clients.is_on && rules.iter().any(|it| matches!(it, ContactRule::SharedRoom(_)))
+    }),
+    ("ingest.redis_emitter", "must be empty, because each node would emit what it hears", |it| {
+        !it.ingest.redis_emitter.is_empty()
+    }),
+];
+
+/// Refuses what is on in a configuration with a cluster.
+pub(in crate::config) fn check(reader: &mut SettingsReader, config: &Config) {
+    if config.cluster.is_none() {
+        return;
+    }
+    if reader.is_dev() {
+        reader.reject("cluster.redis", "must not be set in `userline dev`, which is one node");
+    }
+    for (key, rule, is_on) in RULES {
+        if is_on(config) {
+            reader.reject(key, format!("{rule} with cluster.redis: see docs/cluster.md"));
+        }
+    }
+}

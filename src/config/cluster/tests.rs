@@ -1,0 +1,80 @@
+use super::refused::RULES;
+use crate::config::{Config, Sources};
+use std::time::Duration;
+
+fn load(settings: &[(&str, &str)]) -> Result<Config, String> {
+    let sources =
+        Sources::new().with_flag("--set", "auth.jwt.secret", "0123456789abcdef0123456789abcdef");
+    let sources = settings
+        .iter()
+        .fold(sources, |sources, (key, value)| sources.with_flag("--set", key, value));
+    Config::load(&sources).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn one_node_needs_nothing() {
+    assert!(load(&[]).unwrap().cluster.is_none());
+}
+
+#[test]
+fn the_address_of_redis_makes_a_cluster_of_it() {
+    let cluster = load(&[("cluster.redis", "redis://localhost")]).unwrap().cluster.unwrap();
+
+    assert_eq!((cluster.name.as_str(), cluster.log_bytes), ("userline", 16_000_000));
+    assert!(cluster.ca.is_none());
+    assert_eq!(cluster.heartbeat, Duration::from_secs(5));
+    assert_eq!(cluster.lease, Duration::from_secs(15));
+    assert_eq!((cluster.node_grace, cluster.hold), (Duration::from_secs(20), cluster.node_grace));
+}
+
+#[test]
+fn what_cannot_work_is_refused_and_no_password_is_shown() {
+    let redis = ("cluster.redis", "redis://:hush@localhost");
+    for (setting, expected) in [
+        (("cluster.redis", "http://:hush@localhost"), "cluster.redis"),
+        (("cluster.name", "a{b}"), "cluster.name"),
+        (("cluster.name", ""), "cluster.name"),
+        (("cluster.lease", "14s"), "cluster.lease"),
+        (("cluster.log_bytes_max", "1KB"), "cluster.log_bytes_max"),
+    ] {
+        let errors = load(&[redis, setting]).unwrap_err();
+        assert!(errors.starts_with(expected) && !errors.contains("hush"), "{errors}");
+    }
+}
+
+#[test]
+fn what_one_node_would_do_alone_is_refused_by_key() {
+    let redis = ("cluster.redis", "redis://localhost");
+    // What the others mean something with.
+    let with = [
+        ("hooks.url", "https://example.com/"),
+        ("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        ("messages.client_to_client", "rule"),
+        ("messages.allow", r#"["chat:*"]"#),
+        ("messages.to_users", r#"["claim:contacts"]"#),
+    ];
+    let on = [
+        ("recovery.window", "2m"),
+        ("presence.shown_to", r#"["shared_room"]"#),
+        ("sessions.resume_ttl", "10m"),
+        ("sessions.max_sockets_per_user", "2"),
+        ("hooks.identity", "true"),
+        ("hooks.coalesce", "latest"),
+        ("hooks.events", r#"["message.undelivered"]"#),
+        ("messages.to_users", r#"["shared_room"]"#),
+        ("ingest.redis_emitter", r#"[{ name = "old", url = "redis://localhost" }]"#),
+    ];
+    assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
+    for setting in on {
+        load(&[&with[..], &[setting]].concat()).unwrap();
+        let errors = load(&[&with[..], &[redis, setting]].concat()).unwrap_err();
+        assert!(errors.starts_with(setting.0) && errors.lines().count() == 1, "{errors}");
+    }
+    let page = include_str!("../../../docs/cluster.md");
+    for (key, ..) in RULES {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "docs/cluster.md does not say that {key} is refused"
+        );
+    }
+}

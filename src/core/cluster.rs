@@ -1,0 +1,18 @@
+//! Many nodes that agree through one place: what a node says there, what it hears, and what it makes of silence.
+//!
+//! The place is Redis, and every step in it is a script that is run as a whole. What stands here are the rules of the other
+//! end: [`node`] says what is sent next and what an answer means, [`facts`] which users are here, [`log`] what comes of the
+//! bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone, [`bus`] what nodes say to each other,
+//! [`receipts`] who has answered.
+
+pub mod bus;
+pub mod command;
+pub mod facts;
+pub mod follower;
+pub mod incarnation;
+pub mod known_hooks;
+pub mod ledger;
+pub mod log;
+pub mod node;
+pub mod observer;
+pub mod receipts;

@@ -1,0 +1,203 @@
+//! What is asked of all nodes, as it is written.
+
+use super::parts::{AudienceParts, EmitParts, GraceParts, room_parts, rooms};
+use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
+use crate::core::emit::message::Emit;
+use crate::types::{Namespace, Room, SocketId, UserId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MessageParts<'a> {
+    question: Option<u64>,
+    #[serde(borrow)]
+    request: BusRequestParts<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum BusRequestParts<'a> {
+    Emit {
+        id: &'a str,
+        #[serde(borrow)]
+        emit: Box<EmitParts<'a>>,
+        acks: Option<Duration>,
+    },
+    Count(#[serde(borrow)] AudienceParts<'a>),
+    Join {
+        #[serde(borrow)]
+        audience: AudienceParts<'a>,
+        rooms: Vec<&'a str>,
+    },
+    Leave {
+        #[serde(borrow)]
+        audience: AudienceParts<'a>,
+        rooms: Vec<&'a str>,
+    },
+    Disconnect {
+        #[serde(borrow)]
+        audience: AudienceParts<'a>,
+        reason: Option<&'a str>,
+        grace: GraceParts,
+    },
+    KickUser {
+        user: &'a str,
+        reason: Option<&'a str>,
+        grace: GraceParts,
+    },
+    KickSocket([u8; SocketId::BYTES]),
+    Look(#[serde(borrow)] QueryParts<'a>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum QueryParts<'a> {
+    UserSockets(&'a str),
+    SocketCounts(#[serde(borrow)] Vec<&'a str>),
+    RoomSockets {
+        namespace: &'a str,
+        room: &'a str,
+        after: Option<[u8; SocketId::BYTES]>,
+        limit: usize,
+    },
+    Socket([u8; SocketId::BYTES]),
+    Users {
+        after: Option<&'a str>,
+        limit: usize,
+    },
+    Rooms {
+        prefix: &'a str,
+        #[serde(borrow)]
+        after: Option<(&'a str, &'a str)>,
+        limit: usize,
+    },
+}
+
+impl<'a> QueryParts<'a> {
+    fn of(query: &'a NodeQuery) -> Self {
+        match query {
+            NodeQuery::UserSockets(user) => Self::UserSockets(user.as_str()),
+            NodeQuery::SocketCounts(users) => {
+                Self::SocketCounts(users.iter().map(UserId::as_str).collect())
+            }
+            NodeQuery::RoomSockets { namespace, room, after, limit } => Self::RoomSockets {
+                namespace: namespace.as_str(),
+                room: room.as_str(),
+                after: after.map(SocketId::bytes),
+                limit: *limit,
+            },
+            NodeQuery::Socket(id) => Self::Socket(id.bytes()),
+            NodeQuery::Users { after, limit } => {
+                Self::Users { after: after.as_ref().map(UserId::as_str), limit: *limit }
+            }
+            NodeQuery::Rooms { prefix, after, limit } => {
+                let after = after.as_ref().map(|(it, room)| (it.as_str(), room.as_str()));
+                Self::Rooms { prefix, after, limit: *limit }
+            }
+        }
+    }
+
+    fn words(self) -> Option<NodeQuery> {
+        let user = |text: &str| UserId::parse(text).ok();
+        Some(match self {
+            Self::UserSockets(text) => NodeQuery::UserSockets(user(text)?),
+            Self::SocketCounts(users) => {
+                NodeQuery::SocketCounts(users.into_iter().map(user).collect::<Option<_>>()?)
+            }
+            Self::RoomSockets { namespace, room, after, limit } => NodeQuery::RoomSockets {
+                namespace: Namespace::parse(namespace).ok()?,
+                room: Room::parse(room).ok()?,
+                after: after.map(SocketId::from_bytes),
+                limit,
+            },
+            Self::Socket(id) => NodeQuery::Socket(SocketId::from_bytes(id)),
+            Self::Users { after: None, limit } => NodeQuery::Users { after: None, limit },
+            Self::Users { after: Some(after), limit } => {
+                NodeQuery::Users { after: Some(user(after)?), limit }
+            }
+            Self::Rooms { prefix, after, limit } => {
+                let after = match after {
+                    None => None,
+                    Some((it, room)) => Some((Namespace::parse(it).ok()?, Room::parse(room).ok()?)),
+                };
+                NodeQuery::Rooms { prefix: prefix.to_owned(), after, limit }
+            }
+        })
+    }
+}
+
+impl<'a> MessageParts<'a> {
+    pub(super) fn of(message: &'a NodeMessage) -> Self {
+        let NodeMessage { question, request } = message;
+        Self { question: *question, request: BusRequestParts::of(request) }
+    }
+
+    pub(super) fn emit(
+        question: Option<u64>,
+        id: &'a str,
+        emit: &'a Emit,
+        acks: Option<Duration>,
+    ) -> Self {
+        Self { question, request: BusRequestParts::emit(id, emit, acks) }
+    }
+
+    pub(super) fn words(self) -> Option<NodeMessage> {
+        Some(NodeMessage { question: self.question, request: self.request.words()? })
+    }
+}
+
+impl<'a> BusRequestParts<'a> {
+    fn of(request: &'a BusRequest) -> Self {
+        match request {
+            BusRequest::Emit { id, emit, acks } => Self::emit(id, emit, *acks),
+            BusRequest::Count(audience) => Self::Count(AudienceParts::of(audience)),
+            BusRequest::Join { audience, rooms } => {
+                Self::Join { audience: AudienceParts::of(audience), rooms: room_parts(rooms) }
+            }
+            BusRequest::Leave { audience, rooms } => {
+                Self::Leave { audience: AudienceParts::of(audience), rooms: room_parts(rooms) }
+            }
+            BusRequest::Disconnect(Dismissal { audience, reason, grace }) => Self::Disconnect {
+                audience: AudienceParts::of(audience),
+                reason: reason.as_deref(),
+                grace: (*grace).into(),
+            },
+            BusRequest::KickUser { user, reason, grace } => Self::KickUser {
+                user: user.as_str(),
+                reason: reason.as_deref(),
+                grace: (*grace).into(),
+            },
+            BusRequest::KickSocket(id) => Self::KickSocket(id.bytes()),
+            BusRequest::Look(query) => Self::Look(QueryParts::of(query)),
+        }
+    }
+
+    fn emit(id: &'a str, emit: &'a Emit, acks: Option<Duration>) -> Self {
+        Self::Emit { id, emit: Box::new(EmitParts::of(emit)), acks }
+    }
+
+    fn words(self) -> Option<BusRequest> {
+        Some(match self {
+            Self::Emit { id, emit, acks } => {
+                BusRequest::Emit { id: id.to_owned(), emit: emit.words()?, acks }
+            }
+            Self::Count(audience) => BusRequest::Count(audience.words()?),
+            Self::Join { audience, rooms: parts } => {
+                BusRequest::Join { audience: audience.words()?, rooms: rooms(&parts)? }
+            }
+            Self::Leave { audience, rooms: parts } => {
+                BusRequest::Leave { audience: audience.words()?, rooms: rooms(&parts)? }
+            }
+            Self::Disconnect { audience, reason, grace } => BusRequest::Disconnect(Dismissal {
+                audience: audience.words()?,
+                reason: reason.map(str::to_owned),
+                grace: grace.into(),
+            }),
+            Self::KickUser { user, reason, grace } => BusRequest::KickUser {
+                user: UserId::parse(user).ok()?,
+                reason: reason.map(str::to_owned),
+                grace: grace.into(),
+            },
+            Self::KickSocket(id) => BusRequest::KickSocket(SocketId::from_bytes(id)),
+            Self::Look(query) => BusRequest::Look(query.words()?),
+        })
+    }
+}

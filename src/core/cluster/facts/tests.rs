@@ -1,0 +1,166 @@
+use super::{FactOp, UserDeparture, UserFacts};
+use crate::types::{Reason, Timestamp, UserId, WallMs};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const REMEMBER: Duration = Duration::from_secs(30);
+
+fn user(number: u8) -> UserId {
+    UserId::parse(&format!("u{number}")).unwrap()
+}
+
+fn departure() -> UserDeparture {
+    UserDeparture {
+        grace: Duration::from_secs(10),
+        reason: Reason::TransportClose,
+        closed_at: WallMs(1),
+    }
+}
+
+fn apply(facts: &mut UserFacts, ops: &[FactOp], now: u64) {
+    let ups = ops.iter().filter(|op| matches!(op, FactOp::Up { .. })).count();
+    facts.applied(ops, (&vec![7; ups], 10), Timestamp(now));
+}
+
+#[test]
+fn only_a_loss_lets_the_state_be_told_of_sessions_and_of_those_who_left() {
+    for lost in [true, false] {
+        let mut facts = UserFacts::default();
+        for it in 0..2 {
+            facts.up(&user(it));
+        }
+        let ops = facts.take(10);
+        apply(&mut facts, &ops, 0);
+        facts.down(&user(1), departure());
+        let ops = facts.take(10);
+        apply(&mut facts, &ops, 0);
+
+        facts.assert_again(lost.then_some(10), REMEMBER, Timestamp(1000));
+
+        let again = FactOp::Up { user: user(0), hint: lost.then_some(7), is_kept: lost };
+        let left = FactOp::Departed { user: user(1), session: 7, departure: departure() };
+        let expected = if lost { vec![left, again] } else { vec![again] };
+        assert_eq!(facts.take(10), expected);
+    }
+}
+
+#[test]
+fn whoever_is_back_before_anything_was_said_is_in_the_session_that_is_known() {
+    let mut facts = UserFacts::default();
+    assert_eq!(facts.up(&user(0)), None);
+    let ops = facts.take(10);
+    facts.down(&user(0), departure());
+    assert_eq!(facts.up(&user(0)), None, "that is being asked");
+    apply(&mut facts, &ops, 0);
+
+    facts.down(&user(0), departure());
+    assert_eq!(facts.up(&user(0)), Some(7), "nothing is said, so nothing would be answered");
+    assert!(facts.take(10).is_empty());
+
+    facts.down(&user(0), departure());
+    facts.take(10);
+    assert_eq!(facts.up(&user(0)), None, "it may be another by now");
+}
+
+#[test]
+fn after_sleep_only_those_are_asserted_who_spoke() {
+    let mut facts = UserFacts::default();
+    for it in 0..2 {
+        facts.up(&user(it));
+    }
+    let ops = facts.take(10);
+    apply(&mut facts, &ops, 0);
+
+    facts.slept();
+    facts.verified(&user(0));
+    facts.assert_again(None, REMEMBER, Timestamp(0));
+    assert_eq!(facts.take(10), [FactOp::Up { user: user(0), hint: None, is_kept: false }]);
+
+    facts.verified(&user(1));
+    assert_eq!(facts.take(10), [FactOp::Up { user: user(1), hint: None, is_kept: false }]);
+}
+
+#[test]
+fn the_end_of_a_grace_is_told_of_whoever_is_not_here_too() {
+    let mut facts = UserFacts::default();
+    facts.end_grace(&user(0), Reason::Kicked);
+    assert_eq!(facts.take(10), [FactOp::EndGrace { user: user(0), reason: Reason::Kicked }]);
+    assert!(facts.is_said() && facts.take(10).is_empty());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Up(u8),
+    Down(u8),
+    Take(usize),
+    Answer,
+    Again(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_u8..4).prop_map(Step::Up),
+        4 => (0_u8..4).prop_map(Step::Down),
+        4 => (1_usize..4).prop_map(Step::Take),
+        3 => Just(Step::Answer),
+        1 => any::<bool>().prop_map(Step::Again),
+    ]
+}
+
+proptest! {
+    /// However it goes: when all is said and answered, the state holds those who are here, and what waits to be said is
+    /// at most one thing per user.
+    #[test]
+    fn the_state_ends_with_those_who_are_here(steps in prop::collection::vec(step(), 0..80)) {
+        let mut facts = UserFacts::default();
+        let (mut here, mut held) = (BTreeSet::new(), BTreeSet::new());
+        let mut under_way: Option<Vec<FactOp>> = None;
+        let settle = steps.iter().cloned().chain((0..20).flat_map(|_| [Step::Answer, Step::Take(4)]));
+        for step in settle.chain([Step::Answer]) {
+            match step {
+                Step::Up(it) => {
+                    here.insert(it);
+                    facts.up(&user(it));
+                }
+                Step::Down(it) => {
+                    here.remove(&it);
+                    facts.down(&user(it), departure());
+                }
+                Step::Take(max) if under_way.is_none() => {
+                    let ops = facts.take(max);
+                    let mut told: BTreeMap<UserId, usize> = BTreeMap::new();
+                    for op in &ops {
+                        match op {
+                            FactOp::Up { user, .. } => {
+                                held.insert(user.clone());
+                                *told.entry(user.clone()).or_default() += 1;
+                            }
+                            FactOp::Down { user, .. } => {
+                                prop_assert!(held.remove(user), "{user} is not held");
+                                *told.entry(user.clone()).or_default() += 1;
+                            }
+                            FactOp::Departed { .. } | FactOp::EndGrace { .. } => {}
+                        }
+                    }
+                    prop_assert!(told.values().all(|it| *it == 1));
+                    under_way = Some(ops);
+                }
+                Step::Take(_) => {}
+                Step::Answer => {
+                    if let Some(ops) = under_way.take() {
+                        apply(&mut facts, &ops, 0);
+                    }
+                }
+                Step::Again(lost) => {
+                    held.clear();
+                    under_way = None;
+                    facts.assert_again(lost.then_some(5), REMEMBER, Timestamp(0));
+                }
+            }
+        }
+        prop_assert!(facts.is_said());
+        let here: BTreeSet<UserId> = here.into_iter().map(user).collect();
+        prop_assert_eq!(held, here);
+    }
+}

@@ -1,0 +1,113 @@
+//! The words between a node and the place where all nodes keep what endpoints are still to be told.
+//!
+//! One node delivers for an endpoint. It has a token; whoever delivered before has a lower one, and is not heard.
+
+use super::incarnation::Incarnation;
+use crate::types::{Change, WallMs};
+use std::sync::Arc;
+
+/// What says that a node delivers for an endpoint. A later owner has a higher one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnerToken(pub u64);
+
+/// What is asked about one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerQuestion {
+    /// The endpoint's name in the configuration.
+    pub endpoint: Arc<str>,
+    /// What is asked.
+    pub what: LedgerAsk,
+}
+
+/// What is asked, or said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerAsk {
+    /// To deliver for it.
+    Take(Incarnation),
+    /// To deliver for it no more.
+    Give(Incarnation),
+    /// What it was not told yet.
+    Waiting {
+        /// The asker's.
+        token: OwnerToken,
+        /// The number of the last change that the asker knows.
+        after: u64,
+        /// Changes at most.
+        changes_max: usize,
+    },
+    /// What became of deliveries.
+    Settle {
+        /// The asker's.
+        token: OwnerToken,
+        /// Each once.
+        settled: Vec<SettledChange>,
+    },
+    /// How much waits, and who delivers: for whoever looks.
+    Look,
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettledChange {
+    /// The number of the change.
+    pub number: u64,
+    /// What became of it.
+    pub end: ChangeEnd,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeEnd {
+    /// It waits no more.
+    Done,
+    /// It was given up.
+    Dead,
+    /// It is tried again.
+    Again {
+        /// When, by the wall clock.
+        at: WallMs,
+        /// Attempts so far.
+        attempts: u32,
+    },
+}
+
+/// The answers. None of them says anything if the asker does not deliver for the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerReply {
+    /// To [`LedgerAsk::Take`]; `None`: another does, or the asker is not known.
+    Owned(Option<OwnerToken>),
+    /// To [`LedgerAsk::Give`].
+    Given,
+    /// To [`LedgerAsk::Waiting`]: how many wait in all, and the next of them; `None`: another delivers.
+    Waiting(Option<(u64, Vec<WaitingChange>)>),
+    /// To [`LedgerAsk::Settle`]: how many still wait; `None`: another delivers.
+    Settled(Option<u64>),
+    /// To [`LedgerAsk::Look`].
+    Seen(EndpointLook),
+}
+
+/// A change that an endpoint was not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingChange {
+    /// Its number.
+    pub number: u64,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried again, by the wall clock, if an attempt failed.
+    pub next_attempt: Option<WallMs>,
+    /// What is told; `None` if that was kept for too long.
+    pub change: Option<Change>,
+}
+
+/// How an endpoint is doing, as all nodes see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointLook {
+    /// Changes that it was not told yet.
+    pub waiting: u64,
+    /// Changes that were given up.
+    pub dead: u64,
+    /// The number of the oldest that waits.
+    pub oldest: Option<u64>,
+    /// Who delivers.
+    pub owner: Option<Incarnation>,
+}

@@ -1,0 +1,167 @@
+//! What other nodes ask of this one, done and answered.
+//!
+//! Events are sent in the order of the log, each before the next is looked at. What may have to wait for something else is
+//! done beside that, one after the other.
+
+use super::bulk::Bulk;
+use super::control::Control;
+use super::directory::Directory;
+use super::emitter::Emitter;
+use super::people::Farewell;
+use crate::cluster::Bus;
+use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
+use crate::core::cluster::incarnation::Incarnation;
+use crate::core::cluster::node::NodeEffect;
+use crate::tasks::Tasks;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Requests that wait for their turn; then the log is read no further.
+const REQUESTS_MAX: usize = 1024;
+
+/// Hears other nodes.
+#[derive(Debug)]
+pub struct Hearing {
+    bus: Bus,
+    emitter: Arc<Emitter>,
+    directory: Arc<Directory>,
+    requests: mpsc::Sender<AskedHere>,
+    tasks: Tasks,
+}
+
+/// Does what takes longer than to send an event.
+struct Answering {
+    bus: Bus,
+    bulk: Arc<Bulk>,
+    control: Arc<Control>,
+}
+
+/// What another node asks.
+#[derive(Debug)]
+struct AskedHere {
+    from: Incarnation,
+    question: Option<u64>,
+    request: BusRequest,
+}
+
+impl Hearing {
+    /// Does what is asked by `bus`, with these parts, in `tasks`.
+    pub fn start(
+        bus: Bus,
+        (emitter, directory): (Arc<Emitter>, Arc<Directory>),
+        (bulk, control): (Arc<Bulk>, Arc<Control>),
+        tasks: &Tasks,
+    ) -> Self {
+        let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+        let answering = Answering { bus: bus.clone(), bulk, control };
+        tasks.spawn("cluster.requests", answering.run(asked));
+        tasks.spawn("cluster.questions", bus.clone().run());
+        Self { bus, emitter, directory, requests, tasks: tasks.clone() }
+    }
+
+    /// Takes what is about questions and answers; the other effects are not.
+    pub async fn hear(&self, effect: NodeEffect) {
+        match effect {
+            NodeEffect::Taken { event, others, .. } => self.bus.taken(event, &others),
+            NodeEffect::Degraded { event } | NodeEffect::Unknown { event } => {
+                self.bus.not_taken(event);
+            }
+            NodeEffect::Told { from, message } => self.bus.told(&from, &message),
+            // What is repeated was done when it came first.
+            NodeEffect::Heard { from, event, is_repeat: false, .. } => {
+                if let Some(message) = self.bus.heard(&from, &event) {
+                    let (question, request) = (message.question, message.request);
+                    self.take(AskedHere { from, question, request }).await;
+                }
+            }
+            NodeEffect::Heard { .. }
+            | NodeEffect::Session { .. }
+            | NodeEffect::Marked { .. }
+            | NodeEffect::MissedSome
+            | NodeEffect::NewEpoch(_)
+            | NodeEffect::Left
+            | NodeEffect::Verify => {}
+        }
+    }
+
+    async fn take(&self, asked: AskedHere) {
+        match &asked.request {
+            BusRequest::Emit { emit, acks: Some(timeout), .. } => {
+                let (bus, to, question) = (self.bus.clone(), asked.from.clone(), asked.question);
+                let recipients = self.emitter.recipients(&emit.audience);
+                if recipients.check().is_err() {
+                    return bus.answer(&to, question, NodeAnswer::Failed);
+                }
+                let (counts, answers) = self.emitter.ask_for_another(emit, recipients).await;
+                bus.answer(&to, question, NodeAnswer::Emitted(counts));
+                let timeout = *timeout;
+                self.tasks.spawn("cluster.acks", async move {
+                    answers.tell(timeout, |answer| bus.answer(&to, question, answer)).await;
+                });
+            }
+            BusRequest::Look(query) => {
+                let answer = self.directory.answer(query.clone());
+                self.bus.answer(&asked.from, asked.question, answer);
+            }
+            BusRequest::Count(audience) => {
+                let count = self.emitter.recipients(audience).matched();
+                self.bus.answer(&asked.from, asked.question, NodeAnswer::Counted(count));
+            }
+            BusRequest::Emit { emit, acks: None, .. } => {
+                let counts = self.emitter.emit_for_another(emit).await;
+                self.bus.answer(&asked.from, asked.question, NodeAnswer::Emitted(counts));
+            }
+            // Fails if the server stops.
+            BusRequest::Join { .. }
+            | BusRequest::Leave { .. }
+            | BusRequest::Disconnect(_)
+            | BusRequest::KickUser { .. }
+            | BusRequest::KickSocket(_) => drop(self.requests.send(asked).await),
+        }
+    }
+}
+
+impl Answering {
+    async fn run(self, mut asked: mpsc::Receiver<AskedHere>) {
+        while let Some(AskedHere { from, question, request }) = asked.recv().await {
+            let answer = self.answer(request).await;
+            self.bus.answer(&from, question, answer);
+        }
+    }
+
+    async fn answer(&self, request: BusRequest) -> NodeAnswer {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, "what another node asked for could not be done");
+            NodeAnswer::Failed
+        };
+        match request {
+            // They are answered where they are heard.
+            BusRequest::Emit { .. } | BusRequest::Count(_) | BusRequest::Look(_) => {
+                NodeAnswer::Failed
+            }
+            BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
+                Ok(moved) => NodeAnswer::Moved(moved),
+                Err(error) => failed(&error),
+            },
+            BusRequest::Leave { audience, rooms } => match self.bulk.leave(audience, rooms).await {
+                Ok(moved) => NodeAnswer::Moved(moved),
+                Err(error) => failed(&error),
+            },
+            BusRequest::Disconnect(dismissal) => match self.bulk.disconnect(dismissal).await {
+                Ok(count) => NodeAnswer::Disconnected(count),
+                Err(error) => failed(&error),
+            },
+            BusRequest::KickUser { user, reason, grace } => {
+                let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
+                match self.control.kick(&user, farewell, grace).await {
+                    Ok(sockets) => NodeAnswer::Kicked(sockets),
+                    Err(error) => failed(&error),
+                }
+            }
+            BusRequest::KickSocket(id) => match self.control.kick_socket(id).await {
+                Ok(socket) => NodeAnswer::KickedSocket(socket.map(|it| it.user().clone())),
+                Err(error) => failed(&error),
+            },
+        }
+    }
+}
