@@ -1,5 +1,6 @@
 //! The program put together: the only place where every part is known.
 
+mod edges;
 mod health;
 mod joining;
 mod listener;

@@ -1,25 +1,19 @@
-//! What the listeners serve and what runs beside them, put together.
+//! All parts of the program, put together: what others are made of, and what can be done with it.
 
+use super::BuildError;
 use super::joining::JoinedCluster;
-use super::listener::{Listener, RequestLimits};
-use super::{BuildError, health};
-use crate::admin::{AdminState, DevConsole, Ready};
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
 use crate::cluster::Bus;
-use crate::config::{Config, GuestRight, LimitsConfig};
-use crate::connection::{AcceptorConfig, Connections, HandshakeAnswer, HandshakeGate, Pump, Trial};
-use crate::core::auth::hook_gate::HandshakeVerdict;
+use crate::config::{Config, GuestRight};
+use crate::connection::{Connections, Pump};
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
-use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attachments::Attachments;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::bulk::Bulk;
-use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
-use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
@@ -33,19 +27,14 @@ use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::reminders::Reminders;
 use crate::realtime::sockets::Sockets;
-use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
 use crate::realtime::watching::Watching;
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
-use crate::socket::{ClientFiles, ClientParts, SocketEdge};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::Namespace;
-use axum::Router;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// What the listeners serve, and what runs beside them.
 #[derive(Debug, Clone)]
@@ -253,166 +242,5 @@ impl AppParts {
             payload_max: config.limits.payload_bytes,
         };
         Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)
-    }
-
-    /// A listener that is bound already.
-    pub(super) fn listener(
-        config: &Config,
-        name: &'static str,
-        (tcp, address): (TcpListener, SocketAddr),
-        connections_max: usize,
-    ) -> Listener {
-        let LimitsConfig { header_timeout, keep_alive, stall, .. } = config.limits;
-        let limits = RequestLimits { head: header_timeout, pause: keep_alive };
-        Listener { name, tcp, address, limits, stall, connections_max }
-    }
-
-    /// What the public listener serves.
-    pub(super) fn public_edge(
-        &self,
-        config: &Config,
-        realtime: &Realtime,
-        client_files: ClientFiles,
-    ) -> Result<Router, BuildError> {
-        let Realtime {
-            admission, attendance, inboxes, watching, control, joining, unhandled, ..
-        } = realtime.clone();
-        let events = self.client_events(config, realtime)?;
-        let edge = SocketEdge {
-            parts: ClientParts {
-                is_clustered: self.cluster.is_some(),
-                admission,
-                control,
-                attendance,
-                inboxes,
-                messages: Arc::new(self.client_messages(config, realtime)),
-                watching,
-                joining,
-                events,
-                unhandled,
-            },
-            rules: (config.rates.clone(), config.guests.may.clone()),
-            clock: self.clock.clone(),
-            connections: self.connections.clone(),
-            tasks: self.tasks.clone(),
-            acceptor: self.acceptor(config),
-            path: config.listen.path.clone(),
-            client_files,
-        };
-        let ready = self.ready();
-        Ok(edge.router().merge(health::routes(ready)))
-    }
-
-    fn client_messages(&self, config: &Config, realtime: &Realtime) -> ClientMessages {
-        let (messages, sockets) = (Arc::clone(&realtime.messages), self.sockets.clone());
-        ClientMessages::new(config.messages.clients.clone(), messages, sockets, self.clock.clone())
-    }
-
-    fn client_events(
-        &self,
-        config: &Config,
-        realtime: &Realtime,
-    ) -> Result<Option<ClientEvents>, ForwardingError> {
-        let parts = ForwardingParts {
-            messages: Arc::clone(&realtime.messages),
-            namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
-            limits: config.limits,
-            clock: self.clock.clone(),
-            tasks: self.tasks.clone(),
-        };
-        ClientEvents::start(&config.events, parts)
-    }
-
-    /// Which clients may open a connection, and what is kept of their handshakes.
-    fn acceptor(&self, config: &Config) -> AcceptorConfig {
-        let acceptor = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
-        match config.auth.hook() {
-            None => acceptor,
-            Some(hook) => {
-                let authenticator = Arc::clone(&self.authenticator);
-                let has_tokens = self.resume.is_some();
-                let gate = HandshakeGate::new(move |says_token| {
-                    match authenticator.admits_handshake(has_tokens && says_token) {
-                        HandshakeVerdict::Free => HandshakeAnswer::Free,
-                        HandshakeVerdict::Refused => HandshakeAnswer::Refused,
-                        HandshakeVerdict::OnTrial(place) => {
-                            let authenticator = Arc::clone(&authenticator);
-                            let tell = move |is_let_in| authenticator.trial_ended(place, is_let_in);
-                            HandshakeAnswer::OnTrial(Trial::new(tell))
-                        }
-                    }
-                });
-                acceptor.for_backend(hook.forward_headers.clone(), gate)
-            }
-        }
-    }
-
-    /// What the admin API works with.
-    pub(crate) fn admin_state(
-        &self,
-        config: &Config,
-        realtime: &Realtime,
-        metrics: Metrics,
-        dev: Option<DevConsole>,
-    ) -> AdminState {
-        let Realtime {
-            everywhere,
-            memberships,
-            messages,
-            inboxes,
-            people,
-            control,
-            erasure,
-            attachments,
-            directory,
-            ..
-        } = realtime.clone();
-        AdminState {
-            messages,
-            inboxes,
-            everywhere,
-            memberships,
-            people,
-            control,
-            erasure,
-            attachments,
-            directory,
-            sources: IngestSources::default(),
-            records: self.store.presence(),
-            events: self.store.events(),
-            outbox: self.store.outbox(),
-            hooks: self.hooks.clone(),
-            keys: config.admin.clone(),
-            limits: config.limits,
-            inbox: config.inbox,
-            client_events: config.messages.clients.events().to_vec(),
-            ready: self.ready(),
-            metrics,
-            clock: self.clock.clone(),
-            tasks: self.tasks.clone(),
-            is_clustered: self.cluster.is_some(),
-            dev,
-        }
-    }
-
-    /// Whether clients are taken: cheap to ask.
-    fn ready(&self) -> Ready {
-        let (connections, store) = (self.connections.clone(), self.store.clone());
-        let authenticator = Arc::clone(&self.authenticator);
-        Ready::new(move || {
-            if connections.is_draining() {
-                return Err("the server is stopping".to_owned());
-            }
-            if !store.healthy() {
-                return Err("the disk takes no writes: see the log".to_owned());
-            }
-            if !authenticator.is_ready() {
-                return Err(
-                    "the keys of the issuer of tokens are not there: see the log".to_owned()
-                );
-            }
-            Ok(())
-        })
     }
 }

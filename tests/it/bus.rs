@@ -215,7 +215,7 @@ async fn whoever_is_asked_knows_the_sockets_users_and_rooms_of_every_node() {
             let socket = api.get(&format!("/v1/sockets/{}", client.id)).await;
             assert_eq!(socket["user"], client.user);
         }
-        let nobody = api.get("/v1/sockets/AAAAAAAAAAAAAAAAAAAA").await;
+        let nobody = api.get("/v1/sockets/sock_AAAAAAAAAAAAAAAAAAAA").await;
         assert_eq!(nobody["error"]["code"], "not_found", "{nobody}");
         let nowhere = api.get("/v1/rooms/nowhere").await;
         assert_eq!(nowhere["error"]["code"], "not_found", "{nowhere}");

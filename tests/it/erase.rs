@@ -19,8 +19,18 @@ use Ends::{Erased, ErasedBy, With};
 /// them in another way (an answer that is remembered, a reminder) is listed by hand.
 const MEMORIES: &[(&str, Ends)] = &[
     ("admin/emit/reply.rs", With("the answer to one request")),
+    ("admin/emit/sending.rs", With("the answer to one request")),
     ("core/backend/circuit.rs", With("the next success of the endpoint, or its circuit")),
     ("core/auth/resume_families.rs", Erased),
+    ("core/cluster/command.rs", With("one question to Redis, and its answer")),
+    (
+        "core/cluster/facts.rs",
+        With("the user's last socket here, and ten minutes after Redis knows"),
+    ),
+    (
+        "core/cluster/known_hooks.rs",
+        With("the settling of a hook, or the end of owning its endpoint"),
+    ),
     ("core/control/restrictions.rs", Erased),
     ("core/delivery/dispatch.rs", With("the answer to one hook request")),
     (
@@ -41,6 +51,7 @@ const MEMORIES: &[(&str, Ends)] = &[
     ("deadlines.rs", Erased),
     ("presence.rs", Erased),
     ("realtime/client_events/held_back.rs", With("the user's next answer")),
+    ("realtime/directory/here.rs", With("the answer to one look")),
     ("realtime/emitter.rs", With("the answer to one emit")),
     ("realtime/emitter/asking.rs", With("the wait for acks of one emit")),
     ("realtime/emitter/fanout.rs", With("one emit")),

@@ -17,7 +17,7 @@ async fn a_node_that_stands_still_is_named_and_has_done_what_it_was_asked_when_i
     let (answer, (joining, moved), (deleting, _)) = tokio::join!(
         nodes.apis[0].post("/v1/emit", &emit),
         nodes.apis[1].post_any("/v1/sockets/join", &join),
-        nodes.apis[0].delete("/v1/sockets/AAAAAAAAAAAAAAAAAAAA"),
+        nodes.apis[0].delete("/v1/sockets/sock_AAAAAAAAAAAAAAAAAAAA"),
     );
     assert_eq!(answer["matched"], 0);
     let missing = answer["nodes_missing"].as_array().unwrap();
