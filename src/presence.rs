@@ -15,6 +15,7 @@
 
 mod entry;
 mod listing;
+mod seats;
 
 pub use listing::{StateFilter, UserEntry, UserStatus};
 
@@ -22,10 +23,8 @@ use crate::clock::Clock;
 use crate::cluster::{ClusterMember, Unattached};
 use crate::config::PresenceConfig;
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::control::seats::{SeatLimit, Seated, Seating};
 use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, Up, UserSession};
-use crate::core::recovery::Pid;
 use crate::deadlines::{Deadlines, Reminder};
 use crate::store::{Attaching, Closed, Committed, Permit, PresenceRecords};
 use crate::types::{Portrait, Reason, SocketId, UserId, WallMs};
@@ -382,31 +381,6 @@ impl<S: Clone> Presence<S> {
             }
             SessionKeeper::Embedded { .. } | SessionKeeper::Cluster { .. } => self.config.grace,
         }
-    }
-}
-
-impl<S: Seated + Clone> Presence<S> {
-    /// Looks for a seat for a socket that wants to come, and gives it that if there is one: until it is here, says that it
-    /// [stays away](Presence::stays_away), or its connection ends. Nothing else happens to the user meanwhile, so there are
-    /// never more seats than the limit. The sockets that have to go for it are the caller's to let go.
-    pub fn seat(
-        &self,
-        user: &UserId,
-        (id, socket): (SocketId, S),
-        claim: Option<&Pid>,
-        limit: SeatLimit,
-    ) -> Seating<S> {
-        let mut entry =
-            self.users.entry(user.clone()).or_insert_with(|| Box::new(self.new_entry(user)));
-        entry.seat(id, socket, claim, limit)
-    }
-
-    /// Forgets sockets that were to come and whose connections are gone, with those users of whom nothing else is known.
-    pub fn forget_lost(&self) {
-        self.users.retain(|_, entry| {
-            entry.forget_lost();
-            !entry.is_vacant()
-        });
     }
 }
 
