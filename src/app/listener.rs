@@ -34,7 +34,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const ACCEPTS: usize = 16;
 /// First requests that are served, for each core, before others have their turn: a millisecond of work. Each round asks the
 /// system for events, which costs as much as a tenth of a handshake: with a quarter of it churn paid that for every four.
-const FIRST_REQUESTS: usize = 16;
+const FIRST_REQUESTS: usize = 4;
 /// How long to wait after the system had no resources for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection may finish its request after the stop.

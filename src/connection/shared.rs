@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) const LOANS_MAX: usize = 128;
 
 /// Connections that have ended and are left, for each core, before others have their turn: half a millisecond of work.
-const LEAVES: usize = 16;
+const LEAVES: usize = 4;
 
 /// What all connections share.
 pub(super) struct SharedParts {
