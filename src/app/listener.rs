@@ -32,8 +32,9 @@ use tower_service::Service as _;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Connections that are accepted before others have their turn.
 const ACCEPTS: usize = 16;
-/// First requests that are served, for each core, before others have their turn: a millisecond of work. Each round asks the
-/// system for events, which costs as much as a tenth of a handshake: with a quarter of it churn paid that for every four.
+/// First requests that are served, for each core, before others have their turn: a quarter of a millisecond of work. Each round
+/// asks the system for events, which costs as much as a tenth of a handshake. With four times as many, clients that come and go
+/// cost a seventh less, and in a storm of 10,000 whoever stayed waits 99 ms for an echo instead of 5.
 const FIRST_REQUESTS: usize = 4;
 /// How long to wait after the system had no resources for another connection.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
 pub(super) const LOANS_MAX: usize = 128;
 
-/// Connections that have ended and are left, for each core, before others have their turn: half a millisecond of work.
+/// Connections that have ended and are left, for each core, before others have their turn: an eighth of a millisecond of work.
 const LEAVES: usize = 4;
 
 /// What all connections share.
