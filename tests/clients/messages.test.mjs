@@ -20,7 +20,7 @@ describe("messages", { concurrency: 2 }, () => {
       phone.on("ask", (data, ack) => ack({ got: data }, [1, "é"]));
       laptop.on("ask", (data, ack) => setTimeout(ack, 50));
       const answer = await w.server.emit({
-        to: { users: ["ann", "bob", "cy"] }, event: "ask", data: { n: 1 }, ack: { timeout: "600ms" },
+        to: { users: ["ann", "bob", "cy"] }, event: "ask", data: { n: 1 }, ack: { timeout: "3s" },
       });
       assert.equal(answer.matched, 3, JSON.stringify(answer));
       assert.equal(answer.acked, 2, JSON.stringify(answer));
@@ -28,7 +28,7 @@ describe("messages", { concurrency: 2 }, () => {
       const of = (socket) => answer.acks.find((it) => it.socket === socket.id);
       assert.deepEqual(of(phone).args, [{ got: { n: 1 } }, [1, "é"]]);
       assert.deepEqual(of(laptop).args, []);
-      assert.ok(of(laptop).ms >= 45 && of(laptop).ms < 600, JSON.stringify(of(laptop)));
+      assert.ok(of(laptop).ms >= 45 && of(laptop).ms < 3000, JSON.stringify(of(laptop)));
       assert.deepEqual(answer.missing, [{ user: "bob", socket: deaf.id, why: "timeout" }, { user: "cy", why: "offline" }]);
       assert.deepEqual(answer.users.cy, { state: "offline", matched: 0, sent: 0 });
       for (const socket of [phone, laptop, deaf]) assert.deepEqual(socket.ends, []);
@@ -187,9 +187,9 @@ describe("messages", { concurrency: 2 }, () => {
     const id = socket.id;
     socket.on("ask", () => proxy.cut());
     const began = performance.now();
-    const answer = await w.server.emit({ to, event: "ask", ack: { timeout: "30s" } });
+    const answer = await w.server.emit({ to, event: "ask", ack: { timeout: "1m" } });
     assert.deepEqual(answer.missing, [{ user: "ann", socket: id, why: "disconnected" }]);
-    assert.ok(performance.now() - began < 5000);
+    assert.ok(performance.now() - began < 30_000);
   });
 
   scenario("a client that disconnects from its namespace does not ack", {}, async (w) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { ways } from "./lib/client.mjs";
 import { scenario } from "./lib/scenario.mjs";
-import { once, until } from "./lib/wait.mjs";
+import { once, sleep, until } from "./lib/wait.mjs";
 
 const flood = (socket, count, ...args) => Promise.all(Array.from({ length: count }, (_, n) => socket.emitWithAck("userline:ping", n, ...args)));
 
@@ -40,14 +40,10 @@ describe("rates", { concurrency: 4 }, () => {
     const socket = await w.connect("ann", { transports: ["websocket"], reconnection: false });
     const gone = once(socket, "disconnect", 30_000);
     for (let n = 0; n < 10_000; n += 1) socket.emit("userline:ping", n);
-    let slowest = 0;
-    for (const begun = performance.now(); performance.now() - begun < 3000; ) {
-      const sent = performance.now();
-      await other.timeout(5000).emitWithAck("userline:ping");
-      slowest = Math.max(slowest, performance.now() - sent);
-      await new Promise((done) => setTimeout(done, 200));
-    }
-    assert.ok(slowest < 1000, `${slowest} ms`);
+    let isOver = false;
+    gone.finally(() => (isOver = true)).catch(() => {});
+    // The flood lasts for ten seconds and more; an answer that had to wait for its end would miss this deadline.
+    for (; !isOver; await sleep(200)) await other.timeout(5000).emitWithAck("userline:ping");
     await gone;
     const history = () => w.server.api("GET", "/v1/users/ann/history").then(({ body }) => body.sockets[0]?.reason);
     await until("the reason", async () => (await history()) === "rate_limited");
