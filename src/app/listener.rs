@@ -7,6 +7,7 @@ pub(super) use deadlines::RequestLimits;
 
 use crate::admin::Admin;
 use crate::connection::{Accepted, ClientAddress};
+use crate::core::rounds::RoundSizes;
 use crate::tasks::{Tasks, WorkRounds};
 use axum::Router;
 use axum::response::Response;
@@ -32,10 +33,11 @@ use tower_service::Service as _;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Connections that are accepted before others have their turn.
 const ACCEPTS: usize = 16;
-/// First requests that are served, for each core, before others have their turn: a quarter of a millisecond of work. Each round
-/// asks the system for events, which costs as much as a tenth of a handshake. With four times as many, clients that come and go
-/// cost a seventh less, and in a storm of 10,000 whoever stayed waits 99 ms for an echo instead of 5.
-const FIRST_REQUESTS: usize = 4;
+/// First requests that are served, for each core, before others have their turn. Each round asks the system for events, which
+/// costs as much as a tenth of a handshake, so there are many in one while few wait: a millisecond of work. When thousands come
+/// at once, the system has as many events to tell, a few with each round: then rounds are a quarter of a millisecond, for with
+/// sixteen whoever stayed waits 99 ms for an echo instead of 5.
+const FIRST_REQUESTS: RoundSizes = RoundSizes { calm: 16, storm: 4, storm_from: 128 };
 /// How long to wait after the system had no resources for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection may finish its request after the stop.

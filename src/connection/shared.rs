@@ -8,6 +8,7 @@ use super::{Connection, ConnectionLimits, Connections, EngineStream};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SocketIoConfig};
 use crate::core::protocol::turns::Turns;
+use crate::core::rounds::RoundSizes;
 use crate::tasks::{Tasks, WorkRounds};
 use crate::types::{Namespace, Timestamp};
 use parking_lot::Mutex;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 /// Loans that run at once: enough to keep all cores busy, and a megabyte or two.
 pub(super) const LOANS_MAX: usize = 128;
 
-/// Connections that have ended and are left, for each core, before others have their turn: an eighth of a millisecond of work.
-const LEAVES: usize = 4;
+/// Connections that have ended and are left, for each core, before others have their turn: half a millisecond of work, an eighth
+/// when thousands end at once.
+const LEAVES: RoundSizes = RoundSizes { calm: 16, storm: 4, storm_from: 128 };
 
 /// What all connections share.
 pub(super) struct SharedParts {

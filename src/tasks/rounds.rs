@@ -6,7 +6,7 @@
 //! meanwhile is looked at.
 
 use super::Tasks;
-use crate::core::rounds::{RoundPlace, Rounds};
+use crate::core::rounds::{RoundPlace, RoundSizes, Rounds};
 use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,13 +43,13 @@ impl Future for WorkTurn {
 
 impl WorkRounds {
     /// Rounds with so many for each core, until `tasks` are stopped.
-    pub fn new(tasks: &Tasks, name: &'static str, per_core: usize) -> Self {
+    pub fn new(tasks: &Tasks, name: &'static str, per_core: RoundSizes) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::with(tasks, name, per_core * cores)
+        Self::with(tasks, name, per_core.times(cores))
     }
 
-    fn with(tasks: &Tasks, name: &'static str, per_round: usize) -> Self {
-        let rounds = Mutex::new(Some(Rounds::new(per_round)));
+    fn with(tasks: &Tasks, name: &'static str, sizes: RoundSizes) -> Self {
+        let rounds = Mutex::new(Some(Rounds::new(sizes)));
         let shared = Arc::new(SharedRounds { rounds, begin: Notify::new() });
         tasks.spawn(name, RunningRounds(Arc::clone(&shared)).run());
         Self { shared }
@@ -105,12 +105,14 @@ impl Drop for RunningRounds {
 #[cfg(test)]
 mod tests {
     use super::{Tasks, WorkRounds};
+    use crate::core::rounds::RoundSizes;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const WORKERS: usize = 100;
+    const SIZES: RoundSizes = RoundSizes { calm: 4, storm: 2, storm_from: 20 };
 
     /// Tasks that each count themselves when it is their turn.
     fn workers(tasks: &Tasks, rounds: &WorkRounds) -> Arc<AtomicUsize> {
@@ -130,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_in_the_middle_of_a_wave_does_not_wait_for_all_of_it() {
         let tasks = Tasks::new();
-        let rounds = WorkRounds::with(&tasks, "rounds", 4);
+        let rounds = WorkRounds::with(&tasks, "rounds", SIZES);
         let done = workers(&tasks, &rounds);
 
         let mut seen = Vec::new();
@@ -139,14 +141,16 @@ mod tests {
             seen.push(done.load(Ordering::Relaxed));
         }
 
-        assert!(seen.windows(2).all(|it| it[1] - it[0] <= 4), "others have their turn: {seen:?}");
+        let steps: Vec<_> = seen.windows(2).map(|it| it[1] - it[0]).collect();
+        assert!(steps.iter().all(|it| *it <= 4), "others have their turn: {steps:?}");
+        assert!(steps.iter().rev().skip(12).all(|it| *it <= 2), "more often in a storm: {steps:?}");
     }
 
     #[tokio::test]
     async fn when_nothing_begins_rounds_any_more_nobody_waits() {
         let tasks = Tasks::new();
         let others = Tasks::new();
-        let rounds = WorkRounds::with(&others, "rounds", 1);
+        let rounds = WorkRounds::with(&others, "rounds", SIZES);
         let done = workers(&tasks, &rounds);
 
         assert!(others.stop(PATIENCE).await);
