@@ -25,6 +25,7 @@ pub(crate) use kinds::echo::{EchoSettings, echo};
 pub(crate) use kinds::publishing::{Eagerness, PublishingSettings, Receivers, publish};
 pub(crate) use kinds::storm::storm;
 pub(crate) use load::{
-    BrowserHeaders, LoadPlan, MARKER_BYTES_MAX, PostTemplate, ServerAddress, Template, TokenSigner,
+    BrowserHeaders, LoadPlan, MARKER_BYTES_MAX, PostTemplate, ServerAddress, Template, TokenGrants,
+    TokenSigner,
 };
 pub(crate) use report::BenchReport;

@@ -5,13 +5,16 @@
 /** Registers the Socket.IO side: each socket is in the room of its user, `userline:ping` is acked with its arguments. */
 export function serve(io) {
   io.use((socket, next) => {
-    const user = socket.handshake.auth.user;
+    const { user, data } = socket.handshake.auth;
     if (typeof user !== "string") return next(new Error("unauthorized"));
     socket.data.user = user;
+    if (data) socket.data.attached = data;
     next();
   });
   io.on("connection", (socket) => {
     socket.join(`user:${socket.data.user}`);
+    const { n, rooms = 0 } = socket.handshake.auth;
+    for (let room = 0; room < rooms; room += 1) socket.join(`room-${n + room}`);
     socket.on("userline:ping", (...args) => args.pop()(...args));
   });
 }

@@ -25,8 +25,8 @@ Everything is built and installed first; what cannot be had here is said and lef
   --rounds N      how often each server does each row; 1 to 50
   --seconds N     how long a row is measured; 1 to 120
   --sockets N     clients; 1 to 25000. idle-more takes 3.6 times as many, peak 3.2, storm 2, idle 1.6; none over 27000
-  --only ROWS     fanout, burst, flood, target, echo, connect, churn, idle, idle-more, after-burst, after-churn, storm, peak;
-                  separated by commas
+  --only ROWS     fanout, burst, flood, target, echo, connect, churn, idle, idle-more, idle-full, after-burst, after-churn, storm,
+                  peak; separated by commas
   --servers NAMES userline, floor, bare, node, bun; separated by commas
 `;
 
@@ -73,6 +73,9 @@ const perThousand = (it) => it.cpu_seconds_per_million / 1000;
 const times = (factor) => Math.min(27_000, Math.ceil(sockets * factor));
 const idle = (factor) => ["idle", "--sockets", times(factor), "--browser-headers", "--duration", `${seconds}s`];
 const memory = "resident KiB per connection";
+/** What a user of a real program brings along: the peers are told of it in `auth`, userline in the token. */
+const [ROOMS, DATA_BYTES] = [10, 1000];
+const full = JSON.stringify({ user: "{user}", n: "{n}", rooms: ROOMS, data: "x".repeat(DATA_BYTES - 2) }).replace('"{n}"', "{n}");
 
 /** What is run: each gives one line of the table, or several (`lines`), with the figure that counts; less is better. */
 const rows = [
@@ -92,6 +95,8 @@ const rows = [
     args: ["churn", "--sockets", sockets, "--duration", `${seconds}s`] },
   { name: "idle", unit: memory, figure: (it) => it.rss_kib_per_connection, args: idle(1.6) },
   { name: "idle-more", unit: memory, figure: (it) => it.rss_kib_per_connection, args: idle(3.6) },
+  { name: "idle-full", unit: `${memory}, with 1 KB of data and ${ROOMS} rooms`, figure: (it) => it.rss_kib_per_connection,
+    args: idle(1.6), auth: full, token: ["--token-rooms", ROOMS, "--token-data", DATA_BYTES], without: ["floor"] },
   { name: "after-burst", unit: `${memory}, at rest after a burst`, figure: (it) => (it.memory.grown_mib * 1024) / it.connected, publishes: true,
     args: ["fanout", "--mode", "burst", "--sockets", sockets, ...time, ...rest] },
   { name: "after-churn", unit: "resident MiB more than before, when all have left", figure: (it) => it.memory.grown_mib,
@@ -246,7 +251,8 @@ async function measure(server, row, hookUrl) {
     const before = memoryOf(child).now;
     const [kind, ...rest] = row.args;
     const args = ["bench", kind, url, "--pid", child.pid, "--json", ...rest];
-    if (jwtSecret) args.push("--auth", '{"token":"{token}"}', "--jwt-secret", jwtSecret);
+    if (jwtSecret) args.push("--auth", '{"token":"{token}"}', "--jwt-secret", jwtSecret, ...(row.token ?? []));
+    else if (row.auth) args.push("--auth", row.auth);
     if (row.publishes) args.push("--preset", "userline", "--key", key, "--publish-url", publish);
     const bench = start(GENERATOR_CORE, userline, args, ["ignore", "pipe", log]);
     let text = "";
@@ -298,7 +304,7 @@ for (let round = 0; round < rounds; round++) {
   for (const [index, row] of wanted.entries()) {
     // Another one begins each time: what warms or tires the machine meets all alike.
     const order = present.map((_, at) => present[(at + round + index) % present.length]);
-    for (const server of order) {
+    for (const server of order.filter((it) => !row.without?.includes(it.name))) {
       const runs = (found[index].servers[server.name] ??= []);
       try {
         const report = await measure(server, row, hookUrl);
@@ -323,7 +329,7 @@ for (const [index, row] of wanted.entries()) {
   for (const line of linesOf(row)) {
     const figures = {};
     const cells = names.map((name) => {
-      const runs = found[index].servers[name].filter((it) => Number.isFinite(line.figure(it)));
+      const runs = (found[index].servers[name] ?? []).filter((it) => Number.isFinite(line.figure(it)));
       if (runs.length === 0) return "-";
       figures[name] = median(runs.map(line.figure));
       const worst = Math.max(...runs.map((it) => (it.lost * 100) / Math.max(1, it.lost + it.delivered)));

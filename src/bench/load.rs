@@ -16,4 +16,4 @@ pub(crate) use plan::LoadPlan;
 pub(crate) use post::PostTemplate;
 pub(crate) use server::{BrowserHeaders, ServerAddress};
 pub(crate) use template::{Template, TemplateValues};
-pub(crate) use tokens::TokenSigner;
+pub(crate) use tokens::{TokenGrants, TokenSigner};

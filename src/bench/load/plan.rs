@@ -49,8 +49,9 @@ impl LoadPlan {
 
     /// Appends the CONNECT packet of a socket.
     pub(crate) fn put_connect(&self, socket: usize, out: &mut BytesMut) {
-        let user = self.user_name(self.user_of(socket));
-        let token = self.tokens.as_ref().map(|it| it.of(&user)).unwrap_or_default();
+        let number = self.user_of(socket);
+        let user = self.user_name(number);
+        let token = self.tokens.as_ref().map(|it| it.of(number, &user)).unwrap_or_default();
         let mut auth = Vec::new();
         let values =
             TemplateValues { n: socket, user: &user, token: &token, ..TemplateValues::default() };

@@ -2,7 +2,10 @@
 
 use super::marker::{self, Marker};
 use super::template::{Template, TemplateValues};
-use super::{Pace, PostTemplate, ServerAddress};
+use super::{Pace, PostTemplate, ServerAddress, TokenGrants, TokenSigner};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
@@ -71,4 +74,20 @@ fn a_pace_makes_up_for_what_was_missed() {
     assert_eq!(sent, 3, "at 0, 10 and 20 ms");
     assert!(pace.wait(now) <= Duration::from_millis(5));
     assert!(Pace::new(None, begun).is_due(begun));
+}
+
+#[test]
+fn a_token_grants_rooms_and_carries_data() {
+    let claims = |rooms, data_bytes| -> Value {
+        let signer = TokenSigner::new(&"s".repeat(32), TokenGrants { rooms, data_bytes });
+        let token = signer.of(7, "u7");
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice(&payload).unwrap()
+    };
+
+    let full = claims(2, 10);
+    assert_eq!(full["rooms"], json!(["room-7", "room-8"]));
+    assert_eq!((full["sub"].as_str(), full["data"].to_string().len()), (Some("u7"), 10));
+    let bare = claims(0, 0);
+    assert!(bare.get("rooms").is_none() && bare.get("data").is_none(), "{bare}");
 }

@@ -2,7 +2,7 @@
 
 use crate::bench::{
     BenchError, BenchReport, BrowserHeaders, LoadPlan, MARKER_BYTES_MAX, PostTemplate,
-    ServerAddress, Template, TokenSigner,
+    ServerAddress, Template, TokenGrants, TokenSigner,
 };
 use crate::cli::exit::CommandFailure;
 use crate::cli::output;
@@ -41,6 +41,12 @@ pub(super) struct SocketArgs {
         allow_hyphen_values = true
     )]
     jwt_secret: Option<Hidden>,
+    /// Rooms that each {token} grants; the next user has all but one of them, too
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, 1000>)]
+    token_rooms: usize,
+    /// Bytes of the `data` in each {token}
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, 100_000>)]
+    token_data: usize,
     #[arg(long, value_name = "NAME", default_value = "u{n}", help = USER_HELP)]
     user: Template,
     /// Users that the sockets are dealt out to [default: one for each socket]
@@ -152,6 +158,7 @@ impl SocketArgs {
         if self.sockets < users {
             return Err(BenchError::Usage("--users cannot be more than --sockets".to_owned()));
         }
+        let grants = TokenGrants { rooms: self.token_rooms, data_bytes: self.token_data };
         Ok(LoadPlan {
             upgrade: server.upgrade(&self.path, &lines(&self.headers), as_browser),
             server,
@@ -161,7 +168,7 @@ impl SocketArgs {
             },
             auth: self.auth.clone(),
             user: self.user.clone(),
-            tokens: self.jwt_secret.as_ref().map(|Hidden(secret)| TokenSigner::new(secret)),
+            tokens: self.jwt_secret.as_ref().map(|Hidden(secret)| TokenSigner::new(secret, grants)),
             sockets: self.sockets,
             users,
             concurrency: self.concurrency,

@@ -18,6 +18,11 @@ use tokio::net::TcpListener;
 #[derive(Deserialize)]
 struct Auth {
     user: String,
+    #[serde(default)]
+    n: usize,
+    #[serde(default)]
+    rooms: usize,
+    data: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,16 +39,24 @@ struct To {
     users: Vec<String>,
 }
 
+/// Who a socket belongs to, which rooms it joins, and what is attached to it.
 #[derive(Clone)]
-struct User(String);
+struct User {
+    name: String,
+    rooms: std::ops::Range<usize>,
+    #[expect(dead_code, reason = "it is there")]
+    data: Option<String>,
+}
 
 async fn authenticate(socket: SocketRef, Data(auth): Data<Auth>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    socket.extensions.insert(User(auth.user));
+    let Auth { user: name, n, rooms, data } = auth;
+    socket.extensions.insert(User { name, rooms: n..n + rooms, data });
     Ok(())
 }
 
 async fn connect(socket: SocketRef, Extension(user): Extension<User>) {
-    socket.join(format!("user:{}", user.0));
+    socket.join(format!("user:{}", user.name));
+    socket.join(user.rooms.map(|it| format!("room-{it}")).collect::<Vec<_>>());
     socket.on("userline:ping", async |Data::<Value>(data), ack: AckSender| {
         ack.send(&data).ok();
     });
