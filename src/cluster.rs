@@ -16,5 +16,5 @@ pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNode
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
-pub use member::{Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
+pub use member::{Apart, Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;

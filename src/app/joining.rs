@@ -1,7 +1,9 @@
 //! Joining a cluster, before anybody is let in.
 
 use crate::clock::Clock;
-use crate::cluster::{Bus, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus};
+use crate::cluster::{
+    Apart, Bus, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus,
+};
 use crate::config::{ClusterConfig, Config, HooksConfig};
 use crate::core::cluster::node::NodeEffect;
 use crate::hooks::HookLedger;
@@ -12,7 +14,7 @@ use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,12 @@ pub enum JoinError {
     /// Redis cannot be spoken to.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Those who are there agreed on something else.
+    #[error(
+        "nodes of the cluster run that are set up otherwise:\n{0}\nGive this node the same, another cluster.name, or stop \
+         all of them first: docs/cluster.md says which keys that takes"
+    )]
+    Apart(Apart),
     /// Nothing was heard of it.
     #[error("Redis did not answer within 10 s")]
     Silent,
@@ -59,6 +67,7 @@ impl JoinedCluster {
     ) -> Result<Option<(Self, mpsc::Receiver<NodeEffect>)>, JoinError> {
         let Some(cluster) = &config.cluster else { return Ok(None) };
         let needs = MemberNeeds {
+            agreement: config.agreement().unwrap_or_default(),
             endpoints: config.hooks.endpoints.iter().map(|it| it.name.clone()).collect(),
             window: config.recovery.window,
             // An hour longer than anything is tried.
@@ -68,16 +77,7 @@ impl JoinedCluster {
         };
         let tasks = Tasks::new();
         let (member, effects) = ClusterMember::join(cluster, needs, &tasks)?;
-        let mut status = member.status();
-        let attached = status.wait_for(|it| *it == MemberStatus::Attached);
-        let is_attached = matches!(timeout(JOIN_LIMIT, attached).await, Ok(Ok(_)));
-        if !is_attached {
-            let last = status.borrow().clone();
-            return Err(match last {
-                MemberStatus::Degraded(Some(error)) => JoinError::Link(error),
-                MemberStatus::Degraded(None) | MemberStatus::Attached => JoinError::Silent,
-            });
-        }
+        attached(member.status()).await?;
         let silence_max = config.socketio.ping_interval + 2 * config.socketio.ping_timeout;
         let (config, left) = (cluster.clone(), CancellationToken::new());
         let bus = Bus::new(member.clone(), clock.clone());
@@ -99,5 +99,28 @@ impl JoinedCluster {
         let with = (clock.clone(), tasks.clone());
         let heeding = ClusterEffects::new(member.clone(), heard, *silence_max, with, left.clone());
         tasks.spawn("cluster.effects", heeding.run(effects));
+    }
+}
+
+/// Waits until the node is in the cluster. Of those who agreed on something else it may be that none is left: a lease makes sure.
+async fn attached(mut status: watch::Receiver<MemberStatus>) -> Result<(), JoinError> {
+    let is_heard = |it: &MemberStatus| !matches!(it, MemberStatus::Degraded(_));
+    drop(timeout(JOIN_LIMIT, status.wait_for(is_heard)).await);
+    let apart = status.borrow().clone();
+    if let MemberStatus::Apart(apart) = apart {
+        tracing::info!(lease = ?apart.lease, "waiting to see whether any of these nodes still runs");
+        let is_clear = |it: &MemberStatus| match it {
+            MemberStatus::Attached => true,
+            MemberStatus::Apart(apart) => apart.are_alive,
+            MemberStatus::Degraded(_) => false,
+        };
+        drop(timeout(apart.lease + JOIN_LIMIT, status.wait_for(is_clear)).await);
+    }
+    let last = status.borrow().clone();
+    match last {
+        MemberStatus::Attached => Ok(()),
+        MemberStatus::Apart(apart) => Err(JoinError::Apart(apart)),
+        MemberStatus::Degraded(Some(error)) => Err(JoinError::Link(error)),
+        MemberStatus::Degraded(None) => Err(JoinError::Silent),
     }
 }

@@ -3,7 +3,7 @@
 use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
-use crate::app::{App, DevPage};
+use crate::app::{App, BuildError, DevPage, JoinError};
 use crate::config::Config;
 use crate::tasks::Tasks;
 use crate::telemetry::Log;
@@ -86,7 +86,7 @@ async fn run_logged(
     // Before the ports are bound: whoever sees them open may send a signal.
     let signals = Signals::new(is_dev).map_err(CommandFailure::internal)?;
     tasks.spawn("signals", signals.obey(shutdown.clone(), log.clone()));
-    let app = App::build(config, page).await.map_err(CommandFailure::internal)?;
+    let app = App::build(config, page).await.map_err(failure)?;
     let bound = ListenAddresses { public: app.public_addr(), admin: app.admin_addr() };
     tracing::info!(
         public = %bound.public, admin = %bound.admin, connections, payload_bytes = limits.payload_bytes,
@@ -96,6 +96,14 @@ async fn run_logged(
     app.run_until(shutdown).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is wrong with a configuration may show only when it meets that of others.
+fn failure(error: BuildError) -> CommandFailure {
+    if matches!(error, BuildError::Join(JoinError::Apart(_))) {
+        return CommandFailure::ConfigValue(error.to_string());
+    }
+    CommandFailure::internal(error)
 }
 
 /// Raises the limit of open files, for every connection needs one: most systems start with 1024 and allow more. Returns

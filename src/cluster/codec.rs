@@ -1,12 +1,13 @@
 //! Commands as Redis is given them, and its answers as the core reads them.
 
+mod attach;
 mod entries;
 mod ledger;
 
 use super::scripts::Script;
+use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, LingeringUsers, MissedLog, Observation, Reap,
-    ReapReason, Reply, Standing,
+    Applied, Apply, Command, LingeringUsers, MissedLog, Observation, Reap, ReapReason, Reply,
 };
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
@@ -25,6 +26,8 @@ const USERS_MAX: usize = 200;
 pub struct ClusterPlace {
     /// What every key begins with; the hash tag in it keeps all of them in one slot.
     pub prefix: String,
+    /// What this node means by what is there.
+    pub agreement: Agreement,
     /// Who is told of presence changes.
     pub endpoints: Vec<String>,
     /// Bytes of events that the log may hold.
@@ -33,6 +36,8 @@ pub struct ClusterPlace {
     pub window: Duration,
     /// How long presence changes are kept.
     pub events_kept: Duration,
+    /// How long a node may be silent.
+    pub lease: Duration,
     /// How long users of a lost node stay online without a socket.
     pub node_grace: Duration,
     /// How long nobody goes offline after an outage.
@@ -114,24 +119,6 @@ impl ClusterPlace {
         RedisCall::Script { script, key: self.key("meta"), arguments }
     }
 
-    fn attach(&self, attach: &Attach) -> Vec<Vec<u8>> {
-        let (own, acked) = match &attach.own {
-            Some((own, acked)) => (own.as_str(), *acked),
-            None => ("", 0),
-        };
-        let mut arguments = vec![
-            text(&*attach.run),
-            text(attach.known_run.as_deref().unwrap_or_default()),
-            text(own),
-            number(acked),
-            number(attach.seen),
-            text(&*attach.known_copy),
-            text(attach.next.as_str()),
-        ];
-        arguments.extend(self.endpoints.iter().map(|it| text(it.as_str())));
-        arguments
-    }
-
     fn apply(&self, apply: &Apply) -> Vec<Vec<u8>> {
         let mut arguments = vec![
             text(apply.incarnation.as_str()),
@@ -211,7 +198,7 @@ impl ClusterPlace {
 /// The answer to a command.
 pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
     match command {
-        Command::Attach(_) => attached(value).map(Reply::Attached),
+        Command::Attach(_) => attach::reply(value),
         Command::Apply(_) => applied(value).map(Reply::Applied),
         Command::Reap(_) => match items(value)? {
             [_, left] => Ok(Reply::Reaped { left: parsed(left)? }),
@@ -230,23 +217,6 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
             _ => Err(CodecError),
         },
     }
-}
-
-fn attached(value: &Value) -> Result<Attached, CodecError> {
-    let [standing, epoch, copy, head, common] = items(value)? else { return Err(CodecError) };
-    let standing = match string(standing)? {
-        "OK" => Standing::Same,
-        "NEW" => Standing::New,
-        "LOST" => Standing::Lost,
-        _ => return Err(CodecError),
-    };
-    Ok(Attached {
-        standing,
-        epoch: Arc::from(string(epoch)?),
-        copy: Arc::from(string(copy)?),
-        head: parsed(head)?,
-        common: parsed(common)?,
-    })
 }
 
 fn applied(value: &Value) -> Result<Applied, CodecError> {

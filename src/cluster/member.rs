@@ -14,6 +14,7 @@ use super::codec::ClusterPlace;
 use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
+use crate::core::cluster::agreement::{Agreement, Difference};
 use crate::core::cluster::command::{Command, LingeringUsers, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::incarnation::Incarnation;
@@ -69,11 +70,33 @@ pub enum MemberStatus {
     Attached,
     /// Not, and why.
     Degraded(Option<LinkError>),
+    /// Not, because the nodes that are there agreed on something else.
+    Apart(Apart),
+}
+
+/// What keeps a node out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apart {
+    /// In what the others differ.
+    pub differences: Vec<Difference>,
+    /// The longest lease of theirs and of this node.
+    pub lease: Duration,
+    /// Whether any of them has moved since this node waits; if none does for a lease, it is let in.
+    pub are_alive: bool,
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let differences: Vec<String> = self.differences.iter().map(ToString::to_string).collect();
+        f.write_str(&differences.join("\n"))
+    }
 }
 
 /// What a member needs besides the configuration.
 #[derive(Debug, Clone)]
 pub struct MemberNeeds {
+    /// What this node means by the state that all share.
+    pub agreement: Agreement,
     /// Who is told of presence changes.
     pub endpoints: Vec<String>,
     /// How long the log is kept for clients that come back.
@@ -255,10 +278,12 @@ fn times(config: &ClusterConfig) -> NodeTimes {
 fn place(config: &ClusterConfig, needs: MemberNeeds) -> ClusterPlace {
     ClusterPlace {
         prefix: format!("userline:{{{}}}:", config.name),
+        agreement: needs.agreement,
         endpoints: needs.endpoints,
         log_bytes: config.log_bytes,
         window: needs.window,
         events_kept: needs.events_kept,
+        lease: config.lease,
         node_grace: config.node_grace,
         hold: config.hold,
         // Every node does what is due each second: that none did it means that none could.

@@ -1,5 +1,6 @@
 //! The shipped scripts on a real Redis, under schedules that nobody would think of.
 
+mod agreeing;
 mod checks;
 mod clients;
 mod deliveries;

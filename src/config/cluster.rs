@@ -1,15 +1,19 @@
 //! `[cluster]`: many nodes that agree in Redis or Valkey.
 
+mod agreement;
 mod location;
 pub(super) mod refused;
 
 pub use location::{RedisLocation, SentinelLocation};
 
 use super::reader::{Checked, SettingsReader};
+use crate::types::Secret;
 use std::time::Duration;
 
 /// Longest name, in bytes: it stands in every key.
 const NAME_BYTES_MAX: usize = 48;
+/// Shortest secret, in bytes: others can try it against its fingerprint in Redis.
+const SECRET_BYTES_MIN: usize = 16;
 /// Beats that a node may miss before it counts as gone: one lost beat is no death.
 const BEATS_PER_LEASE: u32 = 3;
 
@@ -22,6 +26,8 @@ pub struct ClusterConfig {
     pub ca: Option<String>,
     /// What every key begins with, so that several clusters may use one Redis.
     pub name: String,
+    /// Keeps nodes out that do not have it.
+    pub secret: Option<Secret>,
     /// How often a node says that it is there.
     pub heartbeat: Duration,
     /// How long it may be silent before others let its users go.
@@ -42,6 +48,7 @@ impl ClusterConfig {
         let rule = "must be 1 to 48 letters, digits, \"-\", \"_\" or \".\"";
         let name =
             reader.parsed("cluster.name", rule, |text| is_name(text).then(|| text.to_owned()));
+        let secret = read_secret(reader);
         let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
         let heartbeat = reader.duration("cluster.heartbeat", seconds(1, 60));
         let lease = reader.duration("cluster.lease", seconds(3, 600));
@@ -58,6 +65,7 @@ impl ClusterConfig {
                 redis,
                 ca: ca?,
                 name: name?,
+                secret: secret?,
                 heartbeat,
                 lease,
                 node_grace: node_grace?,
@@ -67,6 +75,14 @@ impl ClusterConfig {
         };
         redis?.map(config).transpose()
     }
+}
+
+fn read_secret(reader: &mut SettingsReader) -> Checked<Option<Secret>> {
+    let secret = reader.secret("cluster.secret")?;
+    if secret.as_ref().is_some_and(|it| it.len() < SECRET_BYTES_MIN) {
+        return Err(reader.reject("cluster.secret", "must have at least 16 bytes"));
+    }
+    Ok(secret.map(|it| Secret::new(it.into_bytes())))
 }
 
 /// Letters that need no care in a key, and none that would end its hash tag.

@@ -1,10 +1,11 @@
 //! Many nodes that agree through one place: what a node says there, what it hears, and what it makes of silence.
 //!
 //! The place is Redis, and every step in it is a script that is run as a whole. What stands here are the rules of the other
-//! end: [`node`] says what is sent next and what an answer means, [`facts`] which users are here, [`log`] what comes of the
+//! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users are here, [`log`] what comes of the
 //! bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone, [`bus`] what nodes say to each other,
 //! [`receipts`] who has answered.
 
+pub mod agreement;
 pub mod bus;
 pub mod command;
 pub mod facts;
@@ -16,3 +17,7 @@ pub mod log;
 pub mod node;
 pub mod observer;
 pub mod receipts;
+
+/// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster: raise it
+/// with every change of the scripts or of [`bus::wire`] after which one of them would misread the other.
+pub const FORMAT: &str = "1";

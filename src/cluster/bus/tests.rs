@@ -2,6 +2,7 @@ use super::{Answers, Bus};
 use crate::clock::Clock;
 use crate::cluster::tests::{TestRedis, cluster_config};
 use crate::cluster::{ClusterMember, MemberNeeds, MemberStatus};
+use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::cluster::node::NodeEffect;
 use crate::tasks::Tasks;
@@ -24,6 +25,7 @@ impl Node {
     async fn join(redis: &TestRedis, answer: Option<usize>) -> Self {
         let clock = Clock::start(Seq(0));
         let needs = MemberNeeds {
+            agreement: Agreement::default(),
             endpoints: Vec::new(),
             window: Duration::from_secs(10),
             events_kept: Duration::from_secs(10),

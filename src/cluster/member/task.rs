@@ -1,10 +1,11 @@
 //! The task: it waits for whatever comes first, and decides nothing.
 
-use super::{EFFECTS_MAX, MemberStatus};
+use super::{Apart, EFFECTS_MAX, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::codec::{self, ClusterPlace};
 use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
+use crate::core::cluster::agreement::Difference;
 use crate::core::cluster::command::{Command, Reply};
 use crate::core::cluster::node::{Lane, LogQuestion, NodeEffect, NodeMachine, Ticket};
 use crate::entropy;
@@ -204,9 +205,16 @@ impl MemberTask {
         match asked {
             Asked::Command(ticket, command) => {
                 let now = self.clock.now();
-                let effects = self.machine.lock().reply(ticket, &command, reply, now);
+                let theirs = self.agreed_otherwise(&reply);
+                let (effects, is_attached, are_alive) = {
+                    let mut machine = self.machine.lock();
+                    let effects = machine.reply(ticket, &command, reply, now);
+                    (effects, machine.is_attached(), machine.are_strangers_alive())
+                };
                 self.waiting.extend(effects);
-                let is_attached = self.machine.lock().is_attached();
+                if let Some((differences, lease)) = theirs {
+                    self.report(MemberStatus::Apart(Apart { differences, lease, are_alive }));
+                }
                 if is_attached {
                     self.failures = 0;
                     self.report(MemberStatus::Attached);
@@ -219,6 +227,18 @@ impl MemberTask {
                 }
             }
         }
+    }
+
+    /// In what those who are there differ, if that keeps this node out; what only should be the same is a warning.
+    fn agreed_otherwise(&self, reply: &Reply) -> Option<(Vec<Difference>, Duration)> {
+        let differences = |theirs: &[(String, String)]| self.place.agreement.differences(theirs);
+        if let Reply::Attached(attached) = reply {
+            for difference in differences(&attached.differs) {
+                tracing::warn!(%difference, "this node and one that came before are not set up alike");
+            }
+        }
+        let Reply::Apart(dissent) = reply else { return None };
+        Some((differences(&dissent.differs), dissent.lease.max(self.place.lease)))
     }
 
     /// The connection is given up, with all that is under way on it.
@@ -267,7 +287,14 @@ impl MemberTask {
                 MemberStatus::Degraded(Some(error)) if *last != status => {
                     tracing::warn!(%error, "not in the cluster: this node goes on alone");
                 }
-                MemberStatus::Attached | MemberStatus::Degraded(_) => {}
+                MemberStatus::Apart(apart) if is_new => {
+                    let differences = apart.to_string();
+                    tracing::warn!(
+                        differences,
+                        "not in the cluster: nodes are there that are set up otherwise"
+                    );
+                }
+                MemberStatus::Attached | MemberStatus::Degraded(_) | MemberStatus::Apart(_) => {}
             }
             let has_changed = *last != status;
             *last = status;

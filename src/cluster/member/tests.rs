@@ -1,6 +1,7 @@
 use super::{ClusterMember, MemberNeeds, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::tests::{TestRedis, cluster_config};
+use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{NodeEffect, Numbering};
 use crate::tasks::Tasks;
@@ -21,6 +22,7 @@ struct Node {
 impl Node {
     async fn join(redis: &TestRedis) -> Self {
         let needs = MemberNeeds {
+            agreement: Agreement::default(),
             endpoints: vec!["hook".to_owned()],
             window: Duration::from_secs(10),
             events_kept: Duration::from_hours(72),

@@ -3,9 +3,44 @@
 --
 -- ARGV 2 run of the server  3 run that the node knows ('' = none)  4 incarnation ('' = none yet)  5 its batches that were
 -- answered  6 largest number that the node has seen  7 copy that it knows  8 name of the next incarnation
--- 9... endpoints that are told of presence changes
--- Answers {OK | NEW | LOST, epoch, copy, head, common}: OK goes on as before, perhaps in a new epoch; NEW: nothing is missing,
+-- 9 witness under which those who agreed on something else did not move for a lease  10 how many keys all must agree on, and
+-- each of them with its value; how many they should agree on, and these; endpoints that are told of presence changes
+-- Answers {OK | NEW | LOST, epoch, copy, head, common, {key, value so far, … of those that should be the same}}, or
+-- {DIFFERS, witness, lease, {key, value of the others, …}} if those who are there agreed on something else: nothing was
+-- changed. OK goes on as before, perhaps in a new epoch; NEW: nothing is missing,
 -- but the incarnation is gone; LOST: something is missing that the node was answered for, or has seen; up to `common` nothing is.
+
+-- The pairs of a list that differ from what was agreed, and where the list ends.
+local function differing(at)
+  local differs, last = {}, at + 2 * tonumber(ARGV[at])
+  for i = at + 1, last, 2 do
+    local agreed = redis.call('HGET', P .. 'agreed', ARGV[i])
+    if agreed and agreed ~= ARGV[i + 1] then
+      differs[#differs + 1], differs[#differs + 2] = ARGV[i], agreed
+    end
+  end
+  return differs, last
+end
+
+local differs, musts = differing(10)
+if #differs > 0 then
+  local batches = redis.call('HGETALL', P .. 'nodes')
+  local living = {}
+  for i = 1, #batches, 2 do living[#living + 1] = batches[i] .. ' ' .. batches[i + 1] end
+  table.sort(living)
+  local witness = redis.sha1hex(table.concat(living, ','))
+  if #living > 0 and ARGV[9] ~= witness then
+    return {'DIFFERS', witness, redis.call('HGET', P .. 'agreed', 'cluster.lease') or '0ms', differs}
+  end
+  -- Whoever agreed on that is gone. Should one of them only have slept, it is not heard any more.
+  for i = 1, #batches, 2 do bury(batches[i]) end
+  if #living > 0 then new_epoch(ARGV[8]) end
+  redis.call('DEL', P .. 'agreed')
+end
+local changed, terms = differing(musts + 1)
+for i = 11, musts, 2 do redis.call('HSET', P .. 'agreed', ARGV[i], ARGV[i + 1]) end
+for i = musts + 2, terms, 2 do redis.call('HSET', P .. 'agreed', ARGV[i], ARGV[i + 1]) end
+
 local run, known_run, old, next = ARGV[2], ARGV[3], ARGV[4], ARGV[8]
 local acked, seen = tonumber(ARGV[5]), tonumber(ARGV[6])
 local m = redis.call('HMGET', meta, 'run', 'n', 'epoch', 'copy', 'start')
@@ -62,6 +97,6 @@ if status ~= 'OK' then
   redis.call('HSET', P .. 'nodes', next, '0')
   redis.call('HSET', P .. 'read', next, text(n))
   if old ~= '' then redis.call('SREM', P .. 'suspects', old) end
-  for i = 9, #ARGV do redis.call('SADD', P .. 'endpoints', ARGV[i]) end
+  for i = terms + 1, #ARGV do redis.call('SADD', P .. 'endpoints', ARGV[i]) end
 end
-return {status, epoch, copy, text(n), common or start}
+return {status, epoch, copy, text(n), common or start, changed}

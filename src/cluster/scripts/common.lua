@@ -7,6 +7,7 @@
 --   nodes        hash    incarnation -> number of the last batch that was applied
 --   reply        hash    incarnation -> what that batch was answered with
 --   read         hash    incarnation -> number up to which it has read the log
+--   agreed       hash    what all nodes mean by the same state: key of the configuration -> value, of secrets a fingerprint
 --   suspects     set     incarnations that have not yet confirmed what this copy of the state holds
 --   ends         hash    run of a server -> number at which the one that followed began
 --   again        set     users who were told of again since the last loss
@@ -81,6 +82,15 @@ end
 
 -- Nobody goes offline for a while: nodes first get time to say who is there.
 local function hold() redis.call('HSET', meta, 'tick', '0') end
+
+-- The incarnation is gone: what it still says is not heard, and its users are let go.
+local function bury(incarnation)
+  redis.call('HDEL', P .. 'nodes', incarnation)
+  redis.call('HDEL', P .. 'reply', incarnation)
+  redis.call('HDEL', P .. 'read', incarnation)
+  redis.call('DEL', P .. 'to:' .. incarnation)
+  redis.call('SADD', P .. 'dead', incarnation)
+end
 
 -- Nobody may rely on offsets from before: something that was answered for may be missing.
 local function new_epoch(name)

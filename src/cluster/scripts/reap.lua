@@ -9,11 +9,7 @@ if expected ~= '*' then
   if applied then
     -- It beat since it was looked at.
     if expected ~= 'own' and applied ~= expected then return {'ALIVE', 0} end
-    redis.call('HDEL', P .. 'nodes', incarnation)
-    redis.call('HDEL', P .. 'reply', incarnation)
-    redis.call('HDEL', P .. 'read', incarnation)
-    redis.call('DEL', P .. 'to:' .. incarnation)
-    redis.call('SADD', P .. 'dead', incarnation)
+    bury(incarnation)
     -- It can no longer say whether this copy of the state lost something of it.
     if redis.call('SISMEMBER', P .. 'suspects', incarnation) == 1 then new_epoch(ARGV[7]) end
   elseif redis.call('SISMEMBER', P .. 'dead', incarnation) == 0 then

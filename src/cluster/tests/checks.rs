@@ -101,6 +101,7 @@ impl World {
             "endpoints",
             "wait:hook",
             "ends",
+            "agreed",
             "again",
         ] {
             expected.insert(self.place.key(name));

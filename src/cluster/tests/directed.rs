@@ -2,10 +2,12 @@
 
 use super::mutants::Mutant;
 use super::parts::user_id;
-use super::server::TestRedis;
+use super::server::{TestRedis, agreement};
 use crate::cluster::{ClusterPlace, RedisCall, reply};
+use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, MissedLog, Reap, ReapReason, Reply, Standing, ToldId,
+    Applied, Apply, Attach, Attached, Command, Dissent, MissedLog, Reap, ReapReason, Reply,
+    Standing, ToldId,
 };
 use crate::core::cluster::facts::{FactOp, UserDeparture};
 use crate::core::cluster::incarnation::Incarnation;
@@ -25,7 +27,7 @@ pub(super) struct Bench {
 
 /// What a node knows after it was attached.
 pub(super) struct Node {
-    attached: Attached,
+    pub(super) attached: Attached,
     incarnation: Incarnation,
     run: &'static str,
     seen: u64,
@@ -36,6 +38,8 @@ impl Bench {
     pub(super) fn new(mutant: Option<Mutant>) -> Self {
         let place = ClusterPlace {
             prefix: "userline:{test}:".to_owned(),
+            agreement: agreement("10s"),
+            lease: Duration::from_secs(15),
             endpoints: vec!["hook".to_owned()],
             log_bytes: 1000,
             window: Duration::ZERO,
@@ -59,6 +63,16 @@ impl Bench {
     }
 
     pub(super) fn attach(&mut self, run: &'static str, known: Option<&Node>, next: &str) -> Node {
+        self.try_attach(run, known, next, None).unwrap()
+    }
+
+    pub(super) fn try_attach(
+        &mut self,
+        run: &'static str,
+        known: Option<&Node>,
+        next: &str,
+        unmoved: Option<&Arc<str>>,
+    ) -> Result<Node, Dissent> {
         let seen = match self.mutant {
             Some(Mutant::LargestSeen) => 0,
             _ => known.map_or(0, |it| it.seen),
@@ -70,16 +84,26 @@ impl Bench {
             seen,
             known_copy: known.map_or("".into(), |it| Arc::clone(&it.attached.copy)),
             next: Incarnation::from_text(next),
+            unmoved: unmoved.cloned(),
         });
-        let Reply::Attached(attached) = self.ask(&command) else { panic!() };
+        let reply = self.ask(&command);
+        if let Reply::Apart(dissent) = reply {
+            return Err(dissent);
+        }
+        let Reply::Attached(attached) = reply else { panic!("{reply:?}") };
         let (incarnation, batches) = match known {
             Some(it) if attached.standing == Standing::Same => (it.incarnation.clone(), it.batches),
             Some(_) | None => (Incarnation::from_text(next), 0),
         };
-        Node { seen: attached.head, attached, incarnation, run, batches }
+        Ok(Node { seen: attached.head, attached, incarnation, run, batches })
     }
 
-    fn apply(&mut self, node: &mut Node, facts: Vec<FactOp>, events: &[&'static str]) -> Applied {
+    pub(super) fn apply(
+        &mut self,
+        node: &mut Node,
+        facts: Vec<FactOp>,
+        events: &[&'static str],
+    ) -> Applied {
         let command = Command::Apply(Apply {
             incarnation: node.incarnation.clone(),
             number: node.batches + 1,
@@ -154,10 +178,15 @@ impl Bench {
         let entries: Vec<(String, Vec<String>)> = self.redis.ask(&["XRANGE", &key, "-", "+"]);
         entries.into_iter().map(|(_, fields)| fields[1].clone()).collect()
     }
+
+    /// The next node that comes means something else, or the same again.
+    pub(super) fn set_up(&mut self, change: impl FnOnce(&mut Agreement)) {
+        change(&mut self.place.agreement);
+    }
 }
 
 /// `scenario` says whether all was well.
-fn needs(guard: Mutant, scenario: fn(&mut Bench) -> bool) {
+pub(super) fn needs(guard: Mutant, scenario: fn(&mut Bench) -> bool) {
     assert!(scenario(&mut Bench::new(None)), "{guard:?}: the shipped scripts fail");
     assert!(!scenario(&mut Bench::new(Some(guard))), "{guard:?} is not caught");
 }

@@ -45,11 +45,15 @@ pub(super) enum Mutant {
     NoDoubt,
     /// Numbers do not follow time.
     NumbersFromZero,
+    /// What nodes agree on is not compared.
+    Agreement,
+    /// Whoever wants to come in need not have seen that nobody moves.
+    Witness,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::BatchNumber,
         Self::Fence,
         Self::StaleEpoch,
@@ -68,6 +72,8 @@ impl Mutant {
         Self::NoDeparted,
         Self::NoDoubt,
         Self::NumbersFromZero,
+        Self::Agreement,
+        Self::Witness,
     ];
 
     /// A script without the guard.
@@ -124,6 +130,10 @@ impl Mutant {
             )],
             Self::NoDoubt => &[(Script::Apply, "if not kept and is_in_doubt(user)", "if false")],
             Self::NumbersFromZero => &[(Script::Apply, "if now > first then first = now end", "")],
+            Self::Agreement => {
+                &[(Script::Attach, "if agreed and agreed ~= ARGV[i + 1]", "if false")]
+            }
+            Self::Witness => &[(Script::Attach, "ARGV[9] ~= witness", "ARGV[9] == ''")],
             Self::LargestSeen | Self::NoAttach | Self::Boundary | Self::Epoch | Self::OwnBack => {
                 &[]
             }

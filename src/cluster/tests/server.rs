@@ -2,6 +2,7 @@
 
 use crate::cluster::{RedisCall, Script};
 use crate::config::{ClusterConfig, RedisLocation};
+use crate::core::cluster::agreement::{Agreement, Term};
 use crate::types::Secret;
 use redis::{Client, Commands as _, Connection, Value};
 use std::collections::BTreeMap;
@@ -22,12 +23,19 @@ pub(in crate::cluster) struct TestRedis {
     scripts: BTreeMap<Script, String>,
 }
 
+/// What nodes agree on, as far as scripts look at it.
+pub(super) fn agreement(grace: &str) -> Agreement {
+    let must = vec![Term::shown("cluster.lease", "15000ms"), Term::shown("presence.grace", grace)];
+    Agreement { must, should: vec![Term::shown("hooks.endpoints", "hook")] }
+}
+
 /// The configuration of a cluster at `url`, otherwise as it usually is.
 pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
     ClusterConfig {
         redis: RedisLocation::Server(Secret::new(url.as_bytes())),
         ca: None,
         name: "test".to_owned(),
+        secret: None,
         heartbeat: Duration::from_secs(5),
         lease: Duration::from_secs(15),
         node_grace: Duration::from_secs(20),

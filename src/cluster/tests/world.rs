@@ -7,7 +7,7 @@ use super::parts::{
     Answer, GRACE_MS, Message, NODE_GRACE_MS, Random, SimEvent, SimNode, Told, USERS, Wire,
     new_node, user_id,
 };
-use super::server::{Snapshot, TestRedis};
+use super::server::{Snapshot, TestRedis, agreement};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
 use crate::core::cluster::facts::UserDeparture;
@@ -57,6 +57,8 @@ impl World {
         let snapshots = random.chance(60);
         let place = ClusterPlace {
             prefix: "userline:{test}:".to_owned(),
+            agreement: agreement("10s"),
+            lease: Duration::from_secs(15),
             endpoints: vec!["hook".to_owned()],
             log_bytes,
             window: MS(if random.chance(50) { 3000 } else { 100_000 }),

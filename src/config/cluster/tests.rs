@@ -1,5 +1,6 @@
 use super::refused::RULES;
 use crate::config::{Config, Sources};
+use crate::core::cluster::agreement::Agreement;
 use std::time::Duration;
 
 fn load(settings: &[(&str, &str)]) -> Result<Config, String> {
@@ -77,4 +78,48 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
             "docs/cluster.md does not say that {key} is refused"
         );
     }
+}
+
+#[test]
+fn what_nodes_agree_on_follows_the_configuration_and_shows_no_secret() {
+    let redis = ("cluster.redis", "redis://localhost");
+    let agreement = |settings: &[(&str, &str)]| {
+        let config = load(&[&[redis], settings].concat()).unwrap();
+        config.agreement().unwrap()
+    };
+    assert_eq!(agreement(&[]), agreement(&[]));
+    assert!(load(&[]).unwrap().agreement().is_none());
+    let secret = ("cluster.secret", "hush-hush-hush-hush");
+    for (setting, key) in [
+        (secret, "cluster.secret"),
+        (("cluster.lease", "20s"), "cluster.lease"),
+        (("cluster.node_grace", "21s"), "cluster.node_grace"),
+        (("cluster.hold", "21s"), "cluster.hold"),
+        (("presence.grace", "21s"), "presence.grace"),
+        (("socketio.namespaces", r#"["/", "/chat"]"#), "socketio.namespaces"),
+        (("cluster.log_bytes_max", "17MB"), "cluster.log_bytes_max"),
+        (("store.keep_events", "8d"), "store.keep_events"),
+        (("hooks.retry_for", "71h"), "hooks.retry_for"),
+        (("auth.jwt.secret", "another-456789abcdef0123456789abcdef"), "auth"),
+        (("auth.jwt.leeway", "1s"), "auth"),
+    ] {
+        let (usual, other) = (agreement(&[]), agreement(&[setting]));
+        let terms = |it: &Agreement| [it.must.clone(), it.should.clone()].concat();
+        let both = terms(&usual).into_iter().zip(terms(&other));
+        let differ: Vec<_> = both.filter(|(usual, other)| usual != other).collect();
+        let keys: Vec<_> = differ.iter().map(|it| it.0.key).collect();
+        // Its fingerprint is made with the secret, too.
+        let with_auth = [key, "auth"];
+        let expected = if setting == secret { &with_auth[..] } else { &with_auth[..1] };
+        assert_eq!(keys, expected, "{setting:?}");
+        assert!(
+            !format!("{other:?}").contains("hush") && !format!("{other:?}").contains("another")
+        );
+    }
+    let named = agreement(&[secret, ("cluster.name", "other")]);
+    assert_ne!(named.must, agreement(&[secret]).must, "a fingerprint is of one name only");
+    let order = |text| agreement(&[("socketio.namespaces", text)]);
+    assert_eq!(order(r#"["/", "/chat"]"#), order(r#"["/chat", "/"]"#));
+    let error = load(&[redis, ("cluster.secret", "too-short")]).unwrap_err();
+    assert!(error.starts_with("cluster.secret") && !error.contains("too-short"), "{error}");
 }

@@ -63,6 +63,8 @@ pub struct Attach {
     pub known_copy: Arc<str>,
     /// The next incarnation, if one is needed.
     pub next: Incarnation,
+    /// What witnessed for a whole lease that nobody moved of those who agreed on something else.
+    pub unmoved: Option<Arc<str>>,
 }
 
 /// What an [`Attach`] is answered.
@@ -78,6 +80,19 @@ pub struct Attached {
     pub head: u64,
     /// Up to here nothing is missing.
     pub common: u64,
+    /// What should be the same on all nodes and was not so far: keys, and what it was.
+    pub differs: Vec<(String, String)>,
+}
+
+/// What an [`Attach`] is answered if nodes are registered that agreed on something else. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dissent {
+    /// Another text as soon as one of these nodes has said anything.
+    pub witness: Arc<str>,
+    /// The lease that they agreed on.
+    pub lease: Duration,
+    /// In what they differ: keys, and what they mean.
+    pub differs: Vec<(String, String)>,
 }
 
 /// How a node goes on.
@@ -180,6 +195,8 @@ pub enum ReapReason {
 pub enum Reply {
     /// To [`Command::Attach`].
     Attached(Attached),
+    /// To the same.
+    Apart(Dissent),
     /// To [`Command::Apply`].
     Applied(Applied),
     /// To [`Command::Reap`]: users that are left.

@@ -9,6 +9,7 @@
 //! Nothing is said on a connection before [`Command::Attach`] is answered on it, and no answer of an earlier connection is
 //! heard. A batch that was not answered is said again, unchanged, until it is.
 
+mod attaching;
 mod effect;
 mod events;
 mod replies;
@@ -17,7 +18,8 @@ mod tells;
 pub use effect::{EventId, Lane, LogQuestion, NodeEffect, Ticket};
 pub use events::{AppendError, Numbering};
 
-use super::command::{Applied, Apply, Attach, Command, NodeTimes, Reap, ReapReason, Reply, ToldId};
+use super::agreement::Strangers;
+use super::command::{Applied, Apply, Command, NodeTimes, Reap, ReapReason, Reply, ToldId};
 use super::facts::{FactOp, UserDeparture, UserFacts};
 use super::incarnation::{Epoch, Incarnation};
 use super::log::LogCursor;
@@ -60,6 +62,8 @@ pub struct NodeMachine {
     /// The other nodes, as they were known last.
     others: Arc<[Arc<str>]>,
     observer: Observer,
+    /// Others that agreed on something else.
+    strangers: Strangers,
     to_reap: BTreeMap<Incarnation, ReapReason>,
     last: LastTimes,
     leaving: Leaving,
@@ -138,6 +142,7 @@ impl NodeMachine {
             told: ToldId::default(),
             others: Arc::from([]),
             observer: Observer::default(),
+            strangers: Strangers::default(),
             to_reap: BTreeMap::new(),
             last: LastTimes::default(),
             leaving: Leaving::No,
@@ -166,6 +171,11 @@ impl NodeMachine {
     /// Whether what is said now is heard.
     pub fn is_attached(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.is_attached)
+    }
+
+    /// Whether those who agreed on something else have moved while this node waited to be let in.
+    pub fn are_strangers_alive(&self) -> bool {
+        self.strangers.have_moved()
     }
 
     /// What this run of the process is called.
@@ -287,7 +297,7 @@ impl NodeMachine {
             return None;
         }
         let command = match lane {
-            Lane::Write if !link.is_attached => self.attach(),
+            Lane::Write if !link.is_attached => self.attach(now),
             Lane::Write => self.write(now),
             Lane::Read => self.read(now),
             Lane::Watch => self.watch(now),
@@ -296,20 +306,6 @@ impl NodeMachine {
         link.sent += 1;
         *link.busy.get_mut(lane.index())? = Some(link.sent);
         Some((Ticket { link: link.number, lane, number: link.sent }, command))
-    }
-
-    fn attach(&mut self) -> Option<Command> {
-        let run = Arc::clone(&self.link.as_ref()?.run);
-        self.life += 1;
-        let none: Arc<str> = Arc::from("");
-        Some(Command::Attach(Attach {
-            run,
-            known_run: self.known_run.clone(),
-            own: self.own.as_ref().map(|own| (own.incarnation.clone(), own.acked)),
-            seen: self.seen,
-            known_copy: self.own.as_ref().map_or(none, |own| Arc::clone(&own.copy)),
-            next: Incarnation::new(&self.name, self.life),
-        }))
     }
 
     fn write(&mut self, now: Timestamp) -> Option<Command> {

@@ -29,6 +29,8 @@ pub(super) struct Nodes {
     pub(super) redis: Redis,
     pub(super) receiver: Receiver,
     truth: Truth,
+    /// What all are set up like, but for their data.
+    configuration: String,
     all: Vec<Node>,
 }
 
@@ -37,35 +39,56 @@ struct Node {
     dir: TempDir,
     /// The way to it, which may lead elsewhere.
     proxy: Proxy,
+    configuration: String,
     server: Option<Server>,
 }
 
 impl Nodes {
     /// So many nodes that run, with nobody there.
     pub(super) async fn start(count: usize) -> Self {
+        Self::start_with(count, |it| it).await
+    }
+
+    /// The same with another configuration.
+    pub(super) async fn start_with(count: usize, change: impl Fn(String) -> String) -> Self {
         let (tasks, watch) = (Tasks::new(), Watch::start());
-        let mut it = Self {
-            redis: Redis::start().await,
-            receiver: Receiver::start(&tasks, &watch).await,
-            truth: Truth::new(&watch),
-            all: Vec::new(),
-            tasks,
-            watch,
-        };
-        for node in 0..count {
-            let (dir, proxy) = (tempfile::tempdir().unwrap(), Proxy::start(&it.tasks).await);
-            it.all.push(Node { dir, proxy, server: None });
-            it.run(node).await;
+        let (redis, receiver) = (Redis::start().await, Receiver::start(&tasks, &watch).await);
+        let configuration = change(configuration(&redis.url(), &receiver.url()));
+        let truth = Truth::new(&watch);
+        let all = Vec::new();
+        let mut it = Self { tasks, watch, redis, receiver, truth, configuration, all };
+        for _ in 0..count {
+            it.add(|it| it).await;
         }
         it
     }
 
+    /// Starts one more, whose configuration may be another; returns which one it is.
+    pub(super) async fn add(&mut self, change: impl Fn(String) -> String) -> usize {
+        let (dir, proxy) = (tempfile::tempdir().unwrap(), Proxy::start(&self.tasks).await);
+        let configuration = change(self.configuration.clone()).replace("DATA", &data(&dir));
+        self.all.push(Node { dir, proxy, configuration, server: None });
+        self.run(self.all.len() - 1).await;
+        self.all.len() - 1
+    }
+
+    /// How one ends that cannot start with such a configuration: its exit code, and what it says.
+    pub(super) async fn refused(&self, change: impl Fn(String) -> String) -> (Option<i32>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let configuration = change(self.configuration.clone()).replace("DATA", &data(&dir));
+        let status = Server::refused(dir.path(), &configuration).await;
+        (status.code(), logged(dir.path()))
+    }
+
+    /// The folder of a node.
+    pub(super) fn dir(&self, node: usize) -> &Path {
+        self.all[node].dir.path()
+    }
+
     /// Starts a node that does not run.
     pub(super) async fn run(&mut self, node: usize) {
-        let (redis, hooks) = (self.redis.url(), self.receiver.url());
         let node = &mut self.all[node];
-        let configuration = configuration(node.dir.path(), &redis, &hooks);
-        let server = Server::run(node.dir.path(), &configuration).await;
+        let server = Server::run(node.dir.path(), &node.configuration).await;
         node.proxy.lead_to(server.public);
         node.server = Some(server);
     }
@@ -134,8 +157,11 @@ impl Nodes {
     }
 }
 
-fn configuration(dir: &Path, redis: &str, hooks: &str) -> String {
-    let data = dir.join("data");
+fn data(dir: &TempDir) -> String {
+    dir.path().join("data").display().to_string()
+}
+
+fn configuration(redis: &str, hooks: &str) -> String {
     format!(
         r#"
 [listen]
@@ -154,7 +180,7 @@ secret = "{HOOK_SECRET}"
 timeout = "1s"
 allow_private = true
 [store]
-data_dir = "{}"
+data_dir = "DATA"
 [limits]
 stall = "2s"
 [socketio]
@@ -168,7 +194,6 @@ node_grace = "{NODE_GRACE}ms"
 hold = "2s"
 [log]
 level = "info"
-"#,
-        data.display()
+"#
     )
 }

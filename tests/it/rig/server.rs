@@ -63,17 +63,7 @@ impl Server {
 
     /// The same with a configuration of the test's own.
     pub(crate) async fn run(dir: &Path, configuration: &str) -> Self {
-        let config = dir.join("userline.toml");
-        fs::write(&config, configuration).unwrap();
-        let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_userline"))
-            .args(["serve", "--config", config.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = spawn(dir, configuration);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut says = async |name: &str| -> SocketAddr {
             let line = timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
@@ -82,6 +72,12 @@ impl Server {
         };
         let (public, admin) = (says("public http://").await, says("admin http://").await);
         Self { child, dir: dir.to_owned(), public, admin }
+    }
+
+    /// How one ends that cannot start so.
+    pub(crate) async fn refused(dir: &Path, configuration: &str) -> ExitStatus {
+        let ended = timeout(PATIENCE, spawn(dir, configuration).wait_with_output()).await;
+        ended.unwrap_or_else(|_| panic!("it did not end: {}", logged(dir))).unwrap().status
     }
 
     /// SIGKILL; over when this returns.
@@ -105,6 +101,20 @@ impl Server {
         let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
         assert!(sent.success());
     }
+}
+
+fn spawn(dir: &Path, configuration: &str) -> Child {
+    let config = dir.join("userline.toml");
+    fs::write(&config, configuration).unwrap();
+    let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_userline"))
+        .args(["serve", "--config", config.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// A token that makes its bearer `user`, for longer than any test runs.

@@ -1,10 +1,7 @@
 //! What the answers mean.
 
-use super::{
-    Applied, Command, Lane, Leaving, LogCursor, NodeEffect, NodeMachine, OpenBatch, Own, Reply,
-    Ticket, ToldId,
-};
-use crate::core::cluster::command::{Attached, Observation, ReapReason, Standing, Told};
+use super::{Applied, Command, Leaving, NodeEffect, NodeMachine, Reply, Ticket};
+use crate::core::cluster::command::{Observation, ReapReason, Told};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::log::LogEntry;
 use crate::types::Timestamp;
@@ -32,6 +29,10 @@ impl NodeMachine {
         match (reply, command) {
             (Reply::Attached(attached), Command::Attach(attach)) => {
                 self.attached(attached, &attach.next, now)
+            }
+            (Reply::Apart(dissent), _) => {
+                self.strangers.saw(&dissent, self.times.observe, now);
+                Vec::new()
             }
             (Reply::Applied(applied), _) => self.applied(applied, now),
             (Reply::Reaped { left }, Command::Reap(reap)) => {
@@ -69,58 +70,6 @@ impl NodeMachine {
                 _,
             ) => Vec::new(),
         }
-    }
-
-    fn attached(
-        &mut self,
-        attached: Attached,
-        next: &Incarnation,
-        now: Timestamp,
-    ) -> Vec<NodeEffect> {
-        let Attached { standing, epoch, copy, head, common } = attached;
-        let Some(link) = self.link.as_mut() else { return Vec::new() };
-        link.is_attached = true;
-        self.attached += 1;
-        self.cursor.confirm();
-        // What is under way was asked of the state as it was.
-        for lane in [Lane::Read, Lane::Watch] {
-            if let Some(busy) = link.busy.get_mut(lane.index()) {
-                *busy = None;
-            }
-        }
-        self.known_run = Some(Arc::clone(&link.run));
-        let mut effects = Vec::new();
-        let is_new_epoch = self.own.as_ref().is_none_or(|own| own.epoch != epoch);
-        match (standing, self.own.as_mut()) {
-            (Standing::Same, Some(own)) => {
-                own.epoch = Arc::clone(&epoch);
-                own.copy = copy;
-            }
-            (Standing::Same | Standing::New | Standing::Lost, _) => {
-                if let Some(OpenBatch { marker, events, .. }) = self.batch.take() {
-                    effects.extend(self.events.lost(marker, &events));
-                }
-                let lost_after = (standing == Standing::Lost).then_some(common);
-                self.facts.assert_again(lost_after, self.times.remember, now);
-                let earlier = self.own.take().map(|own| own.incarnation);
-                match &earlier {
-                    Some(_) if standing == Standing::Lost => self.cursor.rewind(common),
-                    Some(_) => {}
-                    None => self.cursor = LogCursor::at(head),
-                }
-                self.earlier.extend(earlier);
-                let incarnation = next.clone();
-                self.own = Some(Own { incarnation, epoch: Arc::clone(&epoch), copy, acked: 0 });
-                self.last.batch = None;
-                self.told = ToldId::default();
-            }
-        }
-        self.seen = self.seen.max(head);
-        self.has_rung = true;
-        if is_new_epoch {
-            effects.push(NodeEffect::NewEpoch(epoch));
-        }
-        effects
     }
 
     fn applied(&mut self, applied: Applied, now: Timestamp) -> Vec<NodeEffect> {

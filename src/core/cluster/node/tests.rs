@@ -24,6 +24,7 @@ fn at(ms: u64) -> Timestamp {
 
 fn attached(standing: Standing, epoch: &str) -> Reply {
     Reply::Attached(Attached {
+        differs: Vec::new(),
         standing,
         epoch: epoch.into(),
         copy: epoch.into(),
