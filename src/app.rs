@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::presence::Ghost;
 use crate::realtime::Realtime;
 use crate::realtime::client_events::ForwardingError;
+use crate::realtime::shared_book::LoadError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
 use crate::store::{OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
@@ -97,9 +98,12 @@ pub enum BuildError {
     /// Resume tokens can be neither made nor taken.
     #[error(transparent)]
     Resume(#[from] ResumeError),
-    /// What is held against users cannot be read.
+    /// What is recorded of users cannot be read.
     #[error(transparent)]
-    Restrictions(#[from] ReadError),
+    Records(#[from] ReadError),
+    /// What all nodes have agreed on of users cannot be read.
+    #[error(transparent)]
+    Agreed(#[from] LoadError),
     /// The store is that of a node that was alone, and its users were online.
     #[error(
         "the data folder `{}` is of a node that was alone: {} users were online there, and of them nobody would be told any \
@@ -162,6 +166,10 @@ impl App {
         realtime.memberships.load().await?;
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
+        if parts.cluster.is_some() {
+            presence_tasks
+                .spawn("control.following", Arc::clone(&realtime.control).run_following());
+        }
         let memberships = Arc::clone(&realtime.memberships);
         presence_tasks.spawn("memberships.expiry", memberships.run_expiry());
         if let Some(resume) = &parts.resume {

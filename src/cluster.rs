@@ -3,6 +3,7 @@
 //! The rules are in two places only: in the scripts, each of which Redis runs as a whole, and in
 //! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
 
+mod book;
 mod bus;
 mod codec;
 mod ledger;
@@ -12,6 +13,7 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
+pub use book::{BookError, ClusterBook};
 pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use ledger::{ClusterLedger, LedgerError};

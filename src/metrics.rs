@@ -96,6 +96,11 @@ pub const TABLE: &[Metric] = &[
         "userline_cluster_attached",
         "1 while this node is in its cluster, 0 while it is cut off from Redis, and where there is no cluster.",
     ),
+    gauge(
+        "userline_cluster_copy_age_seconds",
+        "How long ago what this node knows of blocks and revoked tokens was known to be what all nodes agreed on; 0 where there is \
+         no cluster.",
+    ),
     counter(
         "userline_cluster_missed_total",
         "Times that this node was so far behind that events of other nodes did not reach it.",

@@ -11,7 +11,7 @@
 //! | [`joining`] | clients join rooms by themselves, and leave them |
 //! | [`memberships`] | users are put into rooms, for good; [`room_book`] asks at each connect |
 //! | [`people`] | the sockets that a user has and had; it has to go |
-//! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect |
+//! | [`control`] | users are blocked, their tokens revoked; [`gate`] asks at each connect, [`shared_book`] has it be so on all nodes |
 //! | [`watching`] | clients see who is online |
 //! | [`erasure`] | whatever names a user is deleted |
 //! | [`everywhere`] | sockets are changed on every node; [`hearing`] does what others ask |
@@ -45,6 +45,7 @@ pub mod notices;
 pub mod people;
 pub mod reminders;
 pub mod room_book;
+pub mod shared_book;
 pub mod sockets;
 pub mod sources;
 pub mod transports;

@@ -9,19 +9,16 @@ use super::error_code::Code;
 use super::extract::{NoParameters, OptionalJsonBody, Parameters, Segment};
 use super::keys::CallerName;
 use super::may::{ControlScope, May, ReadScope};
-use super::missing_nodes::MissingNodesReply;
+use super::missing_nodes::{self, MissingNodesReply};
 use super::time::Time;
-use crate::cluster::BusError;
 use crate::commands::block::{BlockOptions, BlockRequest, NotBeforeRequest};
 use crate::commands::schema::{PageLimit, SocketIdText, UserIdArgument, UserIdText};
-use crate::core::cluster::bus::wire::WireError;
 use crate::core::control::restrictions::{Block, Restriction};
 use crate::realtime::control::{BlockOrder, Blocked, ControlError, Revoked};
-use crate::realtime::directory::DirectoryError;
-use crate::realtime::everywhere::EverywhereError;
 use crate::types::{SocketId, UserId, WallMs, millis};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -133,6 +130,15 @@ pub(super) struct BlockReply {
     sockets: Vec<String>,
     /// How.
     block: BlockView,
+    /// In a cluster: the nodes that did not answer within 2 s. They do it as soon as they can; the numbers are without theirs.
+    /// Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// The tokens of a user were revoked.
@@ -149,6 +155,15 @@ pub(super) struct NotBeforeReply {
     sockets: Vec<String>,
     /// Tokens that were issued before this time do not count any more.
     not_before: Time,
+    /// In a cluster: the nodes that did not answer within 2 s. They do it as soon as they can; the numbers are without theirs.
+    /// Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Something that was held against a user is not any more.
@@ -181,6 +196,7 @@ pub(super) enum ControlFailures {
     request_body(content = Option<BlockRequest>, description = "No body means `{}`: until it is lifted"),
     responses(
         (status = 200, description = "Blocked", body = BlockReply),
+        (status = 202, description = "In a cluster: blocked; the nodes in `nodes_missing` see to their sockets as soon as they can", body = BlockReply),
         ControlFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -191,13 +207,15 @@ pub(super) async fn block(
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<BlockRequest>,
-) -> Result<Json<BlockReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let user = may.user(&user)?;
     let BlockOptions { reason, lasts } = request.parse()?;
     let Blocked { block, disconnected } = begin(&context, &user, &by, reason, lasts).await?;
-    let DisconnectedReply { user, disconnected, sockets, .. } =
-        DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default());
-    Ok(Json(BlockReply { user, disconnected, sockets, block: block.into() }))
+    Ok(missing_nodes::answer(disconnected, |sockets, nodes| {
+        let DisconnectedReply { user, disconnected, sockets, nodes_missing, degraded } =
+            DisconnectedReply::new(&user, &sockets, nodes);
+        BlockReply { user, disconnected, sockets, block: block.into(), nodes_missing, degraded }
+    }))
 }
 
 /// Blocks a user for so long, or until it is lifted.
@@ -306,6 +324,7 @@ pub(super) async fn list(
     request_body(content = Option<NotBeforeRequest>, description = "No body means `{}`: now"),
     responses(
         (status = 200, description = "Revoked", body = NotBeforeReply),
+        (status = 202, description = "In a cluster: revoked; the nodes in `nodes_missing` see to their sockets as soon as they can", body = NotBeforeReply),
         ControlFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -315,13 +334,16 @@ pub(super) async fn revoke(
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<NotBeforeRequest>,
-) -> Result<Json<NotBeforeReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let user = may.user(&user)?;
     let at = request.parse()?;
     let Revoked { not_before, disconnected } = context.control.revoke(&user, at).await?;
-    let DisconnectedReply { user, disconnected, sockets, .. } =
-        DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default());
-    Ok(Json(NotBeforeReply { user, disconnected, sockets, not_before: Time(not_before) }))
+    let not_before = Time(not_before);
+    Ok(missing_nodes::answer(disconnected, |sockets, nodes| {
+        let DisconnectedReply { user, disconnected, sockets, nodes_missing, degraded } =
+            DisconnectedReply::new(&user, &sockets, nodes);
+        NotBeforeReply { user, disconnected, sockets, not_before, nodes_missing, degraded }
+    }))
 }
 
 /// Let every token of a user count again
@@ -357,40 +379,11 @@ impl DisconnectedReply {
     }
 }
 
-impl From<EverywhereError> for ApiError {
-    fn from(error: EverywhereError) -> Self {
-        match error {
-            EverywhereError::Here(error) => error.into(),
-            EverywhereError::Bus(error) => error.into(),
-        }
-    }
-}
-
-impl From<DirectoryError> for ApiError {
-    fn from(error: DirectoryError) -> Self {
-        match error {
-            DirectoryError::Unattached(error) => error.into(),
-            DirectoryError::Bus(error) => error.into(),
-            DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
-        }
-    }
-}
-
-impl From<BusError> for ApiError {
-    fn from(error: BusError) -> Self {
-        match error {
-            BusError::Wire(WireError::TooLarge) => Self::new(Code::PayloadTooLarge, error),
-            BusError::Wire(_) => Self::internal(error),
-            BusError::Full(_) => Self::new(Code::Unavailable, error),
-        }
-    }
-}
-
 impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Full { .. } => Self::new(Code::Conflict, error),
-            ControlError::Waiting => Self::new(Code::Unavailable, error),
+            ControlError::Waiting | ControlError::Away => Self::new(Code::Unavailable, error),
             ControlError::Closed(_) => Self::stopping(),
             ControlError::Lost(_) => Self::internal(error),
         }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 26] = [
+pub(super) const REFUSED: [(Method, &str); 19] = [
     (Method::GET, "/v1/messages"),
     (Method::GET, "/v1/messages/{id}"),
     (Method::DELETE, "/v1/users/{user}"),
@@ -20,13 +20,6 @@ pub(super) const REFUSED: [(Method, &str); 26] = [
     (Method::GET, "/v1/users/{user}/inbox"),
     (Method::POST, "/v1/users/{user}/inbox/read"),
     (Method::DELETE, "/v1/users/{user}/inbox/{seq}"),
-    (Method::POST, "/v1/users/{user}/logout"),
-    (Method::GET, "/v1/blocks"),
-    (Method::GET, "/v1/users/{user}/block"),
-    (Method::PUT, "/v1/users/{user}/block"),
-    (Method::DELETE, "/v1/users/{user}/block"),
-    (Method::PUT, "/v1/users/{user}/not_before"),
-    (Method::DELETE, "/v1/users/{user}/not_before"),
     (Method::GET, "/v1/users/{user}/rooms"),
     (Method::PUT, "/v1/users/{user}/rooms/{room}"),
     (Method::DELETE, "/v1/users/{user}/rooms/{room}"),
@@ -41,11 +34,8 @@ pub(super) const REFUSED: [(Method, &str); 26] = [
 ];
 
 /// Of these only what they are asked besides is refused.
-const REFUSED_IN_PART: [(Method, &str); 3] = [
-    (Method::POST, "/v1/emit"),
-    (Method::POST, "/v1/emit/batch"),
-    (Method::POST, "/v1/users/{user}/disconnect"),
-];
+const REFUSED_IN_PART: [(Method, &str); 2] =
+    [(Method::POST, "/v1/emit"), (Method::POST, "/v1/emit/batch")];
 
 /// Refuses what is in the table.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {

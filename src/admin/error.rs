@@ -3,9 +3,12 @@
 //! A handler returns an [`ApiError`]; [`super::request`] writes its body, because only that knows the request's id.
 
 use super::error_code::{Code, ErrorCodeName};
-use crate::cluster::Unattached;
+use crate::cluster::{BusError, Unattached};
 use crate::commands::error::{CommandCode, CommandError};
+use crate::core::cluster::bus::wire::WireError;
 use crate::hooks::WaitingError;
+use crate::realtime::directory::DirectoryError;
+use crate::realtime::everywhere::EverywhereError;
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Uri};
@@ -90,6 +93,35 @@ impl From<WaitingError> for ApiError {
             WaitingError::Ended => Self::stopping(),
             WaitingError::Database(source) => ReadError::Database(source).into(),
             WaitingError::Unattached(error) => error.into(),
+        }
+    }
+}
+
+impl From<EverywhereError> for ApiError {
+    fn from(error: EverywhereError) -> Self {
+        match error {
+            EverywhereError::Here(error) => error.into(),
+            EverywhereError::Bus(error) => error.into(),
+        }
+    }
+}
+
+impl From<DirectoryError> for ApiError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Unattached(error) => error.into(),
+            DirectoryError::Bus(error) => error.into(),
+            DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+impl From<BusError> for ApiError {
+    fn from(error: BusError) -> Self {
+        match error {
+            BusError::Wire(WireError::TooLarge) => Self::new(Code::PayloadTooLarge, error),
+            BusError::Wire(_) => Self::internal(error),
+            BusError::Full(_) => Self::new(Code::Unavailable, error),
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// How many are here.
@@ -146,7 +147,13 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_rooms", &[], stats.counts.rooms),
         ("userline_blocks", &[], held.blocks),
         ("userline_not_befores", &[], held.not_befores),
+        ("userline_cluster_copy_age_seconds", &[], seconds(context.control.copy_age())),
         ("userline_memberships", &[], context.memberships.count()),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// In whole seconds, as metrics count.
+fn seconds(time: Duration) -> usize {
+    usize::try_from(time.as_secs()).unwrap_or(usize::MAX)
 }

@@ -5,11 +5,11 @@ use super::context::AdminContext;
 use super::error::{ApiError, BodyFailures, KeyFailures, StoreFailures};
 use super::extract::{OptionalJsonBody, Segment};
 use super::may::{ControlScope, May};
-use super::missing_nodes::MissingNodesReply;
+use super::missing_nodes;
 use crate::commands::logout::{Logout, LogoutRequest};
 use crate::commands::schema::UserIdArgument;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 /// Log a user out
 ///
@@ -23,6 +23,7 @@ use axum::extract::State;
     request_body(content = Option<LogoutRequest>, description = "No body means `{}`: everywhere"),
     responses(
         (status = 200, description = "Logged out; the number says how many sockets were disconnected", body = DisconnectedReply),
+        (status = 202, description = "In a cluster: done, but for the nodes in `nodes_missing`, which do it a little later or not at all", body = DisconnectedReply),
         BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -32,9 +33,11 @@ pub(super) async fn log_out(
     State(context): State<AdminContext>,
     user: Segment,
     OptionalJsonBody(request): OptionalJsonBody<LogoutRequest>,
-) -> Result<Json<DisconnectedReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let user = may.user(&user)?;
     let Logout { family, reason } = request.parse()?;
-    let disconnected = context.control.log_out(&user, family, reason.as_deref()).await?;
-    Ok(Json(DisconnectedReply::new(&user, &disconnected, MissingNodesReply::default())))
+    let disconnected = context.everywhere.log_out(&user, family, reason.as_deref()).await?;
+    Ok(missing_nodes::answer(disconnected, |sockets, nodes| {
+        DisconnectedReply::new(&user, &sockets, nodes)
+    }))
 }

@@ -2,7 +2,6 @@
 
 use super::attached::AttachedObject;
 use super::blocks::{self, ControlFailures, DisconnectedReply};
-use super::clustered;
 use super::context::AdminContext;
 use super::cursor::{self, UserCursor};
 use super::error::{ApiError, ArgumentFailures, BodyFailures, KeyFailures, StoreFailures};
@@ -302,11 +301,7 @@ pub(super) async fn disconnect(
     let user = may.user(&user)?;
     let Disconnect { reason, is_offline_at_once, block_for } = request.parse()?;
     let disconnected = if block_for.is_some() {
-        if context.is_clustered {
-            return Err(clustered::not_yet());
-        }
-        let blocked = blocks::begin(&context, &user, &by, reason, block_for).await?;
-        OnNodes::here(blocked.disconnected)
+        blocks::begin(&context, &user, &by, reason, block_for).await?.disconnected
     } else {
         let grace = if is_offline_at_once { Grace::Skip } else { Grace::Keep };
         context.everywhere.kick(&user, reason.as_deref(), grace).await?

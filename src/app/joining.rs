@@ -2,14 +2,16 @@
 
 use crate::clock::Clock;
 use crate::cluster::{
-    Apart, Bus, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus,
+    Apart, Bus, ClusterBook, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus,
 };
 use crate::config::{ClusterConfig, Config, HooksConfig};
+use crate::core::cluster::book::BookName;
 use crate::core::cluster::node::NodeEffect;
 use crate::hooks::HookLedger;
 use crate::realtime::Realtime;
 use crate::realtime::effects::ClusterEffects;
 use crate::realtime::hearing::Hearing;
+use crate::realtime::shared_book::SharedBook;
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,12 @@ impl JoinedCluster {
     /// Where hooks wait.
     pub(super) fn ledger(&self, hooks: &HooksConfig) -> HookLedger {
         HookLedger::Cluster(ClusterLedger::new(self.member.clone(), &hooks.endpoints, &self.tasks))
+    }
+
+    /// A book of all nodes.
+    pub(super) fn book<T: Default>(&self, name: BookName, clock: &Clock) -> Box<SharedBook<T>> {
+        let book = ClusterBook::new(self.member.clone(), name, clock.clone());
+        Box::new(SharedBook::new(book, name, self.bus.clone()))
     }
 
     /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too.

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::cluster::Bus;
 use crate::config::{Config, GuestRight};
 use crate::connection::{Connections, Pump};
+use crate::core::cluster::book::BookName;
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::realtime::Realtime;
@@ -14,7 +15,7 @@ use crate::realtime::admission::{Admission, Authentication};
 use crate::realtime::attachments::Attachments;
 use crate::realtime::attendance::Attendance;
 use crate::realtime::bulk::Bulk;
-use crate::realtime::control::Control;
+use crate::realtime::control::{Control, RestrictionKeeper};
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
@@ -135,7 +136,7 @@ impl AppParts {
         );
         let control = Control::new(
             self.sockets.gate.clone(),
-            self.store.restrictions(),
+            self.restriction_keeper(),
             Arc::clone(&people),
             // Resume tokens let clients in by credentials of any age.
             (
@@ -180,6 +181,15 @@ impl AppParts {
             messages,
             inboxes,
             unhandled: Arc::default(),
+        }
+    }
+
+    fn restriction_keeper(&self) -> RestrictionKeeper {
+        match &self.cluster {
+            Some(cluster) => {
+                RestrictionKeeper::Cluster(cluster.book(BookName::Restrictions, &self.clock))
+            }
+            None => RestrictionKeeper::Embedded(self.store.restrictions()),
         }
     }
 

@@ -172,6 +172,11 @@ impl Bus {
         self.ask(BusRequest::Look(query))
     }
 
+    /// The names of the other nodes, as they were known last.
+    pub fn others(&self) -> Arc<[Arc<str>]> {
+        self.member.others()
+    }
+
     /// As [`ClusterMember::lingering`].
     pub async fn lingering(&self, users_max: usize) -> Result<LingeringUsers, Unattached> {
         self.member.lingering(users_max).await

@@ -1,6 +1,7 @@
 //! Commands as Redis is given them, and its answers as the core reads them.
 
 mod attach;
+mod book;
 mod entries;
 mod ledger;
 
@@ -96,6 +97,7 @@ impl ClusterPlace {
                 self.script(Script::Lingering, vec![number(*users_max)])
             }
             Command::Ledger(question) => self.ledger(question),
+            Command::Book(question) => self.book(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -211,6 +213,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
+        Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {
             [_, _, head] => Ok(Reply::Tended { head: parsed(head)? }),

@@ -15,6 +15,7 @@ use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::core::cluster::agreement::{Agreement, Difference};
+use crate::core::cluster::book::{BookQuestion, BookReply};
 use crate::core::cluster::command::{Command, LingeringUsers, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::incarnation::Incarnation;
@@ -237,6 +238,13 @@ impl ClusterMember {
     ) -> Result<LedgerReply, Unattached> {
         let reply = self.ask(Command::Ledger(LedgerQuestion { endpoint, what })).await?;
         let Reply::Ledger(reply) = reply else { return Err(Unattached) };
+        Ok(reply)
+    }
+
+    /// Asks or changes something about the records of which all nodes have copies.
+    pub(super) async fn book(&self, question: BookQuestion) -> Result<BookReply, Unattached> {
+        let reply = self.ask(Command::Book(question)).await?;
+        let Reply::Book(reply) = reply else { return Err(Unattached) };
         Ok(reply)
     }
 

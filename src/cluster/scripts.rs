@@ -27,6 +27,10 @@ pub enum Script {
     Settle,
     /// How much waits, and who delivers.
     Look,
+    /// What has changed in a book, and a change of it.
+    Book,
+    /// Records of a book.
+    Records,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -34,7 +38,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -47,6 +51,8 @@ impl Script {
         Self::Waiting,
         Self::Settle,
         Self::Look,
+        Self::Book,
+        Self::Records,
     ];
 
     /// What Redis is given.
@@ -72,6 +78,8 @@ impl Script {
             Self::Waiting => include_str!("scripts/waiting.lua"),
             Self::Settle => include_str!("scripts/settle.lua"),
             Self::Look => include_str!("scripts/look.lua"),
+            Self::Book => include_str!("scripts/book.lua"),
+            Self::Records => include_str!("scripts/records.lua"),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Who may not be here: users who are blocked, tokens that were revoked, and more connections than one user may have.
 
+pub mod record;
 pub mod restrictions;
 pub mod seats;

@@ -1,15 +1,21 @@
 //! Control: users are kicked and blocked, and their tokens revoked. What was answered holds over a crash, and for every live socket.
 
+mod keeper;
+
+pub use keeper::RestrictionKeeper;
+pub(super) use keeper::kicked;
+
 use super::gate::Gate;
 use super::people::{Farewell, KickCode, People};
 use crate::auth::{NotRevoked, Resume};
 use crate::clock::Clock;
+use crate::cluster::OnNodes;
 use crate::config::LimitsConfig;
 use crate::core::control::restrictions::{Block, Held, Restriction};
 use crate::core::page::Page;
 use crate::core::presence::session::Grace;
 use crate::registry::Socket;
-use crate::store::{Closed, ReadError, RestrictionRecords};
+use crate::store::Closed;
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::{FamilyId, Reason, SocketId, UserId, WallMs};
 use std::sync::Arc;
@@ -17,8 +23,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-/// How long somebody may wait for the disk.
-const STORE_WAIT: Duration = Duration::from_secs(10);
 /// How often blocks that have ended are forgotten, and how many at once.
 const EXPIRE_EVERY: Duration = Duration::from_mins(1);
 const EXPIRE_AT_ONCE: usize = 1000;
@@ -27,7 +31,7 @@ const EXPIRE_AT_ONCE: usize = 1000;
 #[derive(Debug)]
 pub struct Control {
     gate: Gate,
-    records: RestrictionRecords,
+    keeper: RestrictionKeeper,
     people: Arc<People>,
     /// One change after the other: what is in memory is what was written last.
     turn: Semaphore,
@@ -59,7 +63,7 @@ pub struct Blocked {
     /// How.
     pub block: Block,
     /// The sockets that were disconnected.
-    pub disconnected: Vec<SocketId>,
+    pub disconnected: OnNodes<Vec<SocketId>>,
 }
 
 /// The tokens of a user were revoked.
@@ -68,7 +72,14 @@ pub struct Revoked {
     /// Tokens that were issued before do not count.
     pub not_before: WallMs,
     /// The sockets whose connections were closed.
-    pub disconnected: Vec<SocketId>,
+    pub disconnected: OnNodes<Vec<SocketId>>,
+}
+
+/// What is held against a user was changed.
+struct Changed {
+    old: Restriction,
+    /// The sockets that are gone because of it, if that was seen to on all nodes.
+    sockets: Option<OnNodes<Vec<SocketId>>>,
 }
 
 /// Why nothing was changed, or is not known to be.
@@ -85,6 +96,9 @@ pub enum ControlError {
     /// The disk takes nothing for the moment. What was asked for may still be done.
     #[error("the server's disk takes nothing for the moment")]
     Waiting,
+    /// Where all nodes agree nothing is heard. What was asked for may still be done.
+    #[error("Redis cannot be reached: what was asked for may still be done")]
+    Away,
     /// The server is stopping.
     #[error("the server is stopping")]
     Closed(#[from] Closed),
@@ -103,27 +117,16 @@ impl From<NotRevoked> for ControlError {
 }
 
 impl Control {
-    /// What is held against users stands in `records`, and is asked for at `gate`.
+    /// What is held against users is kept by `keeper`, and is asked for at `gate`.
     pub fn new(
         gate: Gate,
-        records: RestrictionRecords,
+        keeper: RestrictionKeeper,
         people: Arc<People>,
         (limits, longest_age, resume): (LimitsConfig, Option<Duration>, Option<Arc<Resume>>),
         (clock, tasks): (Clock, Tasks),
     ) -> Self {
         let (turn, max) = (Semaphore::new(1), limits.restricted_users);
-        Self { gate, records, people, turn, max, longest_age, clock, resume, tasks }
-    }
-
-    /// Reads what an earlier life of the process has left. Call it before clients can connect.
-    pub async fn load(&self) -> Result<(), ReadError> {
-        let all = self.records.all().await?;
-        self.gate.change(|known| {
-            for (user, restriction) in all {
-                known.set(user, restriction);
-            }
-        });
-        Ok(())
+        Self { gate, keeper, people, turn, max, longest_age, clock, resume, tasks }
     }
 
     /// Blocks a user and disconnects the user's sockets for good, or what is left of `until`. The user is offline at once.
@@ -135,13 +138,17 @@ impl Control {
         let BlockOrder { reason, by, until } = order;
         let block = Block { reason, by, since: self.clock.wall(), until };
         let new = block.clone();
-        self.change(user, |old| Restriction { block: Some(new), ..old }).await?;
+        let change = move |old| Restriction { block: Some(new.clone()), ..old };
+        let changed = self.change(user, change).await?;
         let farewell = Farewell {
             reason: block.reason.as_deref(),
             code: Some(KickCode::Blocked),
             until: block.until,
         };
-        let disconnected = self.kick(user, farewell, Grace::Skip).await?;
+        let disconnected = match changed.sockets {
+            Some(sockets) => sockets,
+            None => OnNodes::here(self.kick(user, farewell, Grace::Skip).await?),
+        };
         tracing::info!(user.id = %user, by = %block.by, "blocked a user");
         Ok(Blocked { block, disconnected })
     }
@@ -208,8 +215,8 @@ impl Control {
 
     /// Lets a user in again. Returns the block that there was.
     pub async fn unblock(self: &Arc<Self>, user: &UserId) -> Result<Option<Block>, ControlError> {
-        let old = self.change(user, |old| Restriction { block: None, ..old }).await?;
-        Ok(old.block)
+        let changed = self.change(user, |old| Restriction { block: None, ..old }).await?;
+        Ok(changed.old.block)
     }
 
     /// From now on tokens count only if they were issued at `first` or later; without that, now, by the whole second in which
@@ -222,17 +229,18 @@ impl Control {
         let now = self.clock.wall().0;
         let not_before = first.unwrap_or(WallMs(now - now % 1000));
         let new = Some(not_before);
-        self.change(user, move |old| Restriction { not_before: new, ..old }).await?;
+        let changed = self.change(user, move |old| Restriction { not_before: new, ..old }).await?;
         let is_older = |issued_at: Option<WallMs>| issued_at.is_none_or(|it| it < not_before);
-        let disconnected = self.people.close(user, Reason::Revoked, is_older);
+        let close = || self.people.close(user, Reason::Revoked, is_older);
+        let disconnected = changed.sockets.unwrap_or_else(|| OnNodes::here(close()));
         tracing::info!(user.id = %user, "revoked the tokens of a user");
         Ok(Revoked { not_before, disconnected })
     }
 
     /// Every token of a user counts again. Returns from when on they did.
     pub async fn restore(self: &Arc<Self>, user: &UserId) -> Result<Option<WallMs>, ControlError> {
-        let old = self.change(user, |old| Restriction { not_before: None, ..old }).await?;
-        Ok(old.not_before)
+        let changed = self.change(user, |old| Restriction { not_before: None, ..old }).await?;
+        Ok(changed.old.not_before)
     }
 
     /// What is held against a user.
@@ -271,30 +279,6 @@ impl Control {
                 let _later = self.change(&user, move |old| old.that_matters(age, now)).await;
             }
         }
-    }
-
-    /// Changes what is held against a user: on disk, then in memory. Returns what it was.
-    async fn change(
-        self: &Arc<Self>,
-        user: &UserId,
-        change: impl FnOnce(Restriction) -> Restriction + Send + 'static,
-    ) -> Result<Restriction, ControlError> {
-        let (control, user) = (Arc::clone(self), user.clone());
-        let changing = self.tasks.run_to_end("control.change", async move {
-            let _turn = control.turn.acquire().await.map_err(|_| Closed)?;
-            let old = control.restriction(&user);
-            let new = change(old.clone());
-            let is_full =
-                |user: &_| control.gate.see(|known, _| !known.has_room_for(user, control.max));
-            if !new.is_empty() && is_full(&user) {
-                return Err(ControlError::Full { max: control.max });
-            }
-            control.records.put(&user, new.clone()).await?;
-            control.gate.change(|known| known.set(user, new));
-            Ok(old)
-        });
-        let changed = tokio::time::timeout(STORE_WAIT, changing.result()).await;
-        changed.unwrap_or(Ok(Err(ControlError::Waiting)))?
     }
 }
 

@@ -3,14 +3,14 @@
 //! The others are asked first: what cannot be said to them is not begun here.
 
 use super::bulk::{Bulk, Dismissal, MovedSockets};
-use super::control::{Control, ControlError};
+use super::control::{Control, ControlError, kicked};
 use super::people::Farewell;
 use crate::cluster::{Answers, AskedNodes, Bus, BusError, MissingNodes, OnNodes};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::emit::audience::Audience;
 use crate::core::presence::session::Grace;
 use crate::tasks::TaskLost;
-use crate::types::{Room, SocketId, UserId};
+use crate::types::{FamilyId, Room, SocketId, UserId};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -95,14 +95,27 @@ impl Everywhere {
             grace,
         })?;
         let farewell = Farewell { reason, ..Farewell::default() };
-        let mut done = self.control.kick(user, farewell, grace).await?;
-        let Answers { answers, missing } = answers(asked).await;
-        for answer in answers {
-            if let NodeAnswer::Kicked(sockets) = answer {
-                done.extend(sockets);
-            }
-        }
-        Ok(OnNodes { done, missing })
+        let done = self.control.kick(user, farewell, grace).await?;
+        Ok(kicked(done, answers(asked).await))
+    }
+
+    /// As [`Control::log_out`].
+    pub async fn log_out(
+        &self,
+        user: &UserId,
+        family: Option<FamilyId>,
+        reason: Option<&str>,
+    ) -> Result<OnNodes<Vec<SocketId>>, EverywhereError> {
+        // Resume tokens, and so families of them, there are none of with other nodes.
+        let asked = match family {
+            Some(_) => None,
+            None => self.ask(|| BusRequest::LogOut {
+                user: user.clone(),
+                reason: reason.map(str::to_owned),
+            })?,
+        };
+        let done = self.control.log_out(user, family, reason).await?;
+        Ok(kicked(done, answers(asked).await))
     }
 
     /// As [`Control::kick_socket`]. Returns whose it was, if it was anywhere.

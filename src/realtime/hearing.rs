@@ -9,6 +9,7 @@ use super::directory::Directory;
 use super::emitter::Emitter;
 use super::people::Farewell;
 use crate::cluster::Bus;
+use crate::core::cluster::book::BookName;
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::node::NodeEffect;
@@ -116,7 +117,9 @@ impl Hearing {
             | BusRequest::Leave { .. }
             | BusRequest::Disconnect(_)
             | BusRequest::KickUser { .. }
-            | BusRequest::KickSocket(_) => drop(self.requests.send(asked).await),
+            | BusRequest::KickSocket(_)
+            | BusRequest::Follow { .. }
+            | BusRequest::LogOut { .. } => drop(self.requests.send(asked).await),
         }
     }
 }
@@ -154,6 +157,18 @@ impl Answering {
             BusRequest::KickUser { user, reason, grace } => {
                 let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
                 match self.control.kick(&user, farewell, grace).await {
+                    Ok(sockets) => NodeAnswer::Kicked(sockets),
+                    Err(error) => failed(&error),
+                }
+            }
+            BusRequest::Follow { book: BookName::Restrictions, change } => {
+                match self.control.follow(change).await {
+                    Ok(sockets) => NodeAnswer::Kicked(sockets),
+                    Err(error) => failed(&error),
+                }
+            }
+            BusRequest::LogOut { user, reason } => {
+                match self.control.log_out(&user, None, reason.as_deref()).await {
                     Ok(sockets) => NodeAnswer::Kicked(sockets),
                     Err(error) => failed(&error),
                 }

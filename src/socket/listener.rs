@@ -85,14 +85,15 @@ fn needed_right(request: ClientRequest) -> Option<GuestRight> {
 /// Whether the request would be answered by what this node alone knows.
 fn is_of_one_node(request: ClientRequest) -> bool {
     match request {
-        ClientRequest::Logout
-        | ClientRequest::Inbox
+        ClientRequest::Inbox
         | ClientRequest::Read
         | ClientRequest::Presence
         | ClientRequest::Watch
         | ClientRequest::Unwatch => true,
         ClientRequest::Ping
         | ClientRequest::Refresh
+        // The sockets that it ends are those of one connection.
+        | ClientRequest::Logout
         | ClientRequest::Join
         | ClientRequest::Leave
         | ClientRequest::Emit => false,

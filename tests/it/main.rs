@@ -9,6 +9,7 @@
     reason = "a test may fail by panicking"
 )]
 
+mod agreed;
 mod bus;
 mod chaos;
 mod cli;

@@ -253,7 +253,6 @@ async fn not_in_a_cluster(walk: &mut Walk) {
         ("emit", "/v1/emit", store),
         ("emit", "/v1/emit", hook),
         ("emit_batch", "/v1/emit/batch", named),
-        ("disconnect_user", "/v1/users/ann/disconnect", r#"{"block_for":"1h"}"#),
     ] {
         let mut request = request(Method::POST, path, ALL, body);
         if body == named {

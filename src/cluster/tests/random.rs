@@ -165,7 +165,7 @@ fn heal_some(world: &mut World, rounds: usize) {
     }
 }
 
-fn number(name: &str, default: u64) -> u64 {
+pub(super) fn number(name: &str, default: u64) -> u64 {
     std::env::var_os(name).map_or(default, |it| it.to_str().unwrap().parse().unwrap())
 }
 

@@ -1,5 +1,6 @@
 //! What a node asks of the place where all nodes agree, and what it is answered.
 
+use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{LedgerQuestion, LedgerReply};
@@ -42,6 +43,8 @@ pub enum Command {
     Lingering(usize),
     /// Something about an endpoint.
     Ledger(LedgerQuestion),
+    /// Something about the records of which all nodes have copies.
+    Book(BookQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -214,6 +217,8 @@ pub enum Reply {
     Lingering(LingeringUsers),
     /// To [`Command::Ledger`].
     Ledger(LedgerReply),
+    /// To [`Command::Book`].
+    Book(BookReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -111,7 +111,8 @@ fn is_over(first: WallMs, age: Option<Duration>, now: WallMs) -> bool {
 }
 
 impl Block {
-    fn is_in_force(&self, now: WallMs) -> bool {
+    /// Whether it has not ended.
+    pub fn is_in_force(&self, now: WallMs) -> bool {
         self.until.is_none_or(|until| now < until)
     }
 }
@@ -127,15 +128,27 @@ impl Restrictions {
         self.users.get(user).cloned().unwrap_or_default().at(now)
     }
 
-    /// Replaces what is held against a user.
-    pub fn set(&mut self, user: UserId, restriction: Restriction) {
+    /// What is recorded of a user, with a block that has ended.
+    pub fn record(&self, user: &UserId) -> Restriction {
+        self.users.get(user).cloned().unwrap_or_default()
+    }
+
+    /// Users of whom something is recorded.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.users.keys()
+    }
+
+    /// Replaces what is held against a user. Returns what was recorded.
+    pub fn set(&mut self, user: UserId, restriction: Restriction) -> Restriction {
         self.held.add(&restriction);
         let old = if restriction.is_empty() {
             self.users.remove(&user)
         } else {
             self.users.insert(user, restriction)
         };
-        self.held.take(&old.unwrap_or_default());
+        let old = old.unwrap_or_default();
+        self.held.take(&old);
+        old
     }
 
     /// Whether something may be held against a user, where that is allowed against `max` users.

@@ -29,7 +29,7 @@ async fn a_block_disconnects_every_socket_and_tells_why_and_until_when() {
 
     let blocked = control(&app).block(&user("ann"), order(Some(until))).await.unwrap();
 
-    assert_eq!(blocked.disconnected, [one.socket.id, other.socket.id]);
+    assert_eq!(blocked.disconnected.done, [one.socket.id, other.socket.id]);
     let told = format!(
         r#"42["userline:kicked",{{"reason":"spam","code":"blocked","until":{}}}]"#,
         until.0
@@ -67,7 +67,7 @@ async fn only_connections_with_older_tokens_are_closed() {
 
     let revoked = control(&app).revoke(&user("ann"), Some(WallMs(2000))).await.unwrap();
 
-    assert_eq!(revoked.disconnected, [old.socket.id, silent.socket.id]);
+    assert_eq!(revoked.disconnected.done, [old.socket.id, silent.socket.id]);
     assert_eq!(revoked.not_before, WallMs(2000));
     assert!(!new.socket.connection.is_closed());
     assert_eq!(app.parts.sockets.user(&user("ann")).1.len(), 1);

@@ -34,6 +34,10 @@ impl Api {
         answer(request).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.http.put(format!("{}{path}", self.base)).body(body.to_string())).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
         answer(self.http.delete(format!("{}{path}", self.base))).await
     }

@@ -23,21 +23,27 @@ pub(crate) struct Nodes {
     pub(crate) redis: Redis,
     pub(crate) servers: Vec<Server>,
     pub(crate) apis: Vec<Api>,
-    _dirs: Vec<TempDir>,
+    dirs: Vec<TempDir>,
 }
 
 impl Nodes {
     pub(crate) async fn start(count: usize) -> Self {
         let redis = Redis::start().await;
-        let (mut servers, mut apis, mut dirs) = (Vec::new(), Vec::new(), Vec::new());
+        let (servers, apis, dirs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut it = Self { redis, servers, apis, dirs };
         for _ in 0..count {
-            let dir = tempfile::tempdir().unwrap();
-            let server = Server::run(dir.path(), &configuration(&dir, &redis.url())).await;
-            apis.push(Api::new(server.admin));
-            servers.push(server);
-            dirs.push(dir);
+            it.add().await;
         }
-        Self { redis, servers, apis, _dirs: dirs }
+        it
+    }
+
+    /// One more node.
+    pub(crate) async fn add(&mut self) {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::run(dir.path(), &configuration(&dir, &self.redis.url())).await;
+        self.apis.push(Api::new(server.admin));
+        self.servers.push(server);
+        self.dirs.push(dir);
     }
 }
 

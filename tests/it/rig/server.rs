@@ -1,5 +1,6 @@
 //! The real program, killed, paused and restarted at will.
 
+use super::eventually;
 use jsonwebtoken::Algorithm;
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -100,6 +101,11 @@ impl Server {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
         assert!(sent.success());
+        if signal == "-STOP" {
+            // Its threads come to stand one after the other, and `kill` does not wait for that.
+            let stand = async || all_threads_stand(&pid);
+            eventually("the process stands still", PATIENCE, stand).await;
+        }
     }
 }
 
@@ -115,6 +121,15 @@ fn spawn(dir: &Path, configuration: &str) -> Child {
         .kill_on_drop(true)
         .spawn()
         .unwrap()
+}
+
+fn all_threads_stand(pid: &str) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|it| {
+        // `pid (name) state …`
+        let stat = fs::read_to_string(it.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// A token that makes its bearer `user`, for longer than any test runs.

@@ -1,5 +1,6 @@
 //! What one node asks of all others, and what each answers.
 
+use crate::core::cluster::book::BookName;
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
@@ -63,6 +64,20 @@ pub enum BusRequest {
     KickSocket(SocketId),
     /// Say what there is.
     Look(NodeQuery),
+    /// Take this change of a book into your copy, and what came before it.
+    Follow {
+        /// Which book.
+        book: BookName,
+        /// The number of the change.
+        change: u64,
+    },
+    /// Disconnect all sockets of a user for good, because it is logged out.
+    LogOut {
+        /// Who.
+        user: UserId,
+        /// What its clients are told.
+        reason: Option<String>,
+    },
 }
 
 /// What a node asks all others of what there is.
@@ -207,7 +222,7 @@ pub enum NodeAnswer {
     Moved(MovedSockets),
     /// To [`BusRequest::Disconnect`]: how many.
     Disconnected(usize),
-    /// To [`BusRequest::KickUser`]: which sockets.
+    /// To [`BusRequest::KickUser`], [`BusRequest::LogOut`] and, of restrictions, [`BusRequest::Follow`]: which sockets.
     Kicked(Vec<SocketId>),
     /// To [`BusRequest::KickSocket`]: whose it was, if it was here.
     KickedSocket(Option<UserId>),

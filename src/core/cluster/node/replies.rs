@@ -64,6 +64,7 @@ impl NodeMachine {
                 | Reply::Presence(_)
                 | Reply::Lingering(_)
                 | Reply::Ledger(_)
+                | Reply::Book(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(..),

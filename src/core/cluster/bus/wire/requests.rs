@@ -1,6 +1,7 @@
 //! What is asked of all nodes, as it is written.
 
 use super::parts::{AudienceParts, EmitParts, GraceParts, room_parts, rooms};
+use crate::core::cluster::book::BookName;
 use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
 use crate::core::emit::message::Emit;
 use crate::types::{Namespace, Room, SocketId, UserId};
@@ -46,6 +47,32 @@ enum BusRequestParts<'a> {
     },
     KickSocket([u8; SocketId::BYTES]),
     Look(#[serde(borrow)] QueryParts<'a>),
+    Follow(BookParts, u64),
+    LogOut {
+        user: &'a str,
+        reason: Option<&'a str>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum BookParts {
+    Restrictions,
+}
+
+impl From<BookName> for BookParts {
+    fn from(book: BookName) -> Self {
+        match book {
+            BookName::Restrictions => Self::Restrictions,
+        }
+    }
+}
+
+impl From<BookParts> for BookName {
+    fn from(book: BookParts) -> Self {
+        match book {
+            BookParts::Restrictions => Self::Restrictions,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -167,6 +194,10 @@ impl<'a> BusRequestParts<'a> {
             },
             BusRequest::KickSocket(id) => Self::KickSocket(id.bytes()),
             BusRequest::Look(query) => Self::Look(QueryParts::of(query)),
+            BusRequest::Follow { book, change } => Self::Follow((*book).into(), *change),
+            BusRequest::LogOut { user, reason } => {
+                Self::LogOut { user: user.as_str(), reason: reason.as_deref() }
+            }
         }
     }
 
@@ -198,6 +229,11 @@ impl<'a> BusRequestParts<'a> {
             },
             Self::KickSocket(id) => BusRequest::KickSocket(SocketId::from_bytes(id)),
             Self::Look(query) => BusRequest::Look(query.words()?),
+            Self::Follow(book, change) => BusRequest::Follow { book: book.into(), change },
+            Self::LogOut { user, reason } => BusRequest::LogOut {
+                user: UserId::parse(user).ok()?,
+                reason: reason.map(str::to_owned),
+            },
         })
     }
 }

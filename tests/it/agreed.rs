@@ -1,0 +1,152 @@
+//! What all nodes have agreed on of users: it holds on each of them, and over the end of any.
+
+use crate::rig::api::Api;
+use crate::rig::eventually;
+use crate::rig::nodes::{Listener, Nodes, PATIENCE};
+use crate::rig::server::token;
+use serde_json::{Value, json};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use userline::client::{Client, ClientTransport};
+
+/// What a client is told that wants to come in; `Ok` if it does.
+async fn knock(server: SocketAddr, user: &str) -> Result<(), Value> {
+    let mut client = Client::open(ClientTransport::WebSocket, server).await.unwrap();
+    match client.join(&format!(r#"{{"token":"{}"}}"#, token(user))).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(serde_json::from_str(&error.to_string()).unwrap())
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn is_refused(server: SocketAddr, user: &str, code: &str) {
+    let refusal = knock(server, user).await.unwrap_err();
+    assert_eq!(refusal["data"]["code"], code, "{refusal}");
+}
+
+async fn is_blocked(api: &Api, user: &str) -> bool {
+    !api.get(&format!("/v1/users/{user}/block")).await["block"].is_null()
+}
+
+#[tokio::test]
+async fn whoever_is_blocked_by_one_node_is_out_on_all_before_the_answer() {
+    let nodes = Nodes::start(3).await;
+    let mut anns = Vec::new();
+    for server in &nodes.servers {
+        anns.push(Listener::connect(server.public, "ann").await);
+    }
+    let bob = Listener::connect(nodes.servers[1].public, "bob").await;
+
+    let order = json!({"reason": "spam", "for": "1h"});
+    let (status, blocked) = nodes.apis[0].put("/v1/users/ann/block", &order).await;
+    assert_eq!(status, 200, "{blocked}");
+    assert_eq!(blocked["disconnected"], 3, "{blocked}");
+    let mut gone: Vec<&str> =
+        blocked["sockets"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    let mut theirs: Vec<&str> = anns.iter().map(|it| it.id.as_str()).collect();
+    gone.sort_unstable();
+    theirs.sort_unstable();
+    assert_eq!(gone, theirs);
+    for (api, server) in nodes.apis.iter().zip(&nodes.servers) {
+        let held = api.get("/v1/users/ann/block").await;
+        assert_eq!(held["block"], blocked["block"], "{held}");
+        assert_eq!(api.get("/v1/blocks").await["blocks"][0]["user"], "ann");
+        is_refused(server.public, "ann", "blocked").await;
+    }
+    for ann in &anns {
+        ann.is_disconnected().await;
+        assert!(ann.has_heard("userline:kicked"));
+    }
+    let is_offline = async || nodes.apis[2].get("/v1/users/ann").await["state"] == json!("offline");
+    eventually("the user is offline", PATIENCE, is_offline).await;
+
+    let lifted = nodes.apis[2].delete("/v1/users/ann/block").await;
+    assert_eq!((lifted.0, &lifted.1["lifted"]), (200, &json!(true)));
+    let again = nodes.apis[1].delete("/v1/users/ann/block").await;
+    assert_eq!((again.0, &again.1["lifted"]), (200, &json!(false)));
+    for server in &nodes.servers {
+        knock(server.public, "ann").await.unwrap();
+    }
+
+    let before = json!({"at": "2020-01-01T00:00:00Z"});
+    let (status, revoked) = nodes.apis[2].put("/v1/users/bob/not_before", &before).await;
+    assert_eq!((status, &revoked["disconnected"]), (200, &json!(0)), "{revoked}");
+    let later = json!({"at": "2100-01-01T00:00:00Z"});
+    let (status, revoked) = nodes.apis[2].put("/v1/users/bob/not_before", &later).await;
+    assert_eq!((status, &revoked["disconnected"]), (200, &json!(1)), "{revoked}");
+    bob.is_disconnected().await;
+    for server in &nodes.servers {
+        is_refused(server.public, "bob", "token_revoked").await;
+    }
+
+    let cem = Listener::connect(nodes.servers[2].public, "cem").await;
+    let kick = json!({"block_for": "1h"});
+    let kicked = nodes.apis[0].post("/v1/users/cem/disconnect", &kick).await;
+    assert_eq!(kicked["disconnected"], 1, "{kicked}");
+    cem.is_disconnected().await;
+    is_refused(nodes.servers[1].public, "cem", "blocked").await;
+
+    let dan = Listener::connect(nodes.servers[1].public, "dan").await;
+    let out = nodes.apis[0].post("/v1/users/dan/logout", &json!({})).await;
+    assert_eq!(out["disconnected"], 1, "{out}");
+    dan.is_disconnected().await;
+    knock(nodes.servers[0].public, "dan").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_block_that_was_answered_holds_though_its_node_is_killed_before_another_has_heard_of_it()
+{
+    let mut nodes = Nodes::start(3).await;
+    let ann = Listener::connect(nodes.servers[1].public, "ann").await;
+    nodes.servers[1].signal("-STOP").await;
+
+    let (status, blocked) = nodes.apis[0].put("/v1/users/ann/block", &json!({})).await;
+    assert_eq!(status, 202, "{blocked}");
+    assert_eq!(blocked["nodes_missing"].as_array().map(Vec::len), Some(1), "{blocked}");
+    nodes.servers.remove(0).kill().await;
+    nodes.servers[0].signal("-CONT").await;
+
+    ann.is_disconnected().await;
+    let knows = async || is_blocked(&nodes.apis[1], "ann").await;
+    eventually("the node knows of the block", PATIENCE, knows).await;
+    for server in &nodes.servers {
+        is_refused(server.public, "ann", "blocked").await;
+    }
+}
+
+#[tokio::test]
+async fn blocks_outlast_redis_and_hold_while_it_is_away() {
+    let mut nodes = Nodes::start(2).await;
+    let (status, _) = nodes.apis[0].put("/v1/users/ann/block", &json!({})).await;
+    assert_eq!(status, 200);
+
+    nodes.redis.stop();
+    for (api, server) in nodes.apis.iter().zip(&nodes.servers) {
+        is_refused(server.public, "ann", "blocked").await;
+        let (status, refused) = api.put("/v1/users/bob/block", &json!({})).await;
+        assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
+        knock(server.public, "bob").await.unwrap();
+    }
+    let grows = async || age(&nodes.apis[1]).await > 0;
+    eventually("the copy grows old", PATIENCE, grows).await;
+
+    nodes.redis.run().await;
+    let is_made = async || nodes.apis[1].put("/v1/users/eve/block", &json!({})).await.0 == 200;
+    eventually("blocks are made again", PATIENCE, is_made).await;
+    nodes.add().await;
+    for (api, server) in nodes.apis.iter().zip(&nodes.servers) {
+        is_refused(server.public, "ann", "blocked").await;
+        is_refused(server.public, "eve", "blocked").await;
+        assert!(is_blocked(api, "ann").await);
+    }
+}
+
+/// How old what the node knows is, in seconds.
+async fn age(api: &Api) -> u64 {
+    let text = api.text("/metrics").await;
+    let name = "userline_cluster_copy_age_seconds ";
+    let line = text.lines().find_map(|it| it.strip_prefix(name));
+    line.unwrap().parse().unwrap()
+}
