@@ -12,6 +12,7 @@ mod member;
 mod scripts;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use book::{BookError, ClusterBook};
 pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
@@ -20,3 +21,4 @@ pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
 pub use member::{Apart, Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
 pub use scripts::Script;
+pub use turn::{ClusterTurn, TurnTaken};

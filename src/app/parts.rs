@@ -249,6 +249,7 @@ impl AppParts {
             namespaces: config.socketio.namespaces.as_slice().into(),
             ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
             client_events: config.messages.clients.events().into(),
+            cluster: self.cluster.as_ref().map(|it| (it.member.clone(), it.config.lease)),
             payload_max: config.limits.payload_bytes,
         };
         Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)

@@ -1,6 +1,6 @@
 //! From the JSON of an emit to what became of it: the same for every source.
 
-use crate::cluster::BusError;
+use crate::cluster::{BusError, ClusterMember};
 use crate::commands;
 use crate::commands::bulk::{Dismiss, DismissRequest, Move, MoveRequest};
 use crate::commands::emit::EmitTerms;
@@ -30,6 +30,8 @@ pub struct IngestParts {
     pub ttl_max: Option<Duration>,
     /// Events that only clients send, to each other.
     pub client_events: Arc<[EventPattern]>,
+    /// The other nodes, if there are any, and after how long without a word one of them is gone.
+    pub cluster: Option<(ClusterMember, Duration)>,
     /// Largest message, in bytes of JSON.
     pub payload_max: usize,
 }

@@ -1,7 +1,8 @@
 //! What `@socket.io/redis-emitter` and the write-only manager of python-socketio publish on Redis: translated into emits as the
 //! admin API takes them.
 //!
-//! Nothing keeps what is published: what comes while the subscription is down is lost, and from when to when is said.
+//! Nothing keeps what is published: what comes while the subscription is down is lost, and from when to when is said. Of several
+//! nodes one listens at a time.
 
 mod check;
 mod emit_json;
@@ -10,6 +11,7 @@ mod python;
 mod rooms;
 mod subscription;
 mod task;
+mod turn;
 
 pub use check::check_redis_emitter;
 pub(super) use task::RedisEmitterTask;

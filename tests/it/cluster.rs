@@ -1,6 +1,7 @@
 //! Three nodes and a Redis: who is online is one truth, and each change of it is told once.
 
 mod agreeing;
+mod listening;
 mod nodes;
 
 use crate::rig::client::{Goodbye, Tab};

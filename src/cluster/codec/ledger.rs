@@ -18,6 +18,11 @@ impl ClusterPlace {
                 arguments.extend([text(incarnation.as_str()), text("take")]);
                 Script::Own
             }
+            LedgerAsk::TakeTurn { incarnation, note } => {
+                arguments.extend([text(incarnation.as_str()), text("take")]);
+                arguments.extend(note.map(|it| number(it.0)));
+                Script::Own
+            }
             LedgerAsk::Give(incarnation) => {
                 arguments.extend([text(incarnation.as_str()), text("give")]);
                 Script::Own
@@ -56,7 +61,13 @@ pub(super) fn reply(asked: &LedgerAsk, value: &Value) -> Result<LedgerReply, Cod
         _ => return Err(CodecError),
     };
     Ok(match (asked, rest) {
-        (LedgerAsk::Take(_), [token]) if is_heard => {
+        (LedgerAsk::TakeTurn { .. }, [token, note]) if is_heard => {
+            let note = Some(string(note)?).filter(|it| !it.is_empty());
+            let note = note.map(str::parse).transpose().map_err(|_| CodecError)?;
+            LedgerReply::Turn(Some((OwnerToken(parsed(token)?), note.map(WallMs))))
+        }
+        (LedgerAsk::TakeTurn { .. }, _) => LedgerReply::Turn(None),
+        (LedgerAsk::Take(_), [token, _]) if is_heard => {
             LedgerReply::Owned(Some(OwnerToken(parsed(token)?)))
         }
         (LedgerAsk::Take(_), _) => LedgerReply::Owned(None),

@@ -63,7 +63,6 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
         ("hooks.coalesce", "latest"),
         ("hooks.events", r#"["message.undelivered"]"#),
         ("messages.to_users", r#"["shared_room"]"#),
-        ("ingest.redis_emitter", r#"[{ name = "old", url = "redis://localhost" }]"#),
     ];
     assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
     for setting in on {

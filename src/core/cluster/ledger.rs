@@ -1,6 +1,6 @@
 //! The words between a node and the place where all nodes keep what endpoints are still to be told.
 //!
-//! One node delivers for an endpoint. It has a token; whoever delivered before has a lower one, and is not heard.
+//! One node delivers for an endpoint, and so one node does other things that are done once. It has a token; whoever delivered before has a lower one, and is not heard.
 
 use super::incarnation::Incarnation;
 use crate::types::{Change, WallMs};
@@ -24,6 +24,13 @@ pub struct LedgerQuestion {
 pub enum LedgerAsk {
     /// To deliver for it.
     Take(Incarnation),
+    /// The same for something that is no endpoint, with a note for whoever has the turn next.
+    TakeTurn {
+        /// Who.
+        incarnation: Incarnation,
+        /// What is noted, if anything is.
+        note: Option<WallMs>,
+    },
     /// To deliver for it no more.
     Give(Incarnation),
     /// What it was not told yet.
@@ -76,6 +83,8 @@ pub enum ChangeEnd {
 pub enum LedgerReply {
     /// To [`LedgerAsk::Take`]; `None`: another does, or the asker is not known.
     Owned(Option<OwnerToken>),
+    /// To [`LedgerAsk::TakeTurn`], with what was noted before; `None` as above.
+    Turn(Option<(OwnerToken, Option<WallMs>)>),
     /// To [`LedgerAsk::Give`].
     Given,
     /// To [`LedgerAsk::Waiting`]: how many wait in all, and the next of them; `None`: another delivers.

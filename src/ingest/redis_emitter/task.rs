@@ -2,8 +2,10 @@
 
 use super::rooms::RoomRules;
 use super::subscription::{PublishedMessage, Subscription};
+use super::turn::{ASK_EVERY, ListeningTurn};
 use super::{RedisMessage, emit_json, node, python};
 use crate::clock::Clock;
+use crate::cluster::ClusterTurn;
 use crate::config::RedisEmitterConfig;
 use crate::core::backend::backoff;
 use crate::entropy;
@@ -25,6 +27,8 @@ pub(in crate::ingest) struct RedisEmitterTask {
     config: RedisEmitterConfig,
     rules: RoomRules,
     intake: Intake,
+    /// Whose turn it is, if there are other nodes.
+    cluster: Option<ClusterTurn>,
     reporter: Reporter,
     clock: Clock,
     stop: CancellationToken,
@@ -47,8 +51,12 @@ impl RedisEmitterTask {
         clock: Clock,
         stop: CancellationToken,
     ) -> Result<Self, Trouble> {
+        let cluster = intake.parts.cluster.clone().map(|(member, lease)| {
+            ClusterTurn::new(member, config.name.as_str(), lease, clock.clone())
+        });
         Ok(Self {
             server: server(config)?,
+            cluster,
             rules: RoomRules(config.user_rooms.clone()),
             config: config.clone(),
             intake,
@@ -64,6 +72,7 @@ impl RedisEmitterTask {
         let stop = self.stop.clone();
         let mut failures = 0_u32;
         while !stop.is_cancelled() {
+            let Some(mut turn) = self.turn().await else { return };
             let subscribed = tokio::select! {
                 () = stop.cancelled() => return,
                 subscribed = Subscription::open(&self.server, &self.config) => subscribed,
@@ -71,13 +80,19 @@ impl RedisEmitterTask {
             let ended = match subscribed {
                 Ok(subscription) => {
                     failures = 0;
-                    self.active();
-                    self.hear(subscription).await
+                    self.active(&turn);
+                    self.hear(subscription, &mut turn).await
                 }
                 Err(trouble) => Err(trouble),
             };
+            // Where this node hears nothing, another one may.
+            turn.give(self.heard_until).await;
             let Err(trouble) = ended else { return };
             let kind = trouble.kind;
+            if kind == TroubleKind::Superseded {
+                self.reporter.standby();
+                continue;
+            }
             self.reporter.fail(kind.as_str(), trouble.to_string(), kind.gravity());
             failures = failures.saturating_add(1);
             let pause = backoff::delay(failures, entropy::number().unwrap_or(u32::MAX));
@@ -88,44 +103,92 @@ impl RedisEmitterTask {
         }
     }
 
-    fn active(&mut self) {
+    /// Waits until it is the turn of this node; `None`: it stops.
+    async fn turn(&mut self) -> Option<ListeningTurn> {
+        let Some(cluster) = &self.cluster else {
+            return Some(ListeningTurn::alone(self.clock.clone()));
+        };
+        loop {
+            if let Some(turn) = ListeningTurn::take(cluster, &self.clock).await {
+                return Some(turn);
+            }
+            self.reporter.standby();
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(ASK_EVERY) => {}
+            }
+        }
+    }
+
+    fn active(&mut self, turn: &ListeningTurn) {
         let now = self.clock.wall();
-        if let Some(since) = self.heard_until.replace(now) {
+        let before = self.heard_until.replace(now).max(turn.heard_before());
+        if let Some(since) = before {
             self.reporter.missed(since, now);
         }
         self.reporter.active();
     }
 
-    /// Hears until the subscription ends, or is stopped.
-    async fn hear(&mut self, mut subscription: Subscription) -> Result<(), Trouble> {
+    /// Hears until the subscription ends, or is stopped, or it is another node's turn. While it is not certain whose turn it is,
+    /// what comes waits.
+    async fn hear(
+        &mut self,
+        mut subscription: Subscription,
+        turn: &mut ListeningTurn,
+    ) -> Result<(), Trouble> {
         self.warn_of_sharded(&mut subscription).await;
         let mut pings = tokio::time::interval(PING_EVERY);
+        let (mut was_certain, mut next) = (true, None);
         loop {
+            let is_certain = turn.is_certain();
+            if is_certain != was_certain {
+                was_certain = is_certain;
+                self.certain(is_certain);
+            }
+            if is_certain && let Some(message) = next.take() {
+                self.take(message).await;
+                continue;
+            }
             tokio::select! {
                 () = self.stop.cancelled() => {
                     // What was heard is sent to its end.
                     for _ in 0..subscription.waiting() {
-                        if let Some(message) = subscription.next().await {
+                        if turn.is_certain() && let Some(message) = subscription.next().await {
                             self.take(message).await;
                         }
                     }
                     return Ok(());
                 }
-                message = subscription.next() => {
-                    let Some(message) = message else {
+                kept = turn.keep(self.heard_until) => kept?,
+                message = subscription.next(), if is_certain => {
+                    // This process may have stood still: it is asked once more whose turn it is.
+                    next = message;
+                    if next.is_none() {
                         self.lost(subscription.take_dropped());
                         return Err(Trouble::new(TroubleKind::Unreachable, "the connection was closed"));
-                    };
-                    self.take(message).await;
+                    }
                 }
                 _ = pings.tick() => {
                     let at = self.clock.wall();
                     subscription.ping().await?;
                     // What was published before is here, or on its way to be taken.
-                    self.heard_until = Some(at);
+                    if turn.is_certain() {
+                        self.heard_until = Some(at);
+                    }
                     self.lost(subscription.take_dropped());
                 }
             }
+        }
+    }
+
+    /// Whether it is certain whose turn it is has changed.
+    fn certain(&mut self, is_certain: bool) {
+        if is_certain {
+            self.reporter.active();
+        } else {
+            let kind = TroubleKind::Unavailable;
+            let why = "the cluster cannot be reached: another node may listen, and what comes waits here until that is known";
+            self.reporter.fail(kind.as_str(), why.to_owned(), kind.gravity());
         }
     }
 

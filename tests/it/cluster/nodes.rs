@@ -8,6 +8,7 @@ use crate::rig::redis::Redis;
 use crate::rig::server::{HOOK_SECRET, JWT_SECRET, KEY, Server, logged};
 use crate::rig::truth::Truth;
 use crate::rig::{Watch, eventually};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -78,6 +79,11 @@ impl Nodes {
         let configuration = change(self.configuration.clone()).replace("DATA", &data(&dir));
         let status = Server::refused(dir.path(), &configuration).await;
         (status.code(), logged(dir.path()))
+    }
+
+    /// Where clients of a node come to.
+    pub(super) fn public(&self, node: usize) -> SocketAddr {
+        self.all[node].server.as_ref().unwrap().public
     }
 
     /// The folder of a node.
