@@ -24,8 +24,8 @@ use crate::realtime::client_events::ForwardingError;
 use crate::realtime::shared_book::LoadError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
-use crate::store::{OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
-use crate::types::Secret;
+use crate::store::{Closed, OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
+use crate::types::{Secret, SocketChange};
 use axum::Router;
 pub use joining::JoinError;
 use joining::JoinedCluster;
@@ -147,14 +147,13 @@ impl App {
         }
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
-        let (store, recovered) = open_store(&config).await?;
+        let (store, recovered, clock) = open_store(&config).await?;
         if config.cluster.is_some() && !recovered.sessions.is_empty() {
             return Err(BuildError::OfOneNode {
                 dir: config.store.data_dir,
                 users: recovered.sessions.len(),
             });
         }
-        let clock = Clock::start(recovered.last_seq);
         let (cluster, effects) = JoinedCluster::join(&config, &clock).await?.unzip();
         let parts = AppParts::new(&config, store, clock, cluster)?;
         let realtime = parts.realtime(&config);
@@ -257,13 +256,16 @@ impl App {
 }
 
 impl DevPage {
-    /// The page as a receiver of every hook, by the same way as any other.
+    /// The page as a receiver of hooks, by the same way as any other. Of sockets it is not told: it shows that one that goes
+    /// means nothing as long as another is there.
     fn endpoint(&self, admin: SocketAddr) -> EndpointConfig {
+        let is_about_socket = |it: &str| SocketChange::HOOK_TYPES.contains(&it);
+        let shown = HOOK_TYPES.iter().filter(|it| !is_about_socket(it));
         EndpointConfig {
             name: "console".to_owned(),
             url: format!("http://{admin}/dev/hooks"),
             secrets: vec![self.hook_secret.clone()],
-            events: HOOK_TYPES.map(str::to_owned).to_vec(),
+            events: shown.map(|it| (*it).to_owned()).collect(),
         }
     }
 
@@ -286,14 +288,22 @@ impl DevPage {
     }
 }
 
-/// Opening the file may take a while and must not hold up the runtime.
-async fn open_store(config: &Config) -> Result<(Store, Recovered), BuildError> {
-    let (store, hooks) = (config.store.clone(), config.hooks.clone());
-    let opened = tokio::task::spawn_blocking(move || Store::open(&store, &hooks)).await;
-    match opened {
-        Ok(opened) => Ok(opened?),
+/// Opens the store, starts the clock that goes on where it ended, and tells what the last life could not tell of sockets.
+async fn open_store(config: &Config) -> Result<(Store, Recovered, Clock), BuildError> {
+    let (settings, hooks) = (config.store.clone(), config.hooks.clone());
+    // Opening the file may take a while and must not hold up the runtime.
+    let opened = tokio::task::spawn_blocking(move || Store::open(&settings, &hooks)).await;
+    let (store, recovered) = match opened {
+        Ok(opened) => opened?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    };
+    let clock = Clock::start(recovered.last_seq);
+    // A folder of one node is not taken over by a node among many.
+    if config.cluster.is_none() {
+        let told = store.presence().end_lost_sockets(clock.wall(), recovered.alive_at).await;
+        told.map_err(|Closed| ReadError::Closed)?;
     }
+    Ok((store, recovered, clock))
 }
 
 /// The recorder that the whole process counts with. A second server in one process counts with the first one's.

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 /// What somebody wants to be reminded of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reminder {
-    /// The grace of this user may have run out.
+    /// The grace of this user may have run out, or there is news of the user that waits for a place.
     Grace(UserId),
     /// The credentials of this socket end, sooner or later.
     Expiry(SocketId),

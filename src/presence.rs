@@ -15,6 +15,7 @@
 
 mod entry;
 mod listing;
+mod news;
 mod seats;
 
 pub use listing::{StateFilter, UserEntry, UserStatus};
@@ -27,7 +28,7 @@ use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, Up, UserSession};
 use crate::deadlines::{Deadlines, Reminder};
 use crate::store::{Attaching, Closed, Committed, Permit, PresenceRecords};
-use crate::types::{Portrait, Reason, SocketId, UserId, WallMs};
+use crate::types::{Portrait, Reason, SocketId, SocketPortrait, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use entry::{EntryDown, EntryUp, PresenceEntry};
@@ -47,6 +48,8 @@ pub struct Presence<S> {
     config: PresenceConfig,
     /// What hooks say of who a user is, by one of its sockets; `None` where they do not say that.
     portray: Option<fn(&S) -> Arc<str>>,
+    /// What hooks say of a socket; `None` where it is no news that sockets come and go.
+    portray_socket: Option<fn(&S) -> SocketPortrait>,
     /// Whether it is news that guests come and go.
     tells_of_guests: bool,
     clock: Clock,
@@ -93,8 +96,7 @@ impl<S> Clone for Presence<S> {
     fn clone(&self) -> Self {
         let (users, sessions) = (Arc::clone(&self.users), self.sessions.clone());
         let clock = self.clock.clone();
-        let Self { config, portray, tells_of_guests, .. } = *self;
-        Self { users, sessions, config, portray, tells_of_guests, clock }
+        Self { users, sessions, clock, ..*self }
     }
 }
 
@@ -107,8 +109,7 @@ impl<S: Clone> Presence<S> {
         deadlines: Deadlines,
         clock: Clock,
     ) -> Self {
-        let (sessions, portray) = (SessionKeeper::Embedded { deadlines, records }, None);
-        Self { users: Arc::default(), sessions, config, portray, tells_of_guests: true, clock }
+        Self::kept_by(SessionKeeper::Embedded { deadlines, records }, config, clock)
     }
 
     /// Nobody is here. Who is online is the cluster's to say, which is told by `member`; users of a node that stops
@@ -119,21 +120,19 @@ impl<S: Clone> Presence<S> {
         node_grace: Duration,
         clock: Clock,
     ) -> Self {
-        let (sessions, portray) = (SessionKeeper::Cluster { member, node_grace }, None);
-        Self { users: Arc::default(), sessions, config, portray, tells_of_guests: true, clock }
+        Self::kept_by(SessionKeeper::Cluster { member, node_grace }, config, clock)
     }
 
-    /// The same, and nobody is told that guests come and go: that is kept in memory alone.
-    #[must_use]
-    pub fn silent_about_guests(self) -> Self {
-        Self { tells_of_guests: false, ..self }
-    }
-
-    /// The same, and hooks say who a user is: what `portray` makes of the socket with which it came, and of the last that
-    /// went.
-    #[must_use]
-    pub fn portraying(self, portray: fn(&S) -> Arc<str>) -> Self {
-        Self { portray: Some(portray), ..self }
+    fn kept_by(sessions: SessionKeeper, config: PresenceConfig, clock: Clock) -> Self {
+        Self {
+            users: Arc::default(),
+            sessions,
+            config,
+            portray: None,
+            portray_socket: None,
+            tells_of_guests: true,
+            clock,
+        }
     }
 
     /// Takes over those who were online at the end of an earlier life: they have the startup grace from now on, so
@@ -171,10 +170,6 @@ impl<S: Clone> Presence<S> {
         }))
     }
 
-    fn is_told_of(&self, user: &UserId) -> bool {
-        self.tells_of_guests || !user.is_guest()
-    }
-
     /// A socket of the user has come, if `may_enter` says so, which is asked while nothing else happens to the user; it may
     /// look and not lock what is locked before presence. Returns the user's session, which begins if the user was offline.
     pub fn up(
@@ -189,14 +184,11 @@ impl<S: Clone> Presence<S> {
             return None;
         }
         let mut entry = entry.or_insert_with(|| Box::new(self.new_entry(user)));
+        let is_new = entry.roster().get(id).is_none();
+        let told = if is_new { self.socket_portrait(user, &socket) } else { None };
         let session = match entry.up(id, socket, self.clock.moment()) {
             EntryUp::Decided(Up { session, news }) => {
-                if let (Some(mut news), Some(permit)) = (news, place.0) {
-                    news.portrait.granted = self.portray.and_then(|it| entry.only_socket().map(it));
-                    if self.is_told_of(user) {
-                        permit.record(news);
-                    }
-                }
+                self.tell_come(user, &mut entry, (session, news), (told, place));
                 Some(session)
             }
             EntryUp::Shared { session, is_first: false } => session,
@@ -216,6 +208,7 @@ impl<S: Clone> Presence<S> {
             entry.get_mut().keep_granted(portray);
         }
         let at = self.clock.moment();
+        let has_news = self.keep_end((user, id), entry.get_mut(), (at, reason));
         let down = entry.get_mut().down(id, reason, grace, at);
         match (&self.sessions, down) {
             (SessionKeeper::Cluster { member, .. }, Some(EntryDown::LastHere)) => {
@@ -224,11 +217,17 @@ impl<S: Clone> Presence<S> {
                     entry.remove();
                 }
             }
-            (SessionKeeper::Embedded { deadlines, .. }, Some(EntryDown::Due(due))) => {
+            (SessionKeeper::Embedded { deadlines, .. }, down) => {
                 drop(entry);
-                deadlines.add(due, Reminder::Grace(user.clone()));
+                let due = match down {
+                    Some(EntryDown::Due(due)) => Some(due),
+                    Some(EntryDown::LastHere) | None => None,
+                };
+                for due in due.into_iter().chain(has_news.then_some(at.now)) {
+                    deadlines.add(due, Reminder::Grace(user.clone()));
+                }
             }
-            (SessionKeeper::Embedded { .. } | SessionKeeper::Cluster { .. }, _) => {}
+            (SessionKeeper::Cluster { .. }, _) => {}
         }
     }
 
@@ -262,14 +261,13 @@ impl<S: Clone> Presence<S> {
         }
     }
 
-    /// What the reminder of a grace means: the user is offline now, if the grace has run out.
+    /// What the reminder of a grace means: the user is offline now, if the grace has run out; and what waits for a place is
+    /// told.
     pub fn expire(&self, user: UserId, place: Place) {
         let Entry::Occupied(mut entry) = self.users.entry(user) else { return };
-        if let (Some(news), Some(permit)) = (entry.get_mut().expire(self.clock.moment()), place.0)
-            && self.is_told_of(&news.user)
-        {
-            permit.record(news);
-        }
+        let change = entry.get_mut().expire(self.clock.moment());
+        let change = change.filter(|it| self.is_told_of(&it.user));
+        Self::tell_change(entry.get_mut(), change, place);
         if entry.get().is_vacant() {
             entry.remove();
         }

@@ -50,7 +50,7 @@ pub(super) struct DeliveryView {
     /// The event's place among the user's changes.
     #[schema(example = 1_785_577_260_000_000_u64)]
     seq: u64,
-    /// `user.online`, `user.offline` or `message.undelivered`.
+    /// What it tells, such as `user.offline`.
     #[serde(rename = "type")]
     #[schema(value_type = HookTypeName)]
     hook_type: String,

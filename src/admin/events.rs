@@ -27,7 +27,7 @@ pub(super) struct EventList {
     gap: bool,
 }
 
-/// One presence change, or one message that did not reach a user.
+/// One presence change, one socket that came or went, or one message that did not reach a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EventItem {
     /// Its place in the log.
@@ -59,8 +59,9 @@ pub(super) fn stored_json(text: String) -> Result<Box<RawValue>, ApiError> {
 
 /// Pull events
 ///
-/// `user.online`, `user.offline` and `message.undelivered` after a place in the log, the same as the hooks tell. Remember
-/// `next` and ask again; `seq` in `data` orders the presence changes of one user. Skip types that you do not know.
+/// `user.online`, `user.offline` and `message.undelivered` after a place in the log, the same as the hooks tell; where hooks tell
+/// of sockets, also `socket.connected` and `socket.disconnected`. Remember `next` and ask again; `seq` in `data` orders the
+/// presence changes of one user. Skip types that you do not know.
 #[utoipa::path(
     get, path = "/v1/events", tag = "hooks", operation_id = "list_events",
     params(

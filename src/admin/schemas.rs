@@ -75,7 +75,7 @@ schemas! {
          `user_mismatch`: its client brought credentials of another user. \
          `signed_in`: it was a guest's, and is a user's since. \
          `server_shutdown`: the server was stopping. \
-         `server_restart`: not of a socket, only of a user who did not come back after one. \
+         `server_restart`: of a user who did not come back after one, and in hooks of a socket that was here at a crash. \
          `node_lost`: not of a socket, only of a user whose node was gone and who did not come back on another one. \
          `audit`: a bug; its connection had been gone for a while.",
         Reason::ALL.map(Reason::as_str),

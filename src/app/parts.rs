@@ -76,6 +76,8 @@ impl AppParts {
             Some(it) => sockets.in_cluster(it.member.clone(), it.config.node_grace),
             None => sockets,
         };
+        let sockets = if config.hooks.identity { sockets.portraying() } else { sockets };
+        let sockets = if config.hooks.sockets { sockets.telling_of_sockets() } else { sockets };
         let ledger = match &cluster {
             Some(it) => it.ledger(&config.hooks),
             None => store.outbox().into(),
@@ -83,7 +85,7 @@ impl AppParts {
         Ok(Self {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
-            sockets: if config.hooks.identity { sockets.portraying() } else { sockets },
+            sockets,
             resume: config
                 .sessions
                 .resume_ttl

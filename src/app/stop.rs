@@ -43,6 +43,7 @@ impl Stop {
             hooks,
             connections,
             recoveries,
+            sockets,
             presence_tasks,
             message_tasks,
             ingest_tasks,
@@ -66,6 +67,9 @@ impl Stop {
         // With nobody left who could ack, they are over.
         message_tasks.stop(LINGER).await;
         self.no_backends.cancel();
+        if sockets.presence.tells_of_sockets() {
+            self.tell_ends().await;
+        }
         // A disk that takes nothing must not keep the process: what it could not keep is in the log.
         if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {
             hooks.drain(HOOKS_LIMIT).await;
@@ -82,6 +86,21 @@ impl Stop {
         // Last: an event that was answered until here is replayed in the next life.
         if let Err(error) = recoveries.save(&self.data_dir) {
             tracing::warn!(%error, "clients will not recover after the restart");
+        }
+    }
+
+    /// Tells of the sockets that have ended; of those that are left over, the next life tells.
+    async fn tell_ends(&self) {
+        let presence = &self.parts.sockets.presence;
+        let all_gone = async {
+            while presence.has_sockets() {
+                tokio::time::sleep(STEP_MAX).await;
+            }
+        };
+        let are_gone = tokio::time::timeout(LINGER, all_gone).await.is_ok();
+        let told = tokio::time::timeout(STORE_LIMIT, presence.tell_all()).await;
+        if !are_gone || !matches!(told, Ok(Ok(()))) {
+            tracing::warn!("not all ends of sockets are told: the next start tells the others");
         }
     }
 

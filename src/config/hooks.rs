@@ -34,6 +34,8 @@ pub struct HooksConfig {
     pub backlog_max: u64,
     /// Whether hooks of presence say what the user was granted.
     pub identity: bool,
+    /// Whether it is news that sockets come and go: some list of types says so.
+    pub sockets: bool,
     /// Events per request; 1 sends single objects, more sends arrays.
     pub batch_max: usize,
 }
@@ -93,8 +95,10 @@ impl HooksConfig {
         let batch_max = reader.number("hooks.batch_max", 1..=1000);
         // Where that is wrong itself, nothing is said of addresses.
         let endpoints = endpoints::read(reader, *allow_private.as_ref().unwrap_or(&true));
+        let (endpoints, sockets) = endpoints?;
         Ok(Self {
-            endpoints: endpoints?,
+            endpoints,
+            sockets,
             timeout: timeout?,
             retry_for: retry_for?,
             concurrency: concurrency?,

@@ -330,6 +330,7 @@ fn config(url: &str) -> HooksConfig {
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
         identity: false,
+        sockets: false,
         batch_max: 1,
     }
 }

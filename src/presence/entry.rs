@@ -4,7 +4,10 @@ use crate::core::control::seats::{self, SeatLimit, Seated, Seating, Standing};
 use crate::core::presence::roster::{Added, Removed, Roster};
 use crate::core::presence::session::{PresenceStatus, SessionMachine, Up, UserSession};
 use crate::core::recovery::Pid;
-use crate::types::{Change, Moment, Portrait, Reason, SocketId, Timestamp, UserId, WallMs};
+use crate::types::{
+    Change, Moment, Portrait, Reason, SocketId, Timestamp, UserId, UserNews, WallMs,
+};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +18,17 @@ pub(super) struct PresenceEntry<S> {
     session: EntrySession,
     /// Sockets that have a seat and are not here yet; only where seats are counted.
     coming: Option<Box<Roster<S>>>,
-    /// Who the user is, as far as hooks say it and it is not in its sockets; of most there is nothing.
-    portrait: Option<Box<Portrait>>,
+    /// What hooks say, or have still to say; of most there is nothing.
+    told: Option<Box<ToldOfUser>>,
+}
+
+/// What hooks say of a user.
+#[derive(Debug, Default)]
+struct ToldOfUser {
+    /// Who the user is, as far as it is not in its sockets.
+    portrait: Portrait,
+    /// What waits for a place in the store's queue, in the order in which it happened: ends of sockets.
+    untold: Vec<UserNews>,
 }
 
 /// Where it is decided when a user's session begins and ends.
@@ -73,7 +85,7 @@ impl<S> PresenceEntry<S> {
     }
 
     fn of(session: EntrySession) -> Self {
-        Self { roster: Roster::default(), session, coming: None, portrait: None }
+        Self { roster: Roster::default(), session, coming: None, told: None }
     }
 
     /// A socket came; a repeat changes nothing.
@@ -131,30 +143,48 @@ impl<S> PresenceEntry<S> {
     /// See [`SessionMachine::expire`].
     pub(super) fn expire(&mut self, at: Moment) -> Option<Change> {
         let mut news = self.own()?.expire(at)?;
-        news.portrait = self.portrait.take().map(|it| *it).unwrap_or_default();
+        news.portrait =
+            self.told.as_mut().map(|it| mem::take(&mut it.portrait)).unwrap_or_default();
         Some(news)
     }
 
     /// What is known of the user beside its sockets.
     pub(super) fn set_portrait(&mut self, portrait: Portrait) {
-        self.portrait = (portrait != Portrait::default()).then(|| Box::new(portrait));
+        if portrait != Portrait::default() {
+            self.told.get_or_insert_default().portrait = portrait;
+        }
     }
 
     /// Keeps what the user's socket was granted, if it is the only one: it may be about to go.
     pub(super) fn keep_granted(&mut self, portray: fn(&S) -> Arc<str>) {
         if let Some(granted) = self.only_socket().map(portray) {
-            self.portrait.get_or_insert_default().granted = Some(granted);
+            self.told.get_or_insert_default().portrait.granted = Some(granted);
         }
     }
 
     /// What the backend attaches to the session, from now on.
     pub(super) fn set_attached(&mut self, attached: Arc<str>) {
-        self.portrait.get_or_insert_default().attached = Some(attached);
+        self.told.get_or_insert_default().portrait.attached = Some(attached);
     }
 
     /// What the backend has attached to the session.
     pub(super) fn attached(&self) -> Option<&Arc<str>> {
-        self.portrait.as_ref()?.attached.as_ref()
+        self.told.as_ref()?.portrait.attached.as_ref()
+    }
+
+    /// Keeps news until there is a place for it.
+    pub(super) fn keep_untold(&mut self, news: UserNews) {
+        self.told.get_or_insert_default().untold.push(news);
+    }
+
+    /// What waits for a place.
+    pub(super) fn take_untold(&mut self) -> Vec<UserNews> {
+        self.told.as_mut().map(|it| mem::take(&mut it.untold)).unwrap_or_default()
+    }
+
+    /// Whether anything waits for a place.
+    pub(super) fn has_untold(&self) -> bool {
+        self.told.as_ref().is_some_and(|it| !it.untold.is_empty())
     }
 
     /// The session, unless the user is offline.
@@ -186,7 +216,7 @@ impl<S> PresenceEntry<S> {
             EntrySession::Own(own) => own.status() == PresenceStatus::Offline,
             EntrySession::Shared(_) => self.roster.sockets().next().is_none(),
         };
-        is_gone && self.coming.is_none()
+        is_gone && self.coming.is_none() && !self.has_untold()
     }
 
     /// The user's status; where the cluster decides, as far as it has said: until it has, the user is not online.

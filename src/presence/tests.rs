@@ -1,5 +1,7 @@
 //! Presence without connections: numbers stand for sockets.
 
+mod news;
+
 use super::{Place, Presence, UserStatus};
 use crate::clock::Clock;
 use crate::config::{Coalesce, HooksConfig, PresenceConfig, StoreConfig};
@@ -34,6 +36,7 @@ impl Fixture {
             coalesce: Coalesce::None,
             backlog_max: 1,
             identity: false,
+            sockets: false,
             batch_max: 1,
             ca: Vec::new(),
         };

@@ -30,7 +30,7 @@ use crate::entropy;
 use crate::presence::{Place, Presence, SessionAtUp};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, Timestamp, UserId};
+use crate::types::{Grants, Namespace, Reason, Room, RoomKind, SocketPortrait, Timestamp, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,12 @@ impl Sockets {
     pub fn portraying(self) -> Self {
         let portray = |it: &Arc<Socket>| granted(&it.granted_rooms(), it.grants().data.as_deref());
         Self { presence: self.presence.portraying(portray), ..self }
+    }
+
+    /// The same, and hooks tell that sockets come and go.
+    #[must_use]
+    pub fn telling_of_sockets(self) -> Self {
+        Self { presence: self.presence.telling_of_sockets(socket_portrait), ..self }
     }
 
     /// The same, and nobody is told that guests come and go.
@@ -282,6 +288,21 @@ impl Sockets {
             RoomKind::Socket(id) => self.registry.known_as(namespace, id),
             RoomKind::Granted => FewSockets::new(),
         }
+    }
+}
+
+fn socket_portrait(socket: &Arc<Socket>) -> SocketPortrait {
+    let facts = socket.connection.facts();
+    SocketPortrait {
+        id: socket.id,
+        namespace: socket.namespace.clone(),
+        device: socket.device.clone(),
+        address: facts.address,
+        user_agent: facts.user_agent.clone(),
+        transport: socket.connection.vitals().transport.as_str(),
+        connected_at: socket.connected_at,
+        granted: None,
+        attached: socket.attached(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::core::control::restrictions::Restriction;
 use crate::core::delivery::decision::DeliveryId;
 use crate::core::delivery::outbox::{DeadRange, EndpointId, NextHook, Replayed, Settlement};
 use crate::core::rooms::memberships::MembershipChange;
-use crate::types::{Change, Seq, Timestamp, Undelivered, UserId, WallMs};
+use crate::types::{Change, Seq, Timestamp, Undelivered, UserId, UserNews, WallMs};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -27,6 +27,12 @@ pub struct Attaching {
 #[derive(Debug)]
 pub(super) enum WriteCommand {
     Record(Change),
+    RecordAll(Vec<UserNews>),
+    EndLostSockets {
+        at: WallMs,
+        ended: Option<WallMs>,
+        reply: oneshot::Sender<()>,
+    },
     Attach {
         to: Attaching,
         reply: oneshot::Sender<()>,
@@ -92,10 +98,20 @@ pub(super) enum WriteAnswer {
 }
 
 impl WriteCommand {
+    /// How many presence changes are lost if it is.
+    pub(super) fn changes(&self) -> usize {
+        if let Self::RecordAll(news) = self {
+            news.iter().filter(|it| matches!(it, UserNews::User(_))).count()
+        } else {
+            usize::from(matches!(self, Self::Record(_)))
+        }
+    }
+
     /// What it is called in logs and metrics.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Record(_) => "record",
+            Self::Record(_) | Self::RecordAll(_) => "record",
+            Self::EndLostSockets { .. } => "end_lost_sockets",
             Self::Attach { .. } => "attach",
             Self::Undelivered { .. } => "undelivered",
             Self::Settle { .. } => "settle",
@@ -122,6 +138,7 @@ impl WriteCommand {
             }
             (
                 Self::Flush(reply)
+                | Self::EndLostSockets { reply, .. }
                 | Self::Attach { reply, .. }
                 | Self::Undelivered { reply, .. }
                 | Self::Restrict { reply, .. }

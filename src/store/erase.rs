@@ -22,7 +22,14 @@ pub(super) fn erase(
 ) -> rusqlite::Result<u64> {
     let hooks = erase_deliveries(tx, user, effects)?;
     erase_events(tx, user)?;
-    let tables = ["presence", "restrictions", "memberships", "resume_families", "resume_log_outs"];
+    let tables = [
+        "presence",
+        "open_sockets",
+        "restrictions",
+        "memberships",
+        "resume_families",
+        "resume_log_outs",
+    ];
     for table in tables {
         let sql = format!("DELETE FROM {table} WHERE user = ?1");
         tx.prepare_cached(&sql)?.execute([user.as_str()])?;

@@ -1,6 +1,7 @@
 //! What is read from the database at the start: what an earlier life of the process has left behind.
 
 use super::error::OpenError;
+use super::record::sockets::count_lost;
 use super::rows::{from_db, meta, to_db};
 use super::schema;
 use super::state::StoreState;
@@ -15,7 +16,8 @@ use std::time::Duration;
 pub struct Recovered {
     /// Users who were online, in the order of their names.
     pub sessions: Vec<OpenSession>,
-    /// The highest sequence number that was ever recorded; zero if there was none.
+    /// The highest sequence number that was ever recorded, or that the end of a socket of then will have; zero if there was
+    /// none.
     pub last_seq: Seq,
     /// When that life was last known to run.
     pub alive_at: Option<WallMs>,
@@ -48,7 +50,7 @@ pub(super) fn recover(
     let alive_at = meta(&tx, "alive_at")?;
     let recovered = Recovered {
         sessions: open_sessions(&tx)?,
-        last_seq: Seq(meta(&tx, "last_seq")?.unwrap_or(0)),
+        last_seq: Seq(meta(&tx, "last_seq")?.unwrap_or(0).saturating_add(count_lost(&tx)?)),
         alive_at: alive_at.map(WallMs),
     };
     tx.commit()?;

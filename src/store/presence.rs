@@ -46,6 +46,12 @@ impl PresenceRecords {
         }
     }
 
+    /// Tells of the end of the sockets that were here when an earlier life of the process ended, as far as sockets are news;
+    /// call it before any comes. `ended` is when that life was last known.
+    pub async fn end_lost_sockets(&self, at: WallMs, ended: Option<WallMs>) -> Result<(), Closed> {
+        self.queue.ask(|reply| WriteCommand::EndLostSockets { at, ended, reply }).await
+    }
+
     /// When the last socket of a user closed before the last time the user went offline; `None` if that is not known
     /// or too long ago.
     pub async fn last_seen(&self, user: &UserId) -> Result<Option<WallMs>, ReadError> {

@@ -4,7 +4,7 @@ use super::command::{Attaching, WriteCommand};
 use super::error::Closed;
 use super::shares::{PLACES, PlaceFor, Shares, WriterPlace};
 use super::state::StoreState;
-use crate::types::{Change, UserId};
+use crate::types::{Change, UserId, UserNews};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,7 +37,7 @@ struct Queued {
 /// Ends well when something is on disk, and with an error if it never will be.
 pub type Committed = oneshot::Receiver<()>;
 
-/// A reserved place in the writer's queue, for one presence change.
+/// A reserved place in the writer's queue, for one presence change, or for what is news of one user at one moment.
 #[derive(Debug)]
 pub struct Permit {
     slot: mpsc::OwnedPermit<Queued>,
@@ -50,6 +50,11 @@ impl Permit {
     /// A change that was recorded before (same user and sequence number) is ignored.
     pub fn record(self, change: Change) {
         self.send(WriteCommand::Record(change));
+    }
+
+    /// The same for several things about one user, in their order; all are committed together.
+    pub fn record_all(self, news: Vec<UserNews>) {
+        self.send(WriteCommand::RecordAll(news));
     }
 
     /// The same for what is attached to a session. The answer comes when that is committed.

@@ -1,5 +1,6 @@
 //! Writing a presence change: presence, event and deliveries in one go.
 
+pub(super) mod sockets;
 mod undelivered;
 
 use super::after_commit::AfterCommit;
@@ -12,7 +13,8 @@ use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use crate::core::delivery::hook_body;
 use crate::core::delivery::outbox::{EndpointId, HookPayload};
 use crate::types::{Change, ChangeKind, UserId, WallMs};
-use rusqlite::{Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Transaction, params, params_from_iter};
 use std::sync::atomic::Ordering;
 
 /// Which endpoint gets what.
@@ -20,6 +22,8 @@ use std::sync::atomic::Ordering;
 pub(super) struct Rules {
     endpoints: Vec<EndpointRules>,
     backlog_max: u64,
+    /// Whether it is news that sockets come and go.
+    tells_of_sockets: bool,
 }
 
 #[derive(Debug)]
@@ -38,20 +42,30 @@ impl Rules {
             events: config.events.clone(),
             coalesce: hooks.coalesce,
         });
-        Self { endpoints: endpoints.collect(), backlog_max: hooks.backlog_max }
+        Self {
+            endpoints: endpoints.collect(),
+            backlog_max: hooks.backlog_max,
+            tells_of_sockets: hooks.sockets,
+        }
     }
 
-    /// Whether older undelivered hooks of a user give way to a new one. A backlog at its bound forces it: then it
-    /// grows only by users who had nothing waiting, and says so.
+    /// Whether older undelivered hooks of a user give way to a new one.
     fn coalesces(
         &self,
         endpoint: &EndpointRules,
         state: &StoreState,
         effects: &mut AfterCommit,
     ) -> bool {
-        if endpoint.coalesce == Coalesce::Latest {
-            return true;
-        }
+        endpoint.coalesce == Coalesce::Latest || self.is_full(endpoint, state, effects)
+    }
+
+    /// Whether a backlog is at its bound. From there on it grows only by users who had nothing of the kind waiting, and says so.
+    fn is_full(
+        &self,
+        endpoint: &EndpointRules,
+        state: &StoreState,
+        effects: &mut AfterCommit,
+    ) -> bool {
         let committed = state.endpoint(endpoint.id).map(|it| it.pending.load(Ordering::Relaxed));
         let waiting =
             effects.pending_of(endpoint.id).saturating_add_unsigned(committed.unwrap_or(0));
@@ -89,7 +103,7 @@ impl Rules {
         for endpoint in self.endpoints.iter().filter(|it| it.events.iter().any(|e| e == hook_type))
         {
             let replaced = if self.coalesces(endpoint, state, effects) {
-                replace_older(tx, endpoint.id, change, effects)?
+                replace_older(tx, endpoint.id, Older::Presence(user), at, effects)?
             } else {
                 0
             };
@@ -183,20 +197,44 @@ pub(super) fn attach(tx: &Transaction<'_>, to: &Attaching) -> rusqlite::Result<(
     tx.prepare_cached(sql)?.execute(values).map(drop)
 }
 
+/// Hooks that a newer one takes the place of.
+#[derive(Debug, Clone, Copy)]
+enum Older<'a> {
+    /// That the user came or went.
+    Presence(&'a UserId),
+    /// Those of this type about the user.
+    OfType(&'a UserId, &'static str),
+    /// That of this event.
+    Event(i64),
+}
+
 /// How many events the new one stands for beside itself.
 fn replace_older(
     tx: &Transaction<'_>,
     endpoint: EndpointId,
-    change: &Change,
+    older: Older<'_>,
+    at: WallMs,
     effects: &mut AfterCommit,
 ) -> rusqlite::Result<i64> {
-    let sql = "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?3 \
-               WHERE endpoint = ?1 AND user = ?2 AND state = 'pending' AND EXISTS \
-               (SELECT 1 FROM events WHERE id = deliveries.event AND type <> 'message.undelivered') \
-               RETURNING id, coalesced + 1";
-    let mut update = tx.prepare_cached(sql)?;
-    let at = to_db(change.at.0);
-    let older = params![to_db(endpoint.0), change.user.as_str(), at];
+    let (which, values) = match older {
+        Older::Presence(user) => (
+            "user = ?3 AND EXISTS (SELECT 1 FROM events WHERE id = deliveries.event \
+             AND type IN ('user.online', 'user.offline'))",
+            vec![Value::from(user.as_str().to_owned())],
+        ),
+        Older::OfType(user, hook_type) => (
+            "user = ?3 AND EXISTS (SELECT 1 FROM events WHERE id = deliveries.event AND type = ?4)",
+            vec![Value::from(user.as_str().to_owned()), Value::from(hook_type.to_owned())],
+        ),
+        Older::Event(event) => ("event = ?3", vec![Value::from(event)]),
+    };
+    let sql = format!(
+        "UPDATE deliveries SET state = 'replaced', next_ms = NULL, ended_ms = ?2 \
+         WHERE endpoint = ?1 AND state = 'pending' AND {which} RETURNING id, coalesced + 1"
+    );
+    let mut update = tx.prepare_cached(&sql)?;
+    let older = [to_db(endpoint.0), to_db(at.0)].map(Value::from).into_iter().chain(values);
+    let older = params_from_iter(older);
     let counts = update.query_map(older, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut replaced = 0;
     for count in counts {

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `meta` | `alive_at` (ms), `last_seq`, `pruned` (highest event id that was deleted), `last_commit` (counts the writer's transactions) |
 //! | `presence` | users who are online: session and since when; `granted`: what hooks say of who they are; `attached`: what the backend attached, JSON |
-//! | `events` | every presence change and undelivered message, in the order of commit; `closed_ms`: when the last socket closed |
+//! | `open_sockets` | sockets whose end is to be told, where hooks tell of sockets: the `event` of their coming, and what hooks say of them (`facts`) |
+//! | `events` | every presence change and undelivered message, and where hooks tell of sockets these, in the order of commit; `closed_ms`: when the last socket closed |
 //! | `endpoints` | names of receivers, and the number that stands for each |
 //! | `deliveries` | each event for each endpoint that wants it; `state` is pending, delivered, dead or replaced; `since_ms` is where its time to be retried begins |
 //! | `inbox_head` | the numbers of each user's inbox; stays when the inbox is empty, because numbers are never given twice |
@@ -134,6 +135,13 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE resume_erased (
         name_hash BLOB PRIMARY KEY, is_guest INTEGER NOT NULL, at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE open_sockets (
+        user TEXT NOT NULL, socket TEXT NOT NULL, session INTEGER NOT NULL,
+        event INTEGER NOT NULL, connected_ms INTEGER NOT NULL, facts TEXT NOT NULL,
+        PRIMARY KEY (user, socket)
     ) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -14,6 +14,7 @@ mod pruning;
 mod refused;
 mod restrictions;
 mod resume;
+mod sockets;
 mod undelivered;
 
 use super::{Attaching, Closed, OpenError, OpenSession, Recovered, Store};
@@ -98,7 +99,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
     let refused = Store::open(&config(&dir, KEEP), &hooks(&[])).unwrap_err();
 
-    assert!(matches!(refused, OpenError::Newer { found: 99, known: 9 }));
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: 10 }));
 }
 
 #[tokio::test]
@@ -320,6 +321,7 @@ fn hooks(endpoints: &[&str]) -> HooksConfig {
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
         identity: false,
+        sockets: false,
         batch_max: 1,
     }
 }

@@ -10,6 +10,7 @@ use super::state::StoreState;
 use super::tidying::Tidying;
 use super::{erase, file, memberships, restrictions};
 use crate::core::delivery::outbox::EndpointId;
+use crate::types::UserNews;
 use rusqlite::{Connection, ErrorCode, Transaction};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -128,8 +129,7 @@ impl Writer {
                 last_tries += 1;
             }
             if LAST_TRIES < last_tries {
-                let lost =
-                    commands.iter().filter(|it| matches!(it, WriteCommand::Record(_))).count();
+                let lost: usize = commands.iter().map(WriteCommand::changes).sum();
                 tracing::error!(count = lost, "{lost} presence changes are lost: the disk fails");
                 return false;
             }
@@ -275,6 +275,17 @@ fn apply(
 ) -> rusqlite::Result<WriteAnswer> {
     match command {
         WriteCommand::Record(change) => rules.record(tx, change, state, effects)?,
+        WriteCommand::RecordAll(news) => {
+            for it in news {
+                match it {
+                    UserNews::User(change) => rules.record(tx, change, state, effects)?,
+                    UserNews::Socket(change) => rules.record_socket(tx, change, state, effects)?,
+                }
+            }
+        }
+        WriteCommand::EndLostSockets { at, ended, .. } => {
+            rules.end_lost_sockets(tx, (*at, *ended), state, effects)?;
+        }
         WriteCommand::Attach { to, .. } => record::attach(tx, to)?,
         WriteCommand::Undelivered { news, .. } => {
             for it in news {

@@ -33,7 +33,8 @@ pub enum Reason {
     SignedIn,
     /// This server is stopping.
     ServerShutdown,
-    /// The user had not come back when the startup grace after a restart of this server ended.
+    /// The user had not come back when the startup grace after a restart of this server ended. Of a socket: this server ended
+    /// before the socket did.
     ServerRestart,
     /// The node it was on is gone, and the user had not come back on another one when its grace ended.
     NodeLost,

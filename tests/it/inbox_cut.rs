@@ -175,6 +175,7 @@ fn no_hooks() -> HooksConfig {
         coalesce: Coalesce::None,
         backlog_max: 1000,
         identity: false,
+        sockets: false,
         batch_max: 1,
     }
 }

@@ -258,6 +258,7 @@ fn hooks() -> HooksConfig {
         coalesce: Coalesce::None,
         backlog_max: 1_000_000,
         identity: false,
+        sockets: false,
         batch_max: 1,
     }
 }

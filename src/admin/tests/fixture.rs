@@ -270,6 +270,7 @@ fn hooks() -> HooksConfig {
         coalesce: Coalesce::None,
         backlog_max: 1000,
         identity: false,
+        sockets: false,
         batch_max: 1,
     }
 }

@@ -10,7 +10,7 @@ use crate::types::Undelivered;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 9] = [
     ("recovery.window", "must be 0s", |it| !it.recovery.window.is_zero()),
     ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
@@ -21,6 +21,11 @@ pub(super) const RULES: [Rule; 8] = [
         let mut all = it.hooks.endpoints.iter().flat_map(|it| &it.events);
         all.any(|it| it == Undelivered::HOOK_TYPE)
     }),
+    (
+        "hooks.events",
+        "must have neither socket.connected nor socket.disconnected, for no endpoint",
+        |it| it.hooks.sockets,
+    ),
     ("messages.to_users", "must have no shared_room", |it| {
         let rules = &it.messages.clients.to_users;
         it.messages.clients.is_on && rules.iter().any(|it| matches!(it, ContactRule::SharedRoom(_)))

@@ -62,6 +62,7 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
         ("hooks.identity", "true"),
         ("hooks.coalesce", "latest"),
         ("hooks.events", r#"["message.undelivered"]"#),
+        ("hooks.events", r#"["socket.disconnected"]"#),
         ("messages.to_users", r#"["shared_room"]"#),
     ];
     assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");

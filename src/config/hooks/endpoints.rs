@@ -3,21 +3,28 @@
 use super::EndpointConfig;
 use crate::config::backend;
 use crate::config::reader::{Checked, SettingsReader};
-use crate::types::{Secret, Undelivered};
+use crate::types::{Secret, SocketChange, Undelivered};
 
 /// Types of event that can be sent.
-pub const HOOK_TYPES: [&str; 3] = ["user.online", "user.offline", Undelivered::HOOK_TYPE];
+pub const HOOK_TYPES: [&str; 5] = [
+    "user.online",
+    "user.offline",
+    SocketChange::CONNECTED,
+    SocketChange::DISCONNECTED,
+    Undelivered::HOOK_TYPE,
+];
 
 const ENDPOINTS_LEN_MAX: usize = 16;
 /// The endpoint that `hooks.url` is.
 const DEFAULT_NAME: &str = "default";
 const NAME_BYTES_MAX: usize = 64;
 
-/// All endpoints; an attempt to reach a private address would be refused each time, so it is refused here.
+/// All endpoints, and whether any of their lists, or the one that holds for all, has a type that is about sockets. An attempt
+/// to reach a private address would be refused each time, so it is refused here.
 pub(super) fn read(
     reader: &mut SettingsReader,
     allow_private: bool,
-) -> Checked<Vec<EndpointConfig>> {
+) -> Checked<(Vec<EndpointConfig>, bool)> {
     let events = read_events(reader, "hooks");
     let default_events = events.as_deref().unwrap_or_default().to_vec();
     let default = read_default(reader, allow_private, &default_events);
@@ -40,7 +47,11 @@ pub(super) fn read(
     let others = others.into_iter().map(|fields| fields.checked().map(Some));
     let all: Vec<Option<EndpointConfig>> =
         std::iter::once(default).chain(others).collect::<Checked<_>>()?;
-    Ok(all.into_iter().flatten().collect())
+    let all: Vec<EndpointConfig> = all.into_iter().flatten().collect();
+    let lists = all.iter().map(|it| &it.events).chain([&default_events]);
+    let is_about_sockets = |it: &String| SocketChange::HOOK_TYPES.contains(&it.as_str());
+    let sockets = lists.flatten().any(is_about_sockets);
+    Ok((all, sockets))
 }
 
 fn read_default(
@@ -116,13 +127,14 @@ fn read_events(reader: &mut SettingsReader, prefix: &str) -> Checked<Vec<String>
     let events = reader.list(
         &key,
         HOOK_TYPES.len(),
-        "must be user.online, user.offline, message.undelivered",
+        "must be user.online, user.offline, socket.connected, socket.disconnected, message.undelivered",
         |text| HOOK_TYPES.contains(&text).then(|| text.to_owned()),
     )?;
     if events.is_empty() {
         return Err(reader.reject(
             &key,
-            "must have at least one of user.online, user.offline, message.undelivered",
+            "must have at least one of user.online, user.offline, socket.connected, socket.disconnected, \
+             message.undelivered",
         ));
     }
     Ok(events)

@@ -1,11 +1,13 @@
-//! What a presence change, or a message that did not arrive, looks like on the wire: body and id of its hook.
+//! What a presence change, a socket that came or went, or a message that did not arrive looks like on the wire: body and id of its hook.
 //!
 //! The body is rendered once, when the news is recorded, so every retry sends the same bytes.
 
 #[cfg(test)]
 mod tests;
 
-use crate::types::{Change, ChangeKind, Portrait, Seq, Undelivered, UserId, WallMs};
+use crate::types::{
+    Change, ChangeKind, Portrait, Reason, Seq, SocketChange, Undelivered, UserId, WallMs,
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,6 +61,54 @@ pub fn render_undelivered(it: &Undelivered) -> String {
     )
 }
 
+/// The JSON body of a socket that came or went: `{"type":"socket.disconnected","timestamp":"…","data":{…}}` with what
+/// [`socket_facts`] says in its `data`, and of one that went also `disconnected_at`, `reason`, `duration_ms`, and `attached` if
+/// anything is.
+pub fn render_socket(change: &SocketChange) -> String {
+    let facts = socket_facts(change);
+    let Some(reason) = change.end else {
+        return socket_body(SocketChange::CONNECTED, change.at, &facts);
+    };
+    let (came, went) = (change.socket.connected_at, change.at);
+    let ended = with_end(&facts, reason, (came, went));
+    let attached = change.socket.attached.as_ref();
+    let attached = attached.map(|it| format!(r#","attached":{it}"#)).unwrap_or_default();
+    socket_body(SocketChange::DISCONNECTED, change.at, &format!("{ended}{attached}"))
+}
+
+/// What hooks say of a socket, as members of an object: `user`, `session`, `socket`, `namespace`, `device` (if its client names
+/// one), `address`, `user_agent`, `transport`, `connected_at`, and what it was granted where hooks say that.
+pub fn socket_facts(change: &SocketChange) -> String {
+    let it = &change.socket;
+    let (user, session) = (quoted(change.user.as_str()), change.session.0);
+    let (namespace, transport) = (quoted(it.namespace.as_str()), it.transport);
+    let device = it.device.as_ref().map(|it| format!(r#","device":{}"#, quoted(it.as_str())));
+    let agent = it.user_agent.as_deref().map_or_else(|| "null".to_owned(), quoted);
+    let granted = it.granted.as_ref().map(|it| format!(",{it}")).unwrap_or_default();
+    let (id, address, since) = (it.id, it.address, rfc3339(it.connected_at));
+    let device = device.unwrap_or_default();
+    format!(
+        r#""user":{user},"session":{session},"socket":"{id}","namespace":{namespace}{device},"address":"{address}","user_agent":{agent},"transport":"{transport}","connected_at":"{since}"{granted}"#
+    )
+}
+
+/// The JSON body of a socket that an earlier life of the process had let in, and whose end nobody saw: found out `at`, by what
+/// was written down of it when it came. It `came`, and that life `ended`.
+pub fn render_lost_socket(facts: &str, at: WallMs, (came, ended): (WallMs, WallMs)) -> String {
+    let ended = with_end(facts, Reason::ServerRestart, (came, ended));
+    socket_body(SocketChange::DISCONNECTED, at, &ended)
+}
+
+fn with_end(facts: &str, reason: Reason, (came, went): (WallMs, WallMs)) -> String {
+    let (until, ms) = (rfc3339(went), went.0.saturating_sub(came.0));
+    format!(r#"{facts},"disconnected_at":"{until}","reason":"{reason}","duration_ms":{ms}"#)
+}
+
+fn socket_body(hook_type: &str, at: WallMs, data: &str) -> String {
+    let at = rfc3339(at);
+    format!(r#"{{"type":"{hook_type}","timestamp":"{at}","data":{{{data}}}}}"#)
+}
+
 /// The body with `"coalesced":n` in its `data`: `replaced` older events of the user were never sent. Unchanged for 0.
 pub fn with_coalesced(body: &str, replaced: u64) -> String {
     match body.strip_suffix("}}") {
@@ -84,16 +134,23 @@ pub fn batch(events: &[(String, String)]) -> String {
 /// The user is hashed because the id travels in a header and in logs, and holds no dot because the signature is
 /// computed over parts that are separated by dots.
 pub fn webhook_id(user: &UserId, seq: Seq) -> String {
-    format!("pr_{}_{}", hash(user.as_str().as_bytes()), seq.0)
+    named("pr", user, seq)
 }
 
-/// The `webhook-id` of an event of any type: that of a change, or `ms_<hash of the user>_<seq>`.
+/// The `webhook-id` of an event of any type: that of a change; of a message `ms_<hash of the user>_<seq>`, of a socket
+/// `so_<hash of the user>_<seq>`.
 pub fn id_of(hook_type: &str, user: &UserId, seq: Seq) -> String {
     if hook_type == Undelivered::HOOK_TYPE {
-        format!("ms_{}_{}", hash(user.as_str().as_bytes()), seq.0)
+        named("ms", user, seq)
+    } else if SocketChange::HOOK_TYPES.contains(&hook_type) {
+        named("so", user, seq)
     } else {
         webhook_id(user, seq)
     }
+}
+
+fn named(kind: &str, user: &UserId, seq: Seq) -> String {
+    format!("{kind}_{}_{}", hash(user.as_str().as_bytes()), seq.0)
 }
 
 /// The `webhook-id` of a batch: `ba_<hash of the ids in it>`.

@@ -16,7 +16,7 @@ pub struct Delivery {
     pub user: UserId,
     /// The event's place among the user's events.
     pub seq: Seq,
-    /// `user.online`, `user.offline` or `message.undelivered`.
+    /// What it tells, such as `user.offline`.
     pub hook_type: String,
     /// Whether it waits, was given up, has arrived or was replaced.
     pub state: DeliveryState,
@@ -89,7 +89,7 @@ pub struct DeliveryPage {
     pub next: Option<DeliveryId>,
 }
 
-/// One presence change, or message that did not arrive, as it was recorded.
+/// One presence change, socket that came or went, or message that did not arrive, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
     /// Its place in the log: what was committed later has a higher one.
@@ -100,7 +100,7 @@ pub struct RecordedEvent {
     pub seq: Seq,
     /// The session that it opens or closes; zero for a message.
     pub session: Seq,
-    /// `user.online`, `user.offline` or `message.undelivered`.
+    /// What it tells, such as `user.offline`.
     pub hook_type: String,
     /// When it was decided.
     pub created: WallMs,

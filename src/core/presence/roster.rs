@@ -63,6 +63,11 @@ impl<S> Roster<S> {
         !self.sockets.is_empty()
     }
 
+    /// The socket of this id.
+    pub fn get(&self, id: SocketId) -> Option<&S> {
+        self.sockets.iter().find(|(it, _)| *it == id).map(|(_, socket)| socket)
+    }
+
     /// The sockets in the order they came.
     pub fn sockets(&self) -> impl Iterator<Item = &S> {
         self.sockets.iter().map(|(_, socket)| socket)

@@ -1,15 +1,14 @@
 //! Erasing a user: the tables themselves say what may name one.
 
-use super::hooks::{dead, delivered};
+mod filled;
+
+use super::hooks::delivered;
 use super::inbox::plain;
-use super::undelivered::undelivered;
-use super::{KEEP, NOW, config, database, hooks, offline, online, open, record, user};
-use crate::core::control::restrictions::Restriction;
+use super::{NOW, database, hooks, online, open, record, user};
 use crate::core::delivery::decision::DeliveryId;
-use crate::core::inbox::{Naming, NewItem, PageQuery, Paging, Put, Putting, SeenItems, Which};
-use crate::core::rooms::memberships::{MembershipChange, Standing};
-use crate::store::{Attaching, Store};
-use crate::types::{Change, ItemId, ItemSeq, Portrait, Room, Seq, Undelivered, UserId, WallMs};
+use crate::core::inbox::{NewItem, PageQuery, Paging, Which};
+use crate::types::{ItemSeq, WallMs};
+use filled::{filled, given, put};
 use rusqlite::types::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -26,6 +25,17 @@ const COLUMNS: &[(&str, &[(&str, Holds)])] = &[
             ("since_ms", Nobody),
             ("granted", User),
             ("attached", User),
+        ],
+    ),
+    (
+        "open_sockets",
+        &[
+            ("user", User),
+            ("socket", Nobody),
+            ("session", Nobody),
+            ("event", Nobody),
+            ("connected_ms", Nobody),
+            ("facts", User),
         ],
     ),
     (
@@ -296,72 +306,6 @@ async fn inboxes_that_wait_to_be_told_of_are_forgotten() {
     store.erase(&user(ANN), None).await.unwrap();
 
     assert_eq!(store.inboxes().expired().await.into_keys().collect::<Vec<_>>(), [user(BOB)]);
-}
-
-/// A store in which both users are in every table: online, with events, hooks in every state, and items.
-async fn filled(dir: &TempDir) -> Store {
-    let mut hooks = hooks(&["a", "b"]);
-    hooks.endpoints[0].events.push(Undelivered::HOOK_TYPE.to_owned());
-    let (store, _) = Store::open(&config(dir, KEEP), &hooks).unwrap();
-    let outbox = store.outbox();
-    // Somebody was erased before, so that these tables have rows as well.
-    put(&store, "eve", plain("1")).await;
-    store.erase(&user("eve"), None).await.unwrap();
-    for (name, seq) in [(ANN, 10), (BOB, 20)] {
-        record(&store, online(name, seq)).await;
-        record(&store, offline(name, seq + 1, seq)).await;
-        let granted = Some(format!(r#""rooms":[],"data":"{name}""#).into());
-        let portrait = Portrait { granted, attached: None };
-        record(&store, Change { portrait, ..online(name, seq + 2) }).await;
-        let attached = format!(r#"{{"name":"{name}"}}"#).into();
-        let to = Attaching { user: user(name), session: Seq(seq + 2), attached };
-        store.presence().reserve().await.unwrap().attach(to).await.unwrap();
-        store.flush().await.unwrap();
-        outbox.undelivered(vec![undelivered(name, seq + 3)]).await.unwrap();
-        for id in ["one", "two", "three"] {
-            put(&store, name, given(id)).await;
-        }
-        let restriction = Restriction { not_before: Some(WallMs(NOW)), ..Restriction::default() };
-        store.restrictions().put(&user(name), restriction).await.unwrap();
-        let member = MembershipChange {
-            user: user(name),
-            room: Room::parse("r").unwrap(),
-            namespace: None,
-            is_whole: true,
-            standing: Some(Standing::Denied),
-        };
-        store.memberships().put(member).await.unwrap();
-        super::resume::fill(&store, name, seq).await;
-        let inboxes = store.inboxes();
-        inboxes.mark(&user(name), SeenItems::Upto(ItemSeq(1)), WallMs(0)).await.unwrap();
-        inboxes.delete(&user(name), ItemSeq(2), WallMs(0)).await.unwrap();
-    }
-    let a = outbox.endpoint("a").unwrap();
-    let ends: BTreeMap<UserId, Vec<_>> =
-        outbox.pending(a, DeliveryId(0), 100).await.unwrap().into_iter().fold(
-            BTreeMap::new(),
-            |mut all: BTreeMap<_, Vec<_>>, it| {
-                all.entry(it.user.clone()).or_default().push(it);
-                all
-            },
-        );
-    for hooks in ends.values() {
-        outbox.settle(a, vec![delivered(&hooks[0]), dead(&hooks[1])]).await.unwrap();
-    }
-    let b = outbox.endpoint("b").unwrap();
-    for hook in outbox.pending(b, DeliveryId(0), 100).await.unwrap() {
-        outbox.settle(b, vec![delivered(&hook)]).await.unwrap();
-    }
-    store
-}
-
-fn given(id: &str) -> NewItem {
-    NewItem { id: ItemId::parse(id).unwrap(), naming: Naming::Given, ..plain("1") }
-}
-
-async fn put(store: &Store, name: &str, item: NewItem) -> Put {
-    let users = [(user(name), Putting::Store)];
-    store.inboxes().put(item, &users).await.unwrap().remove(0).unwrap()
 }
 
 type Column = (String, String);

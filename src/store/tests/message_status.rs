@@ -130,7 +130,7 @@ async fn a_database_from_before_the_inbox_gets_one() {
 }
 
 /// What each version of the format after the first has added, taken away again.
-const UNDO: [&str; 8] = [
+const UNDO: [&str; 9] = [
     "DROP TABLE inbox; DROP TABLE inbox_head; DROP TABLE inbox_ids;",
     "DROP INDEX inbox_ids_by_message; DROP INDEX inbox_ids_by_name; DROP INDEX inbox_ids_gone; \
      ALTER TABLE inbox_ids DROP COLUMN message; ALTER TABLE inbox_ids DROP COLUMN gone; \
@@ -141,6 +141,7 @@ const UNDO: [&str; 8] = [
     "DROP TABLE memberships;",
     "DROP TABLE resume_families; DROP TABLE resume_log_outs;",
     "DROP TABLE resume_erased;",
+    "DROP TABLE open_sockets;",
 ];
 
 /// Makes a file of today one of an earlier version.

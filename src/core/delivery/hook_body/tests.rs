@@ -1,11 +1,12 @@
 //! The exact bytes that receivers rely on.
 
 use super::{
-    batch, batch_id, id_of, render, render_undelivered, rfc3339, webhook_id, with_coalesced,
+    batch, batch_id, id_of, render, render_lost_socket, render_socket, render_undelivered, rfc3339,
+    socket_facts, webhook_id, with_coalesced,
 };
 use crate::types::{
-    Change, ChangeKind, EventName, ItemId, ItemSeq, Namespace, Portrait, Reason, Seq, Undelivered,
-    UserId, WallMs, WhyUndelivered,
+    Change, ChangeKind, DeviceId, EventName, ItemId, ItemSeq, Namespace, Portrait, Reason, Seq,
+    SocketChange, SocketId, SocketPortrait, Undelivered, UserId, WallMs, WhyUndelivered,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -49,6 +50,53 @@ fn a_body_says_who_the_user_is_if_it_is_to() {
             r#""rooms":["a"],"data":{"n":1.50},"attached":{"plan":"pro"}}}"#
         )
     );
+}
+
+#[test]
+fn the_body_of_a_socket_says_from_where_it_is_and_for_how_long_it_was_here() {
+    let change = SocketChange {
+        user: user("ann"),
+        seq: Seq(8),
+        session: Seq(7),
+        at: WallMs(61_001),
+        socket: SocketPortrait {
+            id: SocketId::from_bytes([0; SocketId::BYTES]),
+            namespace: Namespace::root(),
+            device: Some(DeviceId::parse("phone").unwrap()),
+            address: [203, 0, 113, 7].into(),
+            user_agent: Some("a \"b\"".into()),
+            transport: "polling",
+            connected_at: WallMs(1_000),
+            granted: Some(r#""rooms":[],"data":null"#.into()),
+            attached: Some(r#"{"plan":"pro"}"#.into()),
+        },
+        end: None,
+    };
+    let facts = concat!(
+        r#""user":"ann","session":7,"socket":"sock_AAAAAAAAAAAAAAAAAAAA","namespace":"/","device":"phone","#,
+        r#""address":"203.0.113.7","user_agent":"a \"b\"","transport":"polling","#,
+        r#""connected_at":"1970-01-01T00:00:01.000Z","rooms":[],"data":null"#
+    );
+    assert_eq!(socket_facts(&change), facts);
+    let head =
+        |kind| format!(r#"{{"type":"{kind}","timestamp":"1970-01-01T00:01:01.001Z","data":{{"#);
+    assert_eq!(render_socket(&change), format!("{}{facts}}}}}", head("socket.connected")));
+
+    let gone = SocketChange { end: Some(Reason::PingTimeout), ..change };
+    let end = |at, reason, ms| {
+        format!(
+            r#","disconnected_at":"1970-01-01T00:0{at}Z","reason":"{reason}","duration_ms":{ms}"#
+        )
+    };
+    let ended = end("1:01.001", "ping_timeout", 60_001);
+    let attached = r#","attached":{"plan":"pro"}"#;
+    let head = head("socket.disconnected");
+    assert_eq!(render_socket(&gone), format!("{head}{facts}{ended}{attached}}}}}"));
+
+    let lost = render_lost_socket(facts, WallMs(61_001), (WallMs(1_000), WallMs(31_000)));
+    let ended = end("0:31.000", "server_restart", 30_000);
+    assert_eq!(lost, format!("{head}{facts}{ended}}}}}"));
+    assert!(id_of("socket.disconnected", &gone.user, gone.seq).starts_with("so_"));
 }
 
 #[test]
