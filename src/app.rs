@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::presence::Ghost;
 use crate::realtime::Realtime;
 use crate::realtime::client_events::ForwardingError;
+use crate::realtime::permissions::PermissionsError;
 use crate::realtime::shared_book::LoadError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
@@ -126,6 +127,9 @@ pub enum BuildError {
     /// Events of clients cannot be forwarded.
     #[error(transparent)]
     Forwarding(#[from] ForwardingError),
+    /// The backend cannot be asked what clients may do.
+    #[error(transparent)]
+    Permissions(#[from] PermissionsError),
     /// A source of emits cannot be run.
     #[error(transparent)]
     Ingest(#[from] IngestError),

@@ -17,6 +17,7 @@ mod limits;
 mod listen;
 mod log;
 mod messages;
+mod permissions;
 mod presence;
 mod rates;
 mod reader;
@@ -37,11 +38,11 @@ pub use auth::{
     AuthConfig, AuthHookConfig, AuthMode, JwtConfig, JwtKey, JwtKeys, KeysLocation, PublishedKeys,
     StaticKey,
 };
-pub use backend::parse_hook_secret;
+pub use backend::{SignedUrl, parse_hook_secret};
 pub use cluster::{ClusterConfig, RedisLocation, SentinelLocation};
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
-pub use events::{EventsBackend, EventsConfig, NamespaceEvents};
+pub use events::{EventsConfig, NamespaceEvents};
 pub use guests::{GuestRight, GuestsConfig};
 pub use history::HistoryConfig;
 pub use hooks::{Coalesce, EndpointConfig, HOOK_TYPES, HooksConfig};
@@ -53,6 +54,7 @@ pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, Origins};
 pub use log::{LogConfig, LogFormat};
 pub use messages::{ClientMessagesConfig, MessagesConfig};
+pub use permissions::PermissionsConfig;
 pub use presence::PresenceConfig;
 pub use recovery::RecoveryConfig;
 pub use sessions::SessionsConfig;
@@ -102,6 +104,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// `[messages]`
     pub messages: MessagesConfig,
+    /// `[permissions]`; `None`: nothing is asked.
+    pub permissions: Option<Box<PermissionsConfig>>,
     /// `[cluster]`; `None`: this node is alone.
     pub cluster: Option<ClusterConfig>,
     /// `[limits]`
@@ -177,6 +181,7 @@ struct Sections {
     inbox: Checked<InboxConfig>,
     ingest: Checked<IngestConfig>,
     messages: Checked<MessagesConfig>,
+    permissions: Checked<Option<Box<PermissionsConfig>>>,
     cluster: Checked<Option<ClusterConfig>>,
     limits: Checked<LimitsConfig>,
     rates: Checked<SocketRates>,
@@ -212,6 +217,8 @@ impl Sections {
         let events = EventsConfig::read(reader, socketio.as_ref().ok());
         let may_emit = events.as_ref().ok().map(|it| it.may_emit.as_slice());
         let messages = MessagesConfig::read(reader, may_emit);
+        let askers = (auth.as_ref().ok(), messages.as_ref().ok(), watching.as_ref().ok());
+        let permissions = PermissionsConfig::read(reader, askers);
         // Without an inbox there is no configuration, whatever the store would be.
         let keep_items = inbox.as_ref().map_or(Duration::ZERO, |it| it.keep);
         Self {
@@ -230,6 +237,7 @@ impl Sections {
             inbox,
             ingest: IngestConfig::read(reader),
             messages,
+            permissions,
             cluster: ClusterConfig::read(reader),
             limits: LimitsConfig::read(reader),
             // Last of the section, because `config show` writes a list of tables below its keys.
@@ -256,6 +264,7 @@ impl Sections {
             inbox: self.inbox?,
             ingest: self.ingest?,
             messages: self.messages?,
+            permissions: self.permissions?,
             cluster: self.cluster?,
             limits: self.limits?,
             rates: self.rates?,

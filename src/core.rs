@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod memory;
 pub mod merge_patch;
 pub mod page;
+pub mod permission;
 pub mod presence;
 pub mod protocol;
 pub mod recovery;

@@ -248,6 +248,15 @@ pub const TABLE: &[Metric] = &[
         "Requests of pages that are not in `listen.origins`.",
     ),
     labelled(
+        "userline_permission_questions_total",
+        "Questions to `permissions.url`, by ask (join, emit, presence) and outcome: allowed, denied, failed (no answer, or \
+         5xx), invalid (an answer that cannot be used), overloaded, or gone (the client was).",
+    ),
+    gauge(
+        "userline_permission_questions_waiting",
+        "Questions that wait until `permissions.url` can be asked.",
+    ),
+    labelled(
         "userline_recoveries_total",
         "Clients that came back with an earlier session, by outcome: recovered or lost, and cause of a loss: \
          unknown (a crash), over (away too long, or said goodbye), truncated (`recovery.events_max`, `bytes_max`), \

@@ -19,6 +19,7 @@
 //! | [`directory`] | who is here |
 //! | [`effects`] | what the cluster says to this node |
 //! | [`sources`] | how emits come by other ways than the admin API |
+//! | [`permissions`] | the backend is asked what clients may do |
 //! | [`unhandled`] | clients send events that nobody handles |
 //! | [`reminders`] | graces run out, credentials end |
 //! | [`sockets`] | the sockets of this node, which all of these share |
@@ -43,6 +44,7 @@ pub mod memberships;
 pub mod messages;
 pub mod notices;
 pub mod people;
+pub mod permissions;
 pub mod reminders;
 pub mod room_book;
 pub mod shared_book;

@@ -38,6 +38,7 @@ use crate::realtime::client_messages::ClientMessages;
 use crate::realtime::control::Control;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::joining::Joining;
+use crate::realtime::permissions::Permissions;
 use crate::realtime::unhandled::UnhandledEvents;
 use crate::realtime::watching::Watching;
 use crate::tasks::Tasks;
@@ -89,6 +90,8 @@ pub struct ClientParts {
     pub watching: Arc<Watching>,
     /// They join rooms.
     pub joining: Arc<Joining>,
+    /// They do what the backend allows, if it is asked.
+    pub permissions: Option<Permissions>,
     /// They send events that the backend answers, if it answers any.
     pub events: Option<ClientEvents>,
     /// They send events that nobody handles.

@@ -53,6 +53,7 @@ impl AppParts {
                 messages: Arc::new(self.client_messages(config, realtime)),
                 watching,
                 joining,
+                permissions: self.permissions.clone(),
                 events,
                 unhandled,
             },
@@ -69,8 +70,9 @@ impl AppParts {
     }
 
     fn client_messages(&self, config: &Config, realtime: &Realtime) -> ClientMessages {
-        let (messages, sockets) = (Arc::clone(&realtime.messages), self.sockets.clone());
-        ClientMessages::new(config.messages.clients.clone(), messages, sockets, self.clock.clone())
+        let (clients, messages) = (config.messages.clients.clone(), Arc::clone(&realtime.messages));
+        let parts = (self.sockets.clone(), self.permissions.clone());
+        ClientMessages::new(clients, messages, parts, self.clock.clone())
     }
 
     fn client_events(

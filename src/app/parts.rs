@@ -26,6 +26,7 @@ use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
+use crate::realtime::permissions::Permissions;
 use crate::realtime::reminders::Reminders;
 use crate::realtime::sockets::Sockets;
 use crate::realtime::visits::Visits;
@@ -45,6 +46,8 @@ pub(crate) struct AppParts {
     pub(crate) authenticator: Arc<Authenticator>,
     /// How clients come back without credentials, where they may.
     pub(crate) resume: Option<Arc<Resume>>,
+    /// How the backend is asked what clients may do, where it is.
+    pub(crate) permissions: Option<Permissions>,
     /// The other nodes, if there are any.
     pub(crate) cluster: Option<JoinedCluster>,
     pub(crate) hooks: Hooks,
@@ -90,6 +93,10 @@ impl AppParts {
                 .sessions
                 .resume_ttl
                 .map(|ttl| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
+            permissions: match &config.permissions {
+                Some(permissions) => Some(Permissions::new(permissions, clock.clone())?),
+                None => None,
+            },
             connections: Connections::of(
                 &config.limits,
                 &config.guests,
@@ -155,11 +162,7 @@ impl AppParts {
             config.limits.rooms_per_socket,
             self.tasks.clone(),
         ));
-        let joining = Joining::new(
-            Arc::clone(&attendance),
-            config.auth.rooms.lets_join(),
-            config.limits.rooms_per_socket,
-        );
+        let joining = self.joining(config, Arc::clone(&attendance));
         let memberships = MembershipControl::new(
             Arc::clone(&attendance),
             self.store.memberships(),
@@ -196,7 +199,18 @@ impl AppParts {
     }
 
     fn watching(&self, config: &Config) -> Watching {
-        Watching::new(config.watching.clone(), self.sockets.clone(), self.notices())
+        let shown = (self.sockets.clone(), self.notices());
+        let watching = Watching::new(config.watching.clone(), shown, self.clock.clone());
+        watching.asking(self.permissions.clone())
+    }
+
+    fn joining(&self, config: &Config, attendance: Arc<Attendance>) -> Joining {
+        let rules = &config.auth.rooms;
+        let joining = Joining::new(attendance, rules.lets_join(), config.limits.rooms_per_socket);
+        match &self.permissions {
+            Some(permissions) => joining.asking(rules.asked().to_vec(), permissions.clone()),
+            None => joining,
+        }
     }
 
     fn inboxes(&self, config: &Config) -> LiveInboxes {

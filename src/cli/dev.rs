@@ -65,10 +65,10 @@ pub(super) async fn run(args: DevArgs) -> Result<(), CommandFailure> {
     };
     let config = Config::dev(args.overrides.add_to(Sources::new()), dev)?;
     let secret = has_hooks.then_some(hook_secret);
-    serve::run_server(config, Some(page), |bound| {
+    let running = serve::run_server(config, Some(page), |bound| {
         output::line(&banner(bound, &key, secret.as_deref()))
-    })
-    .await
+    });
+    Box::pin(running).await
 }
 
 /// What to open and what to type. Programs read the lines `public`, `console` and `key`.

@@ -43,11 +43,11 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandFailure> {
         }
     }
     let config = super::config::load(&sources)?;
-    run_server(config, None, |bound| {
+    let running = run_server(config, None, |bound| {
         output::line(&format!("public http://{}", bound.public))?;
         output::line(&format!("admin http://{}", bound.admin))
-    })
-    .await
+    });
+    Box::pin(running).await
 }
 
 /// Where the server listens, ports that were free included.

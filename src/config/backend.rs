@@ -1,14 +1,50 @@
 //! What the sections that call a backend have in common: its URL and its signing secrets.
 
 use super::reader::{Checked, Rejected, SettingsReader};
+use super::shown_url::shown_url;
 use crate::core::backend::{address, signature};
 use crate::types::Secret;
 use reqwest::Url;
+use std::fmt;
 use std::net::IpAddr;
 
 const SECRETS_LEN_MAX: usize = 4;
 const SECRET_RULE: &str = "must be \"whsec_\" and the base64 of 24 to 64 bytes; \
      make one with `echo \"whsec_$(openssl rand -base64 32)\"`";
+
+/// Where requests are sent, and how they are signed.
+#[derive(Clone)]
+pub struct SignedUrl {
+    /// The URL; its query may hold a secret, see [`shown_url`].
+    pub url: String,
+    /// Signing secrets, the newest first.
+    pub secrets: Vec<Secret>,
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, secrets } = self;
+        f.debug_struct("SignedUrl").field("url", &shown_url(url)).field("secrets", secrets).finish()
+    }
+}
+
+/// `{section}.url` with its secrets, if they are written: both or none.
+pub(super) fn read_signed(
+    reader: &mut SettingsReader,
+    section: &str,
+    allow_private: bool,
+) -> Checked<Option<SignedUrl>> {
+    let key = format!("{section}.url");
+    let url = read_url(reader, &key, section, allow_private);
+    let secrets = read_secrets(reader, section);
+    match (url, secrets) {
+        (Ok(None), Ok(None)) => Ok(None),
+        (Ok(None), Ok(Some(_)) | Err(_)) => Err(reader.reject(&key, "is missing beside a secret")),
+        (Ok(Some(_)) | Err(_), Ok(None)) => Err(missing_secret(reader, section)),
+        (Err(rejected), _) | (Ok(Some(_)), Err(rejected)) => Err(rejected),
+        (Ok(Some(url)), Ok(Some(secrets))) => Ok(Some(SignedUrl { url: url.into(), secrets })),
+    }
+}
 
 /// The bytes of a signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes.
 pub fn parse_hook_secret(text: &str) -> Option<Secret> {

@@ -1,12 +1,10 @@
 //! `[events]`: which events of clients the backend answers.
 
-use super::backend::{self, missing_secret, read_secrets};
+use super::backend::{SignedUrl, read_signed};
 use super::reader::{Checked, SettingsReader};
-use super::shown_url::shown_url;
 use super::socketio::SocketIoConfig;
-use crate::types::{EventPattern, Namespace, Secret};
+use crate::types::{EventPattern, Namespace};
 use reqwest::Certificate;
-use std::fmt;
 use std::time::Duration;
 
 const SECTION: &str = "events";
@@ -17,7 +15,7 @@ const NAMESPACES_LEN_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub struct EventsConfig {
     /// Where; `None`: no event is forwarded.
-    pub backend: Option<EventsBackend>,
+    pub backend: Option<SignedUrl>,
     /// Events that are forwarded, in namespaces that `namespaces` does not list.
     pub allow: Vec<EventPattern>,
     /// The same for single namespaces.
@@ -48,15 +46,6 @@ pub struct EventsConfig {
     pub ca: Vec<Certificate>,
 }
 
-/// Where events are sent.
-#[derive(Clone)]
-pub struct EventsBackend {
-    /// The URL; its query may hold a secret, see [`shown_url`].
-    pub url: String,
-    /// Signing secrets, the newest first.
-    pub secrets: Vec<Secret>,
-}
-
 /// The events of one namespace that are forwarded.
 #[derive(Debug, Clone)]
 pub struct NamespaceEvents {
@@ -64,16 +53,6 @@ pub struct NamespaceEvents {
     pub name: Namespace,
     /// Its events.
     pub allow: Vec<EventPattern>,
-}
-
-impl fmt::Debug for EventsBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, secrets } = self;
-        f.debug_struct("EventsBackend")
-            .field("url", &shown_url(url))
-            .field("secrets", secrets)
-            .finish()
-    }
 }
 
 impl EventsConfig {
@@ -90,7 +69,7 @@ impl EventsConfig {
         socketio: Option<&SocketIoConfig>,
     ) -> Checked<Self> {
         let allow_private = reader.switch("events.allow_private");
-        let backend = read_backend(reader, *allow_private.as_ref().unwrap_or(&true));
+        let backend = read_signed(reader, SECTION, *allow_private.as_ref().unwrap_or(&true));
         let allow = patterns(reader, "events.allow");
         let ordered = patterns(reader, "events.ordered");
         let retry_safe = patterns(reader, "events.retry_safe");
@@ -138,23 +117,6 @@ impl EventsConfig {
             allow_private: allow_private?,
             ca: ca?,
         })
-    }
-}
-
-fn read_backend(
-    reader: &mut SettingsReader,
-    allow_private: bool,
-) -> Checked<Option<EventsBackend>> {
-    let url = backend::read_url(reader, "events.url", SECTION, allow_private);
-    let secrets = read_secrets(reader, SECTION);
-    match (url, secrets) {
-        (Ok(None), Ok(None)) => Ok(None),
-        (Ok(None), Ok(Some(_)) | Err(_)) => {
-            Err(reader.reject("events.url", "is missing beside a secret"))
-        }
-        (Ok(Some(_)) | Err(_), Ok(None)) => Err(missing_secret(reader, SECTION)),
-        (Err(rejected), _) | (Ok(Some(_)), Err(rejected)) => Err(rejected),
-        (Ok(Some(url)), Ok(Some(secrets))) => Ok(Some(EventsBackend { url: url.into(), secrets })),
     }
 }
 

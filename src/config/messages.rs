@@ -36,6 +36,8 @@ pub struct ClientMessagesConfig {
     pub to_users: Vec<ContactRule>,
     /// To which of its own rooms.
     pub to_rooms: Vec<NamePattern>,
+    /// About which of its own rooms the backend is asked, whatever `to_rooms` says.
+    pub to_rooms_by_hook: Vec<NamePattern>,
 }
 
 impl MessagesConfig {
@@ -87,9 +89,8 @@ impl ClientMessagesConfig {
             }
         });
         let to_users = rules(reader, "messages.to_users");
-        let to_rooms = reader.list("messages.to_rooms", RULES_LEN_MAX, NamePattern::RULE, |text| {
-            NamePattern::parse(text).ok()
-        });
+        let to_rooms = names(reader, "messages.to_rooms");
+        let to_rooms_by_hook = names(reader, "messages.to_rooms_by_hook");
         if let (Ok(true), Ok(allow)) = (&is_on, &allow)
             && allow.is_empty()
         {
@@ -97,13 +98,23 @@ impl ClientMessagesConfig {
                 "must name at least one event: else messages.client_to_client allows nothing";
             reader.reject("messages.allow", rule);
         }
-        Ok(Self { is_on: is_on?, allow: allow?, to_users: to_users?, to_rooms: to_rooms? })
+        Ok(Self {
+            is_on: is_on?,
+            allow: allow?,
+            to_users: to_users?,
+            to_rooms: to_rooms?,
+            to_rooms_by_hook: to_rooms_by_hook?,
+        })
     }
 
     /// The events that only clients send.
     pub fn events(&self) -> &[EventPattern] {
         if self.is_on { &self.allow } else { &[] }
     }
+}
+
+fn names(reader: &mut SettingsReader, key: &str) -> Checked<Vec<NamePattern>> {
+    reader.list(key, RULES_LEN_MAX, NamePattern::RULE, |text| NamePattern::parse(text).ok())
 }
 
 /// A list of rules about who is in reach of a client.

@@ -2,7 +2,7 @@
 
 use super::reader::{Checked, SettingsReader};
 use crate::core::rooms::granting::{GrantRules, JoinRule};
-use crate::types::RoomTemplate;
+use crate::types::{NamePattern, RoomTemplate};
 
 const RULES_LEN_MAX: usize = 64;
 
@@ -12,7 +12,10 @@ pub(super) fn read(reader: &mut SettingsReader) -> Checked<GrantRules> {
         each(reader, "rooms.auto", |text| RoomTemplate::parse(text).map_err(|why| why.to_string()));
     let join =
         each(reader, "rooms.join", |text| JoinRule::parse(text).map_err(|why| why.to_string()));
-    Ok(GrantRules::new(auto?, join?))
+    let asked = reader.list("rooms.join_by_hook", RULES_LEN_MAX, NamePattern::RULE, |text| {
+        NamePattern::parse(text).ok()
+    });
+    Ok(GrantRules::new(auto?, join?).asking(asked?))
 }
 
 /// A list of texts, each with a reason of its own why it is wrong.

@@ -13,6 +13,8 @@ pub enum ContactRule {
     /// The client's `data` names the user: under this key, or at this JSON Pointer if it begins with `/`, stands the
     /// user or a list of users.
     Claim(Box<str>),
+    /// The backend says so: whoever applies the rules asks it about all who are not [always](Reach::has_always) in reach.
+    Hook,
 }
 
 /// What a client was granted, as far as rules look at it.
@@ -26,15 +28,24 @@ pub struct Viewer<'a> {
     pub data: Option<&'a RawValue>,
 }
 
+/// Whether the backend is asked by one of `rules`.
+pub fn asks(rules: &[ContactRule]) -> bool {
+    rules.contains(&ContactRule::Hook)
+}
+
 impl ContactRule {
     /// What a text must be, for people.
-    pub const RULE: &str = "must be \"shared_room\", \"shared_room:org:*\" (rooms of such names only), or \"claim:contacts\" \
-                            (a key of the client's data, or a JSON Pointer such as \"claim:/team/members\")";
+    pub const RULE: &str = "must be \"shared_room\", \"shared_room:org:*\" (rooms of such names only), \"claim:contacts\" \
+                            (a key of the client's data, or a JSON Pointer such as \"claim:/team/members\"), or \"hook\" \
+                            (your backend is asked)";
 
     /// Reads a rule; `None` if it breaks [`ContactRule::RULE`].
     pub fn parse(text: &str) -> Option<Self> {
         if text == "shared_room" {
             return Some(Self::SharedRoom(NamePattern::any()));
+        }
+        if text == "hook" {
+            return Some(Self::Hook);
         }
         if let Some(pattern) = text.strip_prefix("shared_room:") {
             return NamePattern::parse(pattern).ok().map(Self::SharedRoom);
@@ -67,6 +78,7 @@ impl<'a> Reach<'a> {
                 ContactRule::Claim(claim) => {
                     reach.named.extend(viewer.data.into_iter().flat_map(|it| named(it, claim)));
                 }
+                ContactRule::Hook => {}
             }
         }
         reach

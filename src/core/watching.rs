@@ -2,13 +2,18 @@
 //! nothing else.
 //!
 //! What a watcher sees is one rule, [`look`]: a user is there for it while presence says so **and** the user is in its reach.
-//! It is asked anew whenever one of the two may have changed, so a grant that has gone ends what it has shown.
+//! It is asked anew whenever one of the two may have changed, so a grant that has gone ends what it has shown. Where the backend
+//! says who is in reach, that is so for a while ([`permit`]).
 
+mod permit;
 #[cfg(test)]
 mod tests;
 
+pub use permit::{PermitDue, PermitTerm};
+
 use super::contacts::Reach;
-use crate::types::{Room, SocketId, UserId};
+use crate::types::{Room, SocketId, Timestamp, UserId};
+use permit::SightPermit;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -32,6 +37,8 @@ pub struct Whereabouts<F> {
     pub is_online: bool,
     /// Whether a socket of the user in the watcher's namespace is in a room; `None` if the user has no socket there.
     pub is_in: Option<F>,
+    /// Whether the backend lets the watcher see the user, wherever it is.
+    pub is_permitted: bool,
 }
 
 /// What a watcher with this reach sees of `user`, of whom it saw `before`.
@@ -47,7 +54,7 @@ pub fn look(
     if !at.is_online {
         return Sight::Nothing;
     }
-    if reach.has_always(user) {
+    if at.is_permitted || reach.has_always(user) {
         return Sight::Online { room: None };
     }
     let room = match (&at.is_in, before) {
@@ -86,6 +93,8 @@ pub struct WatchBook<S> {
     bounds: WatchBounds,
     by_socket: BTreeMap<SocketId, Watcher<S>>,
     by_user: BTreeMap<UserId, BTreeSet<SocketId>>,
+    /// When something becomes due of the permit of which socket.
+    due: BTreeSet<(Timestamp, SocketId)>,
     len: usize,
 }
 
@@ -94,12 +103,30 @@ pub struct WatchBook<S> {
 struct Watcher<S> {
     socket: S,
     told: BTreeMap<UserId, Sight>,
+    /// Whom it may see because the backend said so, where that is asked.
+    permit: Option<Box<SightPermit>>,
 }
 
 impl<S: Clone> WatchBook<S> {
     /// Nobody watches.
     pub fn new(bounds: WatchBounds) -> Self {
-        Self { bounds, by_socket: BTreeMap::new(), by_user: BTreeMap::new(), len: 0 }
+        let (by_socket, by_user, due) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { bounds, by_socket, by_user, due, len: 0 }
+    }
+
+    /// Whether a socket may watch `users` as well: all of them. Returns those whom it does not watch yet.
+    pub fn check(&self, id: SocketId, users: &[UserId]) -> Result<BTreeSet<UserId>, WatchError> {
+        let WatchBounds { per_socket, total } = self.bounds;
+        let known = self.by_socket.get(&id).map(|it| &it.told);
+        let is_new = |user: &&UserId| known.is_none_or(|known| !known.contains_key(*user));
+        let fresh: BTreeSet<UserId> = users.iter().filter(is_new).cloned().collect();
+        if per_socket < known.map_or(0, BTreeMap::len) + fresh.len() {
+            return Err(WatchError::TooMany(per_socket));
+        }
+        if total < self.len + fresh.len() {
+            return Err(WatchError::Full);
+        }
+        Ok(fresh)
     }
 
     /// A socket watches `users` as well: all of them, or if that is too much, none. It was told nothing of them yet.
@@ -108,22 +135,12 @@ impl<S: Clone> WatchBook<S> {
         (id, socket): (SocketId, S),
         users: &[UserId],
     ) -> Result<(), WatchError> {
-        let WatchBounds { per_socket, total } = self.bounds;
-        let known = self.by_socket.get(&id).map(|it| &it.told);
-        let is_new = |user: &&UserId| known.is_none_or(|known| !known.contains_key(*user));
-        let fresh: BTreeSet<&UserId> = users.iter().filter(is_new).collect();
-        if per_socket < known.map_or(0, BTreeMap::len) + fresh.len() {
-            return Err(WatchError::TooMany(per_socket));
-        }
-        if total < self.len + fresh.len() {
-            return Err(WatchError::Full);
-        }
+        let fresh = self.check(id, users)?;
         if fresh.is_empty() {
             return Ok(());
         }
-        let fresh: Vec<UserId> = fresh.into_iter().cloned().collect();
         self.len += fresh.len();
-        let new = || Watcher { socket, told: BTreeMap::new() };
+        let new = || Watcher { socket, told: BTreeMap::new(), permit: None };
         let watcher = self.by_socket.entry(id).or_insert_with(new);
         for user in fresh {
             self.by_user.entry(user.clone()).or_default().insert(id);
@@ -134,11 +151,16 @@ impl<S: Clone> WatchBook<S> {
 
     /// A socket does not watch `users` any more.
     pub fn unwatch(&mut self, id: SocketId, users: &[UserId]) {
+        self.with_permit(id, |permit, _| {
+            for user in users {
+                permit.forget(user);
+            }
+        });
         let Some(watcher) = self.by_socket.get_mut(&id) else { return };
         let gone: Vec<&UserId> =
             users.iter().filter(|it| watcher.told.remove(*it).is_some()).collect();
         if watcher.told.is_empty() {
-            self.by_socket.remove(&id);
+            self.remove(id);
         }
         for user in gone {
             self.strike(user, id);
@@ -147,7 +169,7 @@ impl<S: Clone> WatchBook<S> {
 
     /// A socket watches nobody any more.
     pub fn leave(&mut self, id: SocketId) {
-        let Some(watcher) = self.by_socket.remove(&id) else { return };
+        let Some(watcher) = self.remove(id) else { return };
         for user in watcher.told.keys() {
             self.strike(user, id);
         }
@@ -196,6 +218,69 @@ impl<S: Clone> WatchBook<S> {
         is_news
     }
 
+    /// The backend was asked whether the socket, as `viewer`, may see those `asked`, and allows these of them; `is_again` says
+    /// that it was asked because that was due.
+    pub fn permit(
+        &mut self,
+        (id, viewer): (SocketId, &UserId),
+        (asked, allowed): (&[UserId], BTreeSet<UserId>),
+        term: PermitTerm,
+        is_again: bool,
+    ) {
+        let Some(watcher) = self.by_socket.get_mut(&id) else { return };
+        // Meanwhile it may have been taken off the list, or be erased.
+        let is_watched = |it: &UserId| watcher.told.contains_key(it);
+        let allowed: BTreeSet<UserId> = allowed.into_iter().filter(is_watched).collect();
+        let Some(permit) = &mut watcher.permit else {
+            let permit = SightPermit::new(viewer.clone(), allowed, term);
+            self.due.extend(permit.due_at().map(|at| (at, id)));
+            watcher.permit = Some(Box::new(permit));
+            return;
+        };
+        let before = permit.due_at();
+        permit.answer(viewer.clone(), (asked, allowed), term, is_again);
+        let after = permit.due_at();
+        self.move_due(id, before, after);
+    }
+
+    /// The backend did not answer whom the socket may see: it is asked again at this time.
+    pub fn ask_at(&mut self, id: SocketId, at: Timestamp) {
+        self.with_permit(id, |permit, _| permit.ask_at(at));
+    }
+
+    /// The backend is asked soon whom the socket may see, if it was asked before: there is a reason why it may say something else.
+    pub fn ask_soon(&mut self, id: SocketId) {
+        self.with_permit(id, |permit, _| permit.ask_soon());
+    }
+
+    /// Whether the backend lets the socket, as `viewer`, see `user`.
+    pub fn is_permitted(
+        &self,
+        (id, viewer): (SocketId, &UserId),
+        user: &UserId,
+        now: Timestamp,
+    ) -> bool {
+        let permit = self.by_socket.get(&id).and_then(|it| it.permit.as_ref());
+        permit.is_some_and(|it| it.allows(viewer, user, now))
+    }
+
+    /// When something becomes due, if anything does.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The next that is due.
+    pub fn due(&mut self, now: Timestamp) -> Option<(S, PermitDue)> {
+        while let Some((_, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            let due =
+                self.with_permit(id, |permit, socket| Some((socket.clone(), permit.due(now)?)));
+            if let Some(due) = due.flatten() {
+                return Some(due);
+            }
+        }
+        None
+    }
+
     /// Users watched, once for each socket that watches them.
     pub fn len(&self) -> usize {
         self.len
@@ -204,6 +289,35 @@ impl<S: Clone> WatchBook<S> {
     /// Whether nobody watches.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Changes a permit, and when it is due.
+    fn with_permit<T>(
+        &mut self,
+        id: SocketId,
+        change: impl FnOnce(&mut SightPermit, &S) -> T,
+    ) -> Option<T> {
+        let Watcher { socket, permit, .. } = self.by_socket.get_mut(&id)?;
+        let permit = permit.as_mut()?;
+        let before = permit.due_at();
+        let changed = change(permit, socket);
+        let after = permit.due_at();
+        self.move_due(id, before, after);
+        Some(changed)
+    }
+
+    fn move_due(&mut self, id: SocketId, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before != after {
+            before.map(|at| self.due.remove(&(at, id)));
+            self.due.extend(after.map(|at| (at, id)));
+        }
+    }
+
+    fn remove(&mut self, id: SocketId) -> Option<Watcher<S>> {
+        let watcher = self.by_socket.remove(&id)?;
+        let due_at = watcher.permit.as_ref().and_then(|it| it.due_at());
+        due_at.map(|at| self.due.remove(&(at, id)));
+        Some(watcher)
     }
 
     fn strike(&mut self, user: &UserId, id: SocketId) {

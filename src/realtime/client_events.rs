@@ -22,6 +22,7 @@ use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, U
 use crate::clock::Clock;
 use crate::config::{EventsConfig, LimitsConfig};
 use crate::core::backend::circuit::Failure;
+use crate::core::forwarding::reply::likely_cause;
 use crate::core::forwarding::schedule::{
     CallPlace, NotTaken, OfferedEvent, Schedule, ScheduleBounds,
 };
@@ -243,14 +244,7 @@ impl Forwarding {
 
     /// A backend that knows nothing of a URL, or asks for a log-in, was not meant: said once for each status.
     fn note_refusal(&self, status: u16) {
-        let likely = match status {
-            401 | 403 => {
-                "it asks for credentials: requests are signed, verify the signature instead"
-            }
-            404 | 405 => "nothing takes a POST there: is it the right path?",
-            419 => "its CSRF protection must not cover this URL",
-            _ => return,
-        };
+        let Some(likely) = likely_cause(status) else { return };
         if self.refusals_told.lock().insert(status) {
             tracing::warn!(
                 status,

@@ -3,7 +3,8 @@
 //!
 //! The sender learns nothing of the receivers: whether somebody is there, or in reach, makes no difference to the answer.
 
-use super::messages::Messages;
+use super::messages::{AckOutcome, Messages};
+use super::permissions::{NotAnswered, Permissions};
 use super::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::ClientMessagesConfig;
@@ -12,6 +13,7 @@ use crate::core::contacts::{self, Reach, Viewer};
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::audience::{Addressee as _, Audience};
 use crate::core::emit::message::{AckOptions, Emit, Message, WhenUndelivered};
+use crate::core::permission::question::Wish;
 use crate::registry::Socket;
 use crate::types::{
     DeviceId, EventName, Except, Grants, Payload, Room, SourceName, Target, UserId,
@@ -72,6 +74,19 @@ pub enum MayNotSend {
     /// The sender is not in the room, or may not send to it.
     #[error("`to.room` is not a room of this client that it may send to")]
     Room,
+    /// The backend does not say whether it may.
+    #[error(transparent)]
+    NotAnswered(#[from] NotAnswered),
+}
+
+impl MayNotSend {
+    /// The stable name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Off | Self::Event(_) | Self::Room => "not_allowed",
+            Self::NotAnswered(why) => why.code(),
+        }
+    }
 }
 
 /// An event that may be sent, and is not yet.
@@ -82,12 +97,21 @@ pub struct ReadyMessage {
     ack: Option<Duration>,
 }
 
+impl ReadyMessage {
+    /// Whether an ack is waited for.
+    pub fn wants_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+}
+
 /// Sends what clients send to each other.
 #[derive(Debug)]
 pub struct ClientMessages {
     config: ClientMessagesConfig,
     messages: Arc<Messages>,
     sockets: Sockets,
+    /// Asked where the configuration says so.
+    permissions: Option<Permissions>,
     clock: Clock,
 }
 
@@ -111,33 +135,96 @@ impl ClientMessages {
     pub fn new(
         config: ClientMessagesConfig,
         messages: Arc<Messages>,
-        sockets: Sockets,
+        (sockets, permissions): (Sockets, Option<Permissions>),
         clock: Clock,
     ) -> Self {
-        Self { config, messages, sockets, clock }
+        Self { config, messages, sockets, permissions, clock }
     }
 
-    /// Checks what the client of `from` wants to send.
-    pub fn check(&self, from: &Socket, sent: ClientMessage) -> Result<ReadyMessage, MayNotSend> {
-        let ClientMessage { to, event, payload, volatile, except, ack } = sent;
-        let ClientMessagesConfig { is_on, allow, to_users, to_rooms } = &self.config;
+    /// Checks what the client of `from` wants to send. It is handed back if the backend has to be asked:
+    /// [`ClientMessages::check`].
+    pub fn check_at_once(
+        &self,
+        from: &Socket,
+        sent: ClientMessage,
+    ) -> Result<Result<ReadyMessage, ClientMessage>, MayNotSend> {
+        if self.question(from, &sent)?.is_some() {
+            return Ok(Err(sent));
+        }
+        self.make_ready(from, sent, false).map(Ok)
+    }
+
+    /// Checks what the client of `from` wants to send, if the backend lets it, where that is asked.
+    pub async fn check(
+        &self,
+        from: &Socket,
+        sent: ClientMessage,
+    ) -> Result<ReadyMessage, MayNotSend> {
+        let is_allowed = match self.question(from, &sent)? {
+            Some((permissions, wish)) => permissions.ask(from, wish).await?.allowed.is_all(),
+            None => false,
+        };
+        self.make_ready(from, sent, is_allowed)
+    }
+
+    /// What the backend has to be asked about it, if anything. That depends on the sender alone: whether it is asked, and so
+    /// whether the answer takes longer, tells nothing of the receivers.
+    fn question<'a>(
+        &'a self,
+        from: &Socket,
+        sent: &'a ClientMessage,
+    ) -> Result<Option<(&'a Permissions, Wish<'a>)>, MayNotSend> {
+        let ClientMessage { to, event, .. } = sent;
+        let ClientMessagesConfig { is_on, allow, to_users, .. } = &self.config;
         if !is_on {
             return Err(MayNotSend::Off);
         }
         if !allow.iter().any(|it| it.matches(event.as_str())) {
-            return Err(MayNotSend::Event(event));
+            return Err(MayNotSend::Event(event.clone()));
         }
+        let Some(permissions) = &self.permissions else { return Ok(None) };
+        let (rooms, grants) = (from.granted_rooms(), from.grants());
+        let viewer = viewer(from, &rooms, &grants);
+        let wish = match to {
+            MessageReceivers::User(user) => {
+                let is_open =
+                    contacts::asks(to_users) && !Reach::new(to_users, viewer).has_always(user);
+                is_open.then_some(Wish::EmitToUser(event, user))
+            }
+            MessageReceivers::Room(room) => {
+                let is_open = self.asks_about(room) && rooms.contains(room);
+                is_open.then_some(Wish::EmitToRoom(event, room))
+            }
+        };
+        Ok(wish.map(|wish| (permissions, wish)))
+    }
+
+    fn asks_about(&self, room: &Room) -> bool {
+        self.config.to_rooms_by_hook.iter().any(|it| it.matches(room.as_str()))
+    }
+
+    /// `is_allowed` says that the backend allows it.
+    fn make_ready(
+        &self,
+        from: &Socket,
+        sent: ClientMessage,
+        is_allowed: bool,
+    ) -> Result<ReadyMessage, MayNotSend> {
+        let ClientMessage { to, event, payload, volatile, except, ack } = sent;
+        let ClientMessagesConfig { to_users, to_rooms, to_rooms_by_hook, .. } = &self.config;
         let (rooms, grants) = (from.granted_rooms(), from.grants());
         let viewer = viewer(from, &rooms, &grants);
         let (target, room, is_in_reach) = match to {
             MessageReceivers::User(user) => {
                 let theirs = self.sockets.reachable(&user, &from.namespace);
                 let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));
-                let is_in_reach = Reach::new(to_users, viewer).has(&user, is_in);
+                let is_in_reach = is_allowed || Reach::new(to_users, viewer).has(&user, is_in);
                 (Target { users: vec![user], ..Target::default() }, None, is_in_reach)
             }
             MessageReceivers::Room(room) => {
-                if !contacts::is_own_room(to_rooms, viewer, &room) {
+                let names = if is_allowed { to_rooms_by_hook } else { to_rooms };
+                let is_asked = !is_allowed && self.asks_about(&room);
+                if is_asked || !contacts::is_own_room(names, viewer, &room) {
                     return Err(MayNotSend::Room);
                 }
                 (Target { rooms: vec![room.clone()], ..Target::default() }, Some(room), true)
@@ -168,12 +255,19 @@ impl ClientMessages {
         (!is_done).then_some(ready)
     }
 
-    /// Sends, and waits for the first ack if one is asked for. Without one it takes the whole time, whoever is there.
-    pub async fn send(&self, ready: ReadyMessage) -> Option<ReceivedAck> {
+    /// Sends, says so by `sent`, and waits for the first ack if one is asked for. Without one it takes the whole time, whoever
+    /// is there.
+    pub async fn send(&self, ready: ReadyMessage, sent: impl FnOnce()) -> Option<ReceivedAck> {
         let ReadyMessage { message, ack } = ready;
         let until = ack.map(|timeout| self.clock.now() + timeout);
-        let received = match message {
-            Some(message) => self.post(message).await,
+        // An event of a client is stored nowhere and told to nobody: what can fail is a server that stops.
+        let posted = match message {
+            Some(message) => self.messages.post(message).await.ok(),
+            None => None,
+        };
+        sent();
+        let received = match posted.and_then(|it| it.acks) {
+            Some(acks) => acks.end().await.ok().and_then(|it| first_ack(&it)),
             None => None,
         };
         if let (None, Some(until)) = (&received, until) {
@@ -181,13 +275,10 @@ impl ClientMessages {
         }
         received
     }
+}
 
-    async fn post(&self, message: Message) -> Option<ReceivedAck> {
-        // An event of a client is stored nowhere and told to nobody: what can fail is a server that stops.
-        let acks = self.messages.post(message).await.ok()?.acks?;
-        let outcome = acks.end().await.ok()?;
-        outcome.acks.iter().find_map(|it| it.answer.as_ref().ok().cloned())
-    }
+fn first_ack(outcome: &AckOutcome) -> Option<ReceivedAck> {
+    outcome.acks.iter().find_map(|it| it.answer.as_ref().ok().cloned())
 }
 
 /// What a socket was granted, as far as rules about others look at it; `rooms` are those that it is in.

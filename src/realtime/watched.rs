@@ -21,6 +21,8 @@ struct WatchedState {
     noted: Mutex<Noted>,
     /// Something was noted.
     news: Notify,
+    /// Something becomes due of a permit, perhaps earlier than before.
+    due: Notify,
 }
 
 /// What has happened since somebody looked.
@@ -45,13 +47,18 @@ impl Watched {
     /// Nobody is watched.
     pub(super) fn new(bounds: WatchBounds) -> Self {
         let (book, noted) = (Mutex::new(WatchBook::new(bounds)), Mutex::default());
-        Self(Arc::new(WatchedState { book, len: AtomicUsize::new(0), noted, news: Notify::new() }))
+        let (len, news, due) = (AtomicUsize::new(0), Notify::new(), Notify::new());
+        Self(Arc::new(WatchedState { book, len, noted, news, due }))
     }
 
     /// Looks at, or changes, who watches whom. Nothing else is locked meanwhile.
     pub(super) fn book<T>(&self, change: impl FnOnce(&mut WatchBook<Arc<Socket>>) -> T) -> T {
         let mut book = self.0.book.lock();
+        let was_due_at = book.due_at();
         let changed = change(&mut book);
+        if book.due_at() != was_due_at {
+            self.0.due.notify_one();
+        }
         if self.0.len.swap(book.len(), Ordering::Relaxed) != book.len() {
             let len = u32::try_from(book.len()).unwrap_or(u32::MAX);
             metrics::gauge!("userline_watches").set(len);
@@ -70,7 +77,11 @@ impl Watched {
     /// A socket is granted something else: others may see its user or not, and it may see others or not.
     pub(super) fn note_grants(&self, socket: &Arc<Socket>) {
         self.note(socket.user());
-        if self.is_used() && self.book(|book| book.watches(socket.id)) {
+        let watches = |book: &mut WatchBook<_>| {
+            book.ask_soon(socket.id);
+            book.watches(socket.id)
+        };
+        if self.is_used() && self.book(watches) {
             self.0.noted.lock().watchers.insert(socket.id, Arc::clone(socket));
             self.0.news.notify_one();
         }
@@ -92,6 +103,17 @@ impl Watched {
             }
             self.0.news.notified().await;
         }
+    }
+
+    /// A permit of a watcher has another end, or another beginning.
+    pub(super) async fn due_has_changed(&self) {
+        self.0.due.notified().await;
+    }
+
+    /// Whom a watcher may see is another than before.
+    pub(super) fn note_permit(&self, socket: Arc<Socket>) {
+        self.0.noted.lock().watchers.insert(socket.id, socket);
+        self.0.news.notify_one();
     }
 
     /// Nobody watches a user any more.

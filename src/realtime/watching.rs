@@ -1,4 +1,5 @@
-//! Clients see who is online: asked once, or told of every change, as far as `presence.shown_to` lets them.
+//! Clients see who is online: asked once, or told of every change, as far as `presence.shown_to` lets them. Where that says so
+//! the backend is asked whom they may see, and asked again from time to time ([`asking`]).
 //!
 //! ```text
 //!   watch:      turn of the socket ─► on the list ─► what it sees now ─► its ack
@@ -8,12 +9,18 @@
 //! What a watcher sees is looked up in its turn, never carried along: so whatever it was told last is the newest, and it is
 //! told nothing that it could not see at that moment.
 
+mod asking;
+
+pub use asking::Permitted;
+
 use super::client_messages::viewer;
 use super::notices::Notices;
+use super::permissions::{NotAnswered, Permissions};
 use super::sockets::Sockets;
 use super::watched::WatchNews;
+use crate::clock::Clock;
 use crate::config::WatchingConfig;
-use crate::core::contacts::Reach;
+use crate::core::contacts::{self, Reach};
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::PresenceStatus;
 use crate::core::watching::{Sight, WatchError, Whereabouts, look};
@@ -21,6 +28,7 @@ use crate::registry::Socket;
 use crate::types::{Room, ServerEvent, UserId};
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::borrow::Borrow;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use thiserror::Error;
@@ -36,6 +44,9 @@ pub struct Watching {
     config: WatchingConfig,
     sockets: Sockets,
     notices: Notices,
+    /// Asked whom a client may see, where the configuration says so.
+    permissions: Option<Permissions>,
+    clock: Clock,
     /// Who holds the one of a socket may look for it, and tell it.
     turns: [Mutex<()>; TURNS],
     by: RandomState,
@@ -50,6 +61,9 @@ pub enum MayNotSee {
     /// Too much is watched.
     #[error(transparent)]
     Bounds(#[from] WatchError),
+    /// The backend does not say whom it may see.
+    #[error(transparent)]
+    NotAnswered(#[from] NotAnswered),
 }
 
 impl MayNotSee {
@@ -59,6 +73,7 @@ impl MayNotSee {
             Self::Off => "not_allowed",
             Self::Bounds(WatchError::TooMany(_)) => "too_many_watches",
             Self::Bounds(WatchError::Full) => "overloaded",
+            Self::NotAnswered(why) => why.code(),
         }
     }
 }
@@ -72,9 +87,21 @@ struct PresenceNews<'a> {
 
 impl Watching {
     /// Whom clients see, `config` says.
-    pub fn new(config: WatchingConfig, sockets: Sockets, notices: Notices) -> Self {
+    pub fn new(
+        config: WatchingConfig,
+        (sockets, notices): (Sockets, Notices),
+        clock: Clock,
+    ) -> Self {
         let turns = std::array::from_fn(|_| Mutex::default());
-        Self { config, sockets, notices, turns, by: RandomState::new() }
+        let by = RandomState::new();
+        Self { config, sockets, notices, permissions: None, clock, turns, by }
+    }
+
+    /// The backend is asked, if the configuration has a rule that says so.
+    #[must_use]
+    pub fn asking(self, permissions: Option<Permissions>) -> Self {
+        let permissions = permissions.filter(|_| contacts::asks(&self.config.shown_to));
+        Self { permissions, ..self }
     }
 
     /// Whether clients may ask at all.
@@ -82,17 +109,21 @@ impl Watching {
         self.config.is_on()
     }
 
-    /// Who of `users` is online, as far as the client of `socket` may see it.
+    /// Who of `users` is online, as far as the client of `socket` may see it; of them the backend permits these, where that was
+    /// asked.
     pub fn online<'a>(
         &self,
         socket: &Socket,
         users: &'a [UserId],
+        permitted: &Permitted,
     ) -> Result<Vec<&'a str>, MayNotSee> {
         self.check()?;
         let (rooms, grants) = (socket.granted_rooms(), socket.grants());
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
-        let is_online =
-            |user: &&UserId| self.sight(socket, &reach, user, &Sight::Nothing).is_online();
+        let is_online = |user: &&UserId| {
+            let sight = self.sight(socket, &reach, user, (&Sight::Nothing, permitted.has(user)));
+            sight.is_online()
+        };
         Ok(users.iter().filter(is_online).map(UserId::as_str).collect())
     }
 
@@ -101,12 +132,14 @@ impl Watching {
         &self,
         socket: &Arc<Socket>,
         users: &'a [UserId],
+        permitted: Permitted,
         tell: impl FnOnce(Vec<&'a str>) -> T,
     ) -> Result<T, MayNotSee> {
         self.check()?;
         let watched = &self.sockets.watched;
         let _turn = self.turn(socket).lock();
         watched.book(|book| book.watch((socket.id, Arc::clone(socket)), users))?;
+        self.permit(socket, permitted, false);
         // One that ends after this look is taken off the list by whoever ends it.
         if !socket.is_joined() {
             watched.book(|book| book.leave(socket.id));
@@ -115,7 +148,7 @@ impl Watching {
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
         let mut online = Vec::new();
         for user in users {
-            let sight = self.sight(socket, &reach, user, &self.told(socket, user));
+            let sight = self.sight(socket, &reach, user, self.told(socket, user));
             if sight.is_online() {
                 online.push(user.as_str());
             }
@@ -135,8 +168,13 @@ impl Watching {
         Ok(())
     }
 
-    /// Tells clients what has happened to those whom they watch, as long as it runs.
+    /// Tells clients what has happened to those whom they watch, and asks the backend again whom they may see, as long as it
+    /// runs.
     pub async fn run(self: Arc<Self>) {
+        tokio::join!(self.run_news(), self.run_asking());
+    }
+
+    async fn run_news(&self) {
         loop {
             let watched = &self.sockets.watched;
             let pairs: Vec<(Arc<Socket>, UserId)> = match watched.next().await {
@@ -149,12 +187,16 @@ impl Watching {
                     users.map(|user| (Arc::clone(&socket), user)).collect()
                 }
             };
-            for some in pairs.chunks(LOOKS_AT_ONCE) {
-                for (socket, user) in some {
-                    self.look_again(socket, user);
-                }
-                tokio::task::yield_now().await;
+            self.look_at_all(&pairs).await;
+        }
+    }
+
+    async fn look_at_all(&self, pairs: &[(Arc<Socket>, UserId)]) {
+        for some in pairs.chunks(LOOKS_AT_ONCE) {
+            for (socket, user) in some {
+                self.look_again(socket, user);
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -178,7 +220,7 @@ impl Watching {
         let _turn = self.turn(socket).lock();
         let (rooms, grants) = (socket.granted_rooms(), socket.grants());
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
-        let sight = self.sight(socket, &reach, user, &self.told(socket, user));
+        let sight = self.sight(socket, &reach, user, self.told(socket, user));
         self.tell(socket, user, sight);
     }
 
@@ -192,18 +234,30 @@ impl Watching {
         }
     }
 
-    fn told(&self, socket: &Socket, user: &UserId) -> Sight {
-        let told = self.sockets.watched.book(|book| book.told(socket.id, user).cloned());
-        told.unwrap_or_default()
+    /// What a watcher was told of `user` last, and whether the backend lets it see the user now.
+    fn told(&self, socket: &Socket, user: &UserId) -> (Sight, bool) {
+        let now = self.clock.now();
+        self.sockets.watched.book(|book| {
+            let told = book.told(socket.id, user).cloned();
+            let viewer = (socket.id, socket.user());
+            (told.unwrap_or_default(), book.is_permitted(viewer, user, now))
+        })
     }
 
-    fn sight(&self, socket: &Socket, reach: &Reach<'_>, user: &UserId, before: &Sight) -> Sight {
+    fn sight(
+        &self,
+        socket: &Socket,
+        reach: &Reach<'_>,
+        user: &UserId,
+        (before, is_permitted): (impl Borrow<Sight>, bool),
+    ) -> Sight {
         let (status, mut theirs) = self.sockets.user(user);
         theirs.retain(|it| it.namespace == socket.namespace);
         let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));
         let is_in = (!theirs.is_empty()).then_some(is_in);
-        let at = Whereabouts { is_online: status != PresenceStatus::Offline, is_in };
-        look(reach, user, &at, before)
+        let is_online = status != PresenceStatus::Offline;
+        let at = Whereabouts { is_online, is_in, is_permitted };
+        look(reach, user, &at, before.borrow())
     }
 
     fn turn(&self, socket: &Socket) -> &Mutex<()> {

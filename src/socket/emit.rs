@@ -5,7 +5,9 @@ use super::request_error::RequestError;
 use super::requests::Requests;
 use crate::core::protocol::binary;
 use crate::core::protocol::inbound::ClientEvent;
-use crate::realtime::client_messages::{ClientMessage, MayNotSend, MessageReceivers, OwnSockets};
+use crate::realtime::client_messages::{
+    ClientMessage, MayNotSend, MessageReceivers, OwnSockets, ReadyMessage,
+};
 use crate::types::{EventName, Payload, Room, UserId};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -42,29 +44,50 @@ enum ExceptArgument {
     Device,
 }
 
-/// Sends at once; what takes longer, or waits for an ack, goes on by itself.
+/// Sends at once; what takes longer, or waits for an ack, goes on by itself. Where the backend is asked whether it may be sent,
+/// what comes behind it waits.
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let message = parse(event.args(), event.buffers)?;
     let messages = &requests.parts().messages;
-    let wants_ack = message.ack.is_some();
-    let ready = messages.check(requests.socket(), message).map_err(refused)?;
-    let Some(ready) = messages.send_at_once(ready) else {
-        requests.ack(event.ack, &[&object("{}")?]);
-        return Ok(());
+    let (asked, ack) = (Arc::clone(requests), event.ack);
+    let message = if requests.questions.is_line_free() {
+        match messages.check_at_once(requests.socket(), message)? {
+            Ok(ready) => {
+                let Some(ready) = messages.send_at_once(ready) else {
+                    requests.ack(event.ack, &[&object("{}")?]);
+                    return Ok(());
+                };
+                let sending = async move { send(&asked, ack, ready, || {}).await };
+                requests.answer_later("socket.emit", ack, sending);
+                return Ok(());
+            }
+            Err(message) => message,
+        }
+    } else {
+        message
     };
-    let (messages, asked, ack) = (Arc::clone(messages), Arc::clone(requests), event.ack);
-    requests.answer_later("socket.emit", ack, async move {
-        let received = messages.send(ready).await;
-        let passed = received.and_then(|it| binary::pass_on(&it.args, &it.buffers).ok());
-        let answer = match &passed {
-            Some((args, _)) => object(&format!("{{\"ack\":{}}}", args.get()))?,
-            None if wants_ack => object("{\"ack\":null}")?,
-            None => object("{}")?,
-        };
-        let buffers = passed.map(|(_, buffers)| buffers).unwrap_or_default();
-        asked.ack_with(ack, &[&answer], &buffers);
-        Ok(())
-    });
+    requests.answer_in_line("socket.emit", event, async move |turn| {
+        let ready = asked.parts().messages.check(asked.socket(), message).await?;
+        send(&asked, ack, ready, || drop(turn)).await
+    })
+}
+
+async fn send(
+    requests: &Requests,
+    ack: Option<u64>,
+    ready: ReadyMessage,
+    sent: impl FnOnce(),
+) -> Result<(), RequestError> {
+    let wants_ack = ready.wants_ack();
+    let received = requests.parts().messages.send(ready, sent).await;
+    let passed = received.and_then(|it| binary::pass_on(&it.args, &it.buffers).ok());
+    let answer = match &passed {
+        Some((args, _)) => object(&format!("{{\"ack\":{}}}", args.get()))?,
+        None if wants_ack => object("{\"ack\":null}")?,
+        None => object("{}")?,
+    };
+    let buffers = passed.map(|(_, buffers)| buffers).unwrap_or_default();
+    requests.ack_with(ack, &[&answer], &buffers);
     Ok(())
 }
 
@@ -118,6 +141,8 @@ fn object(json: &str) -> Result<Box<RawValue>, RequestError> {
     RawValue::from_string(json.to_owned()).map_err(|error| RequestError::damaged(&error))
 }
 
-fn refused(why: MayNotSend) -> RequestError {
-    RequestError::new("not_allowed", why)
+impl From<MayNotSend> for RequestError {
+    fn from(why: MayNotSend) -> Self {
+        Self::new(why.code(), why)
+    }
 }

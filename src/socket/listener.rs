@@ -59,7 +59,7 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
         ClientRequest::Join => join::join(requests, event),
         ClientRequest::Leave => join::leave(requests, event),
         ClientRequest::Emit => emit::begin(requests, event),
-        ClientRequest::Presence => presence::answer(requests, event),
+        ClientRequest::Presence => presence::begin(requests, event),
         ClientRequest::Watch => watch::begin(requests, event),
         ClientRequest::Unwatch => watch::end(requests, event),
     }

@@ -4,7 +4,6 @@ use crate::clock::Clock;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::core::throttle::{SendPace, SocketRates, Throttle};
 use crate::types::Timestamp;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::Waker;
@@ -50,10 +49,8 @@ impl Pacer {
 
     /// The socket has sent an event.
     pub(super) fn take(&self, event: &ClientEvent<'_>) {
-        let text: usize = event.parts.iter().map(|it| it.get().len()).sum();
-        let buffers: usize = event.buffers.iter().map(Bytes::len).sum();
         let now = self.clock.now();
-        self.state.lock().throttle.take(&self.rates, &event.name, text + buffers, now);
+        self.state.lock().throttle.take(&self.rates, &event.name, event.bytes(), now);
     }
 
     /// Whether it may send more; if not, `reader` is woken when it may.

@@ -6,10 +6,11 @@ use super::argument;
 use super::request_error::RequestError;
 use super::requests::Requests;
 use crate::core::protocol::inbound::ClientEvent;
-use crate::realtime::watching::MayNotSee;
+use crate::realtime::watching::{MayNotSee, Permitted};
 use crate::types::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
 
 /// Users in one request.
 const USERS_MAX: usize = 1000;
@@ -25,10 +26,20 @@ struct OnlineView<'a> {
     online: Vec<&'a str>,
 }
 
-pub(super) fn answer(requests: &Requests, event: &ClientEvent<'_>) -> Result<(), RequestError> {
+pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let users = required_users(event.args())?;
-    let online = requests.parts().watching.online(requests.socket(), &users)?;
-    ack_online(requests, event.ack, online)
+    let watching = &requests.parts().watching;
+    if !watching.asks() {
+        let online = watching.online(requests.socket(), &users, &Permitted::default())?;
+        return ack_online(requests, event.ack, online);
+    }
+    let (asked, ack) = (Arc::clone(requests), event.ack);
+    requests.answer_in_line("socket.presence", event, async move |_turn| {
+        let (watching, socket) = (&asked.parts().watching, asked.socket());
+        let permitted = watching.ask(socket, &users).await.map_err(MayNotSee::from)?;
+        let online = watching.online(socket, &users, &permitted)?;
+        ack_online(&asked, ack, online)
+    })
 }
 
 pub(super) fn ack_online(

@@ -2,6 +2,7 @@
 
 use crate::realtime::client_events::EventFailure;
 use crate::realtime::inboxes::InboxError;
+use crate::realtime::permissions::NotAnswered;
 use std::fmt::Display;
 
 /// Why a request is answered with an error.
@@ -33,6 +34,12 @@ impl RequestError {
 impl From<EventFailure> for RequestError {
     fn from(failure: EventFailure) -> Self {
         Self::new(failure.code(), failure)
+    }
+}
+
+impl From<NotAnswered> for RequestError {
+    fn from(why: NotAnswered) -> Self {
+        Self::new(why.code(), why)
     }
 }
 

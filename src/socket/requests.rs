@@ -5,7 +5,7 @@
 
 use super::ClientParts;
 use super::pacer::{Paced, Pacer};
-use super::questions::Questions;
+use super::questions::{LineTurn, Questions};
 use super::request_error::RequestError;
 use crate::clock::Clock;
 use crate::config::GuestRight;
@@ -132,6 +132,28 @@ impl Requests {
             }
             drop(open);
         });
+    }
+
+    /// The same for one that must not overtake those in line, nor be overtaken by others that get there: `question` gets its
+    /// turn, and ends it by dropping that.
+    pub(super) fn answer_in_line<Q>(
+        self: &Arc<Self>,
+        task: &'static str,
+        event: &ClientEvent<'_>,
+        question: impl FnOnce(LineTurn) -> Q + Send + 'static,
+    ) -> Result<(), RequestError>
+    where
+        Q: Future<Output = Result<(), RequestError>> + Send + 'static,
+    {
+        let permissions = self.parts.client.permissions.as_ref();
+        let held = permissions.map(|it| it.hold(event.bytes())).transpose()?;
+        let place = self.questions.line_up();
+        self.answer_later(task, event.ack, async move {
+            let answered = question(place.turn().await).await;
+            drop(held);
+            answered
+        });
+        Ok(())
     }
 
     /// Acks with an error, and counts it.

@@ -18,7 +18,7 @@ pub struct Identity {
 pub struct Grants {
     /// Rooms the socket is in, besides its own and its user's.
     pub rooms: Arc<[Room]>,
-    /// Rooms that its client may join by itself.
+    /// Rooms that its client may join by itself, be it after a question to the backend.
     pub joinable: Arc<[NamePattern]>,
     /// What the backend wants to see beside the socket in the API; a JSON value as it was written.
     pub data: Option<Box<RawValue>>,
@@ -31,7 +31,7 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Whether its client may join `room` by itself.
+    /// Whether its client may join `room` by itself, be it after a question to the backend.
     pub fn may_join(&self, room: &Room) -> bool {
         self.joinable.iter().any(|it| it.matches(room.as_str()))
     }

@@ -100,6 +100,33 @@ pub enum ClientRequest {
     Unwatch,
 }
 
+/// The codes with which `userline:refresh` may be acked.
+const REFRESH_ERRORS: &[&str] = &[
+    "invalid_argument",
+    "binary_unsupported",
+    "auth_invalid",
+    "auth_too_large",
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "token_not_yet_valid",
+    "token_revoked",
+    "resume_invalid",
+    "resume_expired",
+    "resume_revoked",
+    "resume_reused",
+    "user_invalid",
+    "room_invalid",
+    "too_many_rooms",
+    "unauthorized",
+    "auth_unavailable",
+    "blocked",
+    "user_limit",
+    "user_limit_unclear",
+    "user_mismatch",
+    "unavailable",
+];
+
 impl ClientRequest {
     /// All of them, in the order of the documentation.
     pub const ALL: [Self; 11] = [
@@ -170,47 +197,49 @@ impl ClientRequest {
     pub fn errors(self) -> &'static [&'static str] {
         match self {
             Self::Ping => &[],
-            Self::Refresh => &[
-                "invalid_argument",
-                "binary_unsupported",
-                "auth_invalid",
-                "auth_too_large",
-                "token_missing",
-                "token_invalid",
-                "token_expired",
-                "token_not_yet_valid",
-                "token_revoked",
-                "resume_invalid",
-                "resume_expired",
-                "resume_revoked",
-                "resume_reused",
-                "user_invalid",
-                "room_invalid",
-                "too_many_rooms",
-                "unauthorized",
-                "auth_unavailable",
-                "blocked",
-                "user_limit",
-                "user_limit_unclear",
-                "user_mismatch",
-                "unavailable",
-            ],
+            Self::Refresh => REFRESH_ERRORS,
             Self::Logout | Self::Inbox | Self::Read => {
                 &["invalid_argument", "binary_unsupported", "unavailable"]
             }
-            Self::Emit => &["invalid_argument", "not_allowed"],
-            Self::Join => {
-                &["invalid_argument", "binary_unsupported", "not_allowed", "too_many_rooms"]
+            Self::Emit => &[
+                "invalid_argument",
+                "not_allowed",
+                "overloaded",
+                "backend_unavailable",
+                "backend_timeout",
+                "backend_answer_invalid",
+            ],
+            Self::Join => &[
+                "invalid_argument",
+                "binary_unsupported",
+                "not_allowed",
+                "too_many_rooms",
+                "overloaded",
+                "backend_unavailable",
+                "backend_timeout",
+                "backend_answer_invalid",
+            ],
+            Self::Unwatch | Self::Leave => {
+                &["invalid_argument", "binary_unsupported", "not_allowed", "overloaded"]
             }
-            Self::Presence | Self::Unwatch | Self::Leave => {
-                &["invalid_argument", "binary_unsupported", "not_allowed"]
-            }
+            Self::Presence => &[
+                "invalid_argument",
+                "binary_unsupported",
+                "not_allowed",
+                "overloaded",
+                "backend_unavailable",
+                "backend_timeout",
+                "backend_answer_invalid",
+            ],
             Self::Watch => &[
                 "invalid_argument",
                 "binary_unsupported",
                 "not_allowed",
                 "too_many_watches",
                 "overloaded",
+                "backend_unavailable",
+                "backend_timeout",
+                "backend_answer_invalid",
             ],
         }
     }

@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
+import express from "express";
 import { io } from "socket.io-client";
 import { assertShown, blocksOf, elided, fresh, pages, Shell, steps } from "./lib/blocks.mjs";
 import { sign } from "./lib/jwt.mjs";
@@ -151,6 +152,8 @@ async function javascript(w, block) {
     show: () => {},
     fetchAfter: () => {},
     fetch: async (to) => assert.ok(to.startsWith("/api/"), to),
+    app: express(),
+    express,
     user: { id: 42, name: "Ann" },
     localStorage: { getItem: () => null, setItem: (key, value) => assert.equal(typeof value, "string", key), removeItem: () => {} },
     SECRET,

@@ -16,6 +16,7 @@ mod hooks;
 mod http;
 mod memory;
 mod page;
+mod permissions;
 mod published;
 mod request;
 mod resume;
@@ -100,6 +101,7 @@ fn groups() -> Vec<Group> {
         admin_paths::group(),
         hooks::group(),
         answers::group(),
+        permissions::group(),
         published::group(),
         published::entry_group(),
     ]

@@ -46,6 +46,48 @@ fn events_and_their_backend_go_together() {
     }
 }
 
+/// What is wrong with this file; nothing if all is well.
+fn told_of(text: &str) -> String {
+    let file = file(text);
+    let loaded = Config::load(&with_secret().with_file(file.path()));
+    loaded.err().map(|errors| errors.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn what_the_backend_is_asked_and_where_go_together() {
+    let clients = "[messages]\nclient_to_client = \"rule\"\nallow = [\"a\"]\n";
+    for (asks, key) in [
+        ("[rooms]\njoin_by_hook = [\"doc:*\"]\n".to_owned(), "rooms.join_by_hook"),
+        (format!("{clients}to_users = [\"hook\"]\n"), "messages.to_users"),
+        (format!("{clients}to_rooms_by_hook = [\"*\"]\n"), "messages.to_rooms_by_hook"),
+        ("[presence]\nshown_to = [\"shared_room\", \"hook\"]\n".to_owned(), "presence.shown_to"),
+    ] {
+        let told = told_of(&asks);
+        let missing = format!("permissions.url: is missing: {key} has your backend asked");
+        assert!(told.starts_with(&missing), "{told}");
+        assert_eq!(told_of(&format!("{asks}[permissions]\n{SIGNED}")), "");
+    }
+    let alone = |more: &str| told_of(&format!("[permissions]\n{more}"));
+    for (says, told) in [
+        ("permissions.url = \"https://b.example/\": is never asked", alone(SIGNED)),
+        (
+            "permissions.url = \"http://127.0.0.1/\": is a private address",
+            alone("url = \"http://127.0.0.1/\""),
+        ),
+        ("permissions.good_for = \"1s\": must be", alone("good_for = \"1s\"")),
+        (
+            "permissions.url = \"https://b.example/\": is never asked",
+            told_of(&format!("[messages]\nto_users = [\"hook\"]\n[permissions]\n{SIGNED}")),
+        ),
+        (
+            "rooms.join_by_hook = \"a*b\": must be a name",
+            told_of("[rooms]\njoin_by_hook = [\"a*b\"]"),
+        ),
+    ] {
+        assert!(told.starts_with(says), "{says}: {told}");
+    }
+}
+
 #[test]
 fn what_clients_send_to_each_other_is_sent_by_nobody_else() {
     let with = |may_emit: &str, allow: &str| {

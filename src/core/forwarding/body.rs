@@ -29,6 +29,20 @@ pub struct EventSender<'a> {
     pub data: Option<&'a RawValue>,
 }
 
+impl EventSender<'_> {
+    /// What the backend reads: `{user, socket, device, rooms, data}`.
+    pub fn view(&self) -> SenderView<'_> {
+        let Self { user, socket, device, rooms, data } = self;
+        SenderView {
+            user: user.as_str(),
+            socket: socket.to_string(),
+            device: device.map(DeviceId::as_str),
+            rooms: rooms.iter().map(Room::as_str).collect(),
+            data: *data,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct EventBody<'a> {
     r#type: &'static str,
@@ -47,8 +61,9 @@ struct EventData<'a> {
     from: SenderView<'a>,
 }
 
-#[derive(Serialize)]
-struct SenderView<'a> {
+/// The same as it is written.
+#[derive(Debug, Serialize)]
+pub struct SenderView<'a> {
     user: &'a str,
     socket: String,
     device: Option<&'a str>,
@@ -73,14 +88,7 @@ pub fn render(
             Cow::Owned(binary::put_back(arg, event.buffers)?)
         })
     });
-    let EventSender { user, socket, device, rooms, data } = from;
-    let from = SenderView {
-        user: user.as_str(),
-        socket: socket.to_string(),
-        device: device.map(DeviceId::as_str),
-        rooms: rooms.iter().map(Room::as_str).collect(),
-        data: *data,
-    };
+    let from = from.view();
     let args = args.collect::<Result<_, _>>()?;
     let (name, namespace, ack) = (&*event.name, namespace.as_str(), event.ack.is_some());
     let data = EventData { id, event: name, args, namespace, ack, from };

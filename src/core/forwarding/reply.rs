@@ -27,6 +27,18 @@ impl ReplyKind {
     }
 }
 
+/// What is usually behind a refusal, of a backend that was not meant; `None` if it may mean what it says.
+pub fn likely_cause(status: u16) -> Option<&'static str> {
+    match status {
+        401 | 403 => {
+            Some("it asks for credentials: requests are signed, verify the signature instead")
+        }
+        404 | 405 => Some("nothing takes a POST there: is it the right path?"),
+        419 => Some("its CSRF protection must not cover this URL"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::ReplyKind;

@@ -206,6 +206,12 @@ impl<T> Schedule<T> {
         }
     }
 
+    /// A call has ended before it was made: it tells nothing of the backend.
+    pub fn given_up(&mut self, place: &CallPlace) {
+        self.circuit.cancelled(place.purpose);
+        self.ended(place);
+    }
+
     /// Whether the backend is down.
     pub fn is_down(&self) -> bool {
         self.circuit.is_open()

@@ -115,6 +115,13 @@ impl<'a> ClientEvent<'a> {
     pub fn args(&self) -> &[&'a RawValue] {
         self.parts.get(1..).unwrap_or_default()
     }
+
+    /// Bytes of its name, its arguments and their buffers, as they were sent.
+    pub fn bytes(&self) -> usize {
+        let text: usize = self.parts.iter().map(|it| it.get().len()).sum();
+        let buffers: usize = self.buffers.iter().map(Bytes::len).sum();
+        text + buffers
+    }
 }
 
 impl InboundReader {

@@ -14,6 +14,8 @@ pub struct GrantRules {
     auto: Vec<RoomTemplate>,
     /// Rooms that its client may join by itself.
     join: Vec<JoinRule>,
+    /// Those about which the backend is asked first, whatever `join` says.
+    asked: Vec<NamePattern>,
     /// The outermost claims that are looked at, each once.
     claims: BTreeSet<Box<str>>,
 }
@@ -31,7 +33,7 @@ pub struct JoinRule {
 pub struct GrantedRooms {
     /// Rooms that the socket is in, each once.
     pub rooms: Arc<[Room]>,
-    /// Rooms that its client may join by itself.
+    /// Rooms that its client may join by itself, be it after a question to the backend.
     pub joinable: Arc<[NamePattern]>,
 }
 
@@ -57,12 +59,23 @@ impl GrantRules {
     pub fn new(auto: Vec<RoomTemplate>, join: Vec<JoinRule>) -> Self {
         let templates = auto.iter().chain(join.iter().filter_map(|it| it.template.as_ref()));
         let claims = templates.flat_map(RoomTemplate::claims).map(Into::into).collect();
-        Self { auto, join, claims }
+        Self { auto, join, asked: Vec::new(), claims }
+    }
+
+    /// The backend is asked whether a client may join rooms of these names.
+    #[must_use]
+    pub fn asking(self, asked: Vec<NamePattern>) -> Self {
+        Self { asked, ..self }
     }
 
     /// Whether clients may join any rooms.
     pub fn lets_join(&self) -> bool {
-        !self.join.is_empty()
+        !self.join.is_empty() || !self.asked.is_empty()
+    }
+
+    /// Names of rooms about which the backend is asked before a client joins.
+    pub fn asked(&self) -> &[NamePattern] {
+        &self.asked
     }
 
     /// The outermost claims that [`GrantRules::apply`] looks at.
@@ -88,6 +101,7 @@ impl GrantRules {
         for rule in &self.join {
             rule.expand(claims, &mut joinable)?;
         }
+        joinable.extend(self.asked.iter().cloned());
         Ok(GrantedRooms { rooms: granted.rooms.into(), joinable: joinable.into() })
     }
 }
@@ -140,7 +154,7 @@ impl Granted {
 #[cfg(test)]
 mod tests {
     use super::{GrantFlaw, GrantRules, JoinRule};
-    use crate::types::{ClaimFlaw, GrantError, Room, RoomTemplate, TemplateError};
+    use crate::types::{ClaimFlaw, GrantError, NamePattern, Room, RoomTemplate, TemplateError};
     use serde_json::{Value, json};
 
     fn rooms(templates: &[&str], listed: &[&str], claims: &Value) -> Result<String, GrantFlaw> {
@@ -198,6 +212,16 @@ mod tests {
         );
         assert!(may_join(&["*"], &json!({}), "anything"));
         assert!(!may_join(&[], &json!({}), "anything"));
+    }
+
+    #[test]
+    fn what_was_joined_after_a_question_stays_with_newer_credentials() {
+        let asked = vec![NamePattern::parse("doc:*").unwrap()];
+        let rules = GrantRules::default().asking(asked);
+        assert!(rules.lets_join());
+        let granted = rules.apply(&[], &json!({})).unwrap();
+        assert!(granted.joinable.iter().any(|it| it.matches("doc:7")));
+        assert!(granted.rooms.is_empty());
     }
 
     #[test]

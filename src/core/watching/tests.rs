@@ -181,7 +181,7 @@ impl World {
             .rooms
             .as_ref()
             .map(|rooms| |room: &Room| rooms.iter().any(|it| room.as_str() == format!("r:{it}")));
-        let at = Whereabouts { is_online: watched.is_online, is_in };
+        let at = Whereabouts { is_online: watched.is_online, is_in, is_permitted: false };
         let before = self.book.told(socket(watcher), &user(of)).cloned().unwrap_or_default();
         look(&reach, &user(of), &at, &before)
     }
@@ -229,7 +229,7 @@ fn org(rooms: &[&str], before: &Sight, at: Option<&[&str]>) -> Sight {
     let rules = [ContactRule::parse("shared_room:org:*").unwrap()];
     let reach = Reach::new(&rules, Viewer { user: &me, rooms: &rooms, data: None });
     let is_in = at.map(|at| |room: &Room| at.contains(&room.as_str()));
-    look(&reach, &user(1), &Whereabouts { is_online: true, is_in }, before)
+    look(&reach, &user(1), &Whereabouts { is_online: true, is_in, is_permitted: false }, before)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What watchers are told, by the parts that run in production.
 
-use super::{MayNotSee, WatchError};
+use super::{MayNotSee, Permitted, WatchError};
 use crate::app::testing::{TestApp, TestClient, until};
 use crate::core::contacts::ContactRule;
 use crate::core::presence::session::Grace;
@@ -33,7 +33,7 @@ async fn in_org(app: &TestApp, user: &str) -> TestClient {
 fn watch(app: &TestApp, client: &TestClient, users: &[&str]) -> Result<Vec<String>, MayNotSee> {
     let users: Vec<UserId> = users.iter().map(|it| id(it)).collect();
     let all = |online: Vec<&str>| online.into_iter().map(str::to_owned).collect();
-    app.realtime.watching.watch(&client.socket, &users, all)
+    app.realtime.watching.watch(&client.socket, &users, Permitted::default(), all)
 }
 
 fn leave(app: &TestApp, client: &TestClient) {
@@ -133,5 +133,7 @@ async fn there_is_a_bound_and_without_a_rule_there_is_nothing() {
     let off = TestApp::new();
     let ann = off.connect("ann").await;
     assert_eq!(watch(&off, &ann, &["ann"]), Err(MayNotSee::Off));
-    assert_eq!(off.realtime.watching.online(&ann.socket, &[id("ann")]), Err(MayNotSee::Off));
+    let users = [id("ann")];
+    let online = off.realtime.watching.online(&ann.socket, &users, &Permitted::default());
+    assert_eq!(online, Err(MayNotSee::Off));
 }

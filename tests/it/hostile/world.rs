@@ -3,7 +3,7 @@
 use super::client::peer::Peer;
 use super::client::{Client, Heard, PATIENCE};
 use super::gets::Gets;
-use super::{Case, Row, answers, auth_hook, hooks, published, tokens};
+use super::{Case, Row, answers, auth_hook, hooks, permissions, published, tokens};
 use super::{request, resume};
 use crate::rig::eventually;
 use crate::rig::redis::Redis;
@@ -36,7 +36,7 @@ pub(super) struct World {
     canary: TcpListener,
     bystanders: [Client; 2],
     turn: u64,
-    /// Answers events of clients.
+    /// Answer events of clients, and what they may do.
     _backend: Tasks,
 }
 
@@ -49,9 +49,9 @@ impl World {
         let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = canary.local_addr().unwrap().port();
         let tasks = Tasks::new();
-        let backend = answers::backend(&tasks).await;
+        let backends = (answers::backend(&tasks).await, permissions::backend(&tasks).await);
         let redis = Redis::start().await;
-        let configuration = configuration(&dir, port, backend, &redis.url());
+        let configuration = configuration(&dir, port, backends, &redis.url());
         let server = Server::run(dir.path(), &configuration).await;
         let [ann, bob] = Client::both(server.public).await;
         let bystanders =
@@ -161,8 +161,13 @@ impl World {
     }
 }
 
-fn configuration(dir: &TempDir, port: u16, backend: u16, redis: &str) -> String {
-    let (event, may_emit) = (answers::EVENT, answers::MAY_EMIT);
+fn configuration(
+    dir: &TempDir,
+    port: u16,
+    (backend, permitting): (u16, u16),
+    redis: &str,
+) -> String {
+    let (event, may_emit, room) = (answers::EVENT, answers::MAY_EMIT, permissions::ROOM);
     let (data, python) = (dir.path().join("data"), published::PYTHON);
     format!(
         r#"
@@ -179,6 +184,11 @@ keys = [
 [rooms]
 auto = ["org:{{org}}"]
 join = ["news:*"]
+join_by_hook = ["{room}*"]
+[permissions]
+url = "http://127.0.0.1:{permitting}/"
+secret = "{HOOK_SECRET}"
+allow_private = true
 [auth.jwt]
 algorithms = ["RS256"]
 public_key_file = "tests/it/keys/rsa.pub.pem"
