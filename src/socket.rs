@@ -1,7 +1,7 @@
 //! The edge to the clients: the public listener's routes, and the engine behind them. Only this module knows
 //! socketioxide.
 //!
-//! * `{path}` — Engine.IO, by polling or WebSocket ([`crate::connection::Acceptor`])
+//! * `{path}` — Engine.IO, by polling or WebSocket ([`crate::connection::Acceptor`]); with or without its last slash, or two
 //! * `{path}socket.io.js` and the like — the stock client's bundle ([`client_files`])
 
 mod argument;
@@ -107,10 +107,12 @@ impl SocketEdge {
         let lend = move |stream| engine.take(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);
         let answer = any(async move |request: Request| acceptor.answer(request).await);
-        let without_slash = path.trim_end_matches('/').to_owned();
-        let mut router = Router::new().route(&path, answer.clone());
+        // Clients are given the path with and without its slash, and some add one in either case.
+        let mut router =
+            Router::new().route(&path, answer.clone()).route(&format!("{path}/"), answer.clone());
+        let without_slash = path.trim_end_matches('/');
         if !without_slash.is_empty() {
-            router = router.route(&without_slash, answer);
+            router = router.route(without_slash, answer);
         }
         router.merge(client_files.router(&path))
     }

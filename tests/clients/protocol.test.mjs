@@ -52,6 +52,15 @@ describe("protocol", { concurrency: 3 }, () => {
     }
   });
 
+  scenario("a client that sends bytes as base64 in text (`forceBase64`) gets buffers, too", {}, async (w) => {
+    for (const [way, transports] of Object.entries(ways)) {
+      const socket = await w.connect("42", { transports, forceBase64: true });
+      const bytes = Buffer.from([0, 1, 2, 255]);
+      const echo = await socket.emitWithAck("userline:ping", { bytes });
+      assert.deepEqual(Buffer.from(echo.bytes), bytes, way);
+    }
+  });
+
   scenario("malformed polling bodies end that session and nothing else", {}, async (w) => {
     const witness = await w.connect("witness");
     const bodies = ["", "garbage", "9", "4", "4x", "40{", "42", "42[", '42["a"', "4\u001e\u001e", "b!!!!", "451-[", "\xff\xfe", "4" + "9".repeat(30)];

@@ -15,6 +15,7 @@ mod handshakes;
 mod hooks;
 mod http;
 mod memory;
+mod others;
 mod page;
 mod permissions;
 mod published;
@@ -93,6 +94,7 @@ fn groups() -> Vec<Group> {
         frames::group(),
         engine::group(),
         upgrades::group(),
+        others::group(),
         connects::group(),
         events::group(),
         binary::group(),

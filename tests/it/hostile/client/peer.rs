@@ -70,10 +70,19 @@ impl Peer {
 
     /// A WebSocket that has heard nothing yet.
     pub(in super::super) async fn handshake(public: SocketAddr, query: &str) -> Self {
-        let stream = TcpStream::connect(public).await.unwrap();
+        Self::over(TcpStream::connect(public).await.unwrap(), query).await
+    }
+
+    /// The same on a connection that there is.
+    pub(in super::super) async fn over(mut stream: TcpStream, query: &str) -> Self {
+        stream.write_all(handshake(query, "").as_bytes()).await.unwrap();
+        Self::answered(stream).await
+    }
+
+    /// A WebSocket whose handshake was sent.
+    pub(in super::super) async fn answered(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         let mut it = Self { stream, read: Vec::new(), sid: String::new() };
-        it.write(handshake(query, "").as_bytes()).await;
         loop {
             if let Some(end) = it.read.windows(4).position(|it| it == b"\r\n\r\n") {
                 assert!(it.read.starts_with(b"HTTP/1.1 101 "));
