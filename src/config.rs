@@ -136,6 +136,8 @@ pub struct CheckedConfig {
     pub ingest: Option<IngestConfig>,
     /// `socketio.client_dir`, if it is set and right.
     pub client_dir: Option<PathBuf>,
+    /// `store.data_dir`, if it is right.
+    pub data_dir: Option<PathBuf>,
 }
 
 impl CheckedConfig {
@@ -144,16 +146,23 @@ impl CheckedConfig {
         let mut reader = match SettingsReader::open(sources) {
             Ok(reader) => reader,
             Err(errors) => {
-                return Self { config: Err(errors), auth: None, ingest: None, client_dir: None };
+                return Self {
+                    config: Err(errors),
+                    auth: None,
+                    ingest: None,
+                    client_dir: None,
+                    data_dir: None,
+                };
             }
         };
         let sections = Sections::read(&mut reader);
         let auth = sections.auth.as_ref().ok().cloned();
         let ingest = sections.ingest.as_ref().ok().cloned();
         let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
+        let data_dir = sections.store.as_ref().ok().map(|it| it.data_dir.clone());
         let config = sections.config(&mut reader);
         let config = reader.finish(config).map(|(config, _)| config);
-        Self { config, auth, ingest, client_dir }
+        Self { config, auth, ingest, client_dir, data_dir }
     }
 }
 

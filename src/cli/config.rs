@@ -10,6 +10,7 @@ use crate::core::backend::signature;
 use crate::entropy;
 use crate::ingest;
 use crate::socket::ClientFiles;
+use crate::store::{self, FolderUse};
 use crate::types::{Secret, Seq};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,8 +43,13 @@ pub(super) struct InitArgs {
 pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
     match command {
         ConfigCommand::Check(settings) => {
-            load(&settings.sources())?;
-            output::line("the configuration is good")
+            let (_, folder) = load_to_run(&settings.sources())?;
+            output::line(match folder {
+                FolderUse::Free => "the configuration is good",
+                FolderUse::InUse => {
+                    "the configuration is good; a process runs on store.data_dir now, and no other can"
+                }
+            })
         }
         ConfigCommand::Show(settings) => {
             output::line(config::show(&settings.sources())?.trim_end())
@@ -52,9 +58,24 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), CommandFailure> {
     }
 }
 
-/// The configuration, or everything that is wrong with it and with the files that it names.
+/// The configuration, or everything that is wrong with it and with the files that it names, the data folder apart.
 pub(super) fn load(sources: &Sources) -> Result<Config, CommandFailure> {
-    let CheckedConfig { config, auth, ingest, client_dir } = CheckedConfig::load(sources);
+    judge(CheckedConfig::load(sources), None)
+}
+
+/// The configuration with which a server can run here, and whether one does; or everything that is wrong with it, with the
+/// files that it names, and with the data folder.
+pub(super) fn load_to_run(sources: &Sources) -> Result<(Config, FolderUse), CommandFailure> {
+    let checked = CheckedConfig::load(sources);
+    let folder = checked.data_dir.as_deref().map_or(Ok(FolderUse::Free), store::look_at);
+    let folder_error = folder.as_ref().err().map(ToString::to_string);
+    let config = judge(checked, folder_error)?;
+    // Where it cannot be used, the configuration was refused.
+    Ok((config, folder.unwrap_or(FolderUse::Free)))
+}
+
+fn judge(checked: CheckedConfig, folder_error: Option<String>) -> Result<Config, CommandFailure> {
+    let CheckedConfig { config, auth, ingest, client_dir, .. } = checked;
     let errors = config.as_ref().err().map(ToString::to_string);
     let clock = Clock::start(Seq(0));
     let key_error = auth.and_then(|auth| Authenticator::new(auth, clock).err());
@@ -62,8 +83,8 @@ pub(super) fn load(sources: &Sources) -> Result<Config, CommandFailure> {
     let ingest_error =
         ingest.and_then(|it| ingest::check_config(&it).err()).map(|it| it.to_string());
     let client_error = ClientFiles::load(client_dir.as_deref()).err().map(|it| it.to_string());
-    let all: Vec<String> =
-        errors.into_iter().chain(key_error).chain(ingest_error).chain(client_error).collect();
+    let all = [errors, key_error, ingest_error, client_error, folder_error];
+    let all: Vec<String> = all.into_iter().flatten().collect();
     match config {
         Ok(config) if all.is_empty() => Ok(config),
         Ok(_) | Err(_) => Err(CommandFailure::ConfigValue(all.join("\n"))),

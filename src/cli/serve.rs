@@ -42,7 +42,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandFailure> {
             sources = sources.with_flag(flag, key, &value);
         }
     }
-    let config = super::config::load(&sources)?;
+    let (config, _) = super::config::load_to_run(&sources)?;
     let running = run_server(config, None, |bound| {
         output::line(&format!("public http://{}", bound.public))?;
         output::line(&format!("admin http://{}", bound.admin))

@@ -1,7 +1,7 @@
 //! Names in commands: lists of them, each once, and users that may be written as integers.
 
 use super::error::{CommandCode, CommandError};
-use super::number::integer;
+use super::number::{integer, no_integer};
 use crate::types::{DeviceId, ItemId, Namespace, Room, SocketId, UserId};
 use indexmap::IndexSet;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
@@ -163,9 +163,10 @@ impl<T: Name> Visitor<'_> for NameVisitor<T> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        match integer(number).filter(|_| T::MAY_BE_INTEGER) {
-            Some(number) => Self::digits(number),
-            None => Err(E::invalid_type(Unexpected::Float(number), &self)),
+        match integer(number) {
+            Some(number) if T::MAY_BE_INTEGER => Self::digits(number),
+            None if T::MAY_BE_INTEGER => Err(no_integer(number, &self)),
+            Some(_) | None => Err(E::invalid_type(Unexpected::Float(number), &self)),
         }
     }
 }

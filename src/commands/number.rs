@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Expected, Unexpected, Visitor};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -32,14 +32,25 @@ pub(super) fn limit_rule() -> String {
     format!("must be a number from {} to {}", LIMITS.start(), LIMITS.end())
 }
 
-/// Beyond this, numbers with a fraction lie further apart than integers do, so that one no longer tells which was meant.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+/// 2^53 - 1. Beyond it numbers with a fraction lie further apart than integers do, so that one no longer tells which was meant:
+/// 2^53 is what is read of 2^53 + 1, too.
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
-/// The integer that is written as `42.0`, as some languages do: to JSON and to its schemas that is one. None for a fraction that
-/// is not zero, and beyond 2^53.
+/// The integer that is written as `42.0` or `1e3`, as some languages do: to JSON and to its schemas that is one. None for a
+/// fraction that is not zero, and beyond [`EXACT_MAX`].
 pub(super) fn integer(number: f64) -> Option<i64> {
     let is_exact = number.fract() == 0.0 && number.abs() <= EXACT_MAX;
     is_exact.then(|| format!("{number:.0}").parse().ok()).flatten()
+}
+
+/// Why [`integer`] has none of this number, where `expected` stands.
+pub(super) fn no_integer<E: Error>(number: f64, expected: &dyn Expected) -> E {
+    if number.fract() == 0.0 {
+        return E::custom(
+            "an integer of 2^53 and more must be written in digits, without a fraction or an exponent",
+        );
+    }
+    E::invalid_type(Unexpected::Float(number), expected)
 }
 
 /// Reads a number of the store; absent or `null` is none.
@@ -75,7 +86,10 @@ impl Visitor<'_> for WholeVisitor {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
-        let whole = integer(number).and_then(|it| u64::try_from(it).ok());
-        whole.ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))
+        match integer(number).map(u64::try_from) {
+            Some(Ok(whole)) => Ok(whole),
+            Some(Err(_)) => Err(E::invalid_type(Unexpected::Float(number), &self)),
+            None => Err(no_integer(number, &self)),
+        }
     }
 }

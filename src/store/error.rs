@@ -13,7 +13,7 @@ pub struct DatabaseError(#[from] rusqlite::Error);
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The folder or its lock file cannot be made or opened.
-    #[error("cannot use the data folder `{}`", dir.display())]
+    #[error("store.data_dir = {dir:?}: must be a folder that this user may read and write")]
     Folder {
         /// `store.data_dir`
         dir: PathBuf,
@@ -21,7 +21,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process has it.
-    #[error("the data folder `{}` is used by another process: one folder, one userline", dir.display())]
+    #[error("store.data_dir = {dir:?}: is used by another process: one folder, one userline")]
     InUse {
         /// `store.data_dir`
         dir: PathBuf,

@@ -7,12 +7,16 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-const DATABASE: &str = "userline.sqlite";
-const LOCK: &str = "lock";
+pub(super) const DATABASE: &str = "userline.sqlite";
+pub(super) const LOCK: &str = "lock";
 /// How long to wait for an operator's `sqlite3` that holds the file; after that it counts as a failing disk.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a lock is tried for that somebody has: who only looks at the folder holds it for an instant.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What stands in the lock file once the database is whole. Any text would do; this one is for whoever opens the file.
 const MARK: &str = "userline.sqlite beside this file was whole once. If it is missing or empty now, userline does not \
@@ -27,10 +31,17 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let mut make = DirBuilder::new();
     make.recursive(true).mode(0o700).create(dir).map_err(folder)?;
     let file = open_private(&dir.join(LOCK)).map_err(folder)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => return Err(folder(source)),
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(folder(source)),
+        }
     }
     let database = dir.join(DATABASE);
     if was_whole(&file).map_err(folder)? && len(&database).map_err(folder)? == 0 {

@@ -1,5 +1,5 @@
 // The OpenAPI document says what the API does: schemathesis makes requests from the served document, good and bad, and
-// compares what comes back. `SEED=n` tries others.
+// compares what comes back. `SEED=n` tries others. Numbers beyond 2^53 are among them, wherever one may stand.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +11,13 @@ import { until } from "./lib/wait.mjs";
 
 const schemathesis = path.join(root, "tests/clients/.venv/bin/schemathesis");
 const SECONDS = 70;
+
+/** Integers that JavaScript cannot tell from their neighbours, to the end of 64 bits and beyond: as JSON has them. */
+const LONG = ["9007199254740991", "9007199254740993", "9223372036854775807", "9223372036854775808", "18446744073709551615",
+  "18446744073709551616", "-9007199254740993", "-9223372036854775809", "9007199254740991.0", "42.0"];
+/** Where the document has integers of 64 bits. */
+const LONG_AT = ["body.to.users[*]", "body.users[*]", "body.emits[*].to.users[*]", "body.except.users[*]", "body.ack.timeout", "body.upto",
+  "query.after", "path.seq", "path.id"];
 
 /** Runs a program to its end; gives its exit code and all that it printed. */
 const run = (file, args, cwd) =>
@@ -60,7 +67,9 @@ scenario("schemathesis finds nothing that the OpenAPI document does not say", {
   writeFileSync(file, [
     "[parameters]",
     ...known.map(([where], at) => `"${where}" = { dictionary = "known-${at}", probability = 0.4 }`),
+    ...LONG_AT.filter((where) => !known.some(([it]) => it === where)).map((where) => `"${where}" = { dictionary = "long", probability = 0.3 }`),
     ...known.map(([, values], at) => `[dictionaries.known-${at}]\nvalues = ${JSON.stringify(values)}`),
+    `[dictionaries.long]\nvalues = [${LONG.join(", ")}]`,
   ].join("\n"));
   const { code, out } = await run(schemathesis, [
     "--config-file", file, "run", `${w.server.adminUrl}/v1/openapi.json`,
@@ -76,3 +85,39 @@ scenario("schemathesis finds nothing that the OpenAPI document does not say", {
   // Thousands on a machine that has nothing else to do.
   assert.ok(Number(cases?.replaceAll(",", "")) >= 200, summary);
 }, { timeout: 240_000 });
+
+/** What the server says to this request, whose numbers stand as they are written; parsed, and as it came. */
+async function ask({ adminUrl, key }, method, path, body) {
+  const response = await fetch(adminUrl + path, { method, body, headers: { authorization: `Bearer ${key}` } });
+  const text = await response.text();
+  return { status: response.status, text, error: response.ok ? undefined : JSON.parse(text).error };
+}
+
+scenario("integers are exact to the end of 64 bits in digits, and below 2^53 with a fraction or an exponent", {}, async (w) => {
+  const document = await (await fetch(`${w.server.adminUrl}/v1/openapi.json`, { headers: { authorization: `Bearer ${w.server.key}` } })).text();
+  assert.match(document, /"maximum":18446744073709551615/, "what users may be written as, in digits");
+  const users = {
+    "9007199254740991": "9007199254740991", "9007199254740993": "9007199254740993", "18446744073709551615": "18446744073709551615",
+    "-9223372036854775808": "-9223372036854775808", "9007199254740991.0": "9007199254740991", "9.007199254740991e15": "9007199254740991",
+    "42.0": "42", "18446744073709551616": null, "-9223372036854775809": null, "9007199254740992.0": null, "9007199254740993.0": null,
+    "1e16": null, "1.5": null,
+  };
+  for (const [written, user] of Object.entries(users)) {
+    for (const [path, body] of [["/v1/emit", `{"to":{"users":[${written}]},"event":"x"}`], ["/v1/presence", `{"users":[${written}]}`]]) {
+      const { status, text, error } = await ask(w.server, "POST", path, body);
+      assert.equal(status, user === null ? 400 : 200, `${path} ${written}: ${text}`);
+      if (user === null) assert.equal(error.code, "invalid_argument");
+      else assert.ok(text.includes(`"${user}":`) || text.includes(`"user":"${user}"`), `${written}: ${text}`);
+    }
+  }
+  const numbers = { "9007199254740993": true, "9223372036854775807": true, "9223372036854775808": false, "9007199254740991.0": true, "9007199254740993.0": false };
+  for (const [written, isTaken] of Object.entries(numbers)) {
+    const { status, text } = await ask(w.server, "POST", "/v1/users/42/inbox/read", `{"upto":${written}}`);
+    assert.equal(status, isTaken ? 200 : 400, `upto ${written}: ${text}`);
+    if (written.includes(".")) continue; // in a path or a query there are digits only
+    const events = await ask(w.server, "GET", `/v1/events?after=${written}`);
+    assert.equal(events.status, isTaken ? 200 : 400, `after ${written}: ${events.text}`);
+    const item = await ask(w.server, "DELETE", `/v1/users/42/inbox/${written}`);
+    assert.equal(item.status === 400, !isTaken, `item ${written}: ${item.text}`);
+  }
+});

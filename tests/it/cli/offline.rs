@@ -4,7 +4,7 @@ use super::{SECRET, end_of, run, text, userline};
 use serde_json::value::RawValue;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use userline::auth::{AuthPayload, Authenticator, Credentials};
 use userline::clock::Clock;
 use userline::config::{Config, Sources};
@@ -85,6 +85,91 @@ async fn a_key_that_does_not_go_with_its_algorithms_is_found_by_check() {
     }
     assert!(all.err.contains("presence.grace = \"x\": must be a duration"), "{}", all.err);
     assert!(all.err.contains("socketio.client_dir"), "{}", all.err);
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_used_is_found_by_check_and_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("file"), "").unwrap();
+    symlink(at("nowhere"), at("link")).unwrap();
+    symlink(at("loop"), at("loop")).unwrap();
+    fs::create_dir_all(at("taken/userline.sqlite")).unwrap();
+    let secret = format!("auth.jwt.secret={SECRET}");
+    let try_it = async |command: &[&str], folder: &str| {
+        let folder = format!("store.data_dir={}", at(folder).display());
+        run(&[command, &["--set", &secret, "--set", &folder]].concat()).await
+    };
+    let long = "x".repeat(300);
+    let table = [
+        ("file", "is no folder"),
+        ("file/below", "is no folder"),
+        ("link", "No such file or directory"),
+        ("loop", "symbolic links"),
+        (&long, "File name too long"),
+        ("taken", "is a directory"),
+    ];
+    for (folder, why) in table {
+        for command in [&["config", "check"][..], &["serve"]] {
+            let ended = try_it(command, folder).await;
+
+            assert_eq!((ended.code, ended.out.as_str()), (Some(78), ""), "{command:?} {folder}");
+            let key = format!("store.data_dir = {:?}: must be a folder that", at(folder));
+            assert!(ended.err.contains(&key) && ended.err.contains(why), "{}", ended.err);
+        }
+    }
+    for good in [".", "a/b/c"] {
+        let ended = try_it(&["config", "check"], good).await;
+        assert_eq!((ended.code, ended.out.as_str()), (Some(0), "the configuration is good\n"));
+    }
+    assert!(!at("a").exists(), "a check makes nothing");
+}
+
+#[tokio::test]
+async fn a_data_folder_in_use_is_no_mistake_but_no_other_process_starts_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = fs::File::create(dir.path().join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    let (secret, folder) =
+        (format!("auth.jwt.secret={SECRET}"), format!("store.data_dir={}", dir.path().display()));
+    let settings = [
+        "--set",
+        &secret,
+        "--set",
+        &folder,
+        "--set",
+        "listen.public=127.0.0.1:0",
+        "--set",
+        "listen.admin=127.0.0.1:0",
+    ];
+
+    let check = run(&[&["config", "check"], &settings[..]].concat()).await;
+    let serve = run(&[&["serve"], &settings[..]].concat()).await;
+
+    assert_eq!(check.code, Some(0), "{}", check.err);
+    assert!(check.out.contains("a process runs on store.data_dir now"), "{}", check.out);
+    assert_eq!(serve.code, Some(70), "{}", serve.err);
+    let key = format!("store.data_dir = {:?}: is used by another process", dir.path());
+    assert!(serve.err.contains(&key), "{}", serve.err);
+}
+
+#[tokio::test]
+async fn whether_the_data_folder_may_be_written_is_what_the_system_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    // The superuser may write everywhere.
+    let may_write = fs::write(folder.join("x"), "").is_ok();
+
+    for name in ["folder", "folder/below"] {
+        let setting = format!("store.data_dir={}", dir.path().join(name).display());
+        let secret = format!("auth.jwt.secret={SECRET}");
+        let ended = run(&["config", "check", "--set", &secret, "--set", &setting]).await;
+
+        assert_eq!(ended.code, Some(if may_write { 0 } else { 78 }), "{}", ended.err);
+        assert_eq!(ended.err.contains("Permission denied"), !may_write, "{}", ended.err);
+    }
 }
 
 #[tokio::test]
