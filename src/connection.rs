@@ -214,8 +214,8 @@ struct ConnectionState {
 enum Phase {
     Open,
     /// Nothing more is taken; what is pending may leave, then the connection closes.
-    Finishing(Option<Reason>),
-    Closed(Option<Reason>),
+    Finishing(Reason),
+    Closed(Reason),
 }
 
 impl Connection {
@@ -243,10 +243,8 @@ impl Connection {
     pub fn end_reason(&self) -> Option<Reason> {
         let state = self.lock();
         match state.phase {
-            Phase::Finishing(Some(reason)) | Phase::Closed(Some(reason)) => Some(reason),
-            Phase::Open | Phase::Finishing(None) | Phase::Closed(None) => {
-                state.peer_ended.then_some(Reason::TransportClose)
-            }
+            Phase::Finishing(reason) | Phase::Closed(reason) => Some(reason),
+            Phase::Open => state.peer_ended.then_some(Reason::TransportClose),
         }
     }
 

@@ -37,7 +37,7 @@ pub use event_pattern::EventPattern;
 pub use identity::{Grants, Identity};
 pub use inbox::{CollapseKey, CollapseKeyError, ItemId, ItemIdError, ItemSeq};
 pub use namespace::{Namespace, NamespaceError};
-pub use number::{millis, saturating_u64};
+pub use number::{duration_text, millis, saturating_u64};
 pub use origin::{OriginRule, WebOrigin};
 pub use pattern::{NamePattern, NamePatternError};
 pub use portrait::Portrait;

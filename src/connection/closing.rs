@@ -33,13 +33,12 @@ impl Connection {
         if state.flushing == Flushing::Queued {
             self.flush_some(&mut state);
         }
-        self.close_locked(&mut state, Some(reason));
+        self.close_locked(&mut state, reason);
     }
 
     /// Takes nothing more, lets what is pending leave within the stall limit, and gives the client time to end the
     /// connection. Who is kicked is told not to come back.
     pub fn finish(self: &Arc<Self>, reason: Reason) {
-        let reason = Some(reason);
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return;
@@ -84,7 +83,7 @@ impl Connection {
         let mut state = self.lock();
         if state.transport == Transport::Polling {
             state.note(Ending::Stalled);
-            self.close_locked(&mut state, None);
+            self.close_finishing(&mut state);
         }
     }
 
@@ -99,7 +98,7 @@ impl Connection {
         } else {
             self.lock().note(Ending::Stalled);
         }
-        self.close_locked(&mut self.lock(), None);
+        self.close_finishing(&mut self.lock());
     }
 
     fn say_goodbye(self: &Arc<Self>) {
@@ -143,13 +142,19 @@ impl Connection {
         self.poll.notify_one();
     }
 
-    pub(super) fn close_locked(&self, state: &mut ConnectionState, reason: Option<Reason>) {
-        if matches!(state.phase, Phase::Closed(_)) {
-            return;
+    /// Closes the connection if it is finishing, for the reason it has for that.
+    fn close_finishing(&self, state: &mut ConnectionState) {
+        if let Phase::Finishing(reason) = state.phase {
+            self.close_locked(state, reason);
         }
+    }
+
+    /// Closes the connection; one that is finishing has its reason already.
+    pub(super) fn close_locked(&self, state: &mut ConnectionState, reason: Reason) {
         let reason = match state.phase {
-            Phase::Finishing(earlier) => earlier.or(reason),
-            Phase::Open | Phase::Closed(_) => reason,
+            Phase::Closed(_) => return,
+            Phase::Finishing(earlier) => earlier,
+            Phase::Open => reason,
         };
         state.phase = Phase::Closed(reason);
         state.closed_at = Some(self.now());
@@ -174,9 +179,6 @@ impl Connection {
 impl ConnectionState {
     /// The connection has ended, or is ending, so that its client does not come back.
     pub(super) fn is_for_good(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Finishing(Some(Reason::Kicked)) | Phase::Closed(Some(Reason::Kicked))
-        )
+        matches!(self.phase, Phase::Finishing(Reason::Kicked) | Phase::Closed(Reason::Kicked))
     }
 }

@@ -50,12 +50,15 @@ impl Heartbeats {
 
     /// A connection has come, and is among these.
     pub(super) fn add(&self, connection: &Connection, all: &Connections, now: Timestamp) {
-        self.change(|beats| {
+        let crowd = self.change(|beats| {
             beats.add(Arc::clone(connection.sid()), now);
-            if beats.is_crowded(all.len()) {
-                beats.forget_gone(|sid| all.get(sid).is_some());
-            }
+            beats.is_crowded(all.len()).then(|| beats.take_all())
         });
+        if let Some(mut crowd) = crowd {
+            // Not under the lock: with many connections this takes some milliseconds, in which nobody else could come.
+            crowd.forget_gone(|sid| all.get(sid).is_some());
+            self.change(|beats| beats.put_back(crowd));
+        }
     }
 
     /// The client of a polling connection has to ask for something from now on.
@@ -74,13 +77,14 @@ impl Heartbeats {
     }
 
     /// Adds something, which may be due before all else.
-    fn change(&self, add: impl FnOnce(&mut Heartbeat<Arc<str>>)) {
+    fn change<T>(&self, add: impl FnOnce(&mut Heartbeat<Arc<str>>) -> T) -> T {
         let mut beats = self.shared.beats.lock();
         let before = beats.next();
-        add(&mut beats);
+        let changed = add(&mut beats);
         if beats.next() != before {
             self.shared.changed.notify_one();
         }
+        changed
     }
 
     /// Pings those in `connections`, as long as it runs.
@@ -182,7 +186,7 @@ impl Connection {
             state.pinged_at = Some(now);
             return true;
         }
-        self.close_locked(&mut state, Some(Reason::PingTimeout));
+        self.close_locked(&mut state, Reason::PingTimeout);
         false
     }
 }

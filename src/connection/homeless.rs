@@ -44,7 +44,7 @@ impl Connection {
             return self.shared.heartbeats.expect(self, now);
         }
         tracing::debug!("closing a connection: its client has joined no namespace");
-        self.close_locked(&mut state, Some(Reason::TransportClose));
+        self.close_locked(&mut state, Reason::TransportClose);
     }
 
     /// Closes the connection if its client has joined no namespace; whether it is closed now.
@@ -58,7 +58,7 @@ impl Connection {
             "closing a connection: limits.unauthenticated is reached, and it is the oldest"
         );
         metrics::counter!("userline_unauthenticated_ended_total").increment(1);
-        self.close_locked(&mut state, Some(Reason::TransportClose));
+        self.close_locked(&mut state, Reason::TransportClose);
         true
     }
 }

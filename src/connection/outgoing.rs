@@ -61,7 +61,7 @@ impl Connection {
         };
         metrics::counter!("userline_slow_consumers_total").increment(1);
         state.note(ending);
-        self.close_locked(state, Some(Reason::SlowConsumer));
+        self.close_locked(state, Reason::SlowConsumer);
     }
 
     /// Writing to the stream failed.
@@ -71,7 +71,7 @@ impl Connection {
         }
         let is_orderly = ending_of(error) == Ending::EndOfStream;
         let reason = if is_orderly { Reason::TransportClose } else { Reason::TransportError };
-        self.close_locked(state, Some(reason));
+        self.close_locked(state, reason);
     }
 
     /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it.

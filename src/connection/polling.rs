@@ -37,7 +37,7 @@ impl Connection {
     pub(super) fn end_if_unheard(self: &Arc<Self>) {
         let mut state = self.lock();
         if state.polling.as_ref().is_some_and(|it| it.requests == 0) {
-            self.close_locked(&mut state, Some(Reason::TransportClose));
+            self.close_locked(&mut state, Reason::TransportClose);
         }
     }
 }
@@ -67,7 +67,7 @@ fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
     };
     if polling.is_polled {
         state.note(Ending::PollsOverlap);
-        connection.close_locked(&mut state, Some(Reason::TransportError));
+        connection.close_locked(&mut state, Reason::TransportError);
         return Err(HandshakeError::Request("two polls of one connection at the same time"));
     }
     polling.is_polled = true;
@@ -125,7 +125,7 @@ impl Drop for PollTurn<'_> {
         state.end_poll();
         if !self.is_answered && !is_moving {
             state.note(Ending::PollAbandoned);
-            self.connection.close_locked(&mut state, Some(Reason::TransportClose));
+            self.connection.close_locked(&mut state, Reason::TransportClose);
         }
     }
 }
@@ -147,7 +147,7 @@ where
         tracing::debug!(%error, "a client posted nonsense");
         let mut state = connection.lock();
         state.note(Ending::MalformedBody);
-        connection.close_locked(&mut state, Some(Reason::TransportError));
+        connection.close_locked(&mut state, Reason::TransportError);
         HandshakeError::Request("the body is not a list of Engine.IO packets")
     })?;
     if body.split(|byte| *byte == polling::SEPARATOR).any(|packet| packet == CLOSE) {
@@ -201,7 +201,7 @@ impl Connection {
     /// Too many posts of one client at once.
     fn refuse_post(&self, state: &mut ConnectionState) -> HandshakeError {
         state.note(Ending::PostsOverlap);
-        self.close_locked(state, Some(Reason::TransportError));
+        self.close_locked(state, Reason::TransportError);
         HandshakeError::Request("too many posts of one connection at the same time")
     }
 }

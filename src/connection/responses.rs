@@ -29,6 +29,8 @@ pub(super) fn refuse(refusal: &HandshakeError) -> Response<Full<Bytes>> {
     if let HandshakeError::Unavailable(why) = refusal {
         metrics::counter!("userline_handshakes_refused_total", "cause" => why.cause()).increment(1);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        // Whoever finds no room here shall not hold some by waiting for the next try.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

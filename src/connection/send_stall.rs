@@ -48,8 +48,9 @@ struct WaitingBytes {
 enum TakenBytes {
     /// The kernel has no room for more, or hardly any; so much it has taken so far.
     Full(u64),
-    /// The kernel has taken all and has room for more. So much of it was sent.
-    Sent(u64),
+    /// The kernel has taken all and has room for more. So much of it was sent; less than nothing where the kernel names more
+    /// unsent bytes than there are.
+    Sent(i64),
 }
 
 impl TakenBytes {
@@ -57,9 +58,8 @@ impl TakenBytes {
     fn has_moved(self, later: Self) -> bool {
         match (self, later) {
             // Room is made by what was acknowledged; and what had to wait is sent when something before it was.
-            (Self::Full(earlier), Self::Full(later)) | (Self::Sent(earlier), Self::Sent(later)) => {
-                earlier < later
-            }
+            (Self::Full(earlier), Self::Full(later)) => earlier < later,
+            (Self::Sent(earlier), Self::Sent(later)) => earlier < later,
             (Self::Full(_), Self::Sent(_)) => true,
             (Self::Sent(_), Self::Full(_)) => false,
         }
@@ -82,18 +82,29 @@ pub(super) async fn watch(connections: Connections, stall: Duration) {
 impl Connection {
     /// Looks whether bytes wait for the client's window, or for a poll.
     fn look(&self) {
-        let Some(stream) = self.stream.get() else { return self.look_for_polls() };
+        if self.stream.get().is_none() {
+            return self.look_for_polls();
+        }
         // Under the lock, because nothing may be written while the stream is asked.
         let mut state = self.lock();
+        if !matches!(state.phase, Phase::Closed(_)) {
+            self.note_waiting(&mut state);
+        }
+    }
+
+    /// Looks how far the client's TCP has come with what was written since it had all: before a ping, because from then on it
+    /// counts whether what the ping waits behind is taken.
+    pub(super) fn note_waiting(&self, state: &mut ConnectionState) {
+        let Some(stream) = self.stream.get() else { return };
         let written = self.traffic.bytes_out();
-        if matches!(state.phase, Phase::Closed(_)) || state.send_stall.settled == written {
+        if state.outbound.is_clear() && state.send_stall.settled == written {
             return;
         }
-        let taken = self.taken(&state, stream);
+        let taken = self.taken(state, stream);
         if taken.is_none() {
             state.send_stall.settled = written;
         }
-        self.note_taken(&mut state, taken);
+        self.note_taken(state, taken);
     }
 
     /// How far the client's TCP has come with what waits for it; `None` if nothing does. Nothing may be written meanwhile.
@@ -104,7 +115,10 @@ impl Connection {
         }
         match stream.unsent().unwrap_or(Unsent::Nothing) {
             Unsent::Nothing => None,
-            Unsent::Bytes(unsent) => Some(TakenBytes::Sent(written.saturating_sub(unsent))),
+            Unsent::Bytes(unsent) => {
+                let written = i64::try_from(written).unwrap_or(i64::MAX);
+                Some(TakenBytes::Sent(written.saturating_sub(unsent.into())))
+            }
             Unsent::Full => Some(TakenBytes::Full(written)),
         }
     }
@@ -138,17 +152,6 @@ impl Connection {
             return is_waiting; // all that waited was sent
         };
         waiting.has_moved && since <= waiting.moved_at
-    }
-
-    /// A ping waits behind other bytes: from here on it counts whether these are taken.
-    pub(super) fn note_waiting(&self, state: &mut ConnectionState) {
-        if state.outbound.is_clear() && state.send_stall.waiting.is_none() {
-            return;
-        }
-        if let Some(stream) = self.stream.get() {
-            let taken = self.taken(state, stream);
-            self.note_taken(state, taken);
-        }
     }
 
     /// Closes the connection of a client that has not polled for what waits, for too long.
@@ -192,6 +195,8 @@ mod tests {
             (Full(7), Sent(5), true),
             (Sent(5), Sent(5), false),
             (Sent(5), Sent(6), true),
+            (Sent(-7), Sent(-7), false),
+            (Sent(-7), Sent(-6), true),
             // Written since, which says nothing.
             (Sent(5), Full(9), false),
         ] {

@@ -3,10 +3,12 @@
 
 use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::system::uname;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
@@ -30,10 +32,21 @@ pub(super) struct Outlet(OwnedWriteHalf);
 pub(super) enum Unsent {
     /// All is on its way, or has arrived.
     Nothing,
-    /// So many bytes.
-    Bytes(u64),
+    /// So many bytes; on systems before Linux 4.20 up to twice as many as there are.
+    Bytes(u32),
     /// So many that it is about to take no more: it does not say how many.
     Full,
+}
+
+/// Whether the kernel counts unsent bytes twice when it is asked if a stream is writable, so that who waits for that is not
+/// woken too often. It does since Linux 4.20; where somebody has brought that to an earlier one, more is named than there is.
+fn counts_twice() -> bool {
+    static COUNTS_TWICE: LazyLock<bool> = LazyLock::new(|| {
+        let release = uname().release().to_string_lossy().into_owned();
+        let mut parts = release.split(['.', '-']).map_while(|it| it.parse::<u32>().ok());
+        (4, 20) <= (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    });
+    *COUNTS_TWICE
 }
 
 /// Takes a stream apart.
@@ -125,7 +138,7 @@ impl Outlet {
                 let middle = u32::midpoint(least, beyond);
                 if has_fewer_than(middle)? { beyond = middle } else { least = middle }
             }
-            Ok(Unsent::Bytes(least.into()))
+            Ok(Unsent::Bytes(if counts_twice() { least / 2 } else { least }))
         })();
         socket.set_tcp_notsent_lowat(0)?; // the system's own
         unsent

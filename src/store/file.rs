@@ -37,7 +37,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
                 tries += 1;
-                thread::sleep(LOCK_PAUSE);
+                pause();
             }
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: dir.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(folder(source)),
@@ -50,6 +50,14 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     // SQLite would let everybody read it. The files that it makes beside it get the same mode.
     open_private(&database).map_err(folder)?;
     Ok(file)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "at the start, when nothing runs that it could hold up"
+)]
+fn pause() {
+    thread::sleep(LOCK_PAUSE);
 }
 
 /// Whether the database of the folder was whole once.

@@ -2,6 +2,7 @@
 
 use super::file::{DATABASE, LOCK};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,8 +73,7 @@ pub fn look_at(dir: &Path) -> Result<FolderUse, FolderError> {
             Ok(()) if file.is_dir() => {
                 return Err(refused(&file, io::ErrorKind::IsADirectory.into()));
             }
-            Ok(()) => {}
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => return Err(refused(&file, error.into())),
         }
     }

@@ -1,5 +1,6 @@
 //! The fault table of one node (docs/presence.md), row by row: what is promised, and by when.
 
+mod gone;
 mod history;
 mod receiver;
 mod server;
@@ -70,7 +71,7 @@ async fn closing_the_last_tab_means_offline_once_after_the_grace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_grace_runs_twice() {
     // So long that twice of it is late, whatever a busy machine adds.
-    const SETUP: Setup = Setup { grace: 6000, startup_grace: 8000, recovery: "2m" };
+    const SETUP: Setup = Setup { grace: 6000, startup_grace: 8000, ..Setup::DEFAULT };
     const { assert!(SILENCE + SLACK < SETUP.grace && SLACK < SETUP.startup_grace) };
     let mut stage = Stage::with(SETUP).await;
     let polite = stage.arrive("polite").await;

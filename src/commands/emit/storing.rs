@@ -5,7 +5,7 @@ use crate::commands::error::CommandError;
 use crate::commands::target::check_has_users;
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::Keep;
-use crate::types::{CollapseKey, ItemId};
+use crate::types::{CollapseKey, ItemId, duration_text};
 use serde::Deserialize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl Storing {
 fn parse_ttl(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, CommandError> {
     let ttl = humantime::parse_duration(text).ok().filter(|ttl| range.contains(ttl));
     ttl.ok_or_else(|| {
-        let [min, max] = [range.start(), range.end()].map(|it| humantime::format_duration(*it));
+        let [min, max] = [range.start(), range.end()].map(|it| duration_text(*it));
         let why = format!("must be a duration such as \"7d\", from {min} to {max} (`inbox.keep`)");
         CommandError::field("ttl", why)
     })

@@ -2,6 +2,7 @@
 
 use super::{Checked, HIDDEN, SettingsReader, literal};
 use crate::config::sources::Setting;
+use crate::types::duration_text;
 use bytesize::ByteSize;
 use reqwest::Url;
 use std::ops::RangeInclusive;
@@ -42,8 +43,7 @@ impl SettingsReader {
         key: &str,
         range: RangeInclusive<Duration>,
     ) -> Checked<Duration> {
-        let show = |it: &Duration| humantime::format_duration(*it).to_string();
-        let (min, max) = (show(range.start()), show(range.end()));
+        let [min, max] = [range.start(), range.end()].map(|it| duration_text(*it));
         let rule = format!("must be a duration such as \"10s\", from {min} to {max}");
         self.required(key, &rule, |setting| {
             let duration = humantime::parse_duration(setting.value.as_str()?).ok()?;

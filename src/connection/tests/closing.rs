@@ -267,6 +267,7 @@ async fn at_the_limit_of_connections_clients_are_told_to_come_back() {
     let refused = get(server.address, "").await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(header(&refused.head, "retry-after"), Some("1"));
+    assert_eq!(header(&refused.head, "connection"), Some("close"), "it holds no place in HTTP");
     let refused = WebSocket::connect(server.address, "").await;
     assert_eq!((refused.status, header(&refused.head, "retry-after")), (503, Some("1")));
 

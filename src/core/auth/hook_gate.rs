@@ -202,11 +202,6 @@ impl HookGate {
         self.circuit.is_open()
     }
 
-    /// Clients that wait their turn.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     fn start(&mut self, now: Timestamp) -> Option<Purpose> {
         let purpose = match self.circuit.admit(self.in_flight, now) {
             MayStart::Send => Purpose::Deliver,

@@ -12,6 +12,7 @@
 
 use crate::types::Timestamp;
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 /// Keys of what is gone that may stay in a queue, besides as many as there are connections.
@@ -117,6 +118,22 @@ impl<K: Clone> Heartbeat<K> {
         there.saturating_mul(2).saturating_add(SPARE) < most.unwrap_or_default()
     }
 
+    /// Everything that waits, for somebody to [forget](Self::forget_gone) in peace what is gone, and to
+    /// [put back](Self::put_back) the rest.
+    #[must_use]
+    pub fn take_all(&mut self) -> Self {
+        mem::replace(self, Self::new(self.times))
+    }
+
+    /// What was there `earlier`, when nothing of what waits here had been added yet.
+    pub fn put_back(&mut self, mut earlier: Self) {
+        earlier.pings.append(&mut self.pings);
+        earlier.answers.append(&mut self.answers);
+        earlier.hears.append(&mut self.hears);
+        earlier.connects.append(&mut self.connects);
+        *self = earlier;
+    }
+
     /// Keeps what is still there.
     pub fn forget_gone(&mut self, is_there: impl Fn(&K) -> bool) {
         for queue in [&mut self.pings, &mut self.answers, &mut self.hears, &mut self.connects] {
@@ -203,6 +220,29 @@ mod tests {
         assert_eq!((it.next(), due(&mut it, 4)), (Some(Timestamp(5)), vec![]));
         assert_eq!(due(&mut it, 5), [Due::Unheard(1)]);
         assert_eq!(due(&mut it, 30), [Due::Ping(1), Due::Expected(1)]);
+    }
+
+    #[test]
+    fn what_is_added_while_the_gone_are_forgotten_comes_behind_the_others() {
+        let mut it = heartbeat();
+        for key in 0..4 {
+            it.add(key, Timestamp(0));
+            it.hear(key, Timestamp(0));
+            it.expect(key, Timestamp(0));
+            it.waits(key, Timestamp(0));
+        }
+
+        let mut earlier = it.take_all();
+        assert_eq!((it.next(), due(&mut it, 100)), (None, vec![]));
+        it.add(9, Timestamp(1));
+        it.expect(9, Timestamp(1));
+        earlier.forget_gone(|key| *key == 2);
+        it.put_back(earlier);
+
+        assert_eq!(it.take_longest_expected(), Some(2));
+        let wanted =
+            [Due::Overdue(2), Due::Ping(2), Due::Ping(9), Due::Unheard(2), Due::Expected(9)];
+        assert_eq!(due(&mut it, 100), wanted);
     }
 
     #[test]

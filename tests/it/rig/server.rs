@@ -36,11 +36,25 @@ pub(crate) struct Setup {
     pub(crate) startup_grace: u64,
     /// `recovery.window`.
     pub(crate) recovery: &'static str,
+    /// `socketio.ping_timeout` in milliseconds.
+    pub(crate) ping_timeout: u64,
+    /// `limits.stall`.
+    pub(crate) stall: &'static str,
+}
+
+impl Setup {
+    pub(crate) const DEFAULT: Self = Self {
+        grace: GRACE,
+        startup_grace: STARTUP_GRACE,
+        recovery: "2m",
+        ping_timeout: 1000,
+        stall: "2s",
+    };
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { grace: GRACE, startup_grace: STARTUP_GRACE, recovery: "2m" }
+        Self::DEFAULT
     }
 }
 
@@ -150,7 +164,7 @@ pub(crate) fn logged(dir: &Path) -> String {
 
 fn configuration(dir: &Path, hook_url: &str, setup: Setup) -> String {
     let data = dir.join("data");
-    let Setup { grace, startup_grace, recovery } = setup;
+    let Setup { grace, startup_grace, recovery, ping_timeout, stall } = setup;
     format!(
         r#"
 [listen]
@@ -176,10 +190,10 @@ window = "{recovery}"
 [store]
 data_dir = "{}"
 [limits]
-stall = "2s"
+stall = "{stall}"
 [socketio]
 ping_interval = "1s"
-ping_timeout = "1s"
+ping_timeout = "{ping_timeout}ms"
 [log]
 level = "info"
 "#,

@@ -9,6 +9,7 @@ use super::truth::{ServerMark, Truth};
 use super::{Watch, eventually};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -88,6 +89,11 @@ impl Stage {
 
     pub(crate) fn api(&self) -> Api {
         Api::new(self.server.as_ref().unwrap().admin)
+    }
+
+    /// Where clients connect, without the proxy.
+    pub(crate) fn public(&self) -> SocketAddr {
+        self.server.as_ref().unwrap().public
     }
 
     /// A client that is not online yet.
