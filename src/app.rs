@@ -170,8 +170,9 @@ impl App {
         let AppParts { connections, clock, presence_tasks, .. } = &parts;
         presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
         if parts.cluster.is_some() {
-            presence_tasks
-                .spawn("control.following", Arc::clone(&realtime.control).run_following());
+            let (control, memberships) = (&realtime.control, &realtime.memberships);
+            presence_tasks.spawn("control.following", Arc::clone(control).run_following());
+            presence_tasks.spawn("memberships.following", Arc::clone(memberships).run_following());
         }
         let memberships = Arc::clone(&realtime.memberships);
         presence_tasks.spawn("memberships.expiry", memberships.run_expiry());

@@ -98,7 +98,7 @@ pub const TABLE: &[Metric] = &[
     ),
     gauge(
         "userline_cluster_copy_age_seconds",
-        "How long ago what this node knows of blocks and revoked tokens was known to be what all nodes agreed on; 0 where there is \
+        "How long ago what this node knows of blocks, revoked tokens and memberships was known to be what all nodes agreed on; 0 where there is \
          no cluster.",
     ),
     counter(

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 19] = [
+pub(super) const REFUSED: [(Method, &str); 16] = [
     (Method::GET, "/v1/messages"),
     (Method::GET, "/v1/messages/{id}"),
     (Method::DELETE, "/v1/users/{user}"),
@@ -20,9 +20,6 @@ pub(super) const REFUSED: [(Method, &str); 19] = [
     (Method::GET, "/v1/users/{user}/inbox"),
     (Method::POST, "/v1/users/{user}/inbox/read"),
     (Method::DELETE, "/v1/users/{user}/inbox/{seq}"),
-    (Method::GET, "/v1/users/{user}/rooms"),
-    (Method::PUT, "/v1/users/{user}/rooms/{room}"),
-    (Method::DELETE, "/v1/users/{user}/rooms/{room}"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
     (Method::GET, "/v1/events"),
     (Method::GET, "/v1/hooks/deliveries"),

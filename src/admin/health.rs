@@ -133,6 +133,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
     let counts = StatsView::of(&context.directory);
     let stats = context.directory.stats();
     let held = context.control.held();
+    let copy_age = context.control.copy_age().max(context.memberships.copy_age());
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
@@ -147,7 +148,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_rooms", &[], stats.counts.rooms),
         ("userline_blocks", &[], held.blocks),
         ("userline_not_befores", &[], held.not_befores),
-        ("userline_cluster_copy_age_seconds", &[], seconds(context.control.copy_age())),
+        ("userline_cluster_copy_age_seconds", &[], seconds(copy_age)),
         ("userline_memberships", &[], context.memberships.count()),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)

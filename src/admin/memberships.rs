@@ -7,6 +7,7 @@ use super::error::{
 use super::error_code::Code;
 use super::extract::{NoParameters, OptionalBodyBesideQuery, Parameters, Segment, Segments};
 use super::may::{ControlScope, May, ReadScope};
+use super::missing_nodes::{self, MissingNodesReply};
 use super::time::Time;
 use crate::commands::membership::{MembershipRequest, RemovalRequest};
 use crate::commands::names;
@@ -18,6 +19,7 @@ use crate::realtime::memberships::{MembershipError, MembershipOf};
 use crate::types::{Room, UserId};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use std::convert::Infallible;
 use utoipa::ToSchema;
@@ -78,6 +80,15 @@ pub(super) struct MembershipReply {
     /// Sockets that have come into the room.
     #[schema(example = 2)]
     changed: usize,
+    /// In a cluster: the nodes that did not answer within 2 s. They do it as soon as they can; the number is without theirs.
+    /// Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// A user was taken out of a room.
@@ -97,6 +108,15 @@ pub(super) struct RemovalReply {
     /// Sockets that have gone out of the room.
     #[schema(example = 2)]
     changed: usize,
+    /// In a cluster: the nodes that did not answer within 2 s. They do it as soon as they can; the number is without theirs.
+    /// Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// What every change may be answered with.
@@ -127,6 +147,7 @@ pub(super) enum MembershipFailures {
     request_body(content = Option<MembershipRequest>, description = "No body means `{}`: until it is taken back"),
     responses(
         (status = 200, description = "The user is in the room", body = MembershipReply),
+        (status = 202, description = "In a cluster: recorded; the nodes in `nodes_missing` see to their sockets as soon as they can", body = MembershipReply),
         MembershipFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -137,13 +158,17 @@ pub(super) async fn put(
     Segments(user, room): Segments,
     query: Parameters,
     OptionalBodyBesideQuery(request): OptionalBodyBesideQuery<MembershipRequest>,
-) -> Result<Json<MembershipReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let of = meant(&context, may.user(&user)?, &room, query)?;
     may.room(&of.room)?;
     let until = request.parse()?.map(|lasts| context.memberships.end_of(lasts));
     let changed = context.memberships.put(of.clone(), until).await?;
     let (user, room, namespace) = texts(&of);
-    Ok(Json(MembershipReply { user, room, namespace, until: until.map(Time), changed }))
+    let until = until.map(Time);
+    Ok(missing_nodes::answer(changed, |changed, nodes| {
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        MembershipReply { user, room, namespace, until, changed, nodes_missing, degraded }
+    }))
 }
 
 /// Take a user out of a room
@@ -161,6 +186,7 @@ pub(super) async fn put(
     request_body(content = Option<RemovalRequest>, description = "No body means `{}`: a later credential may grant it again"),
     responses(
         (status = 200, description = "The user is not in the room", body = RemovalReply),
+        (status = 202, description = "In a cluster: recorded; the nodes in `nodes_missing` see to their sockets as soon as they can", body = RemovalReply),
         MembershipFailures, BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
@@ -171,13 +197,16 @@ pub(super) async fn delete(
     Segments(user, room): Segments,
     query: Parameters,
     OptionalBodyBesideQuery(request): OptionalBodyBesideQuery<RemovalRequest>,
-) -> Result<Json<RemovalReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let of = meant(&context, may.user(&user)?, &room, query)?;
     may.room(&of.room)?;
     let denied = request.is_denial();
     let changed = context.memberships.remove(of.clone(), denied).await?;
     let (user, room, namespace) = texts(&of);
-    Ok(Json(RemovalReply { user, room, namespace, denied, changed }))
+    Ok(missing_nodes::answer(changed, |changed, nodes| {
+        let MissingNodesReply { nodes_missing, degraded } = nodes;
+        RemovalReply { user, room, namespace, denied, changed, nodes_missing, degraded }
+    }))
 }
 
 /// List the memberships of a user
@@ -230,7 +259,7 @@ impl From<MembershipError> for ApiError {
     fn from(error: MembershipError) -> Self {
         match error {
             MembershipError::Flaw(_) => Self::new(Code::Conflict, error),
-            MembershipError::Waiting => Self::new(Code::Unavailable, error),
+            MembershipError::Waiting | MembershipError::Away => Self::new(Code::Unavailable, error),
             MembershipError::Closed(_) => Self::stopping(),
             MembershipError::Lost(_) => Self::internal(error),
         }

@@ -101,7 +101,8 @@ impl JoinedCluster {
     ) {
         let Self { member, bus, silence_max, tasks, left, .. } = self;
         let sending = (Arc::clone(realtime.messages.emitter()), Arc::clone(&realtime.directory));
-        let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control));
+        let memberships = Arc::clone(&realtime.memberships);
+        let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control), memberships);
         let hearing = Hearing::start(bus.clone(), sending, doing, tasks);
         let heard = (Arc::clone(&realtime.attendance), hearing);
         let with = (clock.clone(), tasks.clone());

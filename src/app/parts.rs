@@ -22,7 +22,7 @@ use crate::realtime::erasure::Erasure;
 use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
 use crate::realtime::joining::Joining;
-use crate::realtime::memberships::MembershipControl;
+use crate::realtime::memberships::{MembershipControl, MembershipKeeper};
 use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
@@ -165,7 +165,7 @@ impl AppParts {
         let joining = self.joining(config, Arc::clone(&attendance));
         let memberships = MembershipControl::new(
             Arc::clone(&attendance),
-            self.store.memberships(),
+            self.membership_keeper(),
             config.limits,
             (self.clock.clone(), self.tasks.clone()),
         );
@@ -195,6 +195,15 @@ impl AppParts {
                 RestrictionKeeper::Cluster(cluster.book(BookName::Restrictions, &self.clock))
             }
             None => RestrictionKeeper::Embedded(self.store.restrictions()),
+        }
+    }
+
+    fn membership_keeper(&self) -> MembershipKeeper {
+        match &self.cluster {
+            Some(cluster) => {
+                MembershipKeeper::Cluster(cluster.book(BookName::Memberships, &self.clock))
+            }
+            None => MembershipKeeper::Embedded(self.store.memberships()),
         }
     }
 

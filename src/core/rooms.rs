@@ -4,6 +4,7 @@
 pub mod granting;
 pub mod memberships;
 mod moves;
+pub mod record;
 
 pub use moves::RoomMoves;
 

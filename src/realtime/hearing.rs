@@ -7,6 +7,7 @@ use super::bulk::Bulk;
 use super::control::Control;
 use super::directory::Directory;
 use super::emitter::Emitter;
+use super::memberships::MembershipControl;
 use super::people::Farewell;
 use crate::cluster::Bus;
 use crate::core::cluster::book::BookName;
@@ -35,6 +36,7 @@ struct Answering {
     bus: Bus,
     bulk: Arc<Bulk>,
     control: Arc<Control>,
+    memberships: Arc<MembershipControl>,
 }
 
 /// What another node asks.
@@ -50,11 +52,11 @@ impl Hearing {
     pub fn start(
         bus: Bus,
         (emitter, directory): (Arc<Emitter>, Arc<Directory>),
-        (bulk, control): (Arc<Bulk>, Arc<Control>),
+        (bulk, control, memberships): (Arc<Bulk>, Arc<Control>, Arc<MembershipControl>),
         tasks: &Tasks,
     ) -> Self {
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-        let answering = Answering { bus: bus.clone(), bulk, control };
+        let answering = Answering { bus: bus.clone(), bulk, control, memberships };
         tasks.spawn("cluster.requests", answering.run(asked));
         tasks.spawn("cluster.questions", bus.clone().run());
         Self { bus, emitter, directory, requests, tasks: tasks.clone() }
@@ -164,6 +166,12 @@ impl Answering {
             BusRequest::Follow { book: BookName::Restrictions, change } => {
                 match self.control.follow(change).await {
                     Ok(sockets) => NodeAnswer::Kicked(sockets),
+                    Err(error) => failed(&error),
+                }
+            }
+            BusRequest::Follow { book: BookName::Memberships, change } => {
+                match self.memberships.follow(change).await {
+                    Ok(changed) => NodeAnswer::Counted(changed),
                     Err(error) => failed(&error),
                 }
             }

@@ -1,15 +1,20 @@
 //! Memberships: users are put into rooms and taken out of them, for the sockets they have and will have. What was answered
 //! holds over a crash, and for every live socket.
 
+mod keeper;
+
+pub use keeper::MembershipKeeper;
+
 use super::attendance::Attendance;
 use crate::clock::Clock;
+use crate::cluster::OnNodes;
 use crate::config::LimitsConfig;
-use crate::core::rooms::RoomChange;
 use crate::core::rooms::memberships::{
     Membership, MembershipChange, MembershipFlaw, MembershipLimits, RecordedRooms, Standing,
 };
+use crate::core::rooms::{RoomChange, SocketRooms};
 use crate::registry::Socket;
-use crate::store::{Closed, MembershipRecords, ReadError};
+use crate::store::Closed;
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::{Namespace, Room, UserId, WallMs};
 use std::sync::Arc;
@@ -17,8 +22,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, Semaphore};
 
-/// How long somebody may wait for the disk.
-const STORE_WAIT: Duration = Duration::from_secs(10);
 /// The longest sleep until the next membership ends: the wall clock may be set meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Memberships that end in one go.
@@ -28,7 +31,7 @@ const END_AT_ONCE: usize = 100;
 #[derive(Debug)]
 pub struct MembershipControl {
     attendance: Arc<Attendance>,
-    records: MembershipRecords,
+    keeper: MembershipKeeper,
     limits: MembershipLimits,
     /// One change after the other: what is in memory is what was written last.
     turn: Semaphore,
@@ -59,6 +62,9 @@ pub enum MembershipError {
     /// The disk takes nothing for the moment. What was asked for may still be done.
     #[error("the server's disk takes nothing for the moment")]
     Waiting,
+    /// Where all nodes agree nothing is heard. What was asked for may still be done.
+    #[error("Redis cannot be reached: what was asked for may still be done")]
+    Away,
     /// The server is stopping.
     #[error("the server is stopping")]
     Closed(#[from] Closed),
@@ -78,29 +84,38 @@ enum Effect {
     End,
 }
 
+impl Effect {
+    /// What other nodes call it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PutIn => "in",
+            Self::TakeOut => "out",
+            Self::End => "end",
+        }
+    }
+
+    /// One that this version does not know has none but what is recorded.
+    fn parse(text: &str) -> Self {
+        match text {
+            "in" => Self::PutIn,
+            "out" => Self::TakeOut,
+            _ => Self::End,
+        }
+    }
+}
+
 impl MembershipControl {
     /// For the users whose sockets are in `attendance`.
     pub fn new(
         attendance: Arc<Attendance>,
-        records: MembershipRecords,
+        keeper: MembershipKeeper,
         limits: LimitsConfig,
         (clock, tasks): (Clock, Tasks),
     ) -> Self {
         let LimitsConfig { memberships_per_user: per_user, memberships: total, .. } = limits;
         let (turn, sooner) = (Semaphore::new(1), Notify::new());
         let limits = MembershipLimits { per_user, total };
-        Self { attendance, records, limits, turn, sooner, clock, tasks }
-    }
-
-    /// Reads what an earlier life of the process has left. Call it before clients can connect.
-    pub async fn load(&self) -> Result<(), ReadError> {
-        let all = self.records.all().await?;
-        self.attendance.sockets().rooms_of_users.change(|known| {
-            for it in all {
-                known.apply(it);
-            }
-        });
-        Ok(())
+        Self { attendance, keeper, limits, turn, sooner, clock, tasks }
     }
 
     /// A user is in a room from now on, until `until` or until that is taken back. Returns how many sockets have come in.
@@ -108,7 +123,7 @@ impl MembershipControl {
         self: &Arc<Self>,
         of: MembershipOf,
         until: Option<WallMs>,
-    ) -> Result<usize, MembershipError> {
+    ) -> Result<OnNodes<usize>, MembershipError> {
         let change = of.change(Some(Standing::Member { until }));
         let changed = self.change(change, Effect::PutIn).await?;
         if until.is_some() {
@@ -123,7 +138,7 @@ impl MembershipControl {
         self: &Arc<Self>,
         of: MembershipOf,
         deny: bool,
-    ) -> Result<usize, MembershipError> {
+    ) -> Result<OnNodes<usize>, MembershipError> {
         let change = of.change(deny.then_some(Standing::Denied));
         self.change(change, Effect::TakeOut).await
     }
@@ -164,50 +179,35 @@ impl MembershipControl {
         Ok(())
     }
 
-    /// Changes what is recorded: on disk, then in memory, then for every live socket. Returns how many of these have come in
-    /// or gone out.
-    async fn change(
-        self: &Arc<Self>,
-        change: MembershipChange,
-        effect: Effect,
-    ) -> Result<usize, MembershipError> {
-        let control = Arc::clone(self);
-        let changing = self.tasks.run_to_end("memberships.change", async move {
-            let _turn = control.turn.acquire().await.map_err(|_| Closed)?;
-            let book = &control.attendance.sockets().rooms_of_users;
-            if effect == Effect::End {
-                if !book.see(|known, now| known.has_ended(&change, now)) {
-                    return Ok(0);
-                }
-            } else {
-                book.see(|known, now| known.check(&change, control.limits, now))?;
-            }
-            control.records.put(change.clone()).await?;
-            book.change(|known| known.apply(change.clone()));
-            Ok(control.show(&change, effect))
-        });
-        let changed = tokio::time::timeout(STORE_WAIT, changing.result()).await;
-        changed.unwrap_or(Ok(Err(MembershipError::Waiting)))?
-    }
-
     /// Has the sockets of the user, and the sessions of those that are away, follow what is recorded by now.
     fn show(&self, change: &MembershipChange, effect: Effect) -> usize {
         let MembershipChange { user, room, namespace, .. } = change;
         if effect == Effect::TakeOut {
             self.attendance.take_out_absent(user, room, namespace.as_ref());
         }
+        self.change_sockets(user, namespace.as_ref(), |own, recorded, position| match effect {
+            Effect::PutIn => own.put(room, recorded, position),
+            Effect::TakeOut => own.take_out(room, recorded),
+            Effect::End => own.record(recorded, position),
+        })
+    }
+
+    /// Returns how many of the user's sockets in a namespace, or in all, `change` has changed the rooms of.
+    fn change_sockets(
+        &self,
+        user: &UserId,
+        namespace: Option<&Namespace>,
+        change: impl Fn(&mut SocketRooms, RecordedRooms, u64) -> RoomChange,
+    ) -> usize {
         let sockets = self.attendance.sockets();
         let (_, theirs) = sockets.user(user);
-        let is_meant =
-            |it: &&Arc<Socket>| namespace.as_ref().is_none_or(|own| *own == it.namespace);
+        let is_meant = |it: &&Arc<Socket>| namespace.is_none_or(|own| *own == it.namespace);
         let mut changed = 0;
         for socket in theirs.iter().filter(is_meant) {
             let recorded: RecordedRooms = sockets.rooms_of_users.of(user, &socket.namespace);
-            let done = self.attendance.change_rooms(socket, |own, position| match effect {
-                Effect::PutIn => own.put(room, recorded, position),
-                Effect::TakeOut => own.take_out(room, recorded),
-                Effect::End => own.record(recorded, position),
-            });
+            let done = self
+                .attendance
+                .change_rooms(socket, |own, position| change(own, recorded, position));
             changed += usize::from(done.as_ref().is_some_and(RoomChange::is_any));
         }
         changed

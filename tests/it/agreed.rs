@@ -150,3 +150,84 @@ async fn age(api: &Api) -> u64 {
     let line = text.lines().find_map(|it| it.strip_prefix(name));
     line.unwrap().parse().unwrap()
 }
+
+/// How many sockets an event to a room is sent to.
+async fn heard_in(api: &Api, room: &str) -> u64 {
+    let emit = json!({"to": {"rooms": [room]}, "event": "x"});
+    api.post("/v1/emit", &emit).await["sent"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn whoever_is_put_into_a_room_by_one_node_is_in_on_all_before_the_answer() {
+    let nodes = Nodes::start(3).await;
+    let mut anns = Vec::new();
+    for server in &nodes.servers {
+        anns.push(Listener::connect(server.public, "ann").await);
+    }
+    let (status, put) = nodes.apis[0].put("/v1/users/ann/rooms/r", &json!({})).await;
+    assert_eq!((status, &put["changed"]), (200, &json!(3)), "{put}");
+    for api in &nodes.apis {
+        assert_eq!(heard_in(api, "r").await, 3);
+        assert_eq!(api.get("/v1/users/ann/rooms").await["rooms"][0]["room"], "r");
+    }
+    anns.push(Listener::connect(nodes.servers[1].public, "ann").await);
+    assert_eq!(heard_in(&nodes.apis[2], "r").await, 4);
+
+    let in_one = "/v1/users/ann/rooms/r?namespace=%2F";
+    let (status, refused) = nodes.apis[1].delete(in_one).await;
+    assert_eq!(status, 409, "a membership of all namespaces: {refused}");
+    let (status, removed) = nodes.apis[1].delete("/v1/users/ann/rooms/r").await;
+    assert_eq!((status, &removed["changed"]), (200, &json!(4)), "{removed}");
+    assert_eq!(heard_in(&nodes.apis[0], "r").await, 0);
+
+    // It ends by itself, on every node.
+    let brief = json!({"for": "5s"});
+    let (status, put) = nodes.apis[2].put("/v1/users/ann/rooms/brief", &brief).await;
+    assert_eq!((status, &put["changed"]), (200, &json!(4)), "{put}");
+    let is_over = async || heard_in(&nodes.apis[0], "brief").await == 0;
+    eventually("the membership ends", PATIENCE, is_over).await;
+    let is_gone = async || {
+        let rooms = nodes.apis[1].get("/v1/users/ann/rooms").await;
+        rooms["rooms"].as_array().unwrap().is_empty()
+    };
+    eventually("its record is gone", PATIENCE, is_gone).await;
+
+    // The bound is that of all nodes.
+    let put_some = async |api: &Api, first: usize| {
+        for number in (first..256).step_by(3) {
+            let (status, put) =
+                api.put(&format!("/v1/users/bob/rooms/r{number}"), &json!({})).await;
+            assert_eq!(status, 200, "{put}");
+        }
+    };
+    let [one, two, three] = nodes.apis.as_slice() else { panic!() };
+    tokio::join!(put_some(one, 0), put_some(two, 1), put_some(three, 2));
+    for api in &nodes.apis {
+        assert_eq!(api.put("/v1/users/bob/rooms/more", &json!({})).await.0, 409);
+        assert_eq!(api.put("/v1/users/bob/rooms/r7", &json!({})).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn memberships_outlast_redis_and_a_killed_node_and_are_known_to_one_that_starts() {
+    let mut nodes = Nodes::start(2).await;
+    let ann = Listener::connect(nodes.servers[1].public, "ann").await;
+    nodes.servers[1].signal("-STOP").await;
+    let (status, put) = nodes.apis[0].put("/v1/users/ann/rooms/r", &json!({})).await;
+    assert_eq!((status, &put["changed"]), (202, &json!(0)), "{put}");
+    nodes.servers.remove(0).kill().await;
+    nodes.servers[0].signal("-CONT").await;
+    let api = nodes.apis.remove(1);
+    let is_in = async || heard_in(&api, "r").await == 1;
+    eventually("the socket is in the room", PATIENCE, is_in).await;
+
+    nodes.redis.stop();
+    let (status, refused) = api.put("/v1/users/ann/rooms/s", &json!({})).await;
+    assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
+    nodes.redis.run().await;
+    nodes.add().await;
+    let new = Listener::connect(nodes.servers[1].public, "ann").await;
+    let are_in = async || heard_in(&api, "r").await == 2;
+    eventually("both sockets are in the room", PATIENCE, are_in).await;
+    assert!(ann.has_heard("x") && new.has_heard("x"));
+}

@@ -22,8 +22,9 @@ impl ClusterPlace {
             }
             BookAsk::Changes { known, write } => {
                 arguments.extend([number(*known), number(CHANGES_MAX)]);
-                if let Some(BookWrite { user, name, records, records_max }) = write {
-                    arguments.extend([text(user.as_str()), text(&**name), number(*records_max)]);
+                if let Some(BookWrite { user, name, note, records, records_max }) = write {
+                    arguments.extend([text(user.as_str()), text(&**name), text(*note)]);
+                    arguments.push(number(*records_max));
                     for (record, value) in records {
                         let value = value.as_ref().map(|it| it.to_vec()).unwrap_or_default();
                         arguments.extend([text(record.as_str()), value]);
@@ -61,9 +62,9 @@ pub(super) fn reply(asked: &BookAsk, value: &Value) -> Result<BookReply, CodecEr
 }
 
 fn change(value: &Value) -> Result<BookChange, CodecError> {
-    let [number, name, records] = items(value)? else { return Err(CodecError) };
-    let name = Arc::from(string(name)?);
-    Ok(BookChange { number: parsed(number)?, name, records: pairs(records)? })
+    let [number, name, note, records] = items(value)? else { return Err(CodecError) };
+    let (name, note) = (Arc::from(string(name)?), Arc::from(string(note)?));
+    Ok(BookChange { number: parsed(number)?, name, note, records: pairs(records)? })
 }
 
 fn pairs(value: &Value) -> Result<Vec<(String, Option<Bytes>)>, CodecError> {

@@ -19,7 +19,7 @@
 --   log          stream  the bus; the id of an entry is its last number
 --   events       stream  presence changes; the id is the sequence number
 --   book:<b>     hash    record -> what it is; every node has a copy
---   changes:<b>  stream  the latest changes of a book: p = the one before, u = user, w = name, then the records
+--   changes:<b>  stream  the latest changes of a book: p = the one before, u = user, w = name, n = note, records
 --   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
 local P, meta = ARGV[1], KEYS[1]
 

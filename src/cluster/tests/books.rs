@@ -136,7 +136,13 @@ impl World {
         names.push(name.clone());
         let value = (!is_removal).then(|| Bytes::from(names.join(" ")));
         let records = vec![(user.as_str().to_owned(), value)];
-        Some(BookWrite { user, name: name.as_str().into(), records, records_max: RECORDS_MAX })
+        Some(BookWrite {
+            user,
+            name: name.as_str().into(),
+            note: "as it is",
+            records,
+            records_max: RECORDS_MAX,
+        })
     }
 
     fn step(&mut self) {
@@ -295,7 +301,8 @@ fn a_large_book_comes_page_by_page_while_it_changes() {
             // Another node, which has all of it, changes something.
             let user = UserId::parse("u17").unwrap();
             let records = vec![("u17".to_owned(), None), ("u18".to_owned(), Some("new".into()))];
-            let write = BookWrite { user, name: "w".into(), records, records_max: 10_000 };
+            let write =
+                BookWrite { user, name: "w".into(), note: "", records, records_max: 10_000 };
             let what = BookAsk::Changes { known: 0, write: Some(write) };
             drop(world.run(&Command::Book(BookQuestion { book: BookName::Restrictions, what })));
         }

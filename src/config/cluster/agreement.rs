@@ -36,6 +36,12 @@ impl Config {
             Term::shown("cluster.log_bytes_max", cluster.log_bytes.to_string()),
             Term::shown("store.keep_events", time(self.store.keep_events)),
             Term::shown("hooks.retry_for", time(self.hooks.retry_for)),
+            Term::shown("limits.restricted_users", self.limits.restricted_users.to_string()),
+            Term::shown("limits.memberships", self.limits.memberships.to_string()),
+            Term::shown(
+                "limits.memberships_per_user",
+                self.limits.memberships_per_user.to_string(),
+            ),
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];

@@ -20,6 +20,8 @@ pub const CHANGES_MAX: usize = 256;
 pub enum BookName {
     /// Who is kept out.
     Restrictions,
+    /// Who is put into rooms.
+    Memberships,
 }
 
 impl BookName {
@@ -27,6 +29,7 @@ impl BookName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Restrictions => "restrictions",
+            Self::Memberships => "memberships",
         }
     }
 }
@@ -64,6 +67,8 @@ pub struct BookWrite {
     pub user: UserId,
     /// Names the change: asked for twice, it is made once.
     pub name: Arc<str>,
+    /// What nodes have to know of it besides.
+    pub note: &'static str,
     /// The records, each with what it is from now on; `None`: it goes.
     pub records: Vec<(String, Option<Bytes>)>,
     /// Records that there may be in all.
@@ -77,6 +82,8 @@ pub struct BookChange {
     pub number: u64,
     /// The name that whoever made it gave it.
     pub name: Arc<str>,
+    /// What nodes have to know of it besides.
+    pub note: Arc<str>,
     /// The records, each with what it is from now on; `None`: it is gone.
     pub records: Vec<(String, Option<Bytes>)>,
 }

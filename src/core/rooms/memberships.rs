@@ -95,7 +95,7 @@ pub struct Memberships {
 }
 
 /// What is recorded of a user and a room, in all namespaces and in each.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct RoomRecord {
     everywhere: Option<Standing>,
     /// One namespace is the rule, two are rare.
@@ -242,6 +242,19 @@ impl Memberships {
             Some(namespace) => it.own(namespace),
         });
         standing.is_some_and(|it| it.at(now).is_none())
+    }
+
+    /// The namespaces of which a user and a room have records of their own.
+    pub fn namespaces(&self, user: &UserId, room: &Room) -> Vec<Namespace> {
+        let record = self.users.get(user).and_then(|it| it.get(room));
+        record.into_iter().flat_map(|it| &it.own).map(|(own, _)| own.clone()).collect()
+    }
+
+    /// Users of whom something else is recorded there.
+    pub fn differing(&self, other: &Self) -> Vec<UserId> {
+        let is_other = |user: &&UserId| self.users.get(*user) != other.users.get(*user);
+        let new = other.users.keys().filter(|it| !self.users.contains_key(*it));
+        self.users.keys().chain(new).filter(is_other).cloned().collect()
     }
 
     /// Forgets a user.

@@ -116,6 +116,7 @@ impl Control {
             let write = (new != recorded).then(|| BookWrite {
                 user: user.clone(),
                 name: Arc::clone(&name),
+                note: "",
                 records: vec![(user.as_str().to_owned(), record::write(&new))],
                 records_max: self.max,
             });

@@ -2,6 +2,7 @@
 
 use super::{MembershipControl, MembershipError, MembershipOf};
 use crate::app::testing::{TestApp, TestClient, until};
+use crate::cluster::OnNodes;
 use crate::core::emit::audience::{Addressee as _, Audience};
 use crate::core::rooms::memberships::MembershipFlaw;
 use crate::core::rooms::memberships::Standing;
@@ -37,8 +38,8 @@ async fn a_membership_is_for_the_sockets_that_are_here_and_those_that_come() {
     let (ann, bob) = (app.connect("ann").await, app.connect("bob").await);
     let chat = app.connect_in("/chat", "ann", &[], None).await;
 
-    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(2));
-    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(0));
+    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(OnNodes::here(2)));
+    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(OnNodes::here(0)));
     let later = app.connect("ann").await;
     assert!([&ann, &chat, &later].into_iter().all(|it| is_in(it, &app, "r")));
     assert!(!is_in(&bob, &app, "r"));
@@ -47,10 +48,13 @@ async fn a_membership_is_for_the_sockets_that_are_here_and_those_that_come() {
         control(&app).remove(of("ann", "r", Some("/chat")), false).await,
         Err(MembershipError::Flaw(MembershipFlaw::Everywhere))
     );
-    assert_eq!(control(&app).remove(of("ann", "r", Some("/chat")), true).await, Ok(1));
+    assert_eq!(
+        control(&app).remove(of("ann", "r", Some("/chat")), true).await,
+        Ok(OnNodes::here(1))
+    );
     assert!(is_in(&ann, &app, "r") && !is_in(&chat, &app, "r"));
     assert_eq!(control(&app).of(ann.socket.user()).len(), 2);
-    assert_eq!(control(&app).remove(of("ann", "r", None), false).await, Ok(2));
+    assert_eq!(control(&app).remove(of("ann", "r", None), false).await, Ok(OnNodes::here(2)));
     assert!(!is_in(&app.connect_in("/chat", "ann", &[], None).await, &app, "r"));
     assert_eq!(control(&app).of(ann.socket.user()), []);
 }
@@ -60,12 +64,12 @@ async fn a_room_that_credentials_granted_is_left_now_and_may_be_granted_again_un
     let app = TestApp::new();
     let ann = app.connect_in("/", "ann", &["r", "s"], None).await;
 
-    assert_eq!(control(&app).remove(of("ann", "r", None), false).await, Ok(1));
+    assert_eq!(control(&app).remove(of("ann", "r", None), false).await, Ok(OnNodes::here(1)));
     assert!(!is_in(&ann, &app, "r") && is_in(&ann, &app, "s"));
     let again = app.connect_in("/", "ann", &["r"], None).await;
     assert!(is_in(&again, &app, "r"));
 
-    assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(1));
+    assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(OnNodes::here(1)));
     let third = app.connect_in("/", "ann", &["r"], None).await;
     assert!(!is_in(&again, &app, "r") && !is_in(&third, &app, "r"));
     let target = Target { users: vec![ann.socket.user().clone()], ..Target::default() };
@@ -74,7 +78,7 @@ async fn a_room_that_credentials_granted_is_left_now_and_may_be_granted_again_un
     let joined = app.realtime.bulk.join(audience, rooms).await.unwrap();
     assert_eq!((joined.matched, joined.changed, joined.denied), (3, 0, 3));
 
-    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(3));
+    assert_eq!(control(&app).put(of("ann", "r", None), None).await, Ok(OnNodes::here(3)));
     assert!([&ann, &again, &third].into_iter().all(|it| is_in(it, &app, "r")));
 }
 
@@ -91,7 +95,7 @@ async fn whoever_is_on_the_way_follows_what_was_answered_before_it_is_here() {
         grants: Grants { rooms: [Room::parse("r").unwrap()].into(), ..Grants::default() },
         connection,
     }));
-    assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(0));
+    assert_eq!(control(&app).remove(of("ann", "r", None), true).await, Ok(OnNodes::here(0)));
 
     let place = app.realtime.attendance.reserve(&late.connection, late.user()).await.unwrap();
     app.realtime.attendance.join(&late, place, None);
@@ -106,8 +110,8 @@ async fn a_membership_ends_by_itself_on_live_sockets_too() {
     app.parts.tasks.spawn("test.expiry", Arc::clone(control(&app)).run_expiry());
 
     let soon = WallMs(app.parts.clock.wall().0 + 50);
-    assert_eq!(control(&app).put(of("ann", "r", None), Some(soon)).await, Ok(1));
-    assert_eq!(control(&app).put(of("ann", "s", None), None).await, Ok(1));
+    assert_eq!(control(&app).put(of("ann", "r", None), Some(soon)).await, Ok(OnNodes::here(1)));
+    assert_eq!(control(&app).put(of("ann", "s", None), None).await, Ok(OnNodes::here(1)));
     until("the end", || !is_in(&ann, &app, "r")).await;
     until("the record to go", || control(&app).count() == 1).await;
     assert!(is_in(&ann, &app, "s"));

@@ -216,7 +216,7 @@ pub enum NodeAnswer {
     Emitted(EmitCounts),
     /// To [`BusRequest::Emit`] with acks, after the first answer, as often as there is something.
     Acked(Vec<AckNews>),
-    /// To [`BusRequest::Count`].
+    /// To [`BusRequest::Count`] and, of memberships, [`BusRequest::Follow`]: how many sockets have come in or gone out.
     Counted(usize),
     /// To [`BusRequest::Join`] and [`BusRequest::Leave`].
     Moved(MovedSockets),

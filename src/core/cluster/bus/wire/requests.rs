@@ -57,12 +57,14 @@ enum BusRequestParts<'a> {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum BookParts {
     Restrictions,
+    Memberships,
 }
 
 impl From<BookName> for BookParts {
     fn from(book: BookName) -> Self {
         match book {
             BookName::Restrictions => Self::Restrictions,
+            BookName::Memberships => Self::Memberships,
         }
     }
 }
@@ -71,6 +73,7 @@ impl From<BookParts> for BookName {
     fn from(book: BookParts) -> Self {
         match book {
             BookParts::Restrictions => Self::Restrictions,
+            BookParts::Memberships => Self::Memberships,
         }
     }
 }
