@@ -15,14 +15,14 @@ thread_local! {
 /// `N` bytes from the operating system, never given to anybody else.
 pub fn bytes<const N: usize>() -> [u8; N] {
     UNUSED.with_borrow_mut(|unused| {
-        if unused.len() < N {
+        loop {
+            if let Some(bytes) = unused.last_chunk().copied() {
+                unused.truncate(unused.len().saturating_sub(N));
+                return bytes;
+            }
             unused.resize(AT_ONCE.max(N), 0);
             fill(unused);
         }
-        let mut bytes = [0; N];
-        let taken = unused.drain(unused.len().saturating_sub(N)..);
-        bytes.iter_mut().zip(taken).for_each(|(byte, random)| *byte = random);
-        bytes
     })
 }
 

@@ -46,8 +46,10 @@ impl Tasks {
         let stop = self.stop.clone();
         let task = async move {
             tokio::select! {
-                () = stop.cancelled() => {}
+                // Else a random number is drawn each time.
+                biased;
                 () = task => {}
+                () = stop.cancelled() => {}
             }
         };
         drop(self.tracker.spawn(task.instrument(tracing::debug_span!("task", name))));

@@ -19,6 +19,8 @@ use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::TryFutureExt as _;
+use futures_util::future::{Either, ready};
 use reply::EmitReply;
 use sending::SendingEmit;
 use std::sync::Arc;
@@ -65,12 +67,15 @@ where
 {
     let may = May::<EmitScope>::of(caller);
     let keyed = KeyedBytes::read(request, caller, Some(RouteName::Direct(PATH)), context);
-    async move { send(context, &may?, keyed.await?).await }
+    match may {
+        Ok(may) => Either::Left(keyed.and_then(move |keyed| send(context, may, keyed))),
+        Err(refused) => Either::Right(ready(Err(refused))),
+    }
 }
 
 async fn send(
     context: &AdminContext,
-    may: &May<EmitScope>,
+    may: May<EmitScope>,
     keyed: KeyedBytes,
 ) -> Result<Response, ApiError> {
     let KeyedBytes { bytes, key } = keyed;

@@ -79,6 +79,9 @@ pub(super) struct Keyed<T> {
     pub(super) key: Option<RequestKey>,
 }
 
+/// Bytes that an answer to an emit for one user hardly ever has.
+const ANSWER_BYTES: usize = 256;
+
 /// Bytes of a digest that go into the name of an item: 128 bits keep two requests apart.
 const ITEM_HASH_BYTES: usize = 16;
 
@@ -241,7 +244,9 @@ impl AsRef<[u8]> for HoldingAnswer {
 }
 
 fn write(reply: &impl Serialize) -> Result<Bytes, ApiError> {
-    serde_json::to_vec(reply).map(Bytes::from).map_err(ApiError::internal)
+    let mut answer = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut answer, reply).map_err(ApiError::internal)?;
+    Ok(answer.into())
 }
 
 fn response(answer: Bytes, is_replayed: bool) -> Response {

@@ -41,21 +41,25 @@ impl<'a> Call<'a> {
         &self.record.caller
     }
 
-    /// Answers it by `work`, which is that of a route that was found without the router.
-    pub(super) async fn end_at(
+    /// Answers it by `work`, which is that of a route that was found without the router. No `async fn`, nor is what it calls: that
+    /// would hold `work` once for each of them.
+    pub(super) fn end_at(
         self,
         route: &'static str,
         work: impl Future<Output = Response>,
-    ) -> Response {
-        let response = caught(work).await;
-        self.finish(Some(&RouteName::Direct(route)), response)
+    ) -> impl Future<Output = Response> {
+        caught(work).map(move |response| self.finish(Some(&RouteName::Direct(route)), response))
     }
 
     /// Answers it by `work` of the router, which says by [`name_route`] which route it found.
-    pub(super) async fn end_at_router(self, work: impl Future<Output = Response>) -> Response {
-        let mut response = work.await;
-        let route = response.extensions_mut().remove::<RouteName>();
-        self.finish(route.as_ref(), response)
+    pub(super) fn end_at_router(
+        self,
+        work: impl Future<Output = Response>,
+    ) -> impl Future<Output = Response> {
+        work.map(move |mut response| {
+            let route = response.extensions_mut().remove::<RouteName>();
+            self.finish(route.as_ref(), response)
+        })
     }
 
     fn finish(self, route: Option<&RouteName>, mut response: Response) -> Response {
@@ -82,10 +86,10 @@ pub(super) async fn name_route(request: Request, next: Next) -> Response {
 }
 
 /// Runs a handler; a panic is an error like any other.
-async fn caught(work: impl Future<Output = Response>) -> Response {
+fn caught(work: impl Future<Output = Response>) -> impl Future<Output = Response> {
     // Whatever a handler shares with others it changes under locks that survive a panic, or through the core.
-    let answer = AssertUnwindSafe(work).catch_unwind().await;
-    answer.unwrap_or_else(|_| ApiError::internal("a panic, see above").into_response())
+    let answer = AssertUnwindSafe(work).catch_unwind();
+    answer.map(|it| it.unwrap_or_else(|_| ApiError::internal("a panic, see above").into_response()))
 }
 
 /// Gives an error that a handler returned its body; returns what the log says of it besides.

@@ -1,7 +1,7 @@
 //! What is remembered for a while, within bounds: answers, messages, sockets that are gone.
 //!
-//! [`bounded`] is the one structure that forgets: the oldest first, beyond so many entries or bytes, or after so long. The
-//! others say what is remembered in it, and what a question finds.
+//! [`bounded`] is what forgets by key: the oldest first, beyond so many entries or bytes, or after so long. The
+//! others say what is remembered in it, and what a question finds; [`recent`] has no keys, and is a queue.
 
 pub mod bounded;
 pub mod history;

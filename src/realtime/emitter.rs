@@ -270,8 +270,19 @@ impl Emitter {
 impl Emitting {
     /// Waits for the other nodes.
     pub async fn end(self) -> Emitted {
-        let Some(OtherNodes { asked, bus }) = self.others else { return self.emitted };
-        let mut emitted = self.emitted.with(asked.answers().await);
+        let Self { emitted, others } = self;
+        match others {
+            None => emitted,
+            // Apart: each request has this future within its own, which is moved several times.
+            Some(others) => Box::pin(others.end(emitted)).await,
+        }
+    }
+}
+
+impl OtherNodes {
+    async fn end(self, here: Emitted) -> Emitted {
+        let Self { asked, bus } = self;
+        let mut emitted = here.with(asked.answers().await);
         // No node has a socket of these: whether they linger stands where all agree.
         let is_away = |it: &(UserId, UserEmitted)| it.1.status == PresenceStatus::Offline;
         let mut away: Vec<_> = emitted.users.iter_mut().filter(|it| is_away(it)).collect();

@@ -1,6 +1,7 @@
 //! `POST /v1/emit` is answered past the router, by what the router has for it: nobody may see the difference.
 
 use super::fixture::{ALL, Answer, Fixture, request};
+use crate::connection::ClientAddress;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use tower::ServiceExt as _;
@@ -25,4 +26,16 @@ async fn a_request_repeated_by_way_of_the_router_is_the_same_request() {
 
     assert_eq!((again.status, &again.text), (first.status, &first.text));
     assert_eq!(again.headers["idempotent-replayed"], "true");
+}
+
+/// Each request moves it several times, also if nothing of what may happen happens.
+#[tokio::test]
+async fn an_emit_is_a_short_future() {
+    let api = Fixture::new();
+    let peer = ClientAddress(([127, 0, 0, 1], 9).into());
+
+    let answer = api.admin.answer(peer, emit(EMIT));
+
+    let bytes = size_of_val(&answer);
+    assert!(bytes <= 1200, "{bytes} bytes: put what few requests need into a box");
 }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// The two limits.
 #[derive(Debug, Clone, Copy)]
@@ -87,15 +87,18 @@ impl RequestProgress {
 /// Ends what takes too long.
 pub(super) struct PhaseTimer {
     limits: RequestLimits,
-    /// Which phase it runs for, by its [`RequestTime::begun`].
+    /// Which phase `over` is of, by its [`RequestTime::begun`].
     counted: u64,
+    /// When the phase has taken too long; `None` if it may take as long as it needs.
+    over: Option<Instant>,
+    /// Rings then or before: there may be thousands of phases a second, and each ends long before its limit.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl PhaseTimer {
     /// Of a connection that was just accepted.
     pub(super) fn new(limits: RequestLimits) -> Self {
-        Self { limits, counted: 0, sleep: None }
+        Self { limits, counted: 0, over: None, sleep: None }
     }
 
     /// Drives a part of the connection's life to its end; `None` if a phase has taken too long before that.
@@ -121,11 +124,21 @@ impl PhaseTimer {
                 RequestPhase::Pause => Some(self.limits.pause),
                 RequestPhase::Answer => None,
             };
-            self.sleep = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
+            // A sleep that nobody waits for costs no more than the time does.
+            self.over = limit.map(|limit| tokio::time::sleep(limit).deadline());
         }
-        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-        ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(())
+        let Some(over) = self.over else { return Poll::Pending };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(over)));
+        if over < sleep.deadline() {
+            sleep.as_mut().reset(over);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if over <= sleep.deadline() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(over);
+        }
     }
 }
 

@@ -1,36 +1,47 @@
 //! The last of many things: so many, so heavy together.
 
-use super::bounded::{BoundedMemory, MemoryBounds};
-use crate::types::Timestamp;
+use std::collections::VecDeque;
 
-/// The last of what was added.
+/// The last of what was added. A plain queue: every emit comes by here.
 #[derive(Debug)]
-pub struct Recent<V>(BoundedMemory<(), V>);
+pub struct Recent<V> {
+    count_max: usize,
+    weight_max: usize,
+    /// With their weights, the oldest first.
+    kept: VecDeque<(V, usize)>,
+    /// Of all that are kept.
+    weight: usize,
+}
 
 impl<V> Recent<V> {
     /// Keeps at most `count_max`, which weigh at most `weight_max` together; beyond, the oldest go. Zero keeps none.
     pub fn new(count_max: usize, weight_max: usize) -> Self {
-        Self(BoundedMemory::new(MemoryBounds {
-            entries_max: count_max,
-            bytes_max: weight_max,
-            ..MemoryBounds::NONE
-        }))
+        Self { count_max, weight_max, kept: VecDeque::new(), weight: 0 }
     }
 
     /// Adds one. What alone is too heavy is not kept, and leaves nothing of what came before: there is no hole.
     pub fn add(&mut self, value: V, weight: usize) {
-        // Whatever is kept here does not age.
-        self.0.add((), value, weight, Timestamp::default());
+        self.weight = self.weight.saturating_add(weight);
+        self.kept.push_back((value, weight));
+        while (self.count_max < self.kept.len() || self.weight_max < self.weight)
+            && let Some((_, weight)) = self.kept.pop_front()
+        {
+            self.weight = self.weight.saturating_sub(weight);
+        }
     }
 
-    /// Takes a user out of what is kept: `erase` does so with one value, and answers its weight afterwards.
+    /// Takes a user out of what is kept: `erase` does so with one value, and answers its weight afterwards, which is no more
+    /// than before.
     pub fn erase(&mut self, mut erase: impl FnMut(&mut V) -> usize) {
-        self.0.revise(|(), value| erase(value));
+        for (value, weight) in &mut self.kept {
+            *weight = erase(value);
+        }
+        self.weight = self.kept.iter().map(|(_, weight)| weight).sum();
     }
 
     /// What is kept, the newest first.
     pub fn iter(&self) -> impl Iterator<Item = &V> {
-        self.0.iter()
+        self.kept.iter().rev().map(|(value, _)| value)
     }
 }
 
