@@ -20,11 +20,11 @@ pub(super) struct ListeningTurn {
 struct TurnOfMany {
     turn: ClusterTurn,
     taken: TurnTaken,
-    asking: Option<Asking>,
+    asking: Option<AskedTurn>,
     ask_at: Timestamp,
 }
 
-type Asking = BoxFuture<'static, Result<Option<TurnTaken>, Unattached>>;
+type AskedTurn = BoxFuture<'static, Result<Option<TurnTaken>, Unattached>>;
 
 impl ListeningTurn {
     /// That of a node that is alone.
