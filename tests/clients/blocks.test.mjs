@@ -246,14 +246,15 @@ async function nginx(w, block) {
   }
 }
 
-/** SQL: SQLite understands every statement, over the table that the documentation names. */
+/** SQL: SQLite understands every statement, over the tables that the block makes and that of Rule R. */
 async function sql(_, block) {
   const code =
     "import sqlite3, sys\n" +
     'db = sqlite3.connect(":memory:")\n' +
     'db.execute("CREATE TABLE presence (user_id TEXT PRIMARY KEY, seq INTEGER, state TEXT, session INTEGER)")\n' +
-    'values = dict.fromkeys(("user", "seq", "type", "session"), 1)\n' +
-    'for statement in filter(str.strip, sys.stdin.read().split(";")): db.execute("EXPLAIN " + statement, values)\n';
+    "class Ones(dict): __missing__ = lambda self, key: 1\n" +
+    'for statement in filter(None, map(str.strip, sys.stdin.read().split(";"))):\n' +
+    '    db.execute(statement if statement.startswith("CREATE") else "EXPLAIN " + statement, Ones())\n';
   execFileSync(python, ["-c", code], { input: block.text, encoding: "utf8" });
 }
 
