@@ -199,6 +199,15 @@ impl<S: Live> Recoveries<S> {
         }
     }
 
+    /// Puts the sessions of a user whose clients are away into a room: see [`Recovery::put_in`].
+    pub fn put_in(&self, user: &UserId, room: &Room, namespace: Option<&Namespace>) {
+        for (own, it) in &*self.by_namespace {
+            if namespace.is_none_or(|namespace| namespace == own) {
+                it.recovery.lock().put_in(user, room);
+            }
+        }
+    }
+
     /// Forgets what is too old, again and again.
     pub async fn run_expiry(self) {
         loop {

@@ -113,9 +113,9 @@ impl<S: Live> Recovery<S> {
         };
         let is = newcomer.socket.member();
         let kept = newcomer.socket.rooms_with(&had.moves);
-        let rooms = had.rooms.into_iter().filter(|it| kept.contains(it)).collect();
+        let rooms = had.rooms.iter().filter(|it| kept.contains(it)).cloned().collect();
         let device = is.device.or(had.device);
-        let entitled = Member { user: had.user, rooms, ids: had.ids, device, moves: had.moves };
+        let entitled = Member { rooms, device, ..had };
         let Missed { frames, last } = match self.log.since(from, &entitled) {
             Ok(missed) => missed,
             Err(lost) => return self.begin(newcomer, RecoveryOutcome::Lost(lost), replaced),
@@ -214,8 +214,15 @@ impl<S: Live> Recovery<S> {
         self.sessions.take_out(user, room);
     }
 
+    /// The sessions of a user whose clients are away are in `room` from now on, because the user was put into it, also if they had
+    /// left it: they get what is for it from here on.
+    pub fn put_in(&mut self, user: &UserId, room: &Room) {
+        self.sessions.put_in(user, room, self.log.position());
+    }
+
     /// The sessions of an audience whose clients are away are in none of `rooms` any more: they get nothing that was for these,
-    /// and do not come back to them, whatever they are granted then, as a live socket that has left does not.
+    /// and do not come back to those that they were granted, whatever they are granted then, as a live socket that has left does
+    /// not.
     pub fn leave(&mut self, audience: &Audience, rooms: &[Room]) {
         self.sessions.leave(audience, rooms);
     }

@@ -10,6 +10,7 @@ pub use moves::RoomMoves;
 
 use crate::types::Room;
 use memberships::RecordedRooms;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The rooms of one socket, besides its own and its user's.
@@ -75,6 +76,14 @@ impl SocketRooms {
     /// What it has joined and left.
     pub fn moves(&self) -> RoomMoves {
         self.sources.as_ref().map(|it| it.moves.clone()).unwrap_or_default()
+    }
+
+    /// Of the rooms it has joined, those in which it would be anyway.
+    pub fn joined_anyway(&self) -> BTreeSet<Room> {
+        let Some(sources) = &self.sources else { return BTreeSet::new() };
+        let RoomSources { granted, recorded, moves } = &**sources;
+        let is_in = |room: &&Room| granted.contains(room) || recorded.members.contains(room);
+        moves.joined.iter().filter(is_in).cloned().collect()
     }
 
     /// The rooms it would be in with what another socket has joined and left.

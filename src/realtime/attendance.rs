@@ -217,6 +217,11 @@ impl Attendance {
         self.recoveries.take_out(user, room, namespace);
     }
 
+    /// Puts the sessions of a user whose clients are away into a room.
+    pub(super) fn put_in_absent(&self, user: &UserId, room: &Room, namespace: Option<&Namespace>) {
+        self.recoveries.put_in(user, room, namespace);
+    }
+
     /// Takes the sessions of an audience whose clients are away out of rooms. Whoever of it is not away then is among what `find`
     /// finds.
     pub(super) fn leave_absent<T>(

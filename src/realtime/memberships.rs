@@ -182,8 +182,10 @@ impl MembershipControl {
     /// Has the sockets of the user, and the sessions of those that are away, follow what is recorded by now.
     fn show(&self, change: &MembershipChange, effect: Effect) -> usize {
         let MembershipChange { user, room, namespace, .. } = change;
-        if effect == Effect::TakeOut {
-            self.attendance.take_out_absent(user, room, namespace.as_ref());
+        match effect {
+            Effect::TakeOut => self.attendance.take_out_absent(user, room, namespace.as_ref()),
+            Effect::PutIn => self.attendance.put_in_absent(user, room, namespace.as_ref()),
+            Effect::End => {}
         }
         self.change_sockets(user, namespace.as_ref(), |own, recorded, position| match effect {
             Effect::PutIn => own.put(room, recorded, position),

@@ -93,6 +93,8 @@ struct SessionJson {
     by_client: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    anyway: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     since: BTreeMap<String, u64>,
     began_at: u64,
@@ -169,6 +171,7 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
         joined: session.member.moves.joined.iter().map(ToString::to_string).collect(),
         by_client: session.member.moves.by_client.iter().map(ToString::to_string).collect(),
         left: session.member.moves.left.iter().map(ToString::to_string).collect(),
+        anyway: session.member.anyway.iter().map(ToString::to_string).collect(),
         since: {
             let since = session.member.moves.since.iter();
             since.map(|(room, number)| (room.to_string(), *number)).collect()
@@ -243,6 +246,7 @@ fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
         ids: ids(&json.ids)?,
         device: json.device.as_deref().map(DeviceId::parse).transpose().ok()?,
         moves,
+        anyway: rooms(&json.anyway)?.into_iter().collect(),
     };
     let SessionJson { began_at, addressed, cut_off_at, .. } = json;
     Some((Pid::new(json.pid), DetachedSession { member, began_at, addressed, cut_off_at }))

@@ -36,7 +36,7 @@ impl Live for Arc<TestSocket> {
 
     fn member(&self) -> Member {
         let (user, moves) = (self.user.clone(), RoomMoves::default());
-        Member { user, rooms: vec![], ids: vec![self.id], device: None, moves }
+        Member { user, rooms: vec![], ids: vec![self.id], device: None, moves, anyway: [].into() }
     }
 
     fn addressed(&self) -> u64 {

@@ -91,10 +91,10 @@ impl Live for Arc<Socket> {
 
     fn member(&self) -> Member {
         let own = self.rooms.lock();
-        let (rooms, moves) = (own.current().to_vec(), own.moves());
+        let (rooms, moves, anyway) = (own.current().to_vec(), own.moves(), own.joined_anyway());
         drop(own);
         let (user, device) = ((**self).user().clone(), self.device.clone());
-        Member { user, rooms, ids: self.ids().collect(), device, moves }
+        Member { user, rooms, ids: self.ids().collect(), device, moves, anyway }
     }
 
     fn rooms_with(&self, moves: &RoomMoves) -> Arc<[Room]> {

@@ -4,6 +4,7 @@ use super::by_name::AudienceName;
 use crate::core::emit::audience::Addressee;
 use crate::core::rooms::RoomMoves;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// As whom a socket is addressed.
@@ -19,6 +20,8 @@ pub struct Member {
     pub device: Option<DeviceId>,
     /// Which of its rooms it has joined, and which it has left, since its credentials were read.
     pub moves: RoomMoves,
+    /// Of the rooms it has joined, those in which it would be anyway.
+    pub anyway: BTreeSet<Room>,
 }
 
 /// What the shell keeps of a live session: its socket. What may change while it lives is asked for when it is needed.

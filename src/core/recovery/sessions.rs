@@ -212,13 +212,37 @@ impl<S: Live> Sessions<S> {
             let session = self.away.get(place).and_then(|(_, pid)| self.by_pid.get_mut(pid));
             let Some(RecoverySession::Away(session, _)) = session else { continue };
             self.absent.remove(&session.member);
-            session.member.rooms.retain(|it| it != room);
-            session.member.moves.forget_join(room);
+            let Member { rooms, moves, anyway, .. } = &mut session.member;
+            rooms.retain(|it| it != room);
+            moves.forget_join(room);
+            moves.left.remove(room);
+            anyway.remove(room);
             self.absent.add(&session.member);
         }
     }
 
-    /// The sessions of an audience whose clients are away are in none of `rooms` any more, and stay out as long as they last.
+    /// The sessions of a user whose clients are away are in `room` from now on, with the log at `position`: having left it before
+    /// does not count any more.
+    pub(super) fn put_in(&mut self, user: &UserId, room: &Room, position: u64) {
+        for place in self.away_of.get(user).into_iter().flatten() {
+            let session = self.away.get(place).and_then(|(_, pid)| self.by_pid.get_mut(pid));
+            let Some(RecoverySession::Away(session, _)) = session else { continue };
+            self.absent.remove(&session.member);
+            let Member { rooms, moves, anyway, .. } = &mut session.member;
+            moves.left.remove(room);
+            if moves.joined.contains(room) {
+                anyway.insert(room.clone());
+            }
+            if !rooms.contains(room) {
+                rooms.push(room.clone());
+                moves.since.insert(room.clone(), position);
+            }
+            self.absent.add(&session.member);
+        }
+    }
+
+    /// The sessions of an audience whose clients are away are in none of `rooms` any more, and stay out of those that they were
+    /// granted as long as they last.
     pub(super) fn leave(&mut self, audience: &Audience, rooms: &[Room]) {
         let Self { by_pid, away, absent, .. } = self;
         if !absent.is_any_in(&audience.target) {
@@ -235,9 +259,11 @@ impl<S: Live> Sessions<S> {
             absent.remove(member);
             member.rooms.retain(|it| !left.contains(it));
             for room in left {
+                let is_joined = member.moves.joined.contains(&room);
                 member.moves.forget_join(&room);
-                // Whether its credentials grant it as well is not known any more.
-                member.moves.left.insert(room);
+                if member.anyway.remove(&room) || !is_joined {
+                    member.moves.left.insert(room);
+                }
             }
             absent.add(member);
         }

@@ -82,7 +82,7 @@ fn device(text: &str) -> DeviceId {
 fn member(u: u8, socket: u8) -> Member {
     let rooms = vec![Room::parse("all").unwrap()];
     let (device, moves) = (Some(device("d1")), RoomMoves::default());
-    Member { user: user(u), rooms, ids: vec![id(socket)], device, moves }
+    Member { user: user(u), rooms, ids: vec![id(socket)], device, moves, anyway: [].into() }
 }
 
 fn to_user(u: u8) -> Arc<Audience> {

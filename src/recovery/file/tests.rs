@@ -92,6 +92,7 @@ fn all_that_decides_who_gets_what_is_kept() {
                 left: [room("l")].into(),
                 since: [(room("j"), 4)].into(),
             },
+            anyway: [room("j")].into(),
         },
         began_at: 1,
         addressed: 2,
@@ -142,6 +143,7 @@ fn returning(user: &str, rooms: &[&str], device: Option<&str>) -> Returning {
         ids: vec![SocketId::from_bytes([9; SocketId::BYTES])],
         device: device.map(|it| DeviceId::parse(it).unwrap()),
         moves: RoomMoves::default(),
+        anyway: [].into(),
     })
 }
 

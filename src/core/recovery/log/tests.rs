@@ -63,6 +63,7 @@ fn member() -> Member {
         ids: vec![socket(1), socket(2)],
         device,
         moves: RoomMoves::default(),
+        anyway: [].into(),
     }
 }
 
@@ -216,6 +217,7 @@ fn anybody() -> impl Strategy<Value = Member> {
             ids: ids.into_iter().map(socket).collect(),
             device,
             moves: RoomMoves::default(),
+            anyway: [].into(),
         },
     )
 }
