@@ -28,6 +28,7 @@ pub(super) struct JwtVerifier {
     rooms: GrantRules,
     leeway: Duration,
     max_lifetime: Option<Duration>,
+    require_iat: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl JwtVerifier {
             rooms,
             leeway: config.leeway,
             max_lifetime: config.max_lifetime,
+            require_iat: config.require_iat,
         })
     }
 
@@ -85,6 +87,9 @@ impl JwtVerifier {
         let claims = JsonFields::parse(&claims).ok_or(TokenFlaw::Malformed)?;
         let expires_at = self.check_times(&claims, now)?;
         let issued_at = claims.get("iat").map(claims::time).transpose()?;
+        if self.require_iat && issued_at.is_none() {
+            return Err(TokenFlaw::NoIssue.into());
+        }
         self.check_parties(&claims)?;
         let user = claims::user(claims.find(&self.user_claim))?;
         let GrantedRooms { rooms, joinable } =

@@ -143,6 +143,9 @@ pub enum TokenFlaw {
     /// Tokens without an end are not accepted.
     #[error("has no `exp`: it must say when it ends")]
     NoExpiry,
+    /// It does not say when it was issued, and `auth.jwt.require_iat` is on.
+    #[error("has no `iat`: it must say when it was issued")]
+    NoIssue,
     /// It is good for longer than `auth.jwt.max_lifetime`.
     #[error("is good for longer than is accepted here (from `iat` to `exp`)")]
     Lifetime,

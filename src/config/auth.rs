@@ -78,11 +78,13 @@ impl AuthConfig {
     }
 
     /// How long after it was issued something may let a client in, where that is bounded. Answers of the backend count at once, or
-    /// never. Tokens need not say when they were issued, and then their age is not known.
+    /// never. Of tokens that need not say when they were issued the age is not known.
     pub fn longest_age(&self) -> Option<Duration> {
         match &self.mode {
             AuthMode::Hook(_) => Some(ANSWER_AGE_MAX),
-            AuthMode::Jwt(_) | AuthMode::JwtOrHook(..) | AuthMode::Trust => None,
+            AuthMode::Jwt(jwt) => jwt.longest_age(),
+            AuthMode::JwtOrHook(jwt, _) => Some(jwt.longest_age()?.max(ANSWER_AGE_MAX)),
+            AuthMode::Trust => None,
         }
     }
 

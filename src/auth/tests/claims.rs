@@ -1,7 +1,8 @@
 //! Times, parties, users, rooms and data of well-signed tokens.
 
 use super::*;
-use crate::types::GrantError;
+use crate::types::{GrantError, millis};
+use proptest::prelude::*;
 
 #[test]
 fn a_token_ends_at_its_exp_plus_the_leeway() {
@@ -211,4 +212,50 @@ fn a_token_that_is_good_for_too_long_is_refused() {
         "nobody issues in the future"
     );
     assert_eq!(verdict(json!("now"), NOW + 60), Some(TokenFlaw::Time.into()));
+}
+
+fn of_known_age(max: u64, leeway: u64) -> JwtConfig {
+    let mut config = config(JwtKey::Secret(Secret::new(SECRET)), &[Algorithm::HS256]);
+    config.max_lifetime = Some(Duration::from_secs(max));
+    config.leeway = Duration::from_secs(leeway);
+    config.require_iat = true;
+    config
+}
+
+#[test]
+fn a_token_must_say_when_it_was_issued_if_that_is_required() {
+    let config = of_known_age(600, 10);
+    assert_eq!(config.longest_age(), Some(Duration::from_secs(620)));
+    let authenticator = with_mode(AuthMode::Jwt(Box::new(config.clone())));
+    let verdict = |claims: Value| with_token(&authenticator, &hs256(&claims)).err();
+
+    assert_eq!(verdict(json!({"sub": "42", "exp": NOW + 60, "iat": NOW})), None);
+    let missing = verdict(json!({"sub": "42", "exp": NOW + 60}));
+    assert_eq!(missing, Some(TokenFlaw::NoIssue.into()));
+
+    for config in [
+        JwtConfig { max_lifetime: None, ..config.clone() },
+        JwtConfig { require_iat: false, ..config },
+    ] {
+        assert_eq!(config.longest_age(), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_token_counts_that_is_as_old_as_any_may_be(
+        max in 1..300_u64,
+        leeway in 0..40_u64,
+        iat in NOW - 500..NOW + 100,
+        exp in NOW - 100..NOW + 400,
+    ) {
+        let config = of_known_age(max, leeway);
+        let age = config.longest_age().unwrap();
+        let authenticator = with_mode(AuthMode::Jwt(Box::new(config)));
+        let token = hs256(&json!({"sub": "42", "exp": exp, "iat": iat}));
+
+        if with_token(&authenticator, &token).is_ok() {
+            prop_assert!(NOW * 1000 < iat * 1000 + millis(age));
+        }
+    }
 }

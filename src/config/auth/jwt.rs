@@ -25,6 +25,8 @@ pub struct JwtConfig {
     pub leeway: Duration,
     /// The longest time from `iat` to `exp` that is accepted.
     pub max_lifetime: Option<Duration>,
+    /// Whether a token must say when it was issued.
+    pub require_iat: bool,
 }
 
 impl JwtConfig {
@@ -39,7 +41,15 @@ impl JwtConfig {
             rooms_claim: ClaimPath::name("rooms"),
             leeway: Duration::ZERO,
             max_lifetime: None,
+            require_iat: false,
         }
+    }
+
+    /// How long after it was issued a token may let a client in, where that is bounded: then every token says when that was.
+    pub fn longest_age(&self) -> Option<Duration> {
+        let max = self.max_lifetime.filter(|_| self.require_iat)?;
+        // The leeway is forgiven twice: its lifetime may be longer, and it counts after its end.
+        Some(max.saturating_add(self.leeway).saturating_add(self.leeway))
     }
 }
 
@@ -52,6 +62,7 @@ pub(super) struct JwtFields {
     rooms_claim: Checked<ClaimPath>,
     leeway: Checked<Duration>,
     max_lifetime: Checked<Option<Duration>>,
+    require_iat: Checked<bool>,
 }
 
 impl JwtFields {
@@ -68,6 +79,7 @@ impl JwtFields {
                 "auth.jwt.max_lifetime",
                 Duration::from_secs(1)..=Duration::from_hours(3650 * 24),
             ),
+            require_iat: reader.switch("auth.jwt.require_iat"),
         }
     }
 
@@ -87,6 +99,7 @@ impl JwtFields {
             rooms_claim: self.rooms_claim?,
             leeway: self.leeway?,
             max_lifetime: self.max_lifetime?,
+            require_iat: self.require_iat?,
         })
     }
 }
