@@ -50,7 +50,7 @@ mod websocket;
 
 pub use accepted::{Accepted, Moved};
 pub use acceptor::{Acceptor, AcceptorConfig};
-pub use acks::{AwaitedAck, ReceivedAck, TooManyAcks};
+pub use acks::{AckAsker, AwaitedAck, ReceivedAck, TooManyAcks};
 pub use connections::{Connections, LoanCounts, Transports};
 pub use engine_stream::EngineStream;
 pub use facts::{ClientAddress, Facts};

@@ -12,7 +12,7 @@ use super::reader::{Checked, SettingsReader};
 use crate::types::SourceName;
 
 /// What the server's own emits are marked with: answers of the backend, and what clients send to each other.
-const RESERVED: [&str; 2] = ["events", "clients"];
+const RESERVED: [&str; 2] = ["events", SourceName::CLIENTS];
 const SOURCES_LEN_MAX: usize = 16;
 
 /// Where emits come from besides the admin API; nothing in it costs nothing.

@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 
 /// Acks awaited on one connection at once.
 const AWAITED_MAX: usize = 128;
+/// Of these, for other clients: whoever may write to a client cannot keep the backend from asking it.
+const AWAITED_BY_CLIENTS_MAX: usize = AWAITED_MAX / 2;
 
 /// The answer of one client to an event.
 #[derive(Debug, Clone)]
@@ -20,6 +22,15 @@ pub struct ReceivedAck {
     pub args: Box<RawValue>,
     /// The buffers for which there are places in `args`.
     pub buffers: Vec<Bytes>,
+}
+
+/// Who waits for an ack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AckAsker {
+    /// The backend, by whichever way.
+    Backend,
+    /// Another client.
+    Client,
 }
 
 /// The acks that are awaited on one connection. Nearly always there is none, or one.
@@ -31,6 +42,7 @@ pub(super) struct OpenAcks(SmallVec<[Awaited; 1]>);
 struct Awaited {
     namespace: Namespace,
     id: u64,
+    asker: AckAsker,
     waiting: oneshot::Sender<ReceivedAck>,
 }
 
@@ -44,7 +56,7 @@ pub struct AwaitedAck {
 
 /// As many acks are awaited on the connection as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{AWAITED_MAX} acks are awaited on this connection already")]
+#[error("as many acks are awaited on this connection as may be")]
 pub struct TooManyAcks;
 
 impl Connection {
@@ -53,15 +65,16 @@ impl Connection {
         self: &Arc<Self>,
         namespace: &Namespace,
         id: u64,
+        asker: AckAsker,
     ) -> Result<AwaitedAck, TooManyAcks> {
         let (waiting, ack) = oneshot::channel();
         let mut state = self.lock();
-        if state.acks.as_ref().is_some_and(|it| AWAITED_MAX <= it.0.len()) {
+        if state.acks.as_ref().is_some_and(|it| it.is_full_for(asker)) {
             return Err(TooManyAcks);
         }
         // A closed connection receives none any more, and the event is not sent either.
         if !matches!(state.phase, Phase::Closed(_)) {
-            let awaited = Awaited { namespace: namespace.clone(), id, waiting };
+            let awaited = Awaited { namespace: namespace.clone(), id, asker, waiting };
             state.acks.get_or_insert_default().0.push(awaited);
         }
         drop(state);
@@ -87,6 +100,12 @@ impl Connection {
 }
 
 impl OpenAcks {
+    fn is_full_for(&self, asker: AckAsker) -> bool {
+        let by_clients = || self.0.iter().filter(|it| it.asker == AckAsker::Client).count();
+        AWAITED_MAX <= self.0.len()
+            || asker == AckAsker::Client && AWAITED_BY_CLIENTS_MAX <= by_clients()
+    }
+
     /// Keeps those of which `is_kept` says so. Where none is left, the memory is given back.
     fn keep(acks: &mut Option<Box<Self>>, is_kept: impl Fn(&Awaited) -> bool) {
         let Some(Self(awaited)) = acks.as_deref_mut() else { return };

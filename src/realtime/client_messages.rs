@@ -24,9 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Where `GET /v1/messages` says that such events come from.
-const SOURCE: &str = "clients";
-
 /// An event of a client for others.
 #[derive(Debug)]
 pub struct ClientMessage {
@@ -235,7 +232,7 @@ impl ClientMessages {
         let (namespace, except) = (from.namespace.clone(), left_out(from, except));
         let audience = Arc::new(Audience { namespace, target, except });
         let payload = signed(&payload, from, room.as_ref());
-        let source = SourceName::parse(SOURCE);
+        let source = SourceName::parse(SourceName::CLIENTS);
         let emit = Emit { audience, event, payload, volatile, source };
         let acks = ack.map(|timeout| AckOptions { need: AckNeed::Any, timeout });
         let undelivered = WhenUndelivered::Nothing;

@@ -12,6 +12,8 @@ pub struct SourceName(Arc<str>);
 impl SourceName {
     /// Longest name, in bytes: with a name of 79 bytes it still makes the id of a stored event.
     pub const BYTES_MAX: usize = 48;
+    /// Where events come from that clients send to each other; no source in the configuration has this name.
+    pub const CLIENTS: &str = "clients";
     /// What a text must be, for people.
     pub const RULE: &str = "must be 1 to 48 letters, digits, \"-\", \"_\", \".\"";
 

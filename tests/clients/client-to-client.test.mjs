@@ -98,6 +98,19 @@ describe("client to client", { concurrency: 4 }, () => {
     assert.deepEqual(names(bob), ["typing"]);
   });
 
+  scenario("clients that ask another for acks leave room for the backend's", on(), async (w) => {
+    const bob = await w.connect("bob", org);
+    let unheard = 0;
+    bob.on("cursor:ask", () => (unheard += 1)); // and no ack
+    bob.on("call", (_, ack) => ack("here"));
+    const tabs = await Promise.all(Array.from({ length: 17 }, () => w.connect("ann", { ...org, transports: ["websocket"] })));
+    for (const tab of tabs) for (let n = 0; n < 8; n += 1) tab.emit("userline:emit", { to: { user: "bob" }, event: "cursor:ask", ack: 10_000 });
+    await until("half of bob's acks to be awaited", () => unheard === 64);
+    await steadily("no more of them", () => unheard === 64, 200);
+    const { acked, missing } = await w.server.emit({ to: { users: ["bob"] }, event: "call", data: 1, ack: { timeout: "5s" } });
+    assert.deepEqual([acked, missing], [1, []]);
+  });
+
   scenario("what looks like a buffer and is none breaks nobody", on(), async (w) => {
     const [ann, bob] = [await w.connect("ann", org), await w.connect("bob", org)];
     const heard = once(bob, "typing");

@@ -2,6 +2,7 @@
 
 use super::clients::{WebSocket, answer, client_frame};
 use super::fixture::{Engine, Server, until};
+use crate::connection::AckAsker;
 use crate::types::{Namespace, Reason};
 use futures_util::FutureExt as _;
 use std::time::Duration;
@@ -150,13 +151,32 @@ async fn nothing_is_delivered_on_a_connection_that_is_being_closed() {
 async fn an_ack_reaches_who_waits_for_it_and_others_are_passed_over() {
     let server = Server::start().await;
     let (mut client, engine) = server.websocket().await;
-    let awaited = engine.connection.await_ack(&Namespace::root(), 7).unwrap();
+    let awaited = engine.connection.await_ack(&Namespace::root(), 7, AckAsker::Backend).unwrap();
     for packet in [&b"438[\"other\"]"[..], b"43/x,7[\"other\"]", b"437[1,\"two\"]", b"437[3]"] {
         client.send(packet).await;
     }
 
     assert_eq!(awaited.received().await.unwrap().args.get(), "[1,\"two\"]");
     assert!(!engine.connection.is_closed());
+}
+
+#[tokio::test]
+async fn clients_cannot_keep_the_backend_from_asking_for_acks() {
+    let server = Server::start().await;
+    let (_client, engine) = server.websocket().await;
+    let (connection, root) = (&engine.connection, Namespace::root());
+    let ask = |ids: std::ops::Range<u64>, asker| -> Vec<_> {
+        ids.filter_map(|id| connection.await_ack(&root, id, asker).ok()).collect()
+    };
+    let by_clients = ask(0..200, AckAsker::Client);
+    assert_eq!(by_clients.len(), 64);
+    let by_backend = ask(200..400, AckAsker::Backend);
+    assert_eq!(by_backend.len(), 64, "128 in all");
+    drop(by_clients);
+    assert_eq!(ask(400..500, AckAsker::Backend).len(), 64);
+    let all = ask(500..600, AckAsker::Backend);
+    assert!(connection.await_ack(&root, 600, AckAsker::Client).is_err(), "none is left");
+    drop((all, by_backend));
 }
 
 #[tokio::test]

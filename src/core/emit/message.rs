@@ -66,6 +66,13 @@ pub enum WhenUndelivered {
     Hook,
 }
 
+impl Emit {
+    /// Whether a client sends it to others.
+    pub fn is_of_client(&self) -> bool {
+        self.source.as_ref().is_some_and(|it| it.as_str() == SourceName::CLIENTS)
+    }
+}
+
 impl Message {
     /// Whether it is but an event: nothing is stored, waited for or told besides.
     pub fn is_plain(&self) -> bool {

@@ -11,7 +11,7 @@ use super::other_acks::OtherAcks;
 use super::{Emitter, Emitting, OtherNodes, groups, was_sent};
 use crate::clock::Clock;
 use crate::cluster::BusError;
-use crate::connection::ReceivedAck;
+use crate::connection::{AckAsker, ReceivedAck};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::emit::acks::{AckNeed, AckSummary, Acks, NotKept, WhyNoAck};
 use crate::core::emit::audience::Audience;
@@ -125,7 +125,9 @@ impl Emitter {
         for user in absent {
             asking.acks.absent(user);
         }
-        let ask = |socket: &Arc<Socket>, send: &SendAsking<'_>| asking.ask(socket, ack_id, send);
+        let ask = |socket: &Arc<Socket>, send: &SendAsking<'_>| {
+            asking.ask(socket, (ack_id, asker(emit)), send)
+        };
         let counts = send_asking(emit, ack_id, fanout, ask).await;
         let others = others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus });
         Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
@@ -184,6 +186,11 @@ pub(super) async fn send_asking(
     fanout.end()
 }
 
+/// Who waits for the acks of `emit`.
+pub(super) fn asker(emit: &Emit) -> AckAsker {
+    if emit.is_of_client() { AckAsker::Client } else { AckAsker::Backend }
+}
+
 fn check(matched: usize) -> Result<(), TooManyRecipients> {
     if matched <= SOCKETS_MAX { Ok(()) } else { Err(TooManyRecipients { matched }) }
 }
@@ -205,11 +212,11 @@ impl PendingAcks {
     fn ask(
         &mut self,
         socket: &Arc<Socket>,
-        ack_id: u64,
+        (ack_id, asker): (u64, AckAsker),
         send: &SendAsking<'_>,
     ) -> Result<(), NotSent> {
         let user = socket.user().clone();
-        let Ok(awaited) = socket.connection.await_ack(&socket.namespace, ack_id) else {
+        let Ok(awaited) = socket.connection.await_ack(&socket.namespace, ack_id, asker) else {
             self.acks.refuse(socket.id, user, WhyNoAck::TooMany);
             return Err(NotSent::TooManyAcks);
         };

@@ -1,6 +1,6 @@
 //! Acks for another node: its event is sent to the sockets of this one, and what these say is told.
 
-use super::asking::{Recipients, send_asking};
+use super::asking::{Recipients, asker, send_asking};
 use super::{Emitter, NotSent};
 use crate::connection::ReceivedAck;
 use crate::core::cluster::bus::words::{AckNews, AckWords, AskedSocket, EmitCounts, NodeAnswer};
@@ -42,7 +42,7 @@ impl Emitter {
         let (mut asked, mut answers) = (Vec::new(), Vec::new());
         let counts = send_asking(emit, ack_id, recipients.fanout, |socket: &Arc<Socket>, send| {
             let mut refused = None;
-            let sent = match socket.connection.await_ack(&socket.namespace, ack_id) {
+            let sent = match socket.connection.await_ack(&socket.namespace, ack_id, asker(emit)) {
                 Ok(awaited) => send(socket).map(|()| {
                     let id = socket.id;
                     let answer = async move { (id, awaited.received().await) };
