@@ -116,6 +116,16 @@ impl Throttle {
         }
     }
 
+    /// The event that has come is one for other clients, called `sent`: that has a rate of its own, too, unless it is the one
+    /// of `name` already.
+    pub fn take_sent(&mut self, rates: &SocketRates, (name, sent): (&str, &str), now: Timestamp) {
+        for (EventRate { event, rate }, meter) in rates.single.iter().zip(&mut self.single) {
+            if event.matches(sent) && !event.matches(name) {
+                meter.take(*rate, 1, nanos(now));
+            }
+        }
+    }
+
     /// Whether the socket may send more.
     pub fn pace(&mut self, rates: &SocketRates, now: Timestamp) -> SendPace {
         let single = rates.single.iter().zip(&self.single);

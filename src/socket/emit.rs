@@ -48,6 +48,7 @@ enum ExceptArgument {
 /// what comes behind it waits.
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let message = parse(event.args(), event.buffers)?;
+    requests.count_sent(event, &message.event);
     let messages = &requests.parts().messages;
     let (asked, ack) = (Arc::clone(requests), event.ack);
     let message = if requests.questions.is_line_free() {

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::core::throttle::{SendPace, SocketRates, Throttle};
-use crate::types::Timestamp;
+use crate::types::{EventName, Timestamp};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::Waker;
@@ -51,6 +51,13 @@ impl Pacer {
     pub(super) fn take(&self, event: &ClientEvent<'_>) {
         let now = self.clock.now();
         self.state.lock().throttle.take(&self.rates, &event.name, event.bytes(), now);
+    }
+
+    /// That event is one for other clients, of this name.
+    pub(super) fn take_sent(&self, event: &ClientEvent<'_>, sent: &EventName) {
+        let now = self.clock.now();
+        let names = (&*event.name, sent.as_str());
+        self.state.lock().throttle.take_sent(&self.rates, names, now);
     }
 
     /// Whether it may send more; if not, `reader` is woken when it may.

@@ -14,7 +14,7 @@ use crate::core::protocol::packet;
 use crate::core::throttle::SocketRates;
 use crate::registry::Socket;
 use crate::tasks::Tasks;
-use crate::types::Reason;
+use crate::types::{EventName, Reason};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -68,6 +68,13 @@ impl Requests {
     pub(super) fn count(&self, event: &ClientEvent<'_>) {
         if let Some(pacer) = &self.pacer {
             pacer.take(event);
+        }
+    }
+
+    /// That event is one for other clients, of this name.
+    pub(super) fn count_sent(&self, event: &ClientEvent<'_>, sent: &EventName) {
+        if let Some(pacer) = &self.pacer {
+            pacer.take_sent(event, sent);
         }
     }
 

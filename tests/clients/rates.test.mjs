@@ -27,6 +27,16 @@ describe("rates", { concurrency: 4 }, () => {
     assert.deepEqual(socket.ends, []);
   });
 
+  scenario("so has an event for other clients", { limits: { event_rates: [{ event: "typing", per_s: 2, burst: 1 }] }, messages: { client_to_client: "rule", allow: ["typing", "cursor"] } }, async (w) => {
+    const socket = await w.connect("ann");
+    const send = (event) => socket.emitWithAck("userline:emit", { to: { user: "ann" }, event });
+    const throttled = () => w.server.metric("userline_sockets_throttled_total");
+    await Promise.all([1, 2, 3, 4, 5].map(() => send("cursor")));
+    assert.equal(await throttled(), 0);
+    await Promise.all([1, 2, 3].map(() => send("typing")));
+    assert.ok((await throttled()) > 0);
+  });
+
   scenario("a single event has a rate of its own", { limits: { event_rates: [{ event: "typing", per_s: 2, burst: 1 }] } }, async (w) => {
     const socket = await w.connect("ann");
     await flood(socket, 200);

@@ -45,6 +45,28 @@ fn a_single_event_has_a_rate_of_its_own() {
 }
 
 #[test]
+fn so_has_one_that_a_client_sends_to_others_and_none_counts_twice() {
+    let single = |pattern: &str| EventRate {
+        event: EventPattern::parse(pattern).unwrap(),
+        rate: rate(1, 2),
+    };
+    let emit = "userline:emit";
+    for (pattern, pace) in [
+        ("typing", SendPace::HoldUntil(Timestamp(1000))),
+        ("*", SendPace::HoldUntil(Timestamp(1000))),
+        ("chat", SendPace::Go),
+    ] {
+        let rates = SocketRates { events: None, bytes: None, single: vec![single(pattern)] };
+        let mut throttle = Throttle::new(&rates);
+        for told in [SendPace::Go, pace] {
+            throttle.take(&rates, emit, 1, Timestamp(0));
+            throttle.take_sent(&rates, (emit, "typing"), Timestamp(0));
+            assert_eq!(throttle.pace(&rates, Timestamp(0)), told, "{pattern}");
+        }
+    }
+}
+
+#[test]
 fn who_is_held_back_for_too_much_of_a_minute_has_to_go() {
     let rates = rates(None, Some(rate(1000, 1000)));
     let mut throttle = Throttle::new(&rates);
