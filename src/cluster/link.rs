@@ -16,17 +16,15 @@ pub use target::RedisTarget;
 use super::codec::RedisCall;
 use super::scripts::Script;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Value, cmd, pipe};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long it may take until a server can be spoken to: name, TCP, TLS, password, scripts.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one answer may take: less than a lease, so that a node on a dead connection has time for another.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Answers in the time until a server can be spoken to: name, TCP, TLS, password, what it is, scripts.
+const OPENING_ANSWERS: u32 = 2;
 
 /// One connection. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -34,6 +32,7 @@ pub struct RedisLink {
     connection: MultiplexedConnection,
     scripts: Arc<BTreeMap<Script, String>>,
     server: Arc<ServerFacts>,
+    patience: Duration,
 }
 
 impl fmt::Debug for RedisLink {
@@ -43,21 +42,22 @@ impl fmt::Debug for RedisLink {
 }
 
 impl RedisLink {
-    /// Connects, finds out what server it is, and gives it the scripts. Nothing of the cluster is read or changed by that.
-    pub async fn open(target: &RedisTarget) -> Result<Self, LinkError> {
+    /// Connects, finds out what server it is, and gives it the scripts. Nothing of the cluster is read or changed by that. One
+    /// answer may take `patience`, now and later.
+    pub async fn open(target: &RedisTarget, patience: Duration) -> Result<Self, LinkError> {
         let opening = async {
             let connection = target.connect().await?;
             let server = ServerFacts::ask(&mut connection.clone(), target).await?;
             server.check()?;
-            let mut scripts = BTreeMap::new();
+            let mut load = pipe();
             for script in Script::ALL {
-                let mut load = cmd("SCRIPT");
-                load.arg("LOAD").arg(script.text());
-                scripts.insert(script, load.query_async(&mut connection.clone()).await?);
+                load.cmd("SCRIPT").arg("LOAD").arg(script.text_for(server.takes_flags()));
             }
-            Ok(Self { connection, scripts: Arc::new(scripts), server: Arc::new(server) })
+            let names: Vec<String> = load.query_async(&mut connection.clone()).await?;
+            let scripts = Arc::new(Script::ALL.into_iter().zip(names).collect());
+            Ok(Self { connection, scripts, server: Arc::new(server), patience })
         };
-        timeout(OPEN_TIMEOUT, opening).await.map_err(|_| LinkError::Timeout)?
+        timeout(patience * OPENING_ANSWERS, opening).await.map_err(|_| LinkError::Timeout)?
     }
 
     /// What server it is.
@@ -67,7 +67,7 @@ impl RedisLink {
 
     /// Runs a call. After an error nobody knows whether it was run, or will be.
     pub async fn call(&self, call: &RedisCall) -> Result<Value, LinkError> {
-        self.query(&self.command(call), CALL_TIMEOUT).await
+        self.query(&self.command(call), self.patience).await
     }
 
     /// Waits until there would be something to read, or `patience` is over. What it is has to be read.
@@ -76,7 +76,7 @@ impl RedisLink {
         let mut command = cmd("XREAD");
         command.arg("COUNT").arg(1).arg("BLOCK").arg(patience.as_millis().to_string());
         command.arg("STREAMS").arg(keys).arg(after);
-        self.query(&command, patience + CALL_TIMEOUT).await.map(drop)
+        self.query(&command, patience + self.patience).await.map(drop)
     }
 
     fn command(&self, call: &RedisCall) -> Cmd {
@@ -98,7 +98,9 @@ impl RedisLink {
     async fn query(&self, command: &Cmd, limit: Duration) -> Result<Value, LinkError> {
         let mut connection = self.connection.clone();
         let answer = connection.send_packed_command(command);
-        Ok(timeout(limit, answer).await.map_err(|_| LinkError::Timeout)??)
+        let answer = timeout(limit, answer).await.map_err(|_| LinkError::Timeout)??;
+        // What Redis refuses is a value, too.
+        Ok(answer.extract_error()?)
     }
 }
 

@@ -55,9 +55,26 @@ impl Script {
         Self::Records,
     ];
 
-    /// What Redis is given.
-    pub fn text(self) -> String {
-        self.text_with_clock(CLOCK)
+    /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
+    pub fn text_for(self, takes_flags: bool) -> String {
+        let flags = if takes_flags && self.is_bounded() { "#!lua flags=allow-oom\n" } else { "" };
+        [flags, &self.text_with_clock(CLOCK)].concat()
+    }
+
+    /// Whether what it writes has a bound: the users who are there, and `cluster.log_bytes_max`. Without it nobody would know
+    /// any more who is online.
+    fn is_bounded(self) -> bool {
+        match self {
+            Self::Attach | Self::Apply | Self::Reap | Self::Tend | Self::Own | Self::Settle => true,
+            Self::Observe
+            | Self::Missed
+            | Self::Presence
+            | Self::Lingering
+            | Self::Waiting
+            | Self::Look
+            | Self::Book
+            | Self::Records => false,
+        }
     }
 
     pub(super) fn text_with_clock(self, clock: &str) -> String {

@@ -209,8 +209,11 @@ impl EndpointTask {
             Ok(heads) => heads,
             Err(WaitingError::Ended) => return ControlFlow::Break(()),
             Err(error) => {
-                let name = &self.endpoint.name;
-                tracing::warn!(endpoint = %name, %error, "cannot read the hooks for `{name}`, will try again");
+                // Once: it is tried each second, for as long as a store or a cluster may be away.
+                if self.read_again.is_none() {
+                    let name = &self.endpoint.name;
+                    tracing::warn!(endpoint = %name, %error, "cannot read the hooks for `{name}`, will try again");
+                }
                 self.read_again = Some(self.endpoint.clock.now() + READ_PAUSE);
                 return ControlFlow::Continue(());
             }

@@ -3,6 +3,7 @@
 mod agreeing;
 mod listening;
 mod nodes;
+mod redis_faults;
 
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::eventually;

@@ -9,6 +9,7 @@ pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod slow;
 pub(crate) mod stage;
 pub(crate) mod truth;
 

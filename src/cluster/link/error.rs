@@ -27,6 +27,9 @@ pub enum LinkError {
     /// It is too old for the scripts.
     #[error("Redis {0} is too old: 6.2 or later is needed")]
     TooOld(String),
+    /// Its memory is full, and this would have needed more.
+    #[error("the memory of Redis is full (maxmemory)")]
+    Full,
     /// It answered with an error.
     #[error("Redis answered: {0}")]
     Server(String),
@@ -42,6 +45,8 @@ impl From<RedisError> for LinkError {
             || ["NOAUTH", "WRONGPASS", "NOPERM"].contains(&code)
         {
             Self::Credentials(said())
+        } else if code == "OOM" {
+            Self::Full
         } else if error.is_timeout() {
             Self::Timeout
         } else if error.kind() == ErrorKind::Io {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// The oldest version whose scripts can do what is needed.
 const OLDEST: (u32, u32) = (6, 2);
+/// The first one that knows flags of scripts.
+const FLAGS_SINCE: u32 = 7;
 
 /// What a server says of itself. What it does not say is `None`: managed ones keep some of it to themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,12 @@ impl ServerFacts {
             is_clustered: switch("cluster_enabled"),
             is_safe,
         }
+    }
+
+    /// Whether scripts may say what they need: servers know that since Redis 7.0.
+    pub(super) fn takes_flags(&self) -> bool {
+        let major = self.version.as_deref().and_then(|it| it.split('.').next());
+        major.and_then(|it| it.parse::<u32>().ok()).is_some_and(|it| FLAGS_SINCE <= it)
     }
 
     /// What makes it of no use. What is not known is no reason.

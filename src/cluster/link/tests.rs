@@ -4,6 +4,7 @@ use crate::cluster::tests::{TestRedis, cluster_config};
 use redis::Value;
 use std::time::Duration;
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const INFO: &str = "# Server\r\nredis_version:7.2.4\r\nrun_id:abc\r\n\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\
                     aof_enabled:1\r\nrole:master\r\nmaster_replid:def\r\ncluster_enabled:0\r\n";
 
@@ -62,7 +63,7 @@ fn a_replica_and_an_old_version_are_refused() {
 async fn a_link_runs_calls_and_ends_with_its_server() {
     let redis = TestRedis::start(|_, text| text);
     let target = RedisTarget::new(&cluster_config(redis.url())).unwrap();
-    let link = RedisLink::open(&target).await.unwrap();
+    let link = RedisLink::open(&target, PATIENCE).await.unwrap();
     assert!(link.server().version.is_some() && link.server().is_safe);
 
     let keys = ["log", "to:n.1"].map(|it| format!("userline:{{x}}:{it}"));
@@ -73,7 +74,7 @@ async fn a_link_runs_calls_and_ends_with_its_server() {
     drop(redis);
     let ended = link.call(&call).await.unwrap_err();
     assert!(matches!(ended, LinkError::Unreachable(_) | LinkError::Server(_)), "{ended:?}");
-    assert!(matches!(RedisLink::open(&target).await, Err(LinkError::Unreachable(_))));
+    assert!(matches!(RedisLink::open(&target, PATIENCE).await, Err(LinkError::Unreachable(_))));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Apart, EFFECTS_MAX, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::codec::{self, ClusterPlace};
-use crate::cluster::link::{LinkError, RedisLink, RedisTarget};
+use crate::cluster::link::{Advice, LinkError, RedisLink, RedisTarget};
 use crate::core::backend::backoff;
 use crate::core::cluster::agreement::Difference;
 use crate::core::cluster::command::{Command, Reply};
@@ -25,6 +25,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts to connect. Nodes that are back sooner let the users of the others go when a lease
 /// and the hold have passed, so it is shorter than the shortest heartbeat.
 const PAUSE_MAX: Duration = Duration::from_millis(900);
+/// Answers that may take too long in a lease: a node on a dead connection has time for another one.
+const ANSWERS_PER_LEASE: u32 = 3;
+/// The longest time for an answer.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
 /// How long the doorbell waits for new events before it asks again.
 const BELL_PATIENCE: Duration = Duration::from_secs(1);
 /// A question that changes nothing.
@@ -66,6 +70,8 @@ pub(super) struct MemberTask {
     failures: u32,
     bell_failures: u32,
     next_tick: Timestamp,
+    /// What was said of the server.
+    advised: Vec<Advice>,
 }
 
 /// What came first.
@@ -105,6 +111,7 @@ impl MemberTask {
             bell_link: None,
             failures: 0,
             bell_failures: 0,
+            advised: Vec::new(),
         }
     }
 
@@ -131,7 +138,7 @@ impl MemberTask {
             self.waiting.extend(effects);
         }
         if self.link.is_none() && self.opening.is_none() {
-            self.opening = Some(open(&self.target, self.failures));
+            self.opening = Some(open(&self.target, self.patience(), self.failures));
         }
         let Some(link) = self.link.clone() else { return };
         for lane in Lane::ALL {
@@ -145,7 +152,7 @@ impl MemberTask {
         }
         if self.bell.is_none() && self.machine.lock().is_attached() && !self.is_behind() {
             let link = self.bell_link.take().filter(|it| it.server().run == link.server().run);
-            let opening = open(&self.target, self.bell_failures);
+            let opening = open(&self.target, self.patience(), self.bell_failures);
             let Some(read) = self.machine.lock().doorbell() else { return };
             let read = self.place.call(&read);
             self.bell = Some(Box::pin(async move {
@@ -157,6 +164,10 @@ impl MemberTask {
                 Ok(link)
             }));
         }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE_MAX.min(self.place.lease / ANSWERS_PER_LEASE)
     }
 
     /// Whether whoever takes the effects is behind: then the log is read no further, and all else goes on.
@@ -200,6 +211,8 @@ impl MemberTask {
         });
         let reply = match read {
             Ok(reply) => reply,
+            // Nothing was done, and what the others do needs no more memory.
+            Err(LinkError::Full) if matches!(asked, Asked::Question(..)) => return,
             Err(error) => return self.lost(error),
         };
         match asked {
@@ -253,15 +266,21 @@ impl MemberTask {
     fn opened(&mut self, opened: LinkOpened) {
         match opened {
             Ok(link) => {
-                for advice in link.server().advice() {
-                    let command = advice.command.unwrap_or("nothing");
-                    tracing::warn!(what = advice.what, command, "Redis of the cluster");
-                }
+                self.advise(link.server().advice());
                 self.machine.lock().connected(Arc::clone(&link.server().run));
                 self.link = Some(link);
             }
             Err(error) => self.lost(error),
         }
+    }
+
+    /// Says once what should be set otherwise.
+    fn advise(&mut self, advice: Vec<Advice>) {
+        for advice in advice.iter().filter(|it| !self.advised.contains(it)) {
+            let what = advice.what;
+            tracing::warn!(what, command = advice.command, "Redis of the cluster");
+        }
+        self.advised = advice;
     }
 
     fn rang(&mut self, rung: LinkOpened) {
@@ -304,14 +323,14 @@ impl MemberTask {
 }
 
 /// Opens a connection: at once after one that worked, and a little later after more failures in a row.
-fn open(target: &RedisTarget, failures: u32) -> BoxFuture<'static, LinkOpened> {
+fn open(target: &RedisTarget, patience: Duration, failures: u32) -> BoxFuture<'static, LinkOpened> {
     let target = target.clone();
     let random = entropy::number().unwrap_or(u32::MAX);
     let later = || backoff::delay(failures - 1, random).min(PAUSE_MAX);
     let pause = if failures <= 1 { Duration::ZERO } else { later() };
     Box::pin(async move {
         tokio::time::sleep(pause).await;
-        RedisLink::open(&target).await
+        RedisLink::open(&target, patience).await
     })
 }
 

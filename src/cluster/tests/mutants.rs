@@ -81,8 +81,8 @@ impl Mutant {
         let mut edited = text;
         for (of, from, to) in self.edits() {
             // What scripts share is edited in all of them.
-            let is_shared = Script::ALL.iter().all(|it| it.text().contains(from));
-            assert!(of.text().contains(from), "{of:?} has no `{from}`");
+            let is_shared = Script::ALL.iter().all(|it| it.text_for(false).contains(from));
+            assert!(of.text_for(false).contains(from), "{of:?} has no `{from}`");
             if *of == script || is_shared {
                 edited = edited.replace(from, to);
             }

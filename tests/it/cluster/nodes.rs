@@ -99,6 +99,12 @@ impl Nodes {
         node.server = Some(server);
     }
 
+    /// The same with `way` in the place of the address of Redis: each node of it reaches Redis by that.
+    pub(super) async fn add_by(&mut self, way: SocketAddr) -> usize {
+        let redis = self.redis.address().to_string();
+        self.add(|it| it.replace(&redis, &way.to_string())).await
+    }
+
     /// SIGKILL.
     pub(super) async fn kill(&mut self, node: usize) {
         self.all[node].server.take().unwrap().kill().await;

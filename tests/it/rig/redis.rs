@@ -2,7 +2,7 @@
 
 use super::eventually;
 use redis::aio::MultiplexedConnection;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -25,6 +25,35 @@ impl Redis {
         let it = Self { child: run(&dir, port), dir, port };
         it.takes_clients().await;
         it
+    }
+
+    /// Starts one that follows another; it has what that one had when this returns.
+    pub(crate) async fn start_replica(of: &Self) -> Self {
+        let it = Self::start().await;
+        let mut client = it.client().await;
+        let mut follow = redis::cmd("REPLICAOF");
+        follow.arg("127.0.0.1").arg(of.port).exec_async(&mut client).await.unwrap();
+        let is_up = async || it.info("master_link_status").await == "up";
+        eventually("the replica has all", PATIENCE, is_up).await;
+        it
+    }
+
+    /// A line of INFO.
+    pub(crate) async fn info(&self, name: &str) -> String {
+        let mut client = self.client().await;
+        let info: String = redis::cmd("INFO").query_async(&mut client).await.unwrap();
+        let value = info.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_default().trim_end().to_owned()
+    }
+
+    /// Runs a command that answers with OK.
+    pub(crate) async fn say(&self, words: &[&str]) {
+        let mut client = self.client().await;
+        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut client).await.unwrap();
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     pub(crate) fn url(&self) -> String {
