@@ -77,10 +77,10 @@ pub(super) async fn stats(
     Json(StatsView::of(&context.directory))
 }
 
-/// All is well.
+/// All is well, or well enough.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Well {
-    /// `ok`
+    /// `ok`; of `/readyz` in a cluster also `degraded`: this node is cut off from Redis, and serves its clients alone.
     #[schema(example = "ok")]
     status: &'static str,
 }
@@ -113,6 +113,7 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
     let drained =
         if context.directory.is_draining() { Err("the server is stopping") } else { Ok(()) };
     match drained.map_err(str::to_owned).and_then(|()| context.ready.check()) {
+        Ok(()) if context.ready.is_degraded() => Ok(Json(Well { status: "degraded" })),
         Ok(()) => Ok(Json(Well { status: "ok" })),
         Err(why) => Err(ApiError::new(Code::Unavailable, why)),
     }

@@ -2,6 +2,7 @@
 
 use super::BuildError;
 use super::health;
+use super::joining::JoinedCluster;
 use super::listener::{Listener, RequestLimits};
 use super::parts::AppParts;
 use crate::admin::{AdminState, DevConsole, Ready};
@@ -167,7 +168,8 @@ impl AppParts {
     fn ready(&self) -> Ready {
         let (connections, store) = (self.connections.clone(), self.store.clone());
         let authenticator = Arc::clone(&self.authenticator);
-        Ready::new(move || {
+        let (cluster, member) = (self.cluster.clone(), self.cluster.clone());
+        let check = move || {
             if connections.is_draining() {
                 return Err("the server is stopping".to_owned());
             }
@@ -179,7 +181,12 @@ impl AppParts {
                     "the keys of the issuer of tokens are not there: see the log".to_owned()
                 );
             }
+            if cluster.as_ref().is_some_and(|it| !it.config.ready_when_cut_off && it.is_cut_off()) {
+                return Err("this node is cut off from Redis: see the log".to_owned());
+            }
             Ok(())
-        })
+        };
+        Ready::new(check)
+            .or_degraded(move || member.as_ref().is_some_and(JoinedCluster::is_cut_off))
     }
 }

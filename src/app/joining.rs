@@ -57,6 +57,11 @@ pub enum JoinError {
 }
 
 impl JoinedCluster {
+    /// Whether this node goes on alone at the moment.
+    pub(super) fn is_cut_off(&self) -> bool {
+        *self.member.status().borrow() != MemberStatus::Attached
+    }
+
     /// Where hooks wait.
     pub(super) fn ledger(&self, hooks: &HooksConfig) -> HookLedger {
         HookLedger::Cluster(ClusterLedger::new(self.member.clone(), &hooks.endpoints, &self.tasks))

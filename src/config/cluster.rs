@@ -38,6 +38,8 @@ pub struct ClusterConfig {
     pub hold: Duration,
     /// Bytes of events that the log may hold.
     pub log_bytes: usize,
+    /// Whether load balancers are told to send clients to a node that does not reach Redis.
+    pub ready_when_cut_off: bool,
 }
 
 impl ClusterConfig {
@@ -55,6 +57,7 @@ impl ClusterConfig {
         let node_grace = reader.duration("cluster.node_grace", seconds(0, 600));
         let hold = reader.duration("cluster.hold", seconds(0, 600));
         let log_bytes = reader.size("cluster.log_bytes_max", 1_000_000..=10_000_000_000);
+        let ready_when_cut_off = reader.switch("cluster.ready_when_cut_off");
         let (heartbeat, lease) = (heartbeat?, lease?);
         if lease < heartbeat * BEATS_PER_LEASE {
             let rule = format!("must be at least {BEATS_PER_LEASE} times cluster.heartbeat");
@@ -71,6 +74,7 @@ impl ClusterConfig {
                 node_grace: node_grace?,
                 hold: hold?,
                 log_bytes: log_bytes?,
+                ready_when_cut_off: ready_when_cut_off?,
             })
         };
         redis?.map(config).transpose()

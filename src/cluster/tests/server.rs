@@ -41,6 +41,7 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
         node_grace: Duration::from_secs(20),
         hold: Duration::from_secs(20),
         log_bytes: 16_000_000,
+        ready_when_cut_off: true,
     }
 }
 

@@ -51,6 +51,8 @@ async fn a_node_that_reaches_no_redis_for_a_while_serves_its_clients_and_nobody_
     way.set_all(Flow::Stall);
     let notices = async || !is_attached(&nodes, cut_off).await;
     eventually("it notices", PATIENCE, notices).await;
+    assert_eq!(nodes.api(cut_off).get("/readyz").await["status"], "degraded");
+    assert_eq!(nodes.api(0).get("/readyz").await["status"], "ok");
     // Longer than the lease: to the other node it is gone.
     tokio::time::sleep(Duration::from_millis(2 * LEASE)).await;
     emits(&nodes, cut_off, &ann, 1).await;
@@ -123,7 +125,8 @@ async fn though_the_memory_of_redis_is_full_it_is_known_who_is_online() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lost_the_last_writes_becomes_the_truth_that_the_nodes_say_again() {
-    let mut nodes = Nodes::start(0).await;
+    let unready = |it: String| it.replace("[cluster]", "[cluster]\nready_when_cut_off = false");
+    let mut nodes = Nodes::start_with(0, unready).await;
     let way = Proxy::start(&nodes.tasks).await;
     way.lead_to(nodes.redis.address());
     let (one, other) = (nodes.add_by(way.address).await, nodes.add_by(way.address).await);
@@ -148,6 +151,7 @@ async fn a_replica_that_lost_the_last_writes_becomes_the_truth_that_the_nodes_sa
     way.set_all(Flow::Cut);
     let are_cut_off = async || !is_attached(&nodes, one).await && !is_attached(&nodes, other).await;
     eventually("they notice", PATIENCE, are_cut_off).await;
+    assert_eq!(nodes.api(one).get("/readyz").await["error"]["code"], "unavailable");
     way.set_all(Flow::Pass);
 
     let api = nodes.api(other);
