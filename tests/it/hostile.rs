@@ -19,6 +19,7 @@ mod others;
 mod page;
 mod permissions;
 mod published;
+mod rates;
 mod request;
 mod resume;
 mod slow;
@@ -66,6 +67,8 @@ enum Case {
     Identified(usize),
     /// A resume token, or what a guest does, by its place in its table, by both transports.
     Resumed(usize),
+    /// A setting, given to `userline config check`.
+    Setting(&'static str),
     /// A `hooks.url`, given to `userline config check`.
     HookUrl(&'static str),
     /// What is published on Redis, by its place in its table.
@@ -142,6 +145,17 @@ async fn whatever_is_sent_gets_what_the_page_says_and_harms_nobody_else() {
     world.ends_as_it_began(before).await;
 }
 
+/// By themselves, because it takes longer than bystanders may be silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_too_fast_gets_what_the_page_says() {
+    let (world, group, mut wrong) = (World::start().await, rates::group(), Vec::new());
+    let got = join_all(group.rows.iter().map(|row| world.run(row))).await;
+    for (row, got) in group.rows.iter().zip(got) {
+        note(&group, row, &got, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), world.log());
+}
+
 fn note(group: &Group, row: &Row, got: &[Gets], wrong: &mut Vec<String>) {
     assert!(!got.is_empty());
     for differs in got.iter().filter(|got| **got != row.gets) {
@@ -151,8 +165,8 @@ fn note(group: &Group, row: &Row, got: &[Gets], wrong: &mut Vec<String>) {
 
 #[test]
 fn the_page_has_the_same_table() {
-    let groups: Vec<Group> =
-        groups().into_iter().chain([auth_hook::group(), resume::group(), slow::group()]).collect();
+    let others = [auth_hook::group(), resume::group(), rates::group(), slow::group()];
+    let groups: Vec<Group> = groups().into_iter().chain(others).collect();
     let rows: usize = groups.iter().map(|it| it.rows.len()).sum();
     assert!(80 < rows, "{rows}");
     let wanted: String = groups.iter().map(page::section).collect();

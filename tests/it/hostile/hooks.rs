@@ -83,24 +83,33 @@ fn urls() -> Vec<Row> {
 
 /// What `userline config check` says of a `hooks.url`.
 pub(super) async fn check(url: &str) -> Gets {
-    let settings = [
-        "auth.jwt.secret=0123456789abcdef0123456789abcdef".to_owned(),
-        format!("hooks.secret={HOOK_SECRET}"),
-        format!("hooks.url={url}"),
-    ];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_userline"));
-    command.args(["config", "check"]).env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    for setting in settings {
-        command.args(["--set", &setting]);
-    }
-    let output = command.output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    if output.status.code() != Some(78) {
-        return Gets::Says(format!("{:?} {said}", output.status));
-    }
+    let said =
+        refusal(&[&format!("hooks.secret={HOOK_SECRET}"), &format!("hooks.url={url}")]).await;
     let known = ["is a private address", "must not hold a name or password", "must be a URL"];
     let why = known.into_iter().find(|why| said.contains(why));
     Gets::NotStarted(why.unwrap_or(&said).to_owned())
+}
+
+/// What it says of other settings: the expected, if that is in it.
+pub(super) async fn refused(settings: &[&str], expected: &Gets) -> Gets {
+    let said = refusal(settings).await;
+    if let Gets::NotStarted(why) = expected
+        && said.contains(why)
+    {
+        return expected.clone();
+    }
+    Gets::NotStarted(said)
+}
+
+async fn refusal(settings: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_userline"));
+    command.args(["config", "check"]).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    for setting in ["auth.jwt.secret=0123456789abcdef0123456789abcdef"].iter().chain(settings) {
+        command.args(["--set", setting]);
+    }
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    if output.status.code() == Some(78) { said } else { format!("{:?} {said}", output.status) }
 }
 
 /// The server's own configuration has such a receiver, and somebody has come online. That nothing arrives there is

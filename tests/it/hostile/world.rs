@@ -79,6 +79,7 @@ impl World {
             }
             Case::Identified(index) => got.extend(auth_hook::ask(*index, &row.gets).await),
             Case::Resumed(index) => got.extend(resume::try_it(*index, &row.gets).await),
+            Case::Setting(setting) => got.push(hooks::refused(&[*setting], &row.gets).await),
             Case::HookUrl(url) => got.push(hooks::check(url).await),
             Case::Added(index) => got.push(published::add(self, *index).await),
             Case::Published(index) => got.push(published::publish(self, *index).await),
