@@ -96,6 +96,7 @@ pub use console::DevConsole;
 pub use ready::Ready;
 
 use crate::clock::Clock;
+use crate::cluster::ClusterAnswers;
 use crate::commands::schema::SchemaRules;
 use crate::config::{AdminConfig, InboxConfig, LimitsConfig};
 use crate::connection::ClientAddress;
@@ -181,6 +182,8 @@ pub struct AdminState {
     pub tasks: Tasks,
     /// Whether this is a node among many.
     pub is_clustered: bool,
+    /// What requests with a name were answered, on all nodes, if there are others.
+    pub shared_answers: Option<ClusterAnswers>,
     /// The page of `userline dev`; `None` in production.
     pub dev: Option<DevConsole>,
 }
@@ -262,10 +265,11 @@ impl AdminState {
             clock,
             tasks,
             is_clustered,
+            shared_answers,
             dev: _,
         } = self;
         AdminContext::new(AdminShared {
-            named_requests: NamedRequests::new(keys.idempotency, clock.clone()),
+            named_requests: NamedRequests::new(keys.idempotency, shared_answers, clock.clone()),
             keys: Keys::new(&keys),
             answers: AnswerCounters::default(),
             messages,

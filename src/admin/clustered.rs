@@ -31,8 +31,7 @@ pub(super) const REFUSED: [(Method, &str); 16] = [
 ];
 
 /// Of these only what they are asked besides is refused.
-const REFUSED_IN_PART: [(Method, &str); 2] =
-    [(Method::POST, "/v1/emit"), (Method::POST, "/v1/emit/batch")];
+const REFUSED_IN_PART: [(Method, &str); 1] = [(Method::POST, "/v1/emit")];
 
 /// Refuses what is in the table.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
@@ -44,7 +43,7 @@ pub(super) async fn refuse(request: Request, next: Next) -> Response {
 }
 
 /// It would be done on this node alone.
-pub(super) fn not_yet() -> ApiError {
+fn not_yet() -> ApiError {
     ApiError::new(
         Code::NotInCluster,
         "this is not built yet for several nodes: see docs/cluster.md",

@@ -7,7 +7,6 @@
 pub(super) mod requests;
 
 use super::answered::RouteName;
-use super::clustered;
 use super::context::AdminContext;
 use super::error::{ApiError, ErrorBody};
 use super::extract;
@@ -48,7 +47,8 @@ pub(super) struct IdempotencyKey {
     /// 1 to 255 printable characters, fresh for each request: a request that comes again with the same API key, the same
     /// `Idempotency-Key` and the same body is answered as the first time (with `idempotent-replayed: true`) and not done
     /// again, also while the first is under way. Answers with status 200 are remembered for `admin.idempotency_keep`, in
-    /// memory: a restart forgets them, but not what was emitted with `store`, which is neither stored nor sent again.
+    /// memory: a restart forgets them, but not what was emitted with `store`, which is neither stored nor sent again. In a
+    /// cluster all nodes remember them, over restarts, too.
     #[param(rename = "Idempotency-Key", required = false, value_type = IdempotencyKeyText)]
     idempotency_key: String,
 }
@@ -151,9 +151,6 @@ impl KeyedBytes {
         context: &AdminContext,
     ) -> Result<Option<String>, ApiError> {
         let given = read_key(request.headers())?;
-        if given.is_some() && context.is_clustered {
-            return Err(clustered::not_yet());
-        }
         let caller = caller.name().unwrap_or_default();
         extract::check_present(request, context)?;
         Ok(given.map(|given| format!("{caller}\0{given}")))
@@ -205,7 +202,7 @@ pub(super) async fn once<R: Serialize + Send + 'static>(
     let answer = context.tasks.run_to_end("admin.request", async move {
         let answer = work.await.and_then(|reply| write(&reply));
         if let (Some(turn), Ok(answer)) = (turn, &answer) {
-            turn.answer(answer);
+            turn.answer(answer).await;
         }
         answer
     });

@@ -6,7 +6,8 @@ use super::joining::JoinedCluster;
 use super::listener::{Listener, RequestLimits};
 use super::parts::AppParts;
 use crate::admin::{AdminState, DevConsole, Ready};
-use crate::config::{Config, LimitsConfig};
+use crate::cluster::{AnswerBounds, ClusterAnswers};
+use crate::config::{Config, IdempotencyConfig, LimitsConfig};
 use crate::connection::{AcceptorConfig, HandshakeAnswer, HandshakeGate, Trial};
 use crate::core::auth::hook_gate::HandshakeVerdict;
 use crate::metrics::Metrics;
@@ -160,8 +161,16 @@ impl AppParts {
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             is_clustered: self.cluster.is_some(),
+            shared_answers: self.shared_answers(config),
             dev,
         }
+    }
+
+    fn shared_answers(&self, config: &Config) -> Option<ClusterAnswers> {
+        let cluster = self.cluster.as_ref()?;
+        let IdempotencyConfig { keep, entries_max, bytes_max } = config.admin.idempotency;
+        let bounds = AnswerBounds { keep, requests_max: entries_max, bytes_max };
+        Some(ClusterAnswers::new(cluster.member.clone(), bounds, cluster.tasks.clone()))
     }
 
     /// Whether clients are taken: cheap to ask.

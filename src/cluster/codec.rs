@@ -1,5 +1,6 @@
 //! Commands as Redis is given them, and its answers as the core reads them.
 
+mod answers;
 mod attach;
 mod book;
 mod entries;
@@ -98,6 +99,7 @@ impl ClusterPlace {
             }
             Command::Ledger(question) => self.ledger(question),
             Command::Book(question) => self.book(question),
+            Command::Answers(question) => self.answers(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -213,6 +215,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
+        Command::Answers(_) => answers::reply(value).map(Reply::Answers),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

@@ -15,6 +15,7 @@ use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::core::cluster::agreement::{Agreement, Difference};
+use crate::core::cluster::answers::{AnswerQuestion, AnswerReply};
 use crate::core::cluster::book::{BookQuestion, BookReply};
 use crate::core::cluster::command::{Command, LingeringUsers, MissedLog, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
@@ -245,6 +246,16 @@ impl ClusterMember {
     pub(super) async fn book(&self, question: BookQuestion) -> Result<BookReply, Unattached> {
         let reply = self.ask(Command::Book(question)).await?;
         let Reply::Book(reply) = reply else { return Err(Unattached) };
+        Ok(reply)
+    }
+
+    /// Asks or says something about a request that has a name.
+    pub(super) async fn answers(
+        &self,
+        question: AnswerQuestion,
+    ) -> Result<AnswerReply, Unattached> {
+        let reply = self.ask(Command::Answers(question)).await?;
+        let Reply::Answers(reply) = reply else { return Err(Unattached) };
         Ok(reply)
     }
 

@@ -31,6 +31,8 @@ pub enum Script {
     Book,
     /// Records of a book.
     Records,
+    /// Requests that have a name, and what they were answered.
+    Answers,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -38,7 +40,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -53,6 +55,7 @@ impl Script {
         Self::Look,
         Self::Book,
         Self::Records,
+        Self::Answers,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -97,6 +100,7 @@ impl Script {
             Self::Look => include_str!("scripts/look.lua"),
             Self::Book => include_str!("scripts/book.lua"),
             Self::Records => include_str!("scripts/records.lua"),
+            Self::Answers => include_str!("scripts/answers.lua"),
         }
     }
 }

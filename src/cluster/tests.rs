@@ -1,6 +1,7 @@
 //! The shipped scripts on a real Redis, under schedules that nobody would think of.
 
 mod agreeing;
+mod answers;
 mod books;
 mod checks;
 mod clients;

@@ -3,9 +3,11 @@
 //! The place is Redis, and every step in it is a script that is run as a whole. What stands here are the rules of the other
 //! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users
 //! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
-//! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies.
+//! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
+//! what requests with a name were answered.
 
 pub mod agreement;
+pub mod answers;
 pub mod book;
 pub mod bus;
 pub mod command;

@@ -3,11 +3,13 @@
 use crate::rig::api::Api;
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};
-use crate::rig::server::token;
+use crate::rig::server::{KEY, token};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use userline::client::{Client, ClientTransport};
+use userline::tasks::Tasks;
 
 /// What a client is told that wants to come in; `Ok` if it does.
 async fn knock(server: SocketAddr, user: &str) -> Result<(), Value> {
@@ -230,4 +232,65 @@ async fn memberships_outlast_redis_and_a_killed_node_and_are_known_to_one_that_s
     let are_in = async || heard_in(&api, "r").await == 2;
     eventually("both sockets are in the room", PATIENCE, are_in).await;
     assert!(ann.has_heard("x") && new.has_heard("x"));
+}
+
+#[tokio::test]
+async fn a_request_with_a_name_is_done_once_whichever_nodes_are_asked() {
+    let mut nodes = Nodes::start(3).await;
+    let ann = Listener::connect(nodes.servers[1].public, "ann").await;
+    for number in 0..20_u64 {
+        let emit = json!({"to": {"users": ["ann"]}, "event": "n", "args": [number]});
+        let key = format!("k{number}");
+        let ask = |node: usize| nodes.apis[node % 3].post_once("/v1/emit", &emit, &key);
+        let answers = futures_util::future::join_all((0..9).map(ask)).await;
+        let (_, _, first) = &answers[0];
+        assert_eq!(first["sent"], 1, "{first}");
+        assert!(answers.iter().all(|(status, _, it)| *status == 200 && it == first), "{answers:?}");
+        assert_eq!(answers.iter().filter(|(_, is_repeat, _)| !is_repeat).count(), 1);
+        let other = json!({"to": {"users": ["bob"]}, "event": "n", "args": [number]});
+        let (status, _, refused) = nodes.apis[2].post_once("/v1/emit", &other, &key).await;
+        assert_eq!((status, &refused["error"]["code"]), (409, &json!("idempotency_mismatch")));
+    }
+    ann.hears(&(0..20).collect()).await;
+    assert_eq!(ann.numbers(), (0..20).collect::<Vec<_>>());
+
+    // What was answered is remembered when every node has ended, and Redis has been killed.
+    nodes.redis.stop();
+    let emit = json!({"to": {"users": ["ann"]}, "event": "n", "args": [99]});
+    let (status, _, refused) = nodes.apis[0].post_once("/v1/emit", &emit, "away").await;
+    assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
+    nodes.redis.run().await;
+    for server in nodes.servers.drain(..) {
+        server.kill().await;
+    }
+    nodes.apis.clear();
+    nodes.add().await;
+    let emit = json!({"to": {"users": ["ann"]}, "event": "n", "args": [7]});
+    let (status, is_repeat, answer) = nodes.apis[0].post_once("/v1/emit", &emit, "k7").await;
+    assert_eq!((status, is_repeat, &answer["sent"]), (200, true, &json!(1)), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_killed_node_was_asked_for_is_anothers_to_do_when_it_is_gone() {
+    let mut nodes = Nodes::start(2).await;
+    let ann = Listener::connect_silent(nodes.servers[1].public, "ann").await;
+    let ask =
+        json!({"to": {"users": ["ann"]}, "event": "n", "args": [1], "ack": {"timeout": "30s"}});
+    let first = nodes.apis[0].clone();
+    let (tasks, body) = (Tasks::new(), ask.clone());
+    tasks.spawn("asking", async move {
+        // Its node does not live to answer.
+        let path = first.url().to_owned() + "/v1/emit";
+        let request = reqwest::Client::new().post(path).bearer_auth(KEY).body(body.to_string());
+        drop(request.header("idempotency-key", "k").send().await);
+    });
+    ann.hears(&BTreeSet::from([1])).await;
+    nodes.servers.remove(0).kill().await;
+
+    let ask =
+        json!({"to": {"users": ["ann"]}, "event": "n", "args": [1], "ack": {"timeout": "30s"}});
+    let (tasks, api) = (Tasks::new(), nodes.apis[1].clone());
+    tasks.spawn("asking", async move { drop(api.post_once("/v1/emit", &ask, "k").await) });
+    let is_made_again = async || ann.numbers() == [1, 1];
+    eventually("the other node makes it", PATIENCE, is_made_again).await;
 }

@@ -20,6 +20,9 @@
 --   events       stream  presence changes; the id is the sequence number
 --   book:<b>     hash    record -> what it is; every node has a copy
 --   changes:<b>  stream  the latest changes of a book: p = the one before, u = user, w = name, n = note, records
+--   answer:<r>   hash    a request with a name: f = what it asks for, t = token and n = node that makes it, a = answer, b = its bytes
+--   begun        zset    requests that are under way -> since when (ms); answered: those that were made -> until when (ms)
+--   answers      number  bytes of the answers that are remembered
 --   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
 local P, meta = ARGV[1], KEYS[1]
 

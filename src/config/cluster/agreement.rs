@@ -22,6 +22,7 @@ impl Config {
             None => String::new(),
         };
         let key = cluster.secret.as_ref().map_or(&[][..], Secret::expose);
+        let answers = self.admin.idempotency;
         let must = vec![
             Term::shown("format", FORMAT),
             Term::hidden("cluster.secret", secret),
@@ -42,6 +43,8 @@ impl Config {
                 "limits.memberships_per_user",
                 self.limits.memberships_per_user.to_string(),
             ),
+            Term::shown("admin.idempotency_max", answers.entries_max.to_string()),
+            Term::shown("admin.idempotency_bytes", answers.bytes_max.to_string()),
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];

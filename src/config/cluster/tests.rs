@@ -100,6 +100,11 @@ fn what_nodes_agree_on_follows_the_configuration_and_shows_no_secret() {
         (("cluster.log_bytes_max", "17MB"), "cluster.log_bytes_max"),
         (("store.keep_events", "8d"), "store.keep_events"),
         (("hooks.retry_for", "71h"), "hooks.retry_for"),
+        (("limits.restricted_users", "7"), "limits.restricted_users"),
+        (("limits.memberships", "7"), "limits.memberships"),
+        (("limits.memberships_per_user", "7"), "limits.memberships_per_user"),
+        (("admin.idempotency_max", "1001"), "admin.idempotency_max"),
+        (("admin.idempotency_bytes", "1MB"), "admin.idempotency_bytes"),
         (("auth.jwt.secret", "another-456789abcdef0123456789abcdef"), "auth"),
         (("auth.jwt.leeway", "1s"), "auth"),
     ] {

@@ -1,5 +1,6 @@
 //! What a node asks of the place where all nodes agree, and what it is answered.
 
+use super::answers::{AnswerQuestion, AnswerReply};
 use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
 use super::incarnation::{Epoch, Incarnation};
@@ -45,6 +46,8 @@ pub enum Command {
     Ledger(LedgerQuestion),
     /// Something about the records of which all nodes have copies.
     Book(BookQuestion),
+    /// Something about a request that has a name.
+    Answers(AnswerQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -219,6 +222,8 @@ pub enum Reply {
     Ledger(LedgerReply),
     /// To [`Command::Book`].
     Book(BookReply),
+    /// To [`Command::Answers`].
+    Answers(AnswerReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

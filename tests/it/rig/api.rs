@@ -34,6 +34,21 @@ impl Api {
         answer(request).await
     }
 
+    /// With an `Idempotency-Key`; says whether the answer was given before.
+    pub(crate) async fn post_once(
+        &self,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> (u16, bool, Value) {
+        let request = self.http.post(format!("{}{path}", self.base)).body(body.to_string());
+        let request = request.bearer_auth(KEY).header("idempotency-key", key);
+        let answer = request.send().await.unwrap();
+        let is_repeat = answer.headers().contains_key("idempotent-replayed");
+        let status = answer.status().as_u16();
+        (status, is_repeat, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &Value) -> (u16, Value) {
         answer(self.http.put(format!("{}{path}", self.base)).body(body.to_string())).await
     }

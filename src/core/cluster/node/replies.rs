@@ -65,6 +65,7 @@ impl NodeMachine {
                 | Reply::Lingering(_)
                 | Reply::Ledger(_)
                 | Reply::Book(_)
+                | Reply::Answers(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(..),
