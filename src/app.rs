@@ -13,7 +13,6 @@ use crate::admin::{Admin, AdminState, DevConsole};
 use crate::auth::{AuthError, ResumeError, forget_resume_keys};
 use crate::clock::Clock;
 use crate::config::{Config, EndpointConfig, HOOK_TYPES};
-use crate::core::cluster::node::NodeEffect;
 use crate::core::presence::session::UserSession;
 use crate::hooks::StartError;
 use crate::ingest::{Ingest, IngestError};
@@ -29,7 +28,7 @@ use crate::store::{Closed, OpenError, OpenSession, PresenceRecords, ReadError, R
 use crate::types::{Secret, SocketChange};
 use axum::Router;
 pub use joining::JoinError;
-use joining::JoinedCluster;
+use joining::{ClusterNews, JoinedCluster};
 use listener::Listener;
 use parts::AppParts;
 use std::io;
@@ -40,7 +39,6 @@ use std::time::Duration;
 use stop::Stop;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How often the store is told that the process is alive.
@@ -62,7 +60,7 @@ pub struct App {
     parts: AppParts,
     realtime: Realtime,
     /// What the cluster says, if there is one.
-    effects: Option<mpsc::Receiver<NodeEffect>>,
+    news: Option<ClusterNews>,
     ingest: Ingest,
     recovered: Recovered,
     drain: Duration,
@@ -158,7 +156,7 @@ impl App {
                 users: recovered.sessions.len(),
             });
         }
-        let (cluster, effects) = JoinedCluster::join(&config, &clock).await?.unzip();
+        let (cluster, news) = JoinedCluster::join(&config, &clock).await?.unzip();
         let parts = AppParts::new(&config, store, clock, cluster)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
@@ -205,7 +203,7 @@ impl App {
             api,
             parts,
             realtime,
-            effects,
+            news,
             ingest,
             recovered,
             drain: config.listen.drain,
@@ -234,9 +232,8 @@ impl App {
     /// Lets everything run.
     fn start(self) -> Stop {
         let Self { public, admin, edge, api, .. } = self;
-        let Self {
-            parts, realtime, effects, ingest, recovered, drain, data_dir, no_backends, ..
-        } = self;
+        let Self { parts, realtime, news, ingest, recovered, drain, data_dir, no_backends, .. } =
+            self;
         let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
         let AppParts { presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
@@ -245,8 +242,8 @@ impl App {
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         parts.watch_deadlines(presence_tasks);
-        if let (Some(cluster), Some(effects)) = (&parts.cluster, effects) {
-            cluster.heed(&realtime, clock, effects);
+        if let (Some(cluster), Some(news)) = (&parts.cluster, news) {
+            cluster.heed(&realtime, recoveries, clock, news);
         }
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());

@@ -21,6 +21,8 @@ pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNode
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
-pub use member::{Apart, Appended, ClusterMember, MemberNeeds, MemberStatus, Unattached};
+pub use member::{
+    Apart, Appended, ClusterMember, HistoryPage, MemberNeeds, MemberStatus, Unattached,
+};
 pub use scripts::Script;
 pub use turn::{ClusterTurn, TurnTaken};

@@ -260,7 +260,7 @@ pub const TABLE: &[Metric] = &[
         "userline_recoveries_total",
         "Clients that came back with an earlier session, by outcome: recovered or lost, and cause of a loss: \
          unknown (a crash), over (away too long, or said goodbye), truncated (`recovery.events_max`, `bytes_max`), \
-         too_much (half of `limits.buffer_bytes`) or bad_offset.",
+         too_much (half of `limits.buffer_bytes`), bad_offset or unavailable (Redis could not be asked).",
     ),
     counter(
         "userline_recovery_pushed_out_total",

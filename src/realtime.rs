@@ -48,6 +48,7 @@ pub mod permissions;
 pub mod reminders;
 pub mod room_book;
 pub mod shared_book;
+pub mod shared_log;
 pub mod sockets;
 pub mod sources;
 pub mod transports;

@@ -5,18 +5,26 @@
 //! it may not call anything here.
 
 mod file;
+mod keeper;
+mod session_json;
+mod shared;
 
 pub use file::RecoveryFileError;
+pub use keeper::log_window;
+pub use shared::Replaced;
 
 use crate::clock::Clock;
+use crate::cluster::ClusterMember;
 use crate::config::RecoveryConfig;
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{
     Attached, Live, Newcomer, Offset, Pid, Recovery, RecoveryLimits, RecoveryOutcome, SessionClaim,
+    Verdict,
 };
 use crate::entropy;
 use crate::types::{Namespace, Room, SocketId, UserId};
 use bytes::Bytes;
+use keeper::{ClusterKeeper, RecoveryKeeper};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,6 +47,7 @@ pub struct Recoveries<S> {
 #[derive(Debug)]
 pub struct NamespaceRecovery<S> {
     recovery: Mutex<Recovery<S>>,
+    keeper: RecoveryKeeper,
     clock: Clock,
 }
 
@@ -67,7 +76,7 @@ impl<S> Clone for Recoveries<S> {
     }
 }
 
-impl<S: Live> NamespaceRecovery<S> {
+impl<S: Live + Clone> NamespaceRecovery<S> {
     /// A socket becomes live; see [`Recovery::attach`]. `join` answers its client and takes it in: what is logged so far
     /// is in what it gets, what is logged later finds it. Returns false if the socket is gone; its session is kept then.
     pub fn attach(
@@ -80,8 +89,21 @@ impl<S: Live> NamespaceRecovery<S> {
         let mut recovery = self.recovery.lock();
         let now = self.clock.now();
         let attached = recovery.attach(newcomer, claim, now);
-        if !join(&attached) {
-            recovery.detach(&attached.pid, id, now);
+        let is_here = join(&attached);
+        match &self.keeper {
+            RecoveryKeeper::Embedded if is_here => {}
+            RecoveryKeeper::Embedded => recovery.detach(&attached.pid, id, now),
+            RecoveryKeeper::Cluster(keeper) if is_here => {
+                let is_new = !attached.outcome.is_recovered();
+                if let Some(session) = recovery.session(&attached.pid) {
+                    keeper.keep(&attached.pid, &session, is_new);
+                }
+            }
+            RecoveryKeeper::Cluster(keeper) => {
+                if let Some(session) = recovery.hand_over(&attached.pid, id) {
+                    keeper.put_away(&attached.pid, &session);
+                }
+            }
         }
         drop(recovery);
         count(attached.outcome);
@@ -142,15 +164,25 @@ impl<S: Live> NamespaceRecovery<S> {
     ) -> T {
         let mut recovery = self.recovery.lock();
         let left = leave();
-        match departure {
-            Departure::Away => recovery.detach(pid, id, self.clock.now()),
-            Departure::ForGood => recovery.end(pid, id),
+        match (&self.keeper, departure) {
+            (RecoveryKeeper::Embedded, Departure::Away) => {
+                recovery.detach(pid, id, self.clock.now());
+            }
+            (RecoveryKeeper::Embedded, Departure::ForGood) => recovery.end(pid, id),
+            (RecoveryKeeper::Cluster(keeper), departure) => {
+                if let Some(session) = recovery.hand_over(pid, id) {
+                    match departure {
+                        Departure::Away => keeper.put_away(pid, &session),
+                        Departure::ForGood => keeper.end(pid, id),
+                    }
+                }
+            }
         }
         left
     }
 }
 
-impl<S: Live> Recoveries<S> {
+impl<S: Live + Clone> Recoveries<S> {
     /// Recovery for those of `namespaces` that the configuration covers. Of what clients may have missed, at most
     /// `replay_bytes_max` are replayed to one.
     pub fn new(
@@ -159,19 +191,35 @@ impl<S: Live> Recoveries<S> {
         replay_bytes_max: usize,
         clock: Clock,
     ) -> Self {
-        let limits = RecoveryLimits {
-            window: config.window,
-            events_max: config.events_max,
-            bytes_max: config.bytes_max,
-            sessions_max: config.sessions_max,
-            sessions_per_user: config.sessions_per_user,
-            replay_bytes_max,
-        };
+        let limits = limits(config, config.window, replay_bytes_max);
         let covered = namespaces.iter().filter(|namespace| config.covers(namespace));
         let recovery = |namespace: &Namespace| {
             let life = u64::from_be_bytes(entropy::bytes());
             let recovery = Mutex::new(Recovery::new(limits, life));
-            (namespace.clone(), NamespaceRecovery { recovery, clock: clock.clone() })
+            let (keeper, clock) = (RecoveryKeeper::Embedded, clock.clone());
+            (namespace.clone(), NamespaceRecovery { recovery, keeper, clock })
+        };
+        let by_namespace = Arc::new(covered.map(recovery).collect());
+        Self { by_namespace, clock, window: config.window }
+    }
+
+    /// The same on a node among many: events come by the log of the cluster, and sessions of clients that are away are kept
+    /// there. What `member` has read of that log so far is to follow, see [`Recoveries::begin_after`].
+    pub fn in_cluster(
+        config: &RecoveryConfig,
+        namespaces: &[Namespace],
+        replay_bytes_max: usize,
+        (clock, member): (Clock, ClusterMember),
+    ) -> Self {
+        let limits = limits(config, log_window(config.window), replay_bytes_max);
+        let epoch = member.epoch();
+        let covered = namespaces.iter().filter(|namespace| config.covers(namespace));
+        let recovery = |namespace: &Namespace| {
+            let recovery = Mutex::new(Recovery::in_cluster(limits, keeper::life(&epoch)));
+            let (member, epoch) = (member.clone(), Arc::clone(&epoch));
+            let keeper = ClusterKeeper::new(member, namespace.clone(), config, epoch);
+            let (keeper, clock) = (RecoveryKeeper::Cluster(Box::new(keeper)), clock.clone());
+            (namespace.clone(), NamespaceRecovery { recovery, keeper, clock })
         };
         let by_namespace = Arc::new(covered.map(recovery).collect());
         Self { by_namespace, clock, window: config.window }
@@ -194,7 +242,12 @@ impl<S: Live> Recoveries<S> {
     pub fn take_out(&self, user: &UserId, room: &Room, namespace: Option<&Namespace>) {
         for (own, it) in &*self.by_namespace {
             if namespace.is_none_or(|namespace| namespace == own) {
-                it.recovery.lock().take_out(user, room);
+                let mut recovery = it.recovery.lock();
+                recovery.take_out(user, room);
+                if it.is_shared() {
+                    let verdict = Verdict::TakeOut(user.clone(), room.clone());
+                    recovery.judge_now(verdict, self.clock.now());
+                }
             }
         }
     }
@@ -203,7 +256,12 @@ impl<S: Live> Recoveries<S> {
     pub fn put_in(&self, user: &UserId, room: &Room, namespace: Option<&Namespace>) {
         for (own, it) in &*self.by_namespace {
             if namespace.is_none_or(|namespace| namespace == own) {
-                it.recovery.lock().put_in(user, room);
+                let mut recovery = it.recovery.lock();
+                recovery.put_in(user, room);
+                if it.is_shared() {
+                    let verdict = Verdict::PutIn(user.clone(), room.clone());
+                    recovery.judge_now(verdict, self.clock.now());
+                }
             }
         }
     }
@@ -222,8 +280,11 @@ impl<S: Live> Recoveries<S> {
         }
     }
 
-    /// Writes down what must survive a graceful restart. Call it when all connections are closed.
+    /// Writes down what must survive a graceful restart, if that is not kept in a cluster. Call it when all connections are closed.
     pub fn save(&self, data_dir: &Path) -> Result<(), RecoveryFileError> {
+        if self.is_shared() {
+            return Ok(());
+        }
         let dumps =
             self.by_namespace.iter().map(|(namespace, it)| (namespace, it.recovery.lock().dump()));
         file::save(data_dir, dumps, self.clock.wall())
@@ -232,6 +293,9 @@ impl<S: Live> Recoveries<S> {
     /// Takes up what [`Recoveries::save`] wrote, if that was within the window, and removes it: after a crash there is
     /// nothing to take up, and clients are told so.
     pub fn load(&self, data_dir: &Path) -> Result<(), RecoveryFileError> {
+        if self.is_shared() {
+            return Ok(());
+        }
         let Some(saved) = file::take(data_dir)? else { return Ok(()) };
         let away = self.clock.wall().0.saturating_sub(saved.saved_at.0);
         if self.window < Duration::from_millis(away) {
@@ -243,6 +307,17 @@ impl<S: Live> Recoveries<S> {
             }
         }
         Ok(())
+    }
+}
+
+fn limits(config: &RecoveryConfig, window: Duration, replay_bytes_max: usize) -> RecoveryLimits {
+    RecoveryLimits {
+        window,
+        events_max: config.events_max,
+        bytes_max: config.bytes_max,
+        sessions_max: config.sessions_max,
+        sessions_per_user: config.sessions_per_user,
+        replay_bytes_max,
     }
 }
 

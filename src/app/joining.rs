@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::cluster::{
-    Apart, Bus, ClusterBook, ClusterLedger, ClusterMember, LinkError, MemberNeeds, MemberStatus,
+    Apart, Bus, ClusterBook, ClusterLedger, ClusterMember, HistoryPage, LinkError, MemberNeeds,
+    MemberStatus, Unattached,
 };
 use crate::config::{ClusterConfig, Config, HooksConfig};
 use crate::core::cluster::book::BookName;
@@ -12,6 +13,9 @@ use crate::realtime::Realtime;
 use crate::realtime::effects::ClusterEffects;
 use crate::realtime::hearing::Hearing;
 use crate::realtime::shared_book::SharedBook;
+use crate::realtime::shared_log;
+use crate::recovery::{Recoveries, log_window};
+use crate::registry::Socket;
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +58,18 @@ pub enum JoinError {
     /// Nothing was heard of it.
     #[error("Redis did not answer within 10 s")]
     Silent,
+    /// It went away again.
+    #[error(transparent)]
+    Unattached(#[from] Unattached),
+}
+
+/// What the cluster says to a node that joins.
+#[derive(Debug)]
+pub(crate) struct ClusterNews {
+    /// What it has said before: for clients that come back.
+    history: Option<HistoryPage>,
+    /// What it says.
+    effects: mpsc::Receiver<NodeEffect>,
 }
 
 impl JoinedCluster {
@@ -77,12 +93,12 @@ impl JoinedCluster {
     pub(super) async fn join(
         config: &Config,
         clock: &Clock,
-    ) -> Result<Option<(Self, mpsc::Receiver<NodeEffect>)>, JoinError> {
+    ) -> Result<Option<(Self, ClusterNews)>, JoinError> {
         let Some(cluster) = &config.cluster else { return Ok(None) };
         let needs = MemberNeeds {
             agreement: config.agreement().unwrap_or_default(),
             endpoints: config.hooks.endpoints.iter().map(|it| it.name.clone()).collect(),
-            window: config.recovery.window,
+            window: log_window(config.recovery.window),
             // An hour longer than anything is tried.
             events_kept: config.hooks.retry_for.max(config.store.keep_events) + HOUR,
             grace_max: config.presence.grace,
@@ -91,28 +107,37 @@ impl JoinedCluster {
         let tasks = Tasks::new();
         let (member, effects) = ClusterMember::join(cluster, needs, &tasks)?;
         attached(member.status()).await?;
+        let recovers = !config.recovery.window.is_zero();
+        let history = if recovers { Some(member.history().await?) } else { None };
+        let news = ClusterNews { history, effects };
         let silence_max = config.socketio.ping_interval + 2 * config.socketio.ping_timeout;
         let (config, left) = (cluster.clone(), CancellationToken::new());
         let bus = Bus::new(member.clone(), clock.clone());
-        Ok(Some((Self { member, bus, config, silence_max, tasks, left }, effects)))
+        Ok(Some((Self { member, bus, config, silence_max, tasks, left }, news)))
     }
 
     /// Does what the cluster says. Call it once.
     pub(super) fn heed(
         &self,
         realtime: &Realtime,
+        recoveries: &Recoveries<Arc<Socket>>,
         clock: &Clock,
-        effects: mpsc::Receiver<NodeEffect>,
+        ClusterNews { history, effects }: ClusterNews,
     ) {
+        if let Some(history) = history {
+            shared_log::take_history(recoveries, &history);
+        }
         let Self { member, bus, silence_max, tasks, left, .. } = self;
+        let told = (Arc::clone(&realtime.attendance), recoveries.clone());
         let sending = (Arc::clone(realtime.messages.emitter()), Arc::clone(&realtime.directory));
         let memberships = Arc::clone(&realtime.memberships);
         let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control), memberships);
-        let hearing = Hearing::start(bus.clone(), sending, doing, tasks);
-        let heard = (Arc::clone(&realtime.attendance), hearing);
-        let with = (clock.clone(), tasks.clone());
-        let heeding = ClusterEffects::new(member.clone(), heard, *silence_max, with, left.clone());
+        let hearing = Hearing::start(bus.clone(), told.clone(), sending, doing, tasks);
+        let (times, left) = ((clock.clone(), *silence_max), left.clone());
+        let heeding =
+            ClusterEffects::new(member.clone(), told, hearing, (times, tasks.clone()), left);
         tasks.spawn("cluster.effects", heeding.run(effects));
+        tasks.spawn("cluster.sessions", recoveries.clone().run_writing());
     }
 }
 

@@ -102,12 +102,7 @@ impl AppParts {
                 &config.guests,
                 !config.listen.trusted_proxies.is_empty(),
             ),
-            recoveries: Recoveries::new(
-                &config.recovery,
-                &config.socketio.namespaces,
-                config.limits.buffer_bytes / 2,
-                clock.clone(),
-            ),
+            recoveries: recoveries(config, &clock, cluster.as_ref()),
             store,
             clock,
             cluster,
@@ -247,7 +242,12 @@ impl AppParts {
     fn attendance(&self, config: &Config) -> Attendance {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
         let visits = Visits::new(config.history, self.clock.clone());
-        Attendance::new(sockets, recoveries, visits, (config.sessions, self.resume.clone()))
+        let sessions = (config.sessions, self.resume.clone());
+        let attendance = Attendance::new(sockets, recoveries, visits, sessions);
+        match self.bus() {
+            Some(bus) => attendance.in_cluster(bus),
+            None => attendance,
+        }
     }
 
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
@@ -278,5 +278,21 @@ impl AppParts {
             payload_max: config.limits.payload_bytes,
         };
         Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)
+    }
+}
+
+fn recoveries(
+    config: &Config,
+    clock: &Clock,
+    cluster: Option<&JoinedCluster>,
+) -> Recoveries<Arc<Socket>> {
+    let (recovery, namespaces) = (&config.recovery, &config.socketio.namespaces);
+    let replay_bytes_max = config.limits.buffer_bytes / 2;
+    match cluster {
+        None => Recoveries::new(recovery, namespaces, replay_bytes_max, clock.clone()),
+        Some(it) => {
+            let with = (clock.clone(), it.member.clone());
+            Recoveries::in_cluster(recovery, namespaces, replay_bytes_max, with)
+        }
     }
 }

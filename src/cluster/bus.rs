@@ -3,7 +3,7 @@
 //! Whoever asks goes on at once and may wait for what becomes of it: at most 2 s, then the answer names the nodes that are
 //! missing.
 
-use super::member::{ClusterMember, Unattached};
+use super::member::{Appended, ClusterMember, Unattached};
 use crate::clock::Clock;
 use crate::core::cluster::bus::wire::{self, WireError};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer, NodeMessage, NodeQuery, NodeReply};
@@ -161,6 +161,41 @@ impl Bus {
         Ok((self.ask_with(write, Some(follower))?, news))
     }
 
+    /// Has all nodes send an event, this one too, as soon as it has its number: for clients that recover it. `note` is told its
+    /// name before anything can become of it. The event goes out without a number at once if that is what `false` says.
+    pub fn ask_numbered(
+        &self,
+        id: &str,
+        emit: &Emit,
+        note: impl FnOnce(EventId),
+    ) -> Result<(AskedNodes, bool), BusError> {
+        let mut event = EventId::default();
+        let (mut is_on_its_way, mut note) = (true, Some(note));
+        let append = |message| {
+            let appended = self.member.append(message, Numbering::Numbered, |id| {
+                event = id;
+                if let Some(note) = note.take() {
+                    note(id);
+                }
+            })?;
+            is_on_its_way = appended == Appended::Waits;
+            Ok(event)
+        };
+        let asked =
+            self.ask_by(|question| wire::emit(Some(question), id, emit, None), append, None)?;
+        if !is_on_its_way {
+            self.not_taken(event);
+        }
+        Ok((asked, is_on_its_way))
+    }
+
+    /// Tells all other nodes something that nobody answers.
+    pub fn announce(&self, request: BusRequest) -> Result<(), BusError> {
+        let message = wire::message(&NodeMessage { question: None, request })?;
+        self.member.append(message, Numbering::Plain, |_| {})?;
+        Ok(())
+    }
+
     /// Asks all other nodes.
     pub fn ask(&self, request: BusRequest) -> Result<AskedNodes, BusError> {
         let write = |question| wire::message(&NodeMessage { question: Some(question), request });
@@ -192,18 +227,32 @@ impl Bus {
         write: impl FnOnce(u64) -> Result<Bytes, WireError>,
         follower: Option<mpsc::Sender<NodeNews>>,
     ) -> Result<AskedNodes, BusError> {
+        let append = |message| {
+            let mut event = EventId::default();
+            self.member.append(message, Numbering::Plain, |id| event = id)?;
+            Ok(event)
+        };
+        self.ask_by(write, append, follower)
+    }
+
+    fn ask_by(
+        &self,
+        write: impl FnOnce(u64) -> Result<Bytes, WireError>,
+        append: impl FnOnce(Bytes) -> Result<EventId, AppendError>,
+        follower: Option<mpsc::Sender<NodeNews>>,
+    ) -> Result<AskedNodes, BusError> {
         let (waiting, answers) = oneshot::channel();
         let mut open = self.open.lock();
         let is_first = open.receipts.next_deadline().is_none();
         let question = open.receipts.ask(self.clock.now() + PATIENCE);
-        let mut event = EventId::default();
-        let appended = write(question).map_err(BusError::from).and_then(|message| {
-            Ok(self.member.append(message, Numbering::Plain, |id| event = id)?)
-        });
-        if let Err(error) = appended {
-            open.receipts.take_back(question);
-            return Err(error);
-        }
+        let written = write(question).map_err(BusError::from);
+        let event = match written.and_then(|message| Ok(append(message)?)) {
+            Ok(event) => event,
+            Err(error) => {
+                open.receipts.take_back(question);
+                return Err(error);
+            }
+        };
         open.events.insert(event, question);
         open.waiting.insert(question, waiting);
         if let Some(follower) = follower {
@@ -254,11 +303,13 @@ impl Bus {
         }
     }
 
-    /// What another node asks; `None` if that cannot be read, or if it was this node itself.
+    /// Whether it was this node itself that asked.
+    pub fn is_own(&self, from: &Incarnation) -> bool {
+        *from.node() == *self.member.name()
+    }
+
+    /// What a node asks; `None` if that cannot be read.
     pub fn heard(&self, from: &Incarnation, message: &[u8]) -> Option<NodeMessage> {
-        if *from.node() == *self.member.name() {
-            return None;
-        }
         wire::read_message(message).inspect_err(|error| self.unread(from, *error)).ok()
     }
 

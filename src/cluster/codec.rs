@@ -5,6 +5,7 @@ mod attach;
 mod book;
 mod entries;
 mod ledger;
+mod sessions;
 
 use super::scripts::Script;
 use crate::core::cluster::agreement::Agreement;
@@ -90,6 +91,7 @@ impl ClusterPlace {
             Command::Missed { after, entries_max } => {
                 self.script(Script::Missed, vec![number(*after), number(*entries_max)])
             }
+            Command::Claim(claim) => self.script(Script::Claim, sessions::claim(claim)),
             Command::Presence(users) => {
                 let users = users.iter().map(|it| text(it.as_str()));
                 self.script(Script::Presence, users.collect())
@@ -159,6 +161,9 @@ impl ClusterPlace {
                 ]),
             }
         }
+        for (name, op) in &apply.sessions {
+            arguments.extend(sessions::operation(name, op));
+        }
         if apply.marker {
             arguments.push(text("M"));
         }
@@ -212,6 +217,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
             entries::of_streams(value).map(|(log, told)| Reply::Entries(log, told))
         }
         Command::Missed { .. } => missed(value).map(Reply::Missed),
+        Command::Claim(_) => sessions::claimed(value).map(Reply::Claimed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),

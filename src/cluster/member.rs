@@ -17,11 +17,13 @@ use crate::config::ClusterConfig;
 use crate::core::cluster::agreement::{Agreement, Difference};
 use crate::core::cluster::answers::{AnswerQuestion, AnswerReply};
 use crate::core::cluster::book::{BookQuestion, BookReply};
-use crate::core::cluster::command::{Command, LingeringUsers, MissedLog, NodeTimes, Reply};
+use crate::core::cluster::command::{Command, LingeringUsers, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::incarnation::Incarnation;
+use crate::core::cluster::incarnation::{Epoch, Incarnation};
 use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
+use crate::core::cluster::log::LogEntry;
 use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
+use crate::core::cluster::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
 use crate::entropy;
 use crate::tasks::Tasks;
@@ -41,8 +43,8 @@ const QUESTIONS_MAX: usize = 1024;
 const EFFECTS_MAX: usize = 1024;
 /// Looks at the other nodes in a lease.
 const LOOKS_PER_LEASE: u32 = 7;
-/// Entries of the log that a client may have missed.
-const MISSED_ENTRIES_MAX: usize = 10_000;
+/// Entries of the log that are read at once by a node that starts.
+const HISTORY_ENTRIES_MAX: usize = 500;
 
 /// This node's part in the cluster. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -92,6 +94,15 @@ impl fmt::Display for Apart {
         let differences: Vec<String> = self.differences.iter().map(ToString::to_string).collect();
         f.write_str(&differences.join("\n"))
     }
+}
+
+/// A part of the log.
+#[derive(Debug)]
+pub struct HistoryPage {
+    /// What came after this number: all of it, up to the last entry.
+    pub after: u64,
+    /// The entries.
+    pub entries: Vec<LogEntry>,
 }
 
 /// What a member needs besides the configuration.
@@ -210,11 +221,50 @@ impl ClusterMember {
         self.say(|machine| machine.leave(departure));
     }
 
-    /// What came into the log behind `after`, for a client that has all up to there.
-    pub async fn missed(&self, after: u64) -> Result<MissedLog, Unattached> {
-        let command = Command::Missed { after, entries_max: MISSED_ENTRIES_MAX };
-        let Reply::Missed(missed) = self.ask(command).await? else { return Err(Unattached) };
-        Ok(missed)
+    /// Something about the session of a client is to be kept in the cluster; as soon as that can be reached.
+    pub fn keep(&self, name: SessionName, op: SessionOp) {
+        self.say(|machine| machine.keep(name, op));
+    }
+
+    /// A client comes back to its session.
+    pub async fn claim(&self, claim: KeptClaim) -> Result<Claimed, Unattached> {
+        let Reply::Claimed(claimed) = self.ask(Command::Claim(claim)).await? else {
+            return Err(Unattached);
+        };
+        Ok(claimed)
+    }
+
+    /// The newest event of this node.
+    pub fn last_event(&self) -> EventId {
+        self.machine.lock().last_event()
+    }
+
+    /// The epoch; of no name before this node was in the cluster.
+    pub fn epoch(&self) -> Epoch {
+        self.machine.lock().epoch().cloned().unwrap_or_default()
+    }
+
+    /// The number up to which this node has read the log.
+    pub fn read_to(&self) -> u64 {
+        self.machine.lock().read_to()
+    }
+
+    /// What is in the log by now, from its beginning on; of a log that is cut meanwhile, what comes after that.
+    pub async fn history(&self) -> Result<HistoryPage, Unattached> {
+        let mut history = HistoryPage { after: 0, entries: Vec::new() };
+        loop {
+            let after = history.entries.last().map_or(history.after, |it| it.id);
+            let command = Command::Missed { after, entries_max: HISTORY_ENTRIES_MAX };
+            let Reply::Missed(page) = self.ask(command).await? else { return Err(Unattached) };
+            let is_last = page.entries.len() <= HISTORY_ENTRIES_MAX;
+            if let Some(first) = page.entries.first().filter(|it| after < it.previous) {
+                history = HistoryPage { after: first.previous, entries: Vec::new() };
+            }
+            history.entries.extend(page.entries);
+            if is_last {
+                return Ok(history);
+            }
+        }
     }
 
     /// Who of these users, at most a thousand, is online: their statuses, in the same order.

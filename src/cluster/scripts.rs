@@ -15,6 +15,8 @@ pub enum Script {
     Observe,
     /// What a client missed.
     Missed,
+    /// A client comes back to its session.
+    Claim,
     /// Who is online.
     Presence,
     /// Who lingers.
@@ -40,13 +42,14 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
         Self::Tend,
         Self::Observe,
         Self::Missed,
+        Self::Claim,
         Self::Presence,
         Self::Lingering,
         Self::Own,
@@ -68,7 +71,13 @@ impl Script {
     /// any more who is online.
     fn is_bounded(self) -> bool {
         match self {
-            Self::Attach | Self::Apply | Self::Reap | Self::Tend | Self::Own | Self::Settle => true,
+            Self::Attach
+            | Self::Apply
+            | Self::Claim
+            | Self::Reap
+            | Self::Tend
+            | Self::Own
+            | Self::Settle => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -76,7 +85,8 @@ impl Script {
             | Self::Waiting
             | Self::Look
             | Self::Book
-            | Self::Records => false,
+            | Self::Records
+            | Self::Answers => false,
         }
     }
 
@@ -92,6 +102,7 @@ impl Script {
             Self::Tend => include_str!("scripts/tend.lua"),
             Self::Observe => include_str!("scripts/observe.lua"),
             Self::Missed => include_str!("scripts/missed.lua"),
+            Self::Claim => include_str!("scripts/claim.lua"),
             Self::Presence => include_str!("scripts/presence.lua"),
             Self::Lingering => include_str!("scripts/lingering.lua"),
             Self::Own => include_str!("scripts/own.lua"),

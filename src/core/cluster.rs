@@ -20,6 +20,7 @@ pub mod log;
 pub mod node;
 pub mod observer;
 pub mod receipts;
+pub mod sessions;
 
 /// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster: raise it
 /// with every change of the scripts or of [`bus::wire`] after which one of them would misread the other.

@@ -20,12 +20,15 @@ mod log;
 mod member;
 mod offset;
 mod sessions;
+mod shared;
+mod verdicts;
 
 pub use claim::{Attached, Lost, Newcomer, RecoveryOutcome, SessionClaim};
 pub use log::LogEntry;
 pub use member::{Live, Member};
 pub use offset::Offset;
 pub use sessions::{DetachedSession, Pid};
+pub use verdicts::Verdict;
 
 use crate::core::emit::audience::Audience;
 use crate::core::rooms::RoomMoves;
@@ -35,12 +38,15 @@ use log::{Missed, RecoveryLog};
 use sessions::{RecoverySession, Sessions};
 use std::sync::Arc;
 use std::time::Duration;
+use verdicts::Verdicts;
 
 /// The recent events and the sessions of one namespace. `S` is the socket of a live session.
 #[derive(Debug)]
 pub struct Recovery<S> {
     log: RecoveryLog,
     sessions: Sessions<S>,
+    /// In a cluster: what was decided about sessions, wherever they are.
+    verdicts: Verdicts,
 }
 
 /// The bounds of recovery in one namespace.
@@ -63,7 +69,8 @@ pub struct RecoveryLimits {
 impl<S: Live> Recovery<S> {
     /// Nothing has happened. `life` tells this log from those of other lives of the process.
     pub fn new(limits: RecoveryLimits, life: u64) -> Self {
-        Self { log: RecoveryLog::new(limits, life), sessions: Sessions::new(limits) }
+        let (log, sessions) = (RecoveryLog::new(limits, life), Sessions::new(limits));
+        Self { log, sessions, verdicts: Verdicts::default() }
     }
 
     /// Whether a client that is away may have to get an event for `target` later. One that is for no socket that is here

@@ -15,6 +15,7 @@ use crate::core::protocol::loan::BadAuth;
 use crate::core::protocol::packet;
 use crate::entropy;
 use crate::presence::Place;
+use crate::recovery::Replaced;
 use crate::registry::{Socket, SocketParts};
 use crate::types::{DeviceId, Identity, ItemSeq, Namespace, Reason, SocketId, WallMs};
 use bytes::Bytes;
@@ -176,6 +177,8 @@ struct Permitted {
     socket: Arc<Socket>,
     inbox_after: Option<ItemSeq>,
     claim: RecoveryClaim,
+    /// Who had the session that it claims, as another node knows.
+    replaced: Replaced<Arc<Socket>>,
     place: Place,
 }
 
@@ -274,9 +277,17 @@ impl Admission {
             grants,
             connection: Arc::clone(connection),
         }));
+        let fetched = match claim.get() {
+            None => Some(Replaced::default()),
+            Some(claim) => self.attendance.fetch(&socket, claim).await,
+        };
+        let (replaced, claim) = match fetched {
+            Some(replaced) => (replaced, claim),
+            None => (Replaced::default(), RecoveryClaim::default()),
+        };
         // Last, because nothing may be waited for by whoever has a seat.
         self.attendance.seat(&socket, claim.get())?;
-        Ok(Permitted { socket, inbox_after, claim, place })
+        Ok(Permitted { socket, inbox_after, claim, replaced, place })
     }
 
     /// A socket that is taken in when the engine accepts its CONNECT.
@@ -285,11 +296,13 @@ impl Admission {
         permitted: Permitted,
         listen: impl FnOnce(&Arc<Socket>) -> Arc<dyn EventListener>,
     ) -> Admitted {
-        let Permitted { socket, inbox_after, claim, place } = permitted;
+        let Permitted { socket, inbox_after, claim, replaced, place } = permitted;
         let joining = Arc::clone(&socket);
         let (attendance, inboxes) = (Arc::clone(&self.attendance), Arc::clone(&self.inboxes));
         let answer = Box::new(move |_: &Arc<Connection>| {
             let is_recovered = attendance.join(&joining, place, claim.get());
+            // Last, so that the user is never without a socket.
+            attendance.replace(replaced);
             if let Some(after) = inbox_after.filter(|_| inboxes.is_of(joining.user())) {
                 inboxes.replay(joining, after);
             } else if is_recovered {

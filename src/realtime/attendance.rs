@@ -2,6 +2,7 @@
 
 mod farewell;
 mod greeting;
+mod returning;
 mod sign_in;
 
 pub use farewell::{Farewell, KickCode};
@@ -10,6 +11,7 @@ pub(super) use sign_in::NotSignedIn;
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
 use crate::auth::Resume;
+use crate::cluster::Bus;
 use crate::config::SessionsConfig;
 use crate::connection::Connection;
 use crate::core::auth::resume_families::FamilyNews;
@@ -24,6 +26,8 @@ use crate::recovery::{Departure, NamespaceRecovery, Recoveries};
 use crate::registry::Socket;
 use crate::types::{Grants, Namespace, Reason, Room, UserId};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use returning::Dismissed;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +44,10 @@ pub struct Attendance {
     seats: Option<SeatLimit>,
     /// Gives clients what they may come back with, where there is that.
     resume: Option<Arc<Resume>>,
+    /// The other nodes, if there are any.
+    bus: Option<Bus>,
+    /// Whose sessions are elsewhere by now.
+    dismissed: Mutex<Dismissed>,
 }
 
 /// There is no seat for a socket.
@@ -59,7 +67,8 @@ impl Attendance {
         visits: Visits,
         (sessions, resume): (SessionsConfig, Option<Arc<Resume>>),
     ) -> Self {
-        Self { sockets, recoveries, visits, seats: sessions.seats, resume }
+        let (seats, dismissed) = (sessions.seats, Mutex::default());
+        Self { sockets, recoveries, visits, seats, resume, bus: None, dismissed }
     }
 
     /// The sockets that are gone.
@@ -147,7 +156,14 @@ impl Attendance {
     /// The cluster has said which session a user is in: sockets that waited for that are greeted.
     pub(super) fn know(&self, user: &UserId, session: UserSession) {
         for socket in self.sockets.presence.know(user, session) {
-            greeting::greet(&socket, session, self.resume_token(&socket), None);
+            let (resume, recovery) =
+                (self.resume_token(&socket), self.recoveries.of(&socket.namespace));
+            match recovery {
+                None => greeting::greet(&socket, session, resume, None),
+                Some(recovery) => recovery.announce(|head| {
+                    greeting::greet(&socket, session, resume, Some(&socket.offset_at(head)));
+                }),
+            }
             socket.connection.flush_queued();
         }
     }
@@ -165,7 +181,7 @@ impl Attendance {
         let mut resume = self.resume_token(socket);
         let newcomer = Newcomer { socket: Arc::clone(socket), fresh };
         let attached = recovery.attach(newcomer, claim, |attached| {
-            socket.set_pid(attached.pid.clone());
+            socket.begin_session(attached.pid.clone(), recovery.follower(&attached.head));
             socket.set_earlier_ids(attached.earlier.clone());
             socket.take_over(attached.moves.clone());
             socket.address(attached.last_missed);
@@ -178,6 +194,9 @@ impl Attendance {
             }
             session.is_some()
         });
+        if self.bus.is_some() && self.dismissed.lock().includes(socket.id) {
+            socket.connection.close(Reason::Replaced);
+        }
         // Last, so that the user is never without a socket.
         let replaced =
             attached.replaced.filter(|old| !Arc::ptr_eq(&old.connection, &socket.connection));
@@ -203,6 +222,7 @@ impl Attendance {
         };
         if changed.as_ref().is_some_and(RoomChange::is_any) {
             self.sockets.watched.note_grants(socket);
+            self.note_session(socket);
         }
         changed
     }
@@ -241,7 +261,10 @@ impl Attendance {
         match self.recoveries.of(&socket.namespace) {
             None => self.sockets.regrant(socket, grants, 0),
             Some(recovery) => {
-                recovery.in_turn(|position| self.sockets.regrant(socket, grants, position))
+                let is_here =
+                    recovery.in_turn(|position| self.sockets.regrant(socket, grants, position));
+                self.note_session(socket);
+                is_here
             }
         }
     }

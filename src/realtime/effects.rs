@@ -8,6 +8,8 @@ use crate::clock::Clock;
 use crate::cluster::ClusterMember;
 use crate::core::cluster::node::NodeEffect;
 use crate::core::presence::session::UserSession;
+use crate::recovery::Recoveries;
+use crate::registry::Socket;
 use crate::tasks::Tasks;
 use crate::types::Timestamp;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub struct ClusterEffects {
     member: ClusterMember,
     attendance: Arc<Attendance>,
+    recoveries: Recoveries<Arc<Socket>>,
     hearing: Hearing,
     /// After so long without a word from its client, a connection is closed.
     silence_max: Duration,
@@ -36,12 +39,12 @@ impl ClusterEffects {
     /// for `silence_max`. `left` is cancelled when the node has left the cluster.
     pub fn new(
         member: ClusterMember,
-        (attendance, hearing): (Arc<Attendance>, Hearing),
-        silence_max: Duration,
-        (clock, tasks): (Clock, Tasks),
+        (attendance, recoveries): (Arc<Attendance>, Recoveries<Arc<Socket>>),
+        hearing: Hearing,
+        ((clock, silence_max), tasks): ((Clock, Duration), Tasks),
         left: CancellationToken,
     ) -> Self {
-        Self { member, attendance, hearing, silence_max, clock, tasks, left }
+        Self { member, attendance, recoveries, hearing, silence_max, clock, tasks, left }
     }
 
     /// Runs until nothing is said any more.
@@ -60,6 +63,7 @@ impl ClusterEffects {
             NodeEffect::MissedSome => {
                 metrics::counter!("userline_cluster_missed_total").increment(1);
                 tracing::warn!("this node was behind: events of other nodes did not reach it");
+                self.recoveries.skip(|it| it.miss());
             }
             NodeEffect::Left => self.left.cancel(),
             NodeEffect::Heard { .. }
@@ -67,8 +71,9 @@ impl ClusterEffects {
             | NodeEffect::Degraded { .. }
             | NodeEffect::Unknown { .. }
             | NodeEffect::Told { .. } => self.hearing.hear(effect).await,
-            // They matter to clients that recover, which there are none of in a cluster.
-            NodeEffect::Marked { .. } | NodeEffect::NewEpoch(_) => {}
+            NodeEffect::ReadTo(number) => self.recoveries.read_to(number),
+            NodeEffect::Marked { number } => self.recoveries.mark(number, |it| it.mark(number)),
+            NodeEffect::NewEpoch { epoch, read_to } => self.recoveries.renew(&epoch, read_to),
         }
     }
 

@@ -12,6 +12,7 @@ mod counters;
 mod elsewhere;
 mod fanout;
 mod groups;
+mod logged;
 mod other_acks;
 mod recent;
 
@@ -29,14 +30,14 @@ use crate::core::cluster::bus::words::{EmitCounts, NodeAnswer};
 use crate::core::emit::message::Emit;
 use crate::core::presence::session::PresenceStatus;
 use crate::core::protocol::packet;
-use crate::core::recovery::Offset;
 use crate::entropy;
-use crate::recovery::{Logged, NamespaceRecovery, Recoveries};
+use crate::recovery::Recoveries;
 use crate::registry::Socket;
 use crate::types::UserId;
 use bytes::Bytes;
 use counters::EmitCounters;
 use fanout::{Fanout, NotSent, SentCounts};
+use logged::{EmittedHere, NumberedEmits};
 use recent::RecentEmits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -58,6 +59,8 @@ pub struct Emitter {
     counters: EmitCounters,
     /// The ack id of the last emit that asked for acks.
     last_ack_id: AtomicU64,
+    /// Those that wait for their numbers.
+    numbered: NumberedEmits,
 }
 
 /// What became of an emit.
@@ -89,6 +92,8 @@ pub struct Emitting {
 pub struct OtherNodes {
     asked: AskedNodes,
     bus: Bus,
+    /// What becomes of it here, if that waits for its number.
+    here: Option<EmittedHere>,
 }
 
 /// Why an emit was not done at once: nothing was sent.
@@ -118,6 +123,7 @@ impl Emitter {
             clock,
             counters: EmitCounters::new(),
             last_ack_id: AtomicU64::new(0),
+            numbered: NumberedEmits::default(),
         }
     }
 
@@ -129,6 +135,9 @@ impl Emitter {
     /// Emits under the name `id`; an offline user is an answer, not an error. Events emitted one after the other, each
     /// after the answer to the one before, arrive at each socket in that order. After an error nobody was sent the event.
     pub async fn emit(&self, id: String, emit: &Emit) -> Result<Emitting, BusError> {
+        if let Some(bus) = self.bus.as_ref().filter(|_| self.is_numbered(emit)) {
+            return self.emit_numbered(id, emit, bus);
+        }
         // First, so that a refusal does nothing.
         let others = self.ask_others(&id, emit)?;
         let counts = self.deliver(emit).await;
@@ -138,6 +147,9 @@ impl Emitter {
     /// Emits without waiting, if that is short work; else, for very many sockets, nothing is done.
     pub fn emit_at_once(&self, emit: &Emit) -> Option<Emitting> {
         let (id, mut others) = (Self::fresh_id(), None);
+        if let Some(bus) = self.bus.as_ref().filter(|_| self.is_numbered(emit)) {
+            return self.emit_numbered(id, emit, bus).ok();
+        }
         let counts = self.deliver_at_once(emit, || {
             others = self.ask_others(&id, emit)?;
             Ok(())
@@ -179,7 +191,7 @@ impl Emitter {
 
     fn ask_others(&self, id: &str, emit: &Emit) -> Result<Option<OtherNodes>, BusError> {
         let Some(bus) = &self.bus else { return Ok(None) };
-        Ok(Some(OtherNodes { asked: bus.ask_emit(id, emit)?, bus: bus.clone() }))
+        Ok(Some(OtherNodes { asked: bus.ask_emit(id, emit)?, bus: bus.clone(), here: None }))
     }
 
     /// To the sockets of this node.
@@ -235,33 +247,6 @@ impl Emitter {
         fanout.end()
     }
 
-    /// Where there is recovery: the event is numbered, logged and queued in one step, in turn with those who connect; what
-    /// was queued is written after. A volatile event is not logged.
-    fn deliver_logged(&self, emit: &Emit, recovery: &NamespaceRecovery<Arc<Socket>>) -> SentCounts {
-        // Writes when recovery is done with the event, because it is made before.
-        let mut batch = self.pump.batch();
-        let encode = |offset: &Offset| encode(emit, Some(&offset.to_string()));
-        if emit.volatile {
-            return recovery.announce(|offset| {
-                let (event, mut fanout) = (encode(offset), self.fanout(emit));
-                fanout.finish(|socket| was_sent(batch.send(&socket.connection, &event, true)));
-                fanout.end()
-            });
-        }
-        let find = || {
-            let fanout = self.fanout(emit);
-            let is_any = 0 < fanout.sockets();
-            (fanout, is_any)
-        };
-        recovery.append(&emit.audience, encode, find, |mut fanout, Logged { frame, number }| {
-            fanout.finish(|socket| {
-                socket.address(number);
-                was_sent(batch.send(&socket.connection, &frame, false))
-            });
-            fanout.end()
-        })
-    }
-
     fn fanout<'a>(&self, emit: &'a Emit) -> Fanout<'a> {
         Fanout::new(groups::find(&self.sockets, &emit.audience), &emit.audience)
     }
@@ -280,9 +265,10 @@ impl Emitting {
 }
 
 impl OtherNodes {
-    async fn end(self, here: Emitted) -> Emitted {
-        let Self { asked, bus } = self;
-        let mut emitted = here.with(asked.answers().await);
+    async fn end(self, at_first: Emitted) -> Emitted {
+        let Self { asked, bus, here } = self;
+        let (here, others) = tokio::join!(logged::here(at_first, here), asked.answers());
+        let mut emitted = here.with(others);
         // No node has a socket of these: whether they linger stands where all agree.
         let is_away = |it: &(UserId, UserEmitted)| it.1.status == PresenceStatus::Offline;
         let mut away: Vec<_> = emitted.users.iter_mut().filter(|it| is_away(it)).collect();
@@ -311,13 +297,14 @@ impl Emitted {
                 own.add(other);
             }
         }
-        self.missing = others.missing;
+        self.missing.names.extend(others.missing.names);
+        self.missing.is_degraded |= others.missing.is_degraded;
         self
     }
 }
 
 /// The frames of an event, for every socket the same.
-fn encode(emit: &Emit, offset: Option<&str>) -> Bytes {
+pub(super) fn encode(emit: &Emit, offset: Option<&str>) -> Bytes {
     packet::event(&emit.audience.namespace, &emit.event.to_json(), &emit.payload, offset)
 }
 

@@ -3,17 +3,21 @@
 //! Events are sent in the order of the log, each before the next is looked at. What may have to wait for something else is
 //! done beside that, one after the other.
 
+use super::attendance::Attendance;
 use super::bulk::Bulk;
 use super::control::Control;
 use super::directory::Directory;
 use super::emitter::Emitter;
 use super::memberships::MembershipControl;
 use super::people::Farewell;
+use super::shared_log;
 use crate::cluster::Bus;
 use crate::core::cluster::book::BookName;
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::node::NodeEffect;
+use crate::recovery::Recoveries;
+use crate::registry::Socket;
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -26,6 +30,8 @@ const REQUESTS_MAX: usize = 1024;
 pub struct Hearing {
     bus: Bus,
     emitter: Arc<Emitter>,
+    attendance: Arc<Attendance>,
+    recoveries: Recoveries<Arc<Socket>>,
     directory: Arc<Directory>,
     requests: mpsc::Sender<AskedHere>,
     tasks: Tasks,
@@ -51,6 +57,7 @@ impl Hearing {
     /// Does what is asked by `bus`, with these parts, in `tasks`.
     pub fn start(
         bus: Bus,
+        (attendance, recoveries): (Arc<Attendance>, Recoveries<Arc<Socket>>),
         (emitter, directory): (Arc<Emitter>, Arc<Directory>),
         (bulk, control, memberships): (Arc<Bulk>, Arc<Control>, Arc<MembershipControl>),
         tasks: &Tasks,
@@ -59,29 +66,50 @@ impl Hearing {
         let answering = Answering { bus: bus.clone(), bulk, control, memberships };
         tasks.spawn("cluster.requests", answering.run(asked));
         tasks.spawn("cluster.questions", bus.clone().run());
-        Self { bus, emitter, directory, requests, tasks: tasks.clone() }
+        Self { bus, emitter, attendance, recoveries, directory, requests, tasks: tasks.clone() }
     }
 
-    /// Takes what is about questions and answers; the other effects are not.
+    /// Takes what is about questions and answers, and what comes by the log; the other effects are neither.
     pub async fn hear(&self, effect: NodeEffect) {
         match effect {
             NodeEffect::Taken { event, others, .. } => self.bus.taken(event, &others),
-            NodeEffect::Degraded { event } | NodeEffect::Unknown { event } => {
+            NodeEffect::Degraded { event } => {
                 self.bus.not_taken(event);
+                self.emitter.degrade(event);
+            }
+            NodeEffect::Unknown { event } => {
+                self.bus.not_taken(event);
+                self.emitter.lose(event);
             }
             NodeEffect::Told { from, message } => self.bus.told(&from, &message),
-            // What is repeated was done when it came first.
-            NodeEffect::Heard { from, event, is_repeat: false, .. } => {
-                if let Some(message) = self.bus.heard(&from, &event) {
-                    let (question, request) = (message.question, message.request);
-                    self.take(AskedHere { from, question, request }).await;
+            NodeEffect::Heard { number, from, own, is_repeat, event } => {
+                let is_own = self.bus.is_own(&from);
+                let is_known = is_own && !self.recoveries.is_shared();
+                if is_known || own.is_some_and(|own| self.emitter.hear_own(own, number)) {
+                    return;
+                }
+                let Some(message) = self.bus.heard(&from, &event) else { return };
+                let (question, request) = (message.question, message.request);
+                if let Some(judged) = shared_log::verdict(&request) {
+                    judged.tell(&self.recoveries, number);
+                }
+                let recovered = if let BusRequest::Emit { emit, acks: None, .. } = &request {
+                    self.emitter.hear(emit, number, is_repeat)
+                } else {
+                    None
+                };
+                match recovered {
+                    // What is repeated was answered, and the rest of it done, when it came first.
+                    _ if is_own || is_repeat => {}
+                    Some(counts) => self.bus.answer(&from, question, NodeAnswer::Emitted(counts)),
+                    None => self.take(AskedHere { from, question, request }).await,
                 }
             }
-            NodeEffect::Heard { .. }
-            | NodeEffect::Session { .. }
+            NodeEffect::Session { .. }
             | NodeEffect::Marked { .. }
             | NodeEffect::MissedSome
-            | NodeEffect::NewEpoch(_)
+            | NodeEffect::ReadTo(_)
+            | NodeEffect::NewEpoch { .. }
             | NodeEffect::Left
             | NodeEffect::Verify => {}
         }
@@ -106,6 +134,7 @@ impl Hearing {
                 let answer = self.directory.answer(query.clone());
                 self.bus.answer(&asked.from, asked.question, answer);
             }
+            BusRequest::Replace(id) => self.attendance.dismiss(*id),
             BusRequest::Count(audience) => {
                 let count = self.emitter.recipients(audience).matched();
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Counted(count));
@@ -141,9 +170,10 @@ impl Answering {
         };
         match request {
             // They are answered where they are heard.
-            BusRequest::Emit { .. } | BusRequest::Count(_) | BusRequest::Look(_) => {
-                NodeAnswer::Failed
-            }
+            BusRequest::Emit { .. }
+            | BusRequest::Count(_)
+            | BusRequest::Look(_)
+            | BusRequest::Replace(_) => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

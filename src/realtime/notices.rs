@@ -38,8 +38,9 @@ impl Notices {
             socket.connection.send(&encode(None));
             return;
         };
-        recovery.announce(|offset| {
-            socket.connection.queue(&encode(Some(&offset.to_string())), false);
+        recovery.announce(|head| {
+            let offset = socket.offset_at(head).to_string();
+            socket.connection.queue(&encode(Some(&offset)), false);
         });
         socket.connection.flush_queued();
     }

@@ -7,16 +7,13 @@
 //! its owner may read it, and it is removed when it is read: nothing in it counts twice. It is written under another
 //! name and renamed when it is whole.
 
+use super::session_json::{SessionJson, ids, rooms, texts};
 use crate::core::emit::audience::Audience;
-use crate::core::recovery::{DetachedSession, Dump, LogEntry, Member, Pid};
-use crate::core::rooms::RoomMoves;
-use crate::types::{
-    DeviceId, Except, Namespace, Room, SocketId, Target, Timestamp, UserId, WallMs,
-};
+use crate::core::recovery::{Dump, LogEntry};
+use crate::types::{DeviceId, Except, Namespace, Target, Timestamp, UserId, WallMs};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs;
 use std::fs::OpenOptions;
 use std::io::{self, BufReader, BufWriter};
@@ -79,29 +76,6 @@ struct NamesJson {
     all: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SessionJson {
-    pid: String,
-    user: String,
-    rooms: Vec<String>,
-    ids: Vec<String>,
-    #[serde(default)]
-    device: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    joined: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    by_client: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    left: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    anyway: Vec<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    since: BTreeMap<String, u64>,
-    began_at: u64,
-    addressed: u64,
-    cut_off_at: u64,
-}
-
 pub(super) fn save<'a>(
     data_dir: &Path,
     dumps: impl Iterator<Item = (&'a Namespace, Dump)>,
@@ -162,30 +136,12 @@ fn namespace_json(name: &Namespace, dump: Dump) -> NamespaceJson {
             NamesJson { devices: texts(&devices), ..names }
         },
     };
-    let session = |(pid, session): (Pid, DetachedSession)| SessionJson {
-        pid: pid.as_str().to_owned(),
-        user: session.member.user.to_string(),
-        rooms: texts(&session.member.rooms),
-        ids: texts(&session.member.ids),
-        device: session.member.device.as_ref().map(DeviceId::to_string),
-        joined: session.member.moves.joined.iter().map(ToString::to_string).collect(),
-        by_client: session.member.moves.by_client.iter().map(ToString::to_string).collect(),
-        left: session.member.moves.left.iter().map(ToString::to_string).collect(),
-        anyway: session.member.anyway.iter().map(ToString::to_string).collect(),
-        since: {
-            let since = session.member.moves.since.iter();
-            since.map(|(room, number)| (room.to_string(), *number)).collect()
-        },
-        began_at: session.began_at,
-        addressed: session.addressed,
-        cut_off_at: session.cut_off_at,
-    };
     NamespaceJson {
         name: name.to_string(),
         life,
         last,
         entries: entries.into_iter().map(entry).collect(),
-        sessions: sessions.into_iter().map(session).collect(),
+        sessions: sessions.iter().map(|(pid, it)| SessionJson::of(pid, it)).collect(),
     }
 }
 
@@ -199,16 +155,12 @@ fn names_json(target: &Target) -> NamesJson {
     }
 }
 
-fn texts<T: ToString>(items: &[T]) -> Vec<String> {
-    items.iter().map(ToString::to_string).collect()
-}
-
 /// What cannot be understood is left out: a client that needs it is told that it was not recovered.
 fn namespace(json: NamespaceJson) -> Option<(Namespace, Dump)> {
     let name = Namespace::parse(&json.name).ok()?;
     let entries: Option<Vec<LogEntry>> =
         json.entries.into_iter().map(|it| entry(&name, it)).collect();
-    let sessions = json.sessions.into_iter().filter_map(session).collect();
+    let sessions = json.sessions.into_iter().filter_map(SessionJson::session).collect();
     let NamespaceJson { life, last, .. } = json;
     Some((name, Dump { life, last, entries: entries?, sessions }))
 }
@@ -230,39 +182,6 @@ fn target(json: &NamesJson) -> Option<Target> {
         sockets: ids(&json.sockets)?,
         all: json.all,
     })
-}
-
-fn session(json: SessionJson) -> Option<(Pid, DetachedSession)> {
-    let since = json.since.iter().map(|(room, number)| Some((Room::parse(room).ok()?, *number)));
-    let moves = RoomMoves {
-        joined: rooms(&json.joined)?.into_iter().collect(),
-        by_client: rooms(&json.by_client)?.into_iter().collect(),
-        left: rooms(&json.left)?.into_iter().collect(),
-        since: since.collect::<Option<_>>()?,
-    };
-    let member = Member {
-        user: UserId::parse(&json.user).ok()?,
-        rooms: rooms(&json.rooms)?,
-        ids: ids(&json.ids)?,
-        device: json.device.as_deref().map(DeviceId::parse).transpose().ok()?,
-        moves,
-        anyway: rooms(&json.anyway)?.into_iter().collect(),
-    };
-    let SessionJson { began_at, addressed, cut_off_at, .. } = json;
-    Some((Pid::new(json.pid), DetachedSession { member, began_at, addressed, cut_off_at }))
-}
-
-fn rooms(texts: &[String]) -> Option<Vec<Room>> {
-    texts.iter().map(|it| Room::parse(it).ok()).collect()
-}
-
-fn ids(texts: &[String]) -> Option<Vec<SocketId>> {
-    texts.iter().map(|it| id(it)).collect()
-}
-
-/// Ids had no prefix in the beginning.
-fn id(text: &str) -> Option<SocketId> {
-    text.parse().or_else(|_| format!("{}{text}", SocketId::PREFIX).parse()).ok()
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! One client in one namespace, authenticated.
 
+mod following;
+mod seated;
+
 use crate::connection::Connection;
 use crate::core::auth::expiry::{CredentialExpiry, ExpiryStep};
-use crate::core::control::seats::{Seated, Standing};
 use crate::core::emit::audience::Addressee;
 use crate::core::inbox::InboxState;
 use crate::core::presence::lifecycle::Lifecycle;
 use crate::core::presence::session::Grace;
-use crate::core::recovery::{Live, Member, Pid};
+use crate::core::recovery::{Live, Member};
 use crate::core::rooms::memberships::RecordedRooms;
 use crate::core::rooms::{RoomChange, RoomMoves, SocketRooms};
-use crate::types::{
-    DeviceId, Grants, Namespace, Reason, Room, SocketId, Timestamp, UserId, WallMs,
-};
+use crate::types::{DeviceId, Grants, Namespace, Room, SocketId, Timestamp, UserId, WallMs};
+use following::SocketRecovery;
 use parking_lot::{Mutex, RwLock};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -51,8 +52,8 @@ pub struct Socket {
     kick: AtomicU8,
     /// The number of the last logged event that was for it.
     addressed: AtomicU64,
-    /// The name of its recovery session, once it is connected, where there is recovery.
-    pid: OnceLock<Box<Pid>>,
+    /// Once it is connected, where there is recovery.
+    recovery: OnceLock<Box<SocketRecovery>>,
     /// The ids of the connections whose session it has recovered, the latest first.
     earlier: OnceLock<Box<Box<[SocketId]>>>,
     /// What it was told last of its user's inbox.
@@ -104,39 +105,9 @@ impl Live for Arc<Socket> {
     }
 
     fn addressed(&self) -> u64 {
-        self.addressed.load(Ordering::Relaxed)
-    }
-}
-
-impl Seated for Arc<Socket> {
-    fn shares_connection(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.connection, &other.connection)
-    }
-
-    fn device(&self) -> Option<&DeviceId> {
-        self.device.as_ref()
-    }
-
-    fn pid(&self) -> Option<&Pid> {
-        self.pid.get().map(|it| &**it)
-    }
-
-    fn standing(&self) -> Standing {
-        if self.kicked().is_some() || self.connection.is_closed() {
-            Standing::Leaving
-        } else if self.connection.owes_pong() {
-            Standing::OwesPong
-        } else {
-            Standing::Here
-        }
-    }
-
-    fn evict(&self) {
-        self.kick(Grace::Keep);
-    }
-
-    fn replace(&self) {
-        self.connection.close(Reason::Replaced);
+        let addressed = self.addressed.load(Ordering::Relaxed);
+        // Until an event with a number follows one without, its client may lack that one.
+        if self.is_placed(addressed) { addressed } else { u64::MAX }
     }
 }
 
@@ -183,7 +154,7 @@ impl Socket {
             is_joined: AtomicBool::new(false),
             kick: AtomicU8::new(NOT_KICKED),
             addressed: AtomicU64::new(0),
-            pid: OnceLock::new(),
+            recovery: OnceLock::new(),
             earlier: OnceLock::new(),
             inbox: Mutex::default(),
             attached: Mutex::default(),
@@ -284,11 +255,6 @@ impl Socket {
         self.addressed.fetch_max(number, Ordering::Relaxed);
     }
 
-    /// Gives it the name of its recovery session; only the first counts.
-    pub fn set_pid(&self, pid: Pid) {
-        self.pid.get_or_init(|| Box::new(pid));
-    }
-
     /// Gives it the ids of the connections whose session it has recovered, the latest first; only the first call
     /// counts, and only before it is in the registry.
     pub fn set_earlier_ids(&self, ids: Vec<SocketId>) {
@@ -312,11 +278,6 @@ impl Socket {
     /// still means it.
     pub fn earlier_ids(&self) -> &[SocketId] {
         self.earlier.get().map(|ids| &***ids).unwrap_or_default()
-    }
-
-    /// The name of its recovery session.
-    pub fn pid(&self) -> Option<&Pid> {
-        self.pid.get().map(|it| &**it)
     }
 
     /// Calls `tell` if `state` is newer than what the socket was told last of its user's inbox. Tellers take turns, so

@@ -21,5 +21,6 @@ mod hostile;
 mod inbox_cut;
 mod ingest;
 mod power_cut;
+mod returning;
 mod rig;
 mod tidy;

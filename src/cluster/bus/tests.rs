@@ -68,7 +68,8 @@ async fn take(bus: Bus, mut effects: mpsc::Receiver<NodeEffect>, answer: Option<
             NodeEffect::Degraded { event } | NodeEffect::Unknown { event } => bus.not_taken(event),
             NodeEffect::Told { from, message } => bus.told(&from, &message),
             NodeEffect::Heard { from, event, .. } => {
-                if let (Some(said), Some(answer)) = (bus.heard(&from, &event), answer) {
+                let said = bus.heard(&from, &event).filter(|_| !bus.is_own(&from));
+                if let (Some(said), Some(answer)) = (said, answer) {
                     let answer = match answer {
                         0 => NodeAnswer::Failed,
                         _ => NodeAnswer::Disconnected(answer),
@@ -79,7 +80,8 @@ async fn take(bus: Bus, mut effects: mpsc::Receiver<NodeEffect>, answer: Option<
             NodeEffect::Session { .. }
             | NodeEffect::Marked { .. }
             | NodeEffect::MissedSome
-            | NodeEffect::NewEpoch(_)
+            | NodeEffect::ReadTo(_)
+            | NodeEffect::NewEpoch { .. }
             | NodeEffect::Left
             | NodeEffect::Verify => {}
         }

@@ -133,15 +133,15 @@ async fn a_connection_that_is_cut_is_made_again_and_nothing_is_lost_or_comes_twi
         }
     };
     tokio::join!(send, hear);
-    let missed = timeout(PATIENCE, async {
+    let history = timeout(PATIENCE, async {
         loop {
-            if let Ok(missed) = a.member.missed(0).await {
-                return missed;
+            if let Ok(history) = a.member.history().await {
+                return history;
             }
             tokio::task::yield_now().await;
         }
     });
-    let events: usize = missed.await.unwrap().entries.iter().map(|it| it.events.len()).sum();
+    let events: usize = history.await.unwrap().entries.iter().map(|it| it.events.len()).sum();
     assert_eq!(events, 300);
     assert_eq!(a.hear().await.1, "0");
     assert!(a.tasks.stop(PATIENCE).await && b.tasks.stop(PATIENCE).await);

@@ -11,6 +11,9 @@
 --   E data                             an event for everybody's log
 --   M                                  here the node delivered events without a number
 --   R incarnation data                 for this incarnation alone, as long as it is there
+--   S name user owner ttl_ms record begins (1 | 0)   the session of a client, which this owner has
+--   W name user owner ttl_ms record begins namespace sessions_max per_user   the same, and its client is away
+--   Z name owner                       it is over, if this owner has it
 -- Answers {OK | DUP, answer} | {FENCED} | {OLD} | {GAP} | {EPOCH}, the answer being one text: first number of the events
 -- (0 without), head, and the session of each U and K; with events also ` | ` and every incarnation that has to hear them.
 local incarnation, batch = ARGV[2], tonumber(ARGV[3])
@@ -24,6 +27,27 @@ if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then return {'EPOCH'} end
 redis.call('HSET', P .. 'nodes', incarnation, batch)
 redis.call('HSET', P .. 'read', incarnation, ARGV[5])
 if ARGV[7] ~= '0-0' then redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', ARGV[7]) end
+
+-- Another one that claimed the session since has it: what the owner of before says does not count.
+local function keep(name, user, owner, ttl, record, begins)
+  local key = P .. 's:' .. name
+  if begins ~= '1' and redis.call('HGET', key, 'o') ~= owner then return false end
+  redis.call('HSET', key, 'u', user, 'o', owner, 'd', record)
+  redis.call('PEXPIRE', key, ttl)
+  return true
+end
+
+-- Counts a session whose client is away, for so long at most; the ones that are away longest make room.
+local function away(list, name, ttl, max)
+  local key, at = P .. 'away:' .. list, math.floor(now / 1000)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(at - tonumber(ttl)))
+  redis.call('ZADD', key, text(at), name)
+  redis.call('PEXPIRE', key, ttl)
+  for _, first in ipairs(redis.call('ZRANGE', key, 0, -1 - tonumber(max))) do
+    redis.call('ZREM', key, first)
+    redis.call('DEL', P .. 's:' .. first)
+  end
+end
 
 local i, sessions, fields, events, bytes, marker = 8, {}, {}, 0, 0, false
 while i <= #ARGV do
@@ -60,6 +84,20 @@ while i <= #ARGV do
     if redis.call('HEXISTS', P .. 'nodes', user) == 1 then
       redis.call('XADD', P .. 'to:' .. user, 'MAXLEN', '~', 65536, '*', 'f', incarnation, 'm', ARGV[i + 2])
     end
+    i = i + 3
+  elseif op == 'S' then
+    keep(user, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+    i = i + 7
+  elseif op == 'W' then
+    if keep(user, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]) then
+      local namespace = ARGV[i + 7]
+      redis.call('HSET', P .. 's:' .. user, 'n', namespace)
+      away(namespace .. ' ' .. ARGV[i + 2], user, ARGV[i + 4], ARGV[i + 9])
+      away(namespace, user, ARGV[i + 4], ARGV[i + 8])
+    end
+    i = i + 10
+  elseif op == 'Z' then
+    if redis.call('HGET', P .. 's:' .. user, 'o') == ARGV[i + 2] then redis.call('DEL', P .. 's:' .. user) end
     i = i + 3
   else
     return redis.error_reply('ERR no such operation')

@@ -15,6 +15,8 @@
 --   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
 --   of:<inc>     set     users that an incarnation asserts
 --   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
+--   s:<session>  hash    u = user; o = the socket that has it; d = what a node needs to go on with it; n = namespace, if away
+--   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns> <user> those of one user
 --   due          zset    lingering users -> when they go offline (ms)
 --   log          stream  the bus; the id of an entry is its last number
 --   events       stream  presence changes; the id is the sequence number

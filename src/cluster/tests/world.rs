@@ -230,7 +230,10 @@ impl World {
     fn take(&mut self, node: usize, effects: Vec<NodeEffect>) {
         for effect in effects {
             match effect {
-                NodeEffect::Session { .. } | NodeEffect::Told { .. } | NodeEffect::Left => {}
+                NodeEffect::Session { .. }
+                | NodeEffect::Told { .. }
+                | NodeEffect::ReadTo(_)
+                | NodeEffect::Left => {}
                 NodeEffect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
                 NodeEffect::Unknown { event } => self.answer(node, event, Answer::Unknown),
                 NodeEffect::Degraded { event } => {
@@ -250,7 +253,7 @@ impl World {
                     self.count("nodes that missed some");
                     self.clients.miss(node);
                 }
-                NodeEffect::NewEpoch(_) => self.count("new epochs seen"),
+                NodeEffect::NewEpoch { .. } => self.count("new epochs seen"),
                 NodeEffect::Verify => {
                     self.count("nodes that slept");
                     self.nodes[node]

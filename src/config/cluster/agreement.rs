@@ -16,6 +16,7 @@ impl Config {
     pub fn agreement(&self) -> Option<Agreement> {
         let cluster = self.cluster.as_ref()?;
         let namespaces = self.socketio.namespaces.iter().map(Namespace::as_str);
+        let without_recovery = self.recovery.except.iter().map(Namespace::as_str);
         let endpoints = self.hooks.endpoints.iter().map(|it| it.name.as_str());
         let secret = match &cluster.secret {
             Some(secret) => fingerprint(secret.expose(), cluster.name.as_bytes()),
@@ -31,6 +32,7 @@ impl Config {
             Term::shown("cluster.hold", time(cluster.hold)),
             Term::shown("presence.grace", time(self.presence.grace)),
             Term::shown("recovery.window", time(self.recovery.window)),
+            Term::shown("recovery.except", sorted(without_recovery)),
             Term::shown("socketio.namespaces", sorted(namespaces)),
         ];
         let should = vec![

@@ -10,8 +10,7 @@ use crate::types::Undelivered;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 9] = [
-    ("recovery.window", "must be 0s", |it| !it.recovery.window.is_zero()),
+pub(super) const RULES: [Rule; 8] = [
     ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
     ("sessions.max_sockets_per_user", "must be 0", |it| it.sessions.seats.is_some()),

@@ -55,7 +55,6 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
         ("messages.to_users", r#"["claim:contacts"]"#),
     ];
     let on = [
-        ("recovery.window", "2m"),
         ("presence.shown_to", r#"["shared_room"]"#),
         ("sessions.resume_ttl", "10m"),
         ("sessions.max_sockets_per_user", "2"),
@@ -96,6 +95,8 @@ fn what_nodes_agree_on_follows_the_configuration_and_shows_no_secret() {
         (("cluster.node_grace", "21s"), "cluster.node_grace"),
         (("cluster.hold", "21s"), "cluster.hold"),
         (("presence.grace", "21s"), "presence.grace"),
+        (("recovery.window", "21s"), "recovery.window"),
+        (("recovery.except", r#"["/chat"]"#), "recovery.except"),
         (("socketio.namespaces", r#"["/", "/chat"]"#), "socketio.namespaces"),
         (("cluster.log_bytes_max", "17MB"), "cluster.log_bytes_max"),
         (("store.keep_events", "8d"), "store.keep_events"),

@@ -6,6 +6,7 @@ use super::facts::FactOp;
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
+use super::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
 use crate::types::UserId;
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub enum Command {
         /// Entries at most.
         entries_max: usize,
     },
+    /// A client comes back to its session.
+    Claim(KeptClaim),
     /// Who of these users is online; at most a thousand.
     Presence(Vec<UserId>),
     /// Who lingers; at most so many users.
@@ -125,6 +128,8 @@ pub struct Apply {
     pub read: u64,
     /// Facts about its users.
     pub facts: Vec<FactOp>,
+    /// What is to be kept of sessions.
+    pub sessions: Vec<(SessionName, SessionOp)>,
     /// Whether events were delivered here without a number since the last marker.
     pub marker: bool,
     /// Events for the log, in this order, after the marker.
@@ -214,6 +219,8 @@ pub enum Reply {
     Entries(Vec<LogEntry>, Vec<Told>),
     /// To [`Command::Missed`].
     Missed(MissedLog),
+    /// To [`Command::Claim`].
+    Claimed(Claimed),
     /// To [`Command::Presence`]: each user's status, in the order of the question.
     Presence(Vec<PresenceStatus>),
     /// To [`Command::Lingering`].

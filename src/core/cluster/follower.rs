@@ -192,6 +192,15 @@ impl<E> Follower<E> {
         }
     }
 
+    /// Whether an offset says the truth that goes with what the socket is sent beside the log, when its node has read up to
+    /// `read_to`: it has got, or gets before, all up to there that is for it.
+    pub fn is_placed(&self, read_to: u64) -> bool {
+        match &self.stage {
+            Stage::Live { head, .. } => !self.is_broken && self.void_to <= read_to.max(*head),
+            Stage::Joining { .. } => false,
+        }
+    }
+
     /// The epoch in which the socket's session began.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch

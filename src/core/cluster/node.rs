@@ -12,6 +12,7 @@
 mod attaching;
 mod effect;
 mod events;
+mod questions;
 mod replies;
 mod tells;
 
@@ -24,6 +25,7 @@ use super::facts::{FactOp, UserDeparture, UserFacts};
 use super::incarnation::{Epoch, Incarnation};
 use super::log::LogCursor;
 use super::observer::Observer;
+use super::sessions::{SessionName, SessionNews, SessionOp};
 use crate::types::{Reason, Timestamp, UserId};
 use bytes::Bytes;
 use events::Events;
@@ -33,6 +35,8 @@ use tells::Tells;
 
 /// Facts in a batch, at most: it keeps the place where all agree for less than 2 ms.
 const FACTS_MAX: usize = 64;
+/// Sessions in a batch, at most.
+const SESSIONS_MAX: usize = 256;
 /// Entries of the log that are asked for at once.
 const ENTRIES_MAX: usize = 256;
 
@@ -52,6 +56,7 @@ pub struct NodeMachine {
     seen: u64,
     facts: UserFacts,
     events: Events,
+    sessions: SessionNews,
     tells: Tells,
     batch: Option<OpenBatch>,
     /// The earlier life of this node, to be let go when all is said again.
@@ -96,6 +101,7 @@ struct Own {
 struct OpenBatch {
     number: u64,
     facts: Vec<FactOp>,
+    sessions: Vec<(SessionName, SessionOp)>,
     marker: bool,
     events: Vec<(EventId, Bytes)>,
     tells: Vec<(Incarnation, Bytes)>,
@@ -135,6 +141,7 @@ impl NodeMachine {
             seen: 0,
             facts: UserFacts::default(),
             events: Events::default(),
+            sessions: SessionNews::default(),
             tells: Tells::default(),
             batch: None,
             earlier: VecDeque::new(),
@@ -203,11 +210,6 @@ impl NodeMachine {
         self.batch.is_none() && self.facts.is_said()
     }
 
-    /// The number up to which this node has read the log.
-    pub fn read_to(&self) -> u64 {
-        self.cursor.read_to()
-    }
-
     /// The user has a socket here. Its session is returned, or comes as [`NodeEffect::Session`].
     pub fn up(&mut self, user: &UserId) -> Option<u64> {
         self.facts.up(user)
@@ -271,23 +273,6 @@ impl NodeMachine {
         effects
     }
 
-    /// The newest event of this node.
-    pub fn last_event(&self) -> EventId {
-        self.events.last()
-    }
-
-    /// What a question about the log is sent with, if one may be asked now: such questions wait for nothing, and change
-    /// nothing.
-    pub fn question(&self) -> Option<LogQuestion> {
-        let link = self.link.as_ref().filter(|link| link.is_attached)?;
-        Some(LogQuestion { link: link.number, attached: self.attached })
-    }
-
-    /// Whether the answer to a question is about the state that the node knows.
-    pub fn is_current(&self, question: LogQuestion) -> bool {
-        self.question() == Some(question)
-    }
-
     /// The next command of a lane, if there is one to be sent now. Commands are to be run in the order in which they are
     /// given here.
     pub fn next(&mut self, lane: Lane, now: Timestamp) -> Option<(Ticket, Command)> {
@@ -312,11 +297,14 @@ impl NodeMachine {
         let own = self.own.as_ref()?;
         if self.batch.is_none() {
             let facts = self.facts.take(FACTS_MAX);
+            // Before the events: whoever is told that a client was sent one relies on its session.
+            let sessions = self.sessions.take(SESSIONS_MAX);
             let marker = self.events.take_marker();
             let (events, tells) = (self.events.take(), self.tells.take());
             let is_beat_due =
                 self.last.batch.is_none_or(|last| self.times.heartbeat <= now.since(last));
-            let is_empty = facts.is_empty() && !marker && events.is_empty() && tells.is_empty();
+            let is_quiet = facts.is_empty() && sessions.is_empty() && tells.is_empty();
+            let is_empty = is_quiet && !marker && events.is_empty();
             if is_empty && let Some(earlier) = self.earlier.front() {
                 // Everything is said again, so nobody is without a node for a moment.
                 let incarnation = earlier.clone();
@@ -331,7 +319,7 @@ impl NodeMachine {
             }
             self.last.batch = Some(now);
             let number = own.acked + 1;
-            self.batch = Some(OpenBatch { number, facts, marker, events, tells });
+            self.batch = Some(OpenBatch { number, facts, sessions, marker, events, tells });
         }
         let (own, batch) = (self.own.as_ref()?, self.batch.as_ref()?);
         self.events.sent(&own.incarnation, batch.number, batch.marker, &batch.events);
@@ -341,6 +329,7 @@ impl NodeMachine {
             epoch: Arc::clone(&own.epoch),
             read: self.cursor.read_to(),
             facts: batch.facts.clone(),
+            sessions: batch.sessions.clone(),
             marker: batch.marker,
             events: batch.events.iter().map(|(_, event)| event.clone()).collect(),
             told: self.told.clone(),

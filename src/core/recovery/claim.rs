@@ -69,6 +69,8 @@ pub enum Lost {
     Truncated,
     /// It missed more bytes than its connection would bear.
     TooMuch,
+    /// Where the nodes of a cluster agree could not be asked in time.
+    Unavailable,
 }
 
 impl RecoveryOutcome {
@@ -87,6 +89,7 @@ impl Lost {
             Self::BadOffset => "bad_offset",
             Self::Truncated => "truncated",
             Self::TooMuch => "too_much",
+            Self::Unavailable => "unavailable",
         }
     }
 }

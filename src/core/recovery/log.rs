@@ -16,7 +16,7 @@ const NAME_BYTES: usize = 200;
 /// A logged event.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
-    /// Its number; contiguous.
+    /// Its number. They count up: by one, unless they are given by a cluster.
     pub number: u64,
     /// When it was appended.
     pub at: Timestamp,
@@ -38,8 +38,10 @@ pub(super) struct Missed {
 #[derive(Debug)]
 pub(super) struct RecoveryLog {
     life: u64,
-    /// The number of the last event, 0 before the first.
+    /// The number of the last event, 0 before the first; in a cluster, up to where its log was read.
     last: u64,
+    /// Of what came after this number nothing is missing here; `u64::MAX` until that is known.
+    complete_from: u64,
     entries: VecDeque<LogEntry>,
     index: NameIndex,
     bytes: usize,
@@ -60,7 +62,12 @@ type Numbers = VecDeque<u64>;
 impl RecoveryLog {
     pub(super) fn new(limits: RecoveryLimits, life: u64) -> Self {
         let (entries, index) = (VecDeque::new(), NameIndex::default());
-        Self { life, last: 0, entries, index, bytes: 0, pushed_out: 0, limits }
+        Self { life, last: 0, complete_from: 0, entries, index, bytes: 0, pushed_out: 0, limits }
+    }
+
+    /// The log of a cluster, of which nothing was read.
+    pub(super) fn unread(limits: RecoveryLimits, life: u64) -> Self {
+        Self { complete_from: u64::MAX, ..Self::new(limits, life) }
     }
 
     pub(super) fn append(
@@ -69,15 +76,65 @@ impl RecoveryLog {
         now: Timestamp,
         encode: impl FnOnce(&Offset) -> Bytes,
     ) -> Bytes {
-        self.last += 1;
-        let frame = encode(&self.head());
-        self.push(LogEntry { number: self.last, at: now, audience, frame: frame.clone() });
+        self.hear(self.last + 1, audience, now, encode)
+    }
+
+    /// The same with a number that was given to it. One that was heard before changes nothing.
+    pub(super) fn hear(
+        &mut self,
+        number: u64,
+        audience: Arc<Audience>,
+        now: Timestamp,
+        encode: impl FnOnce(&Offset) -> Bytes,
+    ) -> Bytes {
+        let frame = encode(&Offset { life: self.life, number });
+        if number <= self.last {
+            return frame;
+        }
+        self.read_to(number);
+        self.push(LogEntry { number, at: now, audience, frame: frame.clone() });
         self.expire(now);
         while self.limits.events_max < self.entries.len() || self.limits.bytes_max < self.bytes {
             self.drop_first();
             self.pushed_out += 1;
         }
         frame
+    }
+
+    /// All up to this number was read.
+    pub(super) fn read_to(&mut self, number: u64) {
+        if self.complete_from == u64::MAX {
+            self.complete_from = number.saturating_sub(1);
+        }
+        self.last = self.last.max(number);
+    }
+
+    /// What came after `number` follows, and all of it; before that, nothing is known.
+    pub(super) fn begin(&mut self, number: u64) {
+        (self.complete_from, self.last) = (number, self.last.max(number));
+    }
+
+    /// Some of what follows is missing, up to what is heard next.
+    pub(super) fn skip(&mut self) {
+        self.complete_from = u64::MAX;
+    }
+
+    /// Something up to this number may be missing.
+    pub(super) fn lacks_some_to(&mut self, number: u64) {
+        self.complete_from = self.complete_from.max(number);
+    }
+
+    /// From now on it is the log of another life, which has of this one what came up to `number`.
+    pub(super) fn rewind(&mut self, life: u64, number: u64) {
+        let entries = std::mem::take(&mut self.entries);
+        let (pushed_out, complete_from) = (self.pushed_out, self.complete_from.min(number));
+        let last = self.last.min(number);
+        *self = Self { last, complete_from, pushed_out, ..Self::new(self.limits, life) };
+        for entry in entries {
+            if entry.number <= number {
+                self.push(entry);
+            }
+        }
     }
 
     pub(super) fn take_pushed_out(&mut self) -> u64 {
@@ -109,13 +166,12 @@ impl RecoveryLog {
 
     /// What came after `number` for `member`. Looks at no event that was for others only.
     pub(super) fn since(&self, number: u64, member: &Member) -> Result<Missed, Lost> {
-        let first = self.entries.front().map_or(self.last + 1, |first| first.number);
-        if number + 1 < first {
+        if number < self.complete_from {
             return Err(Lost::Truncated);
         }
         let (mut missed, mut bytes) = (Missed::default(), 0);
         for number in self.index.naming(member, number) {
-            let place = number.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+            let place = self.entries.binary_search_by_key(&number, |it| it.number).ok();
             let Some(entry) = place.and_then(|place| self.entries.get(place)) else { continue };
             if entry.audience.leaves_out(member) {
                 continue;
@@ -150,7 +206,7 @@ impl RecoveryLog {
         if !entries.iter().map(|entry| entry.number).eq(before + 1..=last) {
             return false;
         }
-        *self = Self { last, ..Self::new(self.limits, life) };
+        *self = Self { last, complete_from: before, ..Self::new(self.limits, life) };
         for entry in entries {
             self.push(LogEntry { at: now, ..entry });
         }
@@ -161,8 +217,8 @@ impl RecoveryLog {
     /// were for nobody else is gone. They keep their numbers.
     pub(super) fn erase(&mut self, user: &UserId, ids: &[SocketId]) {
         let entries = std::mem::take(&mut self.entries);
-        let (last, pushed_out) = (self.last, self.pushed_out);
-        *self = Self { last, pushed_out, ..Self::new(self.limits, self.life) };
+        let (last, complete_from, pushed_out) = (self.last, self.complete_from, self.pushed_out);
+        *self = Self { last, complete_from, pushed_out, ..Self::new(self.limits, self.life) };
         for mut entry in entries {
             if let Some(audience) = entry.audience.without(user, ids) {
                 entry.audience = Arc::new(audience);
@@ -183,6 +239,7 @@ impl RecoveryLog {
     fn drop_first(&mut self) {
         if let Some(first) = self.entries.pop_front() {
             self.bytes -= first.bytes();
+            self.lacks_some_to(first.number);
             self.index.remove_first(&first);
         }
     }

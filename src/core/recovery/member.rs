@@ -45,6 +45,41 @@ pub trait Live {
 }
 
 impl Member {
+    /// It is in these rooms no more, and stays out of those that it was granted.
+    pub(super) fn leave(&mut self, rooms: &[Room]) {
+        for room in rooms {
+            if !self.rooms.contains(room) {
+                continue;
+            }
+            self.rooms.retain(|it| it != room);
+            let is_joined = self.moves.joined.contains(room);
+            self.moves.forget_join(room);
+            if self.anyway.remove(room) || !is_joined {
+                self.moves.left.insert(room.clone());
+            }
+        }
+    }
+
+    /// It is in the room no more, because its user was taken out of it.
+    pub(super) fn take_out(&mut self, room: &Room) {
+        self.rooms.retain(|it| it != room);
+        self.moves.forget_join(room);
+        self.moves.left.remove(room);
+        self.anyway.remove(room);
+    }
+
+    /// It is in the room from now on, with the log at `position`: having left it before does not count any more.
+    pub(super) fn put_in(&mut self, room: &Room, position: u64) {
+        self.moves.left.remove(room);
+        if self.moves.joined.contains(room) {
+            self.anyway.insert(room.clone());
+        }
+        if !self.rooms.contains(room) {
+            self.rooms.push(room.clone());
+            self.moves.since.insert(room.clone(), position);
+        }
+    }
+
     /// The names under which it is addressed, but for those of the rooms that are its user's and its own.
     pub(super) fn names(&self) -> impl Iterator<Item = AudienceName<'_>> {
         let user = [AudienceName::User(&self.user)].into_iter();

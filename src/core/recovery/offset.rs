@@ -18,6 +18,9 @@ pub struct Offset {
 const FORM: char = 'A';
 
 impl Offset {
+    /// No place at all: a client that has this one cannot say what it missed.
+    pub const NONE: Self = Self { life: 0, number: 0 };
+
     /// The number of the event.
     pub fn number(self) -> u64 {
         self.number

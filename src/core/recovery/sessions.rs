@@ -5,6 +5,8 @@ use super::{Live, Member, RecoveryLimits};
 use crate::core::emit::audience::Audience;
 use crate::types::{Room, SocketId, Target, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::Duration;
 
 /// The secret name of a session: what the client gets as `pid`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,6 +122,11 @@ impl<S: Live> Sessions<S> {
         Self { by_pid, away, away_of, departures: 0, absent: Absent::default(), limits }
     }
 
+    /// How long a client may be away.
+    pub(super) fn window(&self) -> Duration {
+        self.limits.window
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_pid.len()
     }
@@ -150,6 +157,36 @@ impl<S: Live> Sessions<S> {
         let Some(session) = self.by_pid.get(pid).filter(is_its) else { return };
         let session = session.detached(position);
         self.put_away(pid.clone(), session, now);
+    }
+
+    /// Takes out the session that the socket with this id has, as it is if its client is away from now on.
+    pub(super) fn take(
+        &mut self,
+        pid: &Pid,
+        id: SocketId,
+        position: u64,
+    ) -> Option<DetachedSession> {
+        self.by_pid.get(pid).filter(|session| session.is_of(id))?;
+        self.remove(pid).map(|session| session.detached(position))
+    }
+
+    /// The session, if a socket has it.
+    pub(super) fn live(&self, pid: &Pid) -> Option<&S> {
+        match self.by_pid.get(pid)? {
+            RecoverySession::Live(socket, _) => Some(socket),
+            RecoverySession::Away(..) => None,
+        }
+    }
+
+    /// Those that sockets have; with `pid` those behind it.
+    pub(super) fn live_after(&self, pid: Option<&Pid>) -> impl Iterator<Item = (&Pid, &S)> {
+        let start = pid.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_pid.range::<Pid, _>((start, Bound::Unbounded)).filter_map(live)
+    }
+
+    /// A session as it is if its client is away from now on, with the log at `position`.
+    pub(super) fn one(&self, pid: &Pid, position: u64) -> Option<DetachedSession> {
+        self.by_pid.get(pid).map(|it| it.detached(position))
     }
 
     pub(super) fn end(&mut self, pid: &Pid, id: SocketId) {
@@ -212,11 +249,7 @@ impl<S: Live> Sessions<S> {
             let session = self.away.get(place).and_then(|(_, pid)| self.by_pid.get_mut(pid));
             let Some(RecoverySession::Away(session, _)) = session else { continue };
             self.absent.remove(&session.member);
-            let Member { rooms, moves, anyway, .. } = &mut session.member;
-            rooms.retain(|it| it != room);
-            moves.forget_join(room);
-            moves.left.remove(room);
-            anyway.remove(room);
+            session.member.take_out(room);
             self.absent.add(&session.member);
         }
     }
@@ -228,15 +261,7 @@ impl<S: Live> Sessions<S> {
             let session = self.away.get(place).and_then(|(_, pid)| self.by_pid.get_mut(pid));
             let Some(RecoverySession::Away(session, _)) = session else { continue };
             self.absent.remove(&session.member);
-            let Member { rooms, moves, anyway, .. } = &mut session.member;
-            moves.left.remove(room);
-            if moves.joined.contains(room) {
-                anyway.insert(room.clone());
-            }
-            if !rooms.contains(room) {
-                rooms.push(room.clone());
-                moves.since.insert(room.clone(), position);
-            }
+            session.member.put_in(room, position);
             self.absent.add(&session.member);
         }
     }
@@ -251,20 +276,12 @@ impl<S: Live> Sessions<S> {
         for (_, pid) in away.values() {
             let Some(RecoverySession::Away(session, _)) = by_pid.get_mut(pid) else { continue };
             let member = &mut session.member;
-            let left = rooms.iter().filter(|it| member.rooms.contains(it)).cloned();
-            let left: Vec<Room> = left.collect();
-            if left.is_empty() || !audience.includes(member) {
+            let is_in_any = rooms.iter().any(|it| member.rooms.contains(it));
+            if !is_in_any || !audience.includes(member) {
                 continue;
             }
             absent.remove(member);
-            member.rooms.retain(|it| !left.contains(it));
-            for room in left {
-                let is_joined = member.moves.joined.contains(&room);
-                member.moves.forget_join(&room);
-                if member.anyway.remove(&room) || !is_joined {
-                    member.moves.left.insert(room);
-                }
-            }
+            member.leave(rooms);
             absent.add(member);
         }
     }
@@ -303,5 +320,12 @@ impl<S: Live> Sessions<S> {
         if let Some((_, pid)) = self.away.remove(&place) {
             self.remove(&pid);
         }
+    }
+}
+
+fn live<'a, S>((pid, it): (&'a Pid, &'a RecoverySession<S>)) -> Option<(&'a Pid, &'a S)> {
+    match it {
+        RecoverySession::Live(socket, _) => Some((pid, socket)),
+        RecoverySession::Away(..) => None,
     }
 }

@@ -4,6 +4,7 @@ mod claims;
 mod erase;
 mod moved;
 mod random;
+mod shared;
 mod shares;
 
 use super::{

@@ -129,7 +129,8 @@ impl Emitter {
             asking.ask(socket, (ack_id, asker(emit)), send)
         };
         let counts = send_asking(emit, ack_id, fanout, ask).await;
-        let others = others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus });
+        let others =
+            others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus, here: None });
         Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
     }
 

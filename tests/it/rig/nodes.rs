@@ -24,13 +24,19 @@ pub(crate) struct Nodes {
     pub(crate) servers: Vec<Server>,
     pub(crate) apis: Vec<Api>,
     dirs: Vec<TempDir>,
+    sections: &'static str,
 }
 
 impl Nodes {
     pub(crate) async fn start(count: usize) -> Self {
+        Self::start_with(count, "").await
+    }
+
+    /// With these sections in their configurations, too.
+    pub(crate) async fn start_with(count: usize, sections: &'static str) -> Self {
         let redis = Redis::start().await;
         let (servers, apis, dirs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut it = Self { redis, servers, apis, dirs };
+        let mut it = Self { redis, servers, apis, dirs, sections };
         for _ in 0..count {
             it.add().await;
         }
@@ -40,7 +46,8 @@ impl Nodes {
     /// One more node.
     pub(crate) async fn add(&mut self) {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::run(dir.path(), &configuration(&dir, &self.redis.url())).await;
+        let configuration = configuration(&dir, &self.redis.url()) + self.sections;
+        let server = Server::run(dir.path(), &configuration).await;
         self.apis.push(Api::new(server.admin));
         self.servers.push(server);
         self.dirs.push(dir);

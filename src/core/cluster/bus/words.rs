@@ -78,6 +78,8 @@ pub enum BusRequest {
         /// What its clients are told.
         reason: Option<String>,
     },
+    /// The client of a socket has come back to its session elsewhere: close its connection, if it is there still.
+    Replace(SocketId),
 }
 
 /// What a node asks all others of what there is.

@@ -53,7 +53,8 @@ impl NodeMachine {
                 own.copy = copy;
             }
             (Standing::Same | Standing::New | Standing::Lost, _) => {
-                if let Some(OpenBatch { marker, events, .. }) = self.batch.take() {
+                if let Some(OpenBatch { sessions, marker, events, .. }) = self.batch.take() {
+                    self.sessions.unheard(sessions);
                     effects.extend(self.events.lost(marker, &events));
                 }
                 let lost_after = (standing == Standing::Lost).then_some(common);
@@ -74,7 +75,7 @@ impl NodeMachine {
         self.seen = self.seen.max(head);
         self.has_rung = true;
         if is_new_epoch {
-            effects.push(NodeEffect::NewEpoch(epoch));
+            effects.push(NodeEffect::NewEpoch { epoch, read_to: self.cursor.read_to() });
         }
         effects
     }

@@ -108,8 +108,16 @@ pub enum NodeEffect {
     },
     /// Some of the log was cut off before this node had read it.
     MissedSome,
+    /// All up to this number was said: the log was read so far.
+    ReadTo(u64),
     /// A new epoch: sessions that began before it are not recovered.
-    NewEpoch(Epoch),
+    NewEpoch {
+        /// Its name.
+        epoch: Epoch,
+        /// What comes by the log from now on stands behind this number, which may be lower than what came before: that was
+        /// lost since.
+        read_to: u64,
+    },
     /// The node has left: it may stop.
     Left,
     /// This node slept: sockets that say something now are there.

@@ -61,6 +61,7 @@ impl NodeMachine {
             }
             (
                 Reply::Missed(_)
+                | Reply::Claimed(_)
                 | Reply::Presence(_)
                 | Reply::Lingering(_)
                 | Reply::Ledger(_)
@@ -110,6 +111,7 @@ impl NodeMachine {
     }
 
     fn entries(&mut self, entries: Vec<LogEntry>) -> Vec<NodeEffect> {
+        let read_to = self.cursor.read_to();
         let new = self.cursor.take(entries);
         let mut effects = Vec::new();
         if new.is_missing_some {
@@ -132,6 +134,9 @@ impl NodeMachine {
                     effects.push(NodeEffect::Heard { number, from, own, is_repeat, event });
                 }
             }
+        }
+        if read_to < self.cursor.read_to() {
+            effects.push(NodeEffect::ReadTo(self.cursor.read_to()));
         }
         effects
     }

@@ -52,6 +52,7 @@ enum BusRequestParts<'a> {
         user: &'a str,
         reason: Option<&'a str>,
     },
+    Replace([u8; SocketId::BYTES]),
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -201,6 +202,7 @@ impl<'a> BusRequestParts<'a> {
             BusRequest::LogOut { user, reason } => {
                 Self::LogOut { user: user.as_str(), reason: reason.as_deref() }
             }
+            BusRequest::Replace(id) => Self::Replace(id.bytes()),
         }
     }
 
@@ -237,6 +239,7 @@ impl<'a> BusRequestParts<'a> {
                 user: UserId::parse(user).ok()?,
                 reason: reason.map(str::to_owned),
             },
+            Self::Replace(id) => BusRequest::Replace(SocketId::from_bytes(id)),
         })
     }
 }

@@ -87,6 +87,7 @@ fn request() -> impl Strategy<Value = BusRequest> {
         }),
         socket().prop_map(BusRequest::KickSocket),
         query().prop_map(BusRequest::Look),
+        socket().prop_map(BusRequest::Replace),
     ]
 }
 

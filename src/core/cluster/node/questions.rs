@@ -1,0 +1,33 @@
+//! What a node knows without asking, and what it may ask beside its commands.
+
+use super::{EventId, LogQuestion, NodeMachine};
+use crate::core::cluster::sessions::{SessionName, SessionOp};
+
+impl NodeMachine {
+    /// The number up to which this node has read the log.
+    pub fn read_to(&self) -> u64 {
+        self.cursor.read_to()
+    }
+
+    /// The newest event of this node.
+    pub fn last_event(&self) -> EventId {
+        self.events.last()
+    }
+
+    /// What a question about the log is sent with, if one may be asked now: such questions wait for nothing, and change
+    /// nothing.
+    pub fn question(&self) -> Option<LogQuestion> {
+        let link = self.link.as_ref().filter(|link| link.is_attached)?;
+        Some(LogQuestion { link: link.number, attached: self.attached })
+    }
+
+    /// Whether the answer to a question is about the state that the node knows.
+    pub fn is_current(&self, question: LogQuestion) -> bool {
+        self.question() == Some(question)
+    }
+
+    /// Something about the session of a client is to be kept where all agree: by the next batch, before its events.
+    pub fn keep(&mut self, name: SessionName, op: SessionOp) {
+        self.sessions.add(name, op);
+    }
+}
