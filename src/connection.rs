@@ -37,6 +37,7 @@ mod origin;
 mod outgoing;
 mod owner;
 mod polling;
+mod pool;
 mod posts;
 mod pump;
 mod responses;

@@ -136,7 +136,7 @@ pub const TABLE: &[Metric] = &[
     labelled(
         "userline_handshakes_refused_total",
         "Handshakes answered with 503, by cause: full (`limits.connections`), address (`limits.per_address`), \
-         backend (it is down, and says who clients are) or stopping.",
+         handshake_bytes (`limits.handshake_bytes`), backend (it is down, and says who clients are) or stopping.",
     ),
     labelled(
         "userline_hook_attempts_total",

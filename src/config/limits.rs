@@ -10,6 +10,8 @@ pub struct LimitsConfig {
     pub payload_bytes: usize,
     /// Bytes that may wait for one client before its connection is closed as `slow_consumer`.
     pub buffer_bytes: usize,
+    /// Bytes that are kept of the handshakes of all connections, where they are long.
+    pub handshake_bytes: usize,
     /// Bytes of what all clients have begun to send and the server has not taken.
     pub unfinished_bytes: usize,
     /// How long a client may take none of what waits for it before its connection is closed.
@@ -49,6 +51,7 @@ impl LimitsConfig {
         let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
         let payload = reader.size("limits.payload", KB..=100 * MB);
         let buffer = reader.size("limits.buffer_bytes", KB..=1000 * MB);
+        let handshakes = reader.size("limits.handshake_bytes", KB..=100_000 * MB);
         let unfinished = reader.size("limits.unfinished_bytes", KB..=100_000 * MB);
         let stall =
             reader.duration("limits.stall", Duration::from_secs(1)..=Duration::from_mins(10));
@@ -79,6 +82,7 @@ impl LimitsConfig {
         Ok(Self {
             payload_bytes: payload?,
             buffer_bytes: buffer?,
+            handshake_bytes: handshakes?,
             unfinished_bytes: unfinished?,
             stall: stall?,
             connections: connections?,

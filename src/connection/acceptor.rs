@@ -142,7 +142,8 @@ impl Acceptor {
         match (handshake.transport, connection) {
             (Transport::Polling, None) => {
                 let trial = self.check_gate(&handshake)?;
-                let connection = self.open(&parts, Transport::Polling, None, trial)?;
+                let facts = self.facts(&parts)?;
+                let connection = self.open(facts, Transport::Polling, None, trial)?;
                 let AcceptorParts { shared, .. } = &*self.inner;
                 shared.heartbeats.hear(&connection, shared.clock.now());
                 self.read(Incoming::posts(Arc::clone(&connection)));
@@ -158,9 +159,10 @@ impl Acceptor {
             (Transport::WebSocket, None) => {
                 let trial = self.check_gate(&handshake)?;
                 self.inner.shared.connections.admits(self.address(&parts))?;
+                let facts = self.facts(&parts)?;
                 let (response, stream) = websocket::switch(&mut parts);
                 self.tasks()
-                    .spawn("connection.accept", self.clone().open_switched(parts, stream, trial));
+                    .spawn("connection.accept", self.clone().open_switched(facts, stream, trial));
                 Ok(response)
             }
             (Transport::WebSocket, Some(connection)) => {
@@ -203,14 +205,13 @@ impl Acceptor {
     /// Opens a connection by a WebSocket, once its handshake is over.
     async fn open_switched(
         self,
-        parts: Parts,
+        facts: Facts,
         stream: impl Future<Output = Option<SwitchedStream>>,
         trial: Option<Trial>,
     ) {
         let Some(SwitchedStream { inlet, outlet, early }) = stream.await else { return };
         // The limit may have been reached since the handshake was checked: the client tries again.
-        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet), trial) {
-            drop(parts);
+        if let Ok(connection) = self.open(facts, Transport::WebSocket, Some(outlet), trial) {
             self.read(Incoming::stream(connection, inlet, early));
         }
     }
@@ -229,8 +230,9 @@ impl Acceptor {
                 if handshake.transport == Transport::Polling {
                     return Ok(polling::text(old_client::first_poll(open).into()));
                 }
+                let facts = self.facts(&parts)?;
                 let (response, stream) = websocket::switch(&mut parts);
-                self.tasks().spawn("connection.turn_away", self.clone().say(parts, open, stream));
+                self.tasks().spawn("connection.turn_away", self.clone().say(facts, open, stream));
                 return Ok(response);
             }
             (Transport::WebSocket, Some(_)) => return Err(HandshakeError::Sid),
@@ -245,12 +247,12 @@ impl Acceptor {
     /// Says on a WebSocket that the client is too old, once the handshake is over.
     async fn say(
         self,
-        parts: Parts,
+        facts: Facts,
         open: Bytes,
         stream: impl Future<Output = Option<SwitchedStream>>,
     ) {
         let Some(SwitchedStream { outlet, .. }) = stream.await else { return };
-        if let Ok(connection) = self.open(&parts, Transport::WebSocket, Some(outlet), None) {
+        if let Ok(connection) = self.open(facts, Transport::WebSocket, Some(outlet), None) {
             connection.let_go();
             connection.send(&old_client::frames(&open));
             connection.finish(Reason::TransportError);
@@ -260,17 +262,15 @@ impl Acceptor {
     /// A new connection, known from now on; perhaps on trial.
     fn open(
         &self,
-        parts: &Parts,
+        facts: Facts,
         transport: Transport,
         stream: Option<Outlet>,
         trial: Option<Trial>,
     ) -> Result<Arc<Connection>, HandshakeError> {
-        let AcceptorParts { config, shared, .. } = &*self.inner;
+        let AcceptorParts { shared, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
         let open = self.open_packet(&sid, transport);
-        let forwarded = config.backend.as_ref().map(|it| &*it.headers);
-        let facts = Facts::of(parts, &config.trusted_proxies, forwarded, &shared.agents);
-        if let Some(forwarded) = &facts.forwarded {
+        if let Some(forwarded) = facts.forwarded() {
             *forwarded.trial.lock() = trial;
         }
         let connection = Connection::new(sid, facts, shared, transport, stream);
@@ -285,6 +285,12 @@ impl Acceptor {
     /// Begins to read a connection.
     fn read(&self, incoming: Incoming) {
         self.inner.shared.readers.spawn_to_end("connection.read", incoming);
+    }
+
+    fn facts(&self, parts: &Parts) -> Result<Facts, NotAdmitted> {
+        let AcceptorParts { config, shared, .. } = &*self.inner;
+        let forwarded = config.backend.as_ref().map(|it| &*it.headers);
+        Facts::of(parts, &config.trusted_proxies, forwarded, &shared.handshakes)
     }
 
     fn address(&self, parts: &Parts) -> IpAddr {

@@ -77,6 +77,9 @@ pub(super) enum NotAdmitted {
     /// The client's address has as many as it may.
     #[error("too many connections of this address")]
     Address,
+    /// What is kept of handshakes has as many bytes as it may.
+    #[error("handshakes have too long headers")]
+    Handshakes,
     /// The backend is down that says who clients are.
     #[error("who clients are cannot be found out now")]
     Backend,
@@ -91,6 +94,7 @@ impl NotAdmitted {
         match self {
             Self::Full => "limits.connections is reached",
             Self::Address => "limits.per_address is reached",
+            Self::Handshakes => "limits.handshake_bytes is reached",
             Self::Backend => "who clients are cannot be found out now",
             Self::Draining => "the server is stopping",
         }
@@ -101,6 +105,7 @@ impl NotAdmitted {
         match self {
             Self::Full => "full",
             Self::Address => "address",
+            Self::Handshakes => "handshake_bytes",
             Self::Backend => "backend",
             Self::Draining => "stopping",
         }

@@ -2,7 +2,8 @@
 
 use super::engine_stream::EngineStream;
 use super::loan::{Accept, ConnectVerdict, Loan};
-use super::unfinished::{NoRoom, TakenRoom, count_refused};
+use super::pool::NoRoom;
+use super::unfinished::{TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::loan::{BadAuth, Connect, ConnectBreach, Loans};
 use crate::core::protocol::packet;

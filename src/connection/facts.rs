@@ -1,7 +1,9 @@
 //! What a handshake tells of the client: copied, because headers would pin the whole read buffer.
 
 use super::address;
+use super::connections::NotAdmitted;
 use super::gate::Trial;
+use super::pool::{NoRoom, Pool};
 use crate::core::memory::shared_texts::SharedTexts;
 use crate::types::Secret;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
@@ -18,6 +20,8 @@ const USER_AGENT_MAX: usize = 256;
 const USER_AGENTS_MAX: usize = 4096;
 /// Bytes of an `Authorization` header that are kept; longer ones are no token of ours.
 const AUTHORIZATION_MAX: usize = 16 * 1024;
+/// Bytes of each handshake that are kept and need no room: what clients bring as a rule.
+const UNCOUNTED: usize = 4096;
 
 /// The address of a TCP peer, put into the extensions of each request by the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +34,22 @@ pub struct Facts {
     pub address: IpAddr,
     /// Its `User-Agent`, cut to 256 bytes; anybody can write anything there. Connections that say the same share it.
     pub user_agent: Option<Arc<str>>,
-    /// Its `Authorization` header.
-    pub authorization: Option<Box<Secret>>,
-    /// What the backend that says who clients are is told of its handshake, if one is asked.
-    pub forwarded: Option<Box<ForwardedParts>>,
+    /// What says who the client is; most bring that in the CONNECT instead.
+    brought: Option<Box<Brought>>,
+}
+
+#[derive(Debug)]
+struct Brought {
+    authorization: Option<Secret>,
+    forwarded: Option<ForwardedParts>,
+    room: KeptRoom,
+}
+
+/// The room that what is kept of one handshake takes. Others have it again when this is dropped.
+#[derive(Debug)]
+struct KeptRoom {
+    all: Arc<Pool>,
+    bytes: usize,
 }
 
 /// Parts of a handshake for the backend.
@@ -61,7 +77,44 @@ impl ForwardedParts {
     }
 }
 
+impl Brought {
+    fn bytes(&self) -> usize {
+        let len = |it: &Secret| it.expose().len();
+        let forwarded = self.forwarded.as_ref();
+        let headers = forwarded.map_or(0, |it| it.headers.iter().map(|(_, it)| len(it)).sum());
+        self.authorization.as_ref().map_or(0, len) + forwarded.map_or(0, |it| len(&it.query)) + headers
+    }
+}
+
+impl KeptRoom {
+    fn none(all: &Arc<Pool>) -> Self {
+        Self { all: Arc::clone(all), bytes: 0 }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        self.all.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for KeptRoom {
+    fn drop(&mut self) {
+        self.all.give_back(self.bytes);
+    }
+}
+
 impl Facts {
+    /// Its `Authorization` header.
+    pub fn authorization(&self) -> Option<&Secret> {
+        self.brought.as_ref()?.authorization.as_ref()
+    }
+
+    /// What the backend that says who clients are is told of its handshake, if one is asked.
+    pub fn forwarded(&self) -> Option<&ForwardedParts> {
+        self.brought.as_ref()?.forwarded.as_ref()
+    }
+
     /// The client's address alone.
     pub(super) fn address(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
         let peer = parts.extensions.get::<ClientAddress>();
@@ -72,38 +125,55 @@ impl Facts {
         address::of_client(peer, lines.into_iter(), trusted)
     }
 
-    /// `forwarded` names the headers that a backend is told, if one is asked; `agents` are those of all connections.
+    /// `forwarded` names the headers that a backend is told, if one is asked. Not admitted if there is no room for them.
     pub(super) fn of(
         parts: &Parts,
         trusted: &[IpNet],
         forwarded: Option<&[HeaderName]>,
-        agents: &UserAgents,
-    ) -> Self {
+        handshakes: &KeptHandshakes,
+    ) -> Result<Self, NotAdmitted> {
         let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
-        Self {
-            address: Self::address(parts, trusted),
-            user_agent: text(USER_AGENT).map(|it| agents.share(cut(it, USER_AGENT_MAX))),
-            authorization: text(AUTHORIZATION)
-                .filter(|it| it.len() <= AUTHORIZATION_MAX)
-                .map(|it| Box::new(Secret::new(it.as_bytes()))),
-            forwarded: forwarded.map(|names| Box::new(ForwardedParts::of(parts, names))),
-        }
+        let authorization = text(AUTHORIZATION)
+            .filter(|it| it.len() <= AUTHORIZATION_MAX)
+            .map(|it| Secret::new(it.as_bytes()));
+        let forwarded = forwarded.map(|names| ForwardedParts::of(parts, names));
+        let brought = (authorization.is_some() || forwarded.is_some())
+            .then(|| handshakes.keep(authorization, forwarded))
+            .transpose()?;
+        let user_agent = text(USER_AGENT).map(|it| handshakes.agent(cut(it, USER_AGENT_MAX)));
+        Ok(Self { address: Self::address(parts, trusted), user_agent, brought })
     }
 }
 
-/// The user agents of all connections: there are far fewer of them than clients.
+/// What is kept of the handshakes of all connections.
 #[derive(Debug)]
-pub(super) struct UserAgents(Mutex<SharedTexts>);
-
-impl Default for UserAgents {
-    fn default() -> Self {
-        Self(Mutex::new(SharedTexts::new(USER_AGENTS_MAX)))
-    }
+pub(super) struct KeptHandshakes {
+    /// There are far fewer user agents than clients.
+    agents: Mutex<SharedTexts>,
+    /// For what says who clients are, where that is long.
+    room: Arc<Pool>,
 }
 
-impl UserAgents {
-    fn share(&self, text: &str) -> Arc<str> {
-        self.0.lock().share(text)
+impl KeptHandshakes {
+    /// With room for so many bytes of what is long.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let agents = Mutex::new(SharedTexts::new(USER_AGENTS_MAX));
+        Self { agents, room: Arc::new(Pool::new(bytes_max)) }
+    }
+
+    fn agent(&self, text: &str) -> Arc<str> {
+        self.agents.lock().share(text)
+    }
+
+    fn keep(
+        &self,
+        authorization: Option<Secret>,
+        forwarded: Option<ForwardedParts>,
+    ) -> Result<Box<Brought>, NotAdmitted> {
+        let mut brought = Brought { authorization, forwarded, room: KeptRoom::none(&self.room) };
+        let bytes = brought.bytes().saturating_sub(UNCOUNTED);
+        brought.room.take(bytes).map_err(|NoRoom| NotAdmitted::Handshakes)?;
+        Ok(Box::new(brought))
     }
 }
 
@@ -113,7 +183,7 @@ fn cut(text: &str, max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientAddress, Facts, UserAgents};
+    use super::{ClientAddress, Facts, KeptHandshakes};
     use http::{HeaderValue, Request};
 
     /// A proxy writes what it saw behind what the client sent: that line may hold any bytes, and counts all the same.
@@ -127,8 +197,8 @@ mod tests {
             .extension(peer);
         let (parts, ()) = request.body(()).unwrap().into_parts();
 
-        let facts =
-            Facts::of(&parts, &["10.0.0.0/8".parse().unwrap()], None, &UserAgents::default());
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let facts = Facts::of(&parts, &trusted, None, &KeptHandshakes::new(0)).unwrap();
 
         assert_eq!(facts.address.to_string(), "203.0.113.9");
     }

@@ -73,7 +73,7 @@ impl HandshakeGate {
 impl Connection {
     /// Its client was let in, or was not. Returns whether it was admitted on trial, and had not been told so before.
     pub fn end_trial(&self, is_let_in: bool) -> bool {
-        let forwarded = self.facts().forwarded.as_ref();
+        let forwarded = self.facts().forwarded();
         let trial = forwarded.and_then(|it| it.trial.lock().take());
         trial.map(|it| it.end(is_let_in)).is_some()
     }

@@ -12,7 +12,8 @@
 use super::listeners::{EventListener, Listeners};
 use super::posts::PostedBytes;
 use super::stream::Inlet;
-use super::unfinished::{NoRoom, TakenRoom, count_refused};
+use super::pool::NoRoom;
+use super::unfinished::{TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound::{Inbound, InboundReader};

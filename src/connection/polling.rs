@@ -2,7 +2,8 @@
 
 use super::handshake::HandshakeError;
 use super::posts::{Polling, PostedFrames};
-use super::unfinished::{NoRoom, TakenRoom, count_refused};
+use super::pool::NoRoom;
+use super::unfinished::{TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase, Transport};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;

@@ -1,6 +1,6 @@
 //! What all connections share, behind one pointer.
 
-use super::facts::UserAgents;
+use super::facts::KeptHandshakes;
 use super::heartbeat::Heartbeats;
 use super::send_stall;
 use super::unfinished::UnfinishedRoom;
@@ -41,8 +41,8 @@ pub(super) struct SharedParts {
     pub(super) unfinished: Arc<UnfinishedRoom>,
     /// When connections are left that have ended.
     pub(super) leaves: WorkRounds,
-    /// What clients say of themselves.
-    pub(super) agents: UserAgents,
+    /// What is kept of handshakes.
+    pub(super) handshakes: KeptHandshakes,
 }
 
 impl SharedParts {
@@ -73,7 +73,7 @@ impl SharedParts {
             engine: Box::new(engine),
             turns: Mutex::new(Turns::new(LOANS_MAX)),
             unfinished: UnfinishedRoom::new(limits),
-            agents: UserAgents::default(),
+            handshakes: KeptHandshakes::new(limits.handshake_bytes),
         })
     }
 

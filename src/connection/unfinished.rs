@@ -5,11 +5,10 @@
 //! What is short is not counted: a client that sends what clients send needs no room. Those that have joined no namespace
 //! have half of it, so that whoever has can still send when strangers hold all that they get.
 
+use super::pool::{NoRoom, Pool};
 use super::{Connection, ConnectionState};
 use crate::config::LimitsConfig;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use thiserror::Error;
 
 /// Bytes that stand around the `auth` of a CONNECT.
 const AROUND_AUTH: usize = 1024;
@@ -24,11 +23,6 @@ pub(super) struct UnfinishedRoom {
     homeless: Pool,
 }
 
-#[derive(Debug)]
-struct Pool {
-    left: AtomicUsize,
-}
-
 /// The room that one body, message or CONNECT takes. Others have it again when this is dropped.
 #[derive(Debug)]
 pub(super) struct TakenRoom {
@@ -37,11 +31,6 @@ pub(super) struct TakenRoom {
     /// Its client has joined no namespace.
     is_homeless: bool,
 }
-
-/// All room is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("limits.unfinished_bytes is reached")]
-pub(super) struct NoRoom;
 
 impl UnfinishedRoom {
     /// As much as is configured.
@@ -59,23 +48,7 @@ impl UnfinishedRoom {
 impl UnfinishedRoom {
     /// Bytes that may still be taken.
     pub(super) fn left(&self) -> usize {
-        self.all.left.load(Ordering::Relaxed)
-    }
-}
-
-impl Pool {
-    fn new(max: usize) -> Self {
-        Self { left: AtomicUsize::new(max) }
-    }
-
-    fn take(&self, bytes: usize) -> Result<(), NoRoom> {
-        let less = |left: usize| left.checked_sub(bytes);
-        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.map(|_| ()).map_err(|_| NoRoom)
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.left.fetch_add(bytes, Ordering::Relaxed);
+        self.all.left()
     }
 }
 
@@ -138,7 +111,6 @@ mod tests {
     use super::{NoRoom, Pool, TakenRoom, UnfinishedRoom};
     use proptest::prelude::*;
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
 
     const UNCOUNTED: usize = 10;
 
@@ -166,7 +138,7 @@ mod tests {
         assert_eq!(client.resize(UNCOUNTED + 100), Ok(()), "whoever is first has what is left");
         assert_eq!(other.resize(UNCOUNTED + 1), Err(NoRoom));
         assert_eq!(
-            room.homeless.left.load(Ordering::Relaxed),
+            room.homeless.left(),
             50,
             "what was refused is not counted"
         );
@@ -187,11 +159,11 @@ mod tests {
                 let taken: usize = all.iter().map(|it| it.bytes).sum();
                 let homeless: usize = all.iter().filter(|it| it.is_homeless).map(|it| it.bytes).sum();
                 prop_assert!(taken <= 100 && homeless <= 50);
-                prop_assert_eq!(room.all.left.load(Ordering::Relaxed), 100 - taken);
-                prop_assert_eq!(room.homeless.left.load(Ordering::Relaxed), 50 - homeless);
+                prop_assert_eq!(room.all.left(), 100 - taken);
+                prop_assert_eq!(room.homeless.left(), 50 - homeless);
             }
             drop(all);
-            prop_assert_eq!(room.all.left.load(Ordering::Relaxed), 100);
+            prop_assert_eq!(room.all.left(), 100);
         }
     }
 }

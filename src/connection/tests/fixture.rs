@@ -308,6 +308,7 @@ pub(super) fn limits() -> LimitsConfig {
     LimitsConfig {
         payload_bytes: 100_000,
         buffer_bytes: 200_000,
+        handshake_bytes: 1_000_000,
         unfinished_bytes: 1_000_000,
         stall: Duration::from_secs(20),
         connections: 100,

@@ -93,8 +93,8 @@ impl Authentication {
     ) -> Result<Identity, ConnectError> {
         let facts = connection.facts();
         let text = |secret: &Secret| str::from_utf8(secret.expose()).ok().map(str::to_owned);
-        let authorization = facts.authorization.as_deref().and_then(text);
-        let forwarded = facts.forwarded.as_ref();
+        let authorization = facts.authorization().and_then(text);
+        let forwarded = facts.forwarded();
         let query = forwarded.and_then(|it| text(&it.query)).unwrap_or_default();
         let credentials = Credentials {
             auth,
