@@ -82,7 +82,9 @@ impl Brought {
         let len = |it: &Secret| it.expose().len();
         let forwarded = self.forwarded.as_ref();
         let headers = forwarded.map_or(0, |it| it.headers.iter().map(|(_, it)| len(it)).sum());
-        self.authorization.as_ref().map_or(0, len) + forwarded.map_or(0, |it| len(&it.query)) + headers
+        self.authorization.as_ref().map_or(0, len)
+            + forwarded.map_or(0, |it| len(&it.query))
+            + headers
     }
 }
 
@@ -183,7 +185,8 @@ fn cut(text: &str, max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientAddress, Facts, KeptHandshakes};
+    use super::{ClientAddress, Facts, KeptHandshakes, NotAdmitted, UNCOUNTED};
+    use http::header::{COOKIE, ORIGIN};
     use http::{HeaderValue, Request};
 
     /// A proxy writes what it saw behind what the client sent: that line may hold any bytes, and counts all the same.
@@ -201,5 +204,43 @@ mod tests {
         let facts = Facts::of(&parts, &trusted, None, &KeptHandshakes::new(0)).unwrap();
 
         assert_eq!(facts.address.to_string(), "203.0.113.9");
+    }
+
+    /// What a browser or an app brings as a rule needs no room, so that nobody is kept out by what others bring.
+    #[test]
+    fn only_what_is_long_takes_room_until_its_connection_is_gone() {
+        let handshakes = KeptHandshakes::new(10_000);
+        let of = |bytes: usize| {
+            let request = Request::builder().header("authorization", "x".repeat(bytes));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            Facts::of(&parts, &[], None, &handshakes)
+        };
+        let first = of(UNCOUNTED + 6000).unwrap();
+        assert_eq!(of(UNCOUNTED + 6000).err(), Some(NotAdmitted::Handshakes));
+        let second = of(UNCOUNTED + 4000).unwrap();
+        assert_eq!(of(UNCOUNTED + 1).err(), Some(NotAdmitted::Handshakes));
+
+        assert!(of(UNCOUNTED).is_ok(), "short ones come in");
+        drop(first);
+        assert!(of(UNCOUNTED + 6000).is_ok());
+        drop(second);
+        assert_eq!(handshakes.room.left(), 10_000);
+    }
+
+    #[test]
+    fn query_and_headers_for_the_backend_count_as_well() {
+        let handshakes = KeptHandshakes::new(10_000);
+        let query = "q".repeat(UNCOUNTED);
+        let request = Request::builder()
+            .uri(format!("/socket.io/?{query}"))
+            .header("cookie", "a".repeat(300))
+            .header("cookie", "b".repeat(200))
+            .header("authorization", "c".repeat(100));
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+
+        let facts = Facts::of(&parts, &[], Some(&[COOKIE, ORIGIN]), &handshakes).unwrap();
+
+        assert_eq!(facts.forwarded().unwrap().headers.len(), 2);
+        assert_eq!(handshakes.room.left(), 10_000 - 600);
     }
 }

@@ -10,9 +10,9 @@
 //! of a client that polls is not answered. A connection at rest holds nothing here but where it reads from.
 
 use super::listeners::{EventListener, Listeners};
+use super::pool::NoRoom;
 use super::posts::PostedBytes;
 use super::stream::Inlet;
-use super::pool::NoRoom;
 use super::unfinished::{TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase};
 use crate::core::protocol::frame;

@@ -1,8 +1,8 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
 use super::handshake::HandshakeError;
-use super::posts::{Polling, PostedFrames};
 use super::pool::NoRoom;
+use super::posts::{Polling, PostedFrames};
 use super::unfinished::{TakenRoom, count_refused};
 use super::{Connection, ConnectionState, Phase, Transport};
 use crate::config::LimitsConfig;

@@ -137,11 +137,7 @@ mod tests {
         drop(stranger);
         assert_eq!(client.resize(UNCOUNTED + 100), Ok(()), "whoever is first has what is left");
         assert_eq!(other.resize(UNCOUNTED + 1), Err(NoRoom));
-        assert_eq!(
-            room.homeless.left(),
-            50,
-            "what was refused is not counted"
-        );
+        assert_eq!(room.homeless.left(), 50, "what was refused is not counted");
     }
 
     proptest! {

@@ -24,7 +24,7 @@ pub use recent::RecentEmit;
 
 use super::sockets::Sockets;
 use crate::clock::Clock;
-use crate::cluster::{Answers, AskedNodes, Bus, BusError, MissingNodes};
+use crate::cluster::{Answers, AskedNodes, Bus, BusError, MissingNodes, Unattached};
 use crate::connection::{Pump, Sent};
 use crate::core::cluster::bus::words::{EmitCounts, NodeAnswer};
 use crate::core::emit::message::Emit;
@@ -273,10 +273,15 @@ impl OtherNodes {
         let is_away = |it: &(UserId, UserEmitted)| it.1.status == PresenceStatus::Offline;
         let mut away: Vec<_> = emitted.users.iter_mut().filter(|it| is_away(it)).collect();
         let names: Vec<UserId> = away.iter().map(|it| it.0.clone()).collect();
-        if !names.is_empty()
-            && let Ok(statuses) = bus.presence(&names).await
-        {
-            away.iter_mut().zip(statuses).for_each(|(it, status)| it.1.status = status);
+        if names.is_empty() {
+            return emitted;
+        }
+        match bus.presence(&names).await {
+            Ok(statuses) => {
+                away.iter_mut().zip(statuses).for_each(|(it, status)| it.1.status = status);
+            }
+            // They may linger: the answer must not look like the whole truth.
+            Err(Unattached) => emitted.missing.is_degraded = true,
         }
         emitted
     }

@@ -351,3 +351,18 @@ async fn an_address_that_has_its_share_is_told_to_come_back_and_others_come_in()
     let _third = server.websocket().await;
     assert_eq!(server.connections.len(), 2);
 }
+
+#[tokio::test]
+async fn a_long_handshake_that_finds_no_room_is_told_to_come_back_and_short_ones_come_in() {
+    let server = Server::with(LimitsConfig { handshake_bytes: 1000, ..limits() }).await;
+    let long = format!(" HTTP/1.1\r\nauthorization: Bearer {}\r\nx: ", "x".repeat(6000));
+
+    let refused = get(server.address, &long).await;
+
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let body = String::from_utf8(refused.body).unwrap();
+    assert!(body.contains("limits.handshake_bytes"), "{body}");
+    assert_eq!(WebSocket::connect(server.address, &long).await.status, 503);
+    let _short = server.websocket().await;
+    assert_eq!(server.connections.len(), 1);
+}
