@@ -25,6 +25,10 @@ const INSTEAD = [
   [/^(cargo build|docker) .*$/gm, ":", "./test builds, and lints the Dockerfile"],
   [/^(psql|userline ingest (postgres|redis) check)\b.*$/gm, ":", "tests/it/ingest does that, with a database"],
   [/^userline serve (.*?)( *#.*)?$/gm, "serve_and_stop $1", "it would go on"],
+  [/^\(cd tests\/clients && npm ci && node soak\.mjs .*$/gm, ":", "half an hour; soak.test does the same for seconds"],
+  [/^CARGO_PROFILE_RELEASE_LTO=off [^]*?cargo build .*$/gm, ":", "a build of its own takes minutes"],
+  [/^(valgrind|callgrind_annotate) .*$/gm, ":", "for whoever has valgrind, and minutes"],
+  [/^(userline bench .*)--duration 60s/gm, "$1--duration 1s", "a minute is for figures"],
 ];
 
 /** What the commands find: `serve` on free ports that is well and ends in order. */
