@@ -21,7 +21,7 @@ describe("hooks of sockets", { concurrency: 3 }, () => {
   scenario("each namespace and each tab is told of, between the user's online and offline", on(), async (w) => {
     const options = { ...claims, transports: ["websocket"], extraHeaders: { "user-agent": 'a "b"' } };
     const tab = await w.connect("ann", options);
-    const second = tab.io.socket("/admin", { auth: tab.auth });
+    const second = w.remember(tab.io.socket("/admin", { auth: tab.auth }));
     await until("the other namespace", () => second.connected);
     const poll = await w.connect("ann", { ...claims, transports: ["polling"] });
     const data_of = (id) => `/v1/sockets/${id}/data`;
