@@ -107,15 +107,13 @@ async fn a_block_that_was_answered_holds_though_its_node_is_killed_before_anothe
     let (status, blocked) = nodes.apis[0].put("/v1/users/ann/block", &json!({})).await;
     assert_eq!(status, 202, "{blocked}");
     assert_eq!(blocked["nodes_missing"].as_array().map(Vec::len), Some(1), "{blocked}");
-    nodes.servers.remove(0).kill().await;
-    nodes.servers[0].signal("-CONT").await;
+    nodes.kill(0).await;
+    nodes.signal(1, "-CONT").await;
 
     ann.is_disconnected().await;
     let knows = async || is_blocked(&nodes.apis[1], "ann").await;
     eventually("the node knows of the block", PATIENCE, knows).await;
-    for server in &nodes.servers {
-        is_refused(server.public, "ann", "blocked").await;
-    }
+    is_refused(nodes.public(1), "ann", "blocked").await;
 }
 
 #[tokio::test]
@@ -217,9 +215,9 @@ async fn memberships_outlast_redis_and_a_killed_node_and_are_known_to_one_that_s
     nodes.servers[1].signal("-STOP").await;
     let (status, put) = nodes.apis[0].put("/v1/users/ann/rooms/r", &json!({})).await;
     assert_eq!((status, &put["changed"]), (202, &json!(0)), "{put}");
-    nodes.servers.remove(0).kill().await;
-    nodes.servers[0].signal("-CONT").await;
-    let api = nodes.apis.remove(1);
+    nodes.kill(0).await;
+    nodes.signal(1, "-CONT").await;
+    let api = nodes.apis[1].clone();
     let is_in = async || heard_in(&api, "r").await == 1;
     eventually("the socket is in the room", PATIENCE, is_in).await;
 
@@ -227,8 +225,8 @@ async fn memberships_outlast_redis_and_a_killed_node_and_are_known_to_one_that_s
     let (status, refused) = api.put("/v1/users/ann/rooms/s", &json!({})).await;
     assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
     nodes.redis.run().await;
-    nodes.add().await;
-    let new = Listener::connect(nodes.servers[1].public, "ann").await;
+    let another = nodes.add().await;
+    let new = Listener::connect(nodes.public(another), "ann").await;
     let are_in = async || heard_in(&api, "r").await == 2;
     eventually("both sockets are in the room", PATIENCE, are_in).await;
     assert!(ann.has_heard("x") && new.has_heard("x"));
@@ -260,13 +258,12 @@ async fn a_request_with_a_name_is_done_once_whichever_nodes_are_asked() {
     let (status, _, refused) = nodes.apis[0].post_once("/v1/emit", &emit, "away").await;
     assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
     nodes.redis.run().await;
-    for server in nodes.servers.drain(..) {
-        server.kill().await;
+    for node in 0..3 {
+        nodes.kill(node).await;
     }
-    nodes.apis.clear();
-    nodes.add().await;
+    let another = nodes.add().await;
     let emit = json!({"to": {"users": ["ann"]}, "event": "n", "args": [7]});
-    let (status, is_repeat, answer) = nodes.apis[0].post_once("/v1/emit", &emit, "k7").await;
+    let (status, is_repeat, answer) = nodes.apis[another].post_once("/v1/emit", &emit, "k7").await;
     assert_eq!((status, is_repeat, &answer["sent"]), (200, true, &json!(1)), "{answer}");
 }
 
@@ -285,7 +282,7 @@ async fn what_a_killed_node_was_asked_for_is_anothers_to_do_when_it_is_gone() {
         drop(request.header("idempotency-key", "k").send().await);
     });
     ann.hears(&BTreeSet::from([1])).await;
-    nodes.servers.remove(0).kill().await;
+    nodes.kill(0).await;
 
     let ask =
         json!({"to": {"users": ["ann"]}, "event": "n", "args": [1], "ack": {"timeout": "30s"}});

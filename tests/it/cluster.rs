@@ -2,15 +2,12 @@
 
 mod agreeing;
 mod listening;
-mod nodes;
 mod redis_faults;
 
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::eventually;
-use nodes::{LEASE, NODE_GRACE, Nodes};
+use crate::rig::nodes::{GRACE, LEASE, NODE_GRACE, Nodes, PATIENCE, SLACK};
 use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn all_are_up(tabs: &[Tab]) {
     eventually("all are in", PATIENCE, async || tabs.iter().all(Tab::is_up)).await;
@@ -24,7 +21,7 @@ fn all_go(tabs: &[Tab], goodbye: Goodbye) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sockets_on_two_nodes_that_close_at_once_are_one_offline() {
-    let nodes = Nodes::start(2).await;
+    let nodes = Nodes::start_hooked(2).await;
     for round in 0..5 {
         let users: Vec<String> = (0..100).map(|it| format!("r{round}-u{it:02}")).collect();
         let tabs: Vec<Tab> =
@@ -47,7 +44,7 @@ async fn two_sockets_on_two_nodes_that_close_at_once_are_one_offline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_is_in_one_session_on_all_nodes_and_each_of_them_says_so() {
-    let nodes = Nodes::start(3).await;
+    let nodes = Nodes::start_hooked(3).await;
     let (here, there) = (nodes.tab(0, "ann"), nodes.tab(1, "ann"));
     here.come();
     all_are_up(std::slice::from_ref(&here)).await;
@@ -61,7 +58,7 @@ async fn a_user_is_in_one_session_on_all_nodes_and_each_of_them_says_so() {
         assert_eq!((&ann["state"], &ann["session"]), (&"online".into(), &session.into()));
     }
     here.go(Goodbye::Abrupt);
-    tokio::time::sleep(Duration::from_millis(3 * nodes::GRACE)).await;
+    tokio::time::sleep(Duration::from_millis(3 * GRACE)).await;
     assert_eq!(nodes.receiver.story("ann"), ["on"], "on another node the user still is");
 
     there.go(Goodbye::Abrupt);
@@ -73,7 +70,7 @@ async fn a_user_is_in_one_session_on_all_nodes_and_each_of_them_says_so() {
     here.come();
     all_are_up(std::slice::from_ref(&here)).await;
     eventually("back, whoever is asked", PATIENCE, asked("online")).await;
-    tokio::time::sleep(Duration::from_millis(3 * nodes::GRACE)).await;
+    tokio::time::sleep(Duration::from_millis(3 * GRACE)).await;
     assert_eq!(nodes.receiver.story("ann"), ["on"], "back within the grace is no news");
 
     here.go(Goodbye::Polite);
@@ -83,7 +80,7 @@ async fn a_user_is_in_one_session_on_all_nodes_and_each_of_them_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_of_a_killed_node_who_come_back_elsewhere_are_no_news_and_the_others_are_lost_once() {
-    let mut nodes = Nodes::start(3).await;
+    let mut nodes = Nodes::start_hooked(3).await;
     let names: Vec<String> = (0..300).map(|it| format!("user-{it:03}")).collect();
     let tabs: Vec<Tab> = names.iter().map(|it| nodes.tab(0, it)).collect();
     tabs.iter().for_each(Tab::come);
@@ -102,7 +99,7 @@ async fn users_of_a_killed_node_who_come_back_elsewhere_are_no_news_and_the_othe
         let off = nodes.receiver.accepted(user).remove(1);
         assert_eq!(off.reason, "node_lost");
         let soonest = killed + NODE_GRACE;
-        let latest = killed + LEASE + NODE_GRACE + nodes::SLACK;
+        let latest = killed + LEASE + NODE_GRACE + SLACK;
         assert!((soonest..latest).contains(&off.stamp), "{} {soonest} {latest}", off.stamp);
     }
     nodes.is_quiet().await;
@@ -112,7 +109,7 @@ async fn users_of_a_killed_node_who_come_back_elsewhere_are_no_news_and_the_othe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_of_a_node_that_stops_in_order_have_time_to_come_back_elsewhere() {
-    let mut nodes = Nodes::start(2).await;
+    let mut nodes = Nodes::start_hooked(2).await;
     let names: Vec<String> = (0..40).map(|it| format!("user-{it:02}")).collect();
     let tabs: Vec<Tab> = names.iter().map(|it| nodes.tab(0, it)).collect();
     tabs.iter().for_each(Tab::come);
@@ -143,7 +140,7 @@ async fn users_of_a_node_that_stops_in_order_have_time_to_come_back_elsewhere() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_slept_for_longer_than_its_lease_takes_nobody_offline_who_is_there() {
-    let nodes = Nodes::start(3).await;
+    let nodes = Nodes::start_hooked(3).await;
     let names: Vec<String> = (0..40).map(|it| format!("user-{it:02}")).collect();
     let tabs: Vec<Tab> = names.iter().map(|it| nodes.tab(0, it)).collect();
     tabs.iter().for_each(Tab::come);
@@ -175,7 +172,7 @@ async fn a_node_that_slept_for_longer_than_its_lease_takes_nobody_offline_who_is
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_goes_offline_because_redis_does_and_what_happened_meanwhile_is_told_after() {
-    let mut nodes = Nodes::start(2).await;
+    let mut nodes = Nodes::start_hooked(2).await;
     let names: Vec<String> = (0..40).map(|it| format!("user-{it:02}")).collect();
     let tabs: Vec<Tab> =
         names.iter().enumerate().map(|(it, user)| nodes.tab(it % 2, user)).collect();
@@ -200,7 +197,7 @@ async fn nobody_goes_offline_because_redis_does_and_what_happened_meanwhile_is_t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_redis_has_lost_everything_the_nodes_say_again_who_is_there() {
-    let nodes = Nodes::start(2).await;
+    let nodes = Nodes::start_hooked(2).await;
     let names: Vec<String> = (0..40).map(|it| format!("user-{it:02}")).collect();
     let tabs: Vec<Tab> =
         names.iter().enumerate().map(|(it, user)| nodes.tab(it % 2, user)).collect();

@@ -118,7 +118,7 @@ async fn while_redis_is_killed_and_comes_back_nothing_arrives_twice_or_is_lost_i
 async fn a_node_that_is_killed_is_missing_until_the_others_take_it_for_gone() {
     let mut nodes = Nodes::start(2).await;
     let ann = Listener::connect(nodes.servers[0].public, "ann").await;
-    nodes.servers.remove(1).kill().await;
+    nodes.kill(1).await;
     let emit = json!({"to": {"users": ["ann"]}, "event": "n", "args": [1]});
     let answer: Value = nodes.apis[0].post("/v1/emit", &emit).await;
     assert_eq!(answer["sent"], 1);

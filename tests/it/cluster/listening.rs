@@ -1,8 +1,7 @@
 //! What others publish on Redis, heard by one node at a time: each message acts once.
 
-use super::nodes::Nodes;
 use crate::rig::eventually;
-use crate::rig::nodes::{Listener, PATIENCE};
+use crate::rig::nodes::{Listener, Nodes, PATIENCE};
 use crate::rig::redis::Redis;
 use crate::rig::server::logged;
 use redis::aio::MultiplexedConnection;
@@ -26,7 +25,7 @@ impl World {
             "\n[[ingest.redis_emitter]]\nname = \"old\"\nurl = \"{}\"\npython_channel = \"py\"\nallow_control = true\n",
             redis.url()
         );
-        let nodes = Nodes::start_with(2, |it| it + &source).await;
+        let nodes = Nodes::start_hooked_with(2, |it| it + &source).await;
         let world = Self { nodes, published: redis.client().await, next: 0, _redis: redis };
         world.is_active(0).await;
         world
@@ -115,7 +114,7 @@ async fn one_node_listens_and_another_one_after_it_was_killed_who_says_what_may_
     assert!(log.contains("may have been missed"), "{log}");
 
     // In order, nobody has to wait for a lease.
-    let other = world.nodes.add(|it| it).await;
+    let other = world.nodes.add().await;
     world.nodes.terminate(1).await;
     world.is_active(other).await;
     let log = logged(world.nodes.dir(other));

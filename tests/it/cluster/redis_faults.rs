@@ -1,10 +1,9 @@
 //! A Redis that is far, full, cut off from one node, or not what it was: nobody is told a lie, and clients of a node are served.
 
-use super::nodes::{LEASE, Nodes};
-use super::{PATIENCE, all_are_up, all_go};
+use super::{all_are_up, all_go};
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::eventually;
-use crate::rig::nodes::Listener;
+use crate::rig::nodes::{LEASE, Listener, Nodes, PATIENCE};
 use crate::rig::proxy::{Flow, Proxy};
 use crate::rig::redis::Redis;
 use crate::rig::server::logged;
@@ -35,7 +34,7 @@ async fn emits(nodes: &Nodes, node: usize, to: &Listener, number: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_reaches_no_redis_for_a_while_serves_its_clients_and_nobody_is_taken_for_gone()
 {
-    let mut nodes = Nodes::start_with(1, |it| patient(&it)).await;
+    let mut nodes = Nodes::start_hooked_with(1, |it| patient(&it)).await;
     let way = Proxy::start(&nodes.tasks).await;
     way.lead_to(nodes.redis.address());
     let cut_off = nodes.add_by(way.address).await;
@@ -75,7 +74,7 @@ async fn a_node_that_reaches_no_redis_for_a_while_serves_its_clients_and_nobody_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_redis_answers_late_stay_in_the_cluster_and_are_right() {
-    let mut nodes = Nodes::start(0).await;
+    let mut nodes = Nodes::start_hooked(0).await;
     let way = slow(&nodes.tasks, nodes.redis.address(), Duration::from_millis(100)).await;
     let (one, other) = (nodes.add_by(way).await, nodes.add_by(way).await);
     let users = names("user", 30);
@@ -98,7 +97,7 @@ async fn nodes_that_redis_answers_late_stay_in_the_cluster_and_are_right() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn though_the_memory_of_redis_is_full_it_is_known_who_is_online() {
-    let nodes = Nodes::start(2).await;
+    let nodes = Nodes::start_hooked(2).await;
     let users = names("user", 20);
     let tabs: Vec<Tab> = users.iter().map(|it| nodes.tab(0, it)).collect();
     nodes.redis.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
@@ -126,7 +125,7 @@ async fn though_the_memory_of_redis_is_full_it_is_known_who_is_online() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lost_the_last_writes_becomes_the_truth_that_the_nodes_say_again() {
     let unready = |it: String| it.replace("[cluster]", "[cluster]\nready_when_cut_off = false");
-    let mut nodes = Nodes::start_with(0, unready).await;
+    let mut nodes = Nodes::start_hooked_with(0, unready).await;
     let way = Proxy::start(&nodes.tasks).await;
     way.lead_to(nodes.redis.address());
     let (one, other) = (nodes.add_by(way.address).await, nodes.add_by(way.address).await);

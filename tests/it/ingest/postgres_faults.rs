@@ -30,7 +30,7 @@ async fn a_server_that_is_killed_loses_no_row_and_stores_none_twice() {
     let killing = async {
         for _ in 0..4 {
             tokio::time::sleep(Duration::from_millis(random.of(50..400))).await;
-            let super::world::Running { server, dir, .. } = running;
+            let super::world::Running { mut server, dir, .. } = running;
             server.kill().await;
             let configuration = std::fs::read_to_string(dir.path().join("userline.toml")).unwrap();
             let server = Server::run(dir.path(), &configuration).await;
@@ -86,7 +86,7 @@ async fn a_database_that_restarts_loses_no_row_and_nobody_hears_one_twice() {
 async fn one_server_reads_and_another_takes_over_when_it_is_gone() {
     for how in ["listen = true", "listen = false\npoll = \"100ms\""] {
         let world = World::start().await;
-        let first = world.server(how).await;
+        let mut first = world.server(how).await;
         first.is("active").await;
         let second = world.server(how).await;
         second.is("standby").await;

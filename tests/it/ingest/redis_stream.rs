@@ -172,7 +172,7 @@ async fn a_server_that_is_killed_loses_no_entry_and_stores_none_twice() {
     }
     for done in [100, 300] {
         world.waiting(ENTRIES - done).await;
-        let Running { server, dir, .. } = running;
+        let Running { mut server, dir, .. } = running;
         server.kill().await;
         let configuration = std::fs::read_to_string(dir.path().join("userline.toml")).unwrap();
         let server = Server::run(dir.path(), &configuration).await;
@@ -222,7 +222,7 @@ async fn one_server_reads_and_another_takes_over_when_it_is_gone() {
     let mut world = StreamWorld::start().await;
     let first = world.server("").await;
     first.is("active").await;
-    let second = world.server("").await;
+    let mut second = world.server("").await;
     second.is("standby").await;
     let on_first = Listener::connect("ann", first.server.public).await;
     let on_second = Listener::connect("ann", second.server.public).await;

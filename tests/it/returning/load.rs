@@ -67,7 +67,7 @@ async fn of_two_hundred_clients_none_misses_what_was_answered_for_when_a_node_is
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     let left = vec![nodes.servers[1].public, nodes.servers[2].public];
-    nodes.servers.remove(0).kill().await;
+    nodes.kill(0).await;
     let mut coming = Vec::new();
     for (number, client) in clients.into_iter().enumerate() {
         // Those of the killed node at once, the others after the hole, to the node that they did not have.

@@ -1,159 +1,214 @@
-//! Several real nodes on one real Redis, and clients that note what they get.
+//! Several real nodes on one real Redis, clients that note what they get, and whoever is told.
+
+mod listener;
+mod setup;
+
+pub(crate) use listener::Listener;
 
 use super::api::Api;
-use super::eventually;
+use super::client::{Tab, Transport};
+use super::proxy::Proxy;
+use super::receiver::Receiver;
 use super::redis::Redis;
-use super::server::{JWT_SECRET, KEY, Server, token};
-use parking_lot::Mutex;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use super::server::{Server, logged};
+use super::truth::Truth;
+use super::{Watch, eventually};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
-use userline::client::{Client, ClientTransport};
 use userline::tasks::Tasks;
 
 /// How long anything of the nodes may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The times of nodes with hooks, in milliseconds.
+pub(crate) const GRACE: u64 = 1000;
+pub(crate) const LEASE: u64 = 3000;
+pub(crate) const NODE_GRACE: u64 = 3000;
+/// How much later than promised anything may be on a busy machine.
+pub(crate) const SLACK: u64 = 10_000;
+
 /// The nodes of one cluster.
 #[derive(Debug)]
 pub(crate) struct Nodes {
+    pub(crate) tasks: Tasks,
+    pub(crate) watch: Watch,
     pub(crate) redis: Redis,
+    /// Who is told by the hooks, if there are any.
+    pub(crate) receiver: Receiver,
     pub(crate) servers: Vec<Server>,
     pub(crate) apis: Vec<Api>,
-    dirs: Vec<TempDir>,
-    sections: &'static str,
+    places: Vec<Place>,
+    truth: Truth,
+    /// What all are set up like, but for their data.
+    configuration: String,
+}
+
+/// Where a node runs, each time it does.
+#[derive(Debug)]
+struct Place {
+    dir: TempDir,
+    /// The way to it, which may lead elsewhere.
+    proxy: Proxy,
+    configuration: String,
 }
 
 impl Nodes {
+    /// So many nodes without hooks, with a long lease and a long grace.
     pub(crate) async fn start(count: usize) -> Self {
         Self::start_with(count, "").await
     }
 
     /// With these sections in their configurations, too.
-    pub(crate) async fn start_with(count: usize, sections: &'static str) -> Self {
-        let redis = Redis::start().await;
-        let (servers, apis, dirs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut it = Self { redis, servers, apis, dirs, sections };
+    pub(crate) async fn start_with(count: usize, sections: &str) -> Self {
+        let configured = |redis: &str, _: &str| setup::quiet(redis) + sections;
+        Self::run_all(count, configured).await
+    }
+
+    /// So many nodes whose hooks tell the receiver, with a short lease and short graces.
+    pub(crate) async fn start_hooked(count: usize) -> Self {
+        Self::start_hooked_with(count, |it| it).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn start_hooked_with(
+        count: usize,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        Self::run_all(count, |redis, hooks| change(setup::hooked(redis, hooks))).await
+    }
+
+    async fn run_all(count: usize, configured: impl FnOnce(&str, &str) -> String) -> Self {
+        let (tasks, watch) = (Tasks::new(), Watch::start());
+        let (redis, receiver) = (Redis::start().await, Receiver::start(&tasks, &watch).await);
+        let configuration = configured(&redis.url(), &receiver.url());
+        let (truth, servers, apis, places) = (Truth::new(&watch), vec![], vec![], vec![]);
+        let mut it =
+            Self { tasks, watch, redis, receiver, servers, apis, places, truth, configuration };
         for _ in 0..count {
             it.add().await;
         }
         it
     }
 
-    /// One more node.
-    pub(crate) async fn add(&mut self) {
-        let dir = tempfile::tempdir().unwrap();
-        let configuration = configuration(&dir, &self.redis.url()) + self.sections;
+    /// Starts one more; returns which one it is.
+    pub(crate) async fn add(&mut self) -> usize {
+        self.add_with(|it| it).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn add_with(&mut self, change: impl FnOnce(String) -> String) -> usize {
+        let (dir, proxy) = (tempfile::tempdir().unwrap(), Proxy::start(&self.tasks).await);
+        let configuration = change(self.configuration.clone()).replace("DATA", &data(&dir));
         let server = Server::run(dir.path(), &configuration).await;
+        proxy.lead_to(server.public);
         self.apis.push(Api::new(server.admin));
         self.servers.push(server);
-        self.dirs.push(dir);
-    }
-}
-
-fn configuration(dir: &TempDir, redis: &str) -> String {
-    let data = dir.path().join("data");
-    format!(
-        r#"
-[listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-drain = "1s"
-[admin]
-keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth.jwt]
-secret = "{JWT_SECRET}"
-[presence]
-grace = "1m"
-[cluster]
-redis = "{redis}"
-heartbeat = "2s"
-lease = "8s"
-hold = "1s"
-[store]
-data_dir = "{}"
-"#,
-        data.display()
-    )
-}
-
-/// A client that takes what it gets, and answers what asks for an ack.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) id: String,
-    pub(crate) user: String,
-    heard: Arc<Mutex<Heard>>,
-}
-
-#[derive(Debug, Default)]
-struct Heard {
-    events: Vec<Value>,
-    is_over: bool,
-}
-
-impl Listener {
-    /// Connects to a node.
-    pub(crate) async fn connect(server: SocketAddr, user: &str) -> Self {
-        Self::connect_as(server, user, true).await
+        self.places.push(Place { dir, proxy, configuration });
+        self.places.len() - 1
     }
 
-    /// The same, and never answers.
-    pub(crate) async fn connect_silent(server: SocketAddr, user: &str) -> Self {
-        Self::connect_as(server, user, false).await
+    /// The same with `way` in the place of the address of Redis: the node reaches Redis by that.
+    pub(crate) async fn add_by(&mut self, way: SocketAddr) -> usize {
+        let redis = self.redis.address().to_string();
+        self.add_with(|it| it.replace(&redis, &way.to_string())).await
     }
 
-    async fn connect_as(server: SocketAddr, user: &str, acks: bool) -> Self {
-        let mut client = Client::open(ClientTransport::WebSocket, server).await.unwrap();
-        let auth = format!(r#"{{"token":"{}"}}"#, token(user));
-        let reply: Value = serde_json::from_str(&client.join(&auth).await.unwrap()).unwrap();
-        let heard: Arc<Mutex<Heard>> = Arc::default();
-        Tasks::new().spawn("listener", listen(client, Arc::clone(&heard), acks));
-        let id = reply["sid"].as_str().unwrap().to_owned();
-        Self { id, user: user.to_owned(), heard }
+    /// How one ends that cannot start with such a configuration: its exit code, and what it says.
+    pub(crate) async fn refused(
+        &self,
+        change: impl FnOnce(String) -> String,
+    ) -> (Option<i32>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let configuration = change(self.configuration.clone()).replace("DATA", &data(&dir));
+        let status = Server::refused(dir.path(), &configuration).await;
+        (status.code(), logged(dir.path()))
     }
 
-    /// The events so far, without those of the server itself: name and arguments.
-    pub(crate) fn events(&self) -> Vec<Value> {
-        let is_own = |it: &Value| it[0].as_str().is_some_and(|it| it.starts_with("userline:"));
-        self.heard.lock().events.iter().filter(|it| !is_own(it)).cloned().collect()
+    /// Starts a node again that has ended.
+    pub(crate) async fn run(&mut self, node: usize) {
+        let place = &self.places[node];
+        let server = Server::run(place.dir.path(), &place.configuration).await;
+        place.proxy.lead_to(server.public);
+        self.apis[node] = Api::new(server.admin);
+        self.servers[node] = server;
     }
 
-    /// The numbers that events called `n` brought.
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        self.events().iter().filter(|it| it[0] == "n").map(|it| it[1].as_u64().unwrap()).collect()
+    /// SIGKILL.
+    pub(crate) async fn kill(&mut self, node: usize) {
+        self.servers[node].kill().await;
     }
 
-    pub(crate) fn has_heard(&self, name: &str) -> bool {
-        self.heard.lock().events.iter().any(|it| it[0] == name)
+    /// SIGTERM, until it has ended.
+    pub(crate) async fn terminate(&mut self, node: usize) {
+        assert!(self.servers[node].terminate().await.success());
     }
 
-    pub(crate) async fn is_disconnected(&self) {
-        let is_over = async || self.heard.lock().is_over;
-        eventually("it is disconnected", PATIENCE, is_over).await;
+    pub(crate) async fn signal(&self, node: usize, signal: &str) {
+        self.servers[node].signal(signal).await;
     }
 
-    pub(crate) async fn hears(&self, numbers: &BTreeSet<u64>) {
-        let has = async || numbers.iter().all(|it| self.numbers().contains(it));
-        eventually("it has heard all", PATIENCE, has).await;
+    /// Where clients of a node come to.
+    pub(crate) fn public(&self, node: usize) -> SocketAddr {
+        self.servers[node].public
     }
-}
 
-async fn listen(mut client: Client, heard: Arc<Mutex<Heard>>, acks: bool) {
-    while let Ok(packet) = client.receive().await {
-        if packet == "2" {
-            drop(client.send("3").await);
-        } else if let Some(event) = packet.strip_prefix("42") {
-            let (id, event) = event.split_at(event.find('[').unwrap());
-            if acks && !id.is_empty() {
-                drop(client.send(&format!("43{id}[\"got it\"]")).await);
+    pub(crate) fn api(&self, node: usize) -> &Api {
+        &self.apis[node]
+    }
+
+    /// The folder of a node.
+    pub(crate) fn dir(&self, node: usize) -> &Path {
+        self.places[node].dir.path()
+    }
+
+    /// Tabs of one node come to another from now on.
+    pub(crate) fn lead(&self, from: usize, to: usize) {
+        self.places[from].proxy.lead_to(self.public(to));
+    }
+
+    /// A client of one node that is not online yet.
+    pub(crate) fn tab(&self, node: usize, user: &str) -> Tab {
+        let proxy = &self.places[node].proxy;
+        Tab::new(user, Transport::WebSocket, proxy, &self.truth, &self.tasks)
+    }
+
+    /// Waits until exactly this was told about a user.
+    pub(crate) async fn hears(&self, user: &str, story: &[&str]) {
+        self.all_hear(&[user.to_owned()], story).await;
+    }
+
+    /// Waits until exactly this was told about each of these.
+    pub(crate) async fn all_hear(&self, users: &[String], story: &[&str]) {
+        let mut last = String::new();
+        let is_so = async || {
+            let mut missing = 0;
+            for user in users {
+                let told = self.receiver.story(user);
+                let is_wrong = story.len() < told.len();
+                assert!(!is_wrong, "{user}: {told:?} and not {story:?}\n{}", self.log());
+                missing += usize::from(told != story);
             }
-            heard.lock().events.push(serde_json::from_str(event).unwrap());
-        } else if packet.starts_with("41") || packet == "1" {
-            break;
-        }
+            last = format!("{missing} of {} are still to be told {story:?}", users.len());
+            missing == 0
+        };
+        let ended = tokio::time::timeout(PATIENCE, eventually("all is told", 2 * PATIENCE, is_so));
+        assert!(ended.await.is_ok(), "{last}\n{}", self.log());
     }
-    heard.lock().is_over = true;
+
+    /// Waits for longer than anything that is still to be told would take.
+    pub(crate) async fn is_quiet(&self) {
+        tokio::time::sleep(Duration::from_millis(LEASE + NODE_GRACE + GRACE)).await;
+    }
+
+    /// The ends of the logs of all nodes.
+    pub(crate) fn log(&self) -> String {
+        let logs = self.places.iter().map(|it| logged(it.dir.path()));
+        logs.collect::<Vec<_>>().join("\n----\n")
+    }
+}
+
+fn data(dir: &TempDir) -> String {
+    dir.path().join("data").display().to_string()
 }
