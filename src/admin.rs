@@ -40,6 +40,7 @@
 //! POST    /v1/hooks/replay               control  send dead letters again
 //! GET     /v1/hooks/endpoints            read     how each receiver is doing
 //! GET     /v1/ingest                     read     how emits come by other ways than this API
+//! GET     /v1/nodes                      read     how each node is
 //! GET     /v1/stats                      read     counts
 //! GET     /v1/openapi.json               -        this list, for machines
 //! GET     /healthz                       -        the process lives
@@ -81,6 +82,7 @@ mod may;
 mod memberships;
 mod messages;
 mod missing_nodes;
+mod nodes;
 mod openapi;
 mod presence_state;
 mod ready;
@@ -111,7 +113,7 @@ use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
-use crate::realtime::sources::IngestSources;
+use crate::realtime::reports::Reports;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
@@ -154,8 +156,8 @@ pub struct AdminState {
     pub attachments: Arc<Attachments>,
     /// Who is here.
     pub directory: Arc<Directory>,
-    /// How emits come by other ways.
-    pub sources: IngestSources,
+    /// How the nodes are, and their sources.
+    pub reports: Arc<Reports>,
     /// When somebody was last seen.
     pub records: PresenceRecords,
     /// What happened, for those who pull.
@@ -251,7 +253,7 @@ impl AdminState {
             erasure,
             attachments,
             directory,
-            sources,
+            reports,
             records,
             events,
             outbox,
@@ -281,7 +283,7 @@ impl AdminState {
             erasure,
             attachments,
             directory,
-            sources,
+            reports,
             records,
             events,
             outbox,
@@ -335,6 +337,7 @@ fn routes() -> OpenApiRouter<AdminContext> {
         .routes(routes!(hooks::replay))
         .routes(routes!(hooks::endpoints))
         .routes(routes!(ingest::list))
+        .routes(routes!(nodes::list))
         .routes(routes!(health::stats))
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::healthz))

@@ -193,7 +193,7 @@ impl App {
         let console =
             page.map(|page| page.console(&config, &realtime, public.1, no_backends.clone()));
         let api = Admin::new(AdminState {
-            sources: ingest.sources(),
+            reports: parts.reports(&realtime, ingest.sources()),
             ..parts.admin_state(&config, &realtime, metrics, console)
         });
         Ok(Self {
@@ -243,7 +243,8 @@ impl App {
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         parts.watch_deadlines(presence_tasks);
         if let (Some(cluster), Some(news)) = (&parts.cluster, news) {
-            cluster.heed(&realtime, recoveries, clock, news);
+            let reports = parts.reports(&realtime, ingest.sources());
+            cluster.heed(&realtime, recoveries, (clock, reports), news);
         }
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());

@@ -15,6 +15,7 @@ mod inbox;
 mod ingest;
 mod kick;
 mod logout;
+mod nodes;
 mod output;
 mod rooms;
 mod serve;
@@ -57,6 +58,7 @@ enum CliCommand {
     Unblock(block::UnblockArgs),
     Blocks(block::BlocksArgs),
     Erase(erase::EraseArgs),
+    Nodes(nodes::NodesArgs),
     #[command(subcommand)]
     Hooks(hooks::HooksCommand),
     #[command(subcommand)]
@@ -98,6 +100,7 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Unblock(args) => block_on(block::unblock(args)),
         CliCommand::Blocks(args) => block_on(block::list(args)),
         CliCommand::Erase(args) => block_on(erase::run(args)),
+        CliCommand::Nodes(args) => block_on(nodes::run(args)),
         CliCommand::Hooks(command) => hooks::run(command),
         CliCommand::Ingest(command) => block_on(ingest::run(command)),
         CliCommand::Bench(command) => bench::run(&command),

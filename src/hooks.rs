@@ -149,6 +149,12 @@ impl Hooks {
         Ok(all)
     }
 
+    /// The endpoints for which this node delivers, in the order of the configuration.
+    pub fn delivering(&self) -> Vec<String> {
+        let here = self.endpoints.iter().filter(|it| self.ledger.delivers(it.id));
+        here.map(|it| it.name.clone()).collect()
+    }
+
     /// Tries now what waits for the end of a back-off at one endpoint, even if it answered 410.
     pub async fn wake(&self, endpoint: EndpointId) {
         for endpoint in self.endpoints.iter().filter(|it| it.id == endpoint) {

@@ -19,6 +19,7 @@
 //! | [`directory`] | who is here |
 //! | [`effects`] | what the cluster says to this node |
 //! | [`sources`] | how emits come by other ways than the admin API |
+//! | [`reports`] | how the nodes are |
 //! | [`permissions`] | the backend is asked what clients may do |
 //! | [`unhandled`] | clients send events that nobody handles |
 //! | [`reminders`] | graces run out, credentials end |
@@ -46,6 +47,7 @@ pub mod notices;
 pub mod people;
 pub mod permissions;
 pub mod reminders;
+pub mod reports;
 pub mod room_book;
 pub mod shared_book;
 pub mod shared_log;

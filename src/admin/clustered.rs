@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 16] = [
+pub(super) const REFUSED: [(Method, &str); 15] = [
     (Method::GET, "/v1/messages"),
     (Method::GET, "/v1/messages/{id}"),
     (Method::DELETE, "/v1/users/{user}"),
@@ -26,7 +26,6 @@ pub(super) const REFUSED: [(Method, &str); 16] = [
     (Method::GET, "/v1/hooks/deliveries/{id}"),
     (Method::POST, "/v1/hooks/deliveries/{id}/replay"),
     (Method::POST, "/v1/hooks/replay"),
-    (Method::GET, "/v1/ingest"),
     (Method::GET, "/v1/stats"),
 ];
 

@@ -18,7 +18,7 @@ use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::people::People;
-use crate::realtime::sources::IngestSources;
+use crate::realtime::reports::Reports;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
@@ -42,7 +42,7 @@ pub(super) struct AdminShared {
     pub(super) erasure: Arc<Erasure>,
     pub(super) attachments: Arc<Attachments>,
     pub(super) directory: Arc<Directory>,
-    pub(super) sources: IngestSources,
+    pub(super) reports: Arc<Reports>,
     pub(super) records: PresenceRecords,
     pub(super) events: EventLog,
     pub(super) outbox: Outbox,

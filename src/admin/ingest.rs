@@ -1,12 +1,16 @@
 //! How emits come by other ways than this API.
 
 use super::context::AdminContext;
-use super::error::{ArgumentFailures, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::NoParameters;
 use super::may::{May, ReadScope};
+use super::missing_nodes::MissingNodesReply;
 use super::schemas::{SourceKindName, SourceStateName};
 use super::time::Time;
-use crate::realtime::sources::{SourceCounts, SourceReport, SourceTrouble, SourceView};
+use crate::cluster::OnNodes;
+use crate::core::ingest::report::{
+    SourceCounts, SourceFacts, SourceOnNodes, SourceReport, SourceTrouble,
+};
 use crate::types::millis;
 use axum::Json;
 use axum::extract::State;
@@ -18,6 +22,14 @@ use utoipa::ToSchema;
 pub(super) struct SourceList {
     /// In the order of the configuration; of one kind after the other.
     sources: Vec<SourceReply>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// How one source is doing.
@@ -32,6 +44,10 @@ pub(super) struct SourceReply {
     /// What it is doing.
     #[schema(value_type = SourceStateName)]
     state: &'static str,
+    /// The node that takes its messages, as `GET /v1/nodes` names it; absent if none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "n6hQ2xTzPaYcMbVd1wKs")]
+    node: Option<String>,
     /// Messages that wait, as counted within the last seconds, up to 100,000; absent if they have not been counted, as by
     /// a server that is on standby.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +61,7 @@ pub(super) struct SourceReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 0)]
     failed: Option<u64>,
-    /// What became of its messages, since the server started.
+    /// What became of its messages, since the server started; in a cluster on all nodes that run.
     counts: SourceCountsReply,
     /// What kept it from its messages last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +120,7 @@ pub(super) struct SourceErrorReply {
     /// The stable name of what it is; docs/from-postgres.md, docs/moving-from-redis-emitter.md and
     /// docs/from-redis-stream.md have them all.
     #[schema(example = "unreachable")]
-    code: &'static str,
+    code: String,
     /// For people.
     #[schema(example = "the connection was closed")]
     message: String,
@@ -113,7 +129,7 @@ pub(super) struct SourceErrorReply {
 impl From<SourceTrouble> for SourceErrorReply {
     fn from(trouble: SourceTrouble) -> Self {
         let SourceTrouble { at, code, message } = trouble;
-        Self { at: Time(at), code, message }
+        Self { at: Time(at), code: code.into_owned(), message }
     }
 }
 
@@ -124,14 +140,15 @@ impl From<SourceCounts> for SourceCountsReply {
     }
 }
 
-impl From<&SourceView> for SourceReply {
-    fn from(source: &SourceView) -> Self {
-        let SourceReport { state, backlog, failed, lag, counts, trouble, missed, refused } =
-            source.report();
+impl From<SourceOnNodes> for SourceReply {
+    fn from(SourceOnNodes { source, node }: SourceOnNodes) -> Self {
+        let SourceFacts { name, kind, report } = source;
+        let SourceReport { state, backlog, failed, lag, counts, trouble, missed, refused } = report;
         Self {
-            name: source.name.to_string(),
-            kind: source.kind.as_str(),
+            name,
+            kind: kind.as_str(),
             state: state.as_str(),
+            node,
             backlog,
             lag_ms: lag.map(millis),
             failed,
@@ -145,12 +162,13 @@ impl From<&SourceView> for SourceReply {
 
 /// Look at the sources of emits
 ///
-/// How emits come from the sources in `[ingest]`: PostgreSQL and others. Empty if none is configured.
+/// How emits come from the sources in `[ingest]`: PostgreSQL and others. Empty if none is configured. In a cluster each is
+/// listed once, as the node says that takes its messages.
 #[utoipa::path(
     get, path = "/v1/ingest", tag = "events", operation_id = "list_sources",
     responses(
         (status = 200, description = "How each is doing", body = SourceList),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -158,6 +176,9 @@ pub(super) async fn list(
     _: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
-) -> Json<SourceList> {
-    Json(SourceList { sources: context.sources.iter().map(Into::into).collect() })
+) -> Result<Json<SourceList>, ApiError> {
+    let OnNodes { done: sources, missing } = context.reports.sources().await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
+    let sources = sources.into_iter().map(SourceReply::from).collect();
+    Ok(Json(SourceList { sources, nodes_missing, degraded }))
 }

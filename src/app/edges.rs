@@ -147,7 +147,7 @@ impl AppParts {
             erasure,
             attachments,
             directory,
-            sources: IngestSources::default(),
+            reports: self.reports(realtime, IngestSources::default()),
             records: self.store.presence(),
             events: self.store.events(),
             outbox: self.store.outbox(),

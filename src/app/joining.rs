@@ -12,6 +12,7 @@ use crate::hooks::HookLedger;
 use crate::realtime::Realtime;
 use crate::realtime::effects::ClusterEffects;
 use crate::realtime::hearing::Hearing;
+use crate::realtime::reports::Reports;
 use crate::realtime::shared_book::SharedBook;
 use crate::realtime::shared_log;
 use crate::recovery::{Recoveries, log_window};
@@ -107,6 +108,7 @@ impl JoinedCluster {
         let tasks = Tasks::new();
         let (member, effects) = ClusterMember::join(cluster, needs, &tasks)?;
         attached(member.status()).await?;
+        tracing::info!(node = %member.name(), cluster = cluster.name, "this node is in the cluster");
         let recovers = !config.recovery.window.is_zero();
         let history = if recovers { Some(member.history().await?) } else { None };
         let news = ClusterNews { history, effects };
@@ -121,7 +123,7 @@ impl JoinedCluster {
         &self,
         realtime: &Realtime,
         recoveries: &Recoveries<Arc<Socket>>,
-        clock: &Clock,
+        (clock, reports): (&Clock, Arc<Reports>),
         ClusterNews { history, effects }: ClusterNews,
     ) {
         if let Some(history) = history {
@@ -129,7 +131,8 @@ impl JoinedCluster {
         }
         let Self { member, bus, silence_max, tasks, left, .. } = self;
         let told = (Arc::clone(&realtime.attendance), recoveries.clone());
-        let sending = (Arc::clone(realtime.messages.emitter()), Arc::clone(&realtime.directory));
+        let directory = Arc::clone(&realtime.directory);
+        let sending = (Arc::clone(realtime.messages.emitter()), directory, reports);
         let memberships = Arc::clone(&realtime.memberships);
         let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control), memberships);
         let hearing = Hearing::start(bus.clone(), told.clone(), sending, doing, tasks);

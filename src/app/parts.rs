@@ -8,6 +8,7 @@ use crate::cluster::Bus;
 use crate::config::{Config, GuestRight};
 use crate::connection::{Connections, Pump};
 use crate::core::cluster::book::BookName;
+use crate::entropy;
 use crate::hooks::Hooks;
 use crate::ingest::{Ingest, IngestError, IngestParts};
 use crate::realtime::Realtime;
@@ -28,7 +29,9 @@ use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::permissions::Permissions;
 use crate::realtime::reminders::Reminders;
+use crate::realtime::reports::{Reports, ThisNode};
 use crate::realtime::sockets::Sockets;
+use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
 use crate::realtime::watching::Watching;
 use crate::recovery::Recoveries;
@@ -36,6 +39,7 @@ use crate::registry::Socket;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::Namespace;
+use rustix::system::uname;
 use std::sync::Arc;
 
 /// What the listeners serve, and what runs beside them.
@@ -48,6 +52,8 @@ pub(crate) struct AppParts {
     pub(crate) resume: Option<Arc<Resume>>,
     /// How the backend is asked what clients may do, where it is.
     pub(crate) permissions: Option<Permissions>,
+    /// What this run of the process is.
+    this: ThisNode,
     /// The other nodes, if there are any.
     pub(crate) cluster: Option<JoinedCluster>,
     pub(crate) hooks: Hooks,
@@ -86,6 +92,7 @@ impl AppParts {
             None => store.outbox().into(),
         };
         Ok(Self {
+            this: this_node(cluster.as_ref(), &clock),
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
             sockets,
@@ -229,6 +236,13 @@ impl AppParts {
         Notices::new(self.sockets.clone(), self.recoveries.clone())
     }
 
+    /// How the nodes are, and the sources of this one.
+    pub(crate) fn reports(&self, realtime: &Realtime, sources: IngestSources) -> Arc<Reports> {
+        let cluster = self.cluster.as_ref().map(|it| (it.member.clone(), it.bus.clone()));
+        let here = (Arc::clone(&realtime.directory), self.hooks.clone());
+        Arc::new(Reports::new(self.this.clone(), here, sources, cluster))
+    }
+
     /// Has tasks do what is due. Call it once.
     pub(crate) fn watch_deadlines(&self, tasks: &Tasks) {
         let (sockets, resume) = (self.sockets.clone(), self.resume.clone());
@@ -279,6 +293,12 @@ impl AppParts {
         };
         Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)
     }
+}
+
+fn this_node(cluster: Option<&JoinedCluster>, clock: &Clock) -> ThisNode {
+    let name = cluster.map_or_else(|| entropy::token("n").into(), |it| it.member.name());
+    let host = uname().nodename().to_string_lossy().into();
+    ThisNode { name, host, started_at: clock.wall() }
 }
 
 fn recoveries(

@@ -191,6 +191,11 @@ impl ClusterLedger {
         Ok(next)
     }
 
+    /// Whether this node delivers for an endpoint, as far as it knows.
+    pub fn delivers(&self, endpoint: EndpointId) -> bool {
+        self.at(endpoint).is_some_and(|it| it.turn.lock().token.is_some())
+    }
+
     /// Hooks that waited when this node looked last; zero if another one delivers.
     pub fn backlog(&self, endpoint: EndpointId) -> u64 {
         self.at(endpoint).map_or(0, |it| it.turn.lock().backlog)

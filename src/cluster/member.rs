@@ -211,6 +211,11 @@ impl ClusterMember {
         self.machine.lock().others()
     }
 
+    /// How long each node has been silent, this one too, as it was seen in Redis.
+    pub fn silences(&self) -> Vec<(Incarnation, Duration)> {
+        self.machine.lock().silences(self.clock.now())
+    }
+
     /// What this run of the process is called.
     pub fn name(&self) -> Arc<str> {
         Arc::clone(self.machine.lock().name())

@@ -93,6 +93,14 @@ impl HookLedger {
         }
     }
 
+    /// Whether this node delivers for the endpoint, as far as it knows.
+    pub(super) fn delivers(&self, endpoint: EndpointId) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Cluster(ledger) => ledger.delivers(endpoint),
+        }
+    }
+
     /// Changes whenever there may be something new.
     pub(super) fn news(&self) -> watch::Receiver<u64> {
         match self {

@@ -102,7 +102,8 @@ impl Reporter {
         self.count(MessageOutcome::Refused);
         tracing::debug!(source = %self.name, code, "{what} of `{}` was refused: {message}", self.name);
         let message = format!("{what}: {message}");
-        let refused = Some(SourceTrouble { at: self.clock.wall(), code, message });
+        let at = self.clock.wall();
+        let refused = Some(SourceTrouble { at, code: (*code).into(), message });
         self.reports.send_modify(|report| report.refused = refused);
     }
 
@@ -146,7 +147,7 @@ impl Reporter {
         let since = self.failing.map_or(at, |(since, _)| since);
         self.failing = Some((since, code));
         self.set_active(false);
-        let trouble = Some(SourceTrouble { at, code, message });
+        let trouble = Some(SourceTrouble { at, code: code.into(), message });
         self.reports.send_modify(|report| {
             report.state = SourceState::Failing;
             report.trouble = trouble;

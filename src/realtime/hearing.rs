@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::emitter::Emitter;
 use super::memberships::MembershipControl;
 use super::people::Farewell;
+use super::reports::Reports;
 use super::shared_log;
 use crate::cluster::Bus;
 use crate::core::cluster::book::BookName;
@@ -33,6 +34,7 @@ pub struct Hearing {
     attendance: Arc<Attendance>,
     recoveries: Recoveries<Arc<Socket>>,
     directory: Arc<Directory>,
+    reports: Arc<Reports>,
     requests: mpsc::Sender<AskedHere>,
     tasks: Tasks,
 }
@@ -58,7 +60,7 @@ impl Hearing {
     pub fn start(
         bus: Bus,
         (attendance, recoveries): (Arc<Attendance>, Recoveries<Arc<Socket>>),
-        (emitter, directory): (Arc<Emitter>, Arc<Directory>),
+        (emitter, directory, reports): (Arc<Emitter>, Arc<Directory>, Arc<Reports>),
         (bulk, control, memberships): (Arc<Bulk>, Arc<Control>, Arc<MembershipControl>),
         tasks: &Tasks,
     ) -> Self {
@@ -66,7 +68,8 @@ impl Hearing {
         let answering = Answering { bus: bus.clone(), bulk, control, memberships };
         tasks.spawn("cluster.requests", answering.run(asked));
         tasks.spawn("cluster.questions", bus.clone().run());
-        Self { bus, emitter, attendance, recoveries, directory, requests, tasks: tasks.clone() }
+        let tasks = tasks.clone();
+        Self { bus, emitter, attendance, recoveries, directory, reports, requests, tasks }
     }
 
     /// Takes what is about questions and answers, and what comes by the log; the other effects are neither.
@@ -134,6 +137,10 @@ impl Hearing {
                 let answer = self.directory.answer(query.clone());
                 self.bus.answer(&asked.from, asked.question, answer);
             }
+            BusRequest::Report(query) => {
+                let report = Box::new(self.reports.answer(*query));
+                self.bus.answer(&asked.from, asked.question, NodeAnswer::Report(report));
+            }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),
             BusRequest::Count(audience) => {
                 let count = self.emitter.recipients(audience).matched();
@@ -173,7 +180,8 @@ impl Answering {
             BusRequest::Emit { .. }
             | BusRequest::Count(_)
             | BusRequest::Look(_)
-            | BusRequest::Replace(_) => NodeAnswer::Failed,
+            | BusRequest::Replace(_)
+            | BusRequest::Report(_) => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

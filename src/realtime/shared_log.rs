@@ -36,7 +36,8 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Join { .. }
         | BusRequest::Look(_)
         | BusRequest::Follow { .. }
-        | BusRequest::Replace(_) => return None,
+        | BusRequest::Replace(_)
+        | BusRequest::Report(_) => return None,
     };
     Some(Judged { namespace, verdict })
 }

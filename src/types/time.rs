@@ -1,6 +1,7 @@
 //! Time and order, as plain numbers: only the clock makes them.
 
 use super::number::millis;
+use serde::{Deserialize, Serialize};
 use std::ops::Add;
 use std::time::Duration;
 
@@ -24,7 +25,9 @@ impl Add<Duration> for Timestamp {
 }
 
 /// Milliseconds since the Unix epoch by the wall clock: for people and other machines, never for deadlines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct WallMs(pub u64);
 
 /// Orders the presence changes of one user: strictly increasing, not contiguous.

@@ -24,3 +24,4 @@ mod power_cut;
 mod returning;
 mod rig;
 mod tidy;
+mod views;

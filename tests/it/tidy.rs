@@ -44,7 +44,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rlimit", &["bench", "cli"]),
     ("rmpv", &["ingest"]),
     ("rusqlite", &["store"]),
-    ("rustix", &["connection", "store"]),
+    ("rustix", &["app", "connection", "store"]),
     ("rustls", &["ingest"]),
     ("rustls_platform_verifier", &["ingest"]),
     ("socket2", &["app", "connection"]),

@@ -176,8 +176,16 @@ fn bad_bodies(method: &Method, path: &str) -> Vec<(u16, Request<Body>)> {
 const NAMED: [&str; 2] = ["emit", "emit_batch"];
 
 /// Operations that are unavailable only if there is a cluster, which cannot be reached.
-const ONLY_IN_CLUSTER: [&str; 6] =
-    ["presence", "list_rooms", "get_room", "get_socket", "join_rooms", "leave_rooms"];
+const ONLY_IN_CLUSTER: [&str; 8] = [
+    "presence",
+    "list_rooms",
+    "get_room",
+    "get_socket",
+    "join_rooms",
+    "leave_rooms",
+    "list_nodes",
+    "list_sources",
+];
 
 /// What requests with an `Idempotency-Key` are answered with besides.
 async fn named(api: &Fixture, walk: &mut Walk) {

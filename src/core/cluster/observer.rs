@@ -59,6 +59,11 @@ impl Observer {
         }
         silent
     }
+
+    /// How long each node there is has been silent, as far as this one has looked.
+    pub fn silences(&self, now: Timestamp) -> Vec<(Incarnation, Duration)> {
+        self.seen.iter().map(|(it, seen)| (it.clone(), now.since(seen.since))).collect()
+    }
 }
 
 #[cfg(test)]

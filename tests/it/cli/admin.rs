@@ -284,6 +284,24 @@ async fn one_user_is_shown_with_its_sockets() {
 }
 
 #[tokio::test]
+async fn nodes_are_listed_and_those_that_are_missing_are_named() {
+    let nodes = r#"{"nodes":[{"name":"na","here":true,"host":"web-1","version":"0.1.0","started_at":"2026-01-01T00:00:00Z","sockets":3,"users":2,"draining":false,"endpoints":["default"],"sources":[]},{"name":"nb","here":false,"last_sign_ms_ago":9000}],"nodes_missing":["nb"]}"#;
+    let admin = Admin::start(&[(200, nodes)]).await;
+
+    let listed = admin.run(&["nodes"]).await;
+
+    let lines: Vec<&str> = listed.out.lines().collect();
+    assert!(
+        lines[1].starts_with("na    web-1  0.1.0    2026-01-01T00:00:00Z  3"),
+        "{}",
+        listed.out
+    );
+    assert!(lines[2].starts_with("nb    -      -"), "{}", listed.out);
+    assert_eq!(lines[3], "no answer from nb");
+    assert_eq!(admin.end().await, [asked("GET /v1/nodes", "")]);
+}
+
+#[tokio::test]
 async fn rooms_and_deliveries_are_filtered_by_the_server() {
     let delivery = r#"{"id":9,"endpoint":"default","state":"dead","attempts":5}"#;
     let deliveries = format!(r#"{{"deliveries":[{delivery}],"next":null}}"#);

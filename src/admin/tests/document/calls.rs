@@ -40,6 +40,8 @@ pub(super) const CALLS: &[(&str, &str, &str, u16)] = &[
     ),
     ("list_sources", "/v1/ingest", "", 200),
     ("list_sources", "/v1/ingest?surprise=1", "", 400),
+    ("list_nodes", "/v1/nodes", "", 200),
+    ("list_nodes", "/v1/nodes?surprise=1", "", 400),
     ("get_message", "/v1/messages/i", "", 200),
     ("get_message", "/v1/messages/msg_nothing", "", 404),
     ("get_message", "/v1/messages/%07", "", 400),

@@ -6,7 +6,7 @@ use crate::admin::tests::fixture::{Fixture, RESTRICTED, request};
 use axum::http::{Method, StatusCode};
 
 /// Operations that name nobody: the scope is enough.
-const OPEN: [&str; 3] = ["list_sources", "stats", "list_endpoints"];
+const OPEN: [&str; 4] = ["list_sources", "list_nodes", "stats", "list_endpoints"];
 
 #[tokio::test]
 async fn every_operation_that_names_anybody_asks_the_allow_list() {

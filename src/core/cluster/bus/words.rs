@@ -1,6 +1,7 @@
 //! What one node asks of all others, and what each answers.
 
 use crate::core::cluster::book::BookName;
+use crate::core::cluster::bus::reports::{NodeReport, ReportQuery};
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
@@ -80,6 +81,8 @@ pub enum BusRequest {
     },
     /// The client of a socket has come back to its session elsewhere: close its connection, if it is there still.
     Replace(SocketId),
+    /// Say how you are.
+    Report(ReportQuery),
 }
 
 /// What a node asks all others of what there is.
@@ -238,6 +241,8 @@ pub enum NodeAnswer {
     Rooms(Page<RoomEntry>),
     /// What was asked could not be done here.
     Failed,
+    /// To [`BusRequest::Report`].
+    Report(Box<NodeReport>),
 }
 
 /// For how many sockets an emit was.

@@ -1,7 +1,10 @@
 //! What a node knows without asking, and what it may ask beside its commands.
 
 use super::{EventId, LogQuestion, NodeMachine};
+use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::sessions::{SessionName, SessionOp};
+use crate::types::Timestamp;
+use std::time::Duration;
 
 impl NodeMachine {
     /// The number up to which this node has read the log.
@@ -12,6 +15,11 @@ impl NodeMachine {
     /// The newest event of this node.
     pub fn last_event(&self) -> EventId {
         self.events.last()
+    }
+
+    /// How long each node has been silent, this one too, as far as it has looked.
+    pub fn silences(&self, now: Timestamp) -> Vec<(Incarnation, Duration)> {
+        self.observer.silences(now)
     }
 
     /// What a question about the log is sent with, if one may be asked now: such questions wait for nothing, and change

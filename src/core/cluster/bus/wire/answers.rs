@@ -1,6 +1,7 @@
 //! What a node answers, as it is written.
 
 use super::parts::StatusParts;
+use crate::core::cluster::bus::reports::NodeReport;
 use crate::core::cluster::bus::words::{
     AckNews, AckWords, AskedSocket, EmitCounts, ListedUser, MovedSockets, NodeAnswer, NodeReply,
     RoomEntry, SocketFacts, SocketPage, UserEmitted,
@@ -49,6 +50,7 @@ enum AnswerParts<'a> {
     Users(#[serde(borrow)] Vec<ListedParts<'a>>, bool),
     Rooms(#[serde(borrow)] Vec<RoomParts<'a>>, bool),
     Failed,
+    Report(Box<NodeReport>),
 }
 
 /// Who, the session, since when, and sockets.
@@ -178,6 +180,7 @@ impl<'a> AnswerParts<'a> {
                 Self::Rooms(page.items.iter().map(room_parts).collect(), page.has_more)
             }
             NodeAnswer::Failed => Self::Failed,
+            NodeAnswer::Report(report) => Self::Report(report.clone()),
         }
     }
 
@@ -221,6 +224,7 @@ impl<'a> AnswerParts<'a> {
                 NodeAnswer::Rooms(Page { items, has_more })
             }
             Self::Failed => NodeAnswer::Failed,
+            Self::Report(report) => NodeAnswer::Report(report),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::parts::{AudienceParts, EmitParts, GraceParts, room_parts, rooms};
 use crate::core::cluster::book::BookName;
+use crate::core::cluster::bus::reports::ReportQuery;
 use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
 use crate::core::emit::message::Emit;
 use crate::types::{Namespace, Room, SocketId, UserId};
@@ -53,6 +54,7 @@ enum BusRequestParts<'a> {
         reason: Option<&'a str>,
     },
     Replace([u8; SocketId::BYTES]),
+    Report(ReportQuery),
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -203,6 +205,7 @@ impl<'a> BusRequestParts<'a> {
                 Self::LogOut { user: user.as_str(), reason: reason.as_deref() }
             }
             BusRequest::Replace(id) => Self::Replace(id.bytes()),
+            BusRequest::Report(query) => Self::Report(*query),
         }
     }
 
@@ -240,6 +243,7 @@ impl<'a> BusRequestParts<'a> {
                 reason: reason.map(str::to_owned),
             },
             Self::Replace(id) => BusRequest::Replace(SocketId::from_bytes(id)),
+            Self::Report(query) => BusRequest::Report(query),
         })
     }
 }

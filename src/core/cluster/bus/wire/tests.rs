@@ -1,4 +1,5 @@
 use super::{BYTES_MAX, VERSION, WireError, emit, message, read_message, read_reply, reply};
+use crate::core::cluster::bus::reports::{NodeFacts, NodeReport, ReportQuery};
 use crate::core::cluster::bus::words::{
     AckNews, AckWords, AskedSocket, BusRequest, Dismissal, EmitCounts, ListedUser, MovedSockets,
     NodeAnswer, NodeMessage, NodeQuery, NodeReply, RoomEntry, SocketFacts, SocketPage, UserEmitted,
@@ -6,6 +7,7 @@ use crate::core::cluster::bus::words::{
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
+use crate::core::ingest::report::{SourceFacts, SourceKind, SourceReport, SourceTrouble};
 use crate::core::page::Page;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::types::{
@@ -88,6 +90,8 @@ fn request() -> impl Strategy<Value = BusRequest> {
         socket().prop_map(BusRequest::KickSocket),
         query().prop_map(BusRequest::Look),
         socket().prop_map(BusRequest::Replace),
+        prop_oneof![Just(ReportQuery::Node), Just(ReportQuery::Sources)]
+            .prop_map(BusRequest::Report),
     ]
 }
 
@@ -195,6 +199,39 @@ fn answer() -> impl Strategy<Value = NodeAnswer> {
         (vec(room, 0..4), any::<bool>())
             .prop_map(|(items, has_more)| NodeAnswer::Rooms(Page { items, has_more })),
         Just(NodeAnswer::Failed),
+        report().prop_map(|it| NodeAnswer::Report(Box::new(it))),
+    ]
+}
+
+fn report() -> impl Strategy<Value = NodeReport> {
+    let text = ".{0,9}";
+    let texts = || vec(text, 0..3);
+    let facts = (text, option::of(text), any::<[usize; 2]>(), any::<bool>(), texts(), texts());
+    let facts =
+        facts.prop_map(|(name, incarnation, [sockets, users], is_draining, a, b)| NodeFacts {
+            host: name.clone(),
+            version: name.clone(),
+            started_at: 7,
+            name,
+            incarnation,
+            sockets,
+            users,
+            is_draining,
+            endpoints: a,
+            sources: b,
+        });
+    let source = (text, option::of(any::<u64>())).prop_map(|(name, backlog)| {
+        let trouble = backlog.map(|at| SourceTrouble {
+            at: WallMs(at),
+            code: "timeout".into(),
+            message: name.clone(),
+        });
+        let report = SourceReport { backlog, trouble, ..SourceReport::default() };
+        SourceFacts { name, kind: SourceKind::RedisStream, report }
+    });
+    prop_oneof![
+        facts.prop_map(NodeReport::Node),
+        (text, vec(source, 0..3)).prop_map(|(node, sources)| NodeReport::Sources(node, sources)),
     ]
 }
 
