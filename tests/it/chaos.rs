@@ -5,6 +5,7 @@
 //! failed by; `CHAOS_SEED` and `CHAOS_MS` run it alone again. A seed that once failed belongs into `chaos/seeds.txt`.
 
 mod checker;
+mod many;
 mod nemesis;
 mod timeline;
 
@@ -13,7 +14,7 @@ use crate::rig::receiver::{Manner, hook};
 use crate::rig::server::GRACE;
 use crate::rig::stage::Stage;
 use crate::rig::{Watch, eventually};
-use checker::{Evidence, believed_online, check};
+use checker::{Evidence, Terms, believed_online, check};
 use futures_util::FutureExt as _;
 use nemesis::{Plan, unleash};
 use std::any::Any;
@@ -160,9 +161,10 @@ async fn evidence(stage: &Stage) -> Evidence {
     let events = stage.api().events().await;
     let events = events.iter().map(|(id, body)| hook(&stage.watch, id, &body.to_string()));
     Evidence {
+        terms: Terms::ONE_NODE,
         history: stage.truth.history(),
         hooks: stage.receiver.hooks(),
-        events: events.collect(),
+        events: Some(events.collect()),
         end: stage.watch.now(),
     }
 }

@@ -2,6 +2,7 @@
 //! a receiver of hooks that misbehaves when told to, and one clock for all of them.
 
 pub(crate) mod api;
+pub(crate) mod callers;
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod nodes;

@@ -1,4 +1,4 @@
-//! Whether what the receiver was told fits what really was: the invariants of presence, for one node.
+//! Whether what the receiver was told fits what really was: the invariants of presence, for one node and for many.
 
 use super::timeline::{Stretch, timeline};
 use crate::rig::receiver::Hook;
@@ -10,17 +10,49 @@ use std::collections::{BTreeMap, BTreeSet};
 const SLACK: u64 = 3000;
 /// How far a client's and the server's knowledge of one moment may differ.
 const BLUR: u64 = 300;
-/// How long a client must have been connected for its user's `online` to be recorded, whatever happens then.
-const RECORDED: u64 = 2000;
+
+/// What is promised of the server that was run, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// How long a user lingers.
+    pub(crate) grace: u64,
+    /// By when whoever has come is known to whoever decides that the grace is over.
+    pub(crate) known: u64,
+    /// How long a client must have been connected for its user's `online` to be recorded, whatever happens then.
+    pub(crate) recorded: u64,
+    /// By when somebody who is gone is offline.
+    pub(crate) gone: u64,
+    /// The same after the server, or Redis, was in trouble.
+    pub(crate) gone_after_trouble: u64,
+    /// When data of Redis were lost, if they were. What was told before that may be told again after it.
+    pub(crate) lost: Option<u64>,
+}
+
+impl Terms {
+    pub(crate) const ONE_NODE: Self = Self {
+        grace: GRACE,
+        known: BLUR,
+        recorded: 2000,
+        gone: SILENCE + GRACE + SLACK,
+        gone_after_trouble: SILENCE + STARTUP_GRACE + SLACK,
+        lost: None,
+    };
+
+    /// Whether something was lost before this was told.
+    fn is_after_loss(&self, hook: &Hook) -> bool {
+        self.lost.is_some_and(|lost| lost <= hook.stamp)
+    }
+}
 
 /// All that is known of a run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Evidence {
+    pub(crate) terms: Terms,
     pub(crate) history: History,
     /// As they arrived, repeats included.
     pub(crate) hooks: Vec<Hook>,
-    /// The event log of the API, in its order.
-    pub(crate) events: Vec<Hook>,
+    /// The event log of the API, in its order, if it has one.
+    pub(crate) events: Option<Vec<Hook>>,
     /// When the run ended.
     pub(crate) end: u64,
 }
@@ -28,8 +60,32 @@ pub(crate) struct Evidence {
 /// Everything that is wrong; nothing if all is well.
 pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
-    let told = first_deliveries(&evidence.hooks, &mut wrong);
-    let pulled = by_user(&evidence.events);
+    let terms = &evidence.terms;
+    let told = first_deliveries(&evidence.hooks, terms, &mut wrong);
+    if let Some(events) = &evidence.events {
+        is_the_log(&told, &by_user(events), &mut wrong);
+    }
+    let none = Vec::new();
+    for (user, stretches) in timeline(&evidence.history.marks, evidence.end) {
+        let (told, before) = (told.get(&user).unwrap_or(&none), wrong.len());
+        no_false_offline(&user, &stretches, told, terms, &mut wrong);
+        nothing_missed(&user, &stretches, told, (terms, &evidence.history.server), &mut wrong);
+        if before < wrong.len() {
+            let told: Vec<_> = told.iter().map(|it| (it.stamp, it.is_online, &it.reason)).collect();
+            let was: Vec<_> =
+                stretches.iter().map(|it| (it.from, it.state, it.ends_exactly)).collect();
+            wrong.push(format!("{user}: told {told:?}, was {was:?}"));
+        }
+    }
+    wrong
+}
+
+/// What was told is what can be read.
+fn is_the_log(
+    told: &BTreeMap<&String, Vec<&Hook>>,
+    pulled: &BTreeMap<&String, Vec<&Hook>>,
+    wrong: &mut Vec<String>,
+) {
     let users: BTreeSet<&String> = told.keys().chain(pulled.keys()).copied().collect();
     for user in users {
         let (told, pulled) = (told.get(user), pulled.get(user));
@@ -40,19 +96,6 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
             wrong.push(format!("{user}: hooks {told:?} are not the event log {pulled:?}"));
         }
     }
-    let none = Vec::new();
-    for (user, stretches) in timeline(&evidence.history.marks, evidence.end) {
-        let (told, before) = (told.get(&user).unwrap_or(&none), wrong.len());
-        no_false_offline(&user, &stretches, told, &mut wrong);
-        nothing_missed(&user, &stretches, told, &evidence.history.server, &mut wrong);
-        if before < wrong.len() {
-            let told: Vec<_> = told.iter().map(|it| (it.stamp, it.is_online, &it.reason)).collect();
-            let was: Vec<_> =
-                stretches.iter().map(|it| (it.from, it.state, it.ends_exactly)).collect();
-            wrong.push(format!("{user}: told {told:?}, was {was:?}"));
-        }
-    }
-    wrong
 }
 
 /// Who the receiver believes to be online.
@@ -82,6 +125,7 @@ fn by_user(hooks: &[Hook]) -> BTreeMap<&String, Vec<&Hook>> {
 /// The first delivery of each event, by user; checks order, repeats, sessions and identity on the way.
 fn first_deliveries<'a>(
     hooks: &'a [Hook],
+    terms: &Terms,
     wrong: &mut Vec<String>,
 ) -> BTreeMap<&'a String, Vec<&'a Hook>> {
     let mut bodies = BTreeMap::new();
@@ -94,31 +138,33 @@ fn first_deliveries<'a>(
     for (user, all) in by_user(hooks) {
         let mut seen = BTreeSet::new();
         let distinct: Vec<&Hook> = all.iter().filter(|it| seen.insert(&it.id)).copied().collect();
-        in_order(user, &distinct, &all, wrong);
-        one_story(user, &distinct, wrong);
+        in_order(user, &distinct, &all, terms, wrong);
+        one_story(user, &distinct, terms, wrong);
         firsts.insert(user, distinct);
     }
     firsts
 }
 
 /// Sequence numbers grow, and nothing is sent before everything older was accepted.
-fn in_order(user: &str, distinct: &[&Hook], all: &[&Hook], wrong: &mut Vec<String>) {
+fn in_order(user: &str, distinct: &[&Hook], all: &[&Hook], terms: &Terms, wrong: &mut Vec<String>) {
     for pair in distinct.windows(2) {
         let [older, newer] = pair else { continue };
         if newer.seq <= older.seq {
             wrong.push(format!("{user}: {} came after {}", newer.seq, older.seq));
         }
         let acked = all.iter().filter(|it| it.id == older.id).filter_map(|it| it.acked).min();
-        if acked.is_none_or(|acked| newer.place < acked) {
+        let was_early = acked.is_none_or(|acked| newer.place < acked);
+        // What was still to be told may be lost.
+        if was_early && !terms.is_after_loss(newer) {
             wrong.push(format!("{user}: {} was sent before {} was accepted", newer.seq, older.seq));
         }
     }
 }
 
 /// Online and offline by turns; each offline closes the session that the online before it opened, once.
-fn one_story(user: &str, distinct: &[&Hook], wrong: &mut Vec<String>) {
+fn one_story(user: &str, distinct: &[&Hook], terms: &Terms, wrong: &mut Vec<String>) {
     let mut open = None;
-    for hook in distinct {
+    for hook in distinct.iter().take_while(|it| !terms.is_after_loss(it)) {
         let fits = match (open, hook.is_online) {
             (None, true) => hook.session == hook.seq,
             (Some(session), false) => hook.session == session,
@@ -134,12 +180,21 @@ fn one_story(user: &str, distinct: &[&Hook], wrong: &mut Vec<String>) {
 }
 
 /// Nobody was called offline while connected, or within the grace after it.
-fn no_false_offline(user: &str, stretches: &[Stretch], told: &[&Hook], wrong: &mut Vec<String>) {
+fn no_false_offline(
+    user: &str,
+    stretches: &[Stretch],
+    told: &[&Hook],
+    terms: &Terms,
+    wrong: &mut Vec<String>,
+) {
     for hook in told.iter().filter(|it| !it.is_online) {
         for up in stretches.iter().filter(|it| it.state == State::Up) {
-            let has_begun = up.from + BLUR <= hook.stamp;
-            let until =
-                if up.ends_exactly { up.to + GRACE - BLUR } else { up.to.saturating_sub(SLACK) };
+            let has_begun = up.from + terms.known <= hook.stamp;
+            let until = if up.ends_exactly {
+                up.to + terms.grace - BLUR
+            } else {
+                up.to.saturating_sub(SLACK)
+            };
             if has_begun && hook.stamp < until {
                 let Stretch { from, to, .. } = up;
                 let stamp = hook.stamp;
@@ -155,15 +210,15 @@ fn nothing_missed(
     user: &str,
     stretches: &[Stretch],
     told: &[&Hook],
-    server: &[(u64, ServerMark)],
+    (terms, server): (&Terms, &[(u64, ServerMark)]),
     wrong: &mut Vec<String>,
 ) {
     for stretch in stretches {
         let Stretch { state, from, to, .. } = *stretch;
         let due = match state {
             State::Murky => continue,
-            State::Up => from + RECORDED,
-            State::Down => bound(from, server),
+            State::Up => from + terms.recorded,
+            State::Down => bound(from, terms, server),
         };
         if to < due {
             continue;
@@ -178,15 +233,17 @@ fn nothing_missed(
 }
 
 /// By when somebody who is gone at `from` must be offline.
-fn bound(from: u64, server: &[(u64, ServerMark)]) -> u64 {
-    let mut due = from + SILENCE + GRACE + SLACK;
+fn bound(from: u64, terms: &Terms, server: &[(u64, ServerMark)]) -> u64 {
+    let mut due = from + terms.gone;
     for (at, mark) in server.iter().filter(|(at, _)| from <= *at) {
         if due < *at {
             break;
         }
         due = match mark {
-            ServerMark::Gone | ServerMark::Paused => u64::MAX,
-            ServerMark::Ready | ServerMark::Resumed => at + SILENCE + STARTUP_GRACE + SLACK,
+            ServerMark::Gone | ServerMark::Paused | ServerMark::Blind => u64::MAX,
+            ServerMark::Ready | ServerMark::Resumed | ServerMark::Sighted => {
+                at + terms.gone_after_trouble
+            }
         };
     }
     due

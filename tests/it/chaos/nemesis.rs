@@ -1,10 +1,10 @@
 //! What goes wrong in a run, and when: decided by a seed before anything happens.
 
-use crate::rig::Random;
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::proxy::Flow;
-use crate::rig::receiver::Manner;
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::stage::Stage;
+use crate::rig::{Random, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 use userline::tasks::Tasks;
@@ -60,17 +60,23 @@ impl Plan {
     /// The plan of `seed`, for so many clients and milliseconds. The same seed makes the same plan.
     pub(crate) fn of(seed: u64, tabs: usize, ms: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut troubles = Vec::new();
-        let mut at = 0;
-        while at < ms {
-            troubles.push((at, trouble(&mut random, tabs)));
-            at += random.of(150..700);
-        }
+        let troubles = troubles(&mut random, tabs, ms);
         let disasters = disasters(&mut random, ms);
         let outages = outages(&mut random, &disasters, ms);
         let last_outage = Outage { ms: random.of(500..2000), ..outage(&mut random) };
         Self { troubles, disasters, outages, last_outage }
     }
+}
+
+/// What happens to clients, for so many milliseconds.
+pub(super) fn troubles(random: &mut Random, tabs: usize, ms: u64) -> Vec<(u64, Trouble)> {
+    let mut all = Vec::new();
+    let mut at = 0;
+    while at < ms {
+        all.push((at, trouble(random, tabs)));
+        at += random.of(150..700);
+    }
+    all
 }
 
 /// Every kind comes, in any order, and then again: three kills in the shortest run.
@@ -114,7 +120,7 @@ fn outages(random: &mut Random, disasters: &[(u64, Disaster)], ms: u64) -> Vec<(
     all
 }
 
-fn outage(random: &mut Random) -> Outage {
+pub(super) fn outage(random: &mut Random) -> Outage {
     let manner = match random.of(0..5) {
         0 => Manner::Status(500),
         1 => Manner::Hang,
@@ -144,30 +150,50 @@ fn trouble(random: &mut Random, tabs: usize) -> Trouble {
 pub(crate) async fn unleash(plan: &Plan, stage: &mut Stage, tabs: &Arc<[Tab]>) {
     let watch = stage.watch.clone();
     let began = watch.now();
-    let (troubles, tabs) = (plan.troubles.clone(), Arc::clone(tabs));
     let running = Tasks::new();
-    let (waits, ends) = (watch.clone(), running.clone());
-    running.spawn_to_end("troubles", async move {
-        for (at, trouble) in troubles {
-            waits.sleep_until(began + at).await;
-            befall(&trouble, &tabs, &ends);
-        }
-    });
-    let (outages, waits, receiver) = (plan.outages.clone(), watch.clone(), stage.receiver.clone());
-    running.spawn_to_end("outages", async move {
-        for (at, Outage { manner, ms }) in outages {
-            waits.sleep_until(began + at).await;
-            receiver.behave(manner);
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            receiver.behave(Manner::Status(200));
-        }
-    });
+    trouble_clients(&running, &watch, plan.troubles.clone(), tabs);
+    trouble_receiver(&running, &watch, plan.outages.clone(), &stage.receiver);
     for (at, disaster) in &plan.disasters {
         watch.sleep_until(began + at).await;
         strike(*disaster, stage).await;
     }
     // The ends of troubles too: nobody comes back later than this.
     assert!(running.stop(Duration::from_mins(1)).await);
+}
+
+/// Lets these happen to clients, from now on. They are over, and everybody is back, when `running` has ended.
+pub(super) fn trouble_clients(
+    running: &Tasks,
+    watch: &Watch,
+    troubles: Vec<(u64, Trouble)>,
+    tabs: &Arc<[Tab]>,
+) {
+    let (watch, tabs, ends, began) =
+        (watch.clone(), Arc::clone(tabs), running.clone(), watch.now());
+    running.spawn_to_end("troubles", async move {
+        for (at, trouble) in troubles {
+            watch.sleep_until(began + at).await;
+            befall(&trouble, &tabs, &ends);
+        }
+    });
+}
+
+/// Lets these happen to the receiver, from now on.
+pub(super) fn trouble_receiver(
+    running: &Tasks,
+    watch: &Watch,
+    outages: Vec<(u64, Outage)>,
+    receiver: &Receiver,
+) {
+    let (watch, receiver, began) = (watch.clone(), receiver.clone(), watch.now());
+    running.spawn_to_end("outages", async move {
+        for (at, Outage { manner, ms }) in outages {
+            watch.sleep_until(began + at).await;
+            receiver.behave(manner);
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            receiver.behave(Manner::Status(200));
+        }
+    });
 }
 
 fn befall(trouble: &Trouble, tabs: &Arc<[Tab]>, tasks: &Tasks) {

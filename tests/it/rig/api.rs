@@ -4,6 +4,7 @@ use super::server::KEY;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The admin API of one server.
 #[derive(Debug, Clone)]
@@ -32,6 +33,19 @@ impl Api {
     pub(crate) async fn post_any(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.http.post(format!("{}{path}", self.base)).body(body.to_string());
         answer(request).await
+    }
+
+    /// The same where the server may be killed, or stand still, meanwhile: nothing if there is no answer within `limit`.
+    pub(crate) async fn try_post(
+        &self,
+        path: &str,
+        body: &Value,
+        limit: Duration,
+    ) -> Option<(u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.base)).body(body.to_string());
+        let answer = request.bearer_auth(KEY).timeout(limit).send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, serde_json::from_str(&answer.text().await.ok()?).ok()?))
     }
 
     /// With an `Idempotency-Key`; says whether the answer was given before.

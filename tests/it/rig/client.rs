@@ -53,10 +53,13 @@ struct Inner {
     token: String,
     index: usize,
     transport: Transport,
-    proxy: Proxy,
+    /// The ways to the server, or one to each node of a cluster.
+    proxies: Vec<Proxy>,
     truth: Truth,
-    /// Ports of the current connection.
-    ports: Mutex<Vec<u16>>,
+    /// Which way the current connection took, and its ports.
+    way: Mutex<(usize, Vec<u16>)>,
+    /// The events it got, a list for each session: a new one begins where a connection goes on with none.
+    heard: Mutex<Vec<Vec<Value>>>,
     /// What a stock client remembers of its session as long as the page is open: `pid` and `offset`.
     session: Mutex<(Option<String>, Option<String>)>,
     random: Mutex<Random>,
@@ -71,15 +74,27 @@ impl Tab {
         truth: &Truth,
         tasks: &Tasks,
     ) -> Self {
+        Self::among(user, transport, std::slice::from_ref(proxy), truth, tasks)
+    }
+
+    /// The same with a way to each node of a cluster: it takes any, each time that it connects.
+    pub(crate) fn among(
+        user: &str,
+        transport: Transport,
+        proxies: &[Proxy],
+        truth: &Truth,
+        tasks: &Tasks,
+    ) -> Self {
         let index = truth.add(user);
         let inner = Arc::new(Inner {
             user: user.to_owned(),
             token: token(user),
             index,
             transport,
-            proxy: proxy.clone(),
+            proxies: proxies.to_vec(),
             truth: truth.clone(),
-            ports: Mutex::default(),
+            way: Mutex::default(),
+            heard: Mutex::default(),
             session: Mutex::default(),
             random: Mutex::new(Random::new(u64::try_from(index).unwrap() + 1)),
         });
@@ -117,6 +132,11 @@ impl Tab {
         self.inner.truth.attempt(self.index)
     }
 
+    /// The events it got in each of its sessions, without those of the server itself: name and arguments.
+    pub(crate) fn heard(&self) -> Vec<Vec<Value>> {
+        self.inner.heard.lock().clone()
+    }
+
     /// Breaks the connection, if there is one.
     pub(crate) fn suffer(&self, flow: Flow) {
         let state = match flow {
@@ -130,8 +150,9 @@ impl Tab {
     }
 
     fn set(&self, flow: Flow) {
-        for port in self.inner.ports.lock().iter() {
-            self.inner.proxy.set(*port, flow);
+        let (way, ports) = &*self.inner.way.lock();
+        for port in ports {
+            self.inner.proxies[*way].set(*port, flow);
         }
     }
 }
@@ -156,10 +177,12 @@ impl Inner {
 
     /// One connection, from its beginning until it breaks (an error) or is not wanted any more.
     async fn session(&self, wish: Wish, wishes: &mut watch::Receiver<Wish>) -> io::Result<()> {
-        let open = Client::open(self.transport, self.proxy.address);
+        let ways = u64::try_from(self.proxies.len()).unwrap();
+        let way = usize::try_from(self.random.lock().of(0..ways)).unwrap();
+        let open = Client::open(self.transport, self.proxies[way].address);
         let mut client = timeout(PATIENCE, open).await.map_err(|_| lost())??;
-        *self.ports.lock() = ports(&client)?;
-        let attempt = self.truth.begins(self.index);
+        *self.way.lock() = (way, ports(&client)?);
+        let attempt = self.truth.begins(self.index, way);
         client.send(&format!("40{}", self.auth())).await?;
         loop {
             tokio::select! {
@@ -189,7 +212,11 @@ impl Inner {
         }
         if let Some(reply) = packet.strip_prefix("40") {
             let reply: Value = serde_json::from_str(reply)?;
-            self.session.lock().0 = reply["pid"].as_str().map(str::to_owned);
+            let pid = reply["pid"].as_str().map(str::to_owned);
+            let before = std::mem::replace(&mut self.session.lock().0, pid.clone());
+            if pid.is_none() || pid != before {
+                self.heard.lock().push(Vec::new());
+            }
             let is_in = self.truth.is_in(self.index, attempt);
             return if is_in { Ok(()) } else { Err(lost()) };
         }
@@ -197,6 +224,12 @@ impl Inner {
             let event: Vec<Value> = serde_json::from_str(event)?;
             if let Some(offset) = event.last().and_then(Value::as_str) {
                 self.session.lock().1 = Some(offset.to_owned());
+            }
+            let is_own = event[0].as_str().is_none_or(|it| it.starts_with("userline:"));
+            if let Some(heard) = self.heard.lock().last_mut()
+                && !is_own
+            {
+                heard.push(event.into());
             }
             return Ok(());
         }

@@ -60,6 +60,13 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = tokio::process::Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn stop(&mut self) {
         self.child.kill().unwrap();

@@ -3,6 +3,7 @@
 
 use super::Watch;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What is known of one client.
@@ -27,13 +28,17 @@ pub(crate) struct Mark {
     pub(crate) is_exact: bool,
 }
 
-/// What happened to the server.
+/// What happened to the server, or to a node of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServerMark {
     Ready,
     Gone,
     Paused,
     Resumed,
+    /// It may not reach Redis: what becomes of its clients is not sure to be known there.
+    Blind,
+    /// It reaches Redis again.
+    Sighted,
 }
 
 /// Everything that was written down.
@@ -55,12 +60,17 @@ struct Inner {
     tabs: Vec<Tab>,
     history: History,
     refusals: Vec<String>,
+    /// Nodes that may not reach Redis, and those that may stand still.
+    blind: BTreeSet<usize>,
+    paused: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
 struct Tab {
     user: String,
     state: State,
+    /// The node that the current attempt leads to; 0 if there is only one.
+    node: usize,
     /// The current attempt to connect.
     attempt: u64,
     /// The current attempt has been up, so its connection is there to be broken.
@@ -81,6 +91,7 @@ impl Truth {
         inner.tabs.push(Tab {
             user: user.to_owned(),
             state: State::Down,
+            node: 0,
             attempt: 0,
             has_been_up: false,
             is_doomed: false,
@@ -111,11 +122,12 @@ impl Truth {
         self.inner.lock().tabs[tab].attempt
     }
 
-    /// The client is about to ask to be let in; returns the number of the attempt.
-    pub(crate) fn begins(&self, tab: usize) -> u64 {
+    /// The client is about to ask a node to be let in; returns the number of the attempt.
+    pub(crate) fn begins(&self, tab: usize, node: usize) -> u64 {
         let mut inner = self.inner.lock();
         let it = &mut inner.tabs[tab];
         it.attempt += 1;
+        it.node = node;
         (it.has_been_up, it.is_doomed, it.pings) = (false, false, 0);
         let attempt = it.attempt;
         inner.set(self.watch.now(), tab, State::Murky, true);
@@ -130,7 +142,8 @@ impl Truth {
             return false;
         }
         it.has_been_up = true;
-        inner.set(self.watch.now(), tab, State::Up, true);
+        let state = if inner.is_well(tab) { State::Up } else { State::Murky };
+        inner.set(self.watch.now(), tab, state, true);
         true
     }
 
@@ -139,7 +152,8 @@ impl Truth {
         let mut inner = self.inner.lock();
         let it = &mut inner.tabs[tab];
         it.pings += 1;
-        if it.has_been_up && !it.is_doomed && it.state == State::Murky && 2 <= it.pings {
+        let is_living = it.has_been_up && !it.is_doomed && 2 <= it.pings;
+        if is_living && it.state == State::Murky && inner.is_well(tab) {
             inner.set(self.watch.now(), tab, State::Up, true);
         }
     }
@@ -164,20 +178,38 @@ impl Truth {
         true
     }
 
-    /// The server does something, and all connections are `state` for it.
+    /// Something happens to the server, and so to all connections.
     pub(crate) fn server(&self, mark: ServerMark) {
+        self.node(0, mark);
+    }
+
+    /// Something happens to a node, and so to all connections to it.
+    pub(crate) fn node(&self, node: usize, mark: ServerMark) {
         let mut inner = self.inner.lock();
         let now = self.watch.now();
         inner.history.server.push((now, mark));
+        match mark {
+            ServerMark::Blind => drop(inner.blind.insert(node)),
+            ServerMark::Sighted => drop(inner.blind.remove(&node)),
+            ServerMark::Paused => drop(inner.paused.insert(node)),
+            ServerMark::Resumed | ServerMark::Gone => drop(inner.paused.remove(&node)),
+            ServerMark::Ready => {}
+        }
         for tab in 0..inner.tabs.len() {
             let it = &mut inner.tabs[tab];
+            if it.node != node {
+                continue;
+            }
             match mark {
                 ServerMark::Ready => {}
                 ServerMark::Gone => {
                     it.is_doomed = true;
                     inner.set(now, tab, State::Down, true);
                 }
-                ServerMark::Paused | ServerMark::Resumed => {
+                ServerMark::Paused
+                | ServerMark::Resumed
+                | ServerMark::Blind
+                | ServerMark::Sighted => {
                     it.pings = 0;
                     if it.state == State::Up {
                         inner.set(now, tab, State::Murky, true);
@@ -189,6 +221,12 @@ impl Truth {
 }
 
 impl Inner {
+    /// The node of this client runs, and can say in Redis what becomes of it.
+    fn is_well(&self, tab: usize) -> bool {
+        let node = &self.tabs[tab].node;
+        !self.blind.contains(node) && !self.paused.contains(node)
+    }
+
     fn set(&mut self, at: u64, tab: usize, state: State, is_exact: bool) {
         let it = &mut self.tabs[tab];
         if it.state != state {

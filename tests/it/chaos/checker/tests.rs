@@ -1,6 +1,6 @@
 //! A checker that finds nothing proves nothing: each rule is broken once.
 
-use super::{Evidence, believed_online, check};
+use super::{Evidence, Terms, believed_online, check};
 use crate::rig::receiver::Hook;
 use crate::rig::truth::{History, Mark, ServerMark, State};
 
@@ -46,9 +46,9 @@ fn good() -> Evidence {
         hook(6, true, 20_000, 20_000),
         hook(8, false, 31_005, 20_000),
     ];
-    let events = [0, 2, 3, 4].map(|index: usize| hooks[index].clone()).into();
+    let events = Some([0, 2, 3, 4].map(|index: usize| hooks[index].clone()).into());
     let history = History { marks, server: vec![(0, ServerMark::Ready)] };
-    Evidence { history, hooks, events, end: 60_000 }
+    Evidence { terms: Terms::ONE_NODE, history, hooks, events, end: 60_000 }
 }
 
 #[track_caller]
@@ -60,12 +60,12 @@ fn finds(what: &str, evidence: &Evidence) {
 /// Takes an event out of both logs.
 fn forget(evidence: &mut Evidence, seq: u64) {
     evidence.hooks.retain(|it| it.seq != seq);
-    evidence.events.retain(|it| it.seq != seq);
+    evidence.events.as_mut().unwrap().retain(|it| it.seq != seq);
 }
 
 /// Changes an event in both logs.
 fn change(evidence: &mut Evidence, seq: u64, change: impl Fn(&mut Hook)) {
-    for hook in evidence.hooks.iter_mut().chain(&mut evidence.events) {
+    for hook in evidence.hooks.iter_mut().chain(evidence.events.iter_mut().flatten()) {
         if hook.seq == seq {
             change(hook);
         }
@@ -115,9 +115,11 @@ fn an_offline_that_is_late_is_found() {
 
 #[test]
 fn the_bound_waits_for_a_server_that_is_down_or_paused() {
-    for (stop, again) in
-        [(ServerMark::Gone, ServerMark::Ready), (ServerMark::Paused, ServerMark::Resumed)]
-    {
+    for (stop, again) in [
+        (ServerMark::Gone, ServerMark::Ready),
+        (ServerMark::Paused, ServerMark::Resumed),
+        (ServerMark::Blind, ServerMark::Sighted),
+    ] {
         let mut evidence = good();
         evidence.history.server.extend([(30_000, stop), (35_000, again)]);
         change(&mut evidence, 31_005, |hook| hook.stamp = 37_500);
@@ -149,7 +151,7 @@ fn a_second_offline_of_one_session_is_found() {
     let mut evidence = good();
     let again = hook(10, false, 32_000, 20_000);
     evidence.hooks.push(again.clone());
-    evidence.events.push(again);
+    evidence.events.as_mut().unwrap().push(again);
     finds("offline 32000 of session 20000 while None is open", &evidence);
 }
 
@@ -170,9 +172,29 @@ fn a_retry_with_another_body_is_found() {
 #[test]
 fn a_hook_that_is_not_in_the_event_log_is_found_and_the_other_way_round() {
     let mut evidence = good();
-    evidence.events.remove(1);
+    evidence.events.as_mut().unwrap().remove(1);
     finds("are not the event log", &evidence);
     let mut evidence = good();
     evidence.hooks.pop();
     finds("are not the event log", &evidence);
+}
+
+#[test]
+fn what_was_told_before_a_loss_may_be_told_again_after_it_and_nothing_false() {
+    let mut evidence = good();
+    evidence.events = None;
+    evidence.terms.lost = Some(31_500);
+    evidence.hooks.push(hook(10, false, 32_000, 20_000));
+    assert_eq!(check(&evidence), Vec::<String>::new());
+    evidence.terms.lost = Some(33_000);
+    finds("offline 32000 of session 20000 while None is open", &evidence);
+
+    // What had still to be told may be lost, too; but never is somebody called offline who is there.
+    let mut evidence = good();
+    evidence.events = None;
+    evidence.hooks[2].acked = None;
+    evidence.terms.lost = Some(15_000);
+    assert_eq!(check(&evidence), Vec::<String>::new());
+    evidence.hooks.insert(4, hook(7, false, 21_000, 20_000));
+    finds("offline at 21000, but connected", &evidence);
 }
