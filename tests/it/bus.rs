@@ -1,6 +1,7 @@
 //! Many nodes: what is asked of one is done on all, and what is not known is said.
 
 mod faults;
+mod load;
 
 use crate::rig::nodes::{Listener, Nodes};
 use serde_json::{Value, json};
