@@ -117,7 +117,7 @@ pub enum BuildError {
         users: usize,
     },
     /// The cluster cannot be joined.
-    #[error("cannot join the cluster: {0}")]
+    #[error("cannot join the cluster")]
     Join(#[from] JoinError),
     /// Hooks cannot be sent.
     #[error(transparent)]

@@ -22,6 +22,7 @@ mod presence;
 mod rates;
 mod reader;
 mod recovery;
+mod redis_location;
 mod rooms;
 mod sessions;
 mod show;
@@ -39,7 +40,7 @@ pub use auth::{
     StaticKey,
 };
 pub use backend::{SignedUrl, parse_hook_secret};
-pub use cluster::{ClusterConfig, RedisLocation, SentinelLocation};
+pub use cluster::ClusterConfig;
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use events::{EventsConfig, NamespaceEvents};
@@ -57,6 +58,7 @@ pub use messages::{ClientMessagesConfig, MessagesConfig};
 pub use permissions::PermissionsConfig;
 pub use presence::PresenceConfig;
 pub use recovery::RecoveryConfig;
+pub use redis_location::{RedisLocation, SentinelService};
 pub use sessions::SessionsConfig;
 pub use shown_url::shown_url;
 pub use socketio::SocketIoConfig;

@@ -63,12 +63,6 @@ pub fn check_config(config: &IngestConfig) -> Result<(), IngestError> {
     for one in &config.postgres {
         postgres::check_config(one).map_err(|why| cannot(&one.name, why))?;
     }
-    for one in &config.redis_emitter {
-        redis_emitter::check_config(one).map_err(|why| cannot(&one.name, why))?;
-    }
-    for one in &config.redis_stream {
-        redis_stream::check_config(one).map_err(|why| cannot(&one.name, why))?;
-    }
     Ok(())
 }
 
@@ -102,7 +96,7 @@ impl Ingest {
             let intake = Intake { name, allow, parts };
             let stop = tasks.stopping();
             let task = RedisEmitterTask::new(one, intake, reporter, clock.clone(), stop);
-            redis_emitter.push(task.map_err(|why| cannot(&one.name, why))?);
+            redis_emitter.push(task);
             views.push(view);
         }
         let mut redis_stream = Vec::new();
@@ -113,7 +107,7 @@ impl Ingest {
             let intake = Intake { name, allow, parts };
             let stop = tasks.stopping();
             let task = RedisStreamTask::new(one, intake, reporter, clock.clone(), stop);
-            redis_stream.push(task.map_err(|why| cannot(&one.name, why))?);
+            redis_stream.push(task);
             views.push(view);
         }
         Ok(Self { postgres, redis_emitter, redis_stream, sources: IngestSources::new(views) })

@@ -10,6 +10,8 @@ pub mod entropy;
 pub mod metrics;
 pub mod tasks;
 
+pub mod redis_server;
+
 pub mod backend;
 pub mod client;
 pub mod cluster;

@@ -49,7 +49,7 @@ pub(crate) struct JoinedCluster {
 pub enum JoinError {
     /// Redis cannot be spoken to.
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Link(LinkError),
     /// Those who are there agreed on something else.
     #[error(
         "nodes of the cluster run that are set up otherwise:\n{0}\nGive this node the same, another cluster.name, or stop \
@@ -106,7 +106,7 @@ impl JoinedCluster {
             clock: clock.clone(),
         };
         let tasks = Tasks::new();
-        let (member, effects) = ClusterMember::join(cluster, needs, &tasks)?;
+        let (member, effects) = ClusterMember::join(cluster, needs, &tasks);
         attached(member.status()).await?;
         tracing::info!(node = %member.name(), cluster = cluster.name, "this node is in the cluster");
         let recovers = !config.recovery.window.is_zero();

@@ -100,8 +100,8 @@ async fn run_logged(
 
 /// What is wrong with a configuration may show only when it meets that of others.
 fn failure(error: BuildError) -> CommandFailure {
-    if matches!(error, BuildError::Join(JoinError::Apart(_))) {
-        return CommandFailure::ConfigValue(error.to_string());
+    if let BuildError::Join(apart @ JoinError::Apart(_)) = &error {
+        return CommandFailure::ConfigValue(format!("{error}: {apart}"));
     }
     CommandFailure::internal(error)
 }

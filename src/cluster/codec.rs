@@ -79,6 +79,11 @@ pub enum RedisCall {
 #[error("Redis answered what this version does not understand")]
 pub struct CodecError;
 
+/// What every key of the cluster with this name begins with.
+pub(super) fn prefix(name: &str) -> String {
+    format!("userline:{{{name}}}:")
+}
+
 impl ClusterPlace {
     /// What Redis is asked for a command.
     pub fn call(&self, command: &Command) -> RedisCall {

@@ -15,6 +15,7 @@ pub use target::RedisTarget;
 
 use super::codec::RedisCall;
 use super::scripts::Script;
+use crate::redis_server::RedisFailure;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value, cmd, pipe};
 use std::collections::BTreeMap;
@@ -46,8 +47,7 @@ impl RedisLink {
     /// answer may take `patience`, now and later.
     pub async fn open(target: &RedisTarget, patience: Duration) -> Result<Self, LinkError> {
         let opening = async {
-            let connection = target.connect().await?;
-            let server = ServerFacts::ask(&mut connection.clone(), target).await?;
+            let (connection, server) = target.connect().await?;
             server.check()?;
             let mut load = pipe();
             for script in Script::ALL {
@@ -57,7 +57,7 @@ impl RedisLink {
             let scripts = Arc::new(Script::ALL.into_iter().zip(names).collect());
             Ok(Self { connection, scripts, server: Arc::new(server), patience })
         };
-        timeout(patience * OPENING_ANSWERS, opening).await.map_err(|_| LinkError::Timeout)?
+        timeout(patience * OPENING_ANSWERS, opening).await.map_err(|_| RedisFailure::Timeout)?
     }
 
     /// What server it is.
@@ -98,7 +98,7 @@ impl RedisLink {
     async fn query(&self, command: &Cmd, limit: Duration) -> Result<Value, LinkError> {
         let mut connection = self.connection.clone();
         let answer = connection.send_packed_command(command);
-        let answer = timeout(limit, answer).await.map_err(|_| LinkError::Timeout)??;
+        let answer = timeout(limit, answer).await.map_err(|_| RedisFailure::Timeout)??;
         // What Redis refuses is a value, too.
         Ok(answer.extract_error()?)
     }

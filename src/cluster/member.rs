@@ -10,7 +10,7 @@
 
 mod task;
 
-use super::codec::ClusterPlace;
+use super::codec::{self, ClusterPlace};
 use super::link::{LinkError, RedisTarget};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
@@ -141,8 +141,8 @@ impl ClusterMember {
         config: &ClusterConfig,
         needs: MemberNeeds,
         tasks: &Tasks,
-    ) -> Result<(Self, mpsc::Receiver<NodeEffect>), LinkError> {
-        let target = RedisTarget::new(config)?;
+    ) -> (Self, mpsc::Receiver<NodeEffect>) {
+        let target = RedisTarget::new(config);
         let (questions, question) = mpsc::channel(QUESTIONS_MAX);
         let (effects, effect) = mpsc::channel(EFFECTS_MAX);
         let (status_sender, status) = watch::channel(MemberStatus::Degraded(None));
@@ -162,7 +162,7 @@ impl ClusterMember {
             (question, effects, status_sender),
         );
         tasks.spawn("cluster", task.run());
-        Ok((member, effect))
+        (member, effect)
     }
 
     /// The user has a socket on this node. Its session is returned, or comes as an effect when it is known.
@@ -351,7 +351,7 @@ fn times(config: &ClusterConfig) -> NodeTimes {
 
 fn place(config: &ClusterConfig, needs: MemberNeeds) -> ClusterPlace {
     ClusterPlace {
-        prefix: format!("userline:{{{}}}:", config.name),
+        prefix: codec::prefix(&config.name),
         agreement: needs.agreement,
         endpoints: needs.endpoints,
         log_bytes: config.log_bytes,

@@ -1,12 +1,10 @@
 //! `[cluster]`: many nodes that agree in Redis or Valkey.
 
 mod agreement;
-mod location;
 pub(super) mod refused;
 
-pub use location::{RedisLocation, SentinelLocation};
-
 use super::reader::{Checked, SettingsReader};
+use super::redis_location::RedisLocation;
 use crate::types::Secret;
 use std::time::Duration;
 
@@ -22,8 +20,6 @@ const BEATS_PER_LEASE: u32 = 3;
 pub struct ClusterConfig {
     /// Where Redis or Valkey is.
     pub redis: RedisLocation,
-    /// PEM of the authorities that are believed; `None`: those of the system.
-    pub ca: Option<String>,
     /// What every key begins with, so that several clusters may use one Redis.
     pub name: String,
     /// Keeps nodes out that do not have it.
@@ -45,8 +41,7 @@ pub struct ClusterConfig {
 impl ClusterConfig {
     /// The section; `None` if `cluster.redis` is not written: one node, and no Redis.
     pub(super) fn read(reader: &mut SettingsReader) -> Checked<Option<Self>> {
-        let redis = location::read(reader, "cluster.redis");
-        let ca = reader.authorities("cluster.ca_file");
+        let redis = RedisLocation::read(reader, "cluster.redis", "cluster.ca_file");
         let rule = "must be 1 to 48 letters, digits, \"-\", \"_\" or \".\"";
         let name =
             reader.parsed("cluster.name", rule, |text| is_name(text).then(|| text.to_owned()));
@@ -66,7 +61,6 @@ impl ClusterConfig {
         let config = |redis| -> Checked<Self> {
             Ok(Self {
                 redis,
-                ca: ca?,
                 name: name?,
                 secret: secret?,
                 heartbeat,

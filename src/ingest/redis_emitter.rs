@@ -16,8 +16,6 @@ mod turn;
 pub use check::check_redis_emitter;
 pub(super) use task::RedisEmitterTask;
 
-use super::trouble::Trouble;
-use crate::config::RedisEmitterConfig;
 use crate::ingest::intake::SocketVerb;
 use emit_json::{EmitJson, SocketsJson};
 
@@ -32,9 +30,4 @@ enum RedisMessage {
     Unsupported(&'static str),
     /// Something that others say to each other.
     NotForUs,
-}
-
-/// Checks what can be checked without a connection.
-pub(super) fn check_config(config: &RedisEmitterConfig) -> Result<(), Trouble> {
-    task::server(config).map(drop)
 }

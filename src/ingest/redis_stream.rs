@@ -17,13 +17,14 @@ mod stream;
 pub use check::check_redis_stream;
 
 use super::intake::Intake;
-use super::redis::RedisServer;
+use super::redis;
 use super::reporter::Reporter;
-use super::trouble::{Trouble, TroubleKind};
+use super::trouble::TroubleKind;
 use crate::clock::Clock;
 use crate::config::RedisStreamConfig;
 use crate::core::backend::backoff;
 use crate::entropy;
+use crate::redis_server::RedisServer;
 use session::StreamSource;
 use stream::EmitStream;
 use tokio_util::sync::CancellationToken;
@@ -36,15 +37,6 @@ pub(super) struct RedisStreamTask {
     source: StreamSource,
 }
 
-/// Checks what can be checked without a connection.
-pub(super) fn check_config(config: &RedisStreamConfig) -> Result<(), Trouble> {
-    server(config).map(drop)
-}
-
-fn server(config: &RedisStreamConfig) -> Result<RedisServer, Trouble> {
-    RedisServer::new(&config.url, config.ca.as_deref())
-}
-
 impl RedisStreamTask {
     pub(super) fn new(
         config: &RedisStreamConfig,
@@ -52,7 +44,7 @@ impl RedisStreamTask {
         reporter: Reporter,
         clock: Clock,
         stop: CancellationToken,
-    ) -> Result<Self, Trouble> {
+    ) -> Self {
         let source = StreamSource {
             config: config.clone(),
             intake,
@@ -62,7 +54,7 @@ impl RedisStreamTask {
             unmarked: Vec::new(),
             failures: 0,
         };
-        Ok(Self { server: server(config)?, owner: entropy::token(""), source })
+        Self { server: redis::server(&config.server), owner: entropy::token(""), source }
     }
 
     /// Takes entries until it is stopped; what is being sent then is sent and acknowledged.

@@ -3,6 +3,7 @@
 mod agreeing;
 mod listening;
 mod redis_faults;
+mod redis_urls;
 
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::eventually;

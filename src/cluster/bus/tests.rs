@@ -34,7 +34,7 @@ impl Node {
         };
         let tasks = Tasks::new();
         let config = cluster_config(redis.url());
-        let (member, effects) = ClusterMember::join(&config, needs, &tasks).unwrap();
+        let (member, effects) = ClusterMember::join(&config, needs, &tasks);
         let mut status = member.status();
         let attached = status.wait_for(|it| *it == MemberStatus::Attached);
         timeout(PATIENCE, attached).await.unwrap().unwrap();

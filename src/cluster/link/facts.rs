@@ -1,7 +1,6 @@
 //! What a server says of itself.
 
 use super::error::LinkError;
-use super::target::RedisTarget;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, cmd};
 use std::collections::BTreeMap;
@@ -38,7 +37,7 @@ pub struct ServerFacts {
 impl ServerFacts {
     pub(super) async fn ask(
         connection: &mut MultiplexedConnection,
-        target: &RedisTarget,
+        is_safe: bool,
     ) -> Result<Self, LinkError> {
         let info: String = cmd("INFO").query_async(connection).await?;
         let mut ask = cmd("CONFIG");
@@ -46,7 +45,7 @@ impl ServerFacts {
         // Managed servers forbid it, and that is no trouble.
         let sync: RedisResult<Vec<String>> = ask.query_async(connection).await;
         let sync = sync.ok().and_then(|it| it.into_iter().nth(1));
-        Ok(Self::read(&info, sync, target.is_safe()))
+        Ok(Self::read(&info, sync, is_safe))
     }
 
     pub(super) fn read(info: &str, sync: Option<String>, is_safe: bool) -> Self {

@@ -9,6 +9,7 @@ use crate::core::cluster::agreement::Difference;
 use crate::core::cluster::command::{Command, Reply};
 use crate::core::cluster::node::{Lane, LogQuestion, NodeEffect, NodeMachine, Ticket};
 use crate::entropy;
+use crate::redis_server::RedisFailure;
 use crate::types::Timestamp;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -206,13 +207,13 @@ impl MemberTask {
         let command = match &asked {
             Asked::Command(_, command) | Asked::Question(_, command, _) => command,
         };
-        let read = result.and_then(|value| {
-            codec::reply(command, &value).map_err(|error| LinkError::Server(error.to_string()))
-        });
+        let read = result.and_then(|value| codec::reply(command, &value).map_err(LinkError::from));
         let reply = match read {
             Ok(reply) => reply,
             // Nothing was done, and what the others do needs no more memory.
-            Err(LinkError::Full) if matches!(asked, Asked::Question(..)) => return,
+            Err(LinkError::Redis(RedisFailure::Full)) if matches!(asked, Asked::Question(..)) => {
+                return;
+            }
             Err(error) => return self.lost(error),
         };
         match asked {

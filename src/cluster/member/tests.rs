@@ -30,8 +30,7 @@ impl Node {
             clock: Clock::start(Seq(0)),
         };
         let tasks = Tasks::new();
-        let (member, effects) =
-            ClusterMember::join(&cluster_config(redis.url()), needs, &tasks).unwrap();
+        let (member, effects) = ClusterMember::join(&cluster_config(redis.url()), needs, &tasks);
         let attached = MemberStatus::Attached;
         let mut status = member.status();
         timeout(PATIENCE, status.wait_for(|it| *it == attached)).await.unwrap().unwrap();

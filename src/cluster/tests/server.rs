@@ -3,7 +3,6 @@
 use crate::cluster::{RedisCall, Script};
 use crate::config::{ClusterConfig, RedisLocation};
 use crate::core::cluster::agreement::{Agreement, Term};
-use crate::types::Secret;
 use redis::{Client, Commands as _, Connection, Value};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -32,8 +31,7 @@ pub(super) fn agreement(grace: &str) -> Agreement {
 /// The configuration of a cluster at `url`, otherwise as it usually is.
 pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
     ClusterConfig {
-        redis: RedisLocation::Server(Secret::new(url.as_bytes())),
-        ca: None,
+        redis: RedisLocation::parse(url).unwrap(),
         name: "test".to_owned(),
         secret: None,
         heartbeat: Duration::from_secs(5),

@@ -22,7 +22,7 @@ fn the_address_of_redis_makes_a_cluster_of_it() {
     let cluster = load(&[("cluster.redis", "redis://localhost")]).unwrap().cluster.unwrap();
 
     assert_eq!((cluster.name.as_str(), cluster.log_bytes), ("userline", 16_000_000));
-    assert!(cluster.ca.is_none());
+    assert!(cluster.redis.ca.is_none());
     assert_eq!(cluster.heartbeat, Duration::from_secs(5));
     assert_eq!(cluster.lease, Duration::from_secs(15));
     assert_eq!((cluster.node_grace, cluster.hold), (Duration::from_secs(20), cluster.node_grace));

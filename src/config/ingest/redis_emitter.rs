@@ -3,24 +3,21 @@
 use super::{SourceNames, or};
 use crate::config::allowed::{self, Need};
 use crate::config::reader::{Checked, SettingsReader};
+use crate::config::redis_location::{self, RedisLocation};
 use crate::core::emit::allow::AllowList;
-use crate::types::{NamePattern, Secret, SourceName};
+use crate::types::{NamePattern, SourceName};
 
 const KEY: &str = "socket.io";
 const NAME_BYTES_MAX: usize = 128;
 const USER_ROOMS_LEN_MAX: usize = 16;
-const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
-const URL_RULE: &str = "must be a URL such as redis://:password@redis.example.com:6379";
 
 /// One Redis on which others publish.
 #[derive(Debug, Clone)]
 pub struct RedisEmitterConfig {
     /// Its name in logs, metrics and the API.
     pub name: SourceName,
-    /// Where it is, with the password.
-    pub url: Secret,
-    /// The PEM of the authorities that are believed, instead of those of the system.
-    pub ca: Option<String>,
+    /// Where it is.
+    pub server: RedisLocation,
     /// What the channels of Node's emitter and adapter begin with.
     pub key: String,
     /// The channel of python-socketio's manager; `None`: it is not heard.
@@ -41,8 +38,7 @@ impl RedisEmitterConfig {
     ) -> Checked<Self> {
         let at = |name: &str| format!("{prefix}.{name}");
         let name = names.read(reader, prefix);
-        let url = read_url(reader, &at("url"));
-        let ca = reader.authorities(&at("ca_file"));
+        let server = read_server(reader, prefix);
         let key = or(reader, &at("key"), KEY.to_owned(), read_name);
         let python_channel =
             or(reader, &at("python_channel"), None, |reader, key| read_name(reader, key).map(Some));
@@ -56,8 +52,7 @@ impl RedisEmitterConfig {
         let allow_control = or(reader, &at("allow_control"), false, SettingsReader::switch);
         Ok(Self {
             name: name?,
-            url: url?,
-            ca: ca?,
+            server: server?,
             key: key?,
             python_channel: python_channel?,
             user_rooms: user_rooms?,
@@ -67,14 +62,13 @@ impl RedisEmitterConfig {
     }
 }
 
-pub(super) fn read_url(reader: &mut SettingsReader, key: &str) -> Checked<Secret> {
-    match reader.secret(key)? {
-        None => Err(reader.reject(key, format!("is missing (or url_file): {URL_RULE}"))),
-        Some(text) if !SCHEMES.iter().any(|it| text.starts_with(it)) => {
-            Err(reader.reject(key, URL_RULE))
-        }
-        Some(text) => Ok(Secret::new(text.into_bytes())),
-    }
+/// Where the Redis of a source is.
+pub(super) fn read_server(reader: &mut SettingsReader, prefix: &str) -> Checked<RedisLocation> {
+    let url = format!("{prefix}.url");
+    let server = RedisLocation::read(reader, &url, &format!("{prefix}.ca_file"))?;
+    server.ok_or_else(|| {
+        reader.reject(&url, format!("is missing (or url_file): {}", redis_location::RULE))
+    })
 }
 
 /// The name of a channel or a key.

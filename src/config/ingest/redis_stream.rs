@@ -1,11 +1,12 @@
 //! `[[ingest.redis_stream]]`: emits that wait in a stream of Redis.
 
-use super::redis_emitter::{read_name, read_url};
+use super::redis_emitter::{read_name, read_server};
 use super::{SourceNames, or};
 use crate::config::allowed::{self, Need};
 use crate::config::reader::{Checked, SettingsReader};
+use crate::config::redis_location::RedisLocation;
 use crate::core::emit::allow::AllowList;
-use crate::types::{Secret, SourceName};
+use crate::types::SourceName;
 use std::time::Duration;
 
 const STREAM: &str = "userline:emits";
@@ -18,10 +19,8 @@ const FAILED_MAX: u32 = 10_000;
 pub struct RedisStreamConfig {
     /// Its name in logs, metrics, the API, and in the ids of what is stored.
     pub name: SourceName,
-    /// Where it is, with the password.
-    pub url: Secret,
-    /// The PEM of the authorities that are believed, instead of those of the system.
-    pub ca: Option<String>,
+    /// Where it is.
+    pub server: RedisLocation,
     /// The key of the stream.
     pub stream: String,
     /// The group of consumers that reads it.
@@ -44,8 +43,7 @@ impl RedisStreamConfig {
     ) -> Checked<Self> {
         let at = |name: &str| format!("{prefix}.{name}");
         let name = names.read(reader, prefix);
-        let url = read_url(reader, &at("url"));
-        let ca = reader.authorities(&at("ca_file"));
+        let server = read_server(reader, prefix);
         let stream = or(reader, &at("stream"), STREAM.to_owned(), read_name);
         let group = or(reader, &at("group"), GROUP.to_owned(), read_name);
         let batch = or(reader, &at("batch"), BATCH, |reader, key| reader.number(key, 1..=1000));
@@ -58,8 +56,7 @@ impl RedisStreamConfig {
         let allow = allowed::read(reader, prefix, Need::MayBeLeftOut);
         Ok(Self {
             name: name?,
-            url: url?,
-            ca: ca?,
+            server: server?,
             stream: stream?,
             group: group?,
             batch: batch?,

@@ -1,10 +1,9 @@
 //! Tries whether what others publish can be heard. Nothing is published.
 
 use super::subscription::{Subscription, patterns};
-use super::task;
 use crate::config::RedisEmitterConfig;
 use crate::ingest::check::SourceCheck;
-use crate::ingest::redis::{quote, with_rights};
+use crate::ingest::redis::{quote, server, with_rights};
 use crate::ingest::trouble::Trouble;
 
 /// The commands that hearing needs.
@@ -18,7 +17,7 @@ pub async fn check_redis_emitter(config: &RedisEmitterConfig) -> SourceCheck {
 }
 
 async fn try_all(config: &RedisEmitterConfig, found: &mut SourceCheck) -> Result<(), Trouble> {
-    let server = task::server(config)?;
+    let server = server(&config.server);
     let patterns = patterns(config);
     // Redis compares a pattern that is subscribed to with the channels of a user by their letters.
     let channels = patterns.iter().map(|it| quote(&format!("&{it}"))).collect::<Vec<_>>();

@@ -2,8 +2,9 @@
 //! rather close the connection than wait.
 
 use crate::config::RedisEmitterConfig;
-use crate::ingest::redis::{RedisServer, glob, met, version};
+use crate::ingest::redis::{connect, glob, version};
 use crate::ingest::trouble::Trouble;
+use crate::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue as _, PushInfo, PushKind, RedisError, Value, cmd};
 use std::sync::Arc;
@@ -87,14 +88,13 @@ impl Subscription {
     pub(super) async fn connect(server: &RedisServer) -> Result<Self, Trouble> {
         let (queue, messages, dropped) = PublishedQueue::new(WAITING_BYTES_MAX);
         let pushed = move |push| queue.push(push);
-        let connection = server.connect(PATIENCE, pushed).await?;
+        let connection = connect(server, PATIENCE, pushed).await?;
         Ok(Self { connection, messages, dropped })
     }
 
     /// Hears what is published from now on.
     pub(super) async fn subscribe(&mut self, config: &RedisEmitterConfig) -> Result<(), Trouble> {
-        let subscribed = self.connection.psubscribe(&patterns(config)).await;
-        subscribed.map_err(|error| met(&error))
+        Ok(self.connection.psubscribe(&patterns(config)).await?)
     }
 
     /// The version of Redis.
@@ -119,8 +119,7 @@ impl Subscription {
 
     /// Asks for a sign of life.
     pub(super) async fn ping(&mut self) -> Result<(), Trouble> {
-        let answer: Result<Value, RedisError> = cmd("PING").query_async(&mut self.connection).await;
-        answer.map(drop).map_err(|error| met(&error))
+        Ok(cmd("PING").exec_async(&mut self.connection).await?)
     }
 
     /// A channel of the sharded adapter, if one of its servers is there: what goes by these channels cannot be heard by

@@ -10,9 +10,10 @@ use crate::config::RedisEmitterConfig;
 use crate::core::backend::backoff;
 use crate::entropy;
 use crate::ingest::intake::{Intake, MessageRefusal, Posted};
-use crate::ingest::redis::RedisServer;
+use crate::ingest::redis;
 use crate::ingest::reporter::{MessageOutcome, Reporter};
 use crate::ingest::trouble::{Trouble, TroubleKind};
+use crate::redis_server::RedisServer;
 use crate::types::WallMs;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,11 +39,6 @@ pub(in crate::ingest) struct RedisEmitterTask {
     said: BTreeSet<&'static str>,
 }
 
-/// Where it is; the URL is read.
-pub(super) fn server(config: &RedisEmitterConfig) -> Result<RedisServer, Trouble> {
-    RedisServer::new(&config.url, config.ca.as_deref())
-}
-
 impl RedisEmitterTask {
     pub(in crate::ingest) fn new(
         config: &RedisEmitterConfig,
@@ -50,12 +46,12 @@ impl RedisEmitterTask {
         reporter: Reporter,
         clock: Clock,
         stop: CancellationToken,
-    ) -> Result<Self, Trouble> {
+    ) -> Self {
         let cluster = intake.parts.cluster.clone().map(|(member, lease)| {
             ClusterTurn::new(member, config.name.as_str(), lease, clock.clone())
         });
-        Ok(Self {
-            server: server(config)?,
+        Self {
+            server: redis::server(&config.server),
             cluster,
             rules: RoomRules(config.user_rooms.clone()),
             config: config.clone(),
@@ -65,7 +61,7 @@ impl RedisEmitterTask {
             stop,
             heard_until: None,
             said: BTreeSet::new(),
-        })
+        }
     }
 
     pub(in crate::ingest) async fn run(mut self) {

@@ -1,10 +1,9 @@
 //! Tries whether a stream can be read. No entry is touched: what changes something is tried on keys that are made for it.
 
-use super::server;
 use super::stream::EmitStream;
 use crate::config::RedisStreamConfig;
 use crate::ingest::check::SourceCheck;
-use crate::ingest::redis::{glob, quote, with_rights};
+use crate::ingest::redis::{glob, quote, server, with_rights};
 use crate::ingest::trouble::{Trouble, TroubleKind};
 use redis::{Value, cmd};
 use std::collections::BTreeMap;
@@ -52,7 +51,7 @@ pub async fn check_redis_stream(config: &RedisStreamConfig) -> SourceCheck {
 }
 
 async fn try_all(config: &RedisStreamConfig, found: &mut SourceCheck) -> Result<(), Trouble> {
-    let server = server(config)?;
+    let server = server(&config.server);
     let keys = quote(&format!("~{}*", glob(&config.stream)));
     let rights = format!("{COMMANDS} {keys}");
     let mend = |trouble| with_rights(trouble, server.user(), &rights);

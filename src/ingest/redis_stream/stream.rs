@@ -3,11 +3,12 @@
 use super::entry::{EndedEntry, StreamEntry, written_ms};
 use crate::config::RedisStreamConfig;
 use crate::ingest::ordered::MessageVerdict;
-use crate::ingest::redis::{RedisServer, met, version};
+use crate::ingest::redis::{connect, version};
 use crate::ingest::reporter::WaitingMessages;
 use crate::ingest::trouble::{Trouble, TroubleKind};
+use crate::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, PushInfo, RedisError, Value, cmd};
+use redis::{Cmd, FromRedisValue, PushInfo, Value, cmd};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ impl EmitStream {
         owner: String,
     ) -> Result<Self, Trouble> {
         let unasked = |_: PushInfo| -> Result<(), Infallible> { Ok(()) };
-        let connection = server.connect(PATIENCE, unasked).await?;
+        let connection = connect(server, PATIENCE, unasked).await?;
         let (lease, failed) =
             (format!("{}:reader", config.stream), format!("{}:failed", config.stream));
         Ok(Self { connection, owner, config, lease, failed })
@@ -83,7 +84,7 @@ impl EmitStream {
         let mut make = cmd("XGROUP");
         make.arg("CREATE").arg(stream).arg(group).arg("0").arg("MKSTREAM");
         match make.exec_async(&mut self.connection).await {
-            Err(error) if error.code() != Some("BUSYGROUP") => Err(met(&error)),
+            Err(error) if error.code() != Some("BUSYGROUP") => Err(error.into()),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -199,8 +200,7 @@ impl EmitStream {
 
     /// What Redis answers.
     pub(super) async fn ask<T: FromRedisValue>(&mut self, command: Cmd) -> Result<T, Trouble> {
-        let answer: Result<T, RedisError> = command.query_async(&mut self.connection).await;
-        answer.map_err(|error| met(&error))
+        Ok(command.query_async(&mut self.connection).await?)
     }
 }
 

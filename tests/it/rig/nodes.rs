@@ -79,9 +79,26 @@ impl Nodes {
         Self::run_all(count, |redis, hooks| change(setup::hooked(redis, hooks))).await
     }
 
+    /// The same without hooks, on this Redis.
+    pub(crate) async fn start_on(
+        redis: Redis,
+        count: usize,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        Self::run_on(redis, count, |redis, _| change(setup::quiet(redis))).await
+    }
+
     async fn run_all(count: usize, configured: impl FnOnce(&str, &str) -> String) -> Self {
+        Self::run_on(Redis::start().await, count, configured).await
+    }
+
+    async fn run_on(
+        redis: Redis,
+        count: usize,
+        configured: impl FnOnce(&str, &str) -> String,
+    ) -> Self {
         let (tasks, watch) = (Tasks::new(), Watch::start());
-        let (redis, receiver) = (Redis::start().await, Receiver::start(&tasks, &watch).await);
+        let receiver = Receiver::start(&tasks, &watch).await;
         let configuration = configured(&redis.url(), &receiver.url());
         let (truth, servers, apis, places) = (Truth::new(&watch), vec![], vec![], vec![]);
         let mut it =

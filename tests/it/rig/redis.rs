@@ -9,27 +9,43 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The password of those that have one.
+pub(crate) const PASSWORD: &str = "a-password-of-a-test";
+
 /// A running Redis.
 #[derive(Debug)]
 pub(crate) struct Redis {
     dir: TempDir,
     port: u16,
+    arguments: Vec<String>,
     child: Child,
 }
 
 impl Redis {
     /// Starts one; it takes clients when this returns.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let it = Self { child: run(&dir, port), dir, port };
+        let port = free_port();
+        let arguments: Vec<String> = arguments.iter().copied().map(str::to_owned).collect();
+        let it = Self { child: run(&dir, port, &arguments), dir, port, arguments };
         it.takes_clients().await;
         it
     }
 
+    /// Starts one that takes only who knows the password.
+    pub(crate) async fn start_with_password() -> Self {
+        Self::start_with(&["--requirepass", PASSWORD, "--masterauth", PASSWORD]).await
+    }
+
     /// Starts one that follows another; it has what that one had when this returns.
     pub(crate) async fn start_replica(of: &Self) -> Self {
-        let it = Self::start().await;
+        let arguments: Vec<&str> = of.arguments.iter().map(String::as_str).collect();
+        let it = Self::start_with(&arguments).await;
         let mut client = it.client().await;
         let mut follow = redis::cmd("REPLICAOF");
         follow.arg("127.0.0.1").arg(of.port).exec_async(&mut client).await.unwrap();
@@ -46,6 +62,14 @@ impl Redis {
         value.unwrap_or_default().trim_end().to_owned()
     }
 
+    /// What CONFIG says of a setting.
+    pub(crate) async fn setting(&self, name: &str) -> String {
+        let mut client = self.client().await;
+        let mut ask = redis::cmd("CONFIG");
+        let said: Vec<String> = ask.arg("GET").arg(name).query_async(&mut client).await.unwrap();
+        said.into_iter().nth(1).unwrap_or_default()
+    }
+
     /// Runs a command that answers with OK.
     pub(crate) async fn say(&self, words: &[&str]) {
         let mut client = self.client().await;
@@ -57,7 +81,9 @@ impl Redis {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let needs_password = self.arguments.iter().any(|it| it == "--requirepass");
+        let password = if needs_password { format!(":{PASSWORD}@") } else { String::new() };
+        format!("redis://{password}127.0.0.1:{}", self.port)
     }
 
     /// Sends it a signal.
@@ -75,7 +101,7 @@ impl Redis {
 
     /// Runs it again, with what it had written.
     pub(crate) async fn run(&mut self) {
-        self.child = run(&self.dir, self.port);
+        self.child = run(&self.dir, self.port, &self.arguments);
         self.takes_clients().await;
     }
 
@@ -98,6 +124,11 @@ impl Redis {
     }
 }
 
+/// A port that nobody listens on, as far as can be known.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 impl Drop for Redis {
     fn drop(&mut self) {
         self.stop();
@@ -105,11 +136,12 @@ impl Drop for Redis {
 }
 
 /// It writes each command down before it answers, so that it has it after a crash of its own.
-fn run(dir: &TempDir, port: u16) -> Child {
+fn run(dir: &TempDir, port: u16, arguments: &[String]) -> Child {
     let started = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "no", "--dir"])
         .arg(dir.path())
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
