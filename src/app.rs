@@ -4,6 +4,7 @@ mod edges;
 mod health;
 mod joining;
 mod listener;
+mod nodes;
 mod parts;
 mod stop;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use axum::Router;
 pub use joining::JoinError;
 use joining::{ClusterNews, JoinedCluster};
 use listener::Listener;
+use nodes::NodesEdge;
 use parts::AppParts;
 use std::io;
 use std::net::SocketAddr;
@@ -55,6 +57,8 @@ const BACKLOG: u32 = 65_535;
 pub struct App {
     public: Listener,
     admin: Listener,
+    /// Where other nodes hand over requests, and what answers them.
+    nodes: Option<(Listener, NodesEdge)>,
     edge: Router,
     api: Admin,
     parts: AppParts,
@@ -147,6 +151,11 @@ impl App {
         if let Some(page) = &page {
             config.hooks.endpoints.push(page.endpoint(admin.1));
         }
+        let forward = config.cluster.as_ref().and_then(|it| it.forward.as_ref());
+        let nodes = match forward.map(|it| it.listen) {
+            Some(listen) => Some(bind("cluster.listen", listen).await?),
+            None => None,
+        };
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
         let (store, recovered, clock) = open_store(&config).await?;
@@ -156,7 +165,8 @@ impl App {
                 users: recovered.sessions.len(),
             });
         }
-        let (cluster, news) = JoinedCluster::join(&config, &clock).await?.unzip();
+        let bound = nodes.as_ref().map(|it| it.1);
+        let (cluster, news) = JoinedCluster::join(&config, &clock, bound).await?.unzip();
         let parts = AppParts::new(&config, store, clock, cluster)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
@@ -165,29 +175,14 @@ impl App {
             None => forget_resume_keys(&parts.store.resume()).await?,
         }
         realtime.memberships.load().await?;
-        let AppParts { connections, clock, presence_tasks, .. } = &parts;
-        presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
-        if parts.cluster.is_some() {
-            let (control, memberships) = (&realtime.control, &realtime.memberships);
-            presence_tasks.spawn("control.following", Arc::clone(control).run_following());
-            presence_tasks.spawn("memberships.following", Arc::clone(memberships).run_following());
-        }
-        let memberships = Arc::clone(&realtime.memberships);
-        presence_tasks.spawn("memberships.expiry", memberships.run_expiry());
-        if let Some(resume) = &parts.resume {
-            presence_tasks.spawn("resume.expiry", Arc::clone(resume).run_expiry());
-        }
-        presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
-        if realtime.watching.is_on() {
-            presence_tasks.spawn("watching", Arc::clone(&realtime.watching).run());
-        }
-        if config.socketio.polling && config.socketio.websocket {
-            let patience = config.socketio.upgrade_timeout;
-            let watch = watch_upgrades(connections.clone(), clock.clone(), patience);
-            presence_tasks.spawn("upgrades.watch", watch);
-        }
+        look_after(&config, &parts, &realtime);
         let client_files = ClientFiles::load(config.socketio.client_dir.as_deref())?;
-        let edge = parts.public_edge(&config, &realtime, client_files)?;
+        let (edge, acceptor) = parts.public_edge(&config, &realtime, client_files)?;
+        let nodes = nodes.map(|bound| {
+            let listener = AppParts::listener(&config, "nodes", bound, config.limits.connections);
+            let key = config.cluster.as_ref().and_then(nodes::key);
+            (Listener { key, ..listener }, NodesEdge(acceptor))
+        });
         let ingest = parts.ingest(&config, &realtime)?;
         let no_backends = CancellationToken::new();
         let console =
@@ -199,6 +194,7 @@ impl App {
         Ok(Self {
             public: AppParts::listener(&config, "public", public, config.limits.connections),
             admin: AppParts::listener(&config, "admin", admin, ADMIN_CONNECTIONS_MAX),
+            nodes,
             edge,
             api,
             parts,
@@ -231,7 +227,7 @@ impl App {
 
     /// Lets everything run.
     fn start(self) -> Stop {
-        let Self { public, admin, edge, api, .. } = self;
+        let Self { public, admin, nodes, edge, api, .. } = self;
         let Self { parts, realtime, news, ingest, recovered, drain, data_dir, no_backends, .. } =
             self;
         let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
@@ -252,6 +248,9 @@ impl App {
         tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
+        if let Some((listener, edge)) = nodes {
+            tasks.spawn("listen.nodes", listener.run(edge, tasks.clone(), no_clients.clone()));
+        }
         tasks.spawn("listen.admin", admin.run(api, tasks.clone(), no_backends.clone()));
         ingest.start(&parts.ingest_tasks);
         Stop { no_clients, no_backends, parts, drain, data_dir }
@@ -288,6 +287,31 @@ impl DevPage {
             stopping,
             unhandled: Arc::clone(&realtime.unhandled),
         }
+    }
+}
+
+/// Lets what happens by itself happen: what ends, what others have agreed on, who is watched.
+fn look_after(config: &Config, parts: &AppParts, realtime: &Realtime) {
+    let AppParts { connections, clock, presence_tasks, .. } = parts;
+    presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
+    if parts.cluster.is_some() {
+        let (control, memberships) = (&realtime.control, &realtime.memberships);
+        presence_tasks.spawn("control.following", Arc::clone(control).run_following());
+        presence_tasks.spawn("memberships.following", Arc::clone(memberships).run_following());
+    }
+    let memberships = Arc::clone(&realtime.memberships);
+    presence_tasks.spawn("memberships.expiry", memberships.run_expiry());
+    if let Some(resume) = &parts.resume {
+        presence_tasks.spawn("resume.expiry", Arc::clone(resume).run_expiry());
+    }
+    presence_tasks.spawn("inbox.expiry", Arc::clone(&realtime.inboxes).run_expiry());
+    if realtime.watching.is_on() {
+        presence_tasks.spawn("watching", Arc::clone(&realtime.watching).run());
+    }
+    if config.socketio.polling && config.socketio.websocket {
+        let patience = config.socketio.upgrade_timeout;
+        let watch = watch_upgrades(connections.clone(), clock.clone(), patience);
+        presence_tasks.spawn("upgrades.watch", watch);
     }
 }
 

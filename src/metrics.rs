@@ -3,10 +3,9 @@
 //! Metrics are counted where things happen, with the macros of the `metrics` crate; a test sees to it that each name
 //! stands here. Labels are closed lists: never a user, a socket, a room or an address.
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use std::fmt;
-use std::sync::Arc;
-use thiserror::Error;
+mod recorder;
+
+pub use recorder::{InstallError, Metrics, Reading};
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +126,16 @@ pub const TABLE: &[Metric] = &[
     counter(
         "userline_foreign_parsers_total",
         "Connections refused because their client uses another parser than JSON, such as msgpack.",
+    ),
+    counter(
+        "userline_forward_strangers_total",
+        "Connections to `cluster.listen` that were refused: of nobody who has `cluster.secret`.",
+    ),
+    labelled(
+        "userline_forwarded_total",
+        "Requests for connections of other nodes, by outcome: request and websocket (handed over), unreachable and unanswered \
+         (that node is gone: the client begins anew), full (as many WebSockets as `limits.connections`), refused (without \
+         `cluster.forward`: the load balancer must send each client to one node).",
     ),
     counter(
         "userline_guest_sign_ins_total",
@@ -327,72 +336,6 @@ pub const TABLE: &[Metric] = &[
         "Users watched by clients, once for each client: `presence.watches` is the bound.",
     ),
 ];
-
-/// What is there now: the name of a gauge, its labels, how many.
-pub type Reading = (&'static str, &'static [(&'static str, &'static str)], usize);
-
-/// Collects metrics and renders them. Cheap to clone; clones share their numbers.
-#[derive(Clone)]
-pub struct Metrics {
-    recorder: Arc<PrometheusRecorder>,
-    handle: PrometheusHandle,
-}
-
-/// The process collects its metrics elsewhere already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("metrics are collected elsewhere already: they can be installed once per process")]
-pub struct InstallError;
-
-impl Metrics {
-    /// Numbers of its own, all described and zero; nothing is counted before [`Metrics::install`].
-    pub fn new() -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        metrics::with_local_recorder(&recorder, describe);
-        let handle = recorder.handle();
-        Self { recorder: Arc::new(recorder), handle }
-    }
-
-    /// Makes this the place where the whole process counts. Once per process.
-    pub fn install(&self) -> Result<(), InstallError> {
-        metrics::set_global_recorder(Arc::clone(&self.recorder)).map_err(|_| InstallError)
-    }
-
-    /// Everything as text, after setting `gauges` to what is there now.
-    pub fn render(&self, gauges: &[Reading]) -> String {
-        metrics::with_local_recorder(&*self.recorder, || {
-            for &(name, labels, value) in gauges {
-                metrics::gauge!(name, labels).set(u32::try_from(value).unwrap_or(u32::MAX));
-            }
-        });
-        self.handle.render()
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
-    }
-}
-
-/// Tells the recorder in charge what there is.
-fn describe() {
-    for &Metric { name, kind, help } in TABLE {
-        match kind {
-            Kind::Counter => {
-                metrics::describe_counter!(name, help);
-                metrics::counter!(name).absolute(0);
-            }
-            Kind::LabelledCounter => metrics::describe_counter!(name, help),
-            Kind::Gauge => metrics::describe_gauge!(name, help),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

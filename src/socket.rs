@@ -99,14 +99,15 @@ pub struct ClientParts {
 }
 
 impl SocketEdge {
-    /// The routes of the public listener.
-    pub fn router(self) -> Router {
+    /// The routes of the public listener, and what answers there.
+    pub fn open(self) -> (Router, Acceptor) {
         let Self { parts, rules, clock, connections, tasks, acceptor, path, client_files } = self;
         let requests = RequestParts::new(parts, rules, tasks.clone(), clock.clone());
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
         let lend = move |stream| engine.take(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);
-        let answer = any(async move |request: Request| acceptor.answer(request).await);
+        let answering = acceptor.clone();
+        let answer = any(async move |request: Request| answering.answer(request).await);
         // Clients are given the path with and without its slash, and some add one in either case.
         let mut router =
             Router::new().route(&path, answer.clone()).route(&format!("{path}/"), answer.clone());
@@ -114,6 +115,6 @@ impl SocketEdge {
         if !without_slash.is_empty() {
             router = router.route(without_slash, answer);
         }
-        router.merge(client_files.router(&path))
+        (router.merge(client_files.router(&path)), acceptor)
     }
 }

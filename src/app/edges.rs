@@ -8,7 +8,7 @@ use super::parts::AppParts;
 use crate::admin::{AdminState, DevConsole, Ready};
 use crate::cluster::{AnswerBounds, ClusterAnswers};
 use crate::config::{Config, IdempotencyConfig, LimitsConfig};
-use crate::connection::{AcceptorConfig, HandshakeAnswer, HandshakeGate, Trial};
+use crate::connection::{Acceptor, AcceptorConfig, HandshakeAnswer, HandshakeGate, Trial};
 use crate::core::auth::hook_gate::HandshakeVerdict;
 use crate::metrics::Metrics;
 use crate::realtime::Realtime;
@@ -31,16 +31,16 @@ impl AppParts {
     ) -> Listener {
         let LimitsConfig { header_timeout, keep_alive, stall, .. } = config.limits;
         let limits = RequestLimits { head: header_timeout, pause: keep_alive };
-        Listener { name, tcp, address, limits, stall, connections_max }
+        Listener { name, tcp, address, limits, stall, connections_max, key: None }
     }
 
-    /// What the public listener serves.
+    /// What the public listener serves; and what answers there, for requests that other nodes hand over.
     pub(super) fn public_edge(
         &self,
         config: &Config,
         realtime: &Realtime,
         client_files: ClientFiles,
-    ) -> Result<Router, BuildError> {
+    ) -> Result<(Router, Acceptor), BuildError> {
         let Realtime {
             admission, attendance, inboxes, watching, control, joining, unhandled, ..
         } = realtime.clone();
@@ -68,7 +68,8 @@ impl AppParts {
             client_files,
         };
         let ready = self.ready();
-        Ok(edge.router().merge(health::routes(ready)))
+        let (router, acceptor) = edge.open();
+        Ok((router.merge(health::routes(ready)), acceptor))
     }
 
     fn client_messages(&self, config: &Config, realtime: &Realtime) -> ClientMessages {
@@ -95,7 +96,9 @@ impl AppParts {
 
     /// Which clients may open a connection, and what is kept of their handshakes.
     fn acceptor(&self, config: &Config) -> AcceptorConfig {
-        let acceptor = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
+        let nodes = self.cluster.as_ref().map(|it| it.other_nodes.clone());
+        let acceptor =
+            AcceptorConfig::new(&config.listen, config.limits, &config.socketio).among(nodes);
         match config.auth.hook() {
             None => acceptor,
             Some(hook) => {

@@ -1,11 +1,13 @@
 //! Joining a cluster, before anybody is let in.
 
+use super::nodes;
 use crate::clock::Clock;
 use crate::cluster::{
     Apart, Bus, ClusterBook, ClusterLedger, ClusterMember, HistoryPage, LinkError, MemberNeeds,
     MemberStatus, Unattached,
 };
 use crate::config::{ClusterConfig, Config, HooksConfig};
+use crate::connection::ConnectionNodes;
 use crate::core::cluster::book::BookName;
 use crate::core::cluster::node::NodeEffect;
 use crate::hooks::HookLedger;
@@ -18,6 +20,7 @@ use crate::realtime::shared_log;
 use crate::recovery::{Recoveries, log_window};
 use crate::registry::Socket;
 use crate::tasks::Tasks;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -36,6 +39,8 @@ pub(crate) struct JoinedCluster {
     /// What nodes ask each other.
     pub(crate) bus: Bus,
     pub(crate) config: ClusterConfig,
+    /// The connections of the others.
+    pub(crate) other_nodes: ConnectionNodes,
     /// After so long without a word from its client, a connection is closed.
     pub(crate) silence_max: Duration,
     /// They end last: until then something is to be told.
@@ -90,10 +95,12 @@ impl JoinedCluster {
         Box::new(SharedBook::new(book, name, self.bus.clone()))
     }
 
-    /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too.
+    /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too. `bound` is where this node listens for
+    /// others, if it does.
     pub(super) async fn join(
         config: &Config,
         clock: &Clock,
+        bound: Option<SocketAddr>,
     ) -> Result<Option<(Self, ClusterNews)>, JoinError> {
         let Some(cluster) = &config.cluster else { return Ok(None) };
         let needs = MemberNeeds {
@@ -113,9 +120,11 @@ impl JoinedCluster {
         let history = if recovers { Some(member.history().await?) } else { None };
         let news = ClusterNews { history, effects };
         let silence_max = config.socketio.ping_interval + 2 * config.socketio.ping_timeout;
+        let other_nodes =
+            nodes::other_nodes(config, cluster, &member, bound, (clock.clone(), tasks.clone()));
         let (config, left) = (cluster.clone(), CancellationToken::new());
         let bus = Bus::new(member.clone(), clock.clone());
-        Ok(Some((Self { member, bus, config, silence_max, tasks, left }, news)))
+        Ok(Some((Self { member, bus, config, other_nodes, silence_max, tasks, left }, news)))
     }
 
     /// Does what the cluster says. Call it once.

@@ -6,7 +6,7 @@ mod unambiguous;
 pub(super) use deadlines::RequestLimits;
 
 use crate::admin::Admin;
-use crate::connection::{Accepted, ClientAddress};
+use crate::connection::{Accepted, ClientAddress, NodeKey};
 use crate::core::rounds::RoundSizes;
 use crate::tasks::{Tasks, WorkRounds};
 use axum::Router;
@@ -58,6 +58,8 @@ pub(super) struct Listener {
     pub(super) stall: Duration,
     /// HTTP connections at once. A connection that became a WebSocket does not count any more.
     pub(super) connections_max: usize,
+    /// Only those are served who have the secret of the cluster.
+    pub(super) key: Option<NodeKey>,
 }
 
 /// Answers the requests that come in on a listener.
@@ -113,7 +115,7 @@ impl Listener {
         let room = Arc::new(Semaphore::new(self.connections_max));
         self.set_options();
         let rounds = WorkRounds::new(&tasks, "http.rounds", FIRST_REQUESTS);
-        let way = Serving { limits: self.limits, rounds, stop: stop.clone() };
+        let way = Serving { limits: self.limits, rounds, stop: stop.clone(), key: self.key };
         for count in 1_usize.. {
             if count.is_multiple_of(ACCEPTS) {
                 tokio::task::yield_now().await;
@@ -150,10 +152,18 @@ struct Serving {
     /// When first requests are served.
     rounds: WorkRounds,
     stop: CancellationToken,
+    key: Option<NodeKey>,
 }
 
 /// Waits until the client says something, and until it is its turn: who connects and says nothing holds up nobody.
-async fn serve(stream: TcpStream, peer: SocketAddr, answers: impl HttpService, way: Serving) {
+async fn serve(mut stream: TcpStream, peer: SocketAddr, answers: impl HttpService, way: Serving) {
+    if let Some(key) = &way.key
+        && let Err(error) = key.admit(&mut stream).await
+    {
+        metrics::counter!("userline_forward_strangers_total").increment(1);
+        tracing::debug!(%error, "refused a connection that is of no node");
+        return;
+    }
     let stream = Accepted::new(stream);
     let progress = RequestProgress::new(stream.moved());
     let mut timer = PhaseTimer::new(way.limits);

@@ -2,6 +2,7 @@
 
 use super::joining::JoinedCluster;
 use super::parts::AppParts;
+use crate::connection::ConnectionNodes;
 use crate::core::cluster::facts::UserDeparture;
 use crate::types::Reason;
 use std::path::PathBuf;
@@ -62,7 +63,8 @@ impl Stop {
         connections.start_draining();
         // The listener stays until all are closed: it answers 503, by which a load balancer sees that it must send nobody
         // here, and serves those who poll until it is their turn.
-        self.close_connections().await;
+        let other_nodes = cluster.as_ref().map(|it| &it.other_nodes);
+        self.close_connections(other_nodes).await;
         self.no_clients.cancel();
         // With nobody left who could ack, they are over.
         message_tasks.stop(LINGER).await;
@@ -118,16 +120,24 @@ impl Stop {
         tasks.stop(LINGER).await;
     }
 
-    /// Closes the transports of all connections, evenly spread over the drain time at the most. Stock clients come
-    /// back by themselves, with new credentials.
-    async fn close_connections(&self) {
+    /// Closes the transports of all connections, evenly spread over the drain time at the most, and those that only pass
+    /// through here. Stock clients come back by themselves, with new credentials.
+    async fn close_connections(&self, other_nodes: Option<&ConnectionNodes>) {
         let connections = self.parts.connections.snapshot();
-        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX).max(1);
+        let tunnelled = other_nodes.map_or(0, ConnectionNodes::tunnelled);
+        let count = u32::try_from(connections.len() + tunnelled).unwrap_or(u32::MAX).max(1);
         let step = (self.drain / count).clamp(Duration::from_micros(1), STEP_MAX);
         let mut ticks = tokio::time::interval(step);
         for connection in connections {
             ticks.tick().await;
             connection.close(Reason::ServerShutdown);
+        }
+        if let Some(other_nodes) = other_nodes {
+            for _ in 0..tunnelled {
+                ticks.tick().await;
+                other_nodes.end_one();
+            }
+            other_nodes.end_all();
         }
         // Connections that were being opened meanwhile.
         for connection in self.parts.connections.snapshot() {

@@ -89,7 +89,7 @@ impl TestApp {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let client_files = ClientFiles::load(None).unwrap();
-        let edge = self.parts.public_edge(&self.config, &self.realtime, client_files).unwrap();
+        let (edge, _) = self.parts.public_edge(&self.config, &self.realtime, client_files).unwrap();
         let listener = AppParts::listener(
             &self.config,
             "public",

@@ -81,7 +81,8 @@ async fn run_logged(
     let (limits, grace, is_dev) = (config.limits, config.presence.grace, page.is_some());
     let store = config.store.data_dir.display();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %store, "starting");
-    let connections = capacity(limits.connections, is_dev);
+    let forwards = config.cluster.as_ref().is_some_and(|it| it.forward.is_some());
+    let connections = capacity(limits.connections, if forwards { 3 } else { 1 }, is_dev);
     let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
     // Before the ports are bound: whoever sees them open may send a signal.
     let signals = Signals::new(is_dev).map_err(CommandFailure::internal)?;
@@ -106,13 +107,13 @@ fn failure(error: BuildError) -> CommandFailure {
     CommandFailure::internal(error)
 }
 
-/// Raises the limit of open files, for every connection needs one: most systems start with 1024 and allow more. Returns
-/// how many connections there can be.
-fn capacity(connections_max: usize, is_dev: bool) -> u64 {
+/// Raises the limit of open files: most systems start with 1024 and allow more. Returns how many connections there can be that
+/// take so many `files_each`: one for itself, and two where another node's passes through.
+fn capacity(connections_max: usize, files_each: u64, is_dev: bool) -> u64 {
     let wanted = saturating_u64(connections_max);
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) => {
-            let capacity = wanted.min(files.saturating_sub(FILES_RESERVED));
+            let capacity = wanted.min(files.saturating_sub(FILES_RESERVED) / files_each);
             if capacity < wanted && !is_dev {
                 tracing::warn!(
                     files,

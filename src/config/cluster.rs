@@ -1,7 +1,10 @@
 //! `[cluster]`: many nodes that agree in Redis or Valkey.
 
 mod agreement;
+mod forward;
 pub(super) mod refused;
+
+pub use forward::ForwardConfig;
 
 use super::reader::{Checked, SettingsReader};
 use super::redis_location::RedisLocation;
@@ -36,6 +39,8 @@ pub struct ClusterConfig {
     pub log_bytes: usize,
     /// Whether load balancers are told to send clients to a node that does not reach Redis.
     pub ready_when_cut_off: bool,
+    /// How nodes hand each other requests of clients; `None`: they do not.
+    pub forward: Option<ForwardConfig>,
 }
 
 impl ClusterConfig {
@@ -53,6 +58,8 @@ impl ClusterConfig {
         let hold = reader.duration("cluster.hold", seconds(0, 600));
         let log_bytes = reader.size("cluster.log_bytes_max", 1_000_000..=10_000_000_000);
         let ready_when_cut_off = reader.switch("cluster.ready_when_cut_off");
+        let has_secret = secret.as_ref().is_ok_and(Option::is_some);
+        let forward = forward::read(reader, has_secret);
         let (heartbeat, lease) = (heartbeat?, lease?);
         if lease < heartbeat * BEATS_PER_LEASE {
             let rule = format!("must be at least {BEATS_PER_LEASE} times cluster.heartbeat");
@@ -69,6 +76,7 @@ impl ClusterConfig {
                 hold: hold?,
                 log_bytes: log_bytes?,
                 ready_when_cut_off: ready_when_cut_off?,
+                forward: forward?,
             })
         };
         redis?.map(config).transpose()

@@ -1,6 +1,7 @@
 //! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
 use super::connections::NotAdmitted;
+use super::elsewhere::{ConnectionNodes, SidPlace};
 use super::gate::{ForBackend, HandshakeAnswer, HandshakeGate, Trial};
 use super::handshake::{Handshake, HandshakeError};
 use super::incoming::Incoming;
@@ -40,19 +41,34 @@ pub struct AcceptorConfig {
     pub socketio: SocketIoConfig,
     /// For the backend that says who clients are, if one is asked.
     pub backend: Option<ForBackend>,
+    /// What is known of the connections of other nodes, if there are any.
+    pub nodes: Option<ConnectionNodes>,
 }
 
 impl AcceptorConfig {
     /// The parts of the configuration that concern the acceptor.
     pub fn new(listen: &ListenConfig, limits: LimitsConfig, socketio: &SocketIoConfig) -> Self {
         let (origins, trusted_proxies) = (listen.origins.clone(), listen.trusted_proxies.clone());
-        Self { origins, trusted_proxies, limits, socketio: socketio.clone(), backend: None }
+        Self {
+            origins,
+            trusted_proxies,
+            limits,
+            socketio: socketio.clone(),
+            backend: None,
+            nodes: None,
+        }
     }
 
     /// Keeps these headers of each handshake, and opens connections only while `gate` admits them.
     #[must_use]
     pub fn for_backend(self, headers: Vec<HeaderName>, gate: HandshakeGate) -> Self {
         Self { backend: Some(ForBackend { headers, gate }), ..self }
+    }
+
+    /// Knows of the connections of other nodes.
+    #[must_use]
+    pub fn among(self, nodes: Option<ConnectionNodes>) -> Self {
+        Self { nodes, ..self }
     }
 }
 
@@ -125,16 +141,57 @@ impl Acceptor {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let handshake = Handshake::parse(&parts)?;
         self.check_transport(handshake.transport)?;
         if handshake.is_old {
             return self.turn_away(parts, &handshake);
         }
+        if let Some(sid) = &handshake.sid {
+            let nodes = self.inner.config.nodes.as_ref();
+            match (nodes, nodes.map(|it| it.find(sid))) {
+                (Some(nodes), Some(SidPlace::At(address))) => {
+                    return nodes.hand_over(&address, parts, body).await;
+                }
+                (Some(nodes), Some(SidPlace::Elsewhere)) => return Err(nodes.refuse()),
+                (_, Some(SidPlace::Here(_) | SidPlace::Unknown) | None) | (None, _) => {}
+            }
+        }
+        self.go_on(handshake, parts, body).await
+    }
+
+    /// Answers a request that another node has handed over: for a connection of this one, or none.
+    pub async fn answer_node<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let answer = match Handshake::parse(&parts) {
+            Ok(it) if it.is_old || it.sid.is_none() => Err(HandshakeError::Sid),
+            Ok(handshake) => self.go_on(handshake, parts, body).await,
+            Err(refusal) => Err(refusal),
+        };
+        answer.unwrap_or_else(|refusal| refuse(&refusal))
+    }
+
+    /// Opens a connection, or goes on with one of this node.
+    async fn go_on<B>(
+        &self,
+        handshake: Handshake,
+        mut parts: Parts,
+        body: B,
+    ) -> Result<Response<Full<Bytes>>, HandshakeError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let connection = match &handshake.sid {
             None => None,
             Some(sid) => {
-                let known = self.inner.shared.connections.get(sid).ok_or(HandshakeError::Sid)?;
+                let known = self.known(sid).ok_or(HandshakeError::Sid)?;
                 known.heard();
                 Some(known)
             }
@@ -180,6 +237,18 @@ impl Acceptor {
                 Ok(response)
             }
         }
+    }
+
+    /// The connection of this node that its client calls so.
+    fn known(&self, sid: &str) -> Option<Arc<Connection>> {
+        let secret = match self.inner.config.nodes.as_ref().map(|it| it.find(sid)) {
+            None => sid,
+            Some(SidPlace::Here(secret)) => secret,
+            Some(SidPlace::At(_) | SidPlace::Elsewhere | SidPlace::Unknown) => {
+                return None;
+            }
+        };
+        self.inner.shared.connections.get(secret)
     }
 
     /// While the backend is down that says who clients are, most handshakes are refused, so that clients come ever more
@@ -269,7 +338,10 @@ impl Acceptor {
     ) -> Result<Arc<Connection>, HandshakeError> {
         let AcceptorParts { shared, .. } = &*self.inner;
         let sid: Arc<str> = entropy::secret().into();
-        let open = self.open_packet(&sid, transport);
+        let open = match &self.inner.config.nodes {
+            None => self.open_packet(&sid, transport),
+            Some(nodes) => self.open_packet(&nodes.name(&sid), transport),
+        };
         if let Some(forwarded) = facts.forwarded() {
             *forwarded.trial.lock() = trial;
         }

@@ -35,6 +35,9 @@ pub(super) enum HandshakeError {
     /// No such connection: it has ended, or another node has it.
     #[error("Session ID unknown")]
     Sid,
+    /// Another node has the connection, and it is not handed to that one.
+    #[error("Session ID unknown")]
+    Elsewhere,
     /// A connection is opened by GET.
     #[error("Bad handshake method")]
     Method,
@@ -64,9 +67,12 @@ impl HandshakeError {
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Payload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRoom | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Transport | Self::Sid | Self::Method | Self::Request(_) | Self::Version => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Transport
+            | Self::Sid
+            | Self::Elsewhere
+            | Self::Method
+            | Self::Request(_)
+            | Self::Version => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -74,7 +80,7 @@ impl HandshakeError {
     pub(super) fn body(&self) -> String {
         let code = match self {
             Self::Transport => 0,
-            Self::Sid => 1,
+            Self::Sid | Self::Elsewhere => 1,
             Self::Method => 2,
             Self::Request(_) | Self::Payload | Self::NoRoom | Self::Unavailable(_) => 3,
             Self::Origin => 4,
@@ -87,6 +93,10 @@ impl HandshakeError {
             Self::Origin => Some("add the page's origin to listen.origins"),
             Self::Version => Some("EIO must be 4: use socket.io-client 3 or 4"),
             Self::Payload => Some("the body is larger than limits.payload"),
+            Self::Elsewhere => Some(
+                "another node has this connection: the load balancer must send each client to one node (sticky \
+                 sessions), or cluster.forward must be set",
+            ),
             Self::Transport | Self::Sid | Self::Method => None,
         };
         let mut body = json!({"code": code, "message": self.to_string()});

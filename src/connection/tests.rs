@@ -2,6 +2,7 @@
 
 mod clients;
 mod closing;
+mod elsewhere;
 mod fixture;
 mod heartbeat;
 mod homeless;

@@ -28,7 +28,14 @@ pub(super) struct SwitchedStream {
 pub(super) fn switch(
     parts: &mut Parts,
 ) -> (Response<Full<Bytes>>, impl Future<Output = Option<SwitchedStream>> + Send + use<>) {
-    (switching(parts), take_stream(on_upgrade(parts)))
+    (switching(parts), taken(parts))
+}
+
+/// The stream of a request, once it has been answered with the switch of protocols.
+pub(super) fn taken(
+    parts: &mut Parts,
+) -> impl Future<Output = Option<SwitchedStream>> + Send + use<> {
+    take_stream(on_upgrade(parts))
 }
 
 fn on_upgrade(parts: &mut Parts) -> OnUpgrade {

@@ -56,6 +56,7 @@ impl Server {
             limits: RequestLimits { head: HEADER_TIMEOUT, pause: KEEP_ALIVE },
             stall: Duration::from_secs(20),
             connections_max,
+            key: None,
         };
         tasks.spawn("listen", listener.run(answers, tasks.clone(), stop.clone()));
         Self { address, stop, connections, tasks }
@@ -96,7 +97,8 @@ async fn what_is_accepted_has_the_options_of_the_listener() {
     let address = tcp.local_addr().unwrap();
     let limits = RequestLimits { head: HEADER_TIMEOUT, pause: KEEP_ALIVE };
     let stall = Duration::from_secs(20);
-    let listener = Listener { name: "test", tcp, address, limits, stall, connections_max: 1 };
+    let listener =
+        Listener { name: "test", tcp, address, limits, stall, connections_max: 1, key: None };
 
     listener.set_options();
     let _client = TcpStream::connect(address).await.unwrap();
@@ -324,5 +326,6 @@ fn acceptor() -> AcceptorConfig {
         limits,
         socketio,
         backend: None,
+        nodes: None,
     }
 }

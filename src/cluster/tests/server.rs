@@ -40,6 +40,7 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
         hold: Duration::from_secs(20),
         log_bytes: 16_000_000,
         ready_when_cut_off: true,
+        forward: None,
     }
 }
 

@@ -37,9 +37,32 @@ fn what_cannot_work_is_refused_and_no_password_is_shown() {
         (("cluster.name", ""), "cluster.name"),
         (("cluster.lease", "14s"), "cluster.lease"),
         (("cluster.log_bytes_max", "1KB"), "cluster.log_bytes_max"),
+        (("cluster.forward", "true"), "cluster.advertise"),
+        (("cluster.forward", "perhaps"), "cluster.forward"),
+        (("cluster.listen", "somewhere:4002"), "cluster.listen"),
     ] {
         let errors = load(&[redis, setting]).unwrap_err();
         assert!(errors.starts_with(expected) && !errors.contains("hush"), "{errors}");
+    }
+}
+
+#[test]
+fn nodes_that_hand_on_requests_know_each_other_and_where_they_are() {
+    let on = [("cluster.redis", "redis://localhost"), ("cluster.forward", "true")];
+    let advertise = ("cluster.advertise", "10.0.0.5:4002");
+    let with = |more: &[(&str, &str)]| load(&[&on[..], more].concat());
+
+    let secret = ("cluster.secret", "hush-hush-hush-hush");
+    let forward = with(&[advertise, secret]).unwrap().cluster.unwrap().forward.unwrap();
+    assert_eq!((forward.host.as_str(), forward.port), ("10.0.0.5", 4002));
+    assert_eq!(forward.listen.port(), 4002);
+    for (settings, key) in [
+        (vec![secret], "cluster.advertise"),
+        (vec![secret, ("cluster.advertise", "10.0.0.5")], "cluster.advertise"),
+        (vec![advertise], "cluster.secret"),
+    ] {
+        let error = with(&settings).unwrap_err();
+        assert!(error.starts_with(key) && error.lines().count() == 1, "{error}");
     }
 }
 

@@ -4,8 +4,8 @@ use super::clients::{Poller, WebSocket, get, next_frame};
 use crate::clock::Clock;
 use crate::config::{GuestsConfig, LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{
-    Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, Connections, EngineStream,
-    EventListener, Sent,
+    Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, ConnectionNodes, Connections,
+    EngineStream, EventListener, NodeKey, Sent,
 };
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound::ClientEvent;
@@ -80,6 +80,16 @@ impl Server {
         socketio: SocketIoConfig,
         kernel_bytes: Option<usize>,
     ) -> Self {
+        Self::serve_among(limits, socketio, kernel_bytes, None).await
+    }
+
+    /// `nodes` is what it knows of others, and where these hand over requests.
+    pub(super) async fn serve_among(
+        limits: LimitsConfig,
+        socketio: SocketIoConfig,
+        kernel_bytes: Option<usize>,
+        nodes: Option<(ConnectionNodes, NodeKey, TcpListener)>,
+    ) -> Self {
         let (tasks, connections) = (Tasks::new(), Connections::of(&limits, &guests(), true));
         let config = AcceptorConfig {
             origins: Origins::Any,
@@ -87,6 +97,7 @@ impl Server {
             limits,
             socketio,
             backend: None,
+            nodes: nodes.as_ref().map(|it| it.0.clone()),
         };
         let lent = Arc::new(Mutex::new(VecDeque::new()));
         let engine = Arc::clone(&lent);
@@ -95,6 +106,9 @@ impl Server {
             Acceptor::new(config, connections.clone(), tasks.clone(), clock, move |io| {
                 engine.lock().push_back(io);
             });
+        if let Some((_, key, listener)) = nodes {
+            tasks.spawn("test.nodes", serve_nodes(acceptor.clone(), key, listener, tasks.clone()));
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let spawner = tasks.clone();
@@ -176,6 +190,26 @@ async fn serve(acceptor: Acceptor, stream: TcpStream, peer: SocketAddr) {
         .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
         .with_upgrades();
     connection.await.ok();
+}
+
+/// As the listener for other nodes does it.
+async fn serve_nodes(acceptor: Acceptor, key: NodeKey, listener: TcpListener, tasks: Tasks) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let (acceptor, key) = (acceptor.clone(), key.clone());
+        tasks.spawn("test.node", async move {
+            if key.admit(&mut stream).await.is_err() {
+                return;
+            }
+            let answer = service_fn(move |request: http::Request<Incoming>| {
+                let acceptor = acceptor.clone();
+                async move { Ok::<_, io::Error>(acceptor.answer_node(request).await) }
+            });
+            let connection = http1::Builder::new()
+                .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
+                .with_upgrades();
+            connection.await.ok();
+        });
+    }
 }
 
 /// Waits until `look` finds something.
@@ -325,7 +359,7 @@ pub(super) fn limits() -> LimitsConfig {
     }
 }
 
-fn socketio() -> SocketIoConfig {
+pub(super) fn socketio() -> SocketIoConfig {
     SocketIoConfig {
         // Never: the clients here answer no ping.
         ping_interval: Duration::from_hours(24),

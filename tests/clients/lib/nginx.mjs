@@ -16,25 +16,37 @@ async function freePort() {
   return port;
 }
 
+/** The parts of the README's snippet: for nginx.conf, for `http`, for `server`. `without` is a pattern of lines that somebody forgot. */
+export function location(without) {
+  const parts = block("nginx", "proxy_pass")
+    .split(/\n\n/)
+    .map((part) => part.split("\n").filter((line) => !without?.test(line)).join("\n"));
+  assert.equal(parts.length, 3, "the snippet has three parts: main, http, server");
+  return parts;
+}
+
 /**
  * Starts nginx before the server of the scenario `w`; gives its URL. `without` is a pattern of lines of the README's
  * snippet that somebody forgot.
  */
 export async function nginx(w, { without } = {}) {
+  const [main, http, place] = location(without);
+  const proxied = place.replace("http://127.0.0.1:4000", w.server.publicUrl);
+  assert.notEqual(proxied, place);
+  return run(w, [main, http, proxied]);
+}
+
+/** Starts nginx with these parts of its configuration; gives its URL. */
+export async function run(w, [main, http, server]) {
   const dir = mkdtempSync(path.join(tmpdir(), "userline-nginx-"));
   mkdirSync(path.join(dir, "temp"));
   const port = await freePort();
-  const [main, http, location, ...more] = block("nginx", "proxy_pass")
-    .split(/\n\n/)
-    .map((part) => part.split("\n").filter((line) => !without?.test(line)).join("\n"));
-  assert.equal(more.length, 0, "the snippet has three parts: main, http, server");
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((it) => `${it}_temp_path ${dir}/temp/${it};`).join("\n");
-  const upstream = location.replace("http://127.0.0.1:4000", w.server.publicUrl);
-  assert.notEqual(upstream, location);
   writeFileSync(
     path.join(dir, "nginx.conf"),
-    `daemon off; pid ${dir}/pid; error_log ${dir}/error.log;\n${main}\nhttp {\naccess_log off;\n${temp}\n${http}\n` +
-      `server { listen 127.0.0.1:${port};\n${upstream}\n}\n}\n`,
+    // Else its workers are nobody, who may not write long bodies there.
+    `${process.getuid() === 0 ? "user root;" : ""} daemon off; pid ${dir}/pid; error_log ${dir}/error.log;\n${main}\nhttp {\naccess_log off;\n${temp}\n${http}\n` +
+      `server { listen 127.0.0.1:${port};\n${server}\n}\n}\n`,
   );
   const child = spawn("nginx", ["-p", dir, "-c", path.join(dir, "nginx.conf"), "-e", `${dir}/error.log`], { stdio: "inherit" });
   const ended = new Promise((done) => child.once("close", done));
