@@ -7,6 +7,7 @@ mod answers;
 mod book;
 mod bus;
 mod codec;
+mod inboxes;
 mod ledger;
 mod link;
 mod member;
@@ -19,6 +20,7 @@ pub use answers::{AnswerBegin, AnswerBounds, AnswerTurn, ClusterAnswers};
 pub use book::{BookError, ClusterBook};
 pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
+pub use inboxes::{ClusterInboxes, InboxesError};
 pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
 pub use member::{

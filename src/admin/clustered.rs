@@ -11,15 +11,12 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 15] = [
+pub(super) const REFUSED: [(Method, &str); 12] = [
     (Method::GET, "/v1/messages"),
     (Method::GET, "/v1/messages/{id}"),
     (Method::DELETE, "/v1/users/{user}"),
     (Method::PATCH, "/v1/users/{user}/data"),
     (Method::GET, "/v1/users/{user}/history"),
-    (Method::GET, "/v1/users/{user}/inbox"),
-    (Method::POST, "/v1/users/{user}/inbox/read"),
-    (Method::DELETE, "/v1/users/{user}/inbox/{seq}"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
     (Method::GET, "/v1/events"),
     (Method::GET, "/v1/hooks/deliveries"),

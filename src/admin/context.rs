@@ -72,9 +72,8 @@ impl AdminContext {
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
         let (namespaces, ttl_max) = (self.directory.namespaces(), self.inbox.keep);
-        let ttl_max = (!self.is_clustered).then_some(ttl_max);
-        let client_events = &self.client_events;
-        EmitTerms { namespaces, default_namespace: None, ttl_max, client_events }
+        let (is_clustered, client_events) = (self.is_clustered, &self.client_events);
+        EmitTerms { namespaces, default_namespace: None, ttl_max, is_clustered, client_events }
     }
 }
 

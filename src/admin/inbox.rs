@@ -146,7 +146,7 @@ impl From<InboxError> for ApiError {
     fn from(error: InboxError) -> Self {
         match error {
             InboxError::Closed => Self::stopping(),
-            InboxError::Waiting => Self::new(Code::Unavailable, error),
+            InboxError::Waiting | InboxError::Cluster(_) => Self::new(Code::Unavailable, error),
             InboxError::Database(source) => {
                 Self::internal(format_args!("cannot read the database: {source}"))
             }

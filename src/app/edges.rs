@@ -86,7 +86,8 @@ impl AppParts {
         let parts = ForwardingParts {
             messages: Arc::clone(&realtime.messages),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
+            ttl_max: config.inbox.keep,
+            is_clustered: self.cluster.is_some(),
             limits: config.limits,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),

@@ -3,12 +3,13 @@
 use super::nodes;
 use crate::clock::Clock;
 use crate::cluster::{
-    Apart, Bus, ClusterBook, ClusterLedger, ClusterMember, HistoryPage, LinkError, MemberNeeds,
-    MemberStatus, Unattached,
+    Apart, Bus, ClusterBook, ClusterInboxes, ClusterLedger, ClusterMember, HistoryPage, LinkError,
+    MemberNeeds, MemberStatus, Unattached,
 };
-use crate::config::{ClusterConfig, Config, HooksConfig};
+use crate::config::{ClusterConfig, Config, HooksConfig, InboxConfig};
 use crate::connection::ConnectionNodes;
 use crate::core::cluster::book::BookName;
+use crate::core::cluster::inboxes::InboxLimits;
 use crate::core::cluster::node::NodeEffect;
 use crate::hooks::HookLedger;
 use crate::realtime::Realtime;
@@ -95,6 +96,13 @@ impl JoinedCluster {
         Box::new(SharedBook::new(book, name, self.bus.clone()))
     }
 
+    /// The inboxes of all nodes.
+    pub(super) fn inboxes(&self, inbox: InboxConfig) -> ClusterInboxes {
+        let limits =
+            InboxLimits { count_max: inbox.max_per_user, bytes_max: self.config.inbox_bytes };
+        ClusterInboxes::new(self.member.clone(), limits)
+    }
+
     /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too. `bound` is where this node listens for
     /// others, if it does.
     pub(super) async fn join(
@@ -141,7 +149,8 @@ impl JoinedCluster {
         let Self { member, bus, silence_max, tasks, left, .. } = self;
         let told = (Arc::clone(&realtime.attendance), recoveries.clone());
         let directory = Arc::clone(&realtime.directory);
-        let sending = (Arc::clone(realtime.messages.emitter()), directory, reports);
+        let inboxes = Arc::clone(&realtime.inboxes);
+        let sending = (Arc::clone(realtime.messages.emitter()), directory, reports, inboxes);
         let memberships = Arc::clone(&realtime.memberships);
         let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control), memberships);
         let hearing = Hearing::start(bus.clone(), told.clone(), sending, doing, tasks);

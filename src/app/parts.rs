@@ -21,10 +21,10 @@ use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::everywhere::Everywhere;
-use crate::realtime::inboxes::{InboxBounds, LiveInboxes};
+use crate::realtime::inboxes::{InboxBounds, InboxKeeper, LiveInboxes};
 use crate::realtime::joining::Joining;
 use crate::realtime::memberships::{MembershipControl, MembershipKeeper};
-use crate::realtime::messages::{AckHistory, Messages, UndeliveredHooks};
+use crate::realtime::messages::{AckHistory, Messages, RoomMembers, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::permissions::Permissions;
@@ -229,7 +229,11 @@ impl AppParts {
         let of_guests = config.guests.may.contains(&GuestRight::Inbox);
         let bounds = InboxBounds { config: config.inbox, buffer_bytes, of_guests };
         let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
-        LiveInboxes::new(self.store.inboxes(), bounds, self.notices(), clock, tasks)
+        let keeper = match &self.cluster {
+            Some(cluster) => InboxKeeper::Cluster(cluster.inboxes(config.inbox)),
+            None => InboxKeeper::Embedded(self.store.inboxes()),
+        };
+        LiveInboxes::new((keeper, self.bus()), bounds, self.notices(), clock, tasks)
     }
 
     fn notices(&self) -> Notices {
@@ -272,7 +276,11 @@ impl AppParts {
         let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
-        let others = (self.store.memberships(), self.message_tasks.clone());
+        let members = match &self.cluster {
+            Some(_) => RoomMembers::Copy,
+            None => RoomMembers::Store(self.store.memberships()),
+        };
+        let others = (members, self.message_tasks.clone());
         Messages::new(Arc::new(emitter), inboxes, acks, undelivered, others)
     }
 
@@ -286,7 +294,7 @@ impl AppParts {
             messages: Arc::clone(&realtime.messages),
             everywhere: Arc::clone(&realtime.everywhere),
             namespaces: config.socketio.namespaces.as_slice().into(),
-            ttl_max: self.cluster.is_none().then_some(config.inbox.keep),
+            ttl_max: config.inbox.keep,
             client_events: config.messages.clients.events().into(),
             cluster: self.cluster.as_ref().map(|it| (it.member.clone(), it.config.lease)),
             payload_max: config.limits.payload_bytes,

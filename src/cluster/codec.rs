@@ -4,6 +4,7 @@ mod answers;
 mod attach;
 mod book;
 mod entries;
+mod inboxes;
 mod ledger;
 mod sessions;
 
@@ -107,6 +108,7 @@ impl ClusterPlace {
             Command::Ledger(question) => self.ledger(question),
             Command::Book(question) => self.book(question),
             Command::Answers(question) => self.answers(question),
+            Command::Inboxes(ask) => self.inboxes(ask),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -227,6 +229,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
         Command::Answers(_) => answers::reply(value).map(Reply::Answers),
+        Command::Inboxes(ask) => inboxes::reply(ask, value).map(Reply::Inboxes),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

@@ -19,6 +19,7 @@ use crate::core::cluster::answers::{AnswerQuestion, AnswerReply};
 use crate::core::cluster::book::{BookQuestion, BookReply};
 use crate::core::cluster::command::{Command, LingeringUsers, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
+use crate::core::cluster::inboxes::{InboxAsk, InboxReply};
 use crate::core::cluster::incarnation::{Epoch, Incarnation};
 use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
 use crate::core::cluster::log::LogEntry;
@@ -312,6 +313,15 @@ impl ClusterMember {
         let reply = self.ask(Command::Answers(question)).await?;
         let Reply::Answers(reply) = reply else { return Err(Unattached) };
         Ok(reply)
+    }
+
+    /// Asks or changes something about inboxes; `None`: that needs memory that is not there, and nothing was done.
+    pub(super) async fn inboxes(&self, ask: InboxAsk) -> Result<Option<InboxReply>, Unattached> {
+        match self.ask(Command::Inboxes(ask)).await? {
+            Reply::Inboxes(reply) => Ok(Some(reply)),
+            Reply::NoMemory => Ok(None),
+            _ => Err(Unattached),
+        }
     }
 
     /// Who this node is at the moment; `None` before it was in the cluster once.

@@ -35,6 +35,12 @@ pub enum Script {
     Records,
     /// Requests that have a name, and what they were answered.
     Answers,
+    /// An event for the inboxes of users.
+    InboxPut,
+    /// What becomes of what is in inboxes.
+    InboxChange,
+    /// What is in inboxes.
+    InboxPage,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -42,7 +48,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -59,6 +65,9 @@ impl Script {
         Self::Book,
         Self::Records,
         Self::Answers,
+        Self::InboxPut,
+        Self::InboxChange,
+        Self::InboxPage,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -67,7 +76,7 @@ impl Script {
         [flags, &self.text_with_clock(CLOCK)].concat()
     }
 
-    /// Whether what it writes has a bound: the users who are there, and `cluster.log_bytes_max`. Without it nobody would know
+    /// Whether what it writes has a bound: the users who are there, and `cluster.log_bytes_max`; or it only takes away. Without it nobody would know
     /// any more who is online.
     fn is_bounded(self) -> bool {
         match self {
@@ -77,7 +86,8 @@ impl Script {
             | Self::Reap
             | Self::Tend
             | Self::Own
-            | Self::Settle => true,
+            | Self::Settle
+            | Self::InboxChange => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -86,7 +96,9 @@ impl Script {
             | Self::Look
             | Self::Book
             | Self::Records
-            | Self::Answers => false,
+            | Self::Answers
+            | Self::InboxPut
+            | Self::InboxPage => false,
         }
     }
 
@@ -112,6 +124,15 @@ impl Script {
             Self::Book => include_str!("scripts/book.lua"),
             Self::Records => include_str!("scripts/records.lua"),
             Self::Answers => include_str!("scripts/answers.lua"),
+            Self::InboxPut => concat!(
+                include_str!("scripts/inbox/common.lua"),
+                include_str!("scripts/inbox/put.lua")
+            ),
+            Self::InboxChange => concat!(
+                include_str!("scripts/inbox/common.lua"),
+                include_str!("scripts/inbox/change.lua")
+            ),
+            Self::InboxPage => include_str!("scripts/inbox/page.lua"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod checks;
 mod clients;
 mod deliveries;
 mod directed;
+mod inboxes;
 mod mutants;
 mod parts;
 mod random;

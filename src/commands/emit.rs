@@ -96,9 +96,10 @@ pub struct EmitTerms<'a> {
     pub namespaces: &'a [Namespace],
     /// The namespace of an emit that names none; `/` if absent.
     pub default_namespace: Option<&'a Namespace>,
-    /// The longest `ttl`; `None`: this is a node among many, where nothing is stored, and no hook told, of those whom an emit
-    /// does not reach.
-    pub ttl_max: Option<Duration>,
+    /// The longest `ttl`.
+    pub ttl_max: Duration,
+    /// Whether this is a node among many, where no hook is told of those whom an emit does not reach.
+    pub is_clustered: bool,
     /// Events that only clients send, to each other.
     pub client_events: &'a [EventPattern],
 }
@@ -148,7 +149,7 @@ impl EmitRequest {
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,
-            Some(UndeliveredThen::Hook) if terms.ttl_max.is_none() => {
+            Some(UndeliveredThen::Hook) if terms.is_clustered => {
                 return Err(not_in_cluster("undelivered"));
             }
             Some(UndeliveredThen::Hook) => {

@@ -37,6 +37,8 @@ pub struct ClusterConfig {
     pub hold: Duration,
     /// Bytes of events that the log may hold.
     pub log_bytes: usize,
+    /// Bytes that the inboxes of all users may hold.
+    pub inbox_bytes: usize,
     /// Whether load balancers are told to send clients to a node that does not reach Redis.
     pub ready_when_cut_off: bool,
     /// How nodes hand each other requests of clients; `None`: they do not.
@@ -57,6 +59,7 @@ impl ClusterConfig {
         let node_grace = reader.duration("cluster.node_grace", seconds(0, 600));
         let hold = reader.duration("cluster.hold", seconds(0, 600));
         let log_bytes = reader.size("cluster.log_bytes_max", 1_000_000..=10_000_000_000);
+        let inbox_bytes = reader.size("cluster.inbox_bytes_max", 1_000_000..=1_000_000_000_000);
         let ready_when_cut_off = reader.switch("cluster.ready_when_cut_off");
         let has_secret = secret.as_ref().is_ok_and(Option::is_some);
         let forward = forward::read(reader, has_secret);
@@ -75,6 +78,7 @@ impl ClusterConfig {
                 node_grace: node_grace?,
                 hold: hold?,
                 log_bytes: log_bytes?,
+                inbox_bytes: inbox_bytes?,
                 ready_when_cut_off: ready_when_cut_off?,
                 forward: forward?,
             })

@@ -4,7 +4,7 @@
 //! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users
 //! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
-//! what requests with a name were answered.
+//! what requests with a name were answered, [`inboxes`] what waits for users.
 
 pub mod agreement;
 pub mod answers;
@@ -13,6 +13,7 @@ pub mod bus;
 pub mod command;
 pub mod facts;
 pub mod follower;
+pub mod inboxes;
 pub mod incarnation;
 pub mod known_hooks;
 pub mod ledger;

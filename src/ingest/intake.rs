@@ -27,7 +27,7 @@ pub struct IngestParts {
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl`.
-    pub ttl_max: Option<Duration>,
+    pub ttl_max: Duration,
     /// Events that only clients send, to each other.
     pub client_events: Arc<[EventPattern]>,
     /// The other nodes, if there are any, and after how long without a word one of them is gone.
@@ -89,12 +89,18 @@ impl Intake {
         json: &[u8],
         key: Option<&str>,
     ) -> Result<Box<Message>, MessageRefusal> {
-        let IngestParts { namespaces, ttl_max, payload_max, client_events, .. } = &self.parts;
+        let IngestParts { namespaces, ttl_max, payload_max, client_events, cluster, .. } =
+            &self.parts;
         if *payload_max < json.len() {
             return Err(MessageRefusal::too_large(json.len(), *payload_max));
         }
-        let terms =
-            EmitTerms { namespaces, default_namespace: None, ttl_max: *ttl_max, client_events };
+        let terms = EmitTerms {
+            namespaces,
+            default_namespace: None,
+            ttl_max: *ttl_max,
+            is_clustered: cluster.is_some(),
+            client_events,
+        };
         let mut message = commands::emit::parse(json, terms, None)?;
         self.allow.check(&message.emit)?;
         message.emit.source = Some(self.name.clone());
@@ -126,6 +132,7 @@ impl Intake {
         let code = match &error {
             PostError::Waiting
             | PostError::NoHook(NoHook::Full)
+            | PostError::Inboxes(_)
             | PostError::Bus(BusError::Full(_))
             | PostError::Closed(_) => {
                 return Posted::Later(error.to_string());

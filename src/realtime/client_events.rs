@@ -66,7 +66,9 @@ pub struct ForwardingParts {
     /// The namespaces that exist.
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl` of what answers emit.
-    pub ttl_max: Option<Duration>,
+    pub ttl_max: Duration,
+    /// Whether this is a node among many.
+    pub is_clustered: bool,
     /// An answer has at most as many bytes as a packet of a client.
     pub limits: LimitsConfig,
     /// When things happen.
@@ -123,7 +125,8 @@ impl ClientEvents {
             bytes: config.queue_bytes,
             wait: config.wait,
         });
-        let ForwardingParts { messages, namespaces, ttl_max, limits, clock, tasks } = parts;
+        let ForwardingParts { messages, namespaces, ttl_max, is_clustered, limits, clock, tasks } =
+            parts;
         let forwarding = Arc::new(Forwarding {
             config: config.clone(),
             caller,
@@ -131,6 +134,7 @@ impl ClientEvents {
                 messages,
                 namespaces,
                 ttl_max,
+                is_clustered,
                 may_emit: config.may_emit.clone(),
                 bytes_max: limits.payload_bytes,
             },

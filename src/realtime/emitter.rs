@@ -14,6 +14,7 @@ mod fanout;
 mod groups;
 mod logged;
 mod other_acks;
+mod reach;
 mod recent;
 
 pub use crate::core::cluster::bus::words::UserEmitted;

@@ -8,6 +8,7 @@ use super::bulk::Bulk;
 use super::control::Control;
 use super::directory::Directory;
 use super::emitter::Emitter;
+use super::inboxes::LiveInboxes;
 use super::memberships::MembershipControl;
 use super::people::Farewell;
 use super::reports::Reports;
@@ -35,6 +36,7 @@ pub struct Hearing {
     recoveries: Recoveries<Arc<Socket>>,
     directory: Arc<Directory>,
     reports: Arc<Reports>,
+    inboxes: Arc<LiveInboxes>,
     requests: mpsc::Sender<AskedHere>,
     tasks: Tasks,
 }
@@ -60,7 +62,12 @@ impl Hearing {
     pub fn start(
         bus: Bus,
         (attendance, recoveries): (Arc<Attendance>, Recoveries<Arc<Socket>>),
-        (emitter, directory, reports): (Arc<Emitter>, Arc<Directory>, Arc<Reports>),
+        (emitter, directory, reports, inboxes): (
+            Arc<Emitter>,
+            Arc<Directory>,
+            Arc<Reports>,
+            Arc<LiveInboxes>,
+        ),
         (bulk, control, memberships): (Arc<Bulk>, Arc<Control>, Arc<MembershipControl>),
         tasks: &Tasks,
     ) -> Self {
@@ -69,7 +76,7 @@ impl Hearing {
         tasks.spawn("cluster.requests", answering.run(asked));
         tasks.spawn("cluster.questions", bus.clone().run());
         let tasks = tasks.clone();
-        Self { bus, emitter, attendance, recoveries, directory, reports, requests, tasks }
+        Self { bus, emitter, attendance, recoveries, directory, reports, inboxes, requests, tasks }
     }
 
     /// Takes what is about questions and answers, and what comes by the log; the other effects are neither.
@@ -142,6 +149,7 @@ impl Hearing {
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Report(report));
             }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),
+            BusRequest::Inboxes(states) => self.inboxes.tell_here(states),
             BusRequest::Count(audience) => {
                 let count = self.emitter.recipients(audience).matched();
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Counted(count));
@@ -181,7 +189,8 @@ impl Answering {
             | BusRequest::Count(_)
             | BusRequest::Look(_)
             | BusRequest::Replace(_)
-            | BusRequest::Report(_) => NodeAnswer::Failed,
+            | BusRequest::Report(_)
+            | BusRequest::Inboxes(_) => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

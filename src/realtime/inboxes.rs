@@ -1,22 +1,27 @@
 //! The inboxes, as their owners see them: events that are kept for their user until they are read, too old or too many.
 //!
 //! Whatever changes an inbox is committed first; then all sockets of the user hear `userline:inbox` with the new
-//! numbers, so that every tab shows the same.
+//! numbers, so that every tab shows the same. In a cluster it is kept where all nodes agree, and the other nodes are told of the
+//! numbers by whichever has changed them.
 
+mod keeper;
 mod replay;
 mod view;
 
+pub use keeper::{InboxKeeper, PutError};
 pub use view::{page_view, state_view};
 
 use super::notices::Notices;
 use crate::clock::Clock;
+use crate::cluster::{Bus, InboxesError};
 use crate::config::InboxConfig;
+use crate::core::cluster::bus::words::BusRequest;
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{
     InboxPage, InboxState, Naming, NewItem, PageQuery, Placed, Put, Putting, SeenItems,
 };
 use crate::registry::Socket;
-use crate::store::{Closed, DatabaseError, Inboxes, ReadError};
+use crate::store::{Closed, DatabaseError, ReadError};
 use crate::tasks::Tasks;
 use crate::types::{ItemId, ItemSeq, ServerEvent, UserId, WallMs, millis};
 use std::future::Future;
@@ -28,11 +33,15 @@ use thiserror::Error;
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(10);
 /// The part of a client's buffer that a page may fill: recovery and live events need the rest.
 const BUFFER_PART: usize = 4;
+/// Inboxes that other nodes are told of at once.
+const TOLD_AT_ONCE: usize = 1000;
 
 /// The inboxes, whose changes the sockets of their users hear.
 #[derive(Debug)]
 pub struct LiveInboxes {
-    inboxes: Inboxes,
+    keeper: InboxKeeper,
+    /// The other nodes, if there are any.
+    bus: Option<Bus>,
     bounds: InboxBounds,
     notices: Notices,
     clock: Clock,
@@ -63,13 +72,16 @@ pub enum InboxError {
     /// The database cannot be read.
     #[error("the server failed; its log says more")]
     Database(#[source] DatabaseError),
+    /// They are kept where all nodes agree, and that cannot be reached. What was asked for may be done all the same.
+    #[error(transparent)]
+    Cluster(#[from] InboxesError),
 }
 
 impl InboxError {
     /// The stable name of the error.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Waiting | Self::Closed => "unavailable",
+            Self::Waiting | Self::Closed | Self::Cluster(_) => "unavailable",
             Self::Database(_) => "internal",
         }
     }
@@ -91,20 +103,20 @@ impl From<ReadError> for InboxError {
 }
 
 impl LiveInboxes {
-    /// `tasks` must run as long as clients connect.
+    /// `tasks` must run as long as clients connect. What changes is told to the nodes of the bus, too.
     pub fn new(
-        inboxes: Inboxes,
+        (keeper, bus): (InboxKeeper, Option<Bus>),
         bounds: InboxBounds,
         notices: Notices,
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
-        Self { inboxes, bounds, notices, clock, tasks }
+        Self { keeper, bus, bounds, notices, clock, tasks }
     }
 
     /// A page of a user's inbox.
     pub async fn page(&self, user: &UserId, query: PageQuery) -> Result<InboxPage, InboxError> {
-        in_time(self.inboxes.page(user, query, self.time())).await
+        self.keeper.page(user, query, &self.clock).await
     }
 
     /// Marks items of a user as read, for all of the user's sockets; answers with the inbox afterwards.
@@ -113,8 +125,8 @@ impl LiveInboxes {
         user: &UserId,
         seen: SeenItems,
     ) -> Result<InboxState, InboxError> {
-        let state = in_time(self.inboxes.mark(user, seen, self.time())).await?;
-        self.tell(user, state);
+        let state = self.keeper.mark(user, seen, &self.clock).await?;
+        self.tell_all(&[(user.clone(), state)]);
         Ok(state)
     }
 
@@ -124,9 +136,9 @@ impl LiveInboxes {
         user: &UserId,
         seq: ItemSeq,
     ) -> Result<Option<InboxState>, InboxError> {
-        let state = in_time(self.inboxes.delete(user, seq, self.time())).await?;
+        let state = self.keeper.delete(user, seq, &self.clock).await?;
         if let Some(state) = state {
-            self.tell(user, state);
+            self.tell_all(&[(user.clone(), state)]);
         }
         Ok(state)
     }
@@ -144,15 +156,14 @@ impl LiveInboxes {
     /// Tells the sockets of users whose items have expired, as long as it runs.
     pub async fn run_expiry(self: Arc<Self>) {
         loop {
-            for (user, state) in self.inboxes.expired().await {
-                self.tell(&user, state);
-            }
+            let expired: Vec<_> = self.keeper.expired().await.into_iter().collect();
+            self.tell_all(&expired);
         }
     }
 
     /// Where the item is or was that came from this emit, or that its sender named so; at most 1000 places.
     pub(super) async fn placed(&self, id: &str) -> Result<Vec<Placed>, InboxError> {
-        in_time(self.inboxes.placed(id, self.time())).await
+        self.keeper.placed(id, &self.clock).await
     }
 
     /// What is put into inboxes for an emit with the id `message`.
@@ -170,7 +181,7 @@ impl LiveInboxes {
             payload: emit.payload.clone(),
             collapse_key,
             at,
-            time: self.time(),
+            time: self.keeper.time(&self.clock),
             expires: later(at, ttl.unwrap_or(keep).min(keep)),
             remembered_until: later(at, keep),
             count_max: max_per_user,
@@ -183,11 +194,28 @@ impl LiveInboxes {
         &self,
         item: NewItem,
         users: &[(UserId, Putting)],
-    ) -> Result<Vec<Option<Put>>, Closed> {
-        self.inboxes.put(item, users).await
+    ) -> Result<Vec<Option<Put>>, PutError> {
+        self.keeper.put(item, users).await
     }
 
-    /// Tells all sockets of a user, in all namespaces, what the inbox is like, unless they know already.
+    /// Tells all sockets of users, on all nodes, what their inboxes are like.
+    pub(super) fn tell_all(&self, states: &[(UserId, InboxState)]) {
+        self.tell_here(states);
+        let Some(bus) = &self.bus else { return };
+        for states in states.chunks(TOLD_AT_ONCE) {
+            // What is not said now because too much waits is said with the next change.
+            let _later = bus.announce(BusRequest::Inboxes(states.to_vec()));
+        }
+    }
+
+    /// The same on this node alone.
+    pub(super) fn tell_here(&self, states: &[(UserId, InboxState)]) {
+        for (user, state) in states {
+            self.tell(user, *state);
+        }
+    }
+
+    /// Tells all sockets of a user that are here, in all namespaces, what the inbox is like, unless they know already.
     pub(super) fn tell(&self, user: &UserId, state: InboxState) {
         for socket in &self.notices.sockets_of(user) {
             self.tell_socket(socket, state);
@@ -199,11 +227,6 @@ impl LiveInboxes {
         socket.tell_inbox(state, || {
             self.notices.send(socket, ServerEvent::Inbox, &state_view(state));
         });
-    }
-
-    /// The time by which items are old.
-    fn time(&self) -> WallMs {
-        self.inboxes.time(self.clock.wall(), self.clock.now())
     }
 }
 

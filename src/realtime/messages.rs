@@ -4,22 +4,25 @@
 //! the wait for its acks, which is remembered for whoever asks later.
 
 mod acks;
+mod members;
+mod reach;
 mod storing;
 mod undelivered;
 
 pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
+pub use members::RoomMembers;
 pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
 use super::emitter::{
     AckShare, Emitted, Emitter, Emitting, NotAsked, OtherNodes, RecentEmit, TooManyRecipients,
 };
-use super::inboxes::{InboxError, LiveInboxes, STORE_WAIT};
-use crate::cluster::BusError;
+use super::inboxes::{InboxError, LiveInboxes, PutError, STORE_WAIT};
+use crate::cluster::{BusError, InboxesError};
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
-use crate::store::{Closed, MembershipRecords, ReadError};
+use crate::store::{Closed, ReadError};
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::UserId;
 use std::collections::BTreeMap;
@@ -36,7 +39,7 @@ pub struct Messages {
     acks: Arc<AckHistory>,
     undelivered: Arc<UndeliveredHooks>,
     /// Who has a membership of which room.
-    members: MembershipRecords,
+    members: RoomMembers,
     tasks: Tasks,
 }
 
@@ -89,6 +92,9 @@ pub enum PostError {
     /// The other nodes cannot be told. Nobody was sent it.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// It cannot be stored where all nodes keep inboxes, or nobody knows whether it is. Nobody was sent it that did not have it.
+    #[error(transparent)]
+    Inboxes(InboxesError),
     /// The disk takes nothing for the moment. The message waits for it, and may still go out.
     #[error("the disk takes nothing for the moment")]
     Waiting,
@@ -127,6 +133,15 @@ impl From<NotAsked> for PostError {
     }
 }
 
+impl From<PutError> for PostError {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Closed(closed) => Self::Closed(closed),
+            PutError::Cluster(error) => Self::Inboxes(error),
+        }
+    }
+}
+
 impl Messages {
     /// Messages run in `tasks`, to their end: a stop that ends these first loses none. `members` says who has a membership of
     /// which room.
@@ -135,7 +150,7 @@ impl Messages {
         inboxes: Arc<LiveInboxes>,
         acks: AckHistory,
         undelivered: UndeliveredHooks,
-        (members, tasks): (MembershipRecords, Tasks),
+        (members, tasks): (RoomMembers, Tasks),
     ) -> Self {
         let (acks, undelivered) = (Arc::new(acks), Arc::new(undelivered));
         Self { emitter, inboxes, acks, undelivered, members, tasks }

@@ -22,6 +22,11 @@ impl RoomBook {
         Self { known: Arc::default(), clock }
     }
 
+    /// Nothing is recorded, and who is in a room can be looked up.
+    pub fn by_room(clock: Clock) -> Self {
+        Self { known: Arc::new(RwLock::new(Memberships::by_room())), clock }
+    }
+
     /// What is recorded of a user, as far as a socket in `namespace` goes.
     pub fn of(&self, user: &UserId, namespace: &Namespace) -> RecordedRooms {
         let known = self.known.read();

@@ -37,7 +37,8 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Look(_)
         | BusRequest::Follow { .. }
         | BusRequest::Replace(_)
-        | BusRequest::Report(_) => return None,
+        | BusRequest::Report(_)
+        | BusRequest::Inboxes(_) => return None,
     };
     Some(Judged { namespace, verdict })
 }

@@ -83,7 +83,8 @@ impl Sockets {
     #[must_use]
     pub fn in_cluster(self, member: ClusterMember, node_grace: Duration) -> Self {
         let presence = Presence::in_cluster(self.config, member, node_grace, self.clock.clone());
-        Self { presence, ..self }
+        let rooms_of_users = RoomBook::by_room(self.clock.clone());
+        Self { presence, rooms_of_users, ..self }
     }
 
     /// The same, and hooks say who users are.

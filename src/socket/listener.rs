@@ -85,12 +85,12 @@ fn needed_right(request: ClientRequest) -> Option<GuestRight> {
 /// Whether the request would be answered by what this node alone knows.
 fn is_of_one_node(request: ClientRequest) -> bool {
     match request {
-        ClientRequest::Inbox
-        | ClientRequest::Read
-        | ClientRequest::Presence
+        ClientRequest::Presence
         | ClientRequest::Watch
         | ClientRequest::Unwatch => true,
         ClientRequest::Ping
+        | ClientRequest::Inbox
+        | ClientRequest::Read
         | ClientRequest::Refresh
         // The sockets that it ends are those of one connection.
         | ClientRequest::Logout

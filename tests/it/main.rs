@@ -19,6 +19,7 @@ mod erase;
 mod faults;
 mod hostile;
 mod inbox_cut;
+mod inboxes;
 mod ingest;
 mod power_cut;
 mod returning;

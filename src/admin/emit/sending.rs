@@ -4,6 +4,7 @@ use super::reply::{self, EmitReply, MembersReply};
 use crate::admin::context::AdminContext;
 use crate::admin::error::ApiError;
 use crate::admin::error_code::Code;
+use crate::cluster::InboxesError;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::Message;
 use crate::realtime::emitter::{AckShare, Emitted, Emitting, OtherNodes};
@@ -62,6 +63,12 @@ impl From<PostError> for ApiError {
                                still go out: repeat it with the same `id` or Idempotency-Key";
                 Self::new(Code::Unavailable, message)
             }
+            PostError::Inboxes(InboxesError::Away) => {
+                let message = "Redis could not be reached for a second: nobody was sent the event, but it may be stored; \
+                               repeat it with the same `id` or Idempotency-Key";
+                Self::new(Code::Unavailable, message)
+            }
+            PostError::Inboxes(why) => Self::new(Code::Unavailable, why),
             PostError::Closed(_) => Self::stopping(),
             PostError::Lost(lost) => Self::internal(lost),
         }

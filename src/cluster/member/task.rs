@@ -210,9 +210,9 @@ impl MemberTask {
         let read = result.and_then(|value| codec::reply(command, &value).map_err(LinkError::from));
         let reply = match read {
             Ok(reply) => reply,
-            // Nothing was done, and what the others do needs no more memory.
+            // What the others do needs no more memory.
             Err(LinkError::Redis(RedisFailure::Full)) if matches!(asked, Asked::Question(..)) => {
-                return;
+                Reply::NoMemory
             }
             Err(error) => return self.lost(error),
         };
@@ -235,8 +235,11 @@ impl MemberTask {
                 }
             }
             Asked::Question(question, _, answer) => {
-                let is_current = self.machine.lock().is_current(question);
-                if is_current {
+                let mut machine = self.machine.lock();
+                if machine.is_current(question) {
+                    if let Reply::Inboxes(reply) = &reply {
+                        machine.saw(reply.number());
+                    }
                     drop(answer.send(reply));
                 }
             }

@@ -39,6 +39,7 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
         node_grace: Duration::from_secs(20),
         hold: Duration::from_secs(20),
         log_bytes: 16_000_000,
+        inbox_bytes: 1_000_000_000,
         ready_when_cut_off: true,
         forward: None,
     }

@@ -1,6 +1,5 @@
 //! The part of an emit that is about the inbox.
 
-use super::not_in_cluster;
 use crate::commands::error::CommandError;
 use crate::commands::target::check_has_users;
 use crate::core::emit::message::{Emit, StoreOptions};
@@ -55,7 +54,7 @@ impl Storing {
     pub(super) fn parse(
         self,
         emit: &Emit,
-        ttl_max: Option<Duration>,
+        ttl_max: Duration,
         named: Option<ItemId>,
     ) -> Result<Option<StoreOptions>, CommandError> {
         let Self { store, ttl, collapse_key, id } = self;
@@ -72,7 +71,6 @@ impl Storing {
                 };
             }
         };
-        let ttl_max = ttl_max.ok_or_else(|| not_in_cluster("store"))?;
         check_has_users(&emit.audience.target, "only users have an inbox: `store`")?;
         let bytes: usize = emit.payload.args().iter().map(|arg| arg.get().len()).sum();
         if ARGS_BYTES_MAX < bytes {

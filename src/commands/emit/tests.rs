@@ -12,7 +12,8 @@ fn read(json: &str) -> Result<Message, (CommandCode, Option<String>, String)> {
     let terms = EmitTerms {
         namespaces: &namespaces,
         default_namespace: None,
-        ttl_max: Some(TTL_MAX),
+        ttl_max: TTL_MAX,
+        is_clustered: false,
         client_events: &[EventPattern::parse("typing:*").unwrap()],
     };
     parse(json.as_bytes(), terms, None).map_err(|error| (error.code, error.field, error.message))

@@ -10,7 +10,8 @@ fn read(json: &str) -> Result<EventAnswer, String> {
     let emits = EmitTerms {
         namespaces: &namespaces,
         default_namespace: Some(&chat),
-        ttl_max: Some(Duration::from_hours(1)),
+        ttl_max: Duration::from_hours(1),
+        is_clustered: false,
         client_events: &[],
     };
     let terms = AnswerTerms { emits, may_emit: &may_emit };

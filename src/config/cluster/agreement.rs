@@ -38,6 +38,9 @@ impl Config {
         let should = vec![
             Term::shown("cluster.log_bytes_max", cluster.log_bytes.to_string()),
             Term::shown("cluster.forward", cluster.forward.is_some().to_string()),
+            Term::shown("cluster.inbox_bytes_max", cluster.inbox_bytes.to_string()),
+            Term::shown("inbox.keep", time(self.inbox.keep)),
+            Term::shown("inbox.max_per_user", self.inbox.max_per_user.to_string()),
             Term::shown("store.keep_events", time(self.store.keep_events)),
             Term::shown("hooks.retry_for", time(self.hooks.retry_for)),
             Term::shown("limits.restricted_users", self.limits.restricted_users.to_string()),

@@ -3,6 +3,7 @@
 use super::answers::{AnswerQuestion, AnswerReply};
 use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
+use super::inboxes::{InboxAsk, InboxReply};
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
@@ -51,6 +52,8 @@ pub enum Command {
     Book(BookQuestion),
     /// Something about a request that has a name.
     Answers(AnswerQuestion),
+    /// Something about inboxes.
+    Inboxes(InboxAsk),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -231,6 +234,10 @@ pub enum Reply {
     Book(BookReply),
     /// To [`Command::Answers`].
     Answers(AnswerReply),
+    /// To [`Command::Inboxes`].
+    Inboxes(InboxReply),
+    /// To a question: it needs memory that is not there. Nothing was done.
+    NoMemory,
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -92,6 +92,8 @@ pub struct Memberships {
     count: usize,
     /// Those that end, in the order of their ends.
     ends: BTreeSet<(WallMs, UserId, Room, Option<Namespace>)>,
+    /// Users of whom something is recorded, by room; `None` if nobody asks.
+    by_room: Option<BTreeMap<Room, BTreeSet<UserId>>>,
 }
 
 /// What is recorded of a user and a room, in all namespaces and in each.
@@ -127,6 +129,31 @@ impl Standing {
 }
 
 impl Memberships {
+    /// There are none, and [`Memberships::members`] can be asked.
+    pub fn by_room() -> Self {
+        Self { by_room: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Users who have a membership of one of `rooms` at the time `now`, as far as a socket in `namespace` goes: each once, and
+    /// not more than `max` and one.
+    pub fn members(
+        &self,
+        rooms: &[Room],
+        namespace: &Namespace,
+        now: WallMs,
+        max: usize,
+    ) -> BTreeSet<UserId> {
+        let mut members = BTreeSet::new();
+        for room in rooms {
+            let users = self.by_room.as_ref().and_then(|it| it.get(room)).into_iter().flatten();
+            let record = |user: &UserId| self.users.get(user)?.get(room)?.of(namespace, now);
+            let is_member = |user: &&UserId| record(user).is_some_and(Standing::is_member);
+            let left = (max + 1).saturating_sub(members.len());
+            members.extend(users.filter(is_member).take(left).cloned());
+        }
+        members
+    }
+
     /// Whether a change may be made at the time `now`.
     pub fn check(
         &self,
@@ -166,6 +193,13 @@ impl Memberships {
         let after = record.count();
         if after == 0 {
             rooms.remove(&room);
+        }
+        if let Some(by_room) = &mut self.by_room {
+            if after == 0 {
+                leave(by_room, &room, &user);
+            } else if before == 0 {
+                by_room.entry(room.clone()).or_default().insert(user.clone());
+            }
         }
         if rooms.is_empty() {
             self.users.remove(&user);
@@ -260,6 +294,9 @@ impl Memberships {
     /// Forgets a user.
     pub fn erase(&mut self, user: &UserId) {
         let rooms = self.users.remove(user).unwrap_or_default();
+        if let Some(by_room) = &mut self.by_room {
+            rooms.keys().for_each(|room| leave(by_room, room, user));
+        }
         self.count -= rooms.values().map(RoomRecord::count).sum::<usize>();
         self.ends.retain(|(_, it, ..)| it != user);
     }
@@ -272,6 +309,13 @@ impl Memberships {
     /// Nothing is recorded of anybody.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+}
+
+fn leave(by_room: &mut BTreeMap<Room, BTreeSet<UserId>>, room: &Room, user: &UserId) {
+    let users = by_room.get_mut(room);
+    if users.is_some_and(|users| users.remove(user) && users.is_empty()) {
+        by_room.remove(room);
     }
 }
 

@@ -18,6 +18,10 @@ impl Directory {
                 let count = |user: &UserId| self.sockets.user(user).1.len();
                 NodeAnswer::Counts(users.iter().map(count).collect())
             }
+            NodeQuery::Reachable { namespace, users } => {
+                let count = |user: &UserId| self.sockets.reachable(user, &namespace).len();
+                NodeAnswer::Counts(users.iter().map(count).collect())
+            }
             NodeQuery::RoomSockets { namespace, room, after, limit } => {
                 NodeAnswer::Sockets(self.room_here(&namespace, &room, after, limit))
             }

@@ -2,7 +2,7 @@
 //! numbers as they have become.
 
 use super::view::item_view;
-use super::{InboxError, LiveInboxes, in_time, state_view};
+use super::{InboxError, LiveInboxes, state_view};
 use crate::core::inbox::{InboxState, PageQuery, Paging, Which};
 use crate::registry::Socket;
 use crate::types::{ItemSeq, ServerEvent};
@@ -29,7 +29,7 @@ impl LiveInboxes {
     pub(in crate::realtime) fn refresh(self: &Arc<Self>, socket: Arc<Socket>) {
         let inboxes = Arc::clone(self);
         self.tasks.spawn("inbox.refresh", async move {
-            match in_time(inboxes.inboxes.state(socket.user(), inboxes.time())).await {
+            match inboxes.keeper.state(socket.user(), &inboxes.clock).await {
                 Ok(state) if state == InboxState::default() => {}
                 Ok(state) => inboxes.tell_socket(&socket, state),
                 Err(error) => inboxes.tell_error(&socket, &error),

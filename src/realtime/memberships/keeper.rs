@@ -184,7 +184,7 @@ impl MembershipControl {
                 changes.first().map_or(0, |it| self.show(it, effect))
             }
             BookNews::Loaded(records) => {
-                let mut new = Memberships::default();
+                let mut new = Memberships::by_room();
                 let records = &mut records.into_iter().map(|(name, value)| (name, Some(value)));
                 for change in changes(records) {
                     new.apply(change);

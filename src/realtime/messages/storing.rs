@@ -5,17 +5,11 @@ use crate::cluster::{BusError, MissingNodes};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
-use crate::realtime::emitter::{
-    Emitting, NotAsked, OtherNodes, PendingAcks, Recipients, UserEmitted,
-};
-use crate::realtime::sockets::Sockets;
-use crate::store::Closed;
-use crate::types::{ItemSeq, Namespace, Target, UserId};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::realtime::emitter::{Emitting, NotAsked, OtherNodes, PendingAcks, Recipients};
+use crate::realtime::inboxes::PutError;
+use crate::types::{ItemSeq, Namespace, UserId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Users with a membership of its rooms for whom one event may be stored.
-const MEMBERS_MAX: usize = 10_000;
 
 /// Where an event is in the inbox of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +40,7 @@ pub(super) struct EmitOutcome {
 /// One emit to users, on its way into their inboxes.
 struct StoringEmit<'a> {
     inboxes: &'a LiveInboxes,
-    sockets: &'a Sockets,
+    emitter: &'a Emitter,
     namespace: &'a Namespace,
     keep: Keep,
     item: NewItem,
@@ -102,7 +96,7 @@ impl Messages {
         let Audience { namespace, target, .. } = &*emit.audience;
         let mut storing = StoringEmit {
             inboxes: &self.inboxes,
-            sockets: self.emitter.sockets(),
+            emitter: &self.emitter,
             namespace,
             keep: options.keep,
             item: self.inboxes.new_item(&id, emit, options),
@@ -117,42 +111,17 @@ impl Messages {
         let users: Vec<UserId> = named.chain(&members).cloned().collect();
         storing.before_emit(&users).await?;
         let outcome = self.emit_fresh(id, emit, ask, &storing.stored).await?;
-        storing.after_emit(&outcome.emitted, &left_out).await?;
+        // What is stored after it depends on all nodes, and they answer for the users it was for in that order.
+        let EmitOutcome { emitted, others, asking, .. } = outcome;
+        let emitted = Emitting { emitted, others }.end().await;
+        storing.after_emit(&emitted, &left_out).await?;
         storing.after_emit_to(&members).await?;
         let counts = storing.count(&members);
-        let StoringEmit { sockets, stored, states, .. } = storing;
-        for (user, state) in states {
-            self.inboxes.tell(&user, state);
-        }
-        let EmitOutcome { emitted, others, asking, .. } = outcome;
-        let users = in_order(&target.users, emitted.users, sockets);
+        let StoringEmit { stored, states, .. } = storing;
+        self.inboxes.tell_all(&states);
+        let emitted = self.in_order(&target.users, emitted).await;
         let members = (!target.rooms.is_empty()).then_some(counts);
-        let emitted = Emitted { users, ..emitted };
-        Ok(EmitOutcome { emitted, others, stored, members, asking })
-    }
-
-    /// Users who have a membership of one of the rooms of `target`, and are not named.
-    async fn members(
-        &self,
-        target: &Target,
-        namespace: &Namespace,
-    ) -> Result<BTreeSet<UserId>, PostError> {
-        if target.rooms.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let book = &self.emitter.sockets().rooms_of_users;
-        let now = book.see(|_, now| now);
-        let found = self.members.members(&target.rooms, namespace, now, MEMBERS_MAX).await?;
-        if MEMBERS_MAX < found.len() {
-            return Err(PostError::TooManyMembers { max: MEMBERS_MAX });
-        }
-        // What is recorded of the namespace alone counts before what is of all.
-        let is_member = |user: &UserId| {
-            let recorded = book.of(user, namespace);
-            recorded.members.iter().any(|it| target.rooms.contains(it))
-        };
-        let named: BTreeSet<&UserId> = target.users.iter().collect();
-        Ok(found.into_iter().filter(|it| !named.contains(it) && is_member(it)).collect())
+        Ok(EmitOutcome { emitted, others: None, stored, members, asking })
     }
 
     /// Emits to those who do not have it yet.
@@ -187,29 +156,12 @@ impl Messages {
     }
 }
 
-/// What became of it for each user that was named: nothing for those it is a duplicate for.
-fn in_order(
-    named: &[UserId],
-    emitted: Vec<(UserId, UserEmitted)>,
-    sockets: &Sockets,
-) -> Vec<(UserId, UserEmitted)> {
-    let emitted: BTreeMap<_, _> = emitted.into_iter().collect();
-    let each = named.iter().map(|user| {
-        let it = emitted.get(user).copied().unwrap_or_else(|| UserEmitted {
-            status: sockets.user(user).0,
-            matched: 0,
-            sent: 0,
-        });
-        (user.clone(), it)
-    });
-    each.collect()
-}
-
 impl StoringEmit<'_> {
-    async fn before_emit(&mut self, users: &[UserId]) -> Result<(), Closed> {
+    async fn before_emit(&mut self, users: &[UserId]) -> Result<(), PutError> {
+        let reach = self.reach(users).await;
         let mut asked = Vec::with_capacity(users.len());
-        for user in users {
-            if self.keep.before_emit(self.reach(user)) {
+        for (user, reach) in users.iter().zip(reach) {
+            if self.keep.before_emit(reach) {
                 asked.push((user.clone(), Putting::Store));
             } else if self.item.naming == Naming::Given {
                 asked.push((user.clone(), Putting::Check));
@@ -223,30 +175,44 @@ impl StoringEmit<'_> {
         &mut self,
         emitted: &Emitted,
         left_out: &LeftOut<'_>,
-    ) -> Result<(), Closed> {
-        let mut asked = Vec::new();
-        for (user, it) in &emitted.users {
-            let taken = match (it.matched, it.sent) {
-                (0, _) => Taken::NotMeant,
-                (_, 0) => Taken::Refused,
-                (_, _) => Taken::Taken,
-            };
-            let is_missing = !self.stored.contains_key(user) && !left_out.includes(user);
-            if is_missing && self.keep.after_emit(taken, self.reach(user)) {
-                asked.push((user.clone(), Putting::Store));
-            }
-        }
-        self.put(asked).await
+    ) -> Result<(), PutError> {
+        let is_missing =
+            |user: &UserId| !self.stored.contains_key(user) && !left_out.includes(user);
+        let missing = emitted.users.iter().filter(|(user, _)| is_missing(user));
+        let (users, taken): (Vec<UserId>, Vec<Taken>) = missing
+            .map(|(user, it)| {
+                let taken = match (it.matched, it.sent) {
+                    (0, _) => Taken::NotMeant,
+                    (_, 0) => Taken::Refused,
+                    (_, _) => Taken::Taken,
+                };
+                (user.clone(), taken)
+            })
+            .unzip();
+        self.put_after(&users, &taken).await
     }
 
     /// The same for users who were not named: what their connections did is not known, but who is away now may have missed it.
-    async fn after_emit_to(&mut self, users: &[UserId]) -> Result<(), Closed> {
-        let is_missing = |user: &&UserId| {
-            let is_kept = self.keep.after_emit(Taken::NotMeant, self.reach(user));
-            is_kept && !self.stored.contains_key(*user)
-        };
-        let missing = users.iter().filter(is_missing).cloned();
-        self.put(missing.map(|user| (user, Putting::Store)).collect()).await
+    async fn after_emit_to(&mut self, users: &[UserId]) -> Result<(), PutError> {
+        let missing = users.iter().filter(|user| !self.stored.contains_key(*user));
+        let users: Vec<UserId> = missing.cloned().collect();
+        self.put_after(&users, &vec![Taken::NotMeant; users.len()]).await
+    }
+
+    async fn put_after(&mut self, users: &[UserId], taken: &[Taken]) -> Result<(), PutError> {
+        let reach = self.reach(users).await;
+        let each = users.iter().zip(taken).zip(reach);
+        let kept = each.filter(|((_, taken), reach)| self.keep.after_emit(**taken, *reach));
+        let asked = kept.map(|((user, _), _)| (user.clone(), Putting::Store)).collect();
+        self.put(asked).await
+    }
+
+    /// Who of these users can be reached, as far as that decides anything.
+    async fn reach(&self, users: &[UserId]) -> Vec<Reach> {
+        match self.keep {
+            Keep::IfOffline => self.emitter.reach(users, self.namespace).await,
+            Keep::Always | Keep::Never => vec![Reach::Here; users.len()],
+        }
     }
 
     fn count(&self, users: &[UserId]) -> MemberCounts {
@@ -257,12 +223,7 @@ impl StoringEmit<'_> {
         MemberCounts { users: users.len(), stored: has(false), duplicates: has(true) }
     }
 
-    fn reach(&self, user: &UserId) -> Reach {
-        let sockets = self.sockets.reachable(user, self.namespace);
-        if sockets.is_empty() { Reach::Away } else { Reach::Here }
-    }
-
-    async fn put(&mut self, mut asked: Vec<(UserId, Putting)>) -> Result<(), Closed> {
+    async fn put(&mut self, mut asked: Vec<(UserId, Putting)>) -> Result<(), PutError> {
         asked.retain(|(user, _)| self.inboxes.is_of(user));
         if asked.is_empty() {
             return Ok(());

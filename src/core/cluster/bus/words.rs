@@ -5,6 +5,7 @@ use crate::core::cluster::bus::reports::{NodeReport, ReportQuery};
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
+use crate::core::inbox::InboxState;
 use crate::core::page::Page;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::types::{Namespace, Room, SocketId, UserId};
@@ -83,6 +84,8 @@ pub enum BusRequest {
     Replace(SocketId),
     /// Say how you are.
     Report(ReportQuery),
+    /// The inboxes of these users are so by now: tell their sockets.
+    Inboxes(Vec<(UserId, InboxState)>),
 }
 
 /// What a node asks all others of what there is.
@@ -120,6 +123,13 @@ pub enum NodeQuery {
         after: Option<(Namespace, Room)>,
         /// How many, at most.
         limit: usize,
+    },
+    /// How many sockets each of these users has in a namespace.
+    Reachable {
+        /// The namespace.
+        namespace: Namespace,
+        /// Who.
+        users: Vec<UserId>,
     },
 }
 
@@ -233,7 +243,7 @@ pub enum NodeAnswer {
     KickedSocket(Option<UserId>),
     /// To [`NodeQuery::UserSockets`], [`NodeQuery::RoomSockets`] and [`NodeQuery::Socket`].
     Sockets(SocketPage),
-    /// To [`NodeQuery::SocketCounts`], in the same order.
+    /// To [`NodeQuery::SocketCounts`] and [`NodeQuery::Reachable`], in the same order.
     Counts(Vec<usize>),
     /// To [`NodeQuery::Users`].
     Users(Page<ListedUser>),

@@ -34,6 +34,11 @@ impl NodeMachine {
         self.question() == Some(question)
     }
 
+    /// A number was given that the answer to a question holds: whatever is lost from now on, it is not given again.
+    pub fn saw(&mut self, number: u64) {
+        self.seen = self.seen.max(number);
+    }
+
     /// Something about the session of a client is to be kept where all agree: by the next batch, before its events.
     pub fn keep(&mut self, name: SessionName, op: SessionOp) {
         self.sessions.add(name, op);

@@ -67,6 +67,8 @@ impl NodeMachine {
                 | Reply::Ledger(_)
                 | Reply::Book(_)
                 | Reply::Answers(_)
+                | Reply::Inboxes(_)
+                | Reply::NoMemory
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(..),

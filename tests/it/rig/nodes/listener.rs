@@ -4,7 +4,7 @@ use super::PATIENCE;
 use crate::rig::eventually;
 use crate::rig::server::token;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,18 +28,24 @@ struct Heard {
 impl Listener {
     /// Connects to a node.
     pub(crate) async fn connect(server: SocketAddr, user: &str) -> Self {
-        Self::connect_as(server, user, true).await
+        Self::connect_as(server, user, json!({}), true).await
+    }
+
+    /// The same, with more in its `auth`.
+    pub(crate) async fn connect_with(server: SocketAddr, user: &str, auth: Value) -> Self {
+        Self::connect_as(server, user, auth, true).await
     }
 
     /// The same, and never answers.
     pub(crate) async fn connect_silent(server: SocketAddr, user: &str) -> Self {
-        Self::connect_as(server, user, false).await
+        Self::connect_as(server, user, json!({}), false).await
     }
 
-    async fn connect_as(server: SocketAddr, user: &str, acks: bool) -> Self {
+    async fn connect_as(server: SocketAddr, user: &str, mut auth: Value, acks: bool) -> Self {
         let mut client = Client::open(ClientTransport::WebSocket, server).await.unwrap();
-        let auth = format!(r#"{{"token":"{}"}}"#, token(user));
-        let reply: Value = serde_json::from_str(&client.join(&auth).await.unwrap()).unwrap();
+        auth["token"] = json!(token(user));
+        let reply = client.join(&auth.to_string()).await.unwrap();
+        let reply: Value = serde_json::from_str(&reply).unwrap();
         let heard: Arc<Mutex<Heard>> = Arc::default();
         Tasks::new().spawn("listener", listen(client, Arc::clone(&heard), acks));
         let id = reply["sid"].as_str().unwrap().to_owned();
@@ -55,6 +61,11 @@ impl Listener {
     /// The numbers that events called `n` brought.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.events().iter().filter(|it| it[0] == "n").map(|it| it[1].as_u64().unwrap()).collect()
+    }
+
+    /// The events of this name so far.
+    pub(crate) fn heard(&self, name: &str) -> Vec<Value> {
+        self.heard.lock().events.iter().filter(|it| it[0] == name).cloned().collect()
     }
 
     pub(crate) fn has_heard(&self, name: &str) -> bool {

@@ -5,7 +5,8 @@ use crate::core::cluster::book::BookName;
 use crate::core::cluster::bus::reports::ReportQuery;
 use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
 use crate::core::emit::message::Emit;
-use crate::types::{Namespace, Room, SocketId, UserId};
+use crate::core::inbox::InboxState;
+use crate::types::{ItemSeq, Namespace, Room, SocketId, UserId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -55,6 +56,20 @@ enum BusRequestParts<'a> {
     },
     Replace([u8; SocketId::BYTES]),
     Report(ReportQuery),
+    Inboxes(#[serde(borrow)] Vec<(&'a str, InboxParts)>),
+}
+
+/// Revision, head, unread, `read_upto` and `min_seq`.
+type InboxParts = (u64, u64, u64, u64, u64);
+
+fn inbox_parts(state: InboxState) -> InboxParts {
+    let InboxState { revision, head, unread, read_upto, min_seq } = state;
+    (revision, head.0, unread, read_upto.0, min_seq.0)
+}
+
+fn inbox((revision, head, unread, read_upto, min_seq): InboxParts) -> InboxState {
+    let [head, read_upto, min_seq] = [head, read_upto, min_seq].map(ItemSeq);
+    InboxState { revision, head, unread, read_upto, min_seq }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -102,6 +117,11 @@ enum QueryParts<'a> {
         after: Option<(&'a str, &'a str)>,
         limit: usize,
     },
+    Reachable {
+        namespace: &'a str,
+        #[serde(borrow)]
+        users: Vec<&'a str>,
+    },
 }
 
 impl<'a> QueryParts<'a> {
@@ -125,6 +145,10 @@ impl<'a> QueryParts<'a> {
                 let after = after.as_ref().map(|(it, room)| (it.as_str(), room.as_str()));
                 Self::Rooms { prefix, after, limit: *limit }
             }
+            NodeQuery::Reachable { namespace, users } => Self::Reachable {
+                namespace: namespace.as_str(),
+                users: users.iter().map(UserId::as_str).collect(),
+            },
         }
     }
 
@@ -153,6 +177,10 @@ impl<'a> QueryParts<'a> {
                 };
                 NodeQuery::Rooms { prefix: prefix.to_owned(), after, limit }
             }
+            Self::Reachable { namespace, users } => NodeQuery::Reachable {
+                namespace: Namespace::parse(namespace).ok()?,
+                users: users.into_iter().map(user).collect::<Option<_>>()?,
+            },
         })
     }
 }
@@ -206,6 +234,11 @@ impl<'a> BusRequestParts<'a> {
             }
             BusRequest::Replace(id) => Self::Replace(id.bytes()),
             BusRequest::Report(query) => Self::Report(*query),
+            BusRequest::Inboxes(states) => {
+                let parts =
+                    |(user, state): &'a (UserId, InboxState)| (user.as_str(), inbox_parts(*state));
+                Self::Inboxes(states.iter().map(parts).collect())
+            }
         }
     }
 
@@ -244,6 +277,10 @@ impl<'a> BusRequestParts<'a> {
             },
             Self::Replace(id) => BusRequest::Replace(SocketId::from_bytes(id)),
             Self::Report(query) => BusRequest::Report(query),
+            Self::Inboxes(states) => {
+                let words = |(user, parts)| Some((UserId::parse(user).ok()?, inbox(parts)));
+                BusRequest::Inboxes(states.into_iter().map(words).collect::<Option<_>>()?)
+            }
         })
     }
 }

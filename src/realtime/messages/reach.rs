@@ -1,0 +1,34 @@
+//! Where the users of an emit are, of all nodes.
+
+use super::Messages;
+use crate::core::presence::session::PresenceStatus;
+use crate::realtime::emitter::{Emitted, UserEmitted};
+use crate::types::UserId;
+use std::collections::BTreeMap;
+
+impl Messages {
+    /// What became of an emit for each user that was named: nothing for those it is a duplicate for.
+    pub(super) async fn in_order(&self, named: &[UserId], emitted: Emitted) -> Emitted {
+        let known: BTreeMap<_, _> = emitted.users.iter().cloned().collect();
+        let others: Vec<UserId> =
+            named.iter().filter(|it| !known.contains_key(*it)).cloned().collect();
+        let mut missing = emitted.missing;
+        let statuses = match self.emitter.statuses(&others).await {
+            Ok(statuses) => statuses,
+            Err(here) => {
+                missing.is_degraded = true;
+                here
+            }
+        };
+        let of_others: BTreeMap<&UserId, PresenceStatus> = others.iter().zip(statuses).collect();
+        let each = named.iter().map(|user| {
+            let it = known.get(user).copied().unwrap_or_else(|| UserEmitted {
+                status: of_others.get(user).copied().unwrap_or(PresenceStatus::Offline),
+                matched: 0,
+                sent: 0,
+            });
+            (user.clone(), it)
+        });
+        Emitted { users: each.collect(), missing, ..emitted }
+    }
+}
