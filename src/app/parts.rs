@@ -24,7 +24,7 @@ use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::{InboxBounds, InboxKeeper, LiveInboxes};
 use crate::realtime::joining::Joining;
 use crate::realtime::memberships::{MembershipControl, MembershipKeeper};
-use crate::realtime::messages::{AckHistory, Messages, RoomMembers, UndeliveredHooks};
+use crate::realtime::messages::{AckHistory, MembersByRoom, Messages, UndeliveredHooks};
 use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::permissions::Permissions;
@@ -277,8 +277,8 @@ impl AppParts {
         let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
         let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
         let members = match &self.cluster {
-            Some(_) => RoomMembers::Copy,
-            None => RoomMembers::Store(self.store.memberships()),
+            Some(_) => MembersByRoom::Copy,
+            None => MembersByRoom::Store(self.store.memberships()),
         };
         let others = (members, self.message_tasks.clone());
         Messages::new(Arc::new(emitter), inboxes, acks, undelivered, others)

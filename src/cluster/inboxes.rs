@@ -1,7 +1,7 @@
 //! The inboxes of all nodes.
 
 use super::member::{ClusterMember, MemberStatus, Unattached};
-use crate::core::cluster::inboxes::{InboxAsk, InboxLimits, InboxReply, KeptItem};
+use crate::core::cluster::inboxes::{InboxLimits, InboxesAsk, InboxesReply, KeptItem};
 use crate::core::inbox::{
     InboxPage, InboxState, NewItem, PageQuery, Placed, Put, Putting, SeenItems,
 };
@@ -67,9 +67,9 @@ impl ClusterInboxes {
         for users in users.chunks(USERS_AT_ONCE) {
             let (item, users) = (Arc::clone(&item), users.to_vec());
             let count = users.len();
-            match self.ask(InboxAsk::Put { item, users, limits: self.limits }).await? {
-                InboxReply::Put(puts) if puts.len() == count => all.extend(puts),
-                InboxReply::Full => return Err(InboxesError::Full),
+            match self.ask(InboxesAsk::Put { item, users, limits: self.limits }).await? {
+                InboxesReply::Put(puts) if puts.len() == count => all.extend(puts),
+                InboxesReply::Full => return Err(InboxesError::Full),
                 _ => return Err(InboxesError::Away),
             }
         }
@@ -78,16 +78,16 @@ impl ClusterInboxes {
 
     /// A page of what is in an inbox.
     pub async fn page(&self, user: &UserId, query: PageQuery) -> Result<InboxPage, InboxesError> {
-        let reply = self.ask(InboxAsk::Page { user: user.clone(), query }).await?;
-        let InboxReply::Page(page) = reply else { return Err(InboxesError::Away) };
+        let reply = self.ask(InboxesAsk::Page { user: user.clone(), query }).await?;
+        let InboxesReply::Page(page) = reply else { return Err(InboxesError::Away) };
         Ok(page)
     }
 
     /// Where the events of one emit are or were, by user, at most 1000 of them. `id` is the id of the emit, or the name
     /// that its sender gave.
     pub async fn placed(&self, id: &str) -> Result<Vec<Placed>, InboxesError> {
-        let reply = self.ask(InboxAsk::Placed(id.into())).await?;
-        let InboxReply::Placed(mut placed) = reply else { return Err(InboxesError::Away) };
+        let reply = self.ask(InboxesAsk::Placed(id.into())).await?;
+        let InboxesReply::Placed(mut placed) = reply else { return Err(InboxesError::Away) };
         placed.sort_unstable_by(|one, other| (&one.user, one.seq).cmp(&(&other.user, other.seq)));
         Ok(placed)
     }
@@ -95,8 +95,8 @@ impl ClusterInboxes {
     /// Marks items as read; answers with the inbox afterwards.
     pub async fn mark(&self, user: &UserId, seen: SeenItems) -> Result<InboxState, InboxesError> {
         let (user, count_max) = (user.clone(), self.limits.count_max);
-        match self.ask(InboxAsk::Mark { user, seen, count_max }).await? {
-            InboxReply::Changed(Some(state)) => Ok(state),
+        match self.ask(InboxesAsk::Mark { user, seen, count_max }).await? {
+            InboxesReply::Changed(Some(state)) => Ok(state),
             _ => Err(InboxesError::Away),
         }
     }
@@ -109,8 +109,8 @@ impl ClusterInboxes {
     ) -> Result<Option<InboxState>, InboxesError> {
         let (user, count_max) = (user.clone(), self.limits.count_max);
         let name = entropy::token("d").into();
-        match self.ask(InboxAsk::Delete { user, seq, name, count_max }).await? {
-            InboxReply::Changed(state) => Ok(state),
+        match self.ask(InboxesAsk::Delete { user, seq, name, count_max }).await? {
+            InboxesReply::Changed(state) => Ok(state),
             _ => Err(InboxesError::Away),
         }
     }
@@ -119,8 +119,9 @@ impl ClusterInboxes {
     /// Each is told to one node only.
     pub async fn expired(&self) -> BTreeMap<UserId, InboxState> {
         loop {
-            let tend = InboxAsk::Tend { count_max: self.limits.count_max };
-            if let Ok(Some(InboxReply::Tended { bytes, changed })) = self.member.inboxes(tend).await
+            let tend = InboxesAsk::Tend { count_max: self.limits.count_max };
+            if let Ok(Some(InboxesReply::Tended { bytes, changed })) =
+                self.member.inboxes(tend).await
             {
                 #[expect(clippy::cast_precision_loss, reason = "nobody looks at single bytes")]
                 metrics::gauge!("userline_cluster_inbox_bytes").set(bytes as f64);
@@ -133,7 +134,7 @@ impl ClusterInboxes {
     }
 
     /// Asks until there is an answer: to ask again does no harm.
-    async fn ask(&self, ask: InboxAsk) -> Result<InboxReply, InboxesError> {
+    async fn ask(&self, ask: InboxesAsk) -> Result<InboxesReply, InboxesError> {
         let asking = async {
             loop {
                 match self.member.inboxes(ask.clone()).await {

@@ -19,7 +19,7 @@ use crate::core::cluster::answers::{AnswerQuestion, AnswerReply};
 use crate::core::cluster::book::{BookQuestion, BookReply};
 use crate::core::cluster::command::{Command, LingeringUsers, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::inboxes::{InboxAsk, InboxReply};
+use crate::core::cluster::inboxes::{InboxesAsk, InboxesReply};
 use crate::core::cluster::incarnation::{Epoch, Incarnation};
 use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
 use crate::core::cluster::log::LogEntry;
@@ -316,7 +316,10 @@ impl ClusterMember {
     }
 
     /// Asks or changes something about inboxes; `None`: that needs memory that is not there, and nothing was done.
-    pub(super) async fn inboxes(&self, ask: InboxAsk) -> Result<Option<InboxReply>, Unattached> {
+    pub(super) async fn inboxes(
+        &self,
+        ask: InboxesAsk,
+    ) -> Result<Option<InboxesReply>, Unattached> {
         match self.ask(Command::Inboxes(ask)).await? {
             Reply::Inboxes(reply) => Ok(Some(reply)),
             Reply::NoMemory => Ok(None),

@@ -10,7 +10,7 @@ mod storing;
 mod undelivered;
 
 pub use acks::{AckHistory, AckOutcome, AckStatus, AwaitedAcks};
-pub use members::RoomMembers;
+pub use members::MembersByRoom;
 pub use storing::StoredItem;
 pub use undelivered::UndeliveredHooks;
 
@@ -39,7 +39,7 @@ pub struct Messages {
     acks: Arc<AckHistory>,
     undelivered: Arc<UndeliveredHooks>,
     /// Who has a membership of which room.
-    members: RoomMembers,
+    members: MembersByRoom,
     tasks: Tasks,
 }
 
@@ -150,7 +150,7 @@ impl Messages {
         inboxes: Arc<LiveInboxes>,
         acks: AckHistory,
         undelivered: UndeliveredHooks,
-        (members, tasks): (RoomMembers, Tasks),
+        (members, tasks): (MembersByRoom, Tasks),
     ) -> Self {
         let (acks, undelivered) = (Arc::new(acks), Arc::new(undelivered));
         Self { emitter, inboxes, acks, undelivered, members, tasks }

@@ -2,7 +2,7 @@
 
 use super::{ClusterPlace, CodecError, RedisCall, items, number, parsed, string, text};
 use crate::cluster::scripts::Script;
-use crate::core::cluster::inboxes::{InboxAsk, InboxLimits, InboxReply, KeptItem};
+use crate::core::cluster::inboxes::{InboxLimits, InboxesAsk, InboxesReply, KeptItem};
 use crate::core::inbox::{
     Gone, InboxPage, InboxState, Item, PageQuery, Paging, Placed, PlacedState, Put, Putting,
     SeenItems, Which,
@@ -16,12 +16,12 @@ const EXPIRED_MAX: usize = 500;
 const PAGE_MAX: u16 = 1000;
 
 impl ClusterPlace {
-    pub(super) fn inboxes(&self, ask: &InboxAsk) -> RedisCall {
+    pub(super) fn inboxes(&self, ask: &InboxesAsk) -> RedisCall {
         match ask {
-            InboxAsk::Put { item, users, limits } => {
+            InboxesAsk::Put { item, users, limits } => {
                 self.script(Script::InboxPut, put(item, users, *limits))
             }
-            InboxAsk::Mark { user, seen, count_max } => {
+            InboxesAsk::Mark { user, seen, count_max } => {
                 let op = if matches!(seen, SeenItems::Upto(_)) { "upto" } else { "ids" };
                 let mut arguments = vec![text(op), number(*count_max), text(user.as_str())];
                 match seen {
@@ -30,17 +30,17 @@ impl ClusterPlace {
                 }
                 self.script(Script::InboxChange, arguments)
             }
-            InboxAsk::Delete { user, seq, name, count_max } => {
+            InboxesAsk::Delete { user, seq, name, count_max } => {
                 let (user, seq) = (text(user.as_str()), number(seq.0));
                 let arguments = vec![text("delete"), number(*count_max), user, seq, text(&**name)];
                 self.script(Script::InboxChange, arguments)
             }
-            InboxAsk::Tend { count_max } => {
+            InboxesAsk::Tend { count_max } => {
                 let arguments = vec![text("tend"), number(*count_max), number(EXPIRED_MAX)];
                 self.script(Script::InboxChange, arguments)
             }
-            InboxAsk::Page { user, query } => self.script(Script::InboxPage, page(user, *query)),
-            InboxAsk::Placed(name) => {
+            InboxesAsk::Page { user, query } => self.script(Script::InboxPage, page(user, *query)),
+            InboxesAsk::Placed(name) => {
                 self.script(Script::InboxPage, vec![text("placed"), text(&**name)])
             }
         }
@@ -81,38 +81,38 @@ fn page(user: &UserId, query: PageQuery) -> Vec<Vec<u8>> {
 }
 
 /// The answer to a question.
-pub(super) fn reply(ask: &InboxAsk, value: &Value) -> Result<InboxReply, CodecError> {
+pub(super) fn reply(ask: &InboxesAsk, value: &Value) -> Result<InboxesReply, CodecError> {
     match (ask, items(value)?) {
-        (InboxAsk::Put { .. }, [status, puts @ ..]) => match string(status)? {
+        (InboxesAsk::Put { .. }, [status, puts @ ..]) => match string(status)? {
             "OK" => {
                 let puts = puts.iter().map(|it| stored(items(it)?));
-                Ok(InboxReply::Put(puts.collect::<Result<_, _>>()?))
+                Ok(InboxesReply::Put(puts.collect::<Result<_, _>>()?))
             }
-            "FULL" => Ok(InboxReply::Full),
+            "FULL" => Ok(InboxesReply::Full),
             _ => Err(CodecError),
         },
-        (InboxAsk::Mark { .. }, [after]) => Ok(InboxReply::Changed(Some(state(after)?))),
-        (InboxAsk::Delete { .. }, []) => Ok(InboxReply::Changed(None)),
-        (InboxAsk::Delete { .. }, [after]) => Ok(InboxReply::Changed(Some(state(after)?))),
-        (InboxAsk::Tend { .. }, [bytes, changed @ ..]) => {
+        (InboxesAsk::Mark { .. }, [after]) => Ok(InboxesReply::Changed(Some(state(after)?))),
+        (InboxesAsk::Delete { .. }, []) => Ok(InboxesReply::Changed(None)),
+        (InboxesAsk::Delete { .. }, [after]) => Ok(InboxesReply::Changed(Some(state(after)?))),
+        (InboxesAsk::Tend { .. }, [bytes, changed @ ..]) => {
             let changed = changed.chunks(2).map(|pair| match pair {
                 [owner, after] => Ok((user(owner)?, state(after)?)),
                 _ => Err(CodecError),
             });
             let changed = changed.collect::<Result<_, _>>()?;
-            Ok(InboxReply::Tended { bytes: parsed(bytes)?, changed })
+            Ok(InboxesReply::Tended { bytes: parsed(bytes)?, changed })
         }
-        (InboxAsk::Page { .. }, [after, has_more, found @ ..]) => {
+        (InboxesAsk::Page { .. }, [after, has_more, found @ ..]) => {
             let state = state(after)?;
             let found = found.iter().map(|it| item(items(it)?));
             let items: Vec<Item> = found.collect::<Result<_, _>>()?;
             let has_more = parsed(has_more)? == 1;
             let next = items.last().map(|it| it.seq).filter(|_| has_more);
-            Ok(InboxReply::Page(InboxPage { items, next, state }))
+            Ok(InboxesReply::Page(InboxPage { items, next, state }))
         }
-        (InboxAsk::Placed(_), found) => {
+        (InboxesAsk::Placed(_), found) => {
             let found = found.chunks(6).map(placed).collect::<Result<_, _>>()?;
-            Ok(InboxReply::Placed(found))
+            Ok(InboxesReply::Placed(found))
         }
         _ => Err(CodecError),
     }

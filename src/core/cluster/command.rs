@@ -3,7 +3,7 @@
 use super::answers::{AnswerQuestion, AnswerReply};
 use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
-use super::inboxes::{InboxAsk, InboxReply};
+use super::inboxes::{InboxesAsk, InboxesReply};
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
@@ -53,7 +53,7 @@ pub enum Command {
     /// Something about a request that has a name.
     Answers(AnswerQuestion),
     /// Something about inboxes.
-    Inboxes(InboxAsk),
+    Inboxes(InboxesAsk),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -235,7 +235,7 @@ pub enum Reply {
     /// To [`Command::Answers`].
     Answers(AnswerReply),
     /// To [`Command::Inboxes`].
-    Inboxes(InboxReply),
+    Inboxes(InboxesReply),
     /// To a question: it needs memory that is not there. Nothing was done.
     NoMemory,
     /// To [`Command::Observe`].

@@ -40,7 +40,7 @@ pub struct KeptItem {
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InboxAsk {
+pub enum InboxesAsk {
     /// To put an item into inboxes, or to look for it there.
     Put {
         /// The item.
@@ -88,27 +88,27 @@ pub enum InboxAsk {
 
 /// The answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InboxReply {
-    /// To [`InboxAsk::Put`], in the order of the users; `None` for one that was looked for and is not there.
+pub enum InboxesReply {
+    /// To [`InboxesAsk::Put`], in the order of the users; `None` for one that was looked for and is not there.
     Put(Vec<Option<Put>>),
     /// To the same: there is no room. Nothing was stored.
     Full,
-    /// To [`InboxAsk::Mark`] and [`InboxAsk::Delete`]: the inbox afterwards; `None`: there is no such item.
+    /// To [`InboxesAsk::Mark`] and [`InboxesAsk::Delete`]: the inbox afterwards; `None`: there is no such item.
     Changed(Option<InboxState>),
-    /// To [`InboxAsk::Tend`].
+    /// To [`InboxesAsk::Tend`].
     Tended {
         /// Bytes of all inboxes.
         bytes: u64,
         /// The inboxes that this has changed, as they are now.
         changed: Vec<(UserId, InboxState)>,
     },
-    /// To [`InboxAsk::Page`].
+    /// To [`InboxesAsk::Page`].
     Page(InboxPage),
-    /// To [`InboxAsk::Placed`].
+    /// To [`InboxesAsk::Placed`].
     Placed(Vec<Placed>),
 }
 
-impl InboxReply {
+impl InboxesReply {
     /// The largest number of the log that it holds; 0: none.
     pub fn number(&self) -> u64 {
         match self {

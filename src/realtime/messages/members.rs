@@ -10,7 +10,7 @@ const MEMBERS_MAX: usize = 10_000;
 
 /// Where members are looked up by room.
 #[derive(Debug)]
-pub enum RoomMembers {
+pub enum MembersByRoom {
     /// In this node's store.
     Store(MembershipRecords),
     /// In the copy that this node has of what all nodes have agreed on.
@@ -29,11 +29,11 @@ impl Messages {
         }
         let book = &self.emitter.sockets().rooms_of_users;
         let found = match &self.members {
-            RoomMembers::Store(records) => {
+            MembersByRoom::Store(records) => {
                 let now = book.see(|_, now| now);
                 records.members(&target.rooms, namespace, now, MEMBERS_MAX).await?
             }
-            RoomMembers::Copy => {
+            MembersByRoom::Copy => {
                 book.see(|known, now| known.members(&target.rooms, namespace, now, MEMBERS_MAX))
             }
         };
