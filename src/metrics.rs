@@ -100,10 +100,7 @@ pub const TABLE: &[Metric] = &[
         "How long ago what this node knows of blocks, revoked tokens and memberships was known to be what all nodes agreed on; 0 where there is \
          no cluster.",
     ),
-    gauge(
-        "userline_cluster_inbox_bytes",
-        "What the inboxes of all nodes hold of `cluster.inbox_bytes_max`, in bytes; 0 where there is no cluster.",
-    ),
+    gauge("userline_cluster_inbox_bytes", "Bytes of the inboxes of all nodes of a cluster."),
     counter(
         "userline_cluster_missed_total",
         "Times that this node was so far behind that events of other nodes did not reach it.",
