@@ -150,6 +150,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_blocks", &[], held.blocks),
         ("userline_not_befores", &[], held.not_befores),
         ("userline_cluster_copy_age_seconds", &[], seconds(copy_age)),
+        ("userline_cluster_inbox_bytes", &[], context.inboxes.bytes()),
         ("userline_memberships", &[], context.memberships.count()),
     ]);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)

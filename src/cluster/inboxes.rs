@@ -9,6 +9,7 @@ use crate::entropy;
 use crate::types::{CollapseKey, ItemSeq, UserId, WallMs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
@@ -27,6 +28,8 @@ const USERS_AT_ONCE: usize = 64;
 pub struct ClusterInboxes {
     member: ClusterMember,
     limits: InboxLimits,
+    /// Bytes of all inboxes, as they were counted last.
+    bytes: Arc<AtomicU64>,
 }
 
 /// Why inboxes cannot be read or changed.
@@ -52,7 +55,7 @@ impl From<Unattached> for InboxesError {
 impl ClusterInboxes {
     /// Those of the cluster of `member`.
     pub fn new(member: ClusterMember, limits: InboxLimits) -> Self {
-        Self { member, limits }
+        Self { member, limits, bytes: Arc::default() }
     }
 
     /// Puts an item into the inboxes of users. Answers in their order when all is stored; `None` for a user who was only
@@ -67,11 +70,15 @@ impl ClusterInboxes {
         for users in users.chunks(USERS_AT_ONCE) {
             let (item, users) = (Arc::clone(&item), users.to_vec());
             let count = users.len();
-            match self.ask(InboxesAsk::Put { item, users, limits: self.limits }).await? {
-                InboxesReply::Put(puts) if puts.len() == count => all.extend(puts),
-                InboxesReply::Full => return Err(InboxesError::Full),
-                _ => return Err(InboxesError::Away),
+            let reply = self.ask(InboxesAsk::Put { item, users, limits: self.limits }).await?;
+            if reply == InboxesReply::Full {
+                return Err(InboxesError::Full);
             }
+            let InboxesReply::Put(puts) = reply else { return Err(InboxesError::Away) };
+            if puts.len() != count {
+                return Err(InboxesError::Away);
+            }
+            all.extend(puts);
         }
         Ok(all)
     }
@@ -95,10 +102,9 @@ impl ClusterInboxes {
     /// Marks items as read; answers with the inbox afterwards.
     pub async fn mark(&self, user: &UserId, seen: SeenItems) -> Result<InboxState, InboxesError> {
         let (user, count_max) = (user.clone(), self.limits.count_max);
-        match self.ask(InboxesAsk::Mark { user, seen, count_max }).await? {
-            InboxesReply::Changed(Some(state)) => Ok(state),
-            _ => Err(InboxesError::Away),
-        }
+        let reply = self.ask(InboxesAsk::Mark { user, seen, count_max }).await?;
+        let InboxesReply::Changed(Some(state)) = reply else { return Err(InboxesError::Away) };
+        Ok(state)
     }
 
     /// Deletes an item; answers with the inbox afterwards, `None` if there is no such item.
@@ -109,10 +115,14 @@ impl ClusterInboxes {
     ) -> Result<Option<InboxState>, InboxesError> {
         let (user, count_max) = (user.clone(), self.limits.count_max);
         let name = entropy::token("d").into();
-        match self.ask(InboxesAsk::Delete { user, seq, name, count_max }).await? {
-            InboxesReply::Changed(state) => Ok(state),
-            _ => Err(InboxesError::Away),
-        }
+        let reply = self.ask(InboxesAsk::Delete { user, seq, name, count_max }).await?;
+        let InboxesReply::Changed(state) = reply else { return Err(InboxesError::Away) };
+        Ok(state)
+    }
+
+    /// Bytes of all inboxes, as they were counted not long ago.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Waits until items have expired that nobody had asked for, and lets them go; returns the inboxes that this has changed.
@@ -123,8 +133,7 @@ impl ClusterInboxes {
             if let Ok(Some(InboxesReply::Tended { bytes, changed })) =
                 self.member.inboxes(tend).await
             {
-                #[expect(clippy::cast_precision_loss, reason = "nobody looks at single bytes")]
-                metrics::gauge!("userline_cluster_inbox_bytes").set(bytes as f64);
+                self.bytes.store(bytes, Ordering::Relaxed);
                 if !changed.is_empty() {
                     return changed.into_iter().collect();
                 }

@@ -320,11 +320,12 @@ impl ClusterMember {
         &self,
         ask: InboxesAsk,
     ) -> Result<Option<InboxesReply>, Unattached> {
-        match self.ask(Command::Inboxes(ask)).await? {
-            Reply::Inboxes(reply) => Ok(Some(reply)),
-            Reply::NoMemory => Ok(None),
-            _ => Err(Unattached),
+        let reply = self.ask(Command::Inboxes(ask)).await?;
+        if reply == Reply::NoMemory {
+            return Ok(None);
         }
+        let Reply::Inboxes(reply) = reply else { return Err(Unattached) };
+        Ok(Some(reply))
     }
 
     /// Who this node is at the moment; `None` before it was in the cluster once.

@@ -153,6 +153,11 @@ impl LiveInboxes {
         self.bounds.buffer_bytes / BUFFER_PART
     }
 
+    /// Bytes of the inboxes of all nodes of a cluster; 0 where there is none.
+    pub fn bytes(&self) -> usize {
+        self.keeper.bytes()
+    }
+
     /// Tells the sockets of users whose items have expired, as long as it runs.
     pub async fn run_expiry(self: Arc<Self>) {
         loop {

@@ -91,9 +91,10 @@ pub(super) fn reply(ask: &InboxesAsk, value: &Value) -> Result<InboxesReply, Cod
             "FULL" => Ok(InboxesReply::Full),
             _ => Err(CodecError),
         },
-        (InboxesAsk::Mark { .. }, [after]) => Ok(InboxesReply::Changed(Some(state(after)?))),
         (InboxesAsk::Delete { .. }, []) => Ok(InboxesReply::Changed(None)),
-        (InboxesAsk::Delete { .. }, [after]) => Ok(InboxesReply::Changed(Some(state(after)?))),
+        (InboxesAsk::Mark { .. } | InboxesAsk::Delete { .. }, [after]) => {
+            Ok(InboxesReply::Changed(Some(state(after)?)))
+        }
         (InboxesAsk::Tend { .. }, [bytes, changed @ ..]) => {
             let changed = changed.chunks(2).map(|pair| match pair {
                 [owner, after] => Ok((user(owner)?, state(after)?)),

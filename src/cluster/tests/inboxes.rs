@@ -53,10 +53,9 @@ impl Desk {
     }
 
     fn put(&mut self, emit: &str, item: &str, users: &[(&str, Putting)]) -> Vec<Option<Put>> {
-        match self.ask(&self.putting(emit, item, ("", KEEP_MS), users)) {
-            InboxesReply::Put(puts) => puts,
-            other => panic!("{other:?}"),
-        }
+        let reply = self.ask(&self.putting(emit, item, ("", KEEP_MS), users));
+        let InboxesReply::Put(puts) = reply else { panic!("{reply:?}") };
+        puts
     }
 
     fn putting(
@@ -226,10 +225,11 @@ fn all_inboxes_together_hold_so_many_bytes_and_what_is_there_is_still_answered()
     let full = loop {
         let ask =
             desk.putting("m", &format!("i{stored}"), ("", KEEP_MS), &store(&format!("u{stored}")));
-        match desk.ask(&ask) {
-            InboxesReply::Put(_) => stored += 1,
-            other => break other,
+        let reply = desk.ask(&ask);
+        if !matches!(reply, InboxesReply::Put(_)) {
+            break reply;
         }
+        stored += 1;
     };
     assert_eq!((full, stored), (InboxesReply::Full, 5));
     let before = desk.bytes();

@@ -295,7 +295,9 @@ impl Memberships {
     pub fn erase(&mut self, user: &UserId) {
         let rooms = self.users.remove(user).unwrap_or_default();
         if let Some(by_room) = &mut self.by_room {
-            rooms.keys().for_each(|room| leave(by_room, room, user));
+            for room in rooms.keys() {
+                leave(by_room, room, user);
+            }
         }
         self.count -= rooms.values().map(RoomRecord::count).sum::<usize>();
         self.ends.retain(|(_, it, ..)| it != user);

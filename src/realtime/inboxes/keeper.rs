@@ -109,6 +109,14 @@ impl InboxKeeper {
         }
     }
 
+    /// Bytes of the inboxes of all nodes; 0 for one node.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Embedded(_) => 0,
+            Self::Cluster(inboxes) => usize::try_from(inboxes.bytes()).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Waits until items have expired that nobody had asked for, and takes the inboxes that this has changed. In a cluster
     /// each is given to one node only.
     pub(super) async fn expired(&self) -> BTreeMap<UserId, InboxState> {

@@ -1,17 +1,18 @@
 //! An inbox as simply as can be.
 
-use super::COUNT_MAX;
-use super::KEEP_MS;
+use super::{COUNT_MAX, KEEP_MS};
 use crate::core::inbox::{Gone, InboxState};
 use crate::types::ItemSeq;
 use std::collections::BTreeMap;
+
+/// What is remembered of a name: number of the item, emit, until when, and why it is gone and whether it was read then.
+pub(super) type ModelName = (ItemSeq, String, u64, Option<(Gone, bool)>);
 
 /// An inbox as simply as can be.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) items: BTreeMap<ItemSeq, ModelItem>,
-    /// Name: number, emit, until when, why it is gone and whether it was read then.
-    pub(super) names: BTreeMap<String, (ItemSeq, String, u64, Option<(Gone, bool)>)>,
+    pub(super) names: BTreeMap<String, ModelName>,
     pub(super) head: ItemSeq,
     pub(super) read_upto: ItemSeq,
     pub(super) min_seq: ItemSeq,
@@ -39,7 +40,9 @@ impl Model {
     pub(super) fn expire(&mut self, now: u64) {
         let over: Vec<_> =
             self.items.iter().filter(|(_, it)| it.until <= now).map(|(seq, _)| *seq).collect();
-        over.into_iter().for_each(|seq| self.take_out(seq, Gone::Expired));
+        for seq in over {
+            self.take_out(seq, Gone::Expired);
+        }
     }
 
     pub(super) fn settle(&mut self) {
@@ -58,11 +61,7 @@ impl Model {
     }
 
     /// Whether the name is known, and it is not only that so many newer ones are.
-    pub(super) fn known(
-        &self,
-        id: &str,
-        now: u64,
-    ) -> Option<&(ItemSeq, String, u64, Option<(Gone, bool)>)> {
+    pub(super) fn known(&self, id: &str, now: u64) -> Option<&ModelName> {
         self.names.get(id).filter(|it| now < it.2)
     }
 
@@ -87,7 +86,9 @@ impl Model {
             .filter(|(_, it)| !key.is_empty() && it.key == key && !it.is_read)
             .map(|(seq, _)| *seq)
             .collect();
-        old.into_iter().for_each(|seq| self.take_out(seq, Gone::Collapsed));
+        for seq in old {
+            self.take_out(seq, Gone::Collapsed);
+        }
         if self.head == ItemSeq(0) {
             self.min_seq = seq;
         }

@@ -14,143 +14,159 @@ fn without_revision(state: InboxState) -> InboxState {
     InboxState { revision: 0, ..state }
 }
 
-/// Random changes of some inboxes by callers whose answers are lost, and whose commands come late or twice; the server loses
-/// what came last, or all.
+/// Some inboxes, callers of whom some ask again, late or twice, and a server that loses what came last, or all.
+struct Run {
+    desk: Desk,
+    random: Random,
+    boxes: BTreeMap<String, Model>,
+    /// The largest revision that was answered for each user, and the numbers that items have got.
+    revisions: BTreeMap<String, u64>,
+    given: BTreeSet<(String, ItemSeq)>,
+    kept: Option<(Snapshot, BTreeMap<String, Model>)>,
+    /// What was asked, to be asked again.
+    late: Vec<(InboxesAsk, String)>,
+    emits: usize,
+}
+
 #[test]
 fn under_any_schedule_inboxes_are_as_simple_ones_would_be_and_no_number_comes_twice() {
     let first = number("USERLINE_TEST_SEED", 1);
     for seed in first..first + number("USERLINE_TEST_SEEDS", 12) {
-        let (mut desk, mut random) = (Desk::new(), Random::new(seed));
-        let mut boxes: BTreeMap<String, Model> = BTreeMap::new();
-        let mut given: BTreeSet<(String, ItemSeq)> = BTreeSet::new();
-        let mut revisions: BTreeMap<String, u64> = BTreeMap::new();
-        let mut kept: Option<(Snapshot, BTreeMap<String, Model>)> = None;
-        // What was asked, to be asked again.
-        let mut late: Vec<(InboxesAsk, String)> = Vec::new();
-        let mut emits = 0;
+        let mut run = Run {
+            desk: Desk::new(),
+            random: Random::new(seed),
+            boxes: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            given: BTreeSet::new(),
+            kept: None,
+            late: Vec::new(),
+            emits: 0,
+        };
         for step in 0..250 {
-            desk.now_ms += u64::try_from(random.below(2000)).unwrap();
-            let now = desk.now_ms;
-            let name = format!("u{}", random.below(3));
-            let about = format!("seed {seed} step {step} {name}");
-            // Whatever was over by now is let go by whatever comes.
-            match random.below(20) {
-                0 => {
-                    kept = Some((desk.redis.snapshot(), boxes.clone()));
-                    continue;
-                }
-                1 if random.chance(40) => {
-                    match kept.take() {
-                        Some((snapshot, then)) => {
-                            desk.redis.restore(&snapshot);
-                            boxes = then;
-                        }
-                        None => {
-                            desk.redis.flush();
-                            boxes.clear();
-                        }
-                    }
-                    // What a node that saw it all does when it comes back.
-                    let meta = desk.place.key("meta");
-                    let seen = revisions.values().max().copied().unwrap_or_default().to_string();
-                    let _set: u64 = desk.redis.ask(&["HSET", &meta, "n", &seen]);
-                    late.clear();
-                    continue;
-                }
-                2 => {
-                    let (_, changed) = desk.tend();
-                    for (who, state) in changed {
-                        let model = boxes.get_mut(who.as_str()).unwrap();
-                        model.expire(now);
-                        model.settle();
-                        assert_eq!(without_revision(state), model.state(), "{about}");
-                        let before = revisions.insert(who.as_str().to_owned(), state.revision);
-                        assert!(before < Some(state.revision), "{about}");
-                    }
-                    // Those that nobody needs any more.
-                    let gone = |desk: &mut Desk, name: &str| {
-                        let key = desk.place.key(&format!("inbox:{name}"));
-                        desk.redis.ask::<u64>(&["EXISTS", &key]) == 0
-                    };
-                    boxes.retain(|name, model| {
-                        let is_gone = gone(&mut desk, name);
-                        if is_gone {
-                            assert!(model.items.values().all(|it| it.until <= now), "{about}");
-                            assert!(model.names.values().all(|it| it.2 <= now), "{about}");
-                        }
-                        !is_gone
-                    });
-                    continue;
-                }
-                _ => {}
+            run.step(&format!("seed {seed} step {step}"));
+        }
+        assert!(10 < run.given.len(), "seed {seed}");
+    }
+}
+
+impl Run {
+    fn step(&mut self, about: &str) {
+        self.desk.now_ms += u64::try_from(self.random.below(2000)).unwrap();
+        let name = format!("u{}", self.random.below(3));
+        match self.random.below(20) {
+            0 => self.kept = Some((self.desk.redis.snapshot(), self.boxes.clone())),
+            1 if self.random.chance(40) => self.lose(),
+            2 => self.tend(about),
+            3 => {
+                let model = self.boxes.get(&name).cloned().unwrap_or_default();
+                look(&mut self.desk, &mut self.random, &name, &model, about);
             }
-            let model = boxes.get(&name).cloned().unwrap_or_default();
-            let seqs: Vec<ItemSeq> = model.items.keys().copied().collect();
-            let any = |random: &mut Random| {
-                if seqs.is_empty() { ItemSeq(3) } else { seqs[random.below(seqs.len())] }
-            };
-            let (ask, who) = if !late.is_empty() && random.chance(15) {
-                late.swap_remove(random.below(late.len()))
-            } else {
-                let ask = match random.below(10) {
-                    0..5 => {
-                        emits += 1;
-                        let emit = format!("m{emits}");
-                        let id = if random.chance(50) {
-                            format!("i{}", random.below(8))
-                        } else {
-                            emit.clone()
-                        };
-                        let key = if random.chance(30) { "k" } else { "" };
-                        let ttl = if random.chance(30) { 5000 } else { KEEP_MS };
-                        let putting =
-                            if random.chance(15) { Putting::Check } else { Putting::Store };
-                        desk.putting(&emit, &id, (key, ttl), &[(&name, putting)])
-                    }
-                    5 | 6 => upto(&name, any(&mut random)),
-                    7 => {
-                        let ids = (0..3)
-                            .map(|_| ItemId::parse(&format!("i{}", random.below(8))).unwrap());
-                        let seen = SeenItems::Ids(ids.collect());
-                        InboxesAsk::Mark { user: user(&name), seen, count_max: COUNT_MAX }
-                    }
-                    8 => delete(&name, any(&mut random), &format!("d{step}")),
-                    _ => {
-                        look(&mut desk, &mut random, &name, &model, &about);
-                        continue;
-                    }
-                };
-                (ask, name)
-            };
-            if random.chance(25) {
-                late.push((ask.clone(), who.clone()));
-            }
-            let reply = desk.ask(&ask);
-            let model = boxes.entry(who.clone()).or_default();
-            let state = check(&ask, &reply, model, now, &about);
-            if let Some(Some(Put { seq, is_duplicate: false, .. })) = puts(&reply).first()
-                && *seq == model.head
-            {
-                given.insert((who.clone(), *seq));
-            }
-            if let Some(state) = state.filter(|it| *it != InboxState::default()) {
-                assert_eq!(without_revision(state), model.state(), "{about}: {ask:?}");
-                let last = revisions.entry(who.clone()).or_default();
-                let is_put = matches!(ask, InboxesAsk::Put { .. });
-                assert!(!is_put || *last < state.revision, "{about}: a number comes twice");
-                *last = (*last).max(state.revision);
-            }
-            if boxes[&who].head == ItemSeq(0) {
-                boxes.remove(&who);
-            }
-            let (counted, found) = desk.bytes();
-            assert_eq!(counted, found, "{about}");
-            if random.chance(10) {
-                // Asked again at once, as whoever heard nothing does.
-                assert_eq!(desk.ask(&ask), reply, "{about}: {ask:?}");
+            _ => self.change(&name, about),
+        }
+    }
+
+    /// The server has less than it had, and a node that saw it all comes back.
+    fn lose(&mut self) {
+        if let Some((snapshot, then)) = self.kept.take() {
+            self.desk.redis.restore(&snapshot);
+            self.boxes = then;
+        } else {
+            self.desk.redis.flush();
+            self.boxes.clear();
+        }
+        let meta = self.desk.place.key("meta");
+        let seen = self.revisions.values().max().copied().unwrap_or_default().to_string();
+        let _set: u64 = self.desk.redis.ask(&["HSET", &meta, "n", &seen]);
+        self.late.clear();
+    }
+
+    fn tend(&mut self, about: &str) {
+        let (_, changed) = self.desk.tend();
+        let now = self.desk.now_ms;
+        for (who, state) in changed {
+            let model = self.boxes.get_mut(who.as_str()).unwrap();
+            model.expire(now);
+            model.settle();
+            assert_eq!(without_revision(state), model.state(), "{about}");
+            let before = self.revisions.insert(who.as_str().to_owned(), state.revision);
+            assert!(before < Some(state.revision), "{about}");
+        }
+        // Those that nobody needs any more.
+        for name in self.boxes.keys().cloned().collect::<Vec<_>>() {
+            let key = self.desk.place.key(&format!("inbox:{name}"));
+            if self.desk.redis.ask::<u64>(&["EXISTS", &key]) == 0 {
+                let model = self.boxes.remove(&name).unwrap();
+                assert!(model.items.values().all(|it| it.until <= now), "{about}");
+                assert!(model.names.values().all(|it| it.2 <= now), "{about}");
             }
         }
-        assert!(10 < given.len(), "seed {seed}");
+    }
+
+    fn change(&mut self, name: &str, about: &str) {
+        let (ask, who) = if !self.late.is_empty() && self.random.chance(15) {
+            self.late.swap_remove(self.random.below(self.late.len()))
+        } else {
+            (self.any_ask(name), name.to_owned())
+        };
+        if self.random.chance(25) {
+            self.late.push((ask.clone(), who.clone()));
+        }
+        let reply = self.desk.ask(&ask);
+        let model = self.boxes.entry(who.clone()).or_default();
+        let state = check(&ask, &reply, model, self.desk.now_ms, about);
+        if let Some(Some(Put { seq, is_duplicate: false, .. })) = puts(&reply).first()
+            && *seq == model.head
+        {
+            self.given.insert((who.clone(), *seq));
+        }
+        if let Some(state) = state.filter(|it| *it != InboxState::default()) {
+            assert_eq!(without_revision(state), model.state(), "{about}: {ask:?}");
+            let last = self.revisions.entry(who.clone()).or_default();
+            let is_put = matches!(ask, InboxesAsk::Put { .. });
+            assert!(!is_put || *last < state.revision, "{about}: a number comes twice");
+            *last = (*last).max(state.revision);
+        }
+        if self.boxes[&who].head == ItemSeq(0) {
+            self.boxes.remove(&who);
+        }
+        let (counted, found) = self.desk.bytes();
+        assert_eq!(counted, found, "{about}");
+        if self.random.chance(10) {
+            // Asked again at once, as whoever heard nothing does.
+            assert_eq!(self.desk.ask(&ask), reply, "{about}: {ask:?}");
+        }
+    }
+
+    fn any_ask(&mut self, name: &str) -> InboxesAsk {
+        let random = &mut self.random;
+        let seqs: Vec<ItemSeq> =
+            self.boxes.get(name).into_iter().flat_map(|it| it.items.keys().copied()).collect();
+        let any = if seqs.is_empty() { ItemSeq(3) } else { seqs[random.below(seqs.len())] };
+        let mut given_id = || format!("i{}", random.below(8));
+        let ids: Vec<String> = (0..3).map(|_| given_id()).collect();
+        let id = given_id();
+        match self.random.below(9) {
+            0..5 => {
+                self.emits += 1;
+                let emit = format!("m{}", self.emits);
+                let id = if self.random.chance(50) { id } else { emit.clone() };
+                let key = if self.random.chance(30) { "k" } else { "" };
+                let ttl = if self.random.chance(30) { 5000 } else { KEEP_MS };
+                let check = self.random.chance(15);
+                let putting = if check { Putting::Check } else { Putting::Store };
+                self.desk.putting(&emit, &id, (key, ttl), &[(name, putting)])
+            }
+            5 | 6 => upto(name, any),
+            7 => {
+                let seen = ids.iter().map(|it| ItemId::parse(it).unwrap()).collect();
+                let seen = SeenItems::Ids(seen);
+                InboxesAsk::Mark { user: user(name), seen, count_max: COUNT_MAX }
+            }
+            _ => {
+                self.emits += 1;
+                delete(name, any, &format!("d{}", self.emits))
+            }
+        }
     }
 }
 
