@@ -162,6 +162,20 @@ async fn who_is_here_on_any_node_is_not_offline_and_members_are_those_of_all_nod
     ann.hears(&BTreeSet::from([7, 8, 9, 10])).await;
 }
 
+/// Stores one after the other, until the node answers no more, and notes what was answered.
+async fn store_all(url: &str, caller: usize, answers: &Mutex<BTreeMap<String, u64>>) {
+    let http = reqwest::Client::new();
+    for number in 0..EACH {
+        let id = format!("{caller}-{number}");
+        let post = http.post(format!("{url}/v1/emit")).bearer_auth(KEY);
+        let Ok(answer) = post.body(stored(&id).to_string()).send().await else { return };
+        let Ok(answer) = answer.text().await else { return };
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let Some(seq) = answer["users"]["ann"]["inbox"]["seq"].as_u64() else { return };
+        answers.lock().insert(id, seq);
+    }
+}
+
 #[tokio::test]
 async fn what_was_answered_as_stored_outlasts_a_node_that_is_killed_under_load() {
     let mut nodes = Nodes::start(2).await;
@@ -169,18 +183,7 @@ async fn what_was_answered_as_stored_outlasts_a_node_that_is_killed_under_load()
     let tasks = Tasks::new();
     for caller in 0..4 {
         let (url, answers) = (nodes.apis[caller % 2].url().to_owned(), Arc::clone(&answers));
-        tasks.spawn("storing", async move {
-            let http = reqwest::Client::new();
-            for number in 0..EACH {
-                let id = format!("{caller}-{number}");
-                let post = http.post(format!("{url}/v1/emit")).bearer_auth(KEY);
-                let Ok(answer) = post.body(stored(&id).to_string()).send().await else { return };
-                let Ok(answer) = answer.text().await else { return };
-                let answer: Value = serde_json::from_str(&answer).unwrap();
-                let Some(seq) = answer["users"]["ann"]["inbox"]["seq"].as_u64() else { return };
-                answers.lock().insert(id, seq);
-            }
-        });
+        tasks.spawn("storing", async move { store_all(&url, caller, &answers).await });
     }
     let are_some = async || 60 < answers.lock().len();
     eventually("some are stored", PATIENCE, are_some).await;
@@ -239,6 +242,5 @@ async fn stores_again(api: &Api, id: &str) -> u64 {
         status == 200
     };
     eventually("it is stored", PATIENCE, is_stored).await;
-    let number = answered.lock().unwrap();
-    number
+    answered.into_inner().unwrap()
 }
