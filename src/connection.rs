@@ -41,6 +41,7 @@ mod polling;
 mod pool;
 mod posts;
 mod pump;
+mod relief;
 mod responses;
 mod send_stall;
 mod shared;
@@ -48,6 +49,7 @@ mod stream;
 mod unfinished;
 mod upgrade;
 mod vitals;
+mod waiting;
 mod websocket;
 
 pub use accepted::{Accepted, Moved};
@@ -64,6 +66,7 @@ pub use loan::{Accept, ConnectVerdict, Decision, Loan};
 pub use owner::NotOwner;
 pub use pump::{Batch, Pump};
 pub use vitals::Vitals;
+pub use waiting::SharedFrames;
 
 use crate::config::LimitsConfig;
 use crate::core::protocol::outbound::{OutboundQueue, QueueFull};
@@ -269,38 +272,40 @@ impl Connection {
     /// Sends the answer to a CONNECT, and what must follow it directly, in place of the engine's.
     pub fn answer_connect(self: &Arc<Self>, frames: &Bytes) {
         let mut state = self.lock();
-        if state.phase == Phase::Open && state.outbound.push(frames.clone()).is_err() {
-            self.overflow(&mut state);
+        if state.phase == Phase::Open {
+            self.enqueue(&mut state, self.hold(frames.clone()));
         }
     }
 
-    /// Sends an event: one or more whole frames that belong together.
+    /// Sends an event for this connection alone: one or more whole frames that belong together.
     pub fn send(self: &Arc<Self>, event: &Bytes) -> Sent {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        self.transmit(&mut state, event)
+        self.transmit(&mut state, event, |rest| self.hold(rest))
     }
 
-    /// Sends an event if that is possible without waiting.
-    pub fn send_volatile(self: &Arc<Self>, event: &Bytes) -> Sent {
+    /// Sends an event that others get as well; if it `is_volatile`, only if that is possible without waiting.
+    pub fn send_shared(self: &Arc<Self>, event: &SharedFrames, is_volatile: bool) -> Sent {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Sent::Closed;
         }
-        if !state.outbound.is_clear() {
+        if is_volatile && !state.outbound.is_clear() {
             return Sent::Dropped;
         }
-        self.transmit(&mut state, event)
+        self.transmit(&mut state, event.bytes(), |rest| rest)
     }
 
-    /// Takes an event like [`Connection::send`] or [`Connection::send_volatile`], but leaves the writing to [`Connection::flush_queued`]:
-    /// short enough to be called while others wait.
-    pub fn queue(&self, event: &Bytes, is_volatile: bool) -> Sent {
-        self.queue_locked(&mut self.lock(), event, is_volatile)
+    /// Takes an event like [`Connection::send`], but leaves the writing to [`Connection::flush_queued`]: short enough to be called
+    /// while others wait.
+    pub fn queue(&self, event: &Bytes) -> Sent {
+        let event = self.hold(event.clone());
+        self.queue_locked(&mut self.lock(), &event, false)
     }
 
+    /// `event` counts among what waits already, or is nowhere in memory but in the program.
     fn queue_locked(&self, state: &mut ConnectionState, event: &Bytes, is_volatile: bool) -> Sent {
         if state.phase != Phase::Open {
             return Sent::Closed;
@@ -308,8 +313,16 @@ impl Connection {
         if is_volatile && !state.outbound.is_clear() {
             return Sent::Dropped;
         }
-        match state.outbound.push(event.clone()) {
-            Ok(()) => Sent::Yes,
+        self.enqueue(state, event.clone())
+    }
+
+    /// Lets frames wait for the client.
+    fn enqueue(&self, state: &mut ConnectionState, frames: Bytes) -> Sent {
+        match state.outbound.push(frames) {
+            Ok(grown) => {
+                self.shared.connections.waiting().grow(grown);
+                Sent::Yes
+            }
             Err(QueueFull) => self.overflow(state),
         }
     }

@@ -328,6 +328,14 @@ pub const TABLE: &[Metric] = &[
     ),
     gauge("userline_users", "Users online, lingering ones included."),
     gauge("userline_users_lingering", "Users without a socket whose grace is still running."),
+    gauge(
+        "userline_waiting_bytes",
+        "Bytes of events that wait for clients that have not taken them, each counted once: at most `limits.waiting_bytes`.",
+    ),
+    counter(
+        "userline_waiting_relieved_total",
+        "Connections closed because more than `limits.waiting_bytes` waited for all clients, and of that most for theirs.",
+    ),
     counter(
         "userline_watch_news_total",
         "Times that a client was told that a user whom it watches is online, or not any more.",

@@ -146,6 +146,7 @@ pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoRes
         ("userline_unauthenticated", &[], stats.homeless),
         ("userline_loans", &[], stats.loans.under_way),
         ("userline_loans_waiting", &[], stats.loans.waiting),
+        ("userline_waiting_bytes", &[], stats.waiting_bytes),
         ("userline_rooms", &[], stats.counts.rooms),
         ("userline_blocks", &[], held.blocks),
         ("userline_not_befores", &[], held.not_befores),

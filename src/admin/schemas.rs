@@ -92,6 +92,7 @@ schemas! {
          `malformed_body`: it posted no list of packets. \
          `buffer_full`: more than `limits.buffer_bytes` waited for it. \
          `stalled`: it took nothing for `limits.stall`. \
+         `buffers_full`: more than `limits.waiting_bytes` waited for all clients, and of that most for this one. \
          `no_room`: with what it had begun to send, all clients would have had more than `limits.unfinished_bytes`.",
         Ending::ALL.map(Ending::as_str),
     );

@@ -270,7 +270,7 @@ impl AppParts {
 
     fn messages(&self, config: &Config, inboxes: Arc<LiveInboxes>) -> Messages {
         let (sockets, recoveries) = (self.sockets.clone(), self.recoveries.clone());
-        let (pump, recent) = (Pump::start(&self.tasks), config.messages.recent);
+        let (pump, recent) = (Pump::start(&self.tasks, &self.connections), config.messages.recent);
         let emitter =
             Emitter::new(sockets, recoveries, (pump, self.bus()), recent, self.clock.clone());
         let acks = AckHistory::new(&config.messages, self.clock.clone());

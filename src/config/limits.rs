@@ -10,6 +10,8 @@ pub struct LimitsConfig {
     pub payload_bytes: usize,
     /// Bytes that may wait for one client before its connection is closed as `slow_consumer`.
     pub buffer_bytes: usize,
+    /// Bytes that may wait for all clients before those are closed that owe most.
+    pub waiting_bytes: usize,
     /// Bytes that are kept of the handshakes of all connections, where they are long.
     pub handshake_bytes: usize,
     /// Bytes of what all clients have begun to send and the server has not taken.
@@ -43,6 +45,8 @@ pub struct LimitsConfig {
 /// Largest messages that all room is enough for: two of those that have joined nothing, who have half of it, each twice,
 /// because a post is put together from its body and a message from the post.
 const UNFINISHED_SHARES: usize = 8;
+/// Full buffers that all room is enough for, at least.
+const WAITING_SHARES: usize = 4;
 const KB: u64 = 1000;
 const MB: u64 = 1000 * KB;
 
@@ -51,6 +55,7 @@ impl LimitsConfig {
         let patience = || Duration::from_millis(100)..=Duration::from_mins(5);
         let payload = reader.size("limits.payload", KB..=100 * MB);
         let buffer = reader.size("limits.buffer_bytes", KB..=1000 * MB);
+        let waiting = reader.size("limits.waiting_bytes", KB..=100_000 * MB);
         let handshakes = reader.size("limits.handshake_bytes", KB..=100_000 * MB);
         let unfinished = reader.size("limits.unfinished_bytes", KB..=100_000 * MB);
         let stall =
@@ -73,6 +78,12 @@ impl LimitsConfig {
             let rule = "must be at least limits.payload, or one large event would close its client";
             reader.reject("limits.buffer_bytes", rule);
         }
+        if let (Ok(buffer), Ok(waiting)) = (&buffer, &waiting)
+            && waiting / WAITING_SHARES < *buffer
+        {
+            let rule = "must be at least four times limits.buffer_bytes, or one slow client could cost another its place";
+            reader.reject("limits.waiting_bytes", rule);
+        }
         if let (Ok(payload), Ok(unfinished)) = (&payload, &unfinished)
             && unfinished / UNFINISHED_SHARES < *payload
         {
@@ -82,6 +93,7 @@ impl LimitsConfig {
         Ok(Self {
             payload_bytes: payload?,
             buffer_bytes: buffer?,
+            waiting_bytes: waiting?,
             handshake_bytes: handshakes?,
             unfinished_bytes: unfinished?,
             stall: stall?,

@@ -297,7 +297,7 @@ impl Acceptor {
                 old_client::note(&self.inner.shared.connections);
                 let open = self.open_packet(&entropy::secret(), Transport::WebSocket);
                 if handshake.transport == Transport::Polling {
-                    return Ok(polling::text(old_client::first_poll(open).into()));
+                    return Ok(polling::text(old_client::first_poll(open)));
                 }
                 let facts = self.facts(&parts)?;
                 let (response, stream) = websocket::switch(&mut parts);

@@ -49,7 +49,8 @@ impl Connection {
             Transport::WebSocket => {
                 // A client's own close frame is answered with its code (RFC 6455 §5.5.1).
                 let answer = state.close_code.map(frame::close);
-                if answer.is_none_or(|it| self.transmit(&mut state, &it) == Sent::Yes) {
+                let say = |it: Bytes| self.transmit(&mut state, &it, |it| it) == Sent::Yes;
+                if answer.is_none_or(say) {
                     self.take_leave(&mut state);
                 }
             }
@@ -102,7 +103,7 @@ impl Connection {
     }
 
     fn say_goodbye(self: &Arc<Self>) {
-        self.transmit(&mut self.lock(), &Bytes::from_static(&GOODBYE));
+        self.transmit(&mut self.lock(), &Bytes::from_static(&GOODBYE), |it| it);
     }
 
     /// Waits until nothing is pending; false if that takes longer than the stall limit.
@@ -159,7 +160,7 @@ impl Connection {
         state.phase = Phase::Closed(reason);
         state.closed_at = Some(self.now());
         state.unsent = state.outbound.queued();
-        state.outbound.clear();
+        state.forget_outbound(self.shared.connections.waiting());
         self.is_homeless_no_more(state);
         state.abandon_loans();
         state.acks = None; // tells those who wait

@@ -1,6 +1,7 @@
 //! All connections, by their secret names.
 
 use super::addresses::AddressShares;
+use super::waiting::WaitingBytes;
 use super::{Connection, Transport};
 use crate::config::{GuestsConfig, LimitsConfig};
 use dashmap::DashMap;
@@ -36,6 +37,7 @@ struct ConnectionTable {
     guests: AtomicUsize,
     guests_max: usize,
     guest_addresses: AddressShares,
+    waiting: WaitingBytes,
     is_draining: AtomicBool,
     has_foreign_parser: AtomicBool,
     has_old_client: AtomicBool,
@@ -116,7 +118,7 @@ impl Connections {
     /// Room for `max` connections.
     pub fn new(max: usize) -> Self {
         let none = || AddressShares::new("limits.per_address", 0, false);
-        Self::with((max, max), none(), (max, none()))
+        Self::with((max, max), none(), (max, none()), usize::MAX)
     }
 
     /// As much room as is configured, in all and for each address, for all and for guests.
@@ -127,13 +129,14 @@ impl Connections {
         let shares = |key, max| AddressShares::new(key, max, has_proxies);
         let addresses = shares("limits.per_address", limits.per_address);
         let guests = (guests.max, shares("guests.per_address", guests.per_address));
-        Self::with((limits.connections, homeless_max), addresses, guests)
+        Self::with((limits.connections, homeless_max), addresses, guests, limits.waiting_bytes)
     }
 
     fn with(
         (max, homeless_max): (usize, usize),
         addresses: AddressShares,
         (guests_max, guest_addresses): (usize, AddressShares),
+        waiting_bytes: usize,
     ) -> Self {
         let shared = ConnectionTable {
             by_sid: DashMap::new(),
@@ -149,6 +152,7 @@ impl Connections {
             guests: AtomicUsize::new(0),
             guests_max,
             guest_addresses,
+            waiting: WaitingBytes::new(waiting_bytes),
             is_draining: AtomicBool::new(false),
             has_foreign_parser: AtomicBool::new(false),
             has_old_client: AtomicBool::new(false),
@@ -273,6 +277,16 @@ impl Connections {
     pub fn loans(&self) -> LoanCounts {
         let under_way = self.shared.loans.load(Ordering::Relaxed);
         LoanCounts { under_way, waiting: self.shared.loans_waiting.load(Ordering::Relaxed) }
+    }
+
+    /// What waits for the clients of all.
+    pub(super) fn waiting(&self) -> &WaitingBytes {
+        &self.shared.waiting
+    }
+
+    /// Bytes of that.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting().bytes()
     }
 
     /// The connection with this secret name.

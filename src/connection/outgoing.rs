@@ -3,7 +3,6 @@
 use super::stream::Outlet;
 use super::vitals::ending_of;
 use super::{Connection, ConnectionState, Phase, Sent, Transport};
-use crate::core::protocol::outbound::QueueFull;
 use crate::types::{Ending, Reason};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -31,6 +30,8 @@ pub(super) enum Slow {
     Overflow,
     /// It took nothing within the stall limit.
     Stalled,
+    /// More is waiting for all clients than may, and of that most for it.
+    Crowded,
 }
 
 impl Connection {
@@ -58,6 +59,14 @@ impl Connection {
                 );
                 Ending::Stalled
             }
+            Slow::Crowded => {
+                tracing::info!(
+                    queued_bytes,
+                    "closing a slow consumer: limits.waiting_bytes is reached, and it owes most"
+                );
+                metrics::counter!("userline_waiting_relieved_total").increment(1);
+                Ending::Crowded
+            }
         };
         metrics::counter!("userline_slow_consumers_total").increment(1);
         state.note(ending);
@@ -74,8 +83,14 @@ impl Connection {
         self.close_locked(state, reason);
     }
 
-    /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it.
-    pub(super) fn transmit(self: &Arc<Self>, state: &mut ConnectionState, bytes: &Bytes) -> Sent {
+    /// Writes `bytes`, whose turn it is, past what is pending if nothing is, or behind it. What has to wait counts as `hold` makes
+    /// it, whole: as long as a part is there, all is.
+    pub(super) fn transmit(
+        self: &Arc<Self>,
+        state: &mut ConnectionState,
+        bytes: &Bytes,
+        hold: impl FnOnce(Bytes) -> Bytes,
+    ) -> Sent {
         let mut done = 0;
         if let (Some(stream), true) = (self.open_stream(state), state.outbound.is_clear()) {
             match stream.try_write(bytes) {
@@ -91,16 +106,14 @@ impl Connection {
         if done == bytes.len() {
             return Sent::Yes;
         }
-        match state.outbound.push(bytes.slice(done..)) {
-            Ok(()) => {
-                match state.flushing {
-                    Flushing::Queued => self.flush_now(state),
-                    Flushing::None | Flushing::Blocked => self.flush_soon(state),
-                }
-                Sent::Yes
+        let sent = self.enqueue(state, hold(bytes.clone()).slice(done..));
+        if sent == Sent::Yes {
+            match state.flushing {
+                Flushing::Queued => self.flush_now(state),
+                Flushing::None | Flushing::Blocked => self.flush_soon(state),
             }
-            Err(QueueFull) => self.overflow(state),
         }
+        sent
     }
 
     /// Writes what is pending, as far as the client takes it now; the rest follows by itself.
@@ -158,7 +171,7 @@ impl Connection {
             match written {
                 Ok(n) => {
                     self.traffic.sent(n);
-                    state.outbound.wrote(n);
+                    self.shared.connections.waiting().shrink(state.outbound.wrote(n));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => self.write_failed(state, &error),

@@ -54,7 +54,7 @@ pub(super) async fn poll(
             turn.answered();
             let body = answer?;
             connection.traffic.sent(body.len());
-            return Ok(text(body));
+            return Ok(text(connection.hold(body.into())));
         }
         connection.poll.notified().await;
     }
@@ -87,7 +87,9 @@ fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
     if state.transport != Transport::Polling {
         return Some(Ok(polling::NOOP.to_vec()));
     }
-    let frames = state.outbound.take_frames(connection.shared.limits.buffer_bytes, PACKETS_MAX);
+    let buffer_bytes = connection.shared.limits.buffer_bytes;
+    let (frames, freed) = state.outbound.take_frames(buffer_bytes, PACKETS_MAX);
+    connection.shared.connections.waiting().shrink(freed);
     if !frames.is_empty() {
         let body = polling::encode(&frames);
         return Some(Ok(if body.is_empty() { polling::NOOP.to_vec() } else { body }));
@@ -283,8 +285,8 @@ impl From<NoRoom> for HandshakeError {
 }
 
 /// A body of packets.
-pub(super) fn text(body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
+pub(super) fn text(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     let headers = response.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     headers.insert(header::CONTENT_TYPE, text);

@@ -4,7 +4,8 @@
 //! queued for a connection until its turn comes leaves in one write, so that many events share the cost of a write.
 
 use super::outgoing::Flushing;
-use super::{Connection, Sent};
+use super::waiting::{SharedFrames, WaitingBytes};
+use super::{Connection, Connections, Sent};
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ const WAITING_BYTES_MAX: usize = 64 * 1024;
 pub struct Pump {
     /// One for each core: a connection always has the same.
     rounds: Arc<[Round]>,
+    waiting: WaitingBytes,
 }
 
 /// Connections with something to write, in the order in which they got it.
@@ -45,14 +47,20 @@ impl fmt::Debug for Round {
 }
 
 impl Pump {
-    /// Starts one that runs as long as `tasks`.
-    pub fn start(tasks: &Tasks) -> Self {
+    /// Starts one for `connections` that runs as long as `tasks`.
+    pub fn start(tasks: &Tasks, connections: &Connections) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let pump = Self { rounds: (0..cores).map(|_| Round::default()).collect() };
+        let rounds = (0..cores).map(|_| Round::default()).collect();
+        let pump = Self { rounds, waiting: connections.waiting().clone() };
         for index in 0..cores {
             tasks.spawn("connection.pump", pump.clone().run(index));
         }
         pump
+    }
+
+    /// Frames for any number of connections.
+    pub fn share(&self, frames: Bytes) -> SharedFrames {
+        self.waiting.share(frames)
     }
 
     /// Begins to send to many connections.
@@ -115,14 +123,19 @@ pub struct Batch<'a> {
 
 impl Batch<'_> {
     /// Sends an event to one connection, if it is `volatile` only if nothing waits there.
-    pub fn send(&mut self, connection: &Arc<Connection>, event: &Bytes, is_volatile: bool) -> Sent {
+    pub fn send(
+        &mut self,
+        connection: &Arc<Connection>,
+        event: &SharedFrames,
+        is_volatile: bool,
+    ) -> Sent {
         let mut state = connection.lock();
         let is_waiting = state.flushing == Flushing::Queued
             && (is_volatile || WAITING_BYTES_MAX < state.outbound.queued());
         if is_waiting {
             connection.flush_now(&mut state);
         }
-        let sent = connection.queue_locked(&mut state, event, is_volatile);
+        let sent = connection.queue_locked(&mut state, event.bytes(), is_volatile);
         if sent == Sent::Yes && state.flushing == Flushing::None {
             state.flushing = Flushing::Queued;
             self.connections.push(Arc::clone(connection));

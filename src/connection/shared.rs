@@ -2,6 +2,7 @@
 
 use super::facts::KeptHandshakes;
 use super::heartbeat::Heartbeats;
+use super::relief;
 use super::send_stall;
 use super::unfinished::UnfinishedRoom;
 use super::{Connection, ConnectionLimits, Connections, EngineStream};
@@ -57,6 +58,7 @@ impl SharedParts {
         let (limits, socketio) = config;
         let heartbeats = Heartbeats::new(socketio);
         tasks.spawn("connection.watch", send_stall::watch(connections.clone(), limits.stall));
+        tasks.spawn("connection.relief", relief::watch(connections.clone()));
         tasks.spawn(
             "connection.heartbeat",
             heartbeats.clone().run(connections.clone(), clock.clone()),

@@ -15,3 +15,4 @@ mod slow;
 mod unfinished;
 mod upgrade;
 mod vitals;
+mod waiting;

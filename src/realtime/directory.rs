@@ -35,6 +35,8 @@ pub struct NodeStats {
     pub guests: usize,
     /// CONNECTs that are not answered.
     pub loans: LoanCounts,
+    /// Bytes that wait for clients.
+    pub waiting_bytes: usize,
     /// How these reach their clients.
     pub transports: Transports,
 }
@@ -228,7 +230,8 @@ impl Directory {
         let homeless = self.connections.homeless();
         let (counts, guests) = (self.sockets.counts(), self.connections.guests());
         let loans = self.connections.loans();
-        NodeStats { counts, connections, homeless, guests, loans, transports }
+        let waiting_bytes = self.connections.waiting_bytes();
+        NodeStats { counts, connections, homeless, guests, loans, waiting_bytes, transports }
     }
 
     /// Whether the server is stopping.

@@ -220,16 +220,10 @@ impl Emitter {
             return Err(NotAtOnce::Large(Box::new(fanout)));
         }
         before().map_err(|_| NotAtOnce::Bus)?;
-        let event = encode(emit, None);
+        let event = self.pump.share(encode(emit, None));
         match self.pump.batch_for(sockets) {
-            None => fanout.finish(|socket| {
-                let connection = &socket.connection;
-                was_sent(if emit.volatile {
-                    connection.send_volatile(&event)
-                } else {
-                    connection.send(&event)
-                })
-            }),
+            None => fanout
+                .finish(|socket| was_sent(socket.connection.send_shared(&event, emit.volatile))),
             Some(mut batch) => fanout
                 .finish(|socket| was_sent(batch.send(&socket.connection, &event, emit.volatile))),
         }
@@ -238,7 +232,7 @@ impl Emitter {
 
     /// Queues for very many, who are written to afterwards.
     async fn deliver_in_slices(&self, emit: &Emit, mut fanout: Fanout<'_>) -> SentCounts {
-        let event = encode(emit, None);
+        let event = self.pump.share(encode(emit, None));
         let mut batch = self.pump.batch();
         while fanout.advance(QUEUE_SLICE, |socket| {
             was_sent(batch.send(&socket.connection, &event, emit.volatile))

@@ -40,7 +40,7 @@ impl Notices {
         };
         recovery.announce(|head| {
             let offset = socket.offset_at(head).to_string();
-            socket.connection.queue(&encode(Some(&offset)), false);
+            socket.connection.queue(&encode(Some(&offset)));
         });
         socket.connection.flush_queued();
     }

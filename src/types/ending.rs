@@ -27,13 +27,15 @@ pub enum Ending {
     BufferFull,
     /// The client took nothing for `limits.stall` while something was waiting.
     Stalled,
+    /// More than `limits.waiting_bytes` were waiting for all clients, and of that most for this one.
+    Crowded,
     /// What the client had begun to send would have been more than `limits.unfinished_bytes`, with that of all others.
     NoRoom,
 }
 
 impl Ending {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ClosedByClient,
         Self::EndOfStream,
         Self::Reset,
@@ -45,6 +47,7 @@ impl Ending {
         Self::MalformedBody,
         Self::BufferFull,
         Self::Stalled,
+        Self::Crowded,
         Self::NoRoom,
     ];
 
@@ -62,6 +65,7 @@ impl Ending {
             Self::MalformedBody => "malformed_body",
             Self::BufferFull => "buffer_full",
             Self::Stalled => "stalled",
+            Self::Crowded => "buffers_full",
             Self::NoRoom => "no_room",
         }
     }

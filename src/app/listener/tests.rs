@@ -295,6 +295,7 @@ fn acceptor() -> AcceptorConfig {
     let limits = LimitsConfig {
         payload_bytes: 100_000,
         buffer_bytes: 200_000,
+        waiting_bytes: 10_000_000,
         handshake_bytes: 1_000_000,
         unfinished_bytes: 1_000_000,
         stall: Duration::from_mins(1),

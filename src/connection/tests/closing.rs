@@ -29,8 +29,12 @@ async fn close_wakes_the_reader_of_a_websocket_and_ends_its_client() {
     assert_eq!(engine.events.left(), [Reason::Kicked]);
     assert_eq!(connection.end_reason(), Some(Reason::Kicked));
     assert_eq!(connection.send(&event("42[1]")), Sent::Closed);
-    assert_eq!(connection.send_volatile(&event("42[1]")), Sent::Closed);
-    assert_eq!(connection.queue(&event("42[1]"), false), Sent::Closed);
+    assert_eq!(
+        connection
+            .send_shared(&connection.shared.connections.waiting().share(event("42[1]")), true),
+        Sent::Closed
+    );
+    assert_eq!(connection.queue(&event("42[1]")), Sent::Closed);
     assert_eq!(client.next().await, None);
     assert!(server.connections.is_empty());
 }

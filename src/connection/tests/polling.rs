@@ -33,7 +33,7 @@ async fn a_poll_gets_what_was_sent_before_it_came() {
     let server = Server::start().await;
     let (client, engine) = server.poller().await;
     engine.connection.send(&frame::text(&[b"42[1]"]));
-    engine.connection.queue(&frame::text(&[b"42[2]"]), false);
+    engine.connection.queue(&frame::text(&[b"42[2]"]));
 
     assert_eq!(client.poll().await.packets(), [b"42[1]".as_slice(), b"42[2]"]);
 }

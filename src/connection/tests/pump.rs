@@ -29,7 +29,7 @@ async fn clients(server: &Server, count: usize) -> Vec<(WebSocket, Engine)> {
 #[tokio::test]
 async fn what_is_sent_to_many_and_to_one_arrives_whole_and_in_the_order_of_the_calls() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let mut clients = clients(&server, MANY).await;
 
     let count = 300;
@@ -45,7 +45,10 @@ async fn what_is_sent_to_many_and_to_one_arrives_whole_and_in_the_order_of_the_c
         } else {
             let mut batch = pump.batch();
             for (_, engine) in &clients {
-                assert_eq!(batch.send(&engine.connection, &event(n), n % 7 == 6), Sent::Yes);
+                assert_eq!(
+                    batch.send(&engine.connection, &pump.share(event(n)), n % 7 == 6),
+                    Sent::Yes
+                );
             }
         }
         if n % 50 == 0 {
@@ -63,11 +66,11 @@ async fn what_is_sent_to_many_and_to_one_arrives_whole_and_in_the_order_of_the_c
 #[tokio::test]
 async fn what_is_sent_to_few_does_not_wait_for_the_pump() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let (_client, engine) = server.websocket().await;
 
     let mut batch = pump.batch();
-    assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+    assert_eq!(batch.send(&engine.connection, &pump.share(event(1)), false), Sent::Yes);
     assert_ne!(engine.connection.queued(), 0);
     drop(batch);
 
@@ -77,12 +80,12 @@ async fn what_is_sent_to_few_does_not_wait_for_the_pump() {
 #[tokio::test]
 async fn what_the_pump_has_not_come_by_for_is_written_before_a_connection_is_closed() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let mut clients = clients(&server, MANY).await;
 
     let mut batch = pump.batch();
     for (_, engine) in &clients {
-        assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+        assert_eq!(batch.send(&engine.connection, &pump.share(event(1)), false), Sent::Yes);
     }
     drop(batch);
     for (_, engine) in &clients {
@@ -98,14 +101,14 @@ async fn what_the_pump_has_not_come_by_for_is_written_before_a_connection_is_clo
 #[tokio::test]
 async fn who_sends_faster_than_the_pump_writes_has_to_write() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let clients = clients(&server, MANY).await;
 
     // The pump gets no turn: there is no await.
     for _ in 0..200 {
         let mut batch = pump.batch();
         for (_, engine) in &clients {
-            assert_eq!(batch.send(&engine.connection, &padded(1000), false), Sent::Yes);
+            assert_eq!(batch.send(&engine.connection, &pump.share(padded(1000)), false), Sent::Yes);
             assert!(engine.connection.queued() < 70_000, "{}", engine.connection.queued());
         }
     }
@@ -120,13 +123,13 @@ async fn who_sends_faster_than_the_pump_writes_has_to_write() {
 #[tokio::test]
 async fn a_client_that_is_only_waiting_for_the_pump_is_not_busy() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let mut clients = clients(&server, MANY).await;
 
     for n in 0..2 {
         let mut batch = pump.batch();
         for (_, engine) in &clients {
-            assert_eq!(batch.send(&engine.connection, &event(n), n == 1), Sent::Yes);
+            assert_eq!(batch.send(&engine.connection, &pump.share(event(n)), n == 1), Sent::Yes);
         }
     }
 
@@ -139,15 +142,15 @@ async fn a_client_that_is_only_waiting_for_the_pump_is_not_busy() {
 #[tokio::test]
 async fn clients_that_poll_get_it_with_their_next_poll() {
     let server = Server::start().await;
-    let pump = Pump::start(&server.tasks);
+    let pump = Pump::start(&server.tasks, &server.connections);
     let clients = clients(&server, MANY).await;
     let (poller, engine) = server.poller().await;
 
     let mut batch = pump.batch();
     for (_, engine) in &clients {
-        assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+        assert_eq!(batch.send(&engine.connection, &pump.share(event(1)), false), Sent::Yes);
     }
-    assert_eq!(batch.send(&engine.connection, &event(1), false), Sent::Yes);
+    assert_eq!(batch.send(&engine.connection, &pump.share(event(1)), false), Sent::Yes);
     drop(batch);
 
     assert_eq!(poller.poll().await.packets(), [b"42[1]"]);

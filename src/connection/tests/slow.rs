@@ -138,11 +138,14 @@ async fn a_client_that_takes_a_little_now_and_then_is_not_closed() {
 async fn volatile_events_are_dropped_while_something_waits() {
     let server = Server::start().await;
     let (_client, engine) = server.websocket().await;
-    assert_eq!(engine.connection.send_volatile(&event(10)), Sent::Yes);
+    let event = server.connections.waiting().share(event(10));
+    assert_eq!(engine.connection.send_shared(&event, true), Sent::Yes);
     fill(&engine);
 
-    assert_eq!(engine.connection.send_volatile(&event(10)), Sent::Dropped);
-    assert_eq!(engine.connection.queue(&event(10), true), Sent::Dropped);
+    assert_eq!(engine.connection.send_shared(&event, true), Sent::Dropped);
+    let mut state = engine.connection.lock();
+    assert_eq!(engine.connection.queue_locked(&mut state, event.bytes(), true), Sent::Dropped);
+    drop(state);
     assert!(!engine.connection.is_closed());
 }
 
@@ -156,10 +159,7 @@ async fn what_waited_arrives_whole_and_in_order_when_the_client_reads_again() {
         match n % 3 {
             0 => engine.write(text.as_bytes()),
             1 => assert_eq!(engine.connection.send(&frame::text(&[text.as_bytes()])), Sent::Yes),
-            _ => assert_eq!(
-                engine.connection.queue(&frame::text(&[text.as_bytes()]), false),
-                Sent::Yes
-            ),
+            _ => assert_eq!(engine.connection.queue(&frame::text(&[text.as_bytes()])), Sent::Yes),
         }
     }
     engine.connection.flush_queued();

@@ -295,7 +295,7 @@ async fn serve(connection: &Arc<Connection>, mut dice: Dice) {
         if dice.below(4) < 3 {
             connection.send(&event);
         } else {
-            connection.queue(&event, false);
+            connection.queue(&event);
             dice.dawdle().await;
             connection.flush_queued();
         }

@@ -36,14 +36,14 @@ impl OutboundQueue {
         Self { queued: 0, queued_max, pending: Frames::default() }
     }
 
-    /// Appends one or more whole frames, or the rest of one that the transport has begun to take.
-    pub fn push(&mut self, bytes: Bytes) -> Result<(), QueueFull> {
+    /// Appends one or more whole frames, or the rest of one that the transport has begun to take. Returns the bytes that the
+    /// queue takes more for itself, see [`OutboundQueue::overhead`].
+    pub fn push(&mut self, bytes: Bytes) -> Result<usize, QueueFull> {
         if self.queued_max < self.queued.saturating_add(bytes.len()) {
             return Err(QueueFull);
         }
         self.queued += bytes.len();
-        self.pending.push_back(bytes);
-        Ok(())
+        Ok(self.pending.push_back(bytes))
     }
 
     /// Nothing is pending: the next frame may be written at once.
@@ -54,6 +54,16 @@ impl OutboundQueue {
     /// Bytes that wait.
     pub fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Bytes of memory that the queue takes for itself, besides what waits: for short events as much as these.
+    pub fn overhead(&self) -> usize {
+        self.pending.overhead()
+    }
+
+    /// What waits, in the order in which it leaves.
+    pub fn pending(&self) -> impl Iterator<Item = &Bytes> {
+        self.pending.iter()
     }
 
     /// What is pending, if it is one piece: nearly always it is.
@@ -71,24 +81,27 @@ impl OutboundQueue {
         filled
     }
 
-    /// The transport took the first `n` pending bytes.
-    pub fn wrote(&mut self, mut n: usize) {
+    /// The transport took the first `n` pending bytes. Returns the bytes that the queue takes less for itself.
+    #[must_use]
+    pub fn wrote(&mut self, mut n: usize) -> usize {
         self.queued = self.queued.saturating_sub(n);
+        let mut freed = 0;
         while let Some(first) = self.pending.front_mut() {
             if n < first.len() {
                 first.advance(n);
                 break;
             }
             n -= first.len();
-            self.pending.pop_front();
+            freed += self.pending.pop_front();
         }
+        freed
     }
 
     /// Takes pending frames, up to about `bytes_max` (one at least) and up to `frames_max`: what a poll is answered with.
-    /// An event whose buffers do not fit spans several polls.
-    pub fn take_frames(&mut self, bytes_max: usize, frames_max: usize) -> Vec<Bytes> {
+    /// An event whose buffers do not fit spans several polls. Returns as well the bytes that the queue takes less for itself.
+    pub fn take_frames(&mut self, bytes_max: usize, frames_max: usize) -> (Vec<Bytes>, usize) {
         let mut taken = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut freed) = (0, 0);
         while taken.len() < frames_max
             && let Some(first) = self.pending.front_mut()
         {
@@ -104,16 +117,19 @@ impl OutboundQueue {
                 None => bytes += first.split_off(0).len(),
             }
             if first.is_empty() {
-                self.pending.pop_front();
+                freed += self.pending.pop_front();
             }
         }
         self.queued = self.queued.saturating_sub(bytes);
-        taken
+        (taken, freed)
     }
 
-    /// Forgets all that waits: the connection is closed.
-    pub fn clear(&mut self) {
+    /// Forgets all that waits: the connection is closed. Returns the bytes that the queue took for itself.
+    #[must_use]
+    pub fn clear(&mut self) -> usize {
+        let freed = self.overhead();
         (self.pending, self.queued) = (Frames::default(), 0);
+        freed
     }
 }
 

@@ -64,6 +64,6 @@ pub(super) fn greet(
         let offset = head.map(ToString::to_string);
         let (name, offset) = (ServerEvent::Session.json_name(), offset.as_deref());
         // Queued, because whoever called this is about to write anyway.
-        socket.connection.queue(&packet::event(&socket.namespace, name, &payload, offset), false);
+        socket.connection.queue(&packet::event(&socket.namespace, name, &payload, offset));
     }
 }

@@ -11,7 +11,7 @@ use super::other_acks::OtherAcks;
 use super::{Emitter, Emitting, OtherNodes, groups, was_sent};
 use crate::clock::Clock;
 use crate::cluster::BusError;
-use crate::connection::{AckAsker, ReceivedAck};
+use crate::connection::{AckAsker, Pump, ReceivedAck};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer};
 use crate::core::emit::acks::{AckNeed, AckSummary, Acks, NotKept, WhyNoAck};
 use crate::core::emit::audience::Audience;
@@ -128,7 +128,7 @@ impl Emitter {
         let ask = |socket: &Arc<Socket>, send: &SendAsking<'_>| {
             asking.ask(socket, (ack_id, asker(emit)), send)
         };
-        let counts = send_asking(emit, ack_id, fanout, ask).await;
+        let counts = send_asking((emit, ack_id), &self.pump, fanout, ask).await;
         let others =
             others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus, here: None });
         Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
@@ -167,20 +167,16 @@ pub(super) type SendAsking<'a> = dyn Fn(&Arc<Socket>) -> Result<(), NotSent> + S
 
 /// Sends an event that asks for acks by the number `ack_id`; `ask` is called for each socket with what sends it.
 pub(super) async fn send_asking(
-    emit: &Emit,
-    ack_id: u64,
+    (emit, ack_id): (&Emit, u64),
+    pump: &Pump,
     mut fanout: Fanout<'static>,
     mut ask: impl FnMut(&Arc<Socket>, &SendAsking<'_>) -> Result<(), NotSent>,
 ) -> SentCounts {
     let namespace = &emit.audience.namespace;
     let event = packet::event_asking(namespace, ack_id, &emit.event.to_json(), &emit.payload);
-    let send = |socket: &Arc<Socket>| {
-        was_sent(if emit.volatile {
-            socket.connection.send_volatile(&event)
-        } else {
-            socket.connection.send(&event)
-        })
-    };
+    let event = pump.share(event);
+    let send =
+        |socket: &Arc<Socket>| was_sent(socket.connection.send_shared(&event, emit.volatile));
     while fanout.advance(WRITE_SLICE, |socket| ask(socket, &send)) {
         tokio::task::yield_now().await;
     }

@@ -40,25 +40,31 @@ impl Emitter {
     ) -> (EmitCounts, AnsweredElsewhere) {
         let ack_id = self.next_ack_id();
         let (mut asked, mut answers) = (Vec::new(), Vec::new());
-        let counts = send_asking(emit, ack_id, recipients.fanout, |socket: &Arc<Socket>, send| {
-            let mut refused = None;
-            let sent = match socket.connection.await_ack(&socket.namespace, ack_id, asker(emit)) {
-                Ok(awaited) => send(socket).map(|()| {
-                    let id = socket.id;
-                    let answer = async move { (id, awaited.received().await) };
-                    answers.push(answer.boxed());
-                }),
-                Err(_) => Err(NotSent::TooManyAcks),
-            };
-            if let Err(why) = &sent {
-                refused = Some(match why {
-                    NotSent::TooManyAcks => WhyNoAck::TooMany,
-                    NotSent::Volatile | NotSent::Closed => WhyNoAck::NotSent,
-                });
-            }
-            asked.push(AskedSocket { socket: socket.id, user: socket.user().clone(), refused });
-            sent
-        });
+        let counts = send_asking(
+            (emit, ack_id),
+            &self.pump,
+            recipients.fanout,
+            |socket: &Arc<Socket>, send| {
+                let mut refused = None;
+                let sent = match socket.connection.await_ack(&socket.namespace, ack_id, asker(emit))
+                {
+                    Ok(awaited) => send(socket).map(|()| {
+                        let id = socket.id;
+                        let answer = async move { (id, awaited.received().await) };
+                        answers.push(answer.boxed());
+                    }),
+                    Err(_) => Err(NotSent::TooManyAcks),
+                };
+                if let Err(why) = &sent {
+                    refused = Some(match why {
+                        NotSent::TooManyAcks => WhyNoAck::TooMany,
+                        NotSent::Volatile | NotSent::Closed => WhyNoAck::NotSent,
+                    });
+                }
+                asked.push(AskedSocket { socket: socket.id, user: socket.user().clone(), refused });
+                sent
+            },
+        );
         let counts = counts.await;
         self.counters.count_sockets(&counts);
         let users = counts.users.into_iter().map(|(_, it)| it).collect();

@@ -123,7 +123,7 @@ impl Emitter {
         let Some((id, emit, done)) = taken else { return };
         let Some(recovery) = self.recoveries.of(&emit.audience.namespace) else { return };
         let mut batch = self.pump.batch();
-        let frame = encode(&emit, Some(&Offset::NONE.to_string()));
+        let frame = self.pump.share(encode(&emit, Some(&Offset::NONE.to_string())));
         let counts = recovery.in_turn(|_| {
             let mut fanout = self.fanout(&emit);
             fanout.finish(|socket| {
@@ -154,6 +154,7 @@ impl Emitter {
         let with_offset = |offset: &Offset| encode(emit, Some(&offset.to_string()));
         recovery.hear(number, &emit.audience, with_offset, |frame, epoch| {
             let (mut fanout, mut without) = (self.fanout(emit), None);
+            let frame = self.pump.share(frame);
             let repeated_in = is_repeat.then_some(epoch);
             fanout.finish(|socket| {
                 // Whoever is not to be sent it has it.
@@ -162,7 +163,7 @@ impl Emitter {
                 let frame = if counts {
                     &frame
                 } else {
-                    without.get_or_insert_with(|| with_offset(&Offset::NONE))
+                    without.get_or_insert_with(|| self.pump.share(with_offset(&Offset::NONE)))
                 };
                 was_sent(batch.send(&socket.connection, frame, false))
             });
@@ -182,10 +183,11 @@ impl Emitter {
         let encode = |offset: &Offset| encode(emit, Some(&offset.to_string()));
         if emit.volatile {
             return recovery.announce(|head| {
-                let (event, mut nowhere, mut fanout) = (encode(head), None, self.fanout(emit));
+                let share = |offset: &Offset| self.pump.share(encode(offset));
+                let (event, mut nowhere, mut fanout) = (share(head), None, self.fanout(emit));
                 fanout.finish(|socket| {
                     let is_placed = socket.offset_at(head) == *head;
-                    let without = || encode(&Offset::NONE);
+                    let without = || share(&Offset::NONE);
                     let other = (!is_placed).then(|| &*nowhere.get_or_insert_with(without));
                     was_sent(batch.send(&socket.connection, other.unwrap_or(&event), true))
                 });
@@ -198,6 +200,7 @@ impl Emitter {
             (fanout, is_any)
         };
         recovery.append(&emit.audience, encode, find, |mut fanout, Logged { frame, number }| {
+            let frame = self.pump.share(frame);
             fanout.finish(|socket| {
                 socket.address(number);
                 was_sent(batch.send(&socket.connection, &frame, false))

@@ -35,7 +35,7 @@ impl Dice {
 }
 
 fn emitter(app: &TestApp) -> Emitter {
-    let pump = Pump::start(&app.parts.tasks);
+    let pump = Pump::start(&app.parts.tasks, &app.parts.connections);
     let (sockets, recoveries) = (app.parts.sockets.clone(), app.parts.recoveries.clone());
     Emitter::new(sockets, recoveries, (pump, None), 10, app.parts.clock.clone())
 }
@@ -154,7 +154,7 @@ async fn an_emit_reaches_each_socket_of_its_audience_once_and_says_how_many() {
 async fn what_is_volatile_is_counted_as_matched_and_not_sent_where_somebody_is_busy() {
     let app = TestApp::new();
     let client = app.connect("ann").await;
-    client.socket.connection.queue(&bytes::Bytes::from_static(b"\x81\x012"), false);
+    client.socket.connection.queue(&bytes::Bytes::from_static(b"\x81\x012"));
 
     let emitted = emitter(&app).emit_at_once(&emit(to_all(), true)).unwrap().emitted;
 

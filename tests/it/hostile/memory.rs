@@ -5,7 +5,9 @@ use super::client::Client;
 use super::client::Heard;
 use super::client::peer::{Peer, frame, text};
 use super::client::poller::Poller;
+use crate::rig::api::Api;
 use crate::rig::server::{JWT_SECRET, KEY, Server, token};
+use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,7 +36,7 @@ impl Measured {
              [admin]\nkeys = [{{ name = \"test\", key = \"{KEY}\", scopes = [\"emit\"] }}]\n\
              [auth.jwt]\nsecret = \"{JWT_SECRET}\"\n\
              [store]\ndata_dir = \"{}\"\n\
-             [limits]\nunfinished_bytes = \"8MB\"\n\
+             [limits]\nunfinished_bytes = \"8MB\"\nwaiting_bytes = \"8MB\"\nstall = \"10m\"\n\
              [messages]\nack_bytes = \"2MB\"\nbytes = \"1MB\"\n",
             data.display()
         );
@@ -145,4 +147,55 @@ async fn acks_of_emits_that_wait_for_others_take_no_more_than_they_may() {
         !told[0] && told.iter().any(|it| *it),
         "the first are told, those beyond are not: {told:?}"
     );
+}
+
+/// Clients that never poll: all that they are sent waits in the server, whatever the kernel would take.
+async fn who_take_nothing(it: &Measured, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for n in 0..count {
+        let poller = Client::Polling(Poller::open(it.server.public).await);
+        clients.push(poller.join(&token(&format!("deaf-{n}"))).await);
+    }
+    clients
+}
+
+async fn emit(api: &Api, to: Value, bytes: usize) {
+    let body = json!({"to": to, "event": "x", "data": "x".repeat(bytes)});
+    api.post("/v1/emit", &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_do_not_take_takes_no_more_than_it_may_in_all() {
+    const DEAF: usize = 150;
+    let it = Measured::start().await;
+    let api = Api::new(it.server.admin);
+    let clients = who_take_nothing(&it, DEAF).await;
+
+    for _ in 0..3 {
+        emit(&api, json!({"all": true}), LONG / 20).await;
+    }
+    let relieved = || api.metric("userline_waiting_relieved_total ");
+    assert_eq!(relieved().await, 0, "one copy of each, for all of them");
+
+    for n in 0..DEAF {
+        emit(&api, json!({"users": [format!("deaf-{n}")]}), LONG / 5 * 4).await;
+    }
+    it.keeps_at_most(8_000_000, "waiting");
+    assert_ne!(relieved().await, 0);
+    drop(clients);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queues_for_short_events_count_as_well() {
+    let it = Measured::start().await;
+    let api = Api::new(it.server.admin);
+    let clients = who_take_nothing(&it, MANY).await;
+
+    let emits = vec![json!({"to": {"all": true}, "event": "x"}); 1000];
+    for _ in 0..8 {
+        api.post("/v1/emit/batch", &json!({"emits": emits})).await;
+    }
+    // 8,000 places for each of a hundred.
+    assert_ne!(api.metric("userline_waiting_relieved_total ").await, 0);
+    drop(clients);
 }

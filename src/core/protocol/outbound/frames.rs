@@ -15,6 +15,12 @@ pub(super) struct Frames {
 #[derive(Debug, Default)]
 struct FurtherFrames(VecDeque<Bytes>);
 
+impl FurtherFrames {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.capacity() * size_of::<Bytes>()
+    }
+}
+
 impl Frames {
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()
@@ -32,22 +38,32 @@ impl Frames {
         self.first.as_mut()
     }
 
-    pub(super) fn push_back(&mut self, bytes: Bytes) {
-        if self.first.is_none() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.get_or_insert_default().0.push_back(bytes);
-        }
+    /// Bytes of memory for those behind the first.
+    pub(super) fn overhead(&self) -> usize {
+        self.rest.as_ref().map_or(0, |it| it.bytes())
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Bytes> {
-        let first = self.first.take();
-        if let Some(rest) = &mut self.rest {
-            self.first = rest.0.pop_front();
-            if rest.0.is_empty() {
-                self.rest = None;
-            }
+    /// Returns the bytes of memory that it takes more.
+    pub(super) fn push_back(&mut self, bytes: Bytes) -> usize {
+        if self.first.is_none() {
+            self.first = Some(bytes);
+            return 0;
         }
-        first
+        let before = self.overhead();
+        self.rest.get_or_insert_default().0.push_back(bytes);
+        self.overhead() - before
+    }
+
+    /// Returns the bytes of memory that it takes less.
+    pub(super) fn pop_front(&mut self) -> usize {
+        self.first = None;
+        let Some(rest) = &mut self.rest else { return 0 };
+        self.first = rest.0.pop_front();
+        if !rest.0.is_empty() {
+            return 0;
+        }
+        let freed = rest.bytes();
+        self.rest = None;
+        freed
     }
 }

@@ -17,11 +17,12 @@ fn at_the_bound_nothing_more_is_taken() {
     let event = text("42[1]");
     let mut outbound = OutboundQueue::new(event.len() * 2);
 
-    assert_eq!(outbound.push(event.clone()), Ok(()));
-    assert_eq!(outbound.push(event.clone()), Ok(()));
+    assert_eq!(outbound.push(event.clone()), Ok(0), "the first needs no memory of the queue");
+    let overhead = outbound.push(event.clone()).unwrap();
+    assert_eq!(overhead, outbound.overhead());
     assert_eq!(outbound.push(event.clone()), Err(QueueFull));
     assert_eq!(outbound.queued(), event.len() * 2);
-    outbound.clear();
+    assert_eq!(outbound.clear(), overhead);
     assert_eq!(outbound.queued(), 0);
 }
 
@@ -32,8 +33,8 @@ fn polls_take_whole_frames_within_their_size_and_at_least_one() {
         outbound.push(text(&format!("42[{n}]"))).unwrap();
     }
 
-    assert_eq!(outbound.take_frames(1, 16).len(), 1);
-    assert_eq!(outbound.take_frames(1000, 16).len(), 2);
+    assert_eq!(outbound.take_frames(1, 16).0.len(), 1);
+    assert_eq!(outbound.take_frames(1000, 16).0.len(), 2);
     assert!(outbound.is_clear());
     assert_eq!(outbound.queued(), 0);
 }
@@ -46,9 +47,9 @@ fn an_event_with_many_buffers_spans_polls() {
     outbound.push(event[..20].concat().into()).unwrap();
     outbound.push(event[20].clone()).unwrap();
 
-    let first = outbound.take_frames(1000, 16);
+    let (first, _) = outbound.take_frames(1000, 16);
     assert_eq!((first.len(), outbound.queued()), (16, event[16..].concat().len()));
-    let second = outbound.take_frames(1000, 16);
+    let (second, _) = outbound.take_frames(1000, 16);
 
     assert_eq!([first, second].concat(), event);
     assert!(outbound.is_clear());
@@ -75,6 +76,8 @@ struct Run {
     expected: Vec<String>,
     arrived: Vec<u8>,
     next: u32,
+    /// What the queue said that it takes for itself.
+    overhead: usize,
 }
 
 impl Run {
@@ -83,7 +86,7 @@ impl Run {
             Op::Event => {
                 self.next += 1;
                 let packet = format!("42[{}]", self.next);
-                self.outbound.push(text(&packet)).unwrap();
+                self.overhead += self.outbound.push(text(&packet)).unwrap();
                 self.expected.push(packet);
             }
             Op::Transport(n) => {
@@ -92,10 +95,11 @@ impl Run {
                 assert_eq!(self.outbound.only_pending().is_some(), filled == 1);
                 let bytes: Vec<u8> =
                     slices[..filled].iter().flat_map(|slice| slice.to_vec()).take(n).collect();
-                self.outbound.wrote(bytes.len());
+                self.overhead -= self.outbound.wrote(bytes.len());
                 self.arrived.extend(bytes);
             }
         }
+        assert_eq!(self.overhead, self.outbound.overhead());
     }
 }
 
@@ -110,6 +114,7 @@ proptest! {
             expected: vec![],
             arrived: vec![],
             next: 0,
+            overhead: 0,
         };
         for op in &ops {
             run.step(op);
@@ -131,6 +136,6 @@ proptest! {
         prop_assert!(bytes.is_empty(), "half a frame went out");
         prop_assert_eq!(arrived, run.expected);
         prop_assert!(run.outbound.is_clear());
-        prop_assert_eq!(run.outbound.queued(), 0);
+        prop_assert_eq!((run.outbound.queued(), run.overhead), (0, 0));
     }
 }
