@@ -39,7 +39,19 @@ impl Connection {
     /// Takes nothing more, lets what is pending leave within the stall limit, and gives the client time to end the
     /// connection. Who is kicked is told not to come back.
     pub fn finish(self: &Arc<Self>, reason: Reason) {
+        self.finish_locked(&mut self.lock(), reason);
+    }
+
+    /// The same after the last that the client hears: in one step, so that nothing is sent behind it.
+    pub fn finish_with(self: &Arc<Self>, farewell: &Bytes, reason: Reason) {
         let mut state = self.lock();
+        let hold = |rest| self.hold(rest);
+        if state.phase == Phase::Open && self.transmit(&mut state, farewell, hold) == Sent::Yes {
+            self.finish_locked(&mut state, reason);
+        }
+    }
+
+    fn finish_locked(self: &Arc<Self>, state: &mut ConnectionState, reason: Reason) {
         if state.phase != Phase::Open {
             return;
         }
@@ -49,14 +61,14 @@ impl Connection {
             Transport::WebSocket => {
                 // A client's own close frame is answered with its code (RFC 6455 §5.5.1).
                 let answer = state.close_code.map(frame::close);
-                let say = |it: Bytes| self.transmit(&mut state, &it, |it| it) == Sent::Yes;
+                let say = |it: Bytes| self.transmit(state, &it, |it| it) == Sent::Yes;
                 if answer.is_none_or(say) {
-                    self.take_leave(&mut state);
+                    self.take_leave(state);
                 }
             }
             // A client that has sent a close packet does not poll again.
             Transport::Polling if state.ending == Some(Ending::ClosedByClient) => {
-                self.close_locked(&mut state, reason);
+                self.close_locked(state, reason);
             }
             // The end is the answer to the next poll: in one body with messages a stock client would take it first, and
             // the messages never.

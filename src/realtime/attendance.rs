@@ -311,12 +311,14 @@ impl Attendance {
         let farewell = farewell.payload();
         for socket in sockets {
             socket.kick(grace);
-            farewell::tell(socket, &farewell);
+        }
+        let mut kicked: Vec<&Arc<Socket>> = sockets.iter().collect();
+        kicked.sort_by_key(|it| Arc::as_ptr(&it.connection));
+        for its in kicked.chunk_by(|one, other| Arc::ptr_eq(&one.connection, &other.connection)) {
+            farewell::say(its, &farewell);
         }
         for socket in sockets {
             self.leave(socket, Reason::Kicked);
-            let is_there = |it: &&Arc<Socket>| Arc::ptr_eq(&it.connection, &socket.connection);
-            farewell::end(&socket.connection, sockets.iter().filter(is_there).count());
         }
     }
 

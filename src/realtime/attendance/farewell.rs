@@ -1,6 +1,5 @@
 //! What a client hears before it is disconnected for good.
 
-use crate::connection::Connection;
 use crate::core::protocol::packet;
 use crate::registry::Socket;
 use crate::types::{Payload, Reason, ServerEvent, WallMs};
@@ -42,18 +41,19 @@ impl Farewell<'_> {
     }
 }
 
-/// Tells a client to go.
-pub(super) fn tell(socket: &Socket, farewell: &Payload) {
-    let event = packet::event(&socket.namespace, ServerEvent::Kicked.json_name(), farewell, None);
-    let disconnect = packet::disconnect(&socket.namespace);
-    // One unit, so that nothing comes between the reason and the end.
-    socket.connection.send(&Bytes::from([event, disconnect].concat()));
-}
-
-/// Ends a connection of which this many sockets were kicked. If it has others, its client may come back for them.
-pub(super) fn end(connection: &Arc<Connection>, kicked: usize) {
-    let is_shared = kicked < connection.joined();
-    connection.finish(if is_shared { Reason::TransportClose } else { Reason::Kicked });
+/// Tells the client of these sockets, which share a connection, to go, and ends the connection. If it has others, its client may
+/// come back for them.
+pub(super) fn say(sockets: &[&Arc<Socket>], farewell: &Payload) {
+    let [first, ..] = sockets else { return };
+    let goodbye = |socket: &&Arc<Socket>| {
+        let name = ServerEvent::Kicked.json_name();
+        let event = packet::event(&socket.namespace, name, farewell, None);
+        [event, packet::disconnect(&socket.namespace)].concat()
+    };
+    let goodbyes: Vec<u8> = sockets.iter().flat_map(goodbye).collect();
+    let is_shared = sockets.len() < first.connection.joined();
+    let reason = if is_shared { Reason::TransportClose } else { Reason::Kicked };
+    first.connection.finish_with(&Bytes::from(goodbyes), reason);
 }
 
 #[expect(clippy::ref_option, reason = "the shape that serde asks for")]

@@ -1,9 +1,14 @@
 //! What a kick ends, and what it leaves alone.
 
 use super::Farewell;
-use crate::app::testing::TestApp;
+use crate::app::testing::{PATIENCE, TestApp};
+use crate::core::emit::audience::Audience;
+use crate::core::emit::message::Emit;
 use crate::core::presence::session::{Grace, PresenceStatus};
-use crate::types::{Namespace, Reason, UserId};
+use crate::types::{EventName, Except, Namespace, Payload, Reason, Target, UserId};
+use std::sync::Arc;
+use std::thread;
+use tokio::runtime::Handle;
 
 fn app() -> TestApp {
     TestApp::with(|config| config.socketio.namespaces.push(Namespace::parse("/chat").unwrap()))
@@ -32,6 +37,46 @@ async fn all_sockets_of_a_user_go_and_are_told_why_and_nobody_elses() {
     assert!(!bob.socket.connection.is_closed());
     let (status, sockets) = app.parts.sockets.user(&user("ann"));
     assert!(matches!(status, PresenceStatus::Lingering(_)) && sockets.is_empty(), "{status:?}");
+}
+
+/// The kick stands still where it takes a socket out, and an event is emitted then.
+#[tokio::test]
+async fn nothing_follows_the_goodbye_and_what_comes_too_late_is_not_counted_as_sent() {
+    let app = app();
+    let ann = app.connect("ann").await;
+    let other = app.connect("ann").await;
+    let (people, emitter) = (&app.realtime.people, app.realtime.messages.emitter());
+
+    let runtime = Handle::current();
+    let sent = thread::scope(|threads| {
+        ann.socket.while_here(|| {
+            threads.spawn(|| {
+                let _inside = runtime.enter();
+                people.kick(&user("ann"), Farewell::default(), Grace::Keep)
+            });
+            let begun = app.parts.clock.now();
+            while other.socket.connection.queued() == 0 || ann.socket.connection.queued() == 0 {
+                assert!(app.parts.clock.now().since(begun) < PATIENCE, "nobody is kicked");
+                thread::yield_now();
+            }
+            let target = Target { users: vec![user("ann")], ..Target::default() };
+            let audience =
+                Audience { namespace: Namespace::root(), target, except: Except::default() };
+            let late = Emit {
+                audience: Arc::new(audience),
+                event: EventName::parse("late").unwrap(),
+                payload: Payload::default(),
+                volatile: false,
+                source: None,
+            };
+            emitter.emit_at_once(&late).unwrap().emitted.sent
+        })
+    });
+
+    assert_eq!(sent, Some(0));
+    for client in [&ann, &other] {
+        assert_eq!(app.hear(client).await, "42[\"userline:kicked\",{\"reason\":null}]\u{1e}41");
+    }
 }
 
 #[tokio::test]
