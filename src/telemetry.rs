@@ -10,8 +10,7 @@ use std::io::{self, IsTerminal as _};
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::util::TryInitError;
@@ -43,7 +42,7 @@ impl Log {
     /// Sends the log of this process to stderr, in colour on a terminal, and panics to the log. Whoever logs never waits
     /// for stderr: lines for which there is no place are dropped, counted, and told when there is.
     pub fn init(config: &LogConfig) -> Result<Self, TelemetryError> {
-        let filter = EnvFilter::try_new(&config.level)?;
+        let filter = config.level.parse::<Targets>()?;
         let lines = LineQueue::start(io::stderr())?;
         let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
         let subscriber = tracing_subscriber::registry().with(filter);

@@ -1,12 +1,12 @@
 //! `[log]`: what the operator reads.
 
 use super::reader::{Checked, SettingsReader};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// What the operator reads.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// Filter in the syntax of `tracing_subscriber::EnvFilter`, such as `info`.
+    /// Filter in the syntax of `tracing_subscriber::filter::Targets`, such as `info`.
     pub level: String,
     /// Shape of a line.
     pub format: LogFormat,
@@ -25,7 +25,7 @@ impl LogConfig {
     pub(super) fn read(reader: &mut SettingsReader) -> Checked<Self> {
         let level = reader.parsed(
             "log.level",
-            "must be error, warn, info, debug, trace or off, or a filter such as \
+            "must be error, warn, info, debug, trace or off, or a filter by modules such as \
              \"info,userline::hooks=debug\"",
             parse_level,
         );
@@ -39,11 +39,35 @@ impl LogConfig {
 }
 
 fn parse_level(text: &str) -> Option<String> {
-    // `EnvFilter` takes a misspelt level for the name of a module, and then nothing is logged.
+    // `Targets` takes a misspelt level, and a span or fields (`[…]`), for the name of a module, and then nothing is logged.
     let is_meant = |part: &str| {
-        part.contains(['=', '['])
-            || ["error", "warn", "info", "debug", "trace", "off"].contains(&part.trim())
+        let is_level = || ["error", "warn", "info", "debug", "trace", "off"].contains(&part.trim());
+        !part.contains(['[', '{']) && (part.contains('=') || is_level())
     };
-    let good = text.split(',').all(is_meant) && EnvFilter::try_new(text).is_ok();
+    let good = text.split(',').all(is_meant) && text.parse::<Targets>().is_ok();
     good.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_level;
+
+    #[test]
+    fn what_names_levels_and_modules_is_taken_and_what_would_silence_the_log_is_not() {
+        for good in ["off", "info", "info,userline::hooks=debug", "userline=warn, error"] {
+            assert_eq!(parse_level(good).as_deref(), Some(good));
+        }
+        let bad = [
+            "",
+            "inof",
+            "userline::hooks",
+            "userline=loud",
+            "info,userline[task]=debug",
+            "info,[{user.id}]=debug",
+            "userline=debug=info",
+        ];
+        for bad in bad {
+            assert_eq!(parse_level(bad), None, "{bad}");
+        }
+    }
 }
