@@ -112,7 +112,6 @@ use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
-use crate::realtime::people::People;
 use crate::realtime::reports::Reports;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
@@ -144,8 +143,6 @@ pub struct AdminState {
     pub inboxes: Arc<LiveInboxes>,
     /// Moves and disconnects sockets, on every node.
     pub everywhere: Arc<Everywhere>,
-    /// Looks at users and kicks them.
-    pub people: Arc<People>,
     /// Puts users into rooms.
     pub memberships: Arc<MembershipControl>,
     /// Blocks users.
@@ -248,7 +245,6 @@ impl AdminState {
             inboxes,
             everywhere,
             memberships,
-            people,
             control,
             erasure,
             attachments,
@@ -278,7 +274,6 @@ impl AdminState {
             inboxes,
             everywhere,
             memberships,
-            people,
             control,
             erasure,
             attachments,

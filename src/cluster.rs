@@ -18,7 +18,7 @@ mod turn;
 
 pub use answers::{AnswerBegin, AnswerBounds, AnswerTurn, ClusterAnswers};
 pub use book::{BookError, ClusterBook};
-pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, OnNodes};
+pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, Note, OnNodes};
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use inboxes::{ClusterInboxes, InboxesError};
 pub use ledger::{ClusterLedger, LedgerError};

@@ -11,12 +11,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 12] = [
-    (Method::GET, "/v1/messages"),
-    (Method::GET, "/v1/messages/{id}"),
+pub(super) const REFUSED: [(Method, &str); 9] = [
     (Method::DELETE, "/v1/users/{user}"),
     (Method::PATCH, "/v1/users/{user}/data"),
-    (Method::GET, "/v1/users/{user}/history"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
     (Method::GET, "/v1/events"),
     (Method::GET, "/v1/hooks/deliveries"),

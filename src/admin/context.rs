@@ -17,7 +17,6 @@ use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
-use crate::realtime::people::People;
 use crate::realtime::reports::Reports;
 use crate::store::{EventLog, Outbox, PresenceRecords};
 use crate::tasks::Tasks;
@@ -37,7 +36,6 @@ pub(super) struct AdminShared {
     pub(super) inboxes: Arc<LiveInboxes>,
     pub(super) everywhere: Arc<Everywhere>,
     pub(super) memberships: Arc<MembershipControl>,
-    pub(super) people: Arc<People>,
     pub(super) control: Arc<Control>,
     pub(super) erasure: Arc<Erasure>,
     pub(super) attachments: Arc<Attachments>,

@@ -9,6 +9,7 @@ use crate::core::cluster::bus::wire::WireError;
 use crate::hooks::WaitingError;
 use crate::realtime::directory::DirectoryError;
 use crate::realtime::everywhere::EverywhereError;
+use crate::realtime::reports::ReportError;
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Uri};
@@ -112,6 +113,15 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Unattached(error) => error.into(),
             DirectoryError::Bus(error) => error.into(),
             DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+impl From<ReportError> for ApiError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Inbox(error) => error.into(),
+            ReportError::Bus(error) => error.into(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Why was I thrown out? The last sockets of a user.
 
 use super::context::AdminContext;
-use super::error::{ApiError, ArgumentFailures, KeyFailures};
+use super::error::{ApiError, ArgumentFailures, KeyFailures, StoreFailures};
 use super::extract::{NoParameters, Segment};
 use super::may::{May, ReadScope};
-use super::messages::{self, MessageItem};
+use super::messages::MessageItem;
+use super::missing_nodes::MissingNodesReply;
 use super::socket_view::VisitView;
+use crate::cluster::OnNodes;
 use crate::commands::schema::{UserIdArgument, UserIdText};
 use axum::Json;
 use axum::extract::State;
@@ -28,6 +30,14 @@ pub(super) struct HistoryView {
     sockets: Vec<VisitView>,
     /// The last ten emits that were for the user, as `GET /v1/messages` lists them.
     messages: Vec<MessageItem>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Ask why a user was disconnected
@@ -39,7 +49,7 @@ pub(super) struct HistoryView {
     params(("user" = UserIdArgument, Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "The sockets", body = HistoryView),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -50,8 +60,11 @@ pub(super) async fn get(
     user: Segment,
 ) -> Result<Json<HistoryView>, ApiError> {
     let user = may.user(&user)?;
-    let sockets = context.people.history(&user);
-    let sockets = sockets.iter().take(SOCKETS_MAX).map(VisitView::from).collect();
-    let messages = messages::of_user(&context, &user, MESSAGES_MAX);
-    Ok(Json(HistoryView { user: user.as_str().to_owned(), sockets, messages }))
+    let OnNodes { done: sockets, missing } = context.reports.history(&user).await?;
+    let sent = context.reports.messages(Some(&user), MESSAGES_MAX).await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
+    let sockets = sockets.into_iter().take(SOCKETS_MAX).map(VisitView::from).collect();
+    let messages = sent.done.into_iter().map(MessageItem::from).collect();
+    let user = user.as_str().to_owned();
+    Ok(Json(HistoryView { user, sockets, messages, nodes_missing, degraded }))
 }

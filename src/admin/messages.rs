@@ -6,15 +6,18 @@ use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFail
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
 use super::may::{May, ReadScope};
+use super::missing_nodes::MissingNodesReply;
 use super::schemas::{MessageIdText, PlacedStateName};
 use super::time::Time;
+use crate::cluster::OnNodes;
 use crate::commands::schema::{
     EventNameText, ItemIdArgument, ItemIdText, NamespaceText, PageLimit, RoomText, SocketIdText,
     UserIdArgument,
 };
+use crate::core::cluster::bus::past::MessageFacts;
 use crate::core::inbox::{Placed, PlacedState};
-use crate::realtime::messages::{AckStatus, MessageStatus, RecalledEmit};
-use crate::types::{ItemId, Room, UserId};
+use crate::realtime::messages::AckStatus;
+use crate::types::{ItemId, UserId, WallMs};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -34,6 +37,14 @@ pub(super) struct MessageReply {
     /// Where it is or was in the inboxes of users; at most 1000 of them, by name.
     #[schema(value_type = BTreeMap<String, PlacedReply>)]
     inbox: BTreeMap<String, PlacedReply>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// What came of asking for acks.
@@ -112,7 +123,7 @@ impl From<Placed> for PlacedReply {
 
 impl From<AckStatus> for AskedReply {
     fn from(asked: AckStatus) -> Self {
-        let AckStatus { at, matched, sent, outcome } = asked;
+        let ((matched, sent), AckStatus { at, outcome, .. }) = (asked.counts(), asked);
         let state = if outcome.is_some() { AskedState::Ended } else { AskedState::UnderWay };
         let met = outcome.as_ref().map(|it| it.is_met);
         let (acks, missing) = outcome.map(|it| reply::acks(&it)).unzip();
@@ -143,14 +154,18 @@ pub(super) async fn get(
 ) -> Result<Json<MessageReply>, ApiError> {
     may.everything()?;
     let id = id.parse("id", ItemId::parse)?;
-    let Some(MessageStatus { acks, placed }) = context.messages.status(id.as_str()).await? else {
+    let OnNodes { done: status, missing } = context.reports.message(id.as_str()).await?;
+    if status.is_none() && missing.is_nobody() {
         let message = "nothing is known of this message: only emits with `store` or `ack` are remembered, acks for \
                        `messages.keep` and until a restart, stored events while the inboxes know their names; a repeat \
                        of a stored emit is known by the `id` its sender gave";
         return Err(ApiError::new(Code::NotFound, message));
-    };
+    }
+    let (acks, placed) = status.map(|it| (it.acks, it.placed)).unwrap_or_default();
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let inbox = placed.into_iter().map(|it| (it.user.as_str().to_owned(), it.into())).collect();
-    Ok(Json(MessageReply { id: id.as_str().to_owned(), ack: acks.map(Into::into), inbox }))
+    let (id, ack) = (id.as_str().to_owned(), acks.map(Into::into));
+    Ok(Json(MessageReply { id, ack, inbox, nodes_missing, degraded }))
 }
 
 /// The last emits.
@@ -158,6 +173,14 @@ pub(super) async fn get(
 pub(super) struct MessageList {
     /// The newest first.
     messages: Vec<MessageItem>,
+    /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// In a cluster: `true` if this node is cut off, so that there may be nodes that are not even named. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// An emit, without what it said.
@@ -210,42 +233,34 @@ pub(super) struct MessageTarget {
     sockets: Vec<String>,
 }
 
-impl MessageItem {
-    /// With the numbers of `only` this user, or of all that were named.
-    fn new(recalled: &RecalledEmit, only: Option<&UserId>) -> Self {
-        let RecalledEmit { emit, acked } = recalled;
-        let audience = &emit.audience;
-        let users = emit.users.iter().filter(|(user, _)| only.is_none_or(|only| only == user));
+impl From<MessageFacts> for MessageItem {
+    fn from(facts: MessageFacts) -> Self {
+        let users = facts.users.into_iter();
         Self {
-            id: emit.id.clone(),
-            emitted_at: Time(emit.at),
-            namespace: audience.namespace.as_str().to_owned(),
-            event: emit.event.as_str().to_owned(),
-            volatile: emit.volatile,
-            source: emit.source.as_ref().map(ToString::to_string),
+            id: facts.id,
+            emitted_at: Time(WallMs(facts.at)),
+            namespace: facts.namespace,
+            event: facts.event,
+            volatile: facts.volatile,
+            source: facts.source,
             to: MessageTarget {
-                all: audience.target.all,
-                rooms: audience.target.rooms.iter().map(Room::to_string).collect(),
-                sockets: audience.target.sockets.iter().map(ToString::to_string).collect(),
+                all: facts.is_to_all,
+                rooms: facts.rooms,
+                sockets: facts.sockets.iter().map(ToString::to_string).collect(),
             },
-            matched: emit.matched,
-            sent: emit.sent,
-            acked: *acked,
-            users: users.map(|(user, it)| (user.as_str().to_owned(), (*it).into())).collect(),
+            matched: facts.matched,
+            sent: facts.sent,
+            acked: facts.acked,
+            users: users.map(|(user, it)| (user.as_str().to_owned(), it.into())).collect(),
         }
     }
-}
-
-/// The last messages for a user, the newest first.
-pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Vec<MessageItem> {
-    let recalled = context.messages.recent(Some(user), limit);
-    recalled.iter().map(|it| MessageItem::new(it, Some(user))).collect()
 }
 
 /// List the last emits
 ///
 /// What was emitted last, with how many it was for and how many took it: for "I emitted and nobody got it". As many as
-/// `messages.recent` says, in memory: a restart forgets them. `matched: 0` with a user who is `online` means: in another
+/// `messages.recent` says, in memory: a restart forgets them. In a cluster each node remembers those that it was asked for, and the
+/// answer is about all of them. `matched: 0` with a user who is `online` means: in another
 /// namespace, or left out by `except`.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "events", operation_id = "list_messages",
@@ -255,7 +270,7 @@ pub(super) fn of_user(context: &AdminContext, user: &UserId, limit: usize) -> Ve
     ),
     responses(
         (status = 200, description = "The last emits, the newest first", body = MessageList),
-        ArgumentFailures, KeyFailures,
+        ArgumentFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["read"])),
 )]
@@ -268,14 +283,9 @@ pub(super) async fn list(
     let user = query.take("user", UserId::parse)?;
     let limit = usize::from(query.limit()?);
     query.end()?;
-    let messages = match &user {
-        Some(user) => of_user(&context, user, limit),
-        None => context
-            .messages
-            .recent(None, limit)
-            .iter()
-            .map(|it| MessageItem::new(it, None))
-            .collect(),
-    };
-    Ok(Json(MessageList { messages }))
+    let OnNodes { done: messages, missing } =
+        context.reports.messages(user.as_ref(), limit).await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
+    let messages = messages.into_iter().map(MessageItem::from).collect();
+    Ok(Json(MessageList { messages, nodes_missing, degraded }))
 }

@@ -6,9 +6,9 @@ use super::time::Time;
 use crate::commands::schema::{
     DeviceIdText, FamilyText, NamespaceText, RoomText, SocketIdText, UserIdText,
 };
+use crate::core::cluster::bus::past::VisitFacts;
 use crate::realtime::directory::SocketFacts;
-use crate::realtime::visits::Visit;
-use crate::types::{Ending, WallMs, millis};
+use crate::types::WallMs;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -103,7 +103,7 @@ pub(super) struct VisitView {
     user_agent: Option<String>,
     /// How the connection reached the client at the end, or reaches it now: `websocket` or `polling`.
     #[schema(value_type = TransportName)]
-    transport: &'static str,
+    transport: String,
     /// Whether the connection began by polling and went over to WebSocket.
     upgraded: bool,
     /// When it was authenticated.
@@ -115,7 +115,7 @@ pub(super) struct VisitView {
     /// Why it was gone; absent while it is here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = ReasonName)]
-    reason: Option<&'static str>,
+    reason: Option<String>,
     /// Milliseconds between the last packet of the client, such as its answer to a ping, and the end of its
     /// connection, or now.
     #[schema(example = 12_345)]
@@ -133,7 +133,7 @@ pub(super) struct VisitView {
     /// What was seen of the connection at its end, if anything; `reason` is what it was taken for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EndingName)]
-    close_detail: Option<&'static str>,
+    close_detail: Option<String>,
     /// The code with which the client closed its WebSocket, if it did: 1000 and 1005 by its program, 1001 because the
     /// page was left.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,25 +141,25 @@ pub(super) struct VisitView {
     close_code: Option<u16>,
 }
 
-impl From<&Visit> for VisitView {
-    fn from(visit: &Visit) -> Self {
-        let vitals = visit.vitals;
+impl From<VisitFacts> for VisitView {
+    fn from(visit: VisitFacts) -> Self {
+        let (disconnected_at, reason) = visit.end.unzip();
         Self {
             id: visit.id.to_string(),
-            namespace: visit.namespace.as_str().to_owned(),
-            address: visit.address.to_string(),
-            user_agent: visit.user_agent.as_deref().map(str::to_owned),
-            transport: vitals.transport.as_str(),
-            upgraded: vitals.is_upgraded,
-            connected_at: Time(visit.connected_at),
-            disconnected_at: visit.end.map(|end| Time(end.at)),
-            reason: visit.end.map(|end| end.reason.as_str()),
-            last_pong_ms_ago: millis(vitals.silent),
-            bytes_in: vitals.bytes_in,
-            bytes_out: vitals.bytes_out,
-            pending_bytes: vitals.pending_bytes,
-            close_detail: vitals.ending.map(Ending::as_str),
-            close_code: vitals.close_code,
+            namespace: visit.namespace,
+            address: visit.address,
+            user_agent: visit.user_agent,
+            transport: visit.transport,
+            upgraded: visit.is_upgraded,
+            connected_at: Time(WallMs(visit.connected_at)),
+            disconnected_at: disconnected_at.map(|it| Time(WallMs(it))),
+            reason,
+            last_pong_ms_ago: visit.silent_ms,
+            bytes_in: visit.bytes_in,
+            bytes_out: visit.bytes_out,
+            pending_bytes: visit.pending_bytes,
+            close_detail: visit.ending,
+            close_code: visit.close_code,
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::realtime::notices::Notices;
 use crate::realtime::people::People;
 use crate::realtime::permissions::Permissions;
 use crate::realtime::reminders::Reminders;
-use crate::realtime::reports::{Reports, ThisNode};
+use crate::realtime::reports::{ReportParts, Reports, ThisNode};
 use crate::realtime::sockets::Sockets;
 use crate::realtime::sources::IngestSources;
 use crate::realtime::visits::Visits;
@@ -243,8 +243,9 @@ impl AppParts {
     /// How the nodes are, and the sources of this one.
     pub(crate) fn reports(&self, realtime: &Realtime, sources: IngestSources) -> Arc<Reports> {
         let cluster = self.cluster.as_ref().map(|it| (it.member.clone(), it.bus.clone()));
-        let here = (Arc::clone(&realtime.directory), self.hooks.clone());
-        Arc::new(Reports::new(self.this.clone(), here, sources, cluster))
+        let Realtime { directory, messages, people, .. } = realtime.clone();
+        let parts = ReportParts { directory, messages, people, hooks: self.hooks.clone() };
+        Arc::new(Reports::new(self.this.clone(), parts, sources, cluster))
     }
 
     /// Has tasks do what is due. Call it once.

@@ -45,11 +45,21 @@ struct QuestionsToNodes {
     receipts: Receipts<Arc<str>, NodeAnswer>,
     /// The questions that are on their way into the log.
     events: BTreeMap<EventId, u64>,
-    waiting: BTreeMap<u64, oneshot::Sender<Answers>>,
+    waiting: BTreeMap<u64, WaitingAsker>,
     /// Whoever wants to hear each answer as it comes.
     followers: BTreeMap<u64, mpsc::Sender<NodeNews>>,
     /// Whether it was said already that another version speaks.
     has_warned: bool,
+}
+
+/// Is called with what the other nodes answered, as soon as that is all. It holds up every other question.
+pub type Note = Box<dyn FnOnce(&[NodeAnswer]) + Send>;
+
+/// Whoever asked.
+struct WaitingAsker {
+    answers: oneshot::Sender<Answers>,
+    /// Is called whether anybody waits or not.
+    note: Option<Note>,
 }
 
 /// What the other nodes answered.
@@ -145,8 +155,8 @@ impl Bus {
     }
 
     /// Has all other nodes send an event.
-    pub fn ask_emit(&self, id: &str, emit: &Emit) -> Result<AskedNodes, BusError> {
-        self.ask_with(|question| wire::emit(Some(question), id, emit, None), None)
+    pub fn ask_emit(&self, id: &str, emit: &Emit, note: Note) -> Result<AskedNodes, BusError> {
+        self.ask_with(|question| wire::emit(Some(question), id, emit, None), (None, Some(note)))
     }
 
     /// The same, and has them wait for acks for so long: what these say comes by the receiver.
@@ -155,34 +165,36 @@ impl Bus {
         id: &str,
         emit: &Emit,
         timeout: Duration,
+        note: Note,
     ) -> Result<(AskedNodes, mpsc::Receiver<NodeNews>), BusError> {
         let (follower, news) = mpsc::channel(NEWS_MAX);
         let write = |question| wire::emit(Some(question), id, emit, Some(timeout));
-        Ok((self.ask_with(write, Some(follower))?, news))
+        Ok((self.ask_with(write, (Some(follower), Some(note)))?, news))
     }
 
-    /// Has all nodes send an event, this one too, as soon as it has its number: for clients that recover it. `note` is told its
+    /// Has all nodes send an event, this one too, as soon as it has its number: for clients that recover it. `begun` is told its
     /// name before anything can become of it. The event goes out without a number at once if that is what `false` says.
     pub fn ask_numbered(
         &self,
         id: &str,
         emit: &Emit,
-        note: impl FnOnce(EventId),
+        begun: impl FnOnce(EventId),
+        note: Note,
     ) -> Result<(AskedNodes, bool), BusError> {
         let mut event = EventId::default();
-        let (mut is_on_its_way, mut note) = (true, Some(note));
+        let (mut is_on_its_way, mut begun) = (true, Some(begun));
         let append = |message| {
             let appended = self.member.append(message, Numbering::Numbered, |id| {
                 event = id;
-                if let Some(note) = note.take() {
-                    note(id);
+                if let Some(begun) = begun.take() {
+                    begun(id);
                 }
             })?;
             is_on_its_way = appended == Appended::Waits;
             Ok(event)
         };
-        let asked =
-            self.ask_by(|question| wire::emit(Some(question), id, emit, None), append, None)?;
+        let write = |question| wire::emit(Some(question), id, emit, None);
+        let asked = self.ask_by(write, append, (None, Some(note)))?;
         if !is_on_its_way {
             self.not_taken(event);
         }
@@ -199,7 +211,7 @@ impl Bus {
     /// Asks all other nodes.
     pub fn ask(&self, request: BusRequest) -> Result<AskedNodes, BusError> {
         let write = |question| wire::message(&NodeMessage { question: Some(question), request });
-        self.ask_with(write, None)
+        self.ask_with(write, (None, None))
     }
 
     /// Asks all other nodes what there is.
@@ -225,23 +237,23 @@ impl Bus {
     fn ask_with(
         &self,
         write: impl FnOnce(u64) -> Result<Bytes, WireError>,
-        follower: Option<mpsc::Sender<NodeNews>>,
+        told: (Option<mpsc::Sender<NodeNews>>, Option<Note>),
     ) -> Result<AskedNodes, BusError> {
         let append = |message| {
             let mut event = EventId::default();
             self.member.append(message, Numbering::Plain, |id| event = id)?;
             Ok(event)
         };
-        self.ask_by(write, append, follower)
+        self.ask_by(write, append, told)
     }
 
     fn ask_by(
         &self,
         write: impl FnOnce(u64) -> Result<Bytes, WireError>,
         append: impl FnOnce(Bytes) -> Result<EventId, AppendError>,
-        follower: Option<mpsc::Sender<NodeNews>>,
+        (follower, note): (Option<mpsc::Sender<NodeNews>>, Option<Note>),
     ) -> Result<AskedNodes, BusError> {
-        let (waiting, answers) = oneshot::channel();
+        let (sender, answers) = oneshot::channel();
         let mut open = self.open.lock();
         let is_first = open.receipts.next_deadline().is_none();
         let question = open.receipts.ask(self.clock.now() + PATIENCE);
@@ -254,7 +266,7 @@ impl Bus {
             }
         };
         open.events.insert(event, question);
-        open.waiting.insert(question, waiting);
+        open.waiting.insert(question, WaitingAsker { answers: sender, note });
         if let Some(follower) = follower {
             open.followers.retain(|_, it| !it.is_closed());
             open.followers.insert(question, follower);
@@ -370,10 +382,15 @@ impl QuestionsToNodes {
             let is_nobody_missing = missing.is_nobody();
             self.follow(question, || NodeNews::Whole { is_nobody_missing });
             let answers = Answers { answers: answers.into_values().collect(), missing };
-            if let Some(waiting) = self.waiting.remove(&question) {
-                // Fails if nobody waits any more, which is fine.
-                drop(waiting.send(answers));
+            let Some(WaitingAsker { answers: waiting, note }) = self.waiting.remove(&question)
+            else {
+                continue;
+            };
+            if let Some(note) = note {
+                note(&answers.answers);
             }
+            // Fails if nobody waits any more, which is fine.
+            drop(waiting.send(answers));
         }
     }
 }

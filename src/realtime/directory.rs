@@ -121,12 +121,18 @@ impl Directory {
         let [status] = self.sockets.presence.status(std::slice::from_ref(user)).await?[..] else {
             return Err(Unattached.into());
         };
+        let OnNodes { done: page, missing } = self.sockets_of(user).await?;
+        Ok(OnNodes { done: (status.status, page), missing })
+    }
+
+    /// A user's sockets, in the order these came: all are counted, and at most 1000 told of.
+    pub async fn sockets_of(&self, user: &UserId) -> Result<OnNodes<SocketPage>, BusError> {
         let ask = || NodeQuery::UserSockets(user.clone());
         let asked = self.look(ask, || self.user_here(user)).await?;
         let OnNodes { done: mut page, missing } = pages(asked);
         page.sockets.sort_by_key(|it| it.connected_at);
         page.sockets.truncate(USER_SOCKETS_MAX);
-        Ok(OnNodes { done: (status.status, page), missing })
+        Ok(OnNodes { done: page, missing })
     }
 
     /// What the backend has attached to a user's session.

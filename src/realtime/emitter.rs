@@ -14,6 +14,7 @@ mod fanout;
 mod groups;
 mod logged;
 mod other_acks;
+mod other_counts;
 mod reach;
 mod recent;
 
@@ -21,6 +22,7 @@ pub use crate::core::cluster::bus::words::UserEmitted;
 pub use ack_budget::{AckBudget, AckShare};
 pub use asking::{NotAsked, PendingAcks, Recipients, TooManyRecipients};
 pub use groups::addressed;
+pub use other_counts::OtherCounts;
 pub use recent::RecentEmit;
 
 use super::sockets::Sockets;
@@ -77,6 +79,8 @@ pub struct Emitted {
     pub users: Vec<(UserId, UserEmitted)>,
     /// The nodes of which that is not known.
     pub missing: MissingNodes,
+    /// What becomes of it on other nodes, for whoever remembers it.
+    pub others: OtherCounts,
 }
 
 /// An emit that is done here; other nodes may be at it.
@@ -93,6 +97,7 @@ pub struct Emitting {
 pub struct OtherNodes {
     asked: AskedNodes,
     bus: Bus,
+    counts: OtherCounts,
     /// What becomes of it here, if that waits for its number.
     here: Option<EmittedHere>,
 }
@@ -142,7 +147,8 @@ impl Emitter {
         // First, so that a refusal does nothing.
         let others = self.ask_others(&id, emit)?;
         let counts = self.deliver(emit).await;
-        Ok(Emitting { emitted: self.emitted(id, emit, counts), others })
+        let noted = OtherNodes::counts(others.as_ref());
+        Ok(Emitting { emitted: self.emitted(id, emit, counts, noted), others })
     }
 
     /// Emits without waiting, if that is short work; else, for very many sockets, nothing is done.
@@ -155,7 +161,8 @@ impl Emitter {
             others = self.ask_others(&id, emit)?;
             Ok(())
         });
-        Some(Emitting { emitted: self.emitted(id, emit, counts.ok()?), others })
+        let (counts, noted) = (counts.ok()?, OtherNodes::counts(others.as_ref()));
+        Some(Emitting { emitted: self.emitted(id, emit, counts, noted), others })
     }
 
     /// Sends an event that came to another node to the sockets of this one.
@@ -182,17 +189,20 @@ impl Emitter {
     }
 
     /// An emit is done: counted, and remembered.
-    fn emitted(&self, id: String, emit: &Emit, counts: SentCounts) -> Emitted {
+    fn emitted(&self, id: String, emit: &Emit, counts: SentCounts, others: OtherCounts) -> Emitted {
         self.counters.count(&counts);
         let SentCounts { matched, sent, users, dropped: _ } = counts;
-        let emitted = Emitted { id, matched, sent, users, missing: MissingNodes::default() };
+        let missing = MissingNodes::default();
+        let emitted = Emitted { id, matched, sent, users, missing, others };
         self.recent.remember(emit, &emitted, self.clock.wall());
         emitted
     }
 
     fn ask_others(&self, id: &str, emit: &Emit) -> Result<Option<OtherNodes>, BusError> {
         let Some(bus) = &self.bus else { return Ok(None) };
-        Ok(Some(OtherNodes { asked: bus.ask_emit(id, emit)?, bus: bus.clone(), here: None }))
+        let (counts, note) = OtherCounts::asked();
+        let asked = bus.ask_emit(id, emit, note)?;
+        Ok(Some(OtherNodes { asked, bus: bus.clone(), counts, here: None }))
     }
 
     /// To the sockets of this node.
@@ -260,8 +270,12 @@ impl Emitting {
 }
 
 impl OtherNodes {
+    fn counts(others: Option<&Self>) -> OtherCounts {
+        others.map(|it| it.counts.clone()).unwrap_or_default()
+    }
+
     async fn end(self, at_first: Emitted) -> Emitted {
-        let Self { asked, bus, here } = self;
+        let Self { asked, bus, here, counts: _ } = self;
         let (here, others) = tokio::join!(logged::here(at_first, here), asked.answers());
         let mut emitted = here.with(others);
         // No node has a socket of these: whether they linger stands where all agree.

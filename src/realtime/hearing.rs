@@ -145,7 +145,7 @@ impl Hearing {
                 self.bus.answer(&asked.from, asked.question, answer);
             }
             BusRequest::Report(query) => {
-                let report = Box::new(self.reports.answer(*query));
+                let report = Box::new(self.reports.answer(query));
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Report(report));
             }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),

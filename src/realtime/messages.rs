@@ -19,6 +19,7 @@ use super::emitter::{
 };
 use super::inboxes::{InboxError, LiveInboxes, PutError, STORE_WAIT};
 use crate::cluster::{BusError, InboxesError};
+use crate::core::cluster::bus::past::FoundSocket;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
@@ -113,6 +114,8 @@ pub struct MessageStatus {
     pub acks: Option<AckStatus>,
     /// Where it is or was in inboxes.
     pub placed: Vec<Placed>,
+    /// The ids under which its acks may be known.
+    pub ids: Vec<String>,
 }
 
 /// A remembered emit, and its acks.
@@ -227,15 +230,14 @@ impl Messages {
         Ok(SentMessage { emitted, others, stored, members, acks })
     }
 
-    /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
-    pub async fn status(&self, id: &str) -> Result<Option<MessageStatus>, InboxError> {
+    /// What became of a message, as this node knows it: `id` is that of the emit, or the name that its sender gave.
+    pub async fn status(&self, id: &str) -> Result<MessageStatus, InboxError> {
         let placed = self.inboxes.placed(id).await?;
         // The sender's own name stands for one emit only if no other used it.
         let mut messages = placed.iter().map(|it| it.message.as_str());
         let own = messages.next().filter(|first| messages.all(|it| it == *first));
-        let acks = self.acks.status(id).or_else(|| self.acks.status(own?));
-        let is_known = acks.is_some() || !placed.is_empty();
-        Ok(is_known.then_some(MessageStatus { acks, placed }))
+        let ids: Vec<String> = [id].into_iter().chain(own).map(str::to_owned).collect();
+        Ok(MessageStatus { acks: self.ack_status(&ids), placed, ids })
     }
 
     /// Takes a user out of what is remembered of messages. An emit that still waits for acks is remembered, with
@@ -245,19 +247,17 @@ impl Messages {
         self.acks.erase(user);
     }
 
-    /// What is remembered of the acks of an emit that asked for them.
-    pub fn ack_status(&self, id: &str) -> Option<AckStatus> {
-        self.acks.status(id)
+    /// What is remembered of the acks of an emit that asked for them, under the first of these ids that is known.
+    pub fn ack_status(&self, ids: &[String]) -> Option<AckStatus> {
+        ids.iter().find_map(|it| self.acks.status(it))
     }
 
-    /// The last emits, the newest first, at most `limit`; with `user` those that were for it: by its name, to everybody,
-    /// or to a room or a socket that is the user's now.
-    pub fn recent(&self, user: Option<&UserId>, limit: usize) -> Vec<RecalledEmit> {
+    /// The last emits of this node, the newest first, at most `limit`; of a user, with the sockets it has, those that were for
+    /// it: by its name, to everybody, or to a room or a socket that is the user's now.
+    pub fn recent(&self, of: Option<(&UserId, &[FoundSocket])>, limit: usize) -> Vec<RecalledEmit> {
         let emits = self.emitter.recent();
-        let sockets = user.map(|user| (user, self.emitter.sockets().user(user).1));
-        let is_wanted = |emit: &RecentEmit| {
-            sockets.as_ref().is_none_or(|(user, sockets)| emit.is_for(user, sockets))
-        };
+        let is_wanted =
+            |emit: &RecentEmit| of.is_none_or(|(user, sockets)| emit.is_for(user, sockets));
         let wanted = emits.into_iter().filter(|emit| is_wanted(emit)).take(limit);
         wanted.map(|emit| RecalledEmit { acked: self.acks.acked(&emit.id), emit }).collect()
     }

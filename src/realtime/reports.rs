@@ -1,6 +1,12 @@
-//! How the nodes are, and what goes on where: each says that of itself.
+//! How the nodes are, what goes on where, and what each alone remembers: each says that of itself.
+
+mod past;
+
+pub use past::ReportError;
 
 use super::directory::Directory;
+use super::messages::Messages;
+use super::people::People;
 use super::sources::{IngestSources, SourceView};
 use crate::cluster::{Bus, BusError, ClusterMember, OnNodes};
 use crate::core::cluster::bus::reports::{NodeFacts, NodeReport, ReportQuery};
@@ -26,11 +32,23 @@ pub struct ThisNode {
 #[derive(Debug)]
 pub struct Reports {
     this: ThisNode,
-    directory: Arc<Directory>,
-    hooks: Hooks,
+    parts: ReportParts,
     sources: IngestSources,
     /// The other nodes, if there are any.
     cluster: Option<(ClusterMember, Bus)>,
+}
+
+/// What is reported of.
+#[derive(Debug)]
+pub struct ReportParts {
+    /// Who is here.
+    pub directory: Arc<Directory>,
+    /// What was emitted.
+    pub messages: Arc<Messages>,
+    /// Who was here.
+    pub people: Arc<People>,
+    /// Receivers of hooks.
+    pub hooks: Hooks,
 }
 
 /// A node, as far as it is known.
@@ -50,11 +68,11 @@ impl Reports {
     /// Of this node, and of those of `cluster`.
     pub fn new(
         this: ThisNode,
-        (directory, hooks): (Arc<Directory>, Hooks),
+        parts: ReportParts,
         sources: IngestSources,
         cluster: Option<(ClusterMember, Bus)>,
     ) -> Self {
-        Self { this, directory, hooks, sources, cluster }
+        Self { this, parts, sources, cluster }
     }
 
     /// The name of this node.
@@ -63,13 +81,18 @@ impl Reports {
     }
 
     /// What another node asks.
-    pub fn answer(&self, query: ReportQuery) -> NodeReport {
+    pub fn answer(&self, query: &ReportQuery) -> NodeReport {
         match query {
             ReportQuery::Node => NodeReport::Node(self.here()),
             ReportQuery::Sources => {
                 let sources = self.sources.iter().map(SourceView::facts).collect();
                 NodeReport::Sources(self.this.name.to_string(), sources)
             }
+            ReportQuery::Messages { of, limit } => {
+                NodeReport::Messages(self.messages_here(of.as_ref(), *limit))
+            }
+            ReportQuery::Acks(ids) => NodeReport::Acks(self.acks_here(ids)),
+            ReportQuery::Visits(user) => NodeReport::Visits(self.visits_here(user)),
         }
     }
 
@@ -119,10 +142,10 @@ impl Reports {
     /// What this node says, and then the others.
     async fn ask(&self, query: ReportQuery) -> Result<OnNodes<Vec<NodeReport>>, BusError> {
         let Some((_, bus)) = &self.cluster else {
-            return Ok(OnNodes::here(vec![self.answer(query)]));
+            return Ok(OnNodes::here(vec![self.answer(&query)]));
         };
-        let asked = bus.ask(BusRequest::Report(query))?;
-        let mut reports = vec![self.answer(query)];
+        let asked = bus.ask(BusRequest::Report(query.clone()))?;
+        let mut reports = vec![self.answer(&query)];
         let answers = asked.answers().await;
         let others = answers.answers.into_iter();
         reports.extend(others.filter_map(|it| {
@@ -133,7 +156,7 @@ impl Reports {
 
     fn here(&self) -> NodeFacts {
         let ThisNode { name, host, started_at } = &self.this;
-        let (stats, member) = (self.directory.stats(), self.cluster.as_ref().map(|it| &it.0));
+        let (stats, member) = (self.parts.directory.stats(), self.cluster.as_ref().map(|it| &it.0));
         let takes = self.sources.iter().map(SourceView::facts);
         let takes = takes.filter(|it| it.report.state == SourceState::Active);
         NodeFacts {
@@ -146,8 +169,8 @@ impl Reports {
             started_at: started_at.0,
             sockets: stats.counts.sockets,
             users: stats.counts.users - stats.counts.lingering,
-            is_draining: self.directory.is_draining(),
-            endpoints: self.hooks.delivering(),
+            is_draining: self.parts.directory.is_draining(),
+            endpoints: self.parts.hooks.delivering(),
             sources: takes.map(|it| it.name).collect(),
         }
     }

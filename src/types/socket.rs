@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -11,7 +12,7 @@ use thiserror::Error;
 /// 120 random bits, written as [`SocketId::PREFIX`] and 20 characters of URL-safe base64. The prefix keeps it apart from all
 /// that people call rooms: document ids of 20 characters are common. It is not the engine's session id, which is a bearer
 /// secret of the connection and is never shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SocketId([u8; SocketId::BYTES]);
 
 /// The text is no socket id.

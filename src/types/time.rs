@@ -34,7 +34,9 @@ pub struct WallMs(pub u64);
 ///
 /// A hybrid logical clock in microseconds since the Unix epoch, so it keeps growing over restarts and even over
 /// the loss of all state. Fits a JavaScript safe integer until the year 2255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Seq(pub u64);
 
 /// What the clock says at one instant.

@@ -1,6 +1,7 @@
 //! Who a socket belongs to.
 
 use super::text::{self, TextError};
+use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +10,28 @@ use thiserror::Error;
 /// The name of a user, as authentication gave it: 1 to 256 bytes of UTF-8 without control characters.
 ///
 /// Cheap to clone: the text is shared.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct UserId(Arc<str>);
 
 /// Why a text is not a user id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a user id {0}")]
 pub struct UserIdError(#[from] TextError);
+
+impl From<UserId> for String {
+    fn from(user: UserId) -> Self {
+        user.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = UserIdError;
+
+    fn try_from(text: String) -> Result<Self, UserIdError> {
+        Self::parse(&text)
+    }
+}
 
 impl UserId {
     /// Longest user id, in bytes: leaves room for e-mail addresses and namespaced ids.

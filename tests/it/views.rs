@@ -18,7 +18,7 @@ async fn each_node_lists_all_with_what_they_do_and_names_one_that_is_silent() {
          [[ingest.redis_stream]]\nname = \"orders\"\nurl = \"{}\"\nstream = \"s\"\n",
         stream.url()
     );
-    let nodes = Nodes::start_with(2, sections.leak()).await;
+    let nodes = Nodes::start_with(2, &sections).await;
     let _ann = Listener::connect(nodes.servers[0].public, "ann").await;
     let _bob = Listener::connect(nodes.servers[1].public, "bob").await;
     let _bob_too = Listener::connect(nodes.servers[1].public, "bob").await;
@@ -77,4 +77,96 @@ async fn each_node_lists_all_with_what_they_do_and_names_one_that_is_silent() {
     let other = list["nodes"].as_array().unwrap().iter().find(|it| it["name"] == own[1].as_str());
     assert!(other.is_none_or(|it| it.get("sockets").is_none()), "{list}");
     assert!(other.is_none() || list["nodes_missing"] == json!([own[1]]), "{list}");
+}
+
+/// Of an emit to two sockets of ann and one of bob, and of one to dan, who says nothing.
+async fn what_clients_said_is_known(nodes: &Nodes) {
+    let asks = |users: Value, timeout: &str| json!({"to": {"users": users}, "event": "q", "ack": {"timeout": timeout}});
+    let asked = nodes.apis[0].post("/v1/emit", &asks(json!(["ann", "bob"]), "30s")).await;
+    let path = format!("/v1/messages/{}", asked["id"].as_str().unwrap());
+    let message = nodes.apis[1].get(&path).await;
+    let ack = &message["ack"];
+    assert_eq!((&ack["state"], &ack["met"]), (&json!("ended"), &json!(true)), "{message}");
+    assert_eq!((&ack["matched"], &ack["sent"], &ack["acked"]), (&json!(3), &json!(3), &json!(3)));
+    let said = |it: &Value| it["acks"].as_array().unwrap().clone();
+    assert_eq!(said(ack), said(&asked), "{message}");
+    let waiting = asks(json!(["dan"]), "60s");
+    let api = nodes.apis[0].clone();
+    let tasks = userline::tasks::Tasks::new();
+    tasks.spawn("emit", async move { drop(api.post_any("/v1/emit", &waiting).await) });
+    let is_under_way = async || {
+        let newest = nodes.apis[1].get("/v1/messages?limit=1").await["messages"][0].clone();
+        let path = format!("/v1/messages/{}", newest["id"].as_str().unwrap());
+        let ack = nodes.apis[1].get(&path).await["ack"].clone();
+        ack["state"] == "under_way" && ack["matched"] == 1 && newest.get("acked").is_none()
+    };
+    eventually("it is waited for, and known whom it was for", PATIENCE, is_under_way).await;
+}
+
+#[tokio::test]
+async fn what_was_emitted_and_who_was_here_is_known_whichever_node_is_asked() {
+    let nodes = Nodes::start(2).await;
+    let [here, there] = [0, 1].map(|node| nodes.servers[node].public);
+    let ann = Listener::connect(here, "ann").await;
+    let ann_too = Listener::connect(there, "ann").await;
+    let _bob = Listener::connect(there, "bob").await;
+    let _dan = Listener::connect_silent(there, "dan").await;
+    let join = json!({"to": {"users": ["bob"]}, "rooms": ["r"]});
+    nodes.apis[0].post("/v1/sockets/join", &join).await;
+
+    let mut emitted = Vec::new();
+    for (node, to) in [
+        (0, json!({"users": ["ann", "bob", "nobody"]})),
+        (1, json!({"users": ["ann"]})),
+        (0, json!({"rooms": ["r"]})),
+        (1, json!({"all": true})),
+    ] {
+        let answer = nodes.apis[node].post("/v1/emit", &json!({"to": to, "event": "x"})).await;
+        emitted.push((answer["id"].clone(), answer["matched"].clone(), answer["users"].clone()));
+    }
+    emitted.reverse();
+    for api in &nodes.apis {
+        let list = api.get("/v1/messages").await;
+        let messages = list["messages"].as_array().unwrap();
+        let counted = messages.iter().map(|it| (it["id"].clone(), it["matched"].clone()));
+        let expected = emitted.iter().map(|(id, matched, _)| (id.clone(), matched.clone()));
+        assert_eq!(counted.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{list}");
+        assert!(messages.iter().all(|it| it["matched"] == it["sent"]), "{list}");
+        let first = &messages[3]["users"];
+        assert_eq!(first["ann"]["sent"], 2, "{list}");
+        assert_eq!((&first["bob"]["sent"], &first["bob"]["state"]), (&json!(1), &json!("online")));
+        assert_eq!(first["nobody"]["matched"], 0, "{list}");
+        // Bob is in the room on the other node than the one that was asked for the emit.
+        let of_bob = api.get("/v1/messages?user=bob&limit=2").await;
+        let ids: Vec<&Value> =
+            of_bob["messages"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+        assert_eq!(ids, [&emitted[0].0, &emitted[1].0], "{of_bob}");
+    }
+
+    what_clients_said_is_known(&nodes).await;
+    nodes.apis[1].post("/v1/users/ann/disconnect", &json!({})).await;
+    ann.is_disconnected().await;
+    ann_too.is_disconnected().await;
+    for api in &nodes.apis {
+        let history = api.get("/v1/users/ann/history").await;
+        let sockets = history["sockets"].as_array().unwrap();
+        let mut ids: Vec<&str> = sockets.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        let mut expected = [ann.id.as_str(), ann_too.id.as_str()];
+        expected.sort_unstable();
+        assert_eq!(ids, expected, "{history}");
+        assert!(sockets.iter().all(|it| it["reason"] == "kicked"), "{history}");
+        assert_eq!(history["messages"].as_array().unwrap().len(), 4, "{history}");
+    }
+
+    nodes.servers[1].signal("-STOP").await;
+    let (list, nothing, history) = tokio::join!(
+        nodes.apis[0].get("/v1/messages"),
+        nodes.apis[0].get("/v1/messages/msg_AAAAAAAAAAAAAAAAAAAA"),
+        nodes.apis[0].get("/v1/users/ann/history"),
+    );
+    for answer in [&list, &nothing, &history] {
+        assert_eq!(answer["nodes_missing"].as_array().map(Vec::len), Some(1), "{answer}");
+    }
+    assert_eq!(list["messages"].as_array().unwrap().len(), 4, "those of this node: {list}");
 }

@@ -149,7 +149,7 @@ impl Serialize for UserReplies {
 
 impl From<Emitted> for EmitReply {
     fn from(emitted: Emitted) -> Self {
-        let Emitted { id, matched, sent, users, missing: nodes } = emitted;
+        let Emitted { id, matched, sent, users, missing: nodes, others: _ } = emitted;
         let reply = |(user, it): (UserId, UserEmitted)| (user, it.into());
         let users = UserReplies::new(users.into_iter().map(reply).collect());
         let (acked, met, acks, missing) = (None, None, None, None);

@@ -176,7 +176,7 @@ fn bad_bodies(method: &Method, path: &str) -> Vec<(u16, Request<Body>)> {
 const NAMED: [&str; 2] = ["emit", "emit_batch"];
 
 /// Operations that are unavailable only if there is a cluster, which cannot be reached.
-const ONLY_IN_CLUSTER: [&str; 8] = [
+const ONLY_IN_CLUSTER: [&str; 10] = [
     "presence",
     "list_rooms",
     "get_room",
@@ -185,6 +185,8 @@ const ONLY_IN_CLUSTER: [&str; 8] = [
     "leave_rooms",
     "list_nodes",
     "list_sources",
+    "list_messages",
+    "get_user_history",
 ];
 
 /// What requests with an `Idempotency-Key` are answered with besides.

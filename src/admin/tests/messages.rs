@@ -87,13 +87,13 @@ async fn while_acks_are_waited_for_the_message_is_under_way_also_without_its_cal
     let id = posted.emitted.id.clone();
     // The caller hangs up.
     drop(posted);
-    let known = api.realtime.messages.ack_status(&id).unwrap();
+    let known = api.realtime.messages.ack_status(std::slice::from_ref(&id)).unwrap();
     assert!(known.outcome.is_none(), "{known:?}");
 
     answer(&api, &ann, "[]").await;
     tokio::time::sleep(Duration::from_millis(5)).await;
 
-    let known = api.realtime.messages.ack_status(&id).unwrap();
+    let known = api.realtime.messages.ack_status(std::slice::from_ref(&id)).unwrap();
     let outcome = known.outcome.expect("it has ended");
     assert_eq!((outcome.is_met, outcome.acks.len(), outcome.missing.len()), (true, 1, 0));
 }

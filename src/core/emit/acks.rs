@@ -2,6 +2,7 @@
 
 use crate::types::{SocketId, Timestamp, UserId};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub enum AckNeed {
 }
 
 /// Why a socket's answer is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhyNoAck {
     /// It did not answer in time.
     Timeout,
@@ -33,7 +34,7 @@ pub enum WhyNoAck {
 }
 
 /// Why what a socket answered was not kept. That it answered counts all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotKept {
     /// With it, all answers of the request would be too large.
     RequestFull,
@@ -78,7 +79,7 @@ struct AckCounts {
 }
 
 /// What came of the answers, each list in the order in which the sockets were asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AckSummary<A> {
     /// Whether what was needed came.
     pub is_met: bool,
@@ -90,8 +91,27 @@ pub struct AckSummary<A> {
     pub absent: Vec<UserId>,
 }
 
+impl<A> AckSummary<A> {
+    /// The same with what was said in another form; `None` if something cannot be said in it.
+    pub fn try_map<B>(&self, form: impl Fn(&A) -> Option<B>) -> Option<AckSummary<B>> {
+        let with_form = |it: &SocketAck<A>| {
+            let answer = match &it.answer {
+                Ok(said) => Ok(form(said)?),
+                Err(why) => Err(*why),
+            };
+            Some(SocketAck { user: it.user.clone(), socket: it.socket, took: it.took, answer })
+        };
+        Some(AckSummary {
+            is_met: self.is_met,
+            acks: self.acks.iter().map(with_form).collect::<Option<_>>()?,
+            missing: self.missing.clone(),
+            absent: self.absent.clone(),
+        })
+    }
+}
+
 /// A socket that answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketAck<A> {
     /// Whose it is.
     pub user: UserId,
@@ -104,7 +124,7 @@ pub struct SocketAck<A> {
 }
 
 /// A socket that did not answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingAck {
     /// Whose it is.
     pub user: UserId,

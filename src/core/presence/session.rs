@@ -14,6 +14,7 @@
 //! It is told facts, not differences: "there is a socket" and "there is none". To say one twice changes nothing.
 
 use crate::types::{Change, ChangeKind, Moment, Portrait, Reason, Seq, Timestamp, UserId, WallMs};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The session machine of one user.
@@ -31,7 +32,7 @@ enum SessionState {
 }
 
 /// The time during which a user never was without a socket for longer than the grace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSession {
     /// The sequence number of its `user.online`.
     pub id: Seq,
@@ -55,7 +56,7 @@ struct Linger {
 }
 
 /// What the outside sees of a user's presence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PresenceStatus {
     /// No session.
     Offline,

@@ -2,6 +2,7 @@
 
 use super::{Directory, SocketFacts, SocketPage, USER_SOCKETS_MAX};
 use crate::core::cluster::bus::words::{ListedUser, NodeAnswer, NodeQuery, RoomEntry};
+use crate::core::emit::audience::Addressee as _;
 use crate::core::page::{Page, Smallest};
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry};
@@ -79,6 +80,7 @@ fn facts(socket: &Socket) -> SocketFacts {
         id: socket.id.bytes(),
         user: socket.user().as_str().to_owned(),
         device: socket.device.as_ref().map(|it| it.as_str().to_owned()),
+        earlier: socket.ids().skip(1).map(SocketId::bytes).collect(),
         namespace: socket.namespace.as_str().to_owned(),
         address: facts.address.to_string(),
         user_agent: facts.user_agent.as_deref().map(str::to_owned),

@@ -8,7 +8,7 @@
 use super::ack_budget::AckShare;
 use super::fanout::{AudienceFilter, Fanout, NotSent, SentCounts};
 use super::other_acks::OtherAcks;
-use super::{Emitter, Emitting, OtherNodes, groups, was_sent};
+use super::{Emitter, Emitting, OtherCounts, OtherNodes, groups, was_sent};
 use crate::clock::Clock;
 use crate::cluster::BusError;
 use crate::connection::{AckAsker, Pump, ReceivedAck};
@@ -112,8 +112,9 @@ impl Emitter {
         let now = self.clock.now();
         // First, so that a refusal does nothing.
         let bus = self.bus.as_ref();
-        let asked = bus.map(|bus| bus.ask_emit_with_acks(&id, emit, ask.timeout)).transpose()?;
-        let (others, news) = asked.unzip();
+        let (noted, note) = OtherCounts::asked();
+        let asked = bus.map(|bus| bus.ask_emit_with_acks(&id, emit, ask.timeout, note));
+        let (others, news) = asked.transpose()?.unzip();
         let mut asking = PendingAcks {
             acks: Acks::new(ask.need, emit.audience.target.users.iter().cloned()),
             answers: FuturesUnordered::new(),
@@ -129,9 +130,14 @@ impl Emitter {
             asking.ask(socket, (ack_id, asker(emit)), send)
         };
         let counts = send_asking((emit, ack_id), &self.pump, fanout, ask).await;
-        let others =
-            others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes { asked, bus, here: None });
-        Ok((Emitting { emitted: self.emitted(id, emit, counts), others }, asking))
+        let others = others.zip(self.bus.clone()).map(|(asked, bus)| OtherNodes {
+            asked,
+            bus,
+            counts: noted,
+            here: None,
+        });
+        let noted = OtherNodes::counts(others.as_ref());
+        Ok((Emitting { emitted: self.emitted(id, emit, counts, noted), others }, asking))
     }
 
     /// An ack id that no other emit of this node has.

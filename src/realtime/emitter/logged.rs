@@ -2,7 +2,7 @@
 //! numbers where all nodes agree, and come back by the log: to the sockets of this node as to those of all others.
 
 use super::fanout::SentCounts;
-use super::{Emitted, Emitter, Emitting, OtherNodes, encode, was_sent};
+use super::{Emitted, Emitter, Emitting, OtherCounts, OtherNodes, encode, was_sent};
 use crate::cluster::{Bus, BusError, MissingNodes};
 use crate::core::cluster::bus::words::{EmitCounts, UserEmitted};
 use crate::core::cluster::node::EventId;
@@ -33,6 +33,7 @@ pub(super) struct NumberedEmits(Mutex<BTreeMap<EventId, NumberedEmit>>);
 struct NumberedEmit {
     id: String,
     emit: Emit,
+    others: OtherCounts,
     /// Whoever wants to hear what became of it; `None` if that was said.
     done: Option<oneshot::Sender<Emitted>>,
 }
@@ -70,33 +71,38 @@ impl Emitter {
             sent: 0,
             users: users.collect(),
             missing: MissingNodes::default(),
+            others: OtherCounts::default(),
         };
+        let (counts, note) = OtherCounts::asked();
         let mut own = EventId::default();
         let (asked, is_on_its_way) = {
             let mut numbered = self.numbered.0.lock();
-            bus.ask_numbered(&id.clone(), emit, |event| {
+            let others = counts.clone();
+            let begun = |event| {
                 own = event;
-                numbered.insert(event, NumberedEmit { id, emit: emit.clone(), done: Some(done) });
+                let (emit, done) = (emit.clone(), Some(done));
+                numbered.insert(event, NumberedEmit { id, emit, others, done });
                 if LEN_MAX < numbered.len() {
                     numbered.pop_first();
                 }
-            })?
+            };
+            bus.ask_numbered(&emitted.id, emit, begun, note)?
         };
         if !is_on_its_way {
             self.degrade(own);
         }
-        let others = OtherNodes { asked, bus: bus.clone(), here: Some(here) };
+        let others = OtherNodes { asked, bus: bus.clone(), counts, here: Some(here) };
         Ok(Emitting { emitted, others: Some(others) })
     }
 
     /// An event of this node comes by the log, if it is one that waited for that.
     pub fn hear_own(&self, own: EventId, number: u64) -> bool {
         let Some(numbered) = self.numbered.0.lock().remove(&own) else { return false };
-        let NumberedEmit { id, emit, done } = numbered;
+        let NumberedEmit { id, emit, others, done } = numbered;
         let Some(counts) = self.hand_out(&emit, (number, Some(own)), false) else { return true };
         if let Some(done) = done {
             // Fails if nobody waits, which is fine.
-            drop(done.send(self.emitted(id, &emit, counts)));
+            drop(done.send(self.emitted(id, &emit, counts, others)));
         }
         true
     }
@@ -118,9 +124,9 @@ impl Emitter {
     pub fn degrade(&self, own: EventId) {
         let taken = self.numbered.0.lock().get_mut(&own).and_then(|it| {
             let done = it.done.take()?;
-            Some((it.id.clone(), it.emit.clone(), done))
+            Some((it.id.clone(), it.emit.clone(), it.others.clone(), done))
         });
-        let Some((id, emit, done)) = taken else { return };
+        let Some((id, emit, others, done)) = taken else { return };
         let Some(recovery) = self.recoveries.of(&emit.audience.namespace) else { return };
         let mut batch = self.pump.batch();
         let frame = self.pump.share(encode(&emit, Some(&Offset::NONE.to_string())));
@@ -134,7 +140,7 @@ impl Emitter {
             });
             fanout.end()
         });
-        drop(done.send(self.emitted(id, &emit, counts)));
+        drop(done.send(self.emitted(id, &emit, counts, others)));
     }
 
     /// It will not be known whether an event of this node is in the log.

@@ -1,10 +1,10 @@
 //! The last emits, with what became of them: for "I emitted and nobody got it".
 
-use super::{Emitted, UserEmitted};
-use crate::core::emit::audience::Audience;
+use super::{Emitted, OtherCounts, UserEmitted};
+use crate::core::cluster::bus::past::FoundSocket;
+use crate::core::emit::audience::{Addressee as _, Audience};
 use crate::core::emit::message::Emit;
 use crate::core::memory::recent::Recent;
-use crate::registry::Socket;
 use crate::types::{EventName, SourceName, UserId, WallMs};
 use parking_lot::Mutex;
 use std::iter;
@@ -34,12 +34,14 @@ pub struct RecentEmit {
     pub volatile: bool,
     /// The source it came by; `None`: the admin API.
     pub source: Option<SourceName>,
-    /// Sockets it was for.
-    pub matched: usize,
-    /// Sockets whose connection took it.
-    pub sent: usize,
-    /// The same for each user that was named.
-    pub users: Vec<(UserId, UserEmitted)>,
+    /// Sockets of this node that it was for.
+    matched: usize,
+    /// Of these, those whose connection took it.
+    sent: usize,
+    /// The same for each user that was named, with the place among them.
+    users: Vec<(usize, UserId, UserEmitted)>,
+    /// The same for the sockets of other nodes.
+    others: OtherCounts,
 }
 
 impl RecentEmits {
@@ -52,7 +54,8 @@ impl RecentEmits {
     /// Remembers an emit that was done at `at`. Every emit comes by here, so it shares what it can.
     pub(super) fn remember(&self, emit: &Emit, emitted: &Emitted, at: WallMs) {
         let Emit { audience, event, payload: _, volatile, source } = emit;
-        let Emitted { id, matched, sent, users, missing: _ } = emitted.clone();
+        let Emitted { id, matched, sent, users, missing: _, others } = emitted.clone();
+        let placed = users.into_iter().enumerate().map(|(at, (user, it))| (at, user, it));
         let recent = Arc::new(RecentEmit {
             id,
             at,
@@ -62,7 +65,8 @@ impl RecentEmits {
             source: source.clone(),
             matched,
             sent,
-            users,
+            users: placed.collect(),
+            others,
         });
         let names = recent.names();
         self.0.lock().add(recent, names);
@@ -87,14 +91,15 @@ impl RecentEmit {
     /// The same without a user; `None` if it does not name the user.
     fn without(&self, user: &UserId) -> Option<Self> {
         let audience = self.audience.without(user, &[]);
-        if audience.is_none() && self.users.iter().all(|(it, _)| it != user) {
+        if audience.is_none() && self.users.iter().all(|(_, it, _)| it != user) {
             return None;
         }
         let audience = audience.map_or_else(|| Arc::clone(&self.audience), Arc::new);
-        let users = self.users.iter().filter(|(it, _)| it != user).cloned().collect();
+        let users = self.users.iter().filter(|(_, it, _)| it != user).cloned().collect();
         let (id, event, source) = (self.id.clone(), self.event.clone(), self.source.clone());
+        let others = self.others.clone();
         let Self { at, volatile, matched, sent, .. } = *self;
-        Some(Self { id, at, audience, event, volatile, source, matched, sent, users })
+        Some(Self { id, at, audience, event, volatile, source, matched, sent, users, others })
     }
 
     /// Names in its audience.
@@ -102,11 +107,22 @@ impl RecentEmit {
         self.audience.target.names() + self.audience.except.names()
     }
 
+    /// Sockets it was for, and sockets whose connection took it.
+    pub fn counts(&self) -> (usize, usize) {
+        self.others.with(self.matched, self.sent)
+    }
+
+    /// The same for each user that was named.
+    pub fn users(&self) -> impl Iterator<Item = (&UserId, UserEmitted)> {
+        self.users.iter().map(|(at, user, here)| (user, self.others.with_user(*at, *here)))
+    }
+
     /// Whether it was for this user, who has these sockets now.
-    pub fn is_for(&self, user: &UserId, sockets: &[Arc<Socket>]) -> bool {
-        let mut here = sockets.iter().filter(|it| it.namespace == self.audience.namespace);
+    pub fn is_for(&self, user: &UserId, sockets: &[FoundSocket]) -> bool {
+        let namespace = &self.audience.namespace;
+        let mut here = sockets.iter().filter(|it| it.is_in_namespace(namespace));
         match here.next() {
-            Some(first) => iter::once(first).chain(here).any(|it| self.audience.includes(&**it)),
+            Some(first) => iter::once(first).chain(here).any(|it| self.audience.includes(it)),
             None => self.audience.includes(user),
         }
     }

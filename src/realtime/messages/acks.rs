@@ -6,7 +6,7 @@ use crate::config::MessagesConfig;
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::AckSummary;
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
-use crate::realtime::emitter::{AckBudget, AckShare, Emitted, PendingAcks};
+use crate::realtime::emitter::{AckBudget, AckShare, Emitted, OtherCounts, PendingAcks};
 use crate::realtime::inboxes::{InboxError, in_time};
 use crate::store::Closed;
 use crate::tasks::{Running, TaskLost};
@@ -26,10 +26,10 @@ pub type AckOutcome = Arc<AckSummary<ReceivedAck>>;
 pub struct AckStatus {
     /// When it was emitted.
     pub at: WallMs,
-    /// Sockets it was for.
-    pub matched: usize,
-    /// Sockets whose connection took it.
-    pub sent: usize,
+    /// Sockets it was for, and of these, those whose connection took it: on this node.
+    pub here: (usize, usize),
+    /// The same on other nodes.
+    pub others: OtherCounts,
     /// How the wait for acks ended; `None` while it goes on.
     pub outcome: Option<AckOutcome>,
 }
@@ -62,6 +62,14 @@ impl AwaitedAcks {
             in_time(async { told.result().await?.map_err(InboxError::from) }).await?;
         }
         Ok(outcome)
+    }
+}
+
+impl AckStatus {
+    /// Sockets it was for, and sockets whose connection took it.
+    pub fn counts(&self) -> (usize, usize) {
+        let (matched, sent) = self.here;
+        self.others.with(matched, sent)
     }
 }
 
@@ -99,9 +107,9 @@ impl AckHistory {
     }
 
     fn begin(&self, emitted: &Emitted) {
-        let Emitted { id, matched, sent, users: _, missing: _ } = emitted;
-        let at = self.clock.wall();
-        let status = AckStatus { at, matched: *matched, sent: *sent, outcome: None };
+        let Emitted { id, matched, sent, others, users: _, missing: _ } = emitted;
+        let (at, here, others) = (self.clock.wall(), (*matched, *sent), others.clone());
+        let status = AckStatus { at, here, others, outcome: None };
         self.known.lock().begin(id, status, SOCKET_BYTES, self.clock.now());
     }
 

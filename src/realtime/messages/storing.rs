@@ -5,7 +5,9 @@ use crate::cluster::{BusError, MissingNodes};
 use crate::core::emit::audience::{Audience, LeftOut};
 use crate::core::emit::message::{Emit, StoreOptions};
 use crate::core::inbox::{InboxState, Keep, Naming, NewItem, Put, Putting, Reach, Taken};
-use crate::realtime::emitter::{Emitting, NotAsked, OtherNodes, PendingAcks, Recipients};
+use crate::realtime::emitter::{
+    Emitting, NotAsked, OtherCounts, OtherNodes, PendingAcks, Recipients,
+};
 use crate::realtime::inboxes::PutError;
 use crate::types::{ItemSeq, Namespace, UserId};
 use std::collections::BTreeMap;
@@ -146,7 +148,8 @@ impl Messages {
         }
         if ask.is_none() && is_for_nobody {
             let missing = MissingNodes::default();
-            let emitted = Emitted { id, matched: 0, sent: 0, users: Vec::new(), missing };
+            let others = OtherCounts::default();
+            let emitted = Emitted { id, matched: 0, sent: 0, users: Vec::new(), missing, others };
             let stored = BTreeMap::new();
             return Ok(EmitOutcome { emitted, others: None, stored, members: None, asking: None });
         }

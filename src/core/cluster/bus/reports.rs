@@ -1,15 +1,29 @@
-//! What a node says of itself, for whoever asks all of them.
+//! What a node says of itself, and of what it alone remembers, for whoever asks all of them.
 
+use super::past::{AckFacts, MessageFacts, VisitFacts};
+use super::words::SocketFacts;
 use crate::core::ingest::report::SourceFacts;
+use crate::types::UserId;
 use serde::{Deserialize, Serialize};
 
-/// What a node is asked about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a node is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReportQuery {
     /// How it is.
     Node,
     /// How its sources of emits are doing.
     Sources,
+    /// Its last emits.
+    Messages {
+        /// Only those for this user, who has these sockets.
+        of: Option<(UserId, Vec<SocketFacts>)>,
+        /// How many, at most.
+        limit: usize,
+    },
+    /// What it remembers of the acks of an emit with one of these ids.
+    Acks(Vec<String>),
+    /// The sockets that a user has and had there.
+    Visits(UserId),
 }
 
 /// What it says.
@@ -19,6 +33,12 @@ pub enum NodeReport {
     Node(NodeFacts),
     /// To [`ReportQuery::Sources`]: its name, and its sources in the order of its configuration.
     Sources(String, Vec<SourceFacts>),
+    /// To [`ReportQuery::Messages`], the newest first.
+    Messages(Vec<MessageFacts>),
+    /// To [`ReportQuery::Acks`], if it remembers any.
+    Acks(Option<AckFacts>),
+    /// To [`ReportQuery::Visits`].
+    Visits(Vec<VisitFacts>),
 }
 
 /// A node, as it sees itself.

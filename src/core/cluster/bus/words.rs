@@ -153,6 +153,8 @@ pub struct SocketFacts {
     pub user: String,
     /// What its client calls the tab or device it runs in.
     pub device: Option<String>,
+    /// The ids of connections whose session it has recovered.
+    pub earlier: Vec<[u8; SocketId::BYTES]>,
     /// Its namespace.
     pub namespace: String,
     /// The address of the client.
@@ -310,7 +312,7 @@ impl AckWords {
 }
 
 /// What became of an emit for one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEmitted {
     /// The user's status at that moment.
     pub status: PresenceStatus,

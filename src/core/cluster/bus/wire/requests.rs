@@ -233,7 +233,7 @@ impl<'a> BusRequestParts<'a> {
                 Self::LogOut { user: user.as_str(), reason: reason.as_deref() }
             }
             BusRequest::Replace(id) => Self::Replace(id.bytes()),
-            BusRequest::Report(query) => Self::Report(*query),
+            BusRequest::Report(query) => Self::Report(query.clone()),
             BusRequest::Inboxes(states) => {
                 let parts =
                     |(user, state): &'a (UserId, InboxState)| (user.as_str(), inbox_parts(*state));
