@@ -110,7 +110,7 @@ pub enum BuildError {
     /// The store is that of a node that was alone, and its users were online.
     #[error(
         "the data folder `{}` is of a node that was alone: {} users were online there, and of them nobody would be told any \
-         more. Take another `store.data_dir` for a node with cluster.redis",
+         more. Move them with `userline cluster import`, or take another `store.data_dir` for a node with cluster.redis",
         dir.display(),
         users
     )]

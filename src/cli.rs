@@ -4,6 +4,7 @@ mod api;
 mod audience;
 mod bench;
 mod block;
+mod cluster;
 mod config;
 mod dev;
 mod emit;
@@ -44,6 +45,8 @@ enum CliCommand {
     Serve(serve::ServeArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     Health(health::HealthArgs),
     Token(token::TokenArgs),
     Emit(Box<emit::EmitArgs>),
@@ -86,6 +89,7 @@ fn run(command: CliCommand) -> Result<(), CommandFailure> {
         CliCommand::Dev(args) => block_on(dev::run(args)),
         CliCommand::Serve(args) => block_on(serve::run(args)),
         CliCommand::Config(command) => config::run(command),
+        CliCommand::Cluster(command) => block_on(cluster::run(command)),
         CliCommand::Health(args) => block_on(health::run(args)),
         CliCommand::Token(args) => token::run(args),
         CliCommand::Emit(args) => block_on(emit::run(*args)),

@@ -41,6 +41,8 @@ pub enum Script {
     InboxChange,
     /// What is in inboxes.
     InboxPage,
+    /// What a node has that was alone.
+    Import,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -48,7 +50,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -68,6 +70,7 @@ impl Script {
         Self::InboxPut,
         Self::InboxChange,
         Self::InboxPage,
+        Self::Import,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -98,7 +101,8 @@ impl Script {
             | Self::Records
             | Self::Answers
             | Self::InboxPut
-            | Self::InboxPage => false,
+            | Self::InboxPage
+            | Self::Import => false,
         }
     }
 
@@ -133,6 +137,7 @@ impl Script {
                 include_str!("scripts/inbox/change.lua")
             ),
             Self::InboxPage => include_str!("scripts/inbox/page.lua"),
+            Self::Import => include_str!("scripts/import.lua"),
         }
     }
 }

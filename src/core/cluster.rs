@@ -13,6 +13,7 @@ pub mod bus;
 pub mod command;
 pub mod facts;
 pub mod follower;
+pub mod import;
 pub mod inboxes;
 pub mod incarnation;
 pub mod known_hooks;

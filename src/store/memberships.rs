@@ -46,7 +46,7 @@ impl MembershipRecords {
     }
 }
 
-fn all(db: &Connection) -> rusqlite::Result<Vec<MembershipChange>> {
+pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<MembershipChange>> {
     let sql = "SELECT user, room, namespace, denied, until_ms FROM memberships";
     let mut query = db.prepare(sql)?;
     let rows = query.query_map([], membership)?;

@@ -30,7 +30,7 @@ impl RestrictionRecords {
     }
 }
 
-fn all(db: &Connection) -> rusqlite::Result<Vec<(UserId, Restriction)>> {
+pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<(UserId, Restriction)>> {
     let sql = "SELECT user, not_before_ms, since_ms, blocked_by, reason, until_ms \
                FROM restrictions ORDER BY user";
     let mut query = db.prepare(sql)?;

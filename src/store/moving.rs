@@ -1,0 +1,125 @@
+//! The store of a node that was alone, read to be moved into a cluster, and emptied of what was.
+
+use super::error::OpenError;
+use super::rows::{from_db, meta};
+use super::{file, memberships, restrictions, schema};
+use crate::core::cluster::import::{LoneContents, LoneHook, LoneRest};
+use crate::types::{Seq, UserId, WallMs};
+use rusqlite::{Connection, Row, Transaction};
+use serde_json::Value;
+use std::fs::File;
+use std::path::Path;
+
+/// The store of a node that was alone, taken for this process alone.
+#[derive(Debug)]
+pub struct LoneStore {
+    db: Connection,
+    _lock: File,
+}
+
+impl LoneStore {
+    /// Takes the database in `dir`; `None` if there is none.
+    pub fn open(dir: &Path) -> Result<Option<Self>, OpenError> {
+        if !dir.join(file::DATABASE).exists() {
+            return Ok(None);
+        }
+        let lock = file::lock(dir)?;
+        let mut db = file::open(dir)?;
+        let tx = db.transaction()?;
+        schema::migrate(&tx)?;
+        tx.commit()?;
+        Ok(Some(Self { db, _lock: lock }))
+    }
+
+    /// What is in it.
+    pub fn contents(&mut self) -> Result<LoneContents, OpenError> {
+        let tx = self.db.transaction()?;
+        let memberships = memberships::all(&tx)?;
+        Ok(LoneContents {
+            last_seq: Seq(meta(&tx, "last_seq")?.unwrap_or(0)),
+            alive_at: meta(&tx, "alive_at")?.map(WallMs),
+            sessions: sessions(&tx)?,
+            restrictions: restrictions::all(&tx)?,
+            memberships,
+            hooks: hooks(&tx)?,
+            rest: LoneRest {
+                inbox_items: count(&tx, "inbox")?,
+                other_hooks: count(&tx, "open_sockets")?
+                    + count(&tx, &format!("deliveries AS d {JOINED} AND NOT {OF_PRESENCE}"))?,
+            },
+        })
+    }
+
+    /// Forgets what was moved: who is online, what is held against users, memberships, and presence changes that wait.
+    pub fn forget_moved(&mut self) -> Result<(), OpenError> {
+        let tx = self.db.transaction()?;
+        tx.execute_batch(&format!(
+            "DELETE FROM presence; DELETE FROM restrictions; DELETE FROM memberships;
+             DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries AS d {JOINED} AND {OF_PRESENCE});"
+        ))?;
+        tx.commit()?;
+        Ok(())
+    }
+}
+
+/// Deliveries that wait, with their events.
+const JOINED: &str = "JOIN events AS e ON e.id = d.event WHERE d.state = 'pending'";
+const OF_PRESENCE: &str = "e.type IN ('user.online', 'user.offline')";
+
+fn count(tx: &Transaction<'_>, from: &str) -> rusqlite::Result<u64> {
+    tx.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).map(from_db)
+}
+
+fn sessions(tx: &Transaction<'_>) -> Result<Vec<(UserId, Seq)>, OpenError> {
+    let mut query = tx.prepare("SELECT user, session FROM presence ORDER BY user")?;
+    let mut rows = query.query([])?;
+    let mut sessions = Vec::new();
+    while let Some(row) = rows.next()? {
+        sessions.push((user(row, 0)?, Seq(from_db(row.get(1)?))));
+    }
+    Ok(sessions)
+}
+
+fn hooks(tx: &Transaction<'_>) -> Result<Vec<LoneHook>, OpenError> {
+    let sql = format!(
+        "SELECT e.user, e.seq, e.session, e.type, e.body, e.closed_ms, n.name, d.attempts, d.next_ms
+         FROM deliveries AS d JOIN endpoints AS n ON n.id = d.endpoint {JOINED} AND {OF_PRESENCE}
+         ORDER BY e.seq, n.name"
+    );
+    let mut query = tx.prepare(&sql)?;
+    let mut rows = query.query([])?;
+    let mut hooks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let time = |ms: i64| WallMs(from_db(ms));
+        let hook_type: String = row.get(3)?;
+        let end = if hook_type == "user.offline" {
+            let body: String = row.get(4)?;
+            let closed: Option<i64> = row.get(5)?;
+            let reason = reason(&body).ok_or(OpenError::Row("a body in `events`"))?;
+            Some((reason, time(closed.unwrap_or_default())))
+        } else {
+            None
+        };
+        let next: Option<i64> = row.get(8)?;
+        hooks.push(LoneHook {
+            seq: Seq(from_db(row.get(1)?)),
+            user: user(row, 0)?,
+            session: Seq(from_db(row.get(2)?)),
+            end,
+            endpoint: row.get(6)?,
+            attempts: from_db(row.get(7)?),
+            next: next.map(time),
+        });
+    }
+    Ok(hooks)
+}
+
+fn reason(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    body.get("data")?.get("reason")?.as_str().map(str::to_owned)
+}
+
+fn user(row: &Row<'_>, column: usize) -> Result<UserId, OpenError> {
+    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+    UserId::parse(text).map_err(|_| OpenError::Row("a user id"))
+}
