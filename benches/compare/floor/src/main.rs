@@ -8,6 +8,7 @@ mod protocol;
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use mio::net::TcpListener;
@@ -128,7 +129,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        poll.poll(&mut events, server.writing.then_some(Duration::ZERO))?;
+        match poll.poll(&mut events, server.writing.then_some(Duration::ZERO)) {
+            // A debugger or a profiler has looked in; nothing has happened.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         for event in &events {
             match event.token() {
                 LISTENER => server.accept(&listener, &poll)?,
