@@ -11,6 +11,9 @@ const EVENTS_MAX: u64 = 1_000_000;
 /// Bytes per second, and at once.
 const BYTES_MAX: u64 = 1_000_000_000;
 
+const RULE: &str = "must be the name of an event or of a request such as \"userline:inbox\", or the beginning of names and `*`, \
+                    such as \"chat:*\" or \"userline:*\": at most 128 bytes, not one of Socket.IO's own";
+
 /// How fast one socket may send.
 pub(super) fn read(reader: &mut SettingsReader) -> Checked<SocketRates> {
     let events = reader.number("limits.events_per_s", 0..=EVENTS_MAX);
@@ -30,7 +33,7 @@ pub(super) fn read(reader: &mut SettingsReader) -> Checked<SocketRates> {
 }
 
 fn read_single(reader: &mut SettingsReader, prefix: &str) -> Checked<EventRate> {
-    let event = reader.parsed(&format!("{prefix}.event"), EventPattern::RULE, EventPattern::parse);
+    let event = reader.parsed(&format!("{prefix}.event"), RULE, EventPattern::parse_sent);
     let per_s = reader.number(&format!("{prefix}.per_s"), 1..=EVENTS_MAX);
     let burst = reader.number(&format!("{prefix}.burst"), 1..=EVENTS_MAX);
     let (event, per_s, burst) = (event?, per_s?, burst?);

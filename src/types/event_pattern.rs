@@ -1,6 +1,6 @@
 //! Names of events, one or many: what is allowed in the configuration.
 
-use super::{EventName, NamePattern};
+use super::{ClientRequest, EventName, NamePattern};
 use std::fmt;
 
 /// A name of an event, or with `*` at its end all names that begin so: `order:paid`, `chat:*`, `*`. Never one of the
@@ -23,6 +23,14 @@ impl EventPattern {
             return None;
         }
         NamePattern::parse(text).ok().map(Self)
+    }
+
+    /// The same for what clients send, the requests that the server answers itself included: one of their names, or
+    /// `userline:*` for all.
+    pub fn parse_sent(text: &str) -> Option<Self> {
+        let is_request = text == "userline:*" || ClientRequest::parse(text).is_some();
+        let request = || NamePattern::parse(text).ok().filter(|_| is_request).map(Self);
+        Self::parse(text).or_else(request)
     }
 
     /// Whether it allows this name.
@@ -79,6 +87,20 @@ mod tests {
             assert!(EventPattern::parse(text).is_none(), "{text:?}");
         }
         assert!(EventPattern::parse(&"a".repeat(129)).is_none());
+    }
+
+    #[test]
+    fn what_clients_send_has_the_requests_to_the_server_and_nothing_else_besides() {
+        for (text, name) in [
+            ("typing", "typing"),
+            ("userline:inbox", "userline:inbox"),
+            ("userline:*", "userline:emit"),
+        ] {
+            assert!(EventPattern::parse_sent(text).unwrap().matches(name), "{text}");
+        }
+        for text in ["userline:inbx", "userline:in*", "userline:session", "connect"] {
+            assert!(EventPattern::parse_sent(text).is_none(), "{text:?}");
+        }
     }
 
     #[test]
