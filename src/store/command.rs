@@ -31,7 +31,8 @@ pub(super) enum WriteCommand {
     EndLostSockets {
         at: WallMs,
         ended: Option<WallMs>,
-        reply: oneshot::Sender<()>,
+        /// Says whether there may be more.
+        reply: oneshot::Sender<bool>,
     },
     Attach {
         to: Attaching,
@@ -89,6 +90,7 @@ pub(super) enum WriteCommand {
 #[derive(Debug)]
 pub(super) enum WriteAnswer {
     None,
+    LostSockets(bool),
     Next(Vec<NextHook>),
     Replay(Result<(), ReplayError>),
     ReplayDead(Replayed),
@@ -138,7 +140,6 @@ impl WriteCommand {
             }
             (
                 Self::Flush(reply)
-                | Self::EndLostSockets { reply, .. }
                 | Self::Attach { reply, .. }
                 | Self::Undelivered { reply, .. }
                 | Self::Restrict { reply, .. }
@@ -147,6 +148,9 @@ impl WriteCommand {
                 WriteAnswer::None,
             ) => {
                 let _gone = reply.send(());
+            }
+            (Self::EndLostSockets { reply, .. }, WriteAnswer::LostSockets(is_more)) => {
+                let _gone = reply.send(is_more);
             }
             (Self::Inbox(command), WriteAnswer::Inbox(answer)) => command.reply(answer),
             (Self::Erase { reply, .. }, WriteAnswer::Erase(hooks)) => {
@@ -158,6 +162,7 @@ impl WriteCommand {
             (
                 _,
                 WriteAnswer::None
+                | WriteAnswer::LostSockets(_)
                 | WriteAnswer::Next(_)
                 | WriteAnswer::Replay(_)
                 | WriteAnswer::ReplayDead(_)

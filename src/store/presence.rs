@@ -47,9 +47,11 @@ impl PresenceRecords {
     }
 
     /// Tells of the end of the sockets that were here when an earlier life of the process ended, as far as sockets are news;
-    /// call it before any comes. `ended` is when that life was last known.
+    /// call it before any comes. `ended` is when that life was last known. If the process is killed meanwhile, the next life goes
+    /// on with those that were not told yet.
     pub async fn end_lost_sockets(&self, at: WallMs, ended: Option<WallMs>) -> Result<(), Closed> {
-        self.queue.ask(|reply| WriteCommand::EndLostSockets { at, ended, reply }).await
+        while self.queue.ask(|reply| WriteCommand::EndLostSockets { at, ended, reply }).await? {}
+        Ok(())
     }
 
     /// When the last socket of a user closed before the last time the user went offline; `None` if that is not known

@@ -284,7 +284,8 @@ fn apply(
             }
         }
         WriteCommand::EndLostSockets { at, ended, .. } => {
-            rules.end_lost_sockets(tx, (*at, *ended), state, effects)?;
+            let is_more = rules.end_lost_sockets(tx, (*at, *ended), state, effects)?;
+            return Ok(WriteAnswer::LostSockets(is_more));
         }
         WriteCommand::Attach { to, .. } => record::attach(tx, to)?,
         WriteCommand::Undelivered { news, .. } => {

@@ -10,6 +10,9 @@ use crate::store::state::StoreState;
 use crate::types::{Seq, SocketChange, UserId, WallMs};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+/// Sockets of an earlier life whose ends are told in one transaction.
+const LOST_AT_ONCE: u32 = 1000;
+
 /// The end of a socket, or its beginning, as it is written down.
 struct SocketEvent<'a> {
     user: &'a UserId,
@@ -53,21 +56,24 @@ impl Rules {
         Ok(())
     }
 
-    /// Tells of each socket that was here when an earlier life `ended`, `at` this time; or forgets them, if sockets are no news.
+    /// Tells of sockets that were here when an earlier life `ended`, `at` this time, of as many as a transaction should have; or
+    /// forgets all, if sockets are no news. Returns whether there may be more.
     pub(in crate::store) fn end_lost_sockets(
         &self,
         tx: &Transaction<'_>,
         (at, ended): (WallMs, Option<WallMs>),
         state: &StoreState,
         effects: &mut AfterCommit,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
+        let mut told = Vec::new();
         if self.tells_of_sockets {
             let mut seq = meta(tx, "last_seq")?.unwrap_or(0).max(effects.last_seq);
-            let sql =
-                "SELECT user, session, event, connected_ms, facts FROM open_sockets ORDER BY user";
-            let mut query = tx.prepare(sql)?;
-            let mut rows = query.query([])?;
+            let sql = "SELECT user, session, event, connected_ms, facts, socket FROM open_sockets \
+                       ORDER BY user LIMIT ?1";
+            let mut query = tx.prepare_cached(sql)?;
+            let mut rows = query.query([LOST_AT_ONCE])?;
             while let Some(row) = rows.next()? {
+                told.push((row.get::<_, String>(0)?, row.get::<_, String>(5)?));
                 let Ok(user) = UserId::parse(row.get_ref(0)?.as_str()?) else { continue };
                 seq += 1;
                 let came = WallMs(from_db(row.get(3)?));
@@ -86,7 +92,16 @@ impl Rules {
                 effects.fresh.clear();
             }
         }
-        tx.execute("DELETE FROM open_sockets", []).map(drop)
+        if told.is_empty() {
+            tx.execute("DELETE FROM open_sockets", [])?;
+            return Ok(false);
+        }
+        let mut delete =
+            tx.prepare_cached("DELETE FROM open_sockets WHERE user = ?1 AND socket = ?2")?;
+        for (user, socket) in told {
+            delete.execute([user, socket])?;
+        }
+        Ok(true)
     }
 
     /// Returns the number of the event, unless it was recorded before. `came` is that of the coming of a socket that went.

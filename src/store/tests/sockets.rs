@@ -126,6 +126,35 @@ async fn a_socket_whose_end_nobody_saw_has_ended_when_the_last_life_did() {
     assert_eq!(last_seq, Seq(7));
 }
 
+/// More than one transaction has.
+#[tokio::test]
+async fn the_ends_of_very_many_sockets_that_nobody_saw_are_all_told_once() {
+    const MANY: usize = 2500;
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(&dir, &telling(&["a"]));
+    for from in (0..MANY).step_by(500) {
+        let come = |n: usize| change(&format!("u{n}"), 1, u64::try_from(n).unwrap() + 1, None);
+        record(&store, (from..from + 500).map(come).collect()).await;
+    }
+    store.close().await;
+
+    let (store, recovered) = open(&dir, &telling(&["a"]));
+    assert_eq!(recovered.last_seq, Seq(5000));
+    store.presence().end_lost_sockets(WallMs(NOW), None).await.unwrap();
+
+    let (mut after, mut ended) = (0, Vec::new());
+    while let items = store.events().page(after, 1000).await.unwrap().items
+        && let Some(last) = items.last()
+    {
+        after = last.id;
+        let is_end = |hook_type: &str| hook_type == SocketChange::DISCONNECTED;
+        ended.extend(items.iter().filter(|it| is_end(&it.hook_type)).map(|it| it.seq.0));
+    }
+    let numbers: BTreeSet<u64> = ended.iter().copied().collect();
+    assert_eq!((ended.len(), numbers.len()), (MANY, MANY));
+    assert_eq!((numbers.first(), numbers.last()), (Some(&2501), Some(&5000)));
+}
+
 #[tokio::test]
 async fn what_nobody_wants_to_hear_any_more_is_forgotten() {
     let dir = TempDir::new().unwrap();
