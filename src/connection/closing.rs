@@ -128,11 +128,14 @@ impl Connection {
     /// of its client are unread is reset, which overtakes what the client has not read yet.
     async fn client_left(&self) {
         let Some(stream) = self.stream.get() else { return };
-        if !self.lock().is_for_good() {
+        let is_for_good = self.lock().is_for_good();
+        if !is_for_good {
             stream.end();
         }
         self.until(|state| state.is_let_go).await;
-        stream.end();
+        if is_for_good {
+            stream.end();
+        }
         stream.drain(LEAVING_BYTES_MAX).await;
     }
 

@@ -23,9 +23,18 @@ const CHUNK_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Inlet(OwnedReadHalf);
 
-/// The half that is written to.
+/// The half that is written to. It is there until the end.
 #[derive(Debug)]
-pub(super) struct Outlet(OwnedWriteHalf);
+pub(super) struct Outlet(Option<OwnedWriteHalf>);
+
+impl Drop for Outlet {
+    /// tokio would shut the stream down once more: it is down, or the system does that when the other half goes, too.
+    fn drop(&mut self) {
+        if let Some(half) = self.0.take() {
+            half.forget();
+        }
+    }
+}
 
 /// What the kernel holds and has not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +61,7 @@ fn counts_twice() -> bool {
 /// Takes a stream apart.
 pub(super) fn split(tcp: TcpStream) -> (Inlet, Outlet) {
     let (read, write) = tcp.into_split();
-    (Inlet(read), Outlet(write))
+    (Inlet(read), Outlet(Some(write)))
 }
 
 impl Inlet {
@@ -74,22 +83,22 @@ impl Inlet {
 impl Outlet {
     /// Writes what the kernel takes of `bytes` now.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.tcp()?.try_write(bytes)
     }
 
     /// Writes what the kernel takes of these now, in order.
     pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
+        self.tcp()?.try_write_vectored(slices)
     }
 
     /// Waits until the kernel takes more.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
+        self.tcp()?.writable().await
     }
 
     /// Ends this side: the client reads all that was written, then the end, and may still send.
     pub(super) fn end(&self) {
-        SockRef::from(self.tcp()).shutdown(Shutdown::Write).ok();
+        self.shut(Shutdown::Write);
     }
 
     /// Throws away what the client still sends, until its end, or until that was `bytes_max` bytes. To be called when
@@ -97,8 +106,9 @@ impl Outlet {
     pub(super) async fn drain(&self, bytes_max: usize) {
         let mut chunk = [0; CHUNK_BYTES];
         let mut drained = 0;
-        while drained < bytes_max && self.tcp().readable().await.is_ok() {
-            match self.tcp().try_read(&mut chunk) {
+        let Ok(tcp) = self.tcp() else { return };
+        while drained < bytes_max && tcp.readable().await.is_ok() {
+            match tcp.try_read(&mut chunk) {
                 Ok(0) => return,
                 Ok(n) => drained += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -109,7 +119,11 @@ impl Outlet {
 
     /// Ends the stream in both directions, which also wakes its reader. An error means that it is down already.
     pub(super) fn shutdown(&self) {
-        SockRef::from(self.tcp()).shutdown(Shutdown::Both).ok();
+        self.shut(Shutdown::Both);
+    }
+
+    fn shut(&self, how: Shutdown) {
+        self.tcp().and_then(|tcp| SockRef::from(tcp).shutdown(how)).ok();
     }
 
     /// What the kernel holds and has not sent, because the client's window is full.
@@ -119,10 +133,11 @@ impl Outlet {
     /// Most have none, which is one question; for the others the number is found by halving. Nothing may be written
     /// meanwhile.
     pub(super) fn unsent(&self) -> io::Result<Unsent> {
-        let socket = SockRef::from(self.tcp());
+        let tcp = self.tcp()?;
+        let socket = SockRef::from(tcp);
         let has_fewer_than = |bytes: u32| {
             socket.set_tcp_notsent_lowat(bytes)?;
-            let mut asked = [PollFd::new(self.tcp(), PollFlags::OUT)];
+            let mut asked = [PollFd::new(tcp, PollFlags::OUT)];
             let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
             Ok::<_, io::Error>(ready? != 0)
         };
@@ -144,7 +159,8 @@ impl Outlet {
         unsent
     }
 
-    fn tcp(&self) -> &TcpStream {
-        self.0.as_ref()
+    fn tcp(&self) -> io::Result<&TcpStream> {
+        let half = self.0.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(half.as_ref())
     }
 }
