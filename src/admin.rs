@@ -262,7 +262,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered,
+            is_clustered: _,
             shared_answers,
             dev: _,
         } = self;
@@ -290,7 +290,6 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered,
             document,
         })
     }

@@ -17,7 +17,7 @@ mod task;
 mod tests;
 mod turns;
 
-pub use ledger::{HookLedger, WaitingError};
+pub use ledger::{HookLedger, NotTold, WaitingError};
 pub use status::{EndpointStatus, LastError};
 
 use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, UrlError};
@@ -125,6 +125,11 @@ impl Hooks {
             tasks.spawn("hooks", task.run());
         }
         Ok(Self { endpoints: handles.into(), ledger, clock: clock.clone() })
+    }
+
+    /// Where hooks wait.
+    pub fn ledger(&self) -> &HookLedger {
+        &self.ledger
     }
 
     /// How each endpoint is doing, in the order of the configuration.

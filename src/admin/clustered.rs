@@ -23,9 +23,6 @@ pub(super) const REFUSED: [(Method, &str); 9] = [
     (Method::GET, "/v1/stats"),
 ];
 
-/// Of these only what they are asked besides is refused.
-const REFUSED_IN_PART: [(Method, &str); 1] = [(Method::POST, "/v1/emit")];
-
 /// Refuses what is in the table.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
@@ -49,7 +46,7 @@ pub(super) fn document(paths: &mut Value) {
         "description": "`not_in_cluster`: not built yet for several nodes.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
     });
-    for (method, path) in REFUSED.iter().chain(&REFUSED_IN_PART) {
+    for (method, path) in &REFUSED {
         let method = method.as_str().to_lowercase();
         let responses =
             paths.get_mut(*path).and_then(|it| it.get_mut(method)?.get_mut("responses"));

@@ -56,8 +56,6 @@ pub(super) struct AdminShared {
     pub(super) tasks: Tasks,
     pub(super) named_requests: NamedRequests,
     pub(super) answers: AnswerCounters,
-    /// Whether this is a node among many.
-    pub(super) is_clustered: bool,
     /// The OpenAPI document, as it is answered.
     pub(super) document: Bytes,
 }
@@ -70,8 +68,8 @@ impl AdminContext {
     /// What of the configuration bounds an emit.
     pub(super) fn emit_terms(&self) -> EmitTerms<'_> {
         let (namespaces, ttl_max) = (self.directory.namespaces(), self.inbox.keep);
-        let (is_clustered, client_events) = (self.is_clustered, &self.client_events);
-        EmitTerms { namespaces, default_namespace: None, ttl_max, is_clustered, client_events }
+        let client_events = &self.client_events;
+        EmitTerms { namespaces, default_namespace: None, ttl_max, client_events }
     }
 }
 

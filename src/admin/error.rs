@@ -71,7 +71,6 @@ impl From<CommandError> for ApiError {
             CommandCode::InvalidArgument => Code::InvalidArgument,
             CommandCode::NotFound => Code::NotFound,
             CommandCode::ReservedEvent => Code::ReservedEvent,
-            CommandCode::NotInCluster => Code::NotInCluster,
         };
         Self { code, message, field, cause: None }
     }

@@ -71,7 +71,7 @@ impl Code {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ReservedEvent => CommandCode::ReservedEvent.as_str(),
-            Self::NotInCluster => CommandCode::NotInCluster.as_str(),
+            Self::NotInCluster => "not_in_cluster",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }

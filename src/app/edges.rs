@@ -87,7 +87,6 @@ impl AppParts {
             messages: Arc::clone(&realtime.messages),
             namespaces: config.socketio.namespaces.as_slice().into(),
             ttl_max: config.inbox.keep,
-            is_clustered: self.cluster.is_some(),
             limits: config.limits,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),

@@ -87,7 +87,7 @@ impl JoinedCluster {
 
     /// Where hooks wait.
     pub(super) fn ledger(&self, hooks: &HooksConfig) -> HookLedger {
-        HookLedger::Cluster(ClusterLedger::new(self.member.clone(), &hooks.endpoints, &self.tasks))
+        HookLedger::Cluster(ClusterLedger::new(self.member.clone(), hooks, &self.tasks))
     }
 
     /// A book of all nodes.

@@ -275,8 +275,8 @@ impl AppParts {
         let emitter =
             Emitter::new(sockets, recoveries, (pump, self.bus()), recent, self.clock.clone());
         let acks = AckHistory::new(&config.messages, self.clock.clone());
-        let (sockets, outbox) = (self.sockets.clone(), self.store.outbox());
-        let undelivered = UndeliveredHooks::new(sockets, outbox, self.clock.clone());
+        let (sockets, ledger) = (self.sockets.clone(), self.hooks.ledger().clone());
+        let undelivered = UndeliveredHooks::new(sockets, ledger, self.clock.clone());
         let members = match &self.cluster {
             Some(_) => MembersByRoom::Copy,
             None => MembersByRoom::Store(self.store.memberships()),

@@ -109,6 +109,7 @@ impl ClusterPlace {
             Command::Book(question) => self.book(question),
             Command::Answers(question) => self.answers(question),
             Command::Inboxes(ask) => self.inboxes(ask),
+            Command::Tell(hooks) => self.script(Script::Tell, ledger::tell(hooks)),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -229,6 +230,10 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
         Command::Answers(_) => answers::reply(value).map(Reply::Answers),
+        Command::Tell(_) => match items(value)? {
+            [status] if string(status)? == "OK" => Ok(Reply::Heard),
+            _ => Err(CodecError),
+        },
         Command::Inboxes(ask) => inboxes::reply(ask, value).map(Reply::Inboxes),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),

@@ -2,16 +2,17 @@
 //! was taken for that, another one does, and what the first still says is not heard.
 
 use super::member::{ClusterMember, Unattached};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, HooksConfig};
 use crate::core::cluster::known_hooks::KnownHooks;
 use crate::core::cluster::ledger::{
-    ChangeEnd, EndpointLook, LedgerAsk, LedgerReply, OwnerToken, SettledChange, WaitingChange,
+    ChangeEnd, EndpointLook, HooksToTell, LedgerAsk, LedgerReply, OwnerToken, SettledChange,
+    WaitingChange,
 };
 use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
-use crate::core::delivery::hook_body;
-use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, Settlement};
+use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, NoHook, Settlement};
+use crate::entropy;
 use crate::tasks::Tasks;
-use crate::types::saturating_u64;
+use crate::types::{UserId, saturating_u64};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,12 @@ use tokio::sync::watch;
 
 /// How often the node that delivers looks for what is new: nobody tells it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Hooks that are read at once.
+const PAGE_MAX: usize = 1000;
+/// Hooks that are told at once.
+const TOLD_AT_ONCE: usize = 128;
+/// How long whoever tells waits for Redis.
+const TELL_LIMIT: Duration = Duration::from_secs(10);
 /// How often another one asks whether it may.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -28,6 +35,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 pub struct ClusterLedger {
     member: ClusterMember,
     endpoints: Arc<[LedgerEndpoint]>,
+    /// Hooks that may wait for an endpoint before no more are promised.
+    backlog_max: u64,
     news: watch::Receiver<u64>,
 }
 
@@ -60,8 +69,8 @@ pub enum LedgerError {
 }
 
 impl ClusterLedger {
-    /// For these endpoints, which the member has joined with.
-    pub fn new(member: ClusterMember, endpoints: &[EndpointConfig], tasks: &Tasks) -> Self {
+    /// For the endpoints of `hooks`, which the member has joined with.
+    pub fn new(member: ClusterMember, hooks: &HooksConfig, tasks: &Tasks) -> Self {
         let (tell, news) = watch::channel(0);
         tasks.spawn("cluster.ledger", async move {
             while !tell.is_closed() {
@@ -74,7 +83,8 @@ impl ClusterLedger {
             events: it.events.clone(),
             turn: Mutex::default(),
         };
-        Self { member, endpoints: endpoints.iter().map(endpoint).collect(), news }
+        let endpoints = hooks.endpoints.iter().map(endpoint).collect();
+        Self { member, endpoints, backlog_max: hooks.backlog_max, news }
     }
 
     /// The configured endpoint of this name.
@@ -129,7 +139,7 @@ impl ClusterLedger {
         };
         let (mut heads, mut after, most) = (Vec::new(), after.0, limit.min(room));
         while heads.len() < most {
-            let changes_max = most - heads.len();
+            let changes_max = (most - heads.len()).min(PAGE_MAX);
             let asked = LedgerAsk::Waiting { token, after, changes_max };
             let LedgerReply::Waiting(Some((backlog, waiting))) = self.ask(at, asked).await? else {
                 return Err(LedgerError::NotOwner);
@@ -152,9 +162,8 @@ impl ClusterLedger {
         let Some(at) = self.at(endpoint) else { return Vec::new() };
         let turn = at.turn.lock();
         let payload = |id: &DeliveryId| {
-            let change = turn.known.change(*id)?;
-            let webhook_id = hook_body::webhook_id(&change.user, change.seq);
-            Some(HookPayload { id: *id, webhook_id, body: hook_body::render(change) })
+            let news = turn.known.news(*id)?;
+            Some(HookPayload { id: *id, webhook_id: news.webhook_id(), body: news.body() })
         };
         ids.iter().filter_map(payload).collect()
     }
@@ -211,6 +220,49 @@ impl ClusterLedger {
         Ok((look, is_own))
     }
 
+    /// Whether a hook of this type can be promised: an endpoint wants it, and for none of those too many wait.
+    pub async fn check(&self, hook_type: &str) -> Result<(), NoHook> {
+        let wanting: Vec<&LedgerEndpoint> =
+            self.endpoints.iter().filter(|it| it.wants(hook_type)).collect();
+        if wanting.is_empty() {
+            return Err(NoHook::Unwanted);
+        }
+        for at in wanting {
+            match self.ask(at, LedgerAsk::Look).await {
+                Ok(LedgerReply::Seen(look)) if look.waiting < self.backlog_max => {}
+                Ok(_) => return Err(NoHook::Full),
+                Err(Unattached) => return Err(NoHook::Away),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells endpoints of something that is no presence change: user and body of each hook. Answers once that is kept.
+    pub async fn tell(
+        &self,
+        hook_type: &'static str,
+        hooks: Vec<(UserId, String)>,
+    ) -> Result<(), Unattached> {
+        let wanting = self.endpoints.iter().filter(|it| it.wants(hook_type));
+        let endpoints: Arc<[Arc<str>]> = wanting.map(|it| Arc::clone(&it.name)).collect();
+        for hooks in hooks.chunks(TOLD_AT_ONCE) {
+            let hooks = hooks.iter().map(|(user, body)| (user.clone(), hook_type, body.clone()));
+            let told = HooksToTell {
+                name: entropy::token("h").into(),
+                endpoints: Arc::clone(&endpoints),
+                hooks: hooks.collect(),
+            };
+            let telling = async {
+                // To tell it again does no harm.
+                while self.member.tell_hooks(told.clone()).await.is_err() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            };
+            tokio::time::timeout(TELL_LIMIT, telling).await.map_err(|_| Unattached)?;
+        }
+        Ok(())
+    }
+
     async fn settled(
         &self,
         at: &LedgerEndpoint,
@@ -237,6 +289,10 @@ impl ClusterLedger {
 }
 
 impl LedgerEndpoint {
+    fn wants(&self, hook_type: &str) -> bool {
+        self.events.iter().any(|it| it == hook_type)
+    }
+
     /// What was read is known, and is added to `heads`. Returns what the endpoint does not want to be told.
     fn read(
         &self,
@@ -248,10 +304,10 @@ impl LedgerEndpoint {
         turn.backlog = backlog;
         let mut unwanted = Vec::new();
         for one in waiting {
-            let change = one.change.as_ref();
-            let wanted = change.filter(|it| self.events.iter().any(|name| name == it.hook_type()));
+            let news = one.news.as_ref();
+            let wanted = news.filter(|it| self.wants(it.hook_type()));
             match wanted {
-                Some(change) => heads.push(turn.known.add(&one, change.clone())),
+                Some(news) => heads.push(turn.known.add(&one, news.clone())),
                 None => unwanted.push(SettledChange { number: one.number, end: ChangeEnd::Done }),
             }
         }

@@ -21,7 +21,7 @@ use crate::core::cluster::command::{Command, LingeringUsers, NodeTimes, Reply};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::inboxes::{InboxesAsk, InboxesReply};
 use crate::core::cluster::incarnation::{Epoch, Incarnation};
-use crate::core::cluster::ledger::{LedgerAsk, LedgerQuestion, LedgerReply};
+use crate::core::cluster::ledger::{HooksToTell, LedgerAsk, LedgerQuestion, LedgerReply};
 use crate::core::cluster::log::LogEntry;
 use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
 use crate::core::cluster::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
@@ -313,6 +313,12 @@ impl ClusterMember {
         let reply = self.ask(Command::Answers(question)).await?;
         let Reply::Answers(reply) = reply else { return Err(Unattached) };
         Ok(reply)
+    }
+
+    /// Tells endpoints something that is no presence change.
+    pub(super) async fn tell_hooks(&self, hooks: HooksToTell) -> Result<(), Unattached> {
+        let reply = self.ask(Command::Tell(hooks)).await?;
+        if reply == Reply::Heard { Ok(()) } else { Err(Unattached) }
     }
 
     /// Asks or changes something about inboxes; `None`: that needs memory that is not there, and nothing was done.

@@ -35,6 +35,8 @@ pub enum Script {
     Records,
     /// Requests that have a name, and what they were answered.
     Answers,
+    /// Hooks that are no presence changes.
+    Tell,
     /// An event for the inboxes of users.
     InboxPut,
     /// What becomes of what is in inboxes.
@@ -67,6 +69,7 @@ impl Script {
         Self::Book,
         Self::Records,
         Self::Answers,
+        Self::Tell,
         Self::InboxPut,
         Self::InboxChange,
         Self::InboxPage,
@@ -100,6 +103,7 @@ impl Script {
             | Self::Book
             | Self::Records
             | Self::Answers
+            | Self::Tell
             | Self::InboxPut
             | Self::InboxPage
             | Self::Import => false,
@@ -128,6 +132,7 @@ impl Script {
             Self::Book => include_str!("scripts/book.lua"),
             Self::Records => include_str!("scripts/records.lua"),
             Self::Answers => include_str!("scripts/answers.lua"),
+            Self::Tell => include_str!("scripts/tell.lua"),
             Self::InboxPut => concat!(
                 include_str!("scripts/inbox/common.lua"),
                 include_str!("scripts/inbox/put.lua")

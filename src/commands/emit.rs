@@ -98,8 +98,6 @@ pub struct EmitTerms<'a> {
     pub default_namespace: Option<&'a Namespace>,
     /// The longest `ttl`.
     pub ttl_max: Duration,
-    /// Whether this is a node among many, where no hook is told of those whom an emit does not reach.
-    pub is_clustered: bool,
     /// Events that only clients send, to each other.
     pub client_events: &'a [EventPattern],
 }
@@ -149,9 +147,6 @@ impl EmitRequest {
         }
         let undelivered = match undelivered {
             None => WhenUndelivered::Nothing,
-            Some(UndeliveredThen::Hook) if terms.is_clustered => {
-                return Err(not_in_cluster("undelivered"));
-            }
             Some(UndeliveredThen::Hook) => {
                 target::check_users_alone(
                     &emit.audience.target,
@@ -163,11 +158,6 @@ impl EmitRequest {
         let acks = ack.map(|JsonObject(ack)| ack.into());
         Ok(Message { emit, store, acks, undelivered })
     }
-}
-
-fn not_in_cluster(field: &str) -> CommandError {
-    let why = "is not built yet for several nodes: see docs/cluster.md";
-    CommandError::field(field, why).with_code(CommandCode::NotInCluster)
 }
 
 fn parse_event(text: &str, client_events: &[EventPattern]) -> Result<EventName, CommandError> {

@@ -12,8 +12,6 @@ pub enum CommandCode {
     NotFound,
     /// Nobody but the server, or the client library, may send this event.
     ReservedEvent,
-    /// It is not built yet for several nodes.
-    NotInCluster,
 }
 
 impl CommandCode {
@@ -23,7 +21,6 @@ impl CommandCode {
             Self::InvalidArgument => "invalid_argument",
             Self::NotFound => "not_found",
             Self::ReservedEvent => "reserved_event",
-            Self::NotInCluster => "not_in_cluster",
         }
     }
 }

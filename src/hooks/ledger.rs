@@ -3,9 +3,10 @@
 
 use crate::cluster::{ClusterLedger, LedgerError, Unattached};
 use crate::core::delivery::decision::{DeliveryId, PendingHook};
-use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, Settlement};
+use crate::core::delivery::hook_body;
+use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, NoHook, Settlement};
 use crate::store::{Closed, DatabaseError, Outbox, ReadError};
-use crate::types::WallMs;
+use crate::types::{Undelivered, WallMs};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -30,6 +31,17 @@ pub enum WaitingError {
     /// The cluster cannot be asked.
     #[error(transparent)]
     Unattached(#[from] Unattached),
+}
+
+/// Why a hook that was promised is not kept.
+#[derive(Debug, Error)]
+pub enum NotTold {
+    /// The server is stopping.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The cluster could not be reached for a while; perhaps it has the hook all the same.
+    #[error("the cluster cannot be reached, so a hook may not be told")]
+    Away(#[from] Unattached),
 }
 
 /// How an endpoint is doing, wherever its hooks wait.
@@ -156,6 +168,26 @@ impl HookLedger {
             Self::Embedded(outbox) => outbox.settle(endpoint, settlements).await,
             Self::Cluster(ledger) => {
                 ledger.settle(endpoint, &settlements).await.map_err(|_| Closed)
+            }
+        }
+    }
+
+    /// Whether a hook can be promised for a message that may not arrive.
+    pub async fn check(&self) -> Result<(), NoHook> {
+        match self {
+            Self::Embedded(outbox) => outbox.check().await,
+            Self::Cluster(ledger) => ledger.check(Undelivered::HOOK_TYPE).await,
+        }
+    }
+
+    /// Records messages that did not arrive, each with its hooks. Answers when they are kept.
+    pub async fn undelivered(&self, news: Vec<Undelivered>) -> Result<(), NotTold> {
+        match self {
+            Self::Embedded(outbox) => Ok(outbox.undelivered(news).await?),
+            Self::Cluster(ledger) => {
+                let hook = |it: Undelivered| (it.user.clone(), hook_body::render_undelivered(&it));
+                let hooks = news.into_iter().map(hook).collect();
+                Ok(ledger.tell(Undelivered::HOOK_TYPE, hooks).await?)
             }
         }
     }

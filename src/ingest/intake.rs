@@ -89,18 +89,12 @@ impl Intake {
         json: &[u8],
         key: Option<&str>,
     ) -> Result<Box<Message>, MessageRefusal> {
-        let IngestParts { namespaces, ttl_max, payload_max, client_events, cluster, .. } =
-            &self.parts;
+        let IngestParts { namespaces, ttl_max, payload_max, client_events, .. } = &self.parts;
         if *payload_max < json.len() {
             return Err(MessageRefusal::too_large(json.len(), *payload_max));
         }
-        let terms = EmitTerms {
-            namespaces,
-            default_namespace: None,
-            ttl_max: *ttl_max,
-            is_clustered: cluster.is_some(),
-            client_events,
-        };
+        let terms =
+            EmitTerms { namespaces, default_namespace: None, ttl_max: *ttl_max, client_events };
         let mut message = commands::emit::parse(json, terms, None)?;
         self.allow.check(&message.emit)?;
         message.emit.source = Some(self.name.clone());
@@ -131,7 +125,8 @@ impl Intake {
         };
         let code = match &error {
             PostError::Waiting
-            | PostError::NoHook(NoHook::Full)
+            | PostError::NoHook(NoHook::Full | NoHook::Away)
+            | PostError::NotTold(_)
             | PostError::Inboxes(_)
             | PostError::Bus(BusError::Full(_))
             | PostError::Closed(_) => {

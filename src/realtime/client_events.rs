@@ -67,8 +67,6 @@ pub struct ForwardingParts {
     pub namespaces: Arc<[Namespace]>,
     /// The longest `ttl` of what answers emit.
     pub ttl_max: Duration,
-    /// Whether this is a node among many.
-    pub is_clustered: bool,
     /// An answer has at most as many bytes as a packet of a client.
     pub limits: LimitsConfig,
     /// When things happen.
@@ -125,8 +123,7 @@ impl ClientEvents {
             bytes: config.queue_bytes,
             wait: config.wait,
         });
-        let ForwardingParts { messages, namespaces, ttl_max, is_clustered, limits, clock, tasks } =
-            parts;
+        let ForwardingParts { messages, namespaces, ttl_max, limits, clock, tasks } = parts;
         let forwarding = Arc::new(Forwarding {
             config: config.clone(),
             caller,
@@ -134,7 +131,6 @@ impl ClientEvents {
                 messages,
                 namespaces,
                 ttl_max,
-                is_clustered,
                 may_emit: config.may_emit.clone(),
                 bytes_max: limits.payload_bytes,
             },

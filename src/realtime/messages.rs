@@ -18,11 +18,12 @@ use super::emitter::{
     AckShare, Emitted, Emitter, Emitting, NotAsked, OtherNodes, RecentEmit, TooManyRecipients,
 };
 use super::inboxes::{InboxError, LiveInboxes, PutError, STORE_WAIT};
-use crate::cluster::{BusError, InboxesError};
+use crate::cluster::{BusError, InboxesError, Unattached};
 use crate::core::cluster::bus::past::FoundSocket;
 use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::message::{AckOptions, Message, WhenUndelivered};
 use crate::core::inbox::Placed;
+use crate::hooks::NotTold;
 use crate::store::{Closed, ReadError};
 use crate::tasks::{TaskLost, Tasks};
 use crate::types::UserId;
@@ -96,6 +97,9 @@ pub enum PostError {
     /// It cannot be stored where all nodes keep inboxes, or nobody knows whether it is. Nobody was sent it that did not have it.
     #[error(transparent)]
     Inboxes(InboxesError),
+    /// Hooks of users whom it did not reach may not be told, because the cluster cannot be reached. It was sent.
+    #[error(transparent)]
+    NotTold(Unattached),
     /// The disk takes nothing for the moment. The message waits for it, and may still go out.
     #[error("the disk takes nothing for the moment")]
     Waiting,
@@ -132,6 +136,15 @@ impl From<NotAsked> for PostError {
         match error {
             NotAsked::TooMany(error) => Self::TooManyRecipients(error),
             NotAsked::Bus(error) => Self::Bus(error),
+        }
+    }
+}
+
+impl From<NotTold> for PostError {
+    fn from(error: NotTold) -> Self {
+        match error {
+            NotTold::Closed(closed) => Self::Closed(closed),
+            NotTold::Away(away) => Self::NotTold(away),
         }
     }
 }
@@ -219,7 +232,18 @@ impl Messages {
                 self.emit(Emitter::fresh_id(), &emit, recipients).await?
             }
         };
-        let report = hooks.map(|hooks| Arc::new(hooks.report(&emit, &emitted, &stored)));
+        let (emitted, others) = match hooks {
+            // Whom it did not reach, all nodes have to say.
+            Some(_) => (Emitting { emitted, others }.end().await, None),
+            None => (emitted, others),
+        };
+        let report = match hooks {
+            Some(hooks) => {
+                let reached = self.without_left_out(&emit, &emitted).await;
+                Some(Arc::new(hooks.report(&emit, &reached, &stored)))
+            }
+            None => None,
+        };
         let acks = asking.map(|asking| self.wait_for_acks(&emitted, asking, report.clone(), share));
         if let Some(report) = report {
             self.undelivered.tell(report.offline()).await?;

@@ -4,6 +4,7 @@ mod agreeing;
 mod listening;
 mod redis_faults;
 mod redis_urls;
+mod undelivered;
 
 use crate::rig::client::{Goodbye, Tab};
 use crate::rig::eventually;

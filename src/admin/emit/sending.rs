@@ -56,7 +56,9 @@ impl From<PostError> for ApiError {
             PostError::TooManyMembers { .. } => Self::field("to.rooms", error),
             PostError::Members(why) => why.into(),
             PostError::NoHook(why @ NoHook::Unwanted) => Self::field("undelivered", why),
-            PostError::NoHook(why @ NoHook::Full) => Self::new(Code::Unavailable, why),
+            PostError::NoHook(why @ (NoHook::Full | NoHook::Away)) => {
+                Self::new(Code::Unavailable, why)
+            }
             PostError::Bus(why) => why.into(),
             PostError::Waiting => {
                 let message = "the disk takes nothing for the moment; the event, or its hook, waits for it and may \
@@ -66,6 +68,11 @@ impl From<PostError> for ApiError {
             PostError::Inboxes(InboxesError::Away) => {
                 let message = "Redis could not be reached for a second: nobody was sent the event, but it may be stored; \
                                repeat it with the same `id` or Idempotency-Key";
+                Self::new(Code::Unavailable, message)
+            }
+            PostError::NotTold(_) => {
+                let message = "the event was sent, and Redis could not be reached: hooks of users whom it did not reach may \
+                               not be told";
                 Self::new(Code::Unavailable, message)
             }
             PostError::Inboxes(why) => Self::new(Code::Unavailable, why),

@@ -256,11 +256,6 @@ async fn not_in_a_cluster(walk: &mut Walk) {
         walk.check(index, &answer);
         assert!(page.contains(path), "docs/cluster.md does not name {method} {path}");
     }
-    let hook = r#"{"to":{"users":["ann"]},"event":"x","undelivered":"hook"}"#;
-    let answer = api.send(request(Method::POST, "/v1/emit", ALL, hook)).await;
-    assert_eq!(answer.error().0, "not_in_cluster", "{answer:?}");
-    let index = walk.operations.iter().position(|it| it.id() == "emit").unwrap();
-    walk.check(index, &answer);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use super::{ClusterPlace, CodecError, RedisCall, items, number, parsed, string, 
 use crate::cluster::scripts::Script;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::ledger::{
-    ChangeEnd, EndpointLook, LedgerAsk, LedgerQuestion, LedgerReply, OwnerToken, WaitingChange,
+    ChangeEnd, EndpointLook, HookNews, HooksToTell, LedgerAsk, LedgerQuestion, LedgerReply,
+    OwnerToken, ToldHook, WaitingChange,
 };
 use crate::core::presence::session::UserSession;
 use crate::types::{Change, ChangeKind, Portrait, Reason, Seq, UserId, WallMs};
@@ -47,6 +48,16 @@ impl ClusterPlace {
         };
         self.script(script, arguments)
     }
+}
+
+pub(super) fn tell(tell: &HooksToTell) -> Vec<Vec<u8>> {
+    let HooksToTell { name, endpoints, hooks } = tell;
+    let mut arguments = vec![text(&**name), number(endpoints.len())];
+    arguments.extend(endpoints.iter().map(|it| text(&**it)));
+    for (user, hook_type, body) in hooks {
+        arguments.extend([text(user.as_str()), text(*hook_type), text(body.as_str())]);
+    }
+    arguments
 }
 
 /// The answer to a question.
@@ -101,11 +112,28 @@ fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
             Some(WallMs(next.parse().map_err(|_| CodecError)?)),
         ),
     };
-    let change = match items(fields)? {
+    let news = match items(fields)? {
         [] => None,
-        fields => change(number, fields)?,
+        [_, kind, _, user, _, hook_type, _, body] if string(kind)? == "hook" => {
+            told(number, user, (hook_type, body))?
+        }
+        fields => change(number, fields)?.map(HookNews::Change),
     };
-    Ok(WaitingChange { number, attempts, next_attempt, change })
+    Ok(WaitingChange { number, attempts, next_attempt, news })
+}
+
+/// What is told; `None` for a user whose id this version does not take.
+fn told(
+    number: u64,
+    user: &Value,
+    (hook_type, body): (&Value, &Value),
+) -> Result<Option<HookNews>, CodecError> {
+    let (hook_type, body) = (string(hook_type)?.to_owned(), string(body)?.to_owned());
+    let user = UserId::parse(string(user)?).ok();
+    Ok(user.map(|user| {
+        let at = WallMs(number / 1000);
+        HookNews::Told(ToldHook { user, seq: Seq(number), at, hook_type, body })
+    }))
 }
 
 /// A change, of the fields that the scripts announce it with; `None` for a user whose id this version does not take.

@@ -19,12 +19,13 @@
 --   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns> <user> those of one user
 --   due          zset    lingering users -> when they go offline (ms)
 --   log          stream  the bus; the id of an entry is its last number
---   events       stream  presence changes; the id is the sequence number
+--   events       stream  what hooks tell: presence changes, and k = hook: t = its type, b = its body; the id is the sequence number
 --   book:<b>     hash    record -> what it is; every node has a copy
 --   changes:<b>  stream  the latest changes of a book: p = the one before, u = user, w = name, n = note, records
 --   answer:<r>   hash    a request with a name: f = what it asks for, t = token and n = node that makes it, a = answer, b = its bytes
 --   begun        zset    requests that are under way -> since when (ms); answered: those that were made -> until when (ms)
 --   answers      number  bytes of the answers that are remembered
+--   told:<name>  string  hooks of that name were told, some minutes ago
 --   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
 local P, meta = ARGV[1], KEYS[1]
 

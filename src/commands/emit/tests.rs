@@ -13,7 +13,6 @@ fn read(json: &str) -> Result<Message, (CommandCode, Option<String>, String)> {
         namespaces: &namespaces,
         default_namespace: None,
         ttl_max: TTL_MAX,
-        is_clustered: false,
         client_events: &[EventPattern::parse("typing:*").unwrap()],
     };
     parse(json.as_bytes(), terms, None).map_err(|error| (error.code, error.field, error.message))

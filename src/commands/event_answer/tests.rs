@@ -11,7 +11,6 @@ fn read(json: &str) -> Result<EventAnswer, String> {
         namespaces: &namespaces,
         default_namespace: Some(&chat),
         ttl_max: Duration::from_hours(1),
-        is_clustered: false,
         client_events: &[],
     };
     let terms = AnswerTerms { emits, may_emit: &may_emit };

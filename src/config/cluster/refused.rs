@@ -4,22 +4,17 @@ use crate::config::Config;
 use crate::config::hooks::Coalesce;
 use crate::config::reader::SettingsReader;
 use crate::core::contacts::ContactRule;
-use crate::types::Undelivered;
 
 /// One key, what it must be, and whether it is not.
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 7] = [
     ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
     ("sessions.max_sockets_per_user", "must be 0", |it| it.sessions.seats.is_some()),
     ("hooks.identity", "must be false", |it| it.hooks.identity),
     ("hooks.coalesce", "must be none", |it| it.hooks.coalesce != Coalesce::None),
-    ("hooks.events", "must not have message.undelivered, for no endpoint", |it| {
-        let mut all = it.hooks.endpoints.iter().flat_map(|it| &it.events);
-        all.any(|it| it == Undelivered::HOOK_TYPE)
-    }),
     (
         "hooks.events",
         "must have neither socket.connected nor socket.disconnected, for no endpoint",

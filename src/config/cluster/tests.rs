@@ -83,7 +83,6 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
         ("sessions.max_sockets_per_user", "2"),
         ("hooks.identity", "true"),
         ("hooks.coalesce", "latest"),
-        ("hooks.events", r#"["message.undelivered"]"#),
         ("hooks.events", r#"["socket.disconnected"]"#),
         ("messages.to_users", r#"["shared_room"]"#),
     ];

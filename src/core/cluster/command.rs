@@ -5,7 +5,7 @@ use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
 use super::inboxes::{InboxesAsk, InboxesReply};
 use super::incarnation::{Epoch, Incarnation};
-use super::ledger::{LedgerQuestion, LedgerReply};
+use super::ledger::{HooksToTell, LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
 use super::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
@@ -52,6 +52,8 @@ pub enum Command {
     Book(BookQuestion),
     /// Something about a request that has a name.
     Answers(AnswerQuestion),
+    /// Hooks that are no presence changes.
+    Tell(HooksToTell),
     /// Something about inboxes.
     Inboxes(InboxesAsk),
     /// Which incarnations there are.
@@ -234,6 +236,8 @@ pub enum Reply {
     Book(BookReply),
     /// To [`Command::Answers`].
     Answers(AnswerReply),
+    /// To [`Command::Tell`].
+    Heard,
     /// To [`Command::Inboxes`].
     Inboxes(InboxesReply),
     /// To a question: it needs memory that is not there. Nothing was done.

@@ -1,44 +1,51 @@
 //! What the node that delivers for an endpoint knows of what waits, so that it need not ask again.
 
-use super::ledger::WaitingChange;
+use super::ledger::{HookNews, WaitingChange};
 use crate::core::delivery::decision::{DeliveryId, PendingHook};
-use crate::types::{Change, UserId, WallMs};
+use crate::types::{UserId, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hooks that are known at once. More wait in the place where all nodes keep them: about 20 MB.
 const KNOWN_MAX: usize = 100_000;
+/// Bytes of bodies that are known at once; with more of them nothing is read until some are sent.
+const BYTES_MAX: usize = 32_000_000;
 
 /// The undelivered hooks of one endpoint that its node has read, by their numbers and by their users.
 #[derive(Debug, Default)]
 pub struct KnownHooks {
-    hooks: BTreeMap<DeliveryId, (PendingHook, Change)>,
+    hooks: BTreeMap<DeliveryId, (PendingHook, HookNews)>,
+    /// Bytes of bodies.
+    bytes: usize,
     users: BTreeMap<UserId, BTreeSet<DeliveryId>>,
 }
 
 impl KnownHooks {
     /// How many more may be read.
     pub fn room(&self) -> usize {
-        KNOWN_MAX.saturating_sub(self.hooks.len())
+        if BYTES_MAX <= self.bytes { 0 } else { KNOWN_MAX.saturating_sub(self.hooks.len()) }
     }
 
     /// One was read. Returns it as its dispatcher knows it.
-    pub fn add(&mut self, waiting: &WaitingChange, change: Change) -> PendingHook {
+    pub fn add(&mut self, waiting: &WaitingChange, news: HookNews) -> PendingHook {
         let id = DeliveryId(waiting.number);
         let hook = PendingHook {
             id,
-            user: change.user.clone(),
+            user: news.user().clone(),
             attempts: waiting.attempts,
-            created: change.at,
+            created: news.at(),
             next_attempt: waiting.next_attempt,
         };
-        self.users.entry(change.user.clone()).or_default().insert(id);
-        self.hooks.insert(id, (hook.clone(), change));
+        self.users.entry(news.user().clone()).or_default().insert(id);
+        self.bytes += news.bytes();
+        if let Some((_, old)) = self.hooks.insert(id, (hook.clone(), news)) {
+            self.bytes -= old.bytes();
+        }
         hook
     }
 
     /// What one tells.
-    pub fn change(&self, id: DeliveryId) -> Option<&Change> {
-        self.hooks.get(&id).map(|(_, change)| change)
+    pub fn news(&self, id: DeliveryId) -> Option<&HookNews> {
+        self.hooks.get(&id).map(|(_, news)| news)
     }
 
     /// One is tried again.
@@ -50,7 +57,8 @@ impl KnownHooks {
 
     /// One waits no more.
     pub fn remove(&mut self, id: DeliveryId) {
-        let Some((hook, _)) = self.hooks.remove(&id) else { return };
+        let Some((hook, news)) = self.hooks.remove(&id) else { return };
+        self.bytes -= news.bytes();
         if let Some(of_user) = self.users.get_mut(&hook.user) {
             of_user.remove(&id);
             if of_user.is_empty() {
@@ -68,7 +76,8 @@ impl KnownHooks {
 
 #[cfg(test)]
 mod tests {
-    use super::{KnownHooks, WaitingChange};
+    use super::{BYTES_MAX, HookNews, KnownHooks, WaitingChange};
+    use crate::core::cluster::ledger::ToldHook;
     use crate::core::delivery::decision::DeliveryId;
     use crate::types::{Change, ChangeKind, Portrait, Seq, UserId, WallMs};
 
@@ -76,8 +85,8 @@ mod tests {
         let (user, seq) = (UserId::parse(user).unwrap(), Seq(number));
         let (kind, portrait) = (ChangeKind::Online, Portrait::default());
         let change = Change { user, seq, session: seq, at: WallMs(number), kind, portrait };
-        let waiting = WaitingChange { number, attempts: 0, next_attempt: None, change: None };
-        let hook = known.add(&waiting, change);
+        let waiting = WaitingChange { number, attempts: 0, next_attempt: None, news: None };
+        let hook = known.add(&waiting, HookNews::Change(change));
         assert_eq!((hook.id, hook.created), (DeliveryId(number), WallMs(number)));
     }
 
@@ -97,9 +106,31 @@ mod tests {
         known.remove(DeliveryId(1));
         known.remove(DeliveryId(4));
         assert_eq!(next(&known), Some(3));
-        assert!(known.change(DeliveryId(3)).is_some() && known.change(DeliveryId(4)).is_none());
+        assert!(known.news(DeliveryId(3)).is_some() && known.news(DeliveryId(4)).is_none());
         known.remove(DeliveryId(3));
         assert_eq!(next(&known), None);
         assert_eq!(known.users.len(), 1, "nothing is left of a user without hooks");
+    }
+
+    #[test]
+    fn of_hooks_with_large_bodies_fewer_are_known() {
+        let mut known = KnownHooks::default();
+        let user = UserId::parse("ann").unwrap();
+        let mut number = 0;
+        while 0 < known.room() {
+            number += 1;
+            let waiting = WaitingChange { number, attempts: 0, next_attempt: None, news: None };
+            let told = ToldHook {
+                user: user.clone(),
+                seq: Seq(number),
+                at: WallMs(number),
+                hook_type: "message.undelivered".to_owned(),
+                body: "x".repeat(1_000_000),
+            };
+            known.add(&waiting, HookNews::Told(told));
+        }
+        assert_eq!(known.bytes, BYTES_MAX);
+        known.remove(DeliveryId(1));
+        assert!(0 < known.room());
     }
 }

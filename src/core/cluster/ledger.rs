@@ -3,7 +3,8 @@
 //! One node delivers for an endpoint, and so one node does other things that are done once. It has a token; whoever delivered before has a lower one, and is not heard.
 
 use super::incarnation::Incarnation;
-use crate::types::{Change, WallMs};
+use crate::core::delivery::hook_body;
+use crate::types::{Change, Seq, UserId, WallMs};
 use std::sync::Arc;
 
 /// What says that a node delivers for an endpoint. A later owner has a higher one.
@@ -105,7 +106,92 @@ pub struct WaitingChange {
     /// When it is tried again, by the wall clock, if an attempt failed.
     pub next_attempt: Option<WallMs>,
     /// What is told; `None` if that was kept for too long.
-    pub change: Option<Change>,
+    pub news: Option<HookNews>,
+}
+
+/// What a hook tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookNews {
+    /// A presence change.
+    Change(Change),
+    /// Something else.
+    Told(ToldHook),
+}
+
+/// What a hook tells that is no presence change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldHook {
+    /// Of whom.
+    pub user: UserId,
+    /// Its place among the user's events.
+    pub seq: Seq,
+    /// When it was told.
+    pub at: WallMs,
+    /// Its type.
+    pub hook_type: String,
+    /// Its body, a JSON object.
+    pub body: String,
+}
+
+impl HookNews {
+    /// Of whom it tells.
+    pub fn user(&self) -> &UserId {
+        match self {
+            Self::Change(change) => &change.user,
+            Self::Told(told) => &told.user,
+        }
+    }
+
+    /// When it was news.
+    pub fn at(&self) -> WallMs {
+        match self {
+            Self::Change(change) => change.at,
+            Self::Told(told) => told.at,
+        }
+    }
+
+    /// The type of the hook.
+    pub fn hook_type(&self) -> &str {
+        match self {
+            Self::Change(change) => change.hook_type(),
+            Self::Told(told) => &told.hook_type,
+        }
+    }
+
+    /// The `webhook-id`.
+    pub fn webhook_id(&self) -> String {
+        match self {
+            Self::Change(change) => hook_body::webhook_id(&change.user, change.seq),
+            Self::Told(told) => hook_body::id_of(&told.hook_type, &told.user, told.seq),
+        }
+    }
+
+    /// The body.
+    pub fn body(&self) -> String {
+        match self {
+            Self::Change(change) => hook_body::render(change),
+            Self::Told(told) => told.body.clone(),
+        }
+    }
+
+    /// Bytes that it takes beside what every hook does.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Change(_) => 0,
+            Self::Told(told) => told.body.len(),
+        }
+    }
+}
+
+/// Hooks to be told that are no presence changes. To tell them again under the same name changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HooksToTell {
+    /// Names them.
+    pub name: Arc<str>,
+    /// The endpoints that are told.
+    pub endpoints: Arc<[Arc<str>]>,
+    /// User, type and body of each.
+    pub hooks: Vec<(UserId, &'static str, String)>,
 }
 
 /// How an endpoint is doing, as all nodes see it.

@@ -74,4 +74,7 @@ pub enum NoHook {
     /// As many hooks as are allowed wait for an endpoint.
     #[error("too many hooks wait for an endpoint that wants `message.undelivered`")]
     Full,
+    /// Where all nodes keep hooks cannot be asked.
+    #[error("the cluster cannot be reached, so no hook can be promised")]
+    Away,
 }

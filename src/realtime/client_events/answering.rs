@@ -19,7 +19,6 @@ pub(super) struct Answering {
     pub(super) messages: Arc<Messages>,
     pub(super) namespaces: Arc<[Namespace]>,
     pub(super) ttl_max: Duration,
-    pub(super) is_clustered: bool,
     pub(super) may_emit: Vec<EventPattern>,
     /// Bytes of one answer.
     pub(super) bytes_max: usize,
@@ -76,7 +75,6 @@ impl Answering {
             namespaces: &self.namespaces,
             default_namespace: Some(&event.socket.namespace),
             ttl_max: self.ttl_max,
-            is_clustered: self.is_clustered,
             // Start-up has seen to it that `events.may_emit` names none.
             client_events: &[],
         };

@@ -2,13 +2,14 @@
 
 use super::{Messages, UndeliveredReport};
 use crate::clock::Clock;
+use crate::cluster::InboxesError;
 use crate::config::MessagesConfig;
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::AckSummary;
 use crate::core::memory::message_status::{MessageStatusLimits, MessageStatuses};
+use crate::hooks::NotTold;
 use crate::realtime::emitter::{AckBudget, AckShare, Emitted, OtherCounts, PendingAcks};
 use crate::realtime::inboxes::{InboxError, in_time};
-use crate::store::Closed;
 use crate::tasks::{Running, TaskLost};
 use crate::types::{UserId, WallMs};
 use bytes::Bytes;
@@ -50,7 +51,7 @@ pub struct AwaitedAcks(Running<AcksEnded>);
 #[derive(Debug)]
 struct AcksEnded {
     outcome: AckOutcome,
-    told: Option<Running<Result<(), Closed>>>,
+    told: Option<Running<Result<(), NotTold>>>,
 }
 
 impl AwaitedAcks {
@@ -147,6 +148,15 @@ impl Messages {
 impl From<TaskLost> for InboxError {
     fn from(_: TaskLost) -> Self {
         Self::Closed
+    }
+}
+
+impl From<NotTold> for InboxError {
+    fn from(error: NotTold) -> Self {
+        match error {
+            NotTold::Closed(_) => Self::Closed,
+            NotTold::Away(_) => Self::Cluster(InboxesError::Away),
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use crate::core::delivery::outbox::NoHook;
 use crate::core::emit::acks::{AckSummary, WhyNoAck};
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
+use crate::hooks::{HookLedger, NotTold};
 use crate::realtime::emitter::Emitted;
 use crate::realtime::sockets::Sockets;
-use crate::store::{Closed, Outbox};
 use crate::types::{
     EventName, ItemId, ItemSeq, Namespace, Payload, Undelivered, UserId, WhyUndelivered,
     saturating_u64,
@@ -23,7 +23,7 @@ const ARGS_BYTES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct UndeliveredHooks {
     sockets: Sockets,
-    outbox: Outbox,
+    ledger: HookLedger,
     clock: Clock,
 }
 
@@ -57,14 +57,14 @@ pub(super) struct UndeliveredUsers<'a> {
 }
 
 impl UndeliveredHooks {
-    /// Hooks go out through `outbox`.
-    pub fn new(sockets: Sockets, outbox: Outbox, clock: Clock) -> Self {
-        Self { sockets, outbox, clock }
+    /// Hooks go out through `ledger`.
+    pub fn new(sockets: Sockets, ledger: impl Into<HookLedger>, clock: Clock) -> Self {
+        Self { sockets, ledger: ledger.into(), clock }
     }
 
     /// Whether an endpoint wants to be told, and can be.
     pub(super) async fn check(&self) -> Result<(), NoHook> {
-        self.outbox.check().await
+        self.ledger.check().await
     }
 
     /// What may have to be told of a message. A user of whom every socket is left out by `except`, or who has it
@@ -102,8 +102,8 @@ impl UndeliveredHooks {
         }
     }
 
-    /// Tells the backend. Answers when the hooks are on disk.
-    pub(super) async fn tell(&self, undelivered: UndeliveredUsers<'_>) -> Result<(), Closed> {
+    /// Tells the backend. Answers when the hooks are on disk, or where all nodes keep them.
+    pub(super) async fn tell(&self, undelivered: UndeliveredUsers<'_>) -> Result<(), NotTold> {
         let UndeliveredUsers { report, users, why } = undelivered;
         let news = users.iter().map(|it| {
             let moment = self.clock.moment();
@@ -122,7 +122,10 @@ impl UndeliveredHooks {
         });
         let news: Vec<_> = news.collect();
         let count = saturating_u64(news.len());
-        self.outbox.undelivered(news).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        self.ledger.undelivered(news).await?;
         metrics::counter!("userline_messages_undelivered_total").increment(count);
         Ok(())
     }

@@ -217,8 +217,8 @@ pub(crate) fn hook(watch: &Watch, id: &str, body: &str) -> Hook {
         body: body.to_owned(),
         user: data["user"].as_str().unwrap().to_owned(),
         is_online: json["type"] == "user.online",
-        seq: data["seq"].as_u64().unwrap(),
-        session: data["session"].as_u64().unwrap(),
+        seq: data["seq"].as_u64().unwrap_or_default(),
+        session: data["session"].as_u64().unwrap_or_default(),
         reason: data["reason"].as_str().unwrap_or_default().to_owned(),
         stamp: watch.at(json["timestamp"].as_str().unwrap()),
     }

@@ -68,6 +68,7 @@ impl NodeMachine {
                 | Reply::Book(_)
                 | Reply::Answers(_)
                 | Reply::Inboxes(_)
+                | Reply::Heard
                 | Reply::NoMemory
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
