@@ -114,7 +114,7 @@ fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
     };
     let news = match items(fields)? {
         [] => None,
-        [_, kind, _, user, _, hook_type, _, body] if string(kind)? == "hook" => {
+        [_, kind, _, user, _, hook_type, _, body, ..] if string(kind)? == "hook" => {
             told(number, user, (hook_type, body))?
         }
         fields => change(number, fields)?.map(HookNews::Change),
