@@ -311,6 +311,8 @@ impl Emitted {
                 own.add(other);
             }
         }
+        // They are counted: nobody adds them again.
+        self.others = OtherCounts::default();
         self.missing.names.extend(others.missing.names);
         self.missing.is_degraded |= others.missing.is_degraded;
         self
