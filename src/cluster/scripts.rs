@@ -52,7 +52,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
