@@ -11,14 +11,13 @@ mod sessions;
 use super::scripts::Script;
 use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
-    Applied, Apply, Command, LingeringUsers, MissedLog, Observation, Reap, ReapReason, Reply,
+    Applied, Apply, Command, LingeringUsers, Observation, Reap, ReapReason, Reply,
 };
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::presence::session::{PresenceStatus, UserSession};
 use crate::types::{Reason, UserId, millis};
 use redis::Value;
-use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -224,7 +223,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Read { .. } => {
             entries::of_streams(value).map(|(log, told)| Reply::Entries(log, told))
         }
-        Command::Missed { .. } => missed(value).map(Reply::Missed),
+        Command::Missed { .. } => entries::of_stream(value).map(Reply::Missed),
         Command::Claim(_) => sessions::claimed(value).map(Reply::Claimed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
@@ -260,20 +259,6 @@ fn applied(value: &Value) -> Result<Applied, CodecError> {
         ("FENCED" | "OLD" | "GAP" | "EPOCH", []) => Ok(Applied::Refused),
         _ => Err(CodecError),
     }
-}
-
-fn missed(value: &Value) -> Result<MissedLog, CodecError> {
-    let [epoch, hole, suspects, complete, head, log] = items(value)? else {
-        return Err(CodecError);
-    };
-    Ok(MissedLog {
-        epoch: Arc::from(string(epoch)?),
-        hole: parsed(hole)?,
-        is_unsure: 0 < parsed(suspects)?,
-        is_complete: parsed(complete)? == 1,
-        head: parsed(head)?,
-        entries: entries::of_stream(log)?,
-    })
 }
 
 fn presence(value: &Value) -> Result<Vec<PresenceStatus>, CodecError> {

@@ -262,11 +262,11 @@ impl ClusterMember {
             let after = history.entries.last().map_or(history.after, |it| it.id);
             let command = Command::Missed { after, entries_max: HISTORY_ENTRIES_MAX };
             let Reply::Missed(page) = self.ask(command).await? else { return Err(Unattached) };
-            let is_last = page.entries.len() <= HISTORY_ENTRIES_MAX;
-            if let Some(first) = page.entries.first().filter(|it| after < it.previous) {
+            let is_last = page.len() <= HISTORY_ENTRIES_MAX;
+            if let Some(first) = page.first().filter(|it| after < it.previous) {
                 history = HistoryPage { after: first.previous, entries: Vec::new() };
             }
-            history.entries.extend(page.entries);
+            history.entries.extend(page);
             if is_last {
                 return Ok(history);
             }

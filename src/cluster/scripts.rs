@@ -13,7 +13,7 @@ pub enum Script {
     Tend,
     /// Who is there.
     Observe,
-    /// What a client missed.
+    /// What is in the log, for a node that starts.
     Missed,
     /// A client comes back to its session.
     Claim,

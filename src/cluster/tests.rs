@@ -4,14 +4,18 @@ mod agreeing;
 mod answers;
 mod books;
 mod checks;
+mod claims;
 mod clients;
 mod deliveries;
 mod directed;
+mod faults;
 mod inboxes;
 mod mutants;
 mod parts;
 mod random;
 mod server;
+mod sessions;
+mod sockets;
 mod world;
 
 pub(super) use server::{TestRedis, cluster_config};

@@ -47,12 +47,9 @@ impl<S: Live + Clone> NamespaceRecovery<S> {
     }
 
     /// A socket that joins now has its place in the log of the cluster. Call it while it does.
-    pub fn follower(&self, head: &Offset) -> Option<Follower<()>> {
+    pub fn follower(&self, head: &Offset) -> Option<Follower> {
         let keeper = self.cluster()?;
-        let mut follower = Follower::joining(keeper.epoch());
-        // Nothing is heard meanwhile, so nothing is queued.
-        drop(follower.begin(head.number(), keeper.last_event()));
-        Some(follower)
+        Some(Follower::new(keeper.epoch(), head.number(), keeper.last_event()))
     }
 
     /// Fetches the session that the socket with this id claims, if it is kept in a cluster: to be called before

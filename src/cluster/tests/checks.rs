@@ -3,23 +3,34 @@
 use super::clients::Promise;
 use super::parts::{Answer, GRACE_MS, SimEvent, Told, USERS, user_id};
 use super::world::{World, online};
+use crate::types::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
     /// Notes which users the state holds for sure: a node that runs, and is connected, has told all it knows.
     pub(super) fn note_held(&mut self) {
         for node in 0..self.nodes.len() {
-            let is_sure = self.is_running(node)
-                && self.open_wire(node).is_some()
-                && self.nodes[node].machine.is_attached()
-                && self.nodes[node].machine.is_said();
-            if is_sure {
+            if self.has_said_all(node) {
                 let users = self.nodes[node].users.iter();
                 for (user, _) in users.filter(|(_, (_, is_verified))| *is_verified) {
                     self.held[*user] = self.now;
                 }
             }
         }
+    }
+
+    fn has_said_all(&self, node: usize) -> bool {
+        let machine = &self.nodes[node].machine;
+        let is_there = self.is_running(node) && self.open_wire(node).is_some();
+        is_there && machine.is_attached() && machine.is_said()
+    }
+
+    fn is_held(&self, user: usize) -> bool {
+        let holds = |node: &usize| {
+            let it = self.nodes[*node].users.get(&user);
+            self.has_said_all(*node) && it.is_some_and(|(_, is_verified)| *is_verified)
+        };
+        (0..self.nodes.len()).any(|it| holds(&it))
     }
 
     /// What an endpoint is told: in order, and nobody is said to be offline too soon.
@@ -38,7 +49,10 @@ impl World {
             let is_on = field("k") == "on";
             self.told.push(Told { user, is_on, seq, session: field("s").parse().unwrap() });
             let since = (self.now - self.held[user]) / 1000;
-            if !is_on && since < GRACE_MS {
+            // A grace may be ended; but not that of somebody who is there.
+            let is_ended = field("r") == Reason::Kicked.as_str();
+            let is_early = if is_ended { self.is_held(user) } else { since < GRACE_MS };
+            if !is_on && is_early {
                 self.bad.push(format!("offline too soon: u{user} was held {since} ms ago"));
             }
             self.count(if is_on { "told online" } else { "told offline" });
@@ -108,8 +122,11 @@ impl World {
         }
         expected.extend(living.iter().map(|it| self.place.key(&format!("of:{it}"))));
         expected.extend(online.iter().map(|it| self.place.key(&format!("u:{}", user_id(*it)))));
-        let strange: Vec<String> =
-            self.redis.keys().into_iter().filter(|it| !expected.contains(it)).collect();
+        // Sessions of clients are kept until they end by the clock of Redis.
+        let sessions = ["s:", "away:"].map(|it| self.place.key(it));
+        let is_session = |key: &String| sessions.iter().any(|it| key.starts_with(it));
+        let mut strange = self.redis.keys();
+        strange.retain(|it| !expected.contains(it) && !is_session(it));
         if !strange.is_empty() {
             self.bad.push(format!("left behind: {strange:?}"));
         }
@@ -140,7 +157,10 @@ impl World {
     fn check_clients(&mut self) {
         let clients = 0..self.clients.all.len();
         let bad: Vec<String> = clients
-            .flat_map(|it| [self.repeats_and_order(it), self.broken_promises(it)].concat())
+            .flat_map(|it| {
+                [self.repeats_and_order(it), self.plain_repeats(it), self.broken_promises(it)]
+                    .concat()
+            })
             .collect();
         self.bad.extend(bad);
     }
@@ -163,6 +183,24 @@ impl World {
             let is_taken = it.answer == Answer::Taken;
             if is_taken && order.insert(it.caller, *event).is_some_and(|before| *event < before) {
                 bad.push(format!("order: event {event} of {} at client {number}", it.caller));
+            }
+        }
+        bad
+    }
+
+    /// What has no number comes once to a connection, and what one node was asked for in that order.
+    fn plain_repeats(&self, number: usize) -> Vec<String> {
+        let mut bad = Vec::new();
+        let (mut here, mut order) = (BTreeSet::new(), BTreeMap::new());
+        for (socket, event) in &self.clients.all[number].plain {
+            let it = &self.events[*event];
+            if !here.insert((*socket, *event)) {
+                bad.push(format!("twice: plain event {event} ({it:?}) at client {number}"));
+            }
+            let is_taken = it.answer == Answer::Taken && !it.caller.is_multiple_of(2);
+            let key = (*socket, it.caller, it.boot);
+            if is_taken && order.insert(key, *event).is_some_and(|before| *event < before) {
+                bad.push(format!("order: plain event {event} ({it:?}) at client {number}"));
             }
         }
         bad
@@ -191,10 +229,16 @@ impl World {
         bad
     }
 
-    /// An event that was answered for; or one without a number, if the client was away meanwhile, and that was known.
+    /// An event that was answered for; or one without a number, if it was known that the client was away meanwhile, or its node
+    /// handed it out to nobody's connection; and if that stood in the log by the time it came back.
     fn is_promised(&self, it: &SimEvent, promise: &Promise) -> bool {
-        let (cut_off, asked) = promise.away;
-        let is_in_hole = cut_off < it.at && it.marked.is_some_and(|marked| marked < asked);
+        if it.is_plain {
+            return false;
+        }
+        let (away, asked) = (promise.away, promise.asked);
+        let was_away = away.noticed.is_some_and(|noticed| noticed < it.at)
+            || (away.since < it.at && away.from == (it.node, it.boot));
+        let is_in_hole = was_away && it.marked.is_some_and(|marked| marked < asked);
         let is_in_log = it.place.as_ref().is_some_and(|(epoch, number)| {
             *epoch == promise.epoch && (promise.from + 1..=promise.to).contains(number)
         });

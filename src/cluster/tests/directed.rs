@@ -6,11 +6,11 @@ use super::server::{TestRedis, agreement};
 use crate::cluster::{ClusterPlace, RedisCall, reply};
 use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
-    Applied, Apply, Attach, Attached, Command, Dissent, MissedLog, Reap, ReapReason, Reply,
-    Standing, ToldId,
+    Applied, Apply, Attach, Attached, Command, Dissent, Reap, ReapReason, Reply, Standing, ToldId,
 };
 use crate::core::cluster::facts::{FactOp, UserDeparture};
 use crate::core::cluster::incarnation::Incarnation;
+use crate::core::cluster::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::types::{Reason, WallMs};
 use bytes::Bytes;
 use redis::Value;
@@ -104,13 +104,23 @@ impl Bench {
         facts: Vec<FactOp>,
         events: &[&'static str],
     ) -> Applied {
+        self.apply_all(node, facts, Vec::new(), events)
+    }
+
+    pub(super) fn apply_all(
+        &mut self,
+        node: &mut Node,
+        facts: Vec<FactOp>,
+        sessions: Vec<(SessionName, SessionOp)>,
+        events: &[&'static str],
+    ) -> Applied {
         let command = Command::Apply(Apply {
             incarnation: node.incarnation.clone(),
             number: node.batches + 1,
             epoch: Arc::clone(&node.attached.epoch),
             read: 0,
             facts,
-            sessions: Vec::new(),
+            sessions,
             marker: false,
             events: events.iter().map(|it| Bytes::from_static(it.as_bytes())).collect(),
             told: ToldId::default(),
@@ -155,11 +165,12 @@ impl Bench {
         self.ask(&Command::Reap(Reap { incarnation: node.incarnation.clone(), why, name }));
     }
 
-    fn missed(&mut self, after: u64) -> MissedLog {
-        let Reply::Missed(missed) = self.ask(&Command::Missed { after, entries_max: 10 }) else {
-            panic!()
-        };
-        missed
+    /// What is found of the session `/ p`, which is this owner's from now on.
+    pub(super) fn claim(&mut self, user: usize, owner: &str) -> Claimed {
+        let (name, kept_for) = ("/ p".into(), Duration::from_hours(1));
+        let claim = KeptClaim { name, user: user_id(user), owner: owner.into(), kept_for };
+        let Reply::Claimed(claimed) = self.ask(&Command::Claim(claim)) else { panic!() };
+        claimed
     }
 
     fn tend_for(&mut self, time: Duration) {
@@ -236,15 +247,14 @@ fn nobody_is_recovered_before_all_have_said_what_they_miss() {
         let mut writer = bench.attach("run", None, "a.1");
         let other = bench.attach("run", None, "b.1");
         bench.apply(&mut writer, Vec::new(), &["kept"]);
-        let kept = writer.seen;
         let copy = bench.redis.snapshot();
         bench.apply(&mut writer, Vec::new(), &["lost"]);
         bench.redis.restore(&copy);
         let other = bench.attach("run 2", Some(&other), "b.2");
-        let is_unsure = bench.missed(kept).is_unsure;
+        let is_unsure = bench.claim(1, "n/1").is_unsure;
         bench.reap(&writer, ReapReason::Silent(1));
-        let missed = bench.missed(kept);
-        is_unsure && !missed.is_unsure && missed.epoch != other.attached.epoch
+        let claimed = bench.claim(1, "n/1");
+        is_unsure && !claimed.is_unsure && claimed.epoch != other.attached.epoch
     });
 }
 
@@ -355,7 +365,7 @@ fn what_was_handed_out_without_a_number_is_not_said_to_be_complete() {
             tells: Vec::new(),
         });
         bench.ask(&marker);
-        let missed = bench.missed(before);
-        before < missed.hole && missed.hole == missed.head
+        let claimed = bench.claim(1, "n/1");
+        before < claimed.hole && claimed.hole == claimed.head
     });
 }

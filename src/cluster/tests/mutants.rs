@@ -3,8 +3,6 @@
 use super::world::World;
 use crate::cluster::Script;
 use crate::core::cluster::command::Command;
-use crate::core::cluster::follower::{Follower, Missed};
-use crate::core::cluster::incarnation::Epoch;
 
 /// One guard that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +29,6 @@ pub(super) enum Mutant {
     TrimCheck,
     /// An offset from before a marker is as good as any.
     HoleMarker,
-    /// What is known up to the head is handed out once more.
-    Boundary,
     /// An offset of another epoch is as good as any.
     Epoch,
     /// One's own batch is not known when it comes back by the log.
@@ -49,11 +45,19 @@ pub(super) enum Mutant {
     Agreement,
     /// Whoever wants to come in need not have seen that nobody moves.
     Witness,
+    /// A session that was claimed stays that of who had it.
+    Claimant,
+    /// What is said of a session by who has it no more counts.
+    Owner,
+    /// Whoever had a session ends it, though another has it by now.
+    OwnEnd,
+    /// Whoever knows the name of a session gets it, whoever it is.
+    Whose,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::BatchNumber,
         Self::Fence,
         Self::StaleEpoch,
@@ -65,7 +69,6 @@ impl Mutant {
         Self::NoAttach,
         Self::TrimCheck,
         Self::HoleMarker,
-        Self::Boundary,
         Self::Epoch,
         Self::OwnBack,
         Self::NoHint,
@@ -74,6 +77,10 @@ impl Mutant {
         Self::NumbersFromZero,
         Self::Agreement,
         Self::Witness,
+        Self::Claimant,
+        Self::Owner,
+        Self::OwnEnd,
+        Self::Whose,
     ];
 
     /// A script without the guard.
@@ -115,9 +122,20 @@ impl Mutant {
             )],
             Self::Hold => &[(Script::Tend, "return {'HOLD', 0, m[3] or '0'}", "hold = 0")],
             Self::ReapCompare => &[(Script::Reap, "applied ~= expected then", "false then")],
-            Self::Suspects => &[(Script::Missed, "redis.call('SCARD', P .. 'suspects')", "0")],
-            Self::TrimCheck => &[(Script::Missed, "complete, m[3]", "1, m[3]")],
-            Self::HoleMarker => &[(Script::Missed, "m[2] or '0'", "'0'")],
+            Self::Suspects => &[(Script::Claim, "redis.call('SCARD', P .. 'suspects')", "0")],
+            Self::HoleMarker => &[(Script::Claim, "m[2] or '0'", "'0'")],
+            Self::Claimant => &[(Script::Claim, "redis.call('HSET', key, 'o', ARGV[4])", "")],
+            Self::Owner => &[(
+                Script::Apply,
+                "if begins ~= '1' and redis.call('HGET', key, 'o') ~= owner then return false end",
+                "",
+            )],
+            Self::OwnEnd => &[(
+                Script::Apply,
+                "if redis.call('HGET', P .. 's:' .. user, 'o') == ARGV[i + 2] then",
+                "if true then",
+            )],
+            Self::Whose => &[(Script::Claim, "if s[1] == user then", "if s[1] then")],
             Self::NoHint => &[(
                 Script::Apply,
                 "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')",
@@ -134,7 +152,7 @@ impl Mutant {
                 &[(Script::Attach, "if agreed and agreed ~= ARGV[i + 1]", "if false")]
             }
             Self::Witness => &[(Script::Attach, "ARGV[9] ~= witness", "ARGV[9] == ''")],
-            Self::LargestSeen | Self::NoAttach | Self::Boundary | Self::Epoch | Self::OwnBack => {
+            Self::LargestSeen | Self::NoAttach | Self::TrimCheck | Self::Epoch | Self::OwnBack => {
                 &[]
             }
         }
@@ -159,21 +177,5 @@ impl World {
             }
         }
         command
-    }
-
-    /// What the log says to a client that comes back, as the mutant reads it.
-    pub(super) fn mutated_missed(
-        &self,
-        mut missed: Missed<usize>,
-        follower: &Follower<usize>,
-        offset: u64,
-    ) -> Missed<usize> {
-        match self.mutant {
-            Some(Mutant::Epoch) => missed.epoch = Epoch::clone(follower.epoch()),
-            // It goes on where it was before it was asked.
-            Some(Mutant::Boundary) => missed.head = offset,
-            _ => {}
-        }
-        missed
     }
 }

@@ -1,10 +1,14 @@
 //! What the world of the tests is made of.
 
 use super::clients::Audience;
+use super::sockets::SimSocket;
 use crate::core::cluster::command::{Command, NodeTimes, Reply};
-use crate::core::cluster::node::{EventId, LogQuestion, NodeMachine, Ticket};
+use crate::core::cluster::incarnation::Epoch;
+use crate::core::cluster::log::LogEntry;
+use crate::core::cluster::node::{EventId, LogQuestion, NodeEffect, NodeMachine, Ticket};
+use crate::core::recovery::{Pid, Recovery, RecoveryLimits};
 use crate::types::UserId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub(super) const USERS: usize = 6;
@@ -47,7 +51,27 @@ impl Random {
 /// What is on its way to Redis and back.
 pub(super) enum Message {
     Command(Ticket, Command),
-    Question(LogQuestion, u64, Command),
+    Question(LogQuestion, Asker, Command),
+}
+
+/// Who asks a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The socket of a client that comes back.
+    Claim(u64),
+    /// A node that starts.
+    History,
+}
+
+/// What was in the log before a node came.
+pub(super) enum History {
+    /// It reads it: so far these, behind this number. More may be asked for.
+    Wanted {
+        entries: Vec<LogEntry>,
+        begin: u64,
+        is_asked: bool,
+    },
+    Taken,
 }
 
 /// One connection: in order, both ways. Closed at the node's end, what it holds may still be run.
@@ -67,6 +91,17 @@ pub(super) struct SimNode {
     pub(super) users: BTreeMap<usize, (usize, bool)>,
     /// Events of this node by their id.
     pub(super) own: BTreeMap<EventId, usize>,
+    /// What clients come back to.
+    pub(super) recovery: Recovery<SimSocket>,
+    /// The epoch, as far as the log was read, and up to where it was.
+    pub(super) epoch: Option<Epoch>,
+    pub(super) read_to: u64,
+    /// Sessions of sockets that are here which began in an earlier epoch.
+    pub(super) void: BTreeSet<Pid>,
+    pub(super) history: History,
+    /// What the cluster has said, and is still to be done.
+    pub(super) pending: VecDeque<NodeEffect>,
+    pub(super) is_leaving: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +115,8 @@ pub(super) enum Answer {
 #[derive(Debug, Clone)]
 pub(super) struct SimEvent {
     pub(super) caller: usize,
+    /// Its sockets do not wait for a number, and nobody recovers it.
+    pub(super) is_plain: bool,
     pub(super) audience: Audience,
     pub(super) answer: Answer,
     /// Epoch and number under which it stands in the log.
@@ -88,6 +125,7 @@ pub(super) struct SimEvent {
     pub(super) at: u64,
     pub(super) marked: Option<u64>,
     pub(super) node: usize,
+    pub(super) boot: u64,
 }
 
 /// A presence change, as an endpoint is told it.
@@ -103,7 +141,18 @@ pub(super) fn user_id(user: usize) -> UserId {
     UserId::parse(&format!("u{user}")).unwrap()
 }
 
-pub(super) fn new_node(node: usize, boot: u64) -> SimNode {
+pub(super) fn limits(window: Duration) -> RecoveryLimits {
+    RecoveryLimits {
+        window,
+        events_max: 1000,
+        bytes_max: 1 << 20,
+        sessions_max: 1000,
+        sessions_per_user: 1000,
+        replay_bytes_max: 1 << 20,
+    }
+}
+
+pub(super) fn new_node(node: usize, boot: u64, window: Duration) -> SimNode {
     SimNode {
         machine: NodeMachine::new(format!("n{node}-{boot}"), TIMES),
         boot,
@@ -111,5 +160,12 @@ pub(super) fn new_node(node: usize, boot: u64) -> SimNode {
         is_paused: false,
         users: BTreeMap::new(),
         own: BTreeMap::new(),
+        recovery: Recovery::in_cluster(limits(window), 0),
+        epoch: None,
+        read_to: 0,
+        void: BTreeSet::new(),
+        history: History::Wanted { entries: Vec::new(), begin: 0, is_asked: false },
+        pending: VecDeque::new(),
+        is_leaving: false,
     }
 }

@@ -46,7 +46,8 @@ fn step(world: &mut World, faults: bool) {
         400..=829 => move_a_message(world),
         830..=889 => (0..world.random.below(6)).for_each(|_| world.clients.eat(client)),
         890..=919 => world.connect(client),
-        920..=934 => world.drop_client(client),
+        920..=933 => world.drop_client(client),
+        934 => world.write_down(node),
         935..=941 if faults => world.disconnect(node),
         942..=944 if faults => outage(world),
         945..=946 if faults => {
@@ -64,7 +65,13 @@ fn step(world: &mut World, faults: bool) {
                 world.kill(node);
             }
         }
-        959..=962 if faults => {
+        959 if faults => {
+            let others = (0..nodes).filter(|it| *it != node && world.is_running(*it)).count();
+            if world.takes_clients(node) && 0 < others {
+                world.leave(node);
+            }
+        }
+        960..=962 if faults => {
             world.nodes[node].is_paused = !world.nodes[node].is_paused && world.nodes[node].is_up;
         }
         963 if faults && world.snapshots && world.random.chance(30) => {
@@ -81,7 +88,8 @@ fn step(world: &mut World, faults: bool) {
             world.count("steps of the clock");
         }
         965..=974 if faults => world.now += u64::try_from(world.random.below(60_000)).unwrap(),
-        975..=999 => verify(world, node),
+        975..=994 => verify(world, node),
+        995..=999 => world.notice_ghosts(1),
         _ => {}
     }
 }
@@ -156,6 +164,10 @@ fn heal_some(world: &mut World, rounds: usize) {
             }
         }
         world.wires.retain(|it| it.is_open);
+        world.notice_ghosts(usize::MAX);
+        for node in &mut world.nodes {
+            node.is_up = true;
+        }
         world.note_held();
         for client in 0..world.clients.all.len() {
             while !world.clients.all[client].wire.is_empty() {
@@ -201,7 +213,7 @@ fn random_schedules_catch_what_is_missing() {
         Mutant::GraceCancel,
         Mutant::NoAttach,
         Mutant::TrimCheck,
-        Mutant::Boundary,
+        Mutant::HoleMarker,
         Mutant::Epoch,
         Mutant::OwnBack,
     ] {

@@ -4,14 +4,13 @@
 use super::clients::{Audience, Clients};
 use super::mutants::Mutant;
 use super::parts::{
-    Answer, GRACE_MS, Message, NODE_GRACE_MS, Random, SimEvent, SimNode, Told, USERS, Wire,
-    new_node, user_id,
+    Answer, Asker, GRACE_MS, History, Message, NODE_GRACE_MS, Random, SimEvent, SimNode, Told,
+    USERS, Wire, new_node, user_id,
 };
 use super::server::{Snapshot, TestRedis, agreement};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
 use crate::core::cluster::facts::UserDeparture;
-use crate::core::cluster::follower::FollowedEvent;
 use crate::core::cluster::node::{EventId, Lane, NodeEffect, Numbering};
 use crate::types::{Reason, Timestamp, WallMs};
 use bytes::Bytes;
@@ -92,7 +91,7 @@ impl World {
             tells: std::env::var_os("USERLINE_TEST_TELL").is_some(),
         };
         for node in 0..nodes {
-            world.nodes.push(new_node(node, 1));
+            world.nodes.push(new_node(node, 1, world.place.window));
         }
         world
     }
@@ -142,6 +141,10 @@ impl World {
         }
         let effects = self.nodes[node].machine.tick(now);
         self.take(node, effects);
+        if !self.nodes[node].is_up {
+            return;
+        }
+        self.nodes[node].recovery.expire(now);
         for lane in Lane::ALL {
             if let Some((ticket, command)) = self.nodes[node].machine.next(lane, now)
                 && let Some(wire) = self.open_wire(node)
@@ -165,10 +168,10 @@ impl World {
         let answer = reply(&command, &value).unwrap_or_else(|it| panic!("{it}: {value:?}"));
         self.tell(|| format!("n{} {command:?} -> {answer:?}", self.wires[wire].node));
         self.log_truth(self.wires[wire].node, &command, &answer, &value);
-        if let Message::Question(_, socket, _) = &message
-            && let Some(socket) = self.clients.sockets.get_mut(socket)
+        if let Message::Question(_, Asker::Claim(socket), _) = &message
+            && let Some(claim) = self.clients.claims.get_mut(socket)
         {
-            socket.asked = self.now;
+            claim.asked = self.now;
         }
         if matches!(command, Command::Apply(_) | Command::Tend | Command::Reap(_)) {
             self.read_told();
@@ -190,7 +193,9 @@ impl World {
             return;
         }
         if apply.marker {
-            let of_node = |it: &&mut SimEvent| it.node == node && it.answer == Answer::Degraded;
+            let of_node = |it: &&mut SimEvent| {
+                it.node == node && !it.is_plain && it.answer == Answer::Degraded
+            };
             for event in self.events.iter_mut().filter(of_node) {
                 event.marked.get_or_insert(self.now);
             }
@@ -219,48 +224,66 @@ impl World {
                 let effects = self.nodes[node].machine.reply(ticket, &command, reply, now);
                 self.take(node, effects);
             }
-            Message::Question(question, socket, _) => {
-                if let Reply::Missed(missed) = reply {
-                    self.resume(node, socket, question, missed);
+            Message::Question(question, asker, _) => match (asker, reply) {
+                (Asker::Claim(socket), Reply::Claimed(claimed)) => {
+                    self.found(node, socket, (question, claimed));
                 }
-            }
+                (Asker::History, Reply::Missed(page)) => self.take_history(node, question, page),
+                (_, reply) => panic!("{reply:?}"),
+            },
         }
     }
 
-    fn take(&mut self, node: usize, effects: Vec<NodeEffect>) {
-        for effect in effects {
-            match effect {
-                NodeEffect::Session { .. }
-                | NodeEffect::Told { .. }
-                | NodeEffect::ReadTo(_)
-                | NodeEffect::Left => {}
-                NodeEffect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
-                NodeEffect::Unknown { event } => self.answer(node, event, Answer::Unknown),
-                NodeEffect::Degraded { event } => {
-                    self.answer(node, event, Answer::Degraded);
-                    self.degrade(node, event);
+    /// What the cluster says is done in its order; by a node that starts, when it has read what was before it.
+    pub(super) fn take(&mut self, node: usize, effects: Vec<NodeEffect>) {
+        self.nodes[node].pending.extend(effects);
+        if matches!(self.nodes[node].history, History::Wanted { .. }) {
+            return;
+        }
+        let all = self.nodes[node].pending.len();
+        // It may be busy with something else.
+        let count = if self.random.chance(80) { all } else { self.random.below(all + 1) };
+        for _ in 0..count {
+            let Some(effect) = self.nodes[node].pending.pop_front() else { return };
+            self.perform(node, effect);
+        }
+    }
+
+    fn perform(&mut self, node: usize, effect: NodeEffect) {
+        match effect {
+            NodeEffect::Session { .. } | NodeEffect::Told { .. } => {}
+            NodeEffect::ReadTo(number) => self.read_to(node, number),
+            NodeEffect::Left => self.stop(node),
+            NodeEffect::Taken { event, .. } => self.answer(node, event, Answer::Taken),
+            NodeEffect::Unknown { event } => self.answer(node, event, Answer::Unknown),
+            NodeEffect::Degraded { event } => {
+                self.answer(node, event, Answer::Degraded);
+                self.degrade(node, event);
+            }
+            NodeEffect::Heard { number, own, is_repeat, event, .. } => {
+                let event = std::str::from_utf8(&event).unwrap().parse().unwrap();
+                self.hear(node, (number, own), is_repeat, event);
+            }
+            NodeEffect::Marked { number } => {
+                self.count("markers");
+                self.mark(node, number);
+            }
+            NodeEffect::MissedSome => {
+                self.count("nodes that missed some");
+                if !self.is(Mutant::TrimCheck) {
+                    self.miss(node);
                 }
-                NodeEffect::Heard { number, own, is_repeat, event, .. } => {
-                    let event = std::str::from_utf8(&event).unwrap().parse().unwrap();
-                    let followed = FollowedEvent { number, own, event };
-                    self.hear(node, &followed, is_repeat);
-                }
-                NodeEffect::Marked { number } => {
-                    self.count("markers");
-                    self.clients.mark(node, number);
-                }
-                NodeEffect::MissedSome => {
-                    self.count("nodes that missed some");
-                    self.clients.miss(node);
-                }
-                NodeEffect::NewEpoch { .. } => self.count("new epochs seen"),
-                NodeEffect::Verify => {
-                    self.count("nodes that slept");
-                    self.nodes[node]
-                        .users
-                        .values_mut()
-                        .for_each(|(_, is_verified)| *is_verified = false);
-                }
+            }
+            NodeEffect::NewEpoch { epoch, read_to } => {
+                self.count("new epochs seen");
+                self.renew(node, &epoch, read_to);
+            }
+            NodeEffect::Verify => {
+                self.count("nodes that slept");
+                self.nodes[node]
+                    .users
+                    .values_mut()
+                    .for_each(|(_, is_verified)| *is_verified = false);
             }
         }
     }
@@ -280,25 +303,33 @@ impl World {
     }
 
     /// Somebody emits at a node.
-    pub(super) fn emit(&mut self, node: usize, caller: usize, audience: Audience) {
+    pub(super) fn emit(&mut self, node: usize, caller: usize, audience: Audience, is_plain: bool) {
         let event = self.events.len();
         let (at, answer) = (self.now, Answer::Pending);
         self.events.push(SimEvent {
             caller,
+            is_plain,
             audience,
             answer,
             place: None,
             at,
             marked: None,
             node,
+            boot: self.nodes[node].boot,
         });
         self.clients.asked(caller, event);
         let payload = Bytes::from(event.to_string());
         let now = self.time();
         let machine = &mut self.nodes[node].machine;
-        let (id, effects) = machine.append(payload, Numbering::Numbered, now).unwrap();
+        let numbering = if is_plain { Numbering::Plain } else { Numbering::Numbered };
+        let (id, effects) = machine.append(payload, numbering, now).unwrap();
         self.nodes[node].own.insert(id, event);
-        self.take(node, effects);
+        if is_plain {
+            self.hand_out_plain(node, event);
+        }
+        for effect in effects {
+            self.perform(node, effect);
+        }
     }
 
     pub(super) fn up(&mut self, node: usize, user: usize) {
@@ -319,56 +350,6 @@ impl World {
                 closed_at: WallMs(self.now / 1000),
             };
             self.nodes[node].machine.down(&user_id(user), departure);
-        }
-    }
-
-    /// The connection of a node ends; what is in it may be lost, or be run later.
-    pub(super) fn disconnect(&mut self, node: usize) {
-        let Some(wire) = self.open_wire(node) else { return };
-        let keep = self.random.chance(60);
-        let wire = &mut self.wires[wire];
-        wire.is_open = false;
-        wire.replies.clear();
-        if !keep {
-            wire.requests.clear();
-        }
-        self.nodes[node].machine.disconnected();
-        self.count("connections lost");
-    }
-
-    pub(super) fn kill(&mut self, node: usize) {
-        self.disconnect(node);
-        self.clients.drop_all_of(node, self.now);
-        let boot = self.nodes[node].boot + 1;
-        for event in self.events.iter_mut().filter(|it| it.node == node) {
-            match event.answer {
-                Answer::Pending => event.answer = Answer::Unknown,
-                // Nobody will mark it.
-                Answer::Degraded if event.marked.is_none() => event.marked = Some(u64::MAX),
-                Answer::Degraded | Answer::Taken | Answer::Unknown => {}
-            }
-        }
-        self.clients.node_died(node, &self.events);
-        self.nodes[node] = SimNode { is_up: false, ..new_node(node, boot) };
-        self.count("nodes killed");
-        self.tell(|| format!("n{node} killed"));
-    }
-
-    /// Redis starts again: with what it had, or with what it had some time ago.
-    pub(super) fn restart(&mut self, from_snapshot: bool) {
-        self.run += 1;
-        for node in 0..self.nodes.len() {
-            self.disconnect(node);
-        }
-        self.wires.clear();
-        self.count("restarts of Redis");
-        self.tell(|| {
-            format!("restart, {from_snapshot} {:?}", self.snapshot.as_ref().map(|it| it.1))
-        });
-        if from_snapshot && let Some((snapshot, at)) = self.snapshot.take() {
-            self.redis.restore(&snapshot);
-            self.has_lost |= at < self.now;
-            self.count("rollbacks");
         }
     }
 }

@@ -32,10 +32,9 @@ pub enum Command {
         /// Entries at most.
         entries_max: usize,
     },
-    /// What a client missed that has all up to `after`; for one that missed more than `entries_max` entries, that it cannot
-    /// be told.
+    /// What is in the log behind `after`, for a node that starts: at most `entries_max` entries, and one more if there are more.
     Missed {
-        /// The offset of the client.
+        /// A number; entries up to it are known.
         after: u64,
         /// Entries at most.
         entries_max: usize,
@@ -223,7 +222,7 @@ pub enum Reply {
     /// To [`Command::Read`].
     Entries(Vec<LogEntry>, Vec<Told>),
     /// To [`Command::Missed`].
-    Missed(MissedLog),
+    Missed(Vec<LogEntry>),
     /// To [`Command::Claim`].
     Claimed(Claimed),
     /// To [`Command::Presence`]: each user's status, in the order of the question.
@@ -258,23 +257,6 @@ pub struct LingeringUsers {
     pub total: usize,
     /// Who.
     pub users: Vec<UserId>,
-}
-
-/// The log from the offset of a client on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissedLog {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The last marker: events that were handed out without a number stand before it.
-    pub hole: u64,
-    /// Whether other nodes have still to say what this copy of the state lost.
-    pub is_unsure: bool,
-    /// Whether `entries` begin where the client left, and end where the log does.
-    pub is_complete: bool,
-    /// The number of the last entry of the log.
-    pub head: u64,
-    /// What came after the offset.
-    pub entries: Vec<LogEntry>,
 }
 
 /// Who is there.

@@ -1,7 +1,7 @@
 //! What a socket can recover by: the name of its session, and in a cluster its place in the log of that.
 
 use super::Socket;
-use crate::core::cluster::follower::{FollowedEvent, Follower, ToSocket};
+use crate::core::cluster::follower::Follower;
 use crate::core::cluster::incarnation::Epoch;
 use crate::core::cluster::node::EventId;
 use crate::core::recovery::{Offset, Pid};
@@ -13,13 +13,13 @@ pub(super) struct SocketRecovery {
     /// The name of its session.
     pid: Pid,
     /// Its place in the log of a cluster, if that is by which it recovers.
-    follower: Option<Mutex<Follower<()>>>,
+    follower: Option<Mutex<Follower>>,
 }
 
 impl Socket {
     /// Gives it the name of its recovery session, and in a cluster its place in the log of that; only the first call counts, and
     /// only before it is in the registry.
-    pub fn begin_session(&self, pid: Pid, follower: Option<Follower<()>>) {
+    pub fn begin_session(&self, pid: Pid, follower: Option<Follower>) {
         let follower = follower.map(Mutex::new);
         self.recovery.get_or_init(|| Box::new(SocketRecovery { pid, follower }));
     }
@@ -29,7 +29,7 @@ impl Socket {
         self.recovery.get().map(|it| &it.pid)
     }
 
-    fn follower(&self) -> Option<&Mutex<Follower<()>>> {
+    fn follower(&self) -> Option<&Mutex<Follower>> {
         self.recovery.get()?.follower.as_ref()
     }
 
@@ -42,17 +42,15 @@ impl Socket {
         repeated_in: Option<&Epoch>,
     ) -> Option<bool> {
         let mut follower = self.follower()?.lock();
-        let event = FollowedEvent { number, own, event: () };
-        let heard = match repeated_in {
-            None => follower.hear(event),
-            Some(epoch) => follower.hear_again(event, epoch),
-        };
-        heard.map(|ToSocket { offset, .. }| offset.is_some())
+        match repeated_in {
+            None => follower.hear(number, own),
+            Some(epoch) => follower.hear_again(number, own, epoch),
+        }
     }
 
     /// An event of this node that is for it is handed out without its number. Returns whether its client is to be sent it.
     pub fn degrade(&self, own: EventId) -> bool {
-        self.follower().is_some_and(|it| it.lock().degrade(own, ()).is_some())
+        self.follower().is_some_and(|it| it.lock().degrade(own))
     }
 
     /// What was handed out without a number stands before this one.

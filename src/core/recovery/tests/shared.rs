@@ -4,7 +4,7 @@
 use super::{
     TestSocket, attach, id, member, parse, pid, room, socket, socket_of, to, to_user, user,
 };
-use crate::core::cluster::follower::{FollowedEvent, Follower};
+use crate::core::cluster::follower::Follower;
 use crate::core::cluster::node::EventId;
 use crate::core::emit::audience::Audience;
 use crate::core::recovery::{
@@ -79,7 +79,7 @@ impl Node {
 struct Connected {
     node: usize,
     socket: TestSocket,
-    follower: Follower<()>,
+    follower: Follower,
 }
 
 struct Cluster {
@@ -156,7 +156,7 @@ impl Cluster {
                 });
                 if let Some(it) = live
                     && audience.includes(&*it.socket.member.borrow())
-                    && it.follower.hear(FollowedEvent { number, own: None, event: () }).is_some()
+                    && it.follower.hear(number, None).is_some()
                 {
                     it.socket.addressed.set(number);
                     self.flying.push(frame);
@@ -246,8 +246,7 @@ impl Cluster {
         }
         socket.addressed.set(attached.last_missed);
         self.flying = attached.missed;
-        let mut follower = Follower::joining("e".into());
-        follower.begin(attached.head.number(), EventId::default());
+        let follower = Follower::new("e".into(), attached.head.number(), EventId::default());
         self.live = Some(Connected { node, socket, follower });
         self.write_down();
     }
