@@ -21,7 +21,7 @@ pub use answers::{AnswerBegin, AnswerBounds, AnswerTurn, ClusterAnswers};
 pub use book::{BookError, ClusterBook};
 pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, Note, OnNodes};
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
-pub use import::{ImportError, import};
+pub use import::{Import, ImportError};
 pub use inboxes::{ClusterInboxes, InboxesError};
 pub use ledger::{ClusterLedger, LedgerError};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};

@@ -4,7 +4,7 @@ use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
 use crate::clock::Clock;
-use crate::cluster::{ImportError, import};
+use crate::cluster::{Import, ImportError};
 use crate::config::Config;
 use crate::store::LoneStore;
 use crate::types::Seq;
@@ -44,30 +44,44 @@ pub(super) async fn run(command: ClusterCommand) -> Result<(), CommandFailure> {
     let rest = contents.rest;
     if !rest.is_empty() && !args.leave_rest {
         return Err(CommandFailure::Refused(format!(
-            "nothing was moved, because these cannot be: {} stored events of inboxes; {} hooks of sockets and of messages that did \
-             not arrive, which the node that was alone sends if it runs. With --leave-rest they stay in the data folder",
-            rest.inbox_items, rest.other_hooks
+            "nothing was moved, because these cannot be: {} hooks of sockets and of messages that did not arrive, which the node \
+             that was alone sends if it runs. With --leave-rest they stay in the data folder",
+            rest.other_hooks
         )));
     }
     let now = Clock::start(Seq(0)).wall();
-    import(cluster, &contents, now).await.map_err(|error| match error {
-        ImportError::Link(error) => CommandFailure::Unreachable(error.to_string()),
-        ImportError::Running(_) | ImportError::Newer => CommandFailure::Refused(error.to_string()),
-        ImportError::Answer => CommandFailure::internal(error),
-    })?;
+    let begun = Import::begin(cluster, config.inbox.keep, &contents, now).await;
+    let import = begun.map_err(failure)?;
+    import.take(&contents).await.map_err(failure)?;
+    let (mut items, mut after) = (0, None);
+    loop {
+        let inboxes = store.inboxes(after.as_ref()).map_err(CommandFailure::internal)?;
+        let Some(last) = inboxes.last() else { break };
+        import.take_inboxes(&inboxes).await.map_err(failure)?;
+        items += inboxes.iter().map(|it| it.items.len()).sum::<usize>();
+        after = Some(last.user.clone());
+    }
     store.forget_moved().map_err(CommandFailure::internal)?;
     output::line(&format!(
-        "moved: {} users who were online, {} blocked or with revoked tokens, {} memberships, {} hooks that wait",
+        "moved: {} users who were online, {} blocked or with revoked tokens, {} memberships, {} hooks that wait, \
+         {items} stored events",
         contents.sessions.len(),
         contents.restrictions.len(),
         contents.memberships.len(),
         contents.hooks.len()
     ))?;
     if !rest.is_empty() {
-        output::line(&format!(
-            "left in the data folder: {} stored events, {} hooks",
-            rest.inbox_items, rest.other_hooks
-        ))?;
+        output::line(&format!("left in the data folder: {} hooks", rest.other_hooks))?;
     }
     Ok(())
+}
+
+fn failure(error: ImportError) -> CommandFailure {
+    match error {
+        ImportError::Link(error) => CommandFailure::Unreachable(error.to_string()),
+        ImportError::Running(_) | ImportError::Newer | ImportError::Full => {
+            CommandFailure::Refused(error.to_string())
+        }
+        ImportError::Answer => CommandFailure::internal(error),
+    }
 }

@@ -5,10 +5,10 @@ use super::link::{LinkError, RedisLink, RedisTarget};
 use super::scripts::Script;
 use crate::config::ClusterConfig;
 use crate::core::cluster::book::BookName;
-use crate::core::cluster::import::{LoneContents, LoneHook};
+use crate::core::cluster::import::{LoneContents, LoneHook, LoneInbox, LoneItem, LoneName};
 use crate::core::control::record as restriction;
 use crate::core::rooms::record as membership;
-use crate::types::{WallMs, millis};
+use crate::types::{WallMs, millis, saturating_u64};
 use bytes::Bytes;
 use redis::Value;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use thiserror::Error;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Things that one call takes over: it takes some milliseconds.
 const AT_ONCE: usize = 500;
+/// Bytes after which a call takes over nothing more.
+const BYTES_AT_ONCE: usize = 1_000_000;
 
 /// Why nothing is taken over, or not all of it. It may be tried again: what was taken over is not twice there.
 #[derive(Debug, Error)]
@@ -37,39 +39,75 @@ pub enum ImportError {
          or use another cluster.name"
     )]
     Newer,
+    /// There would be too much in inboxes.
+    #[error("inboxes would hold more bytes than cluster.inbox_bytes_max allows: raise it")]
+    Full,
     /// Redis answered what no script of this version says.
     #[error("Redis answered what this version does not understand")]
     Answer,
 }
 
-/// Takes over all of this. `now` stands for when the node ended, if that is not known.
-pub async fn import(
-    config: &ClusterConfig,
-    contents: &LoneContents,
-    now: WallMs,
-) -> Result<(), ImportError> {
-    let link = RedisLink::open(&RedisTarget::new(config), PATIENCE).await?;
-    let prefix = format!("userline:{{{}}}:", config.name);
-    let ended = contents.alive_at.unwrap_or(now);
-    let items = items(contents);
-    // Once at least: that nodes run is said also if there is nothing to take over.
-    let mut pages: Vec<&[Vec<Vec<u8>>]> = items.chunks(AT_ONCE).collect();
-    if pages.is_empty() {
-        pages.push(&[]);
-    }
-    for page in pages {
-        let mut arguments = vec![
+/// What takes over.
+#[derive(Debug)]
+pub struct Import {
+    link: RedisLink,
+    prefix: String,
+    /// What each call begins with.
+    head: Vec<Vec<u8>>,
+}
+
+impl Import {
+    /// Connects to the cluster of `config`. Inboxes are kept for `keep` after what came last. `now` stands for when the node ended
+    /// that had `contents`, if that is not known.
+    pub async fn begin(
+        config: &ClusterConfig,
+        keep: Duration,
+        contents: &LoneContents,
+        now: WallMs,
+    ) -> Result<Self, ImportError> {
+        let link = RedisLink::open(&RedisTarget::new(config), PATIENCE).await?;
+        let prefix = format!("userline:{{{}}}:", config.name);
+        let head = vec![
             prefix.clone().into_bytes(),
             text(contents.last_seq.0),
-            text(ended.0),
+            text(contents.alive_at.unwrap_or(now).0),
             text(millis(config.node_grace)),
+            text(millis(keep)),
+            text(saturating_u64(config.inbox_bytes)),
         ];
-        arguments.extend(page.iter().flatten().cloned());
-        let key = format!("{prefix}meta");
-        let call = RedisCall::Script { script: Script::Import, key, arguments };
-        understand(&link.call(&call).await?)?;
+        Ok(Self { link, prefix, head })
     }
-    Ok(())
+
+    /// Takes over all of this but inboxes.
+    pub async fn take(&self, contents: &LoneContents) -> Result<(), ImportError> {
+        self.send(&items(contents)).await
+    }
+
+    /// Takes over inboxes.
+    pub async fn take_inboxes(&self, inboxes: &[LoneInbox]) -> Result<(), ImportError> {
+        self.send(&inboxes.iter().flat_map(inbox).collect::<Vec<_>>()).await
+    }
+
+    /// Once at least: that nodes run is said also if there is nothing to take over.
+    async fn send(&self, items: &[ScriptItem]) -> Result<(), ImportError> {
+        let (mut arguments, mut bytes, mut count) = (self.head.clone(), 0, 0);
+        for item in items {
+            if AT_ONCE <= count || BYTES_AT_ONCE <= bytes {
+                self.call(std::mem::replace(&mut arguments, self.head.clone())).await?;
+                (bytes, count) = (0, 0);
+            }
+            arguments.extend(item.iter().cloned());
+            bytes += item.iter().map(Vec::len).sum::<usize>();
+            count += 1;
+        }
+        self.call(arguments).await
+    }
+
+    async fn call(&self, arguments: Vec<Vec<u8>>) -> Result<(), ImportError> {
+        let key = format!("{}meta", self.prefix);
+        let call = RedisCall::Script { script: Script::Import, key, arguments };
+        understand(&self.link.call(&call).await?)
+    }
 }
 
 fn understand(answer: &Value) -> Result<(), ImportError> {
@@ -77,6 +115,7 @@ fn understand(answer: &Value) -> Result<(), ImportError> {
     match parts.as_slice() {
         [Value::BulkString(status)] if status == b"OK" => Ok(()),
         [Value::BulkString(status)] if status == b"NEWER" => Err(ImportError::Newer),
+        [Value::BulkString(status)] if status == b"FULL" => Err(ImportError::Full),
         [Value::BulkString(status), Value::Int(nodes)] if status == b"RUNNING" => {
             Err(ImportError::Running(u64::try_from(*nodes).unwrap_or_default()))
         }
@@ -84,9 +123,12 @@ fn understand(answer: &Value) -> Result<(), ImportError> {
     }
 }
 
-/// Each thing, as the script takes it: hooks first, in their order.
-fn items(contents: &LoneContents) -> Vec<Vec<Vec<u8>>> {
-    let mut items: Vec<Vec<Vec<u8>>> = contents.hooks.iter().map(hook).collect();
+/// One thing, as the script takes it.
+type ScriptItem = Vec<Vec<u8>>;
+
+/// All but inboxes: hooks first, in their order.
+fn items(contents: &LoneContents) -> Vec<ScriptItem> {
+    let mut items: Vec<ScriptItem> = contents.hooks.iter().map(hook).collect();
     for (user, session) in &contents.sessions {
         items.push(vec![b"u".to_vec(), user.as_str().into(), text(session.0)]);
     }
@@ -105,7 +147,33 @@ fn items(contents: &LoneContents) -> Vec<Vec<Vec<u8>>> {
     items
 }
 
-fn hook(it: &LoneHook) -> Vec<Vec<u8>> {
+fn inbox(it: &LoneInbox) -> Vec<ScriptItem> {
+    let user = it.user.as_str();
+    let mut items =
+        vec![vec![b"n".to_vec(), user.into(), text(it.head), text(it.upto), text(it.min)]];
+    for LoneItem { name: known, namespace, event, args, since, ends, collapse_key } in &it.items {
+        let mut item = name("i", user, known);
+        item.extend([namespace, event, args].map(|it| it.as_str().into()));
+        item.extend([text(since.0), text(ends.0), collapse_key.as_str().into()]);
+        items.push(item);
+    }
+    for gone in &it.gone {
+        let mut item = name("g", user, gone);
+        item.push(gone.why.as_str().into());
+        items.push(item);
+    }
+    items
+}
+
+fn name(what: &str, user: &str, it: &LoneName) -> ScriptItem {
+    let LoneName { seq, id, message, why: _, is_read, ends } = it;
+    let mut item: ScriptItem = vec![what.into(), user.into(), text(*seq)];
+    item.extend([id, message].map(|it| it.as_str().into()));
+    item.extend([text(ends.0), text(u64::from(*is_read))]);
+    item
+}
+
+fn hook(it: &LoneHook) -> ScriptItem {
     let (kind, reason, closed) = match &it.end {
         None => ("on", "", Vec::new()),
         Some((reason, closed)) => ("off", reason.as_str(), text(closed.0)),

@@ -142,7 +142,10 @@ impl Script {
                 include_str!("scripts/inbox/change.lua")
             ),
             Self::InboxPage => include_str!("scripts/inbox/page.lua"),
-            Self::Import => include_str!("scripts/import.lua"),
+            Self::Import => concat!(
+                include_str!("scripts/inbox/common.lua"),
+                include_str!("scripts/import.lua")
+            ),
         }
     }
 }

@@ -3,9 +3,11 @@
 use super::error::OpenError;
 use super::rows::{from_db, meta};
 use super::{file, memberships, restrictions, schema};
-use crate::core::cluster::import::{LoneContents, LoneHook, LoneRest};
+use crate::core::cluster::import::{
+    LoneContents, LoneHook, LoneInbox, LoneItem, LoneName, LoneRest,
+};
 use crate::types::{Seq, UserId, WallMs};
-use rusqlite::{Connection, Row, Transaction};
+use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -43,24 +45,49 @@ impl LoneStore {
             memberships,
             hooks: hooks(&tx)?,
             rest: LoneRest {
-                inbox_items: count(&tx, "inbox")?,
                 other_hooks: count(&tx, "open_sockets")?
                     + count(&tx, &format!("deliveries AS d {JOINED} AND NOT {OF_PRESENCE}"))?,
             },
         })
     }
 
-    /// Forgets what was moved: who is online, what is held against users, memberships, and presence changes that wait.
+    /// Inboxes of users behind this one, by their names; a few at a time, none at the end.
+    pub fn inboxes(&mut self, after: Option<&UserId>) -> Result<Vec<LoneInbox>, OpenError> {
+        let tx = self.db.transaction()?;
+        let sql = "SELECT user, head, read_upto, min_seq FROM inbox_head \
+                   WHERE ?1 < user ORDER BY user LIMIT ?2";
+        let mut query = tx.prepare_cached(sql)?;
+        let mut rows = query.query(params![after.map_or("", UserId::as_str), INBOXES_AT_ONCE])?;
+        let mut inboxes = Vec::new();
+        while let Some(row) = rows.next()? {
+            let user = user(row, 0)?;
+            inboxes.push(LoneInbox {
+                head: from_db(row.get(1)?),
+                upto: from_db(row.get(2)?),
+                min: from_db(row.get(3)?),
+                items: items(&tx, &user)?,
+                gone: gone(&tx, &user)?,
+                user,
+            });
+        }
+        Ok(inboxes)
+    }
+
+    /// Forgets what was moved: inboxes, who is online, what is held against users, memberships, and presence changes that wait.
     pub fn forget_moved(&mut self) -> Result<(), OpenError> {
         let tx = self.db.transaction()?;
         tx.execute_batch(&format!(
             "DELETE FROM presence; DELETE FROM restrictions; DELETE FROM memberships;
+             DELETE FROM inbox; DELETE FROM inbox_ids; DELETE FROM inbox_head;
              DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries AS d {JOINED} AND {OF_PRESENCE});"
         ))?;
         tx.commit()?;
         Ok(())
     }
 }
+
+/// Inboxes that are read at once.
+const INBOXES_AT_ONCE: u32 = 20;
 
 /// Deliveries that wait, with their events.
 const JOINED: &str = "JOIN events AS e ON e.id = d.event WHERE d.state = 'pending'";
@@ -112,6 +139,45 @@ fn hooks(tx: &Transaction<'_>) -> Result<Vec<LoneHook>, OpenError> {
         });
     }
     Ok(hooks)
+}
+
+fn items(tx: &Transaction<'_>, user: &UserId) -> rusqlite::Result<Vec<LoneItem>> {
+    let sql = "SELECT i.seq, i.id, coalesce(n.message, i.id), i.is_read, coalesce(n.expires_ms, i.expires_ms), \
+               i.namespace, i.event, i.args, i.created_ms, i.expires_ms, coalesce(i.collapse_key, '') \
+               FROM inbox AS i LEFT JOIN inbox_ids AS n ON n.user = i.user AND n.id = i.id AND n.seq = i.seq \
+               WHERE i.user = ?1 ORDER BY i.seq";
+    let mut query = tx.prepare_cached(sql)?;
+    let rows = query.query_map([user.as_str()], |row| {
+        Ok(LoneItem {
+            name: name(row, String::new())?,
+            namespace: row.get(5)?,
+            event: row.get(6)?,
+            args: row.get(7)?,
+            since: WallMs(from_db(row.get(8)?)),
+            ends: WallMs(from_db(row.get(9)?)),
+            collapse_key: row.get(10)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn gone(tx: &Transaction<'_>, user: &UserId) -> rusqlite::Result<Vec<LoneName>> {
+    let sql = "SELECT seq, id, message, was_read, expires_ms, gone FROM inbox_ids \
+               WHERE user = ?1 AND gone IS NOT NULL ORDER BY seq";
+    let mut query = tx.prepare_cached(sql)?;
+    let rows = query.query_map([user.as_str()], |row| name(row, row.get(5)?))?;
+    rows.collect()
+}
+
+fn name(row: &Row<'_>, why: String) -> rusqlite::Result<LoneName> {
+    Ok(LoneName {
+        seq: from_db(row.get(0)?),
+        id: row.get(1)?,
+        message: row.get(2)?,
+        why,
+        is_read: row.get(3)?,
+        ends: WallMs(from_db(row.get(4)?)),
+    })
 }
 
 fn reason(body: &str) -> Option<String> {

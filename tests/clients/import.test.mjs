@@ -29,7 +29,15 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     await hooks.wait("ann", "user.online");
     assert.equal((await server.api("PUT", "/v1/users/carol/block", { reason: "spam", for: "1h" })).status, 200);
     assert.equal((await server.api("PUT", "/v1/users/dave/rooms/org:7")).status, 200);
-    await server.emit({ to: { users: ["frank"] }, event: "kept", store: "always" });
+    const kept = (event, more) => server.emit({ to: { users: ["frank"] }, event, data: event, store: "always", ...more });
+    for (const event of ["one", "two", "three"]) await kept(event);
+    await kept("old", { collapse_key: "k" });
+    await kept("new", { collapse_key: "k", id: "named" });
+    await server.api("POST", "/v1/users/frank/inbox/read", { upto: 1 });
+    await server.api("DELETE", "/v1/users/frank/inbox/2");
+    const inbox = async () => (await server.api("GET", "/v1/users/frank/inbox")).body;
+    const before = await inbox();
+    assert.deepEqual(before.items.map((it) => [it.seq, it.event]), [[5, "new"], [3, "three"], [1, "one"]]);
     hooks.mode = 500;
     const eve = await w.connect("eve", { transports: ["websocket"] });
     await until("the hook to be tried", () => hooks.attempts.some((it) => it.user === "eve"));
@@ -41,22 +49,17 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     const started = run(server, ["serve"], set);
     assert.equal(started.status, 70);
     assert.match(started.text, /3 users were online there.*userline cluster import/);
-    const whole = run(server, ["cluster", "import"], set);
-    assert.equal(whole.status, 1);
-    assert.match(whole.text, /nothing was moved.*1 stored events.*--leave-rest/);
-
     // From a copy first: as if it had been ended before it could note that all is done.
     const copy = path.join(server.dir, "copy");
     cpSync(path.join(server.dir, "data"), copy, { recursive: true });
-    const moved = /^moved: 3 users who were online, 1 blocked or with revoked tokens, 1 memberships, 1 hooks that wait$/m;
-    const first = run(server, ["cluster", "import", "--leave-rest"], { ...set, "store.data_dir": copy });
+    const moved = /^moved: 3 users who were online, 1 blocked or with revoked tokens, 1 memberships, 1 hooks that wait, 3 stored events$/m;
+    const first = run(server, ["cluster", "import"], { ...set, "store.data_dir": copy });
     assert.equal(first.status, 0, first.text);
     assert.match(first.text, moved);
-    const second = run(server, ["cluster", "import", "--leave-rest"], set);
+    const second = run(server, ["cluster", "import"], set);
     assert.match(second.text, moved);
-    assert.match(second.text, /^left in the data folder: 1 stored events, 0 hooks$/m);
-    const third = run(server, ["cluster", "import", "--leave-rest"], set);
-    assert.match(third.text, /^moved: 0 users who were online, 0 blocked.*, 0 memberships, 0 hooks/m);
+    const third = run(server, ["cluster", "import"], set);
+    assert.match(third.text, /^moved: 0 users who were online, 0 blocked.*, 0 memberships, 0 hooks that wait, 0 stored events$/m);
 
     hooks.mode = "ok";
     server.config.cluster = Object.fromEntries(Object.entries(set).map(([key, value]) => [key.replace("cluster.", ""), value]));
@@ -70,13 +73,21 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     assert.ok(offline.data.seq > online.data.seq);
     await steadily("nothing else", () => hooks.events.length === 4, 1000);
     assert.deepEqual([hooks.types("ann"), hooks.types("eve")], [["user.online"], ["user.online"]]);
+    assert.deepEqual((await inbox()).items, before.items, "with the numbers that they had");
+    assert.equal((await inbox()).unread, before.unread);
+    await kept("new", { collapse_key: "k", id: "named" });
+    assert.equal((await inbox()).items.length, 3, "a name that is known is not stored again");
+    await kept("next", { collapse_key: "k" });
+    const after = (await inbox()).items;
+    assert.deepEqual(after.map((it) => it.event), ["next", "three", "one"]);
+    assert.ok(after[0].seq > 5);
     const { body: blocks } = await server.api("GET", "/v1/blocks");
     assert.match(JSON.stringify(blocks), /"user":"carol".*"reason":"spam"/);
     const dave = await w.connect("dave", { transports: ["websocket"] });
     assert.equal((await server.emit({ to: { rooms: ["org:7"] }, event: "hello" })).sent, 1);
     await until("dave to hear it", () => dave.heard.length === 1);
 
-    const late = run(server, ["cluster", "import", "--leave-rest"], { ...set, "store.data_dir": copy });
+    const late = run(server, ["cluster", "import"], { ...set, "store.data_dir": copy });
     assert.equal(late.status, 1);
     assert.match(late.text, /1 nodes of the cluster run/);
   }, { timeout: 180_000 });

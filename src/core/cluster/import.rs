@@ -45,8 +45,6 @@ pub struct LoneHook {
 /// How much there is of what a cluster has no place for yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoneRest {
-    /// Stored events.
-    pub inbox_items: u64,
     /// Hooks of another kind that wait, and sockets whose end is to be told.
     pub other_hooks: u64,
 }
@@ -54,6 +52,59 @@ pub struct LoneRest {
 impl LoneRest {
     /// Whether there is nothing.
     pub fn is_empty(self) -> bool {
-        self.inbox_items == 0 && self.other_hooks == 0
+        self.other_hooks == 0
     }
+}
+
+/// The inbox of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoneInbox {
+    /// Whose it is.
+    pub user: UserId,
+    /// The highest number that was given in it.
+    pub head: u64,
+    /// All up to this number are read.
+    pub upto: u64,
+    /// Older ones may be missing.
+    pub min: u64,
+    /// What is in it.
+    pub items: Vec<LoneItem>,
+    /// Names of what was in it.
+    pub gone: Vec<LoneName>,
+}
+
+/// An event in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoneItem {
+    /// Its number, its names, and until when these are remembered.
+    pub name: LoneName,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its event.
+    pub event: String,
+    /// A JSON array.
+    pub args: String,
+    /// Since when it is there.
+    pub since: WallMs,
+    /// Until when.
+    pub ends: WallMs,
+    /// An unread item is taken out by another one with the same key; none if empty.
+    pub collapse_key: String,
+}
+
+/// The name of an event that is or was in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoneName {
+    /// The number of the event.
+    pub seq: u64,
+    /// The name.
+    pub id: String,
+    /// The emit that it came with.
+    pub message: String,
+    /// Why it is gone; empty if it is not.
+    pub why: String,
+    /// Whether it was read.
+    pub is_read: bool,
+    /// Until when the name is remembered.
+    pub ends: WallMs,
 }
