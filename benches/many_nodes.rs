@@ -251,6 +251,23 @@ impl Simulation {
         }
     }
 
+    /// A node is asked to emit to a user of the next one.
+    fn emit(&mut self, at: usize, now: u64) {
+        let event = Bytes::from_static(&[b'x'; EMIT]);
+        let other = (at + 1) % self.nodes.len();
+        let to = self.nodes.get(other).and_then(|it| it.incarnation()).cloned();
+        let node = self.nodes.get_mut(at).unwrap();
+        if self.is_routed {
+            node.tell(to.unwrap(), event, Timestamp(now));
+            return;
+        }
+        node.append(event, Numbering::Plain, Timestamp(now)).unwrap();
+        // The doorbell of all others.
+        for node in &mut self.nodes {
+            node.ring();
+        }
+    }
+
     fn run(&mut self, from: u64, ms: u64, emits: u64, stopped: Option<usize>) {
         let mut due = 0;
         for now in (from..from + ms).step_by(usize::try_from(STEP).unwrap()) {
@@ -259,17 +276,7 @@ impl Simulation {
                 due -= 1000;
                 let at = usize::try_from(now * 7919 + due).unwrap() % self.nodes.len();
                 if Some(at) != stopped {
-                    let event = Bytes::from_static(&[b'x'; EMIT]);
-                    let other = (at + 1) % self.nodes.len();
-                    let to = self.nodes.get(other).and_then(|it| it.incarnation()).cloned();
-                    let node = self.nodes.get_mut(at).unwrap();
-                    if self.is_routed {
-                        node.tell(to.unwrap(), event, Timestamp(now));
-                    } else {
-                        node.append(event, Numbering::Plain, Timestamp(now)).unwrap();
-                        // The doorbell of all others.
-                        self.nodes.iter_mut().for_each(NodeMachine::ring);
-                    }
+                    self.emit(at, now);
                 }
             }
             for at in (0..self.nodes.len()).filter(|at| Some(*at) != stopped) {
