@@ -54,16 +54,32 @@ impl From<RedisError> for RedisFailure {
             Some("NOPERM") => Self::Forbidden(said()),
             Some("OOM") => Self::Full,
             Some(
-                code @ ("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY" | "MISCONF" | "CLUSTERDOWN"),
+                code @ ("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY" | "MISCONF" | "CLUSTERDOWN"
+                | "MOVED" | "ASK" | "NOSCRIPT"),
             ) => Self::Unavailable(format!("{code} {}", said())),
             Some("WRONGTYPE") => Self::WrongType(said()),
             Some(code) => Self::Refused(format!("{code} {}", said())),
             None if error.is_timeout() => Self::Timeout,
-            None if is(ErrorKind::Io) => {
+            None => {
                 let text = error.to_string();
                 if text.contains("certificate") { Self::Tls(text) } else { Self::Unreachable(text) }
             }
-            None => Self::Refused(said()),
+        }
+    }
+}
+
+impl RedisFailure {
+    /// Whether it is about what was asked alone: another thing may be asked on the same connection.
+    pub fn is_of_one_command(&self) -> bool {
+        match self {
+            Self::Forbidden(_) | Self::Full | Self::WrongType(_) | Self::Refused(_) => true,
+            Self::Unreachable(_)
+            | Self::Tls(_)
+            | Self::Timeout
+            | Self::Credentials(_)
+            | Self::NoServer(_)
+            | Self::Unavailable(_)
+            | Self::NoResp3 => false,
         }
     }
 }

@@ -22,6 +22,17 @@ pub enum LinkError {
     Unread(#[from] CodecError),
 }
 
+impl LinkError {
+    /// Whether it is about what was asked alone, and the link is as good as before.
+    pub fn is_of_one_command(&self) -> bool {
+        match self {
+            Self::Redis(failure) => failure.is_of_one_command(),
+            Self::Unread(CodecError) => true,
+            Self::Replica | Self::TooOld(_) => false,
+        }
+    }
+}
+
 impl From<RedisError> for LinkError {
     fn from(error: RedisError) -> Self {
         RedisFailure::from(error).into()

@@ -26,6 +26,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts to connect. Nodes that are back sooner let the users of the others go when a lease
 /// and the hold have passed, so it is shorter than the shortest heartbeat.
 const PAUSE_MAX: Duration = Duration::from_millis(900);
+/// How long a connection holds that was a good one: those before it count no more. One that is lost as soon as the node is in
+/// the cluster must not be opened again at once, and again.
+const LASTS: Duration = Duration::from_secs(1);
 /// Answers that may take too long in a lease: a node on a dead connection has time for another one.
 const ANSWERS_PER_LEASE: u32 = 3;
 /// The longest time for an answer.
@@ -69,10 +72,13 @@ pub(super) struct MemberTask {
     bell: Option<BoxFuture<'static, LinkOpened>>,
     bell_link: Option<RedisLink>,
     failures: u32,
+    opened_at: Timestamp,
     bell_failures: u32,
     next_tick: Timestamp,
     /// What was said of the server.
     advised: Vec<Advice>,
+    /// Why a question was refused last.
+    refused: Option<LinkError>,
 }
 
 /// What came first.
@@ -100,6 +106,7 @@ impl MemberTask {
             place: Arc::new(place),
             target,
             next_tick: clock.now(),
+            opened_at: clock.now(),
             clock,
             questions,
             effects,
@@ -113,6 +120,7 @@ impl MemberTask {
             failures: 0,
             bell_failures: 0,
             advised: Vec::new(),
+            refused: None,
         }
     }
 
@@ -214,6 +222,10 @@ impl MemberTask {
             Err(LinkError::Redis(RedisFailure::Full)) if matches!(asked, Asked::Question(..)) => {
                 Reply::NoMemory
             }
+            // What the node itself has to say is another thing, and goes on.
+            Err(error) if matches!(asked, Asked::Question(..)) && error.is_of_one_command() => {
+                return self.refused(error);
+            }
             Err(error) => return self.lost(error),
         };
         match asked {
@@ -230,7 +242,9 @@ impl MemberTask {
                     self.report(MemberStatus::Apart(Apart { differences, lease, are_alive }));
                 }
                 if is_attached {
-                    self.failures = 0;
+                    if self.opened_at + LASTS <= now {
+                        self.failures = 0;
+                    }
                     self.report(MemberStatus::Attached);
                 }
             }
@@ -258,6 +272,14 @@ impl MemberTask {
         Some((differences(&dissent.differs), dissent.lease.max(self.place.lease)))
     }
 
+    /// A question gets no answer. Says so once, until another one is refused for another reason.
+    fn refused(&mut self, error: LinkError) {
+        if self.refused.as_ref() != Some(&error) {
+            tracing::warn!(%error, "Redis of the cluster does not answer a question");
+            self.refused = Some(error);
+        }
+    }
+
     /// The connection is given up, with all that is under way on it.
     fn lost(&mut self, error: LinkError) {
         self.link = None;
@@ -272,6 +294,7 @@ impl MemberTask {
             Ok(link) => {
                 self.advise(link.server().advice());
                 self.machine.lock().connected(Arc::clone(&link.server().run));
+                self.opened_at = self.clock.now();
                 self.link = Some(link);
             }
             Err(error) => self.lost(error),

@@ -2,6 +2,7 @@ use super::{ClusterMember, MemberNeeds, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::tests::{TestRedis, cluster_config};
 use crate::core::cluster::agreement::Agreement;
+use crate::core::cluster::book::{BookAsk, BookName, BookQuestion};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{NodeEffect, Numbering};
 use crate::tasks::Tasks;
@@ -202,4 +203,33 @@ async fn what_one_node_tells_another_is_heard_there_alone_and_leaves_nothing_beh
     for node in [a, b, c] {
         assert!(node.tasks.stop(PATIENCE).await);
     }
+}
+
+#[tokio::test]
+async fn what_redis_refuses_to_answer_does_not_cost_the_node_its_place() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let node = Node::join(&redis).await;
+    let ask = || {
+        let what = BookAsk::Records { cursor: 0 };
+        node.member.book(BookQuestion { book: BookName::Restrictions, what })
+    };
+    ask().await.unwrap();
+    let mut status = node.member.status();
+    status.mark_unchanged();
+    let incarnation = node.member.incarnation();
+    let of_another_type = "userline:{test}:book:restrictions";
+    redis.ask::<()>(&["SET", of_another_type, "a text"]);
+    let refused = async || {
+        for _ in 0..5 {
+            ask().await.unwrap_err();
+        }
+    };
+    refused().await;
+    redis.ask::<()>(&["DEL", of_another_type]);
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-hscan"]);
+    refused().await;
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "+hscan"]);
+    ask().await.unwrap();
+    assert!(!status.has_changed().unwrap(), "{:?}", *status.borrow());
+    assert_eq!(node.member.incarnation(), incarnation);
 }
