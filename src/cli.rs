@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes are in [`exit`] and in `--help`.
 
+mod acl;
 mod api;
 mod audience;
 mod bench;

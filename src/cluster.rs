@@ -3,6 +3,7 @@
 //! The rules are in two places only: in the scripts, each of which Redis runs as a whole, and in
 //! [`core::cluster`](crate::core::cluster). What stands here carries one to the other.
 
+mod acl;
 mod answers;
 mod book;
 mod bus;
@@ -17,6 +18,7 @@ mod scripts;
 mod tests;
 mod turn;
 
+pub use acl::acl_command;
 pub use answers::{AnswerBegin, AnswerBounds, AnswerTurn, ClusterAnswers};
 pub use book::{BookError, ClusterBook};
 pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, Note, OnNodes};

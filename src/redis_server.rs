@@ -29,14 +29,16 @@ impl RedisServer {
     /// A server that is spoken to by `protocol`.
     pub fn new(location: &RedisLocation, protocol: ProtocolVersion) -> Self {
         let mut location = location.clone();
-        let settings = location.server.redis_settings().clone().set_protocol(protocol);
+        // What a server is told of the library would be one more thing that its user must be allowed.
+        let settings = location.server.redis_settings().clone().set_skip_set_lib_name();
+        let settings = settings.set_protocol(protocol);
         location.server = location.server.set_redis_settings(settings);
         Self { location }
     }
 
-    /// Whom the URL names; the user of those who name nobody, if so.
-    pub fn user(&self) -> &str {
-        self.location.server.redis_settings().username().unwrap_or("default")
+    /// Whom the URL names; `None`: the user of those who name nobody.
+    pub fn user(&self) -> Option<&str> {
+        self.location.server.redis_settings().username()
     }
 
     /// Whether what is sent stays on this machine, or is encrypted and needs a password.
@@ -97,7 +99,8 @@ impl RedisServer {
     ) -> Result<(String, u16), RedisFailure> {
         let info = self.location.server.clone().set_addr(self.at(host, port));
         let settings = info.redis_settings().clone().set_db(0);
-        let open = info.clone().set_redis_settings(RedisConnectionInfo::default());
+        let nobody = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let open = info.clone().set_redis_settings(nobody);
         match self.ask_where(open, name).await {
             Err(RedisFailure::Credentials(_)) if settings.password().is_some() => {
                 self.ask_where(info.set_redis_settings(settings), name).await

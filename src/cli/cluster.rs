@@ -1,5 +1,6 @@
 //! `userline cluster`: what concerns a cluster and no node of it.
 
+use super::acl::{self, AclArgs};
 use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
@@ -14,6 +15,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterCommand {
     Import(ImportArgs),
+    Acl(AclArgs),
 }
 
 /// Move what a node has that was alone into Redis, before any node of the cluster runs
@@ -29,7 +31,10 @@ pub(super) struct ImportArgs {
 }
 
 pub(super) async fn run(command: ClusterCommand) -> Result<(), CommandFailure> {
-    let ClusterCommand::Import(args) = command;
+    let args = match command {
+        ClusterCommand::Import(args) => args,
+        ClusterCommand::Acl(args) => return acl::run(args),
+    };
     let config = Config::load(&args.config.sources())?;
     let Some(cluster) = &config.cluster else {
         return Err(CommandFailure::ConfigValue("cluster.redis must be set".to_owned()));

@@ -60,8 +60,8 @@ pub(super) async fn version(connection: &mut MultiplexedConnection) -> Result<St
 }
 
 /// What was met, with the command that mends it, if it is about rights.
-pub(super) fn with_rights(trouble: Trouble, user: &str, rights: &str) -> Trouble {
-    let user = quote(user);
+pub(super) fn with_rights(trouble: Trouble, user: Option<&str>, rights: &str) -> Trouble {
+    let user = quote(user.unwrap_or("default"));
     let mend = if trouble.kind == TroubleKind::Forbidden {
         format!("ACL SETUSER {user} {rights}")
     } else if trouble.kind == TroubleKind::Credentials {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_about_rights_says_what_mends_it() {
-        let met = |kind| with_rights(Trouble::new(kind, "no"), "ann b", "+get").to_string();
+        let met = |kind| with_rights(Trouble::new(kind, "no"), Some("ann b"), "+get").to_string();
         assert!(met(TroubleKind::Forbidden).ends_with("ACL SETUSER \"ann b\" +get"));
         assert!(met(TroubleKind::Credentials).ends_with("on >PASSWORD +get"));
         assert_eq!(met(TroubleKind::Timeout), "no");

@@ -1,5 +1,6 @@
 //! Three nodes and a Redis: who is online is one truth, and each change of it is told once.
 
+mod acl;
 mod agreeing;
 mod listening;
 mod redis_faults;

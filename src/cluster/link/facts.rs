@@ -1,6 +1,7 @@
 //! What a server says of itself.
 
 use super::error::LinkError;
+use crate::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, cmd};
 use std::collections::BTreeMap;
@@ -37,15 +38,12 @@ pub struct ServerFacts {
 impl ServerFacts {
     pub(super) async fn ask(
         connection: &mut MultiplexedConnection,
-        is_safe: bool,
+        server: &RedisServer,
     ) -> Result<Self, LinkError> {
         let info: String = cmd("INFO").query_async(connection).await?;
-        let mut ask = cmd("CONFIG");
-        ask.arg("GET").arg("appendfsync");
-        // Managed servers forbid it, and that is no trouble.
-        let sync: RedisResult<Vec<String>> = ask.query_async(connection).await;
-        let sync = sync.ok().and_then(|it| it.into_iter().nth(1));
-        Ok(Self::read(&info, sync, is_safe))
+        // A user that was made for this may not see settings, and what is tried in vain would stand in the log of ACL denials.
+        let sync = if server.user().is_some() { None } else { setting(connection).await };
+        Ok(Self::read(&info, sync, server.is_safe()))
     }
 
     pub(super) fn read(info: &str, sync: Option<String>, is_safe: bool) -> Self {
@@ -84,6 +82,14 @@ impl ServerFacts {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// When writes go to the disk. Managed servers say nothing of that, which is no trouble.
+async fn setting(connection: &mut MultiplexedConnection) -> Option<String> {
+    let mut ask = cmd("CONFIG");
+    ask.arg("GET").arg("appendfsync");
+    let said: RedisResult<Vec<String>> = ask.query_async(connection).await;
+    said.ok()?.into_iter().nth(1)
 }
 
 fn is_too_old(version: &str) -> bool {

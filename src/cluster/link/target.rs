@@ -34,7 +34,7 @@ impl RedisTarget {
             let mut ask = cmd("EXISTS");
             let answer: RedisResult<u8> = ask.arg(&self.key).query_async(&mut connection).await;
             let Err(error) = answer else {
-                let facts = ServerFacts::ask(&mut connection, self.server.is_safe()).await?;
+                let facts = ServerFacts::ask(&mut connection, &self.server).await?;
                 return Ok((connection, facts));
             };
             let address = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':'));

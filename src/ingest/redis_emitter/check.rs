@@ -7,7 +7,7 @@ use crate::ingest::redis::{quote, server, with_rights};
 use crate::ingest::trouble::Trouble;
 
 /// The commands that hearing needs.
-const COMMANDS: &str = "+hello +client +psubscribe +ping +pubsub";
+const COMMANDS: &str = "+hello +psubscribe +ping +pubsub";
 
 /// Tries all that the source needs: the connection and the subscription.
 pub async fn check_redis_emitter(config: &RedisEmitterConfig) -> SourceCheck {

@@ -9,7 +9,7 @@ use redis::{Value, cmd};
 use std::collections::BTreeMap;
 
 /// The commands that reading needs.
-const COMMANDS: &str = "+hello +client +eval +get +set +del +time +@stream";
+const COMMANDS: &str = "+hello +eval +get +set +del +time +@stream";
 /// The first version that has XAUTOCLAIM.
 const OLDEST: [u32; 2] = [6, 2];
 
