@@ -40,7 +40,7 @@ pub use auth::{
     StaticKey,
 };
 pub use backend::{SignedUrl, parse_hook_secret};
-pub use cluster::{ClusterConfig, ForwardConfig};
+pub use cluster::{ClusterConfig, Durability, ForwardConfig};
 pub use dev::Dev;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use events::{EventsConfig, NamespaceEvents};

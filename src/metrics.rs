@@ -105,6 +105,10 @@ pub const TABLE: &[Metric] = &[
         "userline_cluster_missed_total",
         "Times that this node was so far behind that events of other nodes did not reach it.",
     ),
+    counter(
+        "userline_cluster_unconfirmed_total",
+        "Times that what was stored was not confirmed in time, as cluster.durability wants it.",
+    ),
     labelled(
         "userline_cluster_unread_total",
         "What other nodes said and this one cannot read, by cause: version (theirs is another one) or garbage.",

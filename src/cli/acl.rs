@@ -4,7 +4,7 @@ use super::exit::CommandFailure;
 use super::output;
 use super::settings::ConfigArgs;
 use crate::cluster::acl_command;
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use clap::Args;
 
 /// The usual name of a cluster, and of its user in Redis.
@@ -25,19 +25,19 @@ pub(super) struct AclArgs {
 
 pub(super) fn run(args: AclArgs) -> Result<(), CommandFailure> {
     let AclArgs { user, settings } = args;
-    let (named, name) = if settings.config.is_none() {
+    let (named, name, durability) = if settings.config.is_none() {
         // Nothing of the server is needed to print it.
-        (None, USUAL.to_owned())
+        (None, USUAL.to_owned(), Durability::Async)
     } else {
         let config = Config::load(&settings.sources())?;
         let cluster = config.cluster.ok_or_else(|| {
             CommandFailure::Usage("the configuration has no cluster.redis".to_owned())
         })?;
         let user = cluster.redis.server.redis_settings().username().map(str::to_owned);
-        (user, cluster.name)
+        (user, cluster.name, cluster.durability)
     };
     let user = user.or(named).unwrap_or_else(|| USUAL.to_owned());
-    output::line(&output::plain(&acl_command(&user, &name)))
+    output::line(&output::plain(&acl_command(&user, &name, durability)))
 }
 
 /// A name that stands for itself in what is printed.

@@ -117,16 +117,23 @@ impl ClusterAnswers {
     /// Says what became of a request, however long that takes: until then no other node makes it, as long as this one is there.
     fn tell(&self, question: AnswerQuestion) -> impl Future<Output = ()> + Send + use<> {
         let answers = self.clone();
+        let patience = PATIENCE + self.member.confirmation_max();
         let telling = self.tasks.run_to_end("cluster.answers", async move {
             let stopping = answers.tasks.stopping();
+            let mut mark = answers.member.mark();
             while answers.member.answers(question.clone()).await.is_err() {
                 if stopping.is_cancelled() {
                     return;
                 }
                 tokio::time::sleep(TELL_EVERY).await;
+                mark = answers.member.mark();
+            }
+            // A turn that is given back need not outlast anything. What was made is answered for in any case.
+            if matches!(question.what, AnswerAsk::Finish { .. }) {
+                let _kept = answers.member.confirmed(mark).await;
             }
         });
-        async move { drop(timeout(PATIENCE, telling.result()).await) }
+        async move { drop(timeout(patience, telling.result()).await) }
     }
 }
 

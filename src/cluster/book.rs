@@ -39,7 +39,7 @@ pub enum BookError<E> {
     /// There are as many records as allowed.
     #[error("there are as many records as allowed")]
     Full,
-    /// Redis cannot be reached. The change may be made all the same.
+    /// Redis cannot be reached, or it is not known to be kept. The change may be made all the same.
     #[error("{0}")]
     Away(Unattached),
 }
@@ -76,7 +76,7 @@ impl ClusterBook {
         mut take: impl FnMut(BookNews),
     ) -> Result<Option<u64>, BookError<E>> {
         let until = self.clock.now() + WRITE_PATIENCE;
-        let _turn = self.turn.acquire().await.map_err(|_| BookError::Away(Unattached))?;
+        let turn = self.turn.acquire().await.map_err(|_| BookError::Away(Unattached))?;
         let mut is_current = false;
         loop {
             let planned = plan();
@@ -89,14 +89,24 @@ impl ClusterBook {
             if is_current && let Err(refused) = planned {
                 return Err(BookError::Refused(refused));
             }
+            let mark = self.member.mark();
             match self.step(write, &mut take).await {
                 Ok(BookProgress::More) => {}
                 Ok(BookProgress::Current) => is_current = true,
-                Ok(BookProgress::Written(number)) => return Ok(Some(number)),
+                Ok(BookProgress::Written(number)) => {
+                    drop(turn);
+                    self.member.confirmed(mark).await.map_err(BookError::Away)?;
+                    return Ok(Some(number));
+                }
                 Ok(BookProgress::Full) => return Err(BookError::Full),
                 Err(away) => self.wait_until(until).await.map_err(|()| BookError::Away(away))?,
             }
         }
+    }
+
+    /// How long a change may take, at most.
+    pub fn write_max(&self) -> Duration {
+        WRITE_PATIENCE + self.member.confirmation_max()
     }
 
     /// How long ago the copy was known to be that of the book.

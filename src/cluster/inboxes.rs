@@ -35,8 +35,8 @@ pub struct ClusterInboxes {
 /// Why inboxes cannot be read or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InboxesError {
-    /// Redis could not be reached for a second. What was asked for may be done all the same.
-    #[error("Redis could not be reached for a second")]
+    /// Redis could not be reached for a second, or did not confirm what was stored. What was asked for may be done all the same.
+    #[error("Redis could not be reached for a second, or did not confirm what was stored")]
     Away,
     /// They hold as much as they may. Nothing was stored for this user, and for those behind it.
     #[error("all inboxes together hold as many bytes as `cluster.inbox_bytes_max` allows")]
@@ -65,6 +65,7 @@ impl ClusterInboxes {
         item: &NewItem,
         users: &[(UserId, Putting)],
     ) -> Result<Vec<Option<Put>>, InboxesError> {
+        let mark = self.member.mark();
         let item = Arc::new(kept(item));
         let mut all = Vec::with_capacity(users.len());
         for users in users.chunks(USERS_AT_ONCE) {
@@ -80,6 +81,7 @@ impl ClusterInboxes {
             }
             all.extend(puts);
         }
+        self.member.confirmed(mark).await?;
         Ok(all)
     }
 

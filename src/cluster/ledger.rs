@@ -137,6 +137,7 @@ impl ClusterLedger {
             let turn = at.turn.lock();
             (turn.token.ok_or(LedgerError::NotOwner)?, turn.known.room())
         };
+        let mark = self.member.mark();
         let (mut heads, mut after, most) = (Vec::new(), after.0, limit.min(room));
         while heads.len() < most {
             let changes_max = (most - heads.len()).min(PAGE_MAX);
@@ -153,6 +154,10 @@ impl ClusterLedger {
             if is_last {
                 break;
             }
+        }
+        if !heads.is_empty() {
+            // Told it is in any case: a hook that a failover makes untold is told again, and nobody told of it is worse.
+            let _kept = self.member.confirmed(mark).await;
         }
         Ok(heads)
     }

@@ -8,6 +8,7 @@
 //! While Redis is away nothing waits here but facts, one per user, and events within their patience. A connection on which
 //! anything went wrong is dropped with all that was under way on it; the state machine says it again.
 
+mod confirm;
 mod task;
 
 use super::codec::{self, ClusterPlace};
@@ -30,6 +31,7 @@ use crate::entropy;
 use crate::tasks::Tasks;
 use crate::types::{Reason, UserId};
 use bytes::Bytes;
+use confirm::Confirmations;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +59,7 @@ pub struct ClusterMember {
     questions: mpsc::Sender<AskedQuestion>,
     clock: Clock,
     status: watch::Receiver<MemberStatus>,
+    confirmations: Confirmations,
 }
 
 /// An event that is on its way into the log.
@@ -144,6 +147,7 @@ impl ClusterMember {
         tasks: &Tasks,
     ) -> (Self, mpsc::Receiver<NodeEffect>) {
         let target = RedisTarget::new(config);
+        let confirmations = Confirmations::start(config, target.clone(), tasks);
         let (questions, question) = mpsc::channel(QUESTIONS_MAX);
         let (effects, effect) = mpsc::channel(EFFECTS_MAX);
         let (status_sender, status) = watch::channel(MemberStatus::Degraded(None));
@@ -154,6 +158,7 @@ impl ClusterMember {
             questions,
             clock: needs.clock.clone(),
             status,
+            confirmations,
         };
         let task = MemberTask::new(
             (Arc::clone(&member.machine), Arc::clone(&member.wake)),

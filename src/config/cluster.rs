@@ -39,10 +39,36 @@ pub struct ClusterConfig {
     pub log_bytes: usize,
     /// Bytes that the inboxes of all users may hold.
     pub inbox_bytes: usize,
+    /// Where what is stored has to be before it is answered for.
+    pub durability: Durability,
     /// Whether load balancers are told to send clients to a node that does not reach Redis.
     pub ready_when_cut_off: bool,
     /// How nodes hand each other requests of clients; `None`: they do not.
     pub forward: Option<ForwardConfig>,
+}
+
+/// Where what is stored has to be before it is answered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// In the memory of Redis.
+    Async,
+    /// On a replica, too.
+    Replica,
+    /// On the disk of Redis, too.
+    Fsync,
+}
+
+impl Durability {
+    const ALL: [Self; 3] = [Self::Async, Self::Replica, Self::Fsync];
+
+    /// As it stands in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Replica => "replica",
+            Self::Fsync => "fsync",
+        }
+    }
 }
 
 impl ClusterConfig {
@@ -60,6 +86,7 @@ impl ClusterConfig {
         let hold = reader.duration("cluster.hold", seconds(0, 600));
         let log_bytes = reader.size("cluster.log_bytes_max", 1_000_000..=10_000_000_000);
         let inbox_bytes = reader.size("cluster.inbox_bytes_max", 1_000_000..=1_000_000_000_000);
+        let durability = read_durability(reader);
         let ready_when_cut_off = reader.switch("cluster.ready_when_cut_off");
         let has_secret = secret.as_ref().is_ok_and(Option::is_some);
         let forward = forward::read(reader, has_secret);
@@ -79,12 +106,20 @@ impl ClusterConfig {
                 hold: hold?,
                 log_bytes: log_bytes?,
                 inbox_bytes: inbox_bytes?,
+                durability: durability?,
                 ready_when_cut_off: ready_when_cut_off?,
                 forward: forward?,
             })
         };
         redis?.map(config).transpose()
     }
+}
+
+fn read_durability(reader: &mut SettingsReader) -> Checked<Durability> {
+    let rule = "must be \"async\", \"replica\" or \"fsync\"";
+    reader.parsed("cluster.durability", rule, |text| {
+        Durability::ALL.into_iter().find(|it| it.as_str() == text)
+    })
 }
 
 fn read_secret(reader: &mut SettingsReader) -> Checked<Option<Secret>> {

@@ -96,8 +96,10 @@ pub enum ControlError {
     /// The disk takes nothing for the moment. What was asked for may still be done.
     #[error("the server's disk takes nothing for the moment")]
     Waiting,
-    /// Where all nodes agree nothing is heard. What was asked for may still be done.
-    #[error("Redis cannot be reached: what was asked for may still be done")]
+    /// Where all nodes agree nothing is heard, or nothing is confirmed. What was asked for may still be done.
+    #[error(
+        "Redis cannot be reached, or does not confirm what was stored: what was asked for may still be done"
+    )]
     Away,
     /// The server is stopping.
     #[error("the server is stopping")]

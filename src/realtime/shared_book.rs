@@ -17,8 +17,6 @@ use thiserror::Error;
 
 /// How often a node looks whether something has changed that nobody told it.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long whoever asks for a change waits for Redis.
-pub(super) const WRITE_WAIT: Duration = Duration::from_secs(1);
 /// Changes of which is remembered what they did here, until whoever made them asks.
 const DONE_LEN_MAX: usize = 1024;
 
@@ -73,6 +71,11 @@ impl<T: Default> SharedBook<T> {
     /// What a change did here. It is told once.
     pub(super) fn done(&self, change: u64) -> T {
         self.done.lock().remove(&change).unwrap_or_default()
+    }
+
+    /// How long whoever asks for a change waits for Redis.
+    pub(super) fn write_max(&self) -> Duration {
+        self.book.write_max()
     }
 
     /// How long ago the copy was known to be that of the book.

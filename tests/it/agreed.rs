@@ -1,5 +1,7 @@
 //! What all nodes have agreed on of users: it holds on each of them, and over the end of any.
 
+mod durable;
+
 use crate::rig::api::Api;
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};

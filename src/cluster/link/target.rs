@@ -27,7 +27,9 @@ impl RedisTarget {
     }
 
     /// Connects, and finds out what it is connected to.
-    pub(super) async fn connect(&self) -> Result<(MultiplexedConnection, ServerFacts), LinkError> {
+    pub(in crate::cluster) async fn connect(
+        &self,
+    ) -> Result<(MultiplexedConnection, ServerFacts), LinkError> {
         let config = without_deadlines();
         let mut connection = self.server.connect(&config).await?;
         for _ in 0..REDIRECTIONS_MAX {

@@ -1,7 +1,7 @@
 //! A Redis of the test's own: `redis-server`, or what `USERLINE_TEST_REDIS` names.
 
 use crate::cluster::{RedisCall, Script};
-use crate::config::{ClusterConfig, RedisLocation};
+use crate::config::{ClusterConfig, Durability, RedisLocation};
 use crate::core::cluster::agreement::{Agreement, Term};
 use redis::{Client, Commands as _, Connection, Value};
 use std::collections::BTreeMap;
@@ -41,6 +41,7 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
         hold: Duration::from_secs(20),
         log_bytes: 16_000_000,
         inbox_bytes: 1_000_000_000,
+        durability: Durability::Async,
         ready_when_cut_off: true,
         forward: None,
     }

@@ -37,6 +37,7 @@ impl Config {
         ];
         let should = vec![
             Term::shown("cluster.log_bytes_max", cluster.log_bytes.to_string()),
+            Term::shown("cluster.durability", cluster.durability.as_str().to_owned()),
             Term::shown("cluster.forward", cluster.forward.is_some().to_string()),
             Term::shown("cluster.inbox_bytes_max", cluster.inbox_bytes.to_string()),
             Term::shown("inbox.keep", time(self.inbox.keep)),

@@ -170,6 +170,11 @@ impl NodeMachine {
         self.link = Some(link);
     }
 
+    /// Which copy of which data the connection leads to, in which run.
+    pub fn run(&self) -> Option<Arc<str>> {
+        self.link.as_ref().map(|it| Arc::clone(&it.run))
+    }
+
     /// The connection has ended. What was under way on it may have been done or not, or be done later.
     pub fn disconnected(&mut self) {
         self.link = None;

@@ -9,7 +9,7 @@ use crate::core::control::restrictions::Restriction;
 use crate::core::presence::session::Grace;
 use crate::entropy;
 use crate::realtime::people::{Farewell, KickCode};
-use crate::realtime::shared_book::{AskedToFollow, LOOK_EVERY, LoadError, SharedBook, WRITE_WAIT};
+use crate::realtime::shared_book::{AskedToFollow, LOOK_EVERY, LoadError, SharedBook};
 use crate::store::{Closed, RestrictionRecords};
 use crate::types::{Reason, SocketId, UserId};
 use bytes::Bytes;
@@ -65,11 +65,11 @@ impl Control {
                 let old = changed.unwrap_or(Ok(Err(ControlError::Waiting)))??;
                 Ok(Changed { old, sockets: None })
             }
-            RestrictionKeeper::Cluster(_) => {
+            RestrictionKeeper::Cluster(book) => {
                 let changing = self.tasks.run_to_end("control.change", async move {
                     control.change_where_all_agree(&user, change).await
                 });
-                let changed = timeout(WRITE_WAIT, changing.result()).await;
+                let changed = timeout(book.write_max(), changing.result()).await;
                 let (old, done) = changed.unwrap_or(Ok(Err(ControlError::Away)))??;
                 let sockets = match done {
                     Some((here, asked)) => kicked(here, asked.answers().await),

@@ -7,7 +7,7 @@ use crate::core::cluster::bus::words::NodeAnswer;
 use crate::core::rooms::memberships::{MembershipChange, MembershipFlaw, Memberships};
 use crate::core::rooms::{SocketRooms, record};
 use crate::entropy;
-use crate::realtime::shared_book::{AskedToFollow, LOOK_EVERY, LoadError, SharedBook, WRITE_WAIT};
+use crate::realtime::shared_book::{AskedToFollow, LOOK_EVERY, LoadError, SharedBook};
 use crate::store::{Closed, MembershipRecords};
 use crate::types::UserId;
 use bytes::Bytes;
@@ -60,11 +60,11 @@ impl MembershipControl {
                 let changed = timeout(STORE_WAIT, changing.result()).await;
                 Ok(OnNodes::here(changed.unwrap_or(Ok(Err(MembershipError::Waiting)))??))
             }
-            MembershipKeeper::Cluster(_) => {
+            MembershipKeeper::Cluster(book) => {
                 let changing = self.tasks.run_to_end("memberships.change", async move {
                     control.change_where_all_agree(&change, effect).await
                 });
-                let changed = timeout(WRITE_WAIT, changing.result()).await;
+                let changed = timeout(book.write_max(), changing.result()).await;
                 let Some((here, asked)) = changed.unwrap_or(Ok(Err(MembershipError::Away)))??
                 else {
                     return Ok(OnNodes::here(0));
