@@ -4,7 +4,8 @@
 //! or a pool of connections must never use one that is being closed.
 
 use crate::connection::Moved;
-use bytes::Buf;
+use crate::types::saturating_u64;
+use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use std::pin::Pin;
@@ -12,6 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
+
+/// Bytes of an answer that hyper gets at once. It copies them into a buffer that the connection keeps as large as it once was,
+/// for as long as it lives: with whole answers that would be a megabyte for each client that polls, or more for a backend.
+const PIECE: usize = 16 * 1024;
 
 /// The two limits.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +65,7 @@ impl RequestProgress {
 
     /// The body that ends the answer when it is dropped, which is when all of it is on its way.
     pub(super) fn ending<B>(&self, body: B) -> AnswerBody<B> {
-        AnswerBody { body, _end: AnswerEnd(self.clone()) }
+        AnswerBody { body, rest: Bytes::new(), _end: AnswerEnd(self.clone()) }
     }
 
     fn enter(&self, phase: RequestPhase) {
@@ -145,6 +150,8 @@ impl PhaseTimer {
 /// The body of an answer.
 pub(super) struct AnswerBody<B> {
     body: B,
+    /// Of what the body gave last.
+    rest: Bytes,
     _end: AnswerEnd,
 }
 
@@ -158,33 +165,71 @@ impl Drop for AnswerEnd {
     }
 }
 
-impl<B: Body<Data: Buf> + Unpin> Body for AnswerBody<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)).map(|it| it.map(Frame::into_data))
+            {
+                Some(Ok(Ok(data))) => self.rest = data,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let len = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(len)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, hint) = (saturating_u64(self.rest.len()), self.body.size_hint());
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PhaseTimer, RequestLimits, RequestProgress};
+    use super::{PIECE, PhaseTimer, RequestLimits, RequestProgress};
     use crate::clock::Clock;
     use crate::types::{Seq, Timestamp};
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Full};
+    use hyper::body::Body as _;
     use std::sync::Arc;
     use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_large_answer_is_given_in_pieces_and_whole() {
+        let answer: Bytes = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();
+        let progress = RequestProgress::new(Arc::default());
+        let mut body = progress.ending(Full::new(answer.clone()));
+
+        let mut given = Vec::new();
+        while !body.is_end_stream() {
+            let left = u64::try_from(answer.len() - given.len()).unwrap();
+            assert_eq!(body.size_hint().exact(), Some(left));
+            let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!((1..=PIECE).contains(&piece.len()), "{}", piece.len());
+            given.extend(piece);
+        }
+
+        assert_eq!(given, answer);
+        assert!(body.frame().await.is_none());
+    }
 
     const LIMITS: RequestLimits =
         RequestLimits { head: Duration::from_secs(10), pause: Duration::from_mins(2) };
