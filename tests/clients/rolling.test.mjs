@@ -47,9 +47,10 @@ describe("S9: eight seconds without a network, two nodes", { concurrency: 2 }, (
       const first = await w.nodes[0].api("POST", "/v1/emit", { to, event: "b" }, key);
       const second = await w.nodes[1].api("POST", "/v1/emit", { to, event: "b" }, key);
       assert.deepEqual([first.status, second.body.id], [200, first.body.id]);
-      await w.nodes[1].emit({ to, event: "c" });
+      await w.nodes[1].emit({ to, event: "c", store: "always" });
       await inside?.(w.nodes[0]);
-      for (const event of ["d", "e"]) await w.nodes[1].emit({ to, event });
+      await w.nodes[1].emit({ to, event: "d" });
+      await w.nodes[1].emit({ to, event: "e", store: "always" });
       await sleep(Math.max(0, HOLE_MS - (performance.now() - start)));
       proxy.refusing = false;
       await until("the clients to be back", () => tabs.every((it) => it.connected), 30_000);
@@ -62,6 +63,8 @@ describe("S9: eight seconds without a network, two nodes", { concurrency: 2 }, (
       for (const user of users) {
         await until("one socket", async () => (await w.nodes[1].user(user)).sockets.length === 1, 30_000);
         assert.deepEqual(w.hooks.types(user), ["user.online"]);
+        const { body: inbox } = await w.nodes[1].api("GET", `/v1/users/${user}/inbox`);
+        assert.deepEqual([inbox.unread, inbox.items.map((it) => it.event)], [2, ["e", "c"]]);
       }
     });
   }
