@@ -15,7 +15,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY config config
 COPY src src
-# Cargo.toml names a test and a benchmark, so their files have to exist; their content does not matter here.
+# Cargo.toml names a test and two benchmarks, so their files have to exist; their content does not matter here.
 COPY benches/hot.rs benches/hot.rs
 COPY benches/many_nodes.rs benches/many_nodes.rs
 COPY tests/it/main.rs tests/it/main.rs
