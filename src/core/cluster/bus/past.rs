@@ -1,6 +1,6 @@
 //! What a node says of what it remembers alone: emits, what became of them, and sockets.
 
-use super::words::{SocketFacts, UserEmitted};
+use super::facts::{SocketFacts, UserEmitted};
 use crate::core::emit::acks::AckSummary;
 use crate::core::emit::audience::Addressee;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};

@@ -1,7 +1,7 @@
 //! What a node says of itself, and of what it alone remembers, for whoever asks all of them.
 
+use super::facts::SocketFacts;
 use super::past::{AckFacts, MessageFacts, VisitFacts};
-use super::words::SocketFacts;
 use crate::core::ingest::report::SourceFacts;
 use crate::types::UserId;
 use serde::{Deserialize, Serialize};
