@@ -109,11 +109,12 @@ use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::everywhere::Everywhere;
+use crate::realtime::feed::EventFeed;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::reports::Reports;
-use crate::store::{EventLog, Outbox, PresenceRecords};
+use crate::store::Outbox;
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
 use answered::AnswerCounters;
@@ -155,10 +156,8 @@ pub struct AdminState {
     pub directory: Arc<Directory>,
     /// How the nodes are, and their sources.
     pub reports: Arc<Reports>,
-    /// When somebody was last seen.
-    pub records: PresenceRecords,
     /// What happened, for those who pull.
-    pub events: EventLog,
+    pub feed: EventFeed,
     /// Hooks, and what became of them.
     pub outbox: Outbox,
     /// How the receivers of hooks are doing.
@@ -250,8 +249,7 @@ impl AdminState {
             attachments,
             directory,
             reports,
-            records,
-            events,
+            feed,
             outbox,
             hooks,
             keys,
@@ -279,8 +277,7 @@ impl AdminState {
             attachments,
             directory,
             reports,
-            records,
-            events,
+            feed,
             outbox,
             hooks,
             limits,

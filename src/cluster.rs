@@ -8,6 +8,7 @@ mod answers;
 mod book;
 mod bus;
 mod codec;
+mod feed;
 mod import;
 mod inboxes;
 mod ledger;

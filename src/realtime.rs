@@ -19,6 +19,7 @@
 //! | [`directory`] | who is here |
 //! | [`effects`] | what the cluster says to this node |
 //! | [`sources`] | how emits come by other ways than the admin API |
+//! | [`feed`] | what was told of users |
 //! | [`reports`] | how the nodes are |
 //! | [`permissions`] | the backend is asked what clients may do |
 //! | [`unhandled`] | clients send events that nobody handles |
@@ -37,6 +38,7 @@ pub mod effects;
 pub mod emitter;
 pub mod erasure;
 pub mod everywhere;
+pub mod feed;
 pub mod gate;
 pub mod hearing;
 pub mod inboxes;

@@ -11,11 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 9] = [
+pub(super) const REFUSED: [(Method, &str); 8] = [
     (Method::DELETE, "/v1/users/{user}"),
     (Method::PATCH, "/v1/users/{user}/data"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
-    (Method::GET, "/v1/events"),
     (Method::GET, "/v1/hooks/deliveries"),
     (Method::GET, "/v1/hooks/deliveries/{id}"),
     (Method::POST, "/v1/hooks/deliveries/{id}/replay"),

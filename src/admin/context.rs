@@ -14,11 +14,12 @@ use crate::realtime::control::Control;
 use crate::realtime::directory::Directory;
 use crate::realtime::erasure::Erasure;
 use crate::realtime::everywhere::Everywhere;
+use crate::realtime::feed::EventFeed;
 use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::reports::Reports;
-use crate::store::{EventLog, Outbox, PresenceRecords};
+use crate::store::Outbox;
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
 use bytes::Bytes;
@@ -41,8 +42,7 @@ pub(super) struct AdminShared {
     pub(super) attachments: Arc<Attachments>,
     pub(super) directory: Arc<Directory>,
     pub(super) reports: Arc<Reports>,
-    pub(super) records: PresenceRecords,
-    pub(super) events: EventLog,
+    pub(super) feed: EventFeed,
     pub(super) outbox: Outbox,
     pub(super) hooks: Hooks,
     pub(super) keys: Keys,

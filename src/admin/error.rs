@@ -9,6 +9,7 @@ use crate::core::cluster::bus::wire::WireError;
 use crate::hooks::WaitingError;
 use crate::realtime::directory::DirectoryError;
 use crate::realtime::everywhere::EverywhereError;
+use crate::realtime::feed::FeedError;
 use crate::realtime::reports::ReportError;
 use crate::store::ReadError;
 use axum::http::header::ALLOW;
@@ -112,6 +113,15 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Unattached(error) => error.into(),
             DirectoryError::Bus(error) => error.into(),
             DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Read(error) => error.into(),
+            FeedError::Unattached(error) => error.into(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct EventList {
     #[schema(example = 1043)]
     next: u64,
     /// Events between `after` and the first one here are no longer kept, or `after` lies behind the end of the log
-    /// (which began anew, because the data folder was lost): take a fresh `GET /v1/users`.
+    /// (which began anew, because the data folder, or in a cluster what Redis had, was lost): take a fresh `GET /v1/users`.
     gap: bool,
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn list(
     let after = query.take("after", whole)?;
     let limit = query.limit()?;
     query.end()?;
-    let page = context.events.page(after.unwrap_or(0), limit.into()).await?;
+    let page = context.feed.page(after.unwrap_or(0), limit).await?;
     let events = page.items.into_iter().map(EventItem::try_from).collect::<Result<_, _>>()?;
     Ok(Json(EventList { events, next: page.next, gap: page.gap }))
 }

@@ -38,7 +38,8 @@ pub(super) struct UserList {
     #[schema(required, value_type = Option<UserCursor>)]
     next: Option<String>,
     /// The newest event when the list was made: `GET /v1/events?after=` with this number of the first page tells
-    /// all that changed since, without a gap; what the list knows already may come again.
+    /// all that changed since, without a gap; what the list knows already may come again. 0 if this node is cut off: then all
+    /// of it comes again.
     #[schema(example = 1042)]
     events_after: u64,
     /// In a cluster: the nodes that did not answer within 2 s; what they have is not in here. Absent if all have answered.
@@ -110,7 +111,7 @@ pub(super) async fn list(
     let limit = query.limit()?;
     query.end()?;
     // Before the list: what is recorded in between comes twice rather than never.
-    let events_after = context.events.head().await?;
+    let events_after = context.feed.head().await?;
     let found = context.directory.users(after.as_ref(), limit.into(), filter).await?;
     let OnNodes { done: page, missing } = found;
     let MissingNodesReply { nodes_missing, degraded } = missing.into();
@@ -191,7 +192,7 @@ pub(super) async fn get(
     let (state, session) = PresenceState::of(status);
     let last_seen = match state {
         PresenceState::Online | PresenceState::Lingering => None,
-        PresenceState::Offline => context.records.last_seen(&user).await?,
+        PresenceState::Offline => context.feed.last_seen(&user).await?,
     };
     Ok(Json(UserView {
         user: user.as_str().to_owned(),

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::realtime::Realtime;
 use crate::realtime::client_events::{ClientEvents, ForwardingError, ForwardingParts};
 use crate::realtime::client_messages::ClientMessages;
+use crate::realtime::feed::EventFeed;
 use crate::realtime::sources::IngestSources;
 use crate::socket::{ClientFiles, ClientParts, SocketEdge};
 use axum::Router;
@@ -149,8 +150,7 @@ impl AppParts {
             attachments,
             directory,
             reports: self.reports(realtime, IngestSources::default()),
-            records: self.store.presence(),
-            events: self.store.events(),
+            feed: self.feed(),
             outbox: self.store.outbox(),
             hooks: self.hooks.clone(),
             keys: config.admin.clone(),
@@ -164,6 +164,13 @@ impl AppParts {
             is_clustered: self.cluster.is_some(),
             shared_answers: self.shared_answers(config),
             dev,
+        }
+    }
+
+    fn feed(&self) -> EventFeed {
+        match &self.cluster {
+            Some(cluster) => EventFeed::Cluster(cluster.member.clone()),
+            None => EventFeed::Embedded(self.store.events(), self.store.presence()),
         }
     }
 

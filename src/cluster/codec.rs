@@ -4,6 +4,7 @@ mod answers;
 mod attach;
 mod book;
 mod entries;
+mod feed;
 mod inboxes;
 mod ledger;
 mod sessions;
@@ -109,6 +110,7 @@ impl ClusterPlace {
             Command::Answers(question) => self.answers(question),
             Command::Inboxes(ask) => self.inboxes(ask),
             Command::Tell(hooks) => self.script(Script::Tell, ledger::tell(hooks)),
+            Command::Feed(question) => self.feed(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -234,6 +236,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
             _ => Err(CodecError),
         },
         Command::Inboxes(ask) => inboxes::reply(ask, value).map(Reply::Inboxes),
+        Command::Feed(question) => feed::reply(question, value).map(Reply::Feed),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

@@ -344,7 +344,7 @@ impl ClusterMember {
         self.machine.lock().incarnation().cloned()
     }
 
-    async fn ask(&self, command: Command) -> Result<Reply, Unattached> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Reply, Unattached> {
         let (answer, reply) = oneshot::channel();
         let asked = self.questions.send(AskedQuestion { command, answer }).await;
         asked.map_err(|_| Unattached)?;

@@ -45,6 +45,8 @@ pub enum Script {
     InboxPage,
     /// What a node has that was alone.
     Import,
+    /// What was told of users.
+    Feed,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -52,7 +54,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -74,6 +76,7 @@ impl Script {
         Self::InboxChange,
         Self::InboxPage,
         Self::Import,
+        Self::Feed,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -106,7 +109,8 @@ impl Script {
             | Self::Tell
             | Self::InboxPut
             | Self::InboxPage
-            | Self::Import => false,
+            | Self::Import
+            | Self::Feed => false,
         }
     }
 
@@ -146,6 +150,7 @@ impl Script {
                 include_str!("scripts/inbox/common.lua"),
                 include_str!("scripts/import.lua")
             ),
+            Self::Feed => include_str!("scripts/feed.lua"),
         }
     }
 }

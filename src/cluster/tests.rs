@@ -9,6 +9,7 @@ mod clients;
 mod deliveries;
 mod directed;
 mod faults;
+mod feed;
 mod inboxes;
 mod mutants;
 mod parts;

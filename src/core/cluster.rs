@@ -12,6 +12,7 @@ pub mod book;
 pub mod bus;
 pub mod command;
 pub mod facts;
+pub mod feed;
 pub mod follower;
 pub mod import;
 pub mod inboxes;

@@ -170,3 +170,64 @@ async fn what_was_emitted_and_who_was_here_is_known_whichever_node_is_asked() {
     }
     assert_eq!(list["messages"].as_array().unwrap().len(), 4, "those of this node: {list}");
 }
+
+/// All that was told after an event, a page of two at each node in turn, and whether something was missing.
+async fn pulled(nodes: &Nodes, mut after: u64) -> (Vec<(u64, String, String)>, bool, u64) {
+    let (mut all, mut is_gap) = (Vec::new(), false);
+    for api in nodes.apis.iter().cycle() {
+        let page = api.get(&format!("/v1/events?after={after}&limit=2")).await;
+        is_gap |= page["gap"].as_bool().unwrap();
+        after = page["next"].as_u64().unwrap();
+        let events = page["events"].as_array().unwrap();
+        if events.is_empty() {
+            break;
+        }
+        for event in events {
+            let text = |it: &Value| it.as_str().unwrap().to_owned();
+            let (kind, user) = (text(&event["body"]["type"]), text(&event["body"]["data"]["user"]));
+            assert!(event["webhook_id"].as_str().unwrap().starts_with("pr_"), "{event}");
+            all.push((event["id"].as_u64().unwrap(), kind, user));
+        }
+    }
+    (all, is_gap, after)
+}
+
+#[tokio::test]
+async fn what_changed_is_pulled_from_any_node_by_one_cursor_and_a_loss_is_said() {
+    let nodes = Nodes::start(2).await;
+    let begin = nodes.apis[1].get("/v1/users").await["events_after"].as_u64().unwrap();
+    assert_eq!(begin, 0);
+    let mut expected = Vec::new();
+    for (node, user) in [(0, "ann"), (1, "bob"), (0, "cem")] {
+        let _client = Listener::connect(nodes.servers[node].public, user).await;
+        expected.push(("user.online".to_owned(), user.to_owned()));
+        let has_come = async || pulled(&nodes, begin).await.0.len() == expected.len();
+        eventually("it is told of", PATIENCE, has_come).await;
+        nodes.apis[1 - node].post(&format!("/v1/users/{user}/disconnect"), &json!({})).await;
+        expected.push(("user.offline".to_owned(), user.to_owned()));
+        let has_gone = async || pulled(&nodes, begin).await.0.len() == expected.len();
+        eventually("it is told of", PATIENCE, has_gone).await;
+    }
+    let (all, is_gap, end) = pulled(&nodes, begin).await;
+    assert!(!is_gap);
+    assert!(all.is_sorted_by(|a, b| a.0 < b.0), "{all:?}");
+    assert_eq!(all.iter().map(|it| (it.1.clone(), it.2.clone())).collect::<Vec<_>>(), expected);
+    for api in &nodes.apis {
+        let ann = api.get("/v1/users/ann").await;
+        assert_eq!(
+            (&ann["state"], ann["last_seen"].is_string()),
+            (&json!("offline"), true),
+            "{ann}"
+        );
+        let list = api.get("/v1/users").await;
+        assert_eq!(list["events_after"], end, "{list}");
+    }
+
+    nodes.redis.say(&["FLUSHALL"]).await;
+    let _dan = Listener::connect(nodes.servers[1].public, "dan").await;
+    let is_told = async || {
+        let (new, is_gap, _) = pulled(&nodes, end).await;
+        is_gap && new.iter().any(|it| it.1 == "user.online" && it.2 == "dan")
+    };
+    eventually("the puller hears of the loss, and of what came after", PATIENCE, is_told).await;
+}

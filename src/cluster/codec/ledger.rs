@@ -112,14 +112,19 @@ fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
             Some(WallMs(next.parse().map_err(|_| CodecError)?)),
         ),
     };
-    let news = match items(fields)? {
-        [] => None,
-        [_, kind, _, user, _, hook_type, _, body, ..] if string(kind)? == "hook" => {
-            told(number, user, (hook_type, body))?
-        }
-        fields => change(number, fields)?.map(HookNews::Change),
-    };
+    let news = news(number, items(fields)?)?;
     Ok(WaitingChange { number, attempts, next_attempt, news })
+}
+
+/// What an entry of the events says; `None` if it is gone, or is of a user whose id this version does not take.
+pub(super) fn news(number: u64, fields: &[Value]) -> Result<Option<HookNews>, CodecError> {
+    match fields {
+        [] => Ok(None),
+        [_, kind, _, user, _, hook_type, _, body, ..] if string(kind)? == "hook" => {
+            told(number, user, (hook_type, body))
+        }
+        fields => Ok(change(number, fields)?.map(HookNews::Change)),
+    }
 }
 
 /// What is told; `None` for a user whose id this version does not take.
@@ -138,7 +143,7 @@ fn told(
 
 /// A change, of the fields that the scripts announce it with; `None` for a user whose id this version does not take.
 fn change(number: u64, fields: &[Value]) -> Result<Option<Change>, CodecError> {
-    let [_, kind, _, user, _, session, _, reason, _, closed] = fields else {
+    let [_, kind, _, user, _, session, _, reason, _, closed, ..] = fields else {
         return Err(CodecError);
     };
     let session = UserSession::numbered(parsed(session)?);

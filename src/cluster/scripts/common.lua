@@ -3,7 +3,7 @@
 -- KEYS[1] is the hash of what there is one of; ARGV[1] is what every key begins with, the hash tag included, so that all
 -- keys live in one slot. `now` is in microseconds; clock.lua says where it comes from.
 --
---   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold
+--   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold, told
 --   nodes        hash    incarnation -> number of the last batch that was applied
 --   reply        hash    incarnation -> what that batch was answered with
 --   read         hash    incarnation -> number up to which it has read the log
@@ -19,7 +19,9 @@
 --   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns> <user> those of one user
 --   due          zset    lingering users -> when they go offline (ms)
 --   log          stream  the bus; the id of an entry is its last number
---   events       stream  what hooks tell: presence changes, and k = hook: t = its type, b = its body; the id is the sequence number
+--   events       stream  what hooks tell: presence changes, and k = hook: t = its type, b = its body; the id is the sequence number;
+--                        p = that of the one before, which `meta told` is, too
+--   seen         zset    users who went offline -> when the last socket of each closed (ms)
 --   book:<b>     hash    record -> what it is; every node has a copy
 --   changes:<b>  stream  the latest changes of a book: p = the one before, u = user, w = name, n = note, records
 --   answer:<r>   hash    a request with a name: f = what it asks for, t = token and n = node that makes it, a = answer, b = its bytes
@@ -39,10 +41,18 @@ local function numbers(count)
   return first
 end
 
+-- Something that is told: one event, which names the one before it, so that whoever reads them sees a hole whatever made it.
+local function record(seq, ...)
+  local fields = {...}
+  fields[#fields + 1], fields[#fields + 2] = 'p', redis.call('HGET', meta, 'told') or '0'
+  redis.call('XADD', P .. 'events', seq .. '-0', unpack(fields))
+  redis.call('HSET', meta, 'told', seq)
+end
+
 -- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins.
 local function announce(kind, user, session, reason, closed)
   local seq = text(numbers(1))
-  redis.call('XADD', P .. 'events', seq .. '-0', 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed)
+  record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed)
   for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
     redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
   end

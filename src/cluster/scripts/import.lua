@@ -89,8 +89,7 @@ while ARGV[i] do
     if #redis.call('XRANGE', P .. 'events', seq .. '-0', seq .. '-0') == 0 then
       local last = redis.call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)[1]
       if last and tonumber(string.match(last[1], '^%d+')) >= tonumber(seq) then return {'NEWER'} end
-      redis.call('XADD', P .. 'events', seq .. '-0', 'k', ARGV[i + 2], 'u', ARGV[i + 3], 's', ARGV[i + 4], 'r', ARGV[i + 5],
-        'c', ARGV[i + 6])
+      record(seq, 'k', ARGV[i + 2], 'u', ARGV[i + 3], 's', ARGV[i + 4], 'r', ARGV[i + 5], 'c', ARGV[i + 6])
     end
     redis.call('SADD', P .. 'endpoints', endpoint)
     redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)

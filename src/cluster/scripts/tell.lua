@@ -6,7 +6,7 @@ if not redis.call('SET', P .. 'told:' .. ARGV[2], '', 'NX', 'PX', '600000') then
 local last = 3 + tonumber(ARGV[3])
 for i = last + 1, #ARGV, 3 do
   local seq = text(numbers(1))
-  redis.call('XADD', P .. 'events', seq .. '-0', 'k', 'hook', 'u', ARGV[i], 't', ARGV[i + 1], 'b', ARGV[i + 2])
+  record(seq, 'k', 'hook', 'u', ARGV[i], 't', ARGV[i + 1], 'b', ARGV[i + 2])
   for e = 4, last do redis.call('ZADD', P .. 'wait:' .. ARGV[e], seq, seq) end
 end
 return {'OK'}

@@ -23,6 +23,7 @@ for _, user in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', text(now_m
   local u = redis.call('HMGET', key, 's', 'r', 'c')
   if u[1] and u[2] then
     announce('off', user, u[1], u[2], u[3])
+    redis.call('ZADD', P .. 'seen', 'GT', u[3], user)
     redis.call('DEL', key)
     count = count + 1
   end
@@ -36,6 +37,7 @@ end
 -- What endpoints were not told for so long, nobody delivers: it had ended, or they are not configured any more.
 local kept = text(now - tonumber(ARGV[7]) * 1000)
 redis.call('XTRIM', P .. 'events', 'MINID', '~', kept .. '-0')
+redis.call('ZREMRANGEBYSCORE', P .. 'seen', '-inf', text(now_ms - tonumber(ARGV[7])))
 for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
   for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'wait:' .. endpoint, '-inf', '(' .. kept, 'LIMIT', 0, 100)) do
     redis.call('ZREM', P .. 'wait:' .. endpoint, seq)

@@ -117,6 +117,7 @@ impl World {
             "ends",
             "agreed",
             "again",
+            "seen",
         ] {
             expected.insert(self.place.key(name));
         }

@@ -56,7 +56,7 @@ impl Bench {
         Self { redis: TestRedis::start(edit), place, mutant, now: 1_700_000_000_000_000 }
     }
 
-    fn ask(&mut self, command: &Command) -> Reply {
+    pub(super) fn ask(&mut self, command: &Command) -> Reply {
         self.now += 1000;
         let value = self.redis.run(&self.place.call(command), self.now);
         reply(command, &value).unwrap()
@@ -173,7 +173,18 @@ impl Bench {
         claimed
     }
 
-    fn tend_for(&mut self, time: Duration) {
+    /// Any command on a key of the cluster that answers a number.
+    pub(super) fn change_redis(&mut self, words: &[&str]) -> i64 {
+        let key = self.place.key(words[1]);
+        let words = [&[words[0], key.as_str()], &words[2..]].concat();
+        self.redis.ask(&words)
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.now += u64::try_from(time.as_micros()).unwrap();
+    }
+
+    pub(super) fn tend_for(&mut self, time: Duration) {
         for _ in 0..time.as_secs() {
             self.now += 1_000_000;
             self.ask(&Command::Tend);

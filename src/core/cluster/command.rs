@@ -3,6 +3,7 @@
 use super::answers::{AnswerQuestion, AnswerReply};
 use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
+use super::feed::{FeedQuestion, FeedReply};
 use super::inboxes::{InboxesAsk, InboxesReply};
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{HooksToTell, LedgerQuestion, LedgerReply};
@@ -55,6 +56,8 @@ pub enum Command {
     Tell(HooksToTell),
     /// Something about inboxes.
     Inboxes(InboxesAsk),
+    /// What was told of users.
+    Feed(FeedQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -241,6 +244,8 @@ pub enum Reply {
     Inboxes(InboxesReply),
     /// To a question: it needs memory that is not there. Nothing was done.
     NoMemory,
+    /// To [`Command::Feed`].
+    Feed(FeedReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -142,6 +142,14 @@ impl HookNews {
         }
     }
 
+    /// Its place among the user's events: its number.
+    pub fn seq(&self) -> Seq {
+        match self {
+            Self::Change(change) => change.seq,
+            Self::Told(told) => told.seq,
+        }
+    }
+
     /// When it was news.
     pub fn at(&self) -> WallMs {
         match self {

@@ -70,6 +70,7 @@ impl NodeMachine {
                 | Reply::Inboxes(_)
                 | Reply::Heard
                 | Reply::NoMemory
+                | Reply::Feed(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(..),

@@ -161,6 +161,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
                 | Command::Ledger(_)
                 | Command::Book(_)
                 | Command::Answers(_)
+                | Command::Feed(_)
                 | Command::Inboxes(_)
                 | Command::Tell(_)
                 | Command::Claim(_)
