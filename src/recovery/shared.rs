@@ -10,9 +10,12 @@ use crate::types::{SocketId, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// How long a client that comes back waits for its session. After that it begins anew.
+/// How long a client that comes back waits for its session while Redis does not answer. After that it begins anew.
 const CLAIM_LIMIT: Duration = Duration::from_secs(2);
+/// The same in all: many may come back at once, and this node may have much to read. Clients give up after 20 s.
+const TAKE_UP_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait before a session is asked for again: Redis is away, or nodes have still to say what it has lost.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Sessions that are written down in one turn of the lock.
@@ -71,7 +74,7 @@ impl<S: Live + Clone> NamespaceRecovery<S> {
                 return Err(Lost::Unknown);
             }
             let fetched = self.fetch_by(keeper, claim, user, id);
-            tokio::time::timeout(CLAIM_LIMIT, fetched).await.unwrap_or(Err(Lost::Unavailable))
+            tokio::time::timeout(TAKE_UP_LIMIT, fetched).await.unwrap_or(Err(Lost::Unavailable))
         };
         fetched.await.inspect_err(|lost| count(RecoveryOutcome::Lost(*lost))).ok()
     }
@@ -83,13 +86,16 @@ impl<S: Live + Clone> NamespaceRecovery<S> {
         user: &UserId,
         id: SocketId,
     ) -> Result<Replaced<S>, Lost> {
-        let mut owner = None;
+        let (mut owner, begun) = (None, Instant::now());
         let (claimed, found) = loop {
             match keeper.claim(claim.pid, user, id).await {
                 Some((claimed, found)) if !claimed.is_unsure => break (claimed, found),
                 // A second time it is this socket that has it.
                 Some((_, Some(found))) => owner = owner.or(found.owner),
                 Some((_, None)) | None => {}
+            }
+            if CLAIM_LIMIT < begun.elapsed() {
+                return Err(Lost::Unavailable);
             }
             tokio::time::sleep(ASK_AGAIN).await;
         };
