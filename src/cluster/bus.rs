@@ -103,7 +103,7 @@ impl<T> OnNodes<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MissingNodes {
     /// The nodes that did not answer. What they were asked for they do once, or never.
-    pub names: Vec<Arc<str>>,
+    pub names: Box<[Arc<str>]>,
     /// Whether this node is cut off: then there may be others of which it does not know.
     pub is_degraded: bool,
 }
@@ -133,7 +133,7 @@ impl AskedNodes {
     /// Waits until all have answered, or the time is over.
     pub async fn answers(self) -> Answers {
         let nobody = Answers {
-            missing: MissingNodes { names: Vec::new(), is_degraded: true },
+            missing: MissingNodes { names: Box::default(), is_degraded: true },
             answers: Vec::new(),
         };
         self.0.await.unwrap_or(nobody)

@@ -42,6 +42,7 @@ use counters::EmitCounters;
 use fanout::{Fanout, NotSent, SentCounts};
 use logged::{EmittedHere, NumberedEmits};
 use recent::RecentEmits;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -313,7 +314,8 @@ impl Emitted {
         }
         // They are counted: nobody adds them again.
         self.others = OtherCounts::default();
-        self.missing.names.extend(others.missing.names);
+        let names = mem::take(&mut self.missing.names);
+        self.missing.names = names.into_iter().chain(others.missing.names).collect();
         self.missing.is_degraded |= others.missing.is_degraded;
         self
     }

@@ -112,7 +112,10 @@ impl AskedToFollow {
             // They find the change by themselves.
             Err(_) => Answers {
                 answers: Vec::new(),
-                missing: MissingNodes { names: self.1.to_vec(), is_degraded: false },
+                missing: MissingNodes {
+                    names: self.1.iter().cloned().collect(),
+                    is_degraded: false,
+                },
             },
         }
     }

@@ -102,7 +102,7 @@ async fn every_other_node_answers_and_one_that_does_not_is_named() {
 
     let answers = b.ask().await;
     assert_eq!(numbers(&answers), [2]);
-    assert_eq!(answers.missing.names, [Arc::clone(&alone.name)]);
+    assert_eq!(*answers.missing.names, [Arc::clone(&alone.name)]);
     assert!(!answers.missing.is_degraded);
     for node in [alone, b, c] {
         assert!(node.tasks.stop(PATIENCE).await);
@@ -117,7 +117,7 @@ async fn without_redis_the_answer_says_so_and_only_the_first_is_waited_for() {
     drop(redis);
     for _ in 0..20 {
         let answers = a.ask().await;
-        assert_eq!(answers.missing.names, [Arc::clone(&b.name)]);
+        assert_eq!(*answers.missing.names, [Arc::clone(&b.name)]);
         assert!(answers.missing.is_degraded && answers.answers.is_empty());
     }
     for node in [a, b] {
@@ -146,7 +146,7 @@ async fn a_node_that_could_not_do_it_is_named_too() {
     let redis = TestRedis::start(|_, text| text);
     let (a, b) = (Node::join(&redis, Some(1)).await, Node::join(&redis, Some(0)).await);
     let missing = a.ask().await.missing;
-    assert_eq!((missing.names, missing.is_degraded), (vec![Arc::clone(&b.name)], false));
+    assert_eq!((missing.names, missing.is_degraded), ([Arc::clone(&b.name)].into(), false));
     for node in [a, b] {
         assert!(node.tasks.stop(PATIENCE).await);
     }

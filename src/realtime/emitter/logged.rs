@@ -43,7 +43,7 @@ pub(super) async fn here(at_first: Emitted, here: Option<EmittedHere>) -> Emitte
     let Some(here) = here else { return at_first };
     let in_time = tokio::time::timeout(HERE_LIMIT, here).await;
     in_time.ok().and_then(Result::ok).unwrap_or_else(|| {
-        let missing = MissingNodes { names: Vec::new(), is_degraded: true };
+        let missing = MissingNodes { names: Box::default(), is_degraded: true };
         Emitted { missing, ..at_first }
     })
 }
