@@ -10,7 +10,6 @@ use crate::types::{SocketId, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a client that comes back waits for its session while Redis does not answer. After that it begins anew.
 const CLAIM_LIMIT: Duration = Duration::from_secs(2);
@@ -86,7 +85,7 @@ impl<S: Live + Clone> NamespaceRecovery<S> {
         user: &UserId,
         id: SocketId,
     ) -> Result<Replaced<S>, Lost> {
-        let (mut owner, begun) = (None, Instant::now());
+        let (mut owner, begun) = (None, self.clock.now());
         let (claimed, found) = loop {
             match keeper.claim(claim.pid, user, id).await {
                 Some((claimed, found)) if !claimed.is_unsure => break (claimed, found),
@@ -94,7 +93,7 @@ impl<S: Live + Clone> NamespaceRecovery<S> {
                 Some((_, Some(found))) => owner = owner.or(found.owner),
                 Some((_, None)) | None => {}
             }
-            if CLAIM_LIMIT < begun.elapsed() {
+            if CLAIM_LIMIT < self.clock.now().since(begun) {
                 return Err(Lost::Unavailable);
             }
             tokio::time::sleep(ASK_AGAIN).await;

@@ -97,7 +97,10 @@ async fn a_connection_that_came_before_others_ended_is_pinged_as_well() {
 /// How long the slow reader has to answer a ping.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// What it is sent: several times [`SLOW`] long, at 25 bytes a millisecond.
+/// How long it takes for a byte.
+const PER_BYTE: Duration = Duration::from_micros(40);
+
+/// Bytes that it is sent: several times [`SLOW`] long.
 const SLOWLY: usize = 190_000;
 
 /// A client with a small window, which is sent an event that takes it long, and a ping behind it.
@@ -114,8 +117,8 @@ async fn slow_reader() -> (Server, super::clients::WebSocket, Engine) {
 #[tokio::test]
 async fn a_slow_but_steady_reader_is_not_closed_while_a_ping_stands_behind_what_it_takes() {
     let (server, mut client, engine) = slow_reader().await;
-    let (begun, begun_at) = (engine.connection.now(), std::time::Instant::now());
-    let mut read = 0;
+    let begun = engine.connection.now();
+    let (mut read, mut due) = (0, Duration::ZERO);
 
     // Pings of before the event, and the event.
     while read <= SLOWLY {
@@ -123,8 +126,9 @@ async fn a_slow_but_steady_reader_is_not_closed_while_a_ping_stands_behind_what_
         let n = client.stream.read(&mut part).await.unwrap_or(0);
         assert_ne!(n, 0, "{:?} after {read} bytes", engine.connection.end_reason());
         read += n;
+        due += PER_BYTE * u32::try_from(n).unwrap();
         // As steady on a machine that is busy: what it is behind by then is read at once.
-        tokio::time::sleep_until((begun_at + Duration::from_millis(read as u64 / 25)).into()).await;
+        tokio::time::sleep(due.saturating_sub(engine.connection.now().since(begun))).await;
     }
 
     let answers = engine.connection.now().since(begun);
