@@ -51,6 +51,7 @@ pub mod permissions;
 pub mod reminders;
 pub mod reports;
 pub mod room_book;
+mod seats;
 pub mod shared_book;
 pub mod shared_log;
 pub mod sockets;

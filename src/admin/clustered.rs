@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 8] = [
+pub(super) const REFUSED: [(Method, &str); 7] = [
     (Method::DELETE, "/v1/users/{user}"),
     (Method::PATCH, "/v1/users/{user}/data"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
@@ -19,7 +19,6 @@ pub(super) const REFUSED: [(Method, &str); 8] = [
     (Method::GET, "/v1/hooks/deliveries/{id}"),
     (Method::POST, "/v1/hooks/deliveries/{id}/replay"),
     (Method::POST, "/v1/hooks/replay"),
-    (Method::GET, "/v1/stats"),
 ];
 
 /// Refuses what is in the table.

@@ -5,7 +5,8 @@ use super::error::{ApiError, ArgumentFailures, ErrorBody, Failures, KeyFailures}
 use super::error_code::Code;
 use super::extract::NoParameters;
 use super::may::{May, ReadScope};
-use crate::realtime::directory::Directory;
+use super::missing_nodes::MissingNodesReply;
+use crate::cluster::OnNodes;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -41,26 +42,20 @@ pub(super) struct StatsView {
     /// Graces that may run out.
     #[schema(example = 2)]
     deadlines: usize,
-}
-
-impl StatsView {
-    fn of(directory: &Directory) -> Self {
-        let stats = directory.stats();
-        let (counts, transports) = (stats.counts, stats.transports);
-        Self {
-            users: counts.users,
-            lingering: counts.lingering,
-            sockets: counts.sockets,
-            rooms: counts.granted_rooms,
-            connections: stats.connections,
-            polling: transports.polling,
-            websocket: transports.websocket,
-            deadlines: counts.deadlines,
-        }
-    }
+    /// With several nodes: those that did not answer in time; the counts are without what they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(["n6hQ2xTzPaYcMbVd1wKs"]))]
+    nodes_missing: Option<Vec<String>>,
+    /// With several nodes: `true` if this one cannot reach the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<bool>,
 }
 
 /// Count what is here
+///
+/// With several nodes, of all of them; `rooms` counts a room once for each node on which a socket is in it, and `deadlines` what nodes
+/// have to look at again besides the graces, which are in Redis.
 #[utoipa::path(
     get, path = "/v1/stats", tag = "server", operation_id = "stats",
     responses(
@@ -73,8 +68,21 @@ pub(super) async fn stats(
     _: May<ReadScope>,
     _: NoParameters,
     State(context): State<AdminContext>,
-) -> Json<StatsView> {
-    Json(StatsView::of(&context.directory))
+) -> Result<Json<StatsView>, ApiError> {
+    let OnNodes { done: (users, totals), missing } = context.directory.totals().await?;
+    let MissingNodesReply { nodes_missing, degraded } = missing.into();
+    Ok(Json(StatsView {
+        users: users.users,
+        lingering: users.lingering,
+        sockets: totals.sockets,
+        rooms: totals.rooms,
+        connections: totals.connections,
+        polling: totals.polling,
+        websocket: totals.websocket,
+        deadlines: totals.deadlines,
+        nodes_missing,
+        degraded,
+    }))
 }
 
 /// All is well, or well enough.
@@ -131,18 +139,18 @@ pub(super) async fn readyz(State(context): State<AdminContext>) -> Result<Json<W
     security(()),
 )]
 pub(super) async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
-    let counts = StatsView::of(&context.directory);
     let stats = context.directory.stats();
+    let (counts, transports) = (stats.counts, stats.transports);
     let held = context.control.held();
     let copy_age = context.control.copy_age().max(context.memberships.copy_age());
     let text = context.metrics.render(&[
         ("userline_users", &[], counts.users),
         ("userline_users_lingering", &[], counts.lingering),
         ("userline_sockets", &[], counts.sockets),
-        ("userline_connections", &[], counts.connections),
+        ("userline_connections", &[], stats.connections),
         ("userline_guests", &[], stats.guests),
-        ("userline_transports", &[("transport", "polling")], counts.polling),
-        ("userline_transports", &[("transport", "websocket")], counts.websocket),
+        ("userline_transports", &[("transport", "polling")], transports.polling),
+        ("userline_transports", &[("transport", "websocket")], transports.websocket),
         ("userline_unauthenticated", &[], stats.homeless),
         ("userline_loans", &[], stats.loans.under_way),
         ("userline_loans_waiting", &[], stats.loans.waiting),

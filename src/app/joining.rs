@@ -159,6 +159,7 @@ impl JoinedCluster {
             ClusterEffects::new(member.clone(), told, hearing, (times, tasks.clone()), left);
         tasks.spawn("cluster.effects", heeding.run(effects));
         tasks.spawn("cluster.sessions", recoveries.clone().run_writing());
+        tasks.spawn("cluster.seats", Arc::clone(&realtime.attendance).run_seats());
     }
 }
 

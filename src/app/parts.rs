@@ -263,8 +263,14 @@ impl AppParts {
         let visits = Visits::new(config.history, self.clock.clone());
         let sessions = (config.sessions, self.resume.clone());
         let attendance = Attendance::new(sockets, recoveries, visits, sessions);
-        match self.bus() {
-            Some(bus) => attendance.in_cluster(bus),
+        match &self.cluster {
+            Some(JoinedCluster { member, bus, config, tasks, .. }) => {
+                attendance.in_cluster(bus.clone()).seating_in_cluster(
+                    (member.clone(), bus.clone()),
+                    config.admit_when_cut_off,
+                    (self.clock.clone(), tasks.clone()),
+                )
+            }
             None => attendance,
         }
     }

@@ -3,17 +3,16 @@
 //! Whoever asks goes on at once and may wait for what becomes of it: at most 2 s, then the answer names the nodes that are
 //! missing.
 
-use super::member::{Appended, ClusterMember, Unattached};
+mod users;
+
+use super::member::{Appended, ClusterMember};
 use crate::clock::Clock;
 use crate::core::cluster::bus::wire::{self, WireError};
 use crate::core::cluster::bus::words::{BusRequest, NodeAnswer, NodeMessage, NodeQuery, NodeReply};
-use crate::core::cluster::command::LingeringUsers;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::node::{AppendError, EventId, Numbering};
 use crate::core::cluster::receipts::{Receipt, Receipts};
 use crate::core::emit::message::Emit;
-use crate::core::presence::session::PresenceStatus;
-use crate::types::UserId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -222,16 +221,6 @@ impl Bus {
     /// The names of the other nodes, as they were known last.
     pub fn others(&self) -> Arc<[Arc<str>]> {
         self.member.others()
-    }
-
-    /// As [`ClusterMember::lingering`].
-    pub async fn lingering(&self, users_max: usize) -> Result<LingeringUsers, Unattached> {
-        self.member.lingering(users_max).await
-    }
-
-    /// As [`ClusterMember::presence`].
-    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<PresenceStatus>, Unattached> {
-        self.member.presence(users).await
     }
 
     fn ask_with(

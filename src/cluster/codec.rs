@@ -7,12 +7,13 @@ mod entries;
 mod feed;
 mod inboxes;
 mod ledger;
+mod seats;
 mod sessions;
 
 use super::scripts::Script;
 use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
-    Applied, Apply, Command, LingeringUsers, Observation, Reap, ReapReason, Reply,
+    Applied, Apply, Command, LingeringUsers, Observation, Reap, ReapReason, Reply, UserCounts,
 };
 use crate::core::cluster::facts::FactOp;
 use crate::core::cluster::incarnation::Incarnation;
@@ -105,12 +106,14 @@ impl ClusterPlace {
             Command::Lingering(users_max) => {
                 self.script(Script::Lingering, vec![number(*users_max)])
             }
+            Command::CountUsers => self.script(Script::Count, Vec::new()),
             Command::Ledger(question) => self.ledger(question),
             Command::Book(question) => self.book(question),
             Command::Answers(question) => self.answers(question),
             Command::Inboxes(ask) => self.inboxes(ask),
             Command::Tell(hooks) => self.script(Script::Tell, ledger::tell(hooks)),
             Command::Feed(question) => self.feed(question),
+            Command::Seats(question) => self.seats(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -229,6 +232,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Claim(_) => sessions::claimed(value).map(Reply::Claimed),
         Command::Presence(_) => presence(value).map(Reply::Presence),
         Command::Lingering(_) => lingering(value).map(Reply::Lingering),
+        Command::CountUsers => counts(value).map(Reply::UserCounts),
         Command::Ledger(question) => ledger::reply(&question.what, value).map(Reply::Ledger),
         Command::Answers(_) => answers::reply(value).map(Reply::Answers),
         Command::Tell(_) => match items(value)? {
@@ -237,6 +241,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         },
         Command::Inboxes(ask) => inboxes::reply(ask, value).map(Reply::Inboxes),
         Command::Feed(question) => feed::reply(question, value).map(Reply::Feed),
+        Command::Seats(_) => seats::reply(value).map(Reply::Seats),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {
@@ -286,6 +291,12 @@ fn lingering(value: &Value) -> Result<LingeringUsers, CodecError> {
         total: usize::try_from(parsed(total)?).map_err(|_| CodecError)?,
         users: items(users)?.iter().map(user).collect::<Result<_, _>>()?,
     })
+}
+
+fn counts(value: &Value) -> Result<UserCounts, CodecError> {
+    let [users, lingering] = items(value)? else { return Err(CodecError) };
+    let count = |it| usize::try_from(parsed(it)?).map_err(|_| CodecError);
+    Ok(UserCounts { users: count(users)?, lingering: count(lingering)? })
 }
 
 fn observed(value: &Value) -> Result<Observation, CodecError> {

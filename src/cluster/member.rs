@@ -10,6 +10,7 @@
 
 mod confirm;
 mod task;
+mod users;
 
 use super::codec::{self, ClusterPlace};
 use super::link::{LinkError, RedisTarget};

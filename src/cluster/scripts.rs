@@ -47,6 +47,10 @@ pub enum Script {
     Import,
     /// What was told of users.
     Feed,
+    /// How many connections users have.
+    Seats,
+    /// How many users there are.
+    Count,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -54,7 +58,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -77,6 +81,8 @@ impl Script {
         Self::InboxPage,
         Self::Import,
         Self::Feed,
+        Self::Seats,
+        Self::Count,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -96,11 +102,13 @@ impl Script {
             | Self::Tend
             | Self::Own
             | Self::Settle
-            | Self::InboxChange => true,
+            | Self::InboxChange
+            | Self::Seats => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
             | Self::Lingering
+            | Self::Count
             | Self::Waiting
             | Self::Look
             | Self::Book
@@ -151,6 +159,8 @@ impl Script {
                 include_str!("scripts/import.lua")
             ),
             Self::Feed => include_str!("scripts/feed.lua"),
+            Self::Seats => include_str!("scripts/seats.lua"),
+            Self::Count => include_str!("scripts/count.lua"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod inboxes;
 mod mutants;
 mod parts;
 mod random;
+mod seats;
 mod server;
 mod sessions;
 mod sockets;

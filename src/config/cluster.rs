@@ -45,6 +45,8 @@ pub struct ClusterConfig {
     pub ready_when_cut_off: bool,
     /// How nodes hand each other requests of clients; `None`: they do not.
     pub forward: Option<ForwardConfig>,
+    /// Whether clients come in while it is not known how many connections their users have.
+    pub admit_when_cut_off: bool,
 }
 
 /// Where what is stored has to be before it is answered for.
@@ -90,6 +92,7 @@ impl ClusterConfig {
         let ready_when_cut_off = reader.switch("cluster.ready_when_cut_off");
         let has_secret = secret.as_ref().is_ok_and(Option::is_some);
         let forward = forward::read(reader, has_secret);
+        let admit_when_cut_off = reader.switch("cluster.admit_when_cut_off");
         let (heartbeat, lease) = (heartbeat?, lease?);
         if lease < heartbeat * BEATS_PER_LEASE {
             let rule = format!("must be at least {BEATS_PER_LEASE} times cluster.heartbeat");
@@ -109,6 +112,7 @@ impl ClusterConfig {
                 durability: durability?,
                 ready_when_cut_off: ready_when_cut_off?,
                 forward: forward?,
+                admit_when_cut_off: admit_when_cut_off?,
             })
         };
         redis?.map(config).transpose()

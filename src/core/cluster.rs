@@ -4,7 +4,7 @@
 //! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users
 //! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
-//! what requests with a name were answered, [`inboxes`] what waits for users.
+//! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have.
 
 pub mod agreement;
 pub mod answers;
@@ -23,6 +23,7 @@ pub mod log;
 pub mod node;
 pub mod observer;
 pub mod receipts;
+pub mod seats;
 pub mod sessions;
 
 /// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster: raise it

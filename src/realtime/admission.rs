@@ -286,7 +286,8 @@ impl Admission {
             None => (Replaced::default(), RecoveryClaim::default()),
         };
         // Last, because nothing may be waited for by whoever has a seat.
-        self.attendance.seat(&socket, claim.get())?;
+        let replaces = replaced.here.as_ref().map(|it| it.id).or(replaced.elsewhere);
+        self.attendance.seat(&socket, claim.get(), replaces).await?;
         Ok(Permitted { socket, inbox_after, claim, replaced, place })
     }
 

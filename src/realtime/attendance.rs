@@ -3,11 +3,14 @@
 mod farewell;
 mod greeting;
 mod returning;
+mod seating;
 mod sign_in;
 
 pub use farewell::{Farewell, KickCode};
+pub(super) use seating::NoSeat;
 pub(super) use sign_in::NotSignedIn;
 
+use super::seats::SeatsOfNodes;
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
 use crate::auth::Resume;
@@ -15,7 +18,7 @@ use crate::cluster::Bus;
 use crate::config::SessionsConfig;
 use crate::connection::Connection;
 use crate::core::auth::resume_families::FamilyNews;
-use crate::core::control::seats::{SeatLimit, Seating};
+use crate::core::control::seats::SeatLimit;
 use crate::core::emit::audience::Audience;
 use crate::core::presence::session::{Grace, UserSession};
 use crate::core::recovery::{Newcomer, Pid, SessionClaim};
@@ -42,21 +45,14 @@ pub struct Attendance {
     visits: Visits,
     /// How many connections a user may have.
     seats: Option<SeatLimit>,
+    /// Who has them among many nodes; `None`: there are no others, or no limit.
+    seats_of_nodes: Option<Box<SeatsOfNodes>>,
     /// Gives clients what they may come back with, where there is that.
     resume: Option<Arc<Resume>>,
     /// The other nodes, if there are any.
     bus: Option<Bus>,
     /// Whose sessions are elsewhere by now.
     dismissed: Mutex<Dismissed>,
-}
-
-/// There is no seat for a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoSeat {
-    /// Its user has as many connections as allowed.
-    Full,
-    /// The same, but of one of them it is not certain that its client is still there.
-    ComeAgain,
 }
 
 impl Attendance {
@@ -68,7 +64,16 @@ impl Attendance {
         (sessions, resume): (SessionsConfig, Option<Arc<Resume>>),
     ) -> Self {
         let (seats, dismissed) = (sessions.seats, Mutex::default());
-        Self { sockets, recoveries, visits, seats, resume, bus: None, dismissed }
+        Self {
+            sockets,
+            recoveries,
+            visits,
+            seats,
+            seats_of_nodes: None,
+            resume,
+            bus: None,
+            dismissed,
+        }
     }
 
     /// The sockets that are gone.
@@ -91,43 +96,6 @@ impl Attendance {
         tracing::warn!("closed a connection: the store takes nothing");
         connection.close(Reason::ServerShutdown);
         None
-    }
-
-    /// Finds a seat for a socket that is about to join. Whoever has to go for it is gone then.
-    pub(super) fn seat(
-        &self,
-        socket: &Arc<Socket>,
-        claim: Option<SessionClaim<'_>>,
-    ) -> Result<(), NoSeat> {
-        self.seat_as(socket.user(), socket, claim)
-    }
-
-    /// The same for a socket that is about to be this user's.
-    fn seat_as(
-        &self,
-        user: &UserId,
-        socket: &Arc<Socket>,
-        claim: Option<SessionClaim<'_>>,
-    ) -> Result<(), NoSeat> {
-        let Some(limit) = self.seats else { return Ok(()) };
-        let (newcomer, pid) = ((socket.id, Arc::clone(socket)), claim.map(|it| it.pid));
-        match self.sockets.presence.seat(user, newcomer, pid, limit) {
-            Seating::Seat { replaced, evicted, leaving } => {
-                for socket in replaced.iter().chain(&leaving) {
-                    let reason = socket.connection.end_reason().unwrap_or(Reason::TransportClose);
-                    self.leave(socket, reason);
-                }
-                if !evicted.is_empty() {
-                    let farewell =
-                        Farewell { code: Some(KickCode::UserLimit), ..Farewell::default() };
-                    self.expel(&evicted, farewell, Grace::Keep);
-                    metrics::counter!("userline_evictions_total").increment(1);
-                }
-                Ok(())
-            }
-            Seating::ComeAgain => Err(NoSeat::ComeAgain),
-            Seating::Full => Err(NoSeat::Full),
-        }
     }
 
     /// Answers an authenticated client, takes its socket in and greets it with `userline:session`; in a cluster, when that
@@ -296,6 +264,9 @@ impl Attendance {
                 recovery.detach(pid, socket.id, departure, leave)
             }
         };
+        if let Some(seats) = &self.seats_of_nodes {
+            seats.leave(socket.user(), socket.id);
+        }
         if was_here {
             self.visits.remember(socket, reason);
             let (user, id) = (socket.user(), socket.id);
@@ -327,6 +298,9 @@ impl Attendance {
     pub(super) fn erase(&self, user: &UserId) -> bool {
         self.recoveries.erase(user);
         self.visits.erase(user);
+        if let Some(seats) = &self.seats_of_nodes {
+            seats.erase(user);
+        }
         self.sockets.gate.change(|known| known.erase(user));
         self.sockets.rooms_of_users.change(|known| known.erase(user));
         self.sockets.presence.erase(user)
@@ -350,8 +324,10 @@ impl Attendance {
                 self.leave(&socket, Reason::Audit);
             }
             self.visits.forget_old();
-            if self.seats.is_some() {
-                self.sockets.presence.forget_lost();
+            match &self.seats_of_nodes {
+                Some(seats) => seats.forget_lost(),
+                None if self.seats.is_some() => self.sockets.presence.forget_lost(),
+                None => {}
             }
         }
     }

@@ -7,8 +7,9 @@ pub use crate::core::cluster::bus::words::{SocketFacts, SocketPage};
 use super::sockets::{NodeCounts, Sockets};
 use crate::cluster::{Bus, BusError, OnNodes, Unattached};
 use crate::connection::{Connections, LoanCounts, Transports};
+use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{NodeAnswer, NodeQuery, RoomEntry};
-use crate::core::cluster::command::LingeringUsers;
+use crate::core::cluster::command::{LingeringUsers, UserCounts};
 use crate::core::page::Page;
 use crate::core::presence::session::PresenceStatus;
 use crate::presence::{StateFilter, UserEntry, UserStatus};
@@ -198,6 +199,23 @@ impl Directory {
             Some(socket) => OnNodes::here(Some(socket)),
             None => OnNodes { done: None, missing },
         })
+    }
+
+    /// How many there are on all nodes: of users each counts once, of rooms each once for every node on which a socket is in it.
+    pub async fn totals(&self) -> Result<OnNodes<(UserCounts, NodeTotals)>, DirectoryError> {
+        let stats = self.stats();
+        let users = match &self.bus {
+            Some(bus) => bus.count_users().await?,
+            None => UserCounts { users: stats.counts.users, lingering: stats.counts.lingering },
+        };
+        let asked = self.look(|| NodeQuery::Stats, || here::totals(&stats)).await?;
+        let OnNodes { done: (mut totals, answers), missing } = asked;
+        for answer in answers {
+            if let NodeAnswer::Stats(other) = answer {
+                totals.add(other);
+            }
+        }
+        Ok(OnNodes { done: (users, totals), missing })
     }
 
     /// Looks here and asks the others.

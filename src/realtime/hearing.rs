@@ -150,6 +150,14 @@ impl Hearing {
             }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),
             BusRequest::Inboxes(states) => self.inboxes.tell_here(states),
+            BusRequest::SeatsOf(user) => {
+                let seats = NodeAnswer::Seats(self.attendance.seats_of(user));
+                self.bus.answer(&asked.from, asked.question, seats);
+            }
+            BusRequest::EndSeats { user, replaced, evicted } => {
+                let count = self.attendance.end_seats(user, replaced, evicted);
+                self.bus.answer(&asked.from, asked.question, NodeAnswer::Counted(count));
+            }
             BusRequest::Count(audience) => {
                 let count = self.emitter.recipients(audience).matched();
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Counted(count));
@@ -190,7 +198,9 @@ impl Answering {
             | BusRequest::Look(_)
             | BusRequest::Replace(_)
             | BusRequest::Report(_)
-            | BusRequest::Inboxes(_) => NodeAnswer::Failed,
+            | BusRequest::Inboxes(_)
+            | BusRequest::SeatsOf(_)
+            | BusRequest::EndSeats { .. } => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

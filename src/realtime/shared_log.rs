@@ -38,7 +38,9 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Follow { .. }
         | BusRequest::Replace(_)
         | BusRequest::Report(_)
-        | BusRequest::Inboxes(_) => return None,
+        | BusRequest::Inboxes(_)
+        | BusRequest::SeatsOf(_)
+        | BusRequest::EndSeats { .. } => return None,
     };
     Some(Judged { namespace, verdict })
 }

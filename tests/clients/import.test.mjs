@@ -73,6 +73,8 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     assert.ok(offline.data.seq > online.data.seq);
     await steadily("nothing else", () => hooks.events.length === 4, 1000);
     assert.deepEqual([hooks.types("ann"), hooks.types("eve")], [["user.online"], ["user.online"]]);
+    const { body: counts } = await server.api("GET", "/v1/stats");
+    assert.deepEqual([counts.users, counts.lingering], [2, 0], "who was moved counts as whoever came");
     assert.deepEqual((await inbox()).items, before.items, "with the numbers that they had");
     assert.equal((await inbox()).unread, before.unread);
     await kept("new", { collapse_key: "k", id: "named" });

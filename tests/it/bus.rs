@@ -171,6 +171,28 @@ async fn pages(api: &crate::rig::api::Api, path: &str, name: &str) -> Vec<Value>
 }
 
 #[tokio::test]
+async fn counts_are_those_of_all_nodes_and_a_user_counts_once() {
+    let nodes = Nodes::start(3).await;
+    let clients = audience(&nodes).await;
+    for api in &nodes.apis {
+        let counts = async || {
+            let stats = api.get("/v1/stats").await;
+            assert!(stats.get("nodes_missing").is_none(), "{stats}");
+            let of = |name: &str| stats[name].as_u64().unwrap();
+            [of("users"), of("lingering"), of("sockets"), of("connections"), of("websocket")]
+        };
+        assert_eq!(counts().await, [3, 0, 4, 4, 4]);
+    }
+    drop(nodes.apis[1].post("/v1/users/ann/disconnect", &json!({})).await);
+    clients[0].is_disconnected().await;
+    let are_two = async || {
+        let stats = nodes.apis[2].get("/v1/stats").await;
+        stats["users"] == json!(2) && stats["sockets"] == json!(2)
+    };
+    crate::rig::eventually("the user is not counted", crate::rig::nodes::PATIENCE, are_two).await;
+}
+
+#[tokio::test]
 async fn whoever_is_asked_knows_the_sockets_users_and_rooms_of_every_node() {
     let nodes = Nodes::start(3).await;
     let clients = audience(&nodes).await;

@@ -20,8 +20,11 @@ use Ends::{Erased, ErasedBy, With};
 const MEMORIES: &[(&str, Ends)] = &[
     ("admin/emit/reply.rs", With("the answer to one request")),
     ("admin/emit/sending.rs", With("the answer to one request")),
+    ("cluster/ledger.rs", With("the telling of some hooks, which ends in time")),
     ("core/backend/circuit.rs", With("the next success of the endpoint, or its circuit")),
     ("core/auth/resume_families.rs", Erased),
+    ("core/cluster/bus/past.rs", With("the answer to one question of a node")),
+    ("core/cluster/bus/words.rs", With("one question to other nodes")),
     ("core/cluster/command.rs", With("one question to Redis, and its answer")),
     (
         "core/cluster/facts.rs",
@@ -31,6 +34,11 @@ const MEMORIES: &[(&str, Ends)] = &[
         "core/cluster/known_hooks.rs",
         With("the settling of a hook, or the end of owning its endpoint"),
     ),
+    ("core/cluster/import.rs", With("one `userline cluster import`")),
+    ("core/cluster/inboxes.rs", With("one question to Redis, and its answer")),
+    ("core/cluster/ledger.rs", With("one question to Redis, and its answer")),
+    ("core/cluster/seats.rs", With("one question to Redis, and its answer")),
+    ("core/control/held_seats.rs", Erased),
     ("core/control/restrictions.rs", Erased),
     ("core/delivery/dispatch.rs", With("the answer to one hook request")),
     (

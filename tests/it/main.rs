@@ -24,5 +24,6 @@ mod ingest;
 mod power_cut;
 mod returning;
 mod rig;
+mod seats;
 mod tidy;
 mod views;

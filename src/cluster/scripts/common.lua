@@ -3,7 +3,8 @@
 -- KEYS[1] is the hash of what there is one of; ARGV[1] is what every key begins with, the hash tag included, so that all
 -- keys live in one slot. `now` is in microseconds; clock.lua says where it comes from.
 --
---   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold, told
+--   meta         hash    run, start, epoch, copy, n, top, hole, doubt, bytes, base, tick, hold, told,
+--                        users (how many u:<user> there are)
 --   nodes        hash    incarnation -> number of the last batch that was applied
 --   reply        hash    incarnation -> what that batch was answered with
 --   read         hash    incarnation -> number up to which it has read the log
@@ -28,6 +29,7 @@
 --   begun        zset    requests that are under way -> since when (ms); answered: those that were made -> until when (ms)
 --   answers      number  bytes of the answers that are remembered
 --   told:<name>  string  hooks of that name were told, some minutes ago
+--   seats:<user> hash    seat -> since when it is taken, by which node, and what it is known by (a line each)
 --   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
 local P, meta = ARGV[1], KEYS[1]
 
@@ -85,6 +87,7 @@ local function up(user, incarnation, hint, kept)
     session = announce('on', user, false, '', '')
   end
   redis.call('HSET', key, 's', session)
+  redis.call('HINCRBY', meta, 'users', 1)
   return session
 end
 

@@ -43,6 +43,7 @@ while ARGV[i] do
     if redis.call('HSETNX', key, 's', ARGV[i + 2]) == 1 then
       redis.call('HSET', key, 'r', 'server_restart', 'c', ARGV[3])
       redis.call('ZADD', P .. 'due', due, user)
+      redis.call('HINCRBY', meta, 'users', 1)
     end
     i = i + 3
   elseif ARGV[i] == 'b' then

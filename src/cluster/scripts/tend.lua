@@ -25,6 +25,7 @@ for _, user in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', text(now_m
     announce('off', user, u[1], u[2], u[3])
     redis.call('ZADD', P .. 'seen', 'GT', u[3], user)
     redis.call('DEL', key)
+    redis.call('HINCRBY', meta, 'users', -1)
     count = count + 1
   end
   redis.call('ZREM', P .. 'due', user)

@@ -135,6 +135,10 @@ impl World {
         if nodes.len() != living.len() || !nodes.iter().all(|it| living.contains(it)) {
             self.bad.push(format!("nodes: {nodes:?}, living {living:?}"));
         }
+        let counted: Option<usize> = self.redis.ask(&["HGET", &self.place.key("meta"), "users"]);
+        if counted.unwrap_or_default() != online.len() {
+            self.bad.push(format!("{counted:?} users are counted, and there are {}", online.len()));
+        }
         for user in online {
             let key = self.place.key(&format!("u:{}", user_id(user)));
             let fields: BTreeSet<String> =

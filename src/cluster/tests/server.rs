@@ -44,6 +44,7 @@ pub(in crate::cluster) fn cluster_config(url: &str) -> ClusterConfig {
         durability: Durability::Async,
         ready_when_cut_off: true,
         forward: None,
+        admit_when_cut_off: true,
     }
 }
 

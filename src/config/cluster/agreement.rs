@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::config::{AuthConfig, AuthMode, JwtKey, JwtKeys};
 use crate::core::cluster::FORMAT;
 use crate::core::cluster::agreement::{Agreement, Term};
+use crate::core::control::seats::{SeatLimit, WhenFull};
 use crate::types::{Namespace, Secret, millis};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use std::time::Duration;
@@ -24,6 +25,7 @@ impl Config {
         };
         let key = cluster.secret.as_ref().map_or(&[][..], Secret::expose);
         let answers = self.admin.idempotency;
+        let seats = seats(self.sessions.seats);
         let must = vec![
             Term::shown("format", FORMAT),
             Term::hidden("cluster.secret", secret),
@@ -52,6 +54,8 @@ impl Config {
             ),
             Term::shown("admin.idempotency_max", answers.entries_max.to_string()),
             Term::shown("admin.idempotency_bytes", answers.bytes_max.to_string()),
+            Term::shown("sessions.max_sockets_per_user", seats.0),
+            Term::shown("sessions.on_limit", seats.1),
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];
@@ -62,6 +66,15 @@ impl Config {
 /// As it may stand in a configuration.
 fn time(time: Duration) -> String {
     format!("{}ms", millis(time))
+}
+
+/// How many, and what becomes of one more.
+fn seats(limit: Option<SeatLimit>) -> (String, &'static str) {
+    match limit.map(|it| (it.max, it.when_full)) {
+        None => ("0".to_owned(), "refuse"),
+        Some((max, WhenFull::Refuse)) => (max.to_string(), "refuse"),
+        Some((max, WhenFull::EvictOldest)) => (max.to_string(), "evict_oldest"),
+    }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -81,7 +81,6 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
     let on = [
         ("presence.shown_to", r#"["shared_room"]"#),
         ("sessions.resume_ttl", "10m"),
-        ("sessions.max_sockets_per_user", "2"),
         ("hooks.identity", "true"),
         ("hooks.coalesce", "latest"),
         ("hooks.events", r#"["socket.disconnected"]"#),
@@ -130,6 +129,7 @@ fn what_nodes_agree_on_follows_the_configuration_and_shows_no_secret() {
         (("limits.memberships_per_user", "7"), "limits.memberships_per_user"),
         (("admin.idempotency_max", "1001"), "admin.idempotency_max"),
         (("admin.idempotency_bytes", "1MB"), "admin.idempotency_bytes"),
+        (("sessions.max_sockets_per_user", "7"), "sessions.max_sockets_per_user"),
         (("auth.jwt.secret", "another-456789abcdef0123456789abcdef"), "auth"),
         (("auth.jwt.leeway", "1s"), "auth"),
     ] {

@@ -1,8 +1,9 @@
-//! What nodes say to each other: [`words`] are what can be said, made of [`facts`], of that [`reports`] what they say of themselves, and [`past`]
-//! of what they remember; [`wire`] is how it is written.
+//! What nodes say to each other: [`words`] are what can be said, made of [`facts`], of that [`reports`] and [`totals`] what they say
+//! of themselves, and [`past`] of what they remember; [`wire`] is how it is written.
 
 pub mod facts;
 pub mod past;
 pub mod reports;
+pub mod totals;
 pub mod wire;
 pub mod words;

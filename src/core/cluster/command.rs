@@ -8,6 +8,7 @@ use super::inboxes::{InboxesAsk, InboxesReply};
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{HooksToTell, LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
+use super::seats::{SeatQuestion, SeatReply};
 use super::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
 use crate::types::UserId;
@@ -46,6 +47,8 @@ pub enum Command {
     Presence(Vec<UserId>),
     /// Who lingers; at most so many users.
     Lingering(usize),
+    /// How many users there are.
+    CountUsers,
     /// Something about an endpoint.
     Ledger(LedgerQuestion),
     /// Something about the records of which all nodes have copies.
@@ -58,6 +61,8 @@ pub enum Command {
     Inboxes(InboxesAsk),
     /// What was told of users.
     Feed(FeedQuestion),
+    /// Something about the seats of users.
+    Seats(SeatQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -232,6 +237,8 @@ pub enum Reply {
     Presence(Vec<PresenceStatus>),
     /// To [`Command::Lingering`].
     Lingering(LingeringUsers),
+    /// To [`Command::CountUsers`].
+    UserCounts(UserCounts),
     /// To [`Command::Ledger`].
     Ledger(LedgerReply),
     /// To [`Command::Book`].
@@ -246,6 +253,8 @@ pub enum Reply {
     NoMemory,
     /// To [`Command::Feed`].
     Feed(FeedReply),
+    /// To [`Command::Seats`].
+    Seats(SeatReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].
@@ -253,6 +262,15 @@ pub enum Reply {
         /// The largest number that was given: some were, for those who went offline.
         head: u64,
     },
+}
+
+/// How many users there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UserCounts {
+    /// Online, lingering ones included.
+    pub users: usize,
+    /// Of these, lingering.
+    pub lingering: usize,
 }
 
 /// Users who linger.

@@ -39,9 +39,9 @@ impl Attendance {
         let (guest, connection) = (socket.user().clone(), &socket.connection);
         let mut place =
             Some(self.reserve(connection, &user).await.ok_or(NotSignedIn::Unavailable)?);
-        self.seat_as(&user, socket, None).map_err(NotSignedIn::Seat)?;
+        self.seat_as(&user, socket, (None, None)).await.map_err(NotSignedIn::Seat)?;
         if !connection.hand_over(&guest, &user) {
-            self.sockets.presence.stays_away(&user, socket.id);
+            self.stays_away(&user, socket.id);
             return Err(NotSignedIn::OtherUser);
         }
         metrics::counter!("userline_guest_sign_ins_total").increment(1);
@@ -60,6 +60,10 @@ impl Attendance {
                     recovery.detach(pid, socket.id, Departure::ForGood, sign_in)
                 }
             };
+            if let Some(seats) = &self.seats_of_nodes {
+                seats.leave(&guest, socket.id);
+                seats.share(&user, &socket);
+            }
             self.visits.remember_as(&guest, &socket, Reason::SignedIn);
             socket.forget_inbox();
             if let Some(SessionAtUp::Known(session)) = session {

@@ -1,6 +1,7 @@
 //! What this node alone knows, for itself and for others that ask.
 
-use super::{Directory, SocketFacts, SocketPage, USER_SOCKETS_MAX};
+use super::{Directory, NodeStats, SocketFacts, SocketPage, USER_SOCKETS_MAX};
+use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{ListedUser, NodeAnswer, NodeQuery, RoomEntry};
 use crate::core::emit::audience::Addressee as _;
 use crate::core::page::{Page, Smallest};
@@ -43,6 +44,7 @@ impl Directory {
             NodeQuery::Rooms { prefix, after, limit } => {
                 NodeAnswer::Rooms(self.sockets.rooms(&prefix, after.as_ref(), limit))
             }
+            NodeQuery::Stats => NodeAnswer::Stats(totals(&self.stats())),
         }
     }
 
@@ -71,6 +73,18 @@ impl Directory {
 
     pub(super) fn socket_here(&self, id: SocketId) -> Option<SocketFacts> {
         self.sockets.registry.socket(id, &self.namespaces).map(|it| facts(&it))
+    }
+}
+
+/// What is told of a node with others.
+pub(super) fn totals(stats: &NodeStats) -> NodeTotals {
+    NodeTotals {
+        sockets: stats.counts.sockets,
+        rooms: stats.counts.granted_rooms,
+        connections: stats.connections,
+        polling: stats.transports.polling,
+        websocket: stats.transports.websocket,
+        deadlines: stats.counts.deadlines,
     }
 }
 

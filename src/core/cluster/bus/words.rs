@@ -4,6 +4,9 @@ pub use super::facts::{SocketFacts, UserEmitted};
 
 use crate::core::cluster::book::BookName;
 use crate::core::cluster::bus::reports::{NodeReport, ReportQuery};
+use crate::core::cluster::bus::totals::NodeTotals;
+use crate::core::cluster::seats::SeatName;
+use crate::core::control::seats::Standing;
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
@@ -87,6 +90,17 @@ pub enum BusRequest {
     Report(ReportQuery),
     /// The inboxes of these users are so by now: tell their sockets.
     Inboxes(Vec<(UserId, InboxState)>),
+    /// Say how the connections are that have the seats of a user.
+    SeatsOf(UserId),
+    /// These seats of a user are others' by now: close the connections that had them.
+    EndSeats {
+        /// Whose they are.
+        user: UserId,
+        /// Their clients have come back elsewhere.
+        replaced: Vec<SeatName>,
+        /// They have to go for other clients.
+        evicted: Vec<SeatName>,
+    },
 }
 
 /// What a node asks all others of what there is.
@@ -132,6 +146,8 @@ pub enum NodeQuery {
         /// Who.
         users: Vec<UserId>,
     },
+    /// How much there is.
+    Stats,
 }
 
 /// Some of many sockets.
@@ -194,7 +210,7 @@ pub enum NodeAnswer {
     Emitted(EmitCounts),
     /// To [`BusRequest::Emit`] with acks, after the first answer, as often as there is something.
     Acked(Vec<AckNews>),
-    /// To [`BusRequest::Count`] and, of memberships, [`BusRequest::Follow`]: how many sockets have come in or gone out.
+    /// To [`BusRequest::Count`], [`BusRequest::EndSeats`] and, of memberships, [`BusRequest::Follow`]: how many sockets have come in or gone out.
     Counted(usize),
     /// To [`BusRequest::Join`] and [`BusRequest::Leave`].
     Moved(MovedSockets),
@@ -216,6 +232,10 @@ pub enum NodeAnswer {
     Failed,
     /// To [`BusRequest::Report`].
     Report(Box<NodeReport>),
+    /// To [`BusRequest::SeatsOf`].
+    Seats(Vec<(SeatName, Standing)>),
+    /// To [`NodeQuery::Stats`].
+    Stats(NodeTotals),
 }
 
 /// For how many sockets an emit was.

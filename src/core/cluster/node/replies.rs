@@ -71,6 +71,8 @@ impl NodeMachine {
                 | Reply::Heard
                 | Reply::NoMemory
                 | Reply::Feed(_)
+                | Reply::Seats(_)
+                | Reply::UserCounts(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
                 | Reply::Entries(..),

@@ -2,10 +2,12 @@
 
 use super::parts::StatusParts;
 use crate::core::cluster::bus::reports::NodeReport;
+use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{
     AckNews, AckWords, AskedSocket, EmitCounts, ListedUser, MovedSockets, NodeAnswer, NodeReply,
     RoomEntry, SocketFacts, SocketPage, UserEmitted,
 };
+use crate::core::control::seats::Standing;
 use crate::core::emit::acks::WhyNoAck;
 use crate::core::page::Page;
 use crate::core::presence::session::UserSession;
@@ -51,6 +53,35 @@ enum AnswerParts<'a> {
     Rooms(#[serde(borrow)] Vec<RoomParts<'a>>, bool),
     Failed,
     Report(Box<NodeReport>),
+    Seats(#[serde(borrow)] Vec<(&'a str, StandingParts)>),
+    Stats(NodeTotals),
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum StandingParts {
+    Here,
+    OwesPong,
+    Leaving,
+}
+
+impl From<Standing> for StandingParts {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Here => Self::Here,
+            Standing::OwesPong => Self::OwesPong,
+            Standing::Leaving => Self::Leaving,
+        }
+    }
+}
+
+impl From<StandingParts> for Standing {
+    fn from(standing: StandingParts) -> Self {
+        match standing {
+            StandingParts::Here => Self::Here,
+            StandingParts::OwesPong => Self::OwesPong,
+            StandingParts::Leaving => Self::Leaving,
+        }
+    }
 }
 
 /// Who, the session, since when, and sockets.
@@ -181,6 +212,10 @@ impl<'a> AnswerParts<'a> {
             }
             NodeAnswer::Failed => Self::Failed,
             NodeAnswer::Report(report) => Self::Report(report.clone()),
+            NodeAnswer::Stats(totals) => Self::Stats(*totals),
+            NodeAnswer::Seats(seats) => {
+                Self::Seats(seats.iter().map(|(seat, it)| (&**seat, (*it).into())).collect())
+            }
         }
     }
 
@@ -225,6 +260,10 @@ impl<'a> AnswerParts<'a> {
             }
             Self::Failed => NodeAnswer::Failed,
             Self::Report(report) => NodeAnswer::Report(report),
+            Self::Stats(totals) => NodeAnswer::Stats(totals),
+            Self::Seats(seats) => NodeAnswer::Seats(
+                seats.into_iter().map(|(seat, it)| (seat.into(), it.into())).collect(),
+            ),
         })
     }
 }

@@ -57,6 +57,12 @@ enum BusRequestParts<'a> {
     Replace([u8; SocketId::BYTES]),
     Report(ReportQuery),
     Inboxes(#[serde(borrow)] Vec<(&'a str, InboxParts)>),
+    SeatsOf(&'a str),
+    EndSeats {
+        user: &'a str,
+        replaced: Vec<&'a str>,
+        evicted: Vec<&'a str>,
+    },
 }
 
 /// Revision, head, unread, `read_upto` and `min_seq`.
@@ -122,6 +128,7 @@ enum QueryParts<'a> {
         #[serde(borrow)]
         users: Vec<&'a str>,
     },
+    Stats,
 }
 
 impl<'a> QueryParts<'a> {
@@ -149,6 +156,7 @@ impl<'a> QueryParts<'a> {
                 namespace: namespace.as_str(),
                 users: users.iter().map(UserId::as_str).collect(),
             },
+            NodeQuery::Stats => Self::Stats,
         }
     }
 
@@ -181,6 +189,7 @@ impl<'a> QueryParts<'a> {
                 namespace: Namespace::parse(namespace).ok()?,
                 users: users.into_iter().map(user).collect::<Option<_>>()?,
             },
+            Self::Stats => NodeQuery::Stats,
         })
     }
 }
@@ -239,6 +248,12 @@ impl<'a> BusRequestParts<'a> {
                     |(user, state): &'a (UserId, InboxState)| (user.as_str(), inbox_parts(*state));
                 Self::Inboxes(states.iter().map(parts).collect())
             }
+            BusRequest::SeatsOf(user) => Self::SeatsOf(user.as_str()),
+            BusRequest::EndSeats { user, replaced, evicted } => Self::EndSeats {
+                user: user.as_str(),
+                replaced: replaced.iter().map(|it| &**it).collect(),
+                evicted: evicted.iter().map(|it| &**it).collect(),
+            },
         }
     }
 
@@ -281,6 +296,12 @@ impl<'a> BusRequestParts<'a> {
                 let words = |(user, parts)| Some((UserId::parse(user).ok()?, inbox(parts)));
                 BusRequest::Inboxes(states.into_iter().map(words).collect::<Option<_>>()?)
             }
+            Self::SeatsOf(user) => BusRequest::SeatsOf(UserId::parse(user).ok()?),
+            Self::EndSeats { user, replaced, evicted } => BusRequest::EndSeats {
+                user: UserId::parse(user).ok()?,
+                replaced: replaced.into_iter().map(Into::into).collect(),
+                evicted: evicted.into_iter().map(Into::into).collect(),
+            },
         })
     }
 }

@@ -1,14 +1,16 @@
+mod reports;
+
 use super::{BYTES_MAX, VERSION, WireError, emit, message, read_message, read_reply, reply};
-use crate::core::cluster::bus::past::{AckFacts, AckTexts, MessageFacts, VisitFacts};
-use crate::core::cluster::bus::reports::{NodeFacts, NodeReport, ReportQuery};
+use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{
     AckNews, AckWords, AskedSocket, BusRequest, Dismissal, EmitCounts, ListedUser, MovedSockets,
     NodeAnswer, NodeMessage, NodeQuery, NodeReply, RoomEntry, SocketFacts, SocketPage, UserEmitted,
 };
-use crate::core::emit::acks::{AckSummary, MissingAck, SocketAck, WhyNoAck};
+use crate::core::cluster::seats::SeatName;
+use crate::core::control::seats::Standing;
+use crate::core::emit::acks::WhyNoAck;
 use crate::core::emit::audience::Audience;
 use crate::core::emit::message::Emit;
-use crate::core::ingest::report::{SourceFacts, SourceKind, SourceReport, SourceTrouble};
 use crate::core::page::Page;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::types::{
@@ -19,6 +21,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use reports::{report, report_query};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +95,15 @@ fn request() -> impl Strategy<Value = BusRequest> {
         query().prop_map(BusRequest::Look),
         socket().prop_map(BusRequest::Replace),
         report_query().prop_map(BusRequest::Report),
+        users().prop_filter_map("nobody", |it| it.into_iter().next().map(BusRequest::SeatsOf)),
+        ("[a-z]{1,9}", names(), names()).prop_map(|(user, replaced, evicted)| {
+            BusRequest::EndSeats { user: UserId::parse(&user).unwrap(), replaced, evicted }
+        }),
     ]
+}
+
+fn names() -> impl Strategy<Value = Vec<SeatName>> {
+    vec("[a-z_0-9]{1,9}".prop_map(SeatName::from), 0..3)
 }
 
 fn query() -> impl Strategy<Value = NodeQuery> {
@@ -108,6 +119,7 @@ fn query() -> impl Strategy<Value = NodeQuery> {
             }
         ),
         socket().prop_map(NodeQuery::Socket),
+        Just(NodeQuery::Stats),
         (option::of(user()), any::<usize>())
             .prop_map(|(after, limit)| NodeQuery::Users { after, limit }),
         (".{0,9}", option::of((root(), room())), any::<usize>())
@@ -200,115 +212,17 @@ fn answer() -> impl Strategy<Value = NodeAnswer> {
         (vec(room, 0..4), any::<bool>())
             .prop_map(|(items, has_more)| NodeAnswer::Rooms(Page { items, has_more })),
         Just(NodeAnswer::Failed),
-        report().prop_map(|it| NodeAnswer::Report(Box::new(it))),
-    ]
-}
-
-fn report_query() -> impl Strategy<Value = ReportQuery> {
-    let user = || "[a-z]{1,9}".prop_map(|it| UserId::parse(&it).unwrap());
-    prop_oneof![
-        Just(ReportQuery::Node),
-        Just(ReportQuery::Sources),
-        (option::of((user(), socket_page())), any::<usize>()).prop_map(|(of, limit)| {
-            ReportQuery::Messages { of: of.map(|(user, page)| (user, page.sockets)), limit }
+        any::<[usize; 2]>().prop_map(|[sockets, deadlines]| {
+            NodeAnswer::Stats(NodeTotals { sockets, deadlines, ..NodeTotals::default() })
         }),
-        vec(".{0,9}", 0..3).prop_map(ReportQuery::Acks),
-        user().prop_map(ReportQuery::Visits),
-    ]
-}
-
-fn past() -> impl Strategy<Value = NodeReport> {
-    let user = || "[a-z]{1,9}".prop_map(|it| UserId::parse(&it).unwrap());
-    let emitted = (status(), any::<usize>(), any::<usize>())
-        .prop_map(|(status, matched, sent)| UserEmitted { status, matched, sent });
-    let message =
-        (".{0,9}", vec(socket(), 0..3), option::of(any::<usize>()), vec((user(), emitted), 0..3))
-            .prop_map(|(text, sockets, acked, users)| MessageFacts {
-                id: text.clone(),
-                at: 7,
-                namespace: "/".to_owned(),
-                event: text.clone(),
-                volatile: true,
-                source: Some(text.clone()),
-                is_to_all: false,
-                rooms: vec![text],
-                sockets,
-                matched: 9,
-                sent: 8,
-                acked,
-                users,
-            });
-    let said = vec(vec(any::<u8>(), 0..9), 0..3)
-        .prop_map(|buffers| AckTexts { args: "[1]".to_owned(), buffers });
-    let ack = (user(), socket(), said).prop_map(|(user, socket, said)| SocketAck {
-        user,
-        socket,
-        took: Duration::from_millis(5),
-        answer: Ok(said),
-    });
-    let missing = (user(), socket()).prop_map(|(user, socket)| MissingAck {
-        user,
-        socket,
-        why: WhyNoAck::TooMany,
-    });
-    let outcome = (any::<bool>(), vec(ack, 0..3), vec(missing, 0..3), users())
-        .prop_map(|(is_met, acks, missing, absent)| AckSummary { is_met, acks, missing, absent });
-    let acks =
-        option::of(outcome).prop_map(|outcome| AckFacts { at: 1, matched: 2, sent: 3, outcome });
-    let visit = (socket(), option::of((any::<u64>(), ".{0,9}")), option::of(any::<u16>()))
-        .prop_map(|(id, end, close_code)| VisitFacts {
-            id,
-            namespace: "/".to_owned(),
-            address: "203.0.113.7".to_owned(),
-            user_agent: None,
-            transport: "polling".to_owned(),
-            is_upgraded: false,
-            connected_at: 5,
-            end,
-            silent_ms: 1,
-            bytes_in: 2,
-            bytes_out: 3,
-            pending_bytes: 4,
-            ending: None,
-            close_code,
-        });
-    prop_oneof![
-        vec(message, 0..3).prop_map(NodeReport::Messages),
-        option::of(acks).prop_map(NodeReport::Acks),
-        vec(visit, 0..3).prop_map(NodeReport::Visits),
-    ]
-}
-
-fn report() -> impl Strategy<Value = NodeReport> {
-    let text = ".{0,9}";
-    let texts = || vec(text, 0..3);
-    let facts = (text, option::of(text), any::<[usize; 2]>(), any::<bool>(), texts(), texts());
-    let facts =
-        facts.prop_map(|(name, incarnation, [sockets, users], is_draining, a, b)| NodeFacts {
-            host: name.clone(),
-            version: name.clone(),
-            started_at: 7,
-            name,
-            incarnation,
-            sockets,
-            users,
-            is_draining,
-            endpoints: a,
-            sources: b,
-        });
-    let source = (text, option::of(any::<u64>())).prop_map(|(name, backlog)| {
-        let trouble = backlog.map(|at| SourceTrouble {
-            at: WallMs(at),
-            code: "timeout".into(),
-            message: name.clone(),
-        });
-        let report = SourceReport { backlog, trouble, ..SourceReport::default() };
-        SourceFacts { name, kind: SourceKind::RedisStream, report }
-    });
-    prop_oneof![
-        facts.prop_map(NodeReport::Node),
-        past(),
-        (text, vec(source, 0..3)).prop_map(|(node, sources)| NodeReport::Sources(node, sources)),
+        (
+            names(),
+            prop_oneof![Just(Standing::Here), Just(Standing::OwesPong), Just(Standing::Leaving)]
+        )
+            .prop_map(|(names, it)| NodeAnswer::Seats(
+                names.into_iter().map(|name| (name, it)).collect()
+            )),
+        report().prop_map(|it| NodeAnswer::Report(Box::new(it))),
     ]
 }
 
