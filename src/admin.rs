@@ -114,7 +114,6 @@ use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::reports::Reports;
-use crate::store::Outbox;
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
 use answered::AnswerCounters;
@@ -158,8 +157,6 @@ pub struct AdminState {
     pub reports: Arc<Reports>,
     /// What happened, for those who pull.
     pub feed: EventFeed,
-    /// Hooks, and what became of them.
-    pub outbox: Outbox,
     /// How the receivers of hooks are doing.
     pub hooks: Hooks,
     /// Who may call.
@@ -250,7 +247,6 @@ impl AdminState {
             directory,
             reports,
             feed,
-            outbox,
             hooks,
             keys,
             limits,
@@ -260,7 +256,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered: _,
+            is_clustered,
             shared_answers,
             dev: _,
         } = self;
@@ -278,7 +274,6 @@ impl AdminState {
             directory,
             reports,
             feed,
-            outbox,
             hooks,
             limits,
             inbox,
@@ -287,6 +282,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
+            is_clustered,
             document,
         })
     }

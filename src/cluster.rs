@@ -26,7 +26,7 @@ pub use bus::{Answers, AskedNodes, Bus, BusError, MissingNodes, NodeNews, Note, 
 pub use codec::{ClusterPlace, CodecError, RedisCall, reply};
 pub use import::{Import, ImportError};
 pub use inboxes::{ClusterInboxes, InboxesError};
-pub use ledger::{ClusterLedger, LedgerError};
+pub use ledger::{ClusterLedger, LedgerError, LetterFilter, LetterReplay};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
 pub use member::{
     Apart, Appended, ClusterMember, HistoryPage, MemberNeeds, MemberStatus, Unattached,

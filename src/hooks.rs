@@ -11,6 +11,7 @@
 
 mod endpoint;
 mod ledger;
+mod letters;
 mod status;
 mod task;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 mod turns;
 
 pub use ledger::{HookLedger, NotTold, WaitingError};
+pub use letters::{DeliveryQuery, NotReplayed};
 pub use status::{EndpointStatus, LastError};
 
 use crate::backend::{BackendCaller, HttpClient, HttpClientError, HttpSettings, UrlError};

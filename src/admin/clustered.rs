@@ -11,15 +11,14 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 7] = [
+pub(super) const REFUSED: [(Method, &str); 3] = [
     (Method::DELETE, "/v1/users/{user}"),
     (Method::PATCH, "/v1/users/{user}/data"),
     (Method::PATCH, "/v1/sockets/{id}/data"),
-    (Method::GET, "/v1/hooks/deliveries"),
-    (Method::GET, "/v1/hooks/deliveries/{id}"),
-    (Method::POST, "/v1/hooks/deliveries/{id}/replay"),
-    (Method::POST, "/v1/hooks/replay"),
 ];
+
+/// Of these only what they are asked besides is refused.
+const REFUSED_IN_PART: [(Method, &str); 1] = [(Method::GET, "/v1/hooks/deliveries")];
 
 /// Refuses what is in the table.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
@@ -31,7 +30,7 @@ pub(super) async fn refuse(request: Request, next: Next) -> Response {
 }
 
 /// It would be done on this node alone.
-fn not_yet() -> ApiError {
+pub(super) fn not_yet() -> ApiError {
     ApiError::new(
         Code::NotInCluster,
         "this is not built yet for several nodes: see docs/cluster.md",
@@ -44,7 +43,7 @@ pub(super) fn document(paths: &mut Value) {
         "description": "`not_in_cluster`: not built yet for several nodes.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
     });
-    for (method, path) in &REFUSED {
+    for (method, path) in REFUSED.iter().chain(&REFUSED_IN_PART) {
         let method = method.as_str().to_lowercase();
         let responses =
             paths.get_mut(*path).and_then(|it| it.get_mut(method)?.get_mut("responses"));

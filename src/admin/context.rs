@@ -19,7 +19,6 @@ use crate::realtime::inboxes::LiveInboxes;
 use crate::realtime::memberships::MembershipControl;
 use crate::realtime::messages::Messages;
 use crate::realtime::reports::Reports;
-use crate::store::Outbox;
 use crate::tasks::Tasks;
 use crate::types::EventPattern;
 use bytes::Bytes;
@@ -43,13 +42,13 @@ pub(super) struct AdminShared {
     pub(super) directory: Arc<Directory>,
     pub(super) reports: Arc<Reports>,
     pub(super) feed: EventFeed,
-    pub(super) outbox: Outbox,
     pub(super) hooks: Hooks,
     pub(super) keys: Keys,
     pub(super) limits: LimitsConfig,
     pub(super) inbox: InboxConfig,
     /// Events that only clients send.
     pub(super) client_events: Vec<EventPattern>,
+    pub(super) is_clustered: bool,
     pub(super) ready: Ready,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,

@@ -1,5 +1,6 @@
 //! Deliveries of hooks: which wait, which fail, which are dead, and sending one again.
 
+use super::clustered;
 use super::context::AdminContext;
 use super::cursor::{self, DeliveryCursor};
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
@@ -12,7 +13,8 @@ use super::time::Time;
 use crate::commands::number::whole;
 use crate::commands::schema::{PageLimit, StoreNumber, UserIdArgument, UserIdText};
 use crate::core::delivery::decision::DeliveryId;
-use crate::core::delivery::record::{Delivery, DeliveryFilter, DeliveryState};
+use crate::core::delivery::record::{Delivery, DeliveryState};
+use crate::hooks::DeliveryQuery;
 use crate::store::ReplayError;
 use crate::types::UserId;
 use axum::Json;
@@ -35,7 +37,7 @@ pub(super) struct DeliveryList {
 /// One hook to one endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeliveryView {
-    /// Its id.
+    /// Its id; in a cluster that of the event, which deliveries to several endpoints have in common.
     #[schema(example = 1042)]
     id: u64,
     /// The name of the endpoint, which may no longer be configured.
@@ -107,7 +109,8 @@ impl From<Delivery> for DeliveryView {
 
 /// List deliveries
 ///
-/// Hooks, page by page. Without `state`: everything that is still to be sent; with a `user`, all hooks about this user.
+/// Hooks, page by page. Without `state`: everything that is still to be sent; with a `user`, all hooks about this user. In a
+/// cluster those that were delivered are not kept, and a page may be short, or empty, though there is a `next`.
 #[utoipa::path(
     get, path = "/v1/hooks/deliveries", tag = "hooks", operation_id = "list_deliveries",
     params(
@@ -138,16 +141,13 @@ pub(super) async fn list(
     let after = query.take("cursor", cursor::delivery)?;
     let limit = query.limit()?;
     query.end()?;
-    let limit = limit.into();
-    let page = if let Some(user) = user {
-        context
-            .outbox
-            .deliveries_of_user(user, DeliveryFilter { endpoint, state }, after, limit)
-            .await?
-    } else {
-        let state = state.unwrap_or(DeliveryState::Pending);
-        context.outbox.deliveries(endpoint, state, after, limit).await?
-    };
+    if context.is_clustered
+        && matches!(state, Some(DeliveryState::Delivered | DeliveryState::Replaced))
+    {
+        return Err(clustered::not_yet());
+    }
+    let query = DeliveryQuery { endpoint, user, state, after, limit };
+    let page = context.hooks.deliveries(query).await?;
     let next = page.next.map(cursor::after_delivery);
     let deliveries = page.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(DeliveryList { deliveries, next }))
@@ -172,7 +172,7 @@ pub(super) async fn get(
 ) -> Result<Json<DeliveryView>, ApiError> {
     may.everything()?;
     let id = id.parse("id", parse_id)?;
-    let Some((delivery, body)) = context.outbox.delivery(id).await? else {
+    let Some((delivery, body)) = context.hooks.delivery(id).await? else {
         return Err(ApiError::new(Code::NotFound, ReplayError::Unknown));
     };
     let body = Some(stored_json(body)?);
@@ -192,7 +192,8 @@ pub(super) struct ReplayReply {
 
 /// Replay a delivery
 ///
-/// Sends a dead letter, or a delivered hook, once more: with its old `webhook-id`, and tried for as long as a new one.
+/// Sends a dead letter, or a delivered hook, once more: with its old `webhook-id`, and tried for as long as a new one. In a
+/// cluster it is sent to each endpoint that had given it up; what was delivered is not kept there.
 #[utoipa::path(
     post, path = "/v1/hooks/deliveries/{id}/replay", tag = "hooks", operation_id = "replay_delivery",
     params(("id" = StoreNumber, Path, description = "The delivery's id")),
@@ -212,13 +213,7 @@ pub(super) async fn replay(
 ) -> Result<Json<ReplayReply>, ApiError> {
     may.everything()?;
     let id = id.parse("id", parse_id)?;
-    context.outbox.replay(id, context.clock.wall()).await.map_err(|error| match error {
-        ReplayError::Unknown => ApiError::new(Code::NotFound, error),
-        ReplayError::Pending | ReplayError::Replaced | ReplayError::Endpoint => {
-            ApiError::new(Code::Conflict, error)
-        }
-        ReplayError::Closed => ApiError::stopping(),
-    })?;
+    context.hooks.replay(id).await?;
     tracing::info!(delivery.id = %id, "a delivery is sent again");
     Ok(Json(ReplayReply { id: id.0, state: DeliveryState::Pending.as_str() }))
 }

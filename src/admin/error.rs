@@ -6,12 +6,12 @@ use super::error_code::{Code, ErrorCodeName};
 use crate::cluster::{BusError, Unattached};
 use crate::commands::error::{CommandCode, CommandError};
 use crate::core::cluster::bus::wire::WireError;
-use crate::hooks::WaitingError;
+use crate::hooks::{NotReplayed, WaitingError};
 use crate::realtime::directory::DirectoryError;
 use crate::realtime::everywhere::EverywhereError;
 use crate::realtime::feed::FeedError;
 use crate::realtime::reports::ReportError;
-use crate::store::ReadError;
+use crate::store::{ReadError, ReplayError};
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
@@ -113,6 +113,19 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Unattached(error) => error.into(),
             DirectoryError::Bus(error) => error.into(),
             DirectoryError::TooManyLinger(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+impl From<NotReplayed> for ApiError {
+    fn from(error: NotReplayed) -> Self {
+        match error {
+            NotReplayed::Refused(error @ ReplayError::Unknown) => Self::new(Code::NotFound, error),
+            NotReplayed::Refused(
+                error @ (ReplayError::Pending | ReplayError::Replaced | ReplayError::Endpoint),
+            ) => Self::new(Code::Conflict, error),
+            NotReplayed::Refused(ReplayError::Closed) => Self::stopping(),
+            NotReplayed::Unattached(error) => error.into(),
         }
     }
 }

@@ -49,14 +49,13 @@ pub(super) async fn replay(
 ) -> Result<Json<ReplayRangeReply>, ApiError> {
     may.everything()?;
     let ReplayRange { endpoint: name, from, to } = request.parse()?;
-    let endpoint = context.outbox.endpoint(&name).ok_or_else(|| {
+    let endpoint = context.hooks.endpoint(&name).ok_or_else(|| {
         let why = format!("no endpoint `{name}`; see `hooks.endpoints`");
         ApiError { code: Code::NotFound, ..ApiError::field("endpoint", why) }
     })?;
     let range = DeadRange { endpoint, from, to };
-    let done = context.outbox.replay_dead(range, context.clock.wall()).await;
-    let done = done.map_err(|_| ApiError::stopping())?;
-    context.hooks.wake(endpoint).await;
+    let done = context.hooks.replay_dead(range).await?;
+    context.reports.wake_hooks(&name).await?;
     tracing::info!(endpoint = name, count = done.count, "dead letters are sent again");
     Ok(Json(ReplayRangeReply { replayed: done.count, more: done.more }))
 }

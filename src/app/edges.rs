@@ -151,7 +151,6 @@ impl AppParts {
             directory,
             reports: self.reports(realtime, IngestSources::default()),
             feed: self.feed(),
-            outbox: self.store.outbox(),
             hooks: self.hooks.clone(),
             keys: config.admin.clone(),
             limits: config.limits,

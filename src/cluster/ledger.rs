@@ -1,12 +1,17 @@
 //! What endpoints are still to be told, kept where all nodes agree. One node delivers for an endpoint; if it is gone, or
-//! was taken for that, another one does, and what the first still says is not heard.
+//! was taken for that, another one does, and what the first still says is not heard. [`letters`]: for whoever looks, and sends
+//! again.
+
+mod letters;
+
+pub use letters::{LetterFilter, LetterReplay};
 
 use super::member::{ClusterMember, Unattached};
 use crate::config::{EndpointConfig, HooksConfig};
 use crate::core::cluster::known_hooks::KnownHooks;
 use crate::core::cluster::ledger::{
     ChangeEnd, EndpointLook, HooksToTell, LedgerAsk, LedgerReply, OwnerToken, SettledChange,
-    WaitingChange,
+    WaitingPage,
 };
 use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
 use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, NoHook, Settlement};
@@ -54,6 +59,10 @@ struct DeliveryTurn {
     token: Option<OwnerToken>,
     /// Hooks that waited when it looked last.
     backlog: u64,
+    /// How often some had been put back by then.
+    replays: Option<u64>,
+    /// Some have been put back since, which it may have passed.
+    is_rewound: bool,
     known: KnownHooks,
 }
 
@@ -142,12 +151,12 @@ impl ClusterLedger {
         while heads.len() < most {
             let changes_max = (most - heads.len()).min(PAGE_MAX);
             let asked = LedgerAsk::Waiting { token, after, changes_max };
-            let LedgerReply::Waiting(Some((backlog, waiting))) = self.ask(at, asked).await? else {
+            let LedgerReply::Waiting(Some(page)) = self.ask(at, asked).await? else {
                 return Err(LedgerError::NotOwner);
             };
-            let is_last = waiting.len() < changes_max;
-            after = waiting.last().map_or(after, |it| it.number);
-            let unwanted = at.read(backlog, waiting, &mut heads);
+            let is_last = page.changes.len() < changes_max;
+            after = page.changes.last().map_or(after, |it| it.number);
+            let unwanted = at.read(page, &mut heads);
             if !unwanted.is_empty() {
                 self.settled(at, token, unwanted).await?;
             }
@@ -203,6 +212,12 @@ impl ClusterLedger {
             next.push(NextHook { user: user.clone(), head });
         }
         Ok(next)
+    }
+
+    /// From where on it must be looked again, because some were put back.
+    pub fn take_rewind(&self, endpoint: EndpointId) -> Option<DeliveryId> {
+        let mut turn = self.at(endpoint)?.turn.lock();
+        std::mem::take(&mut turn.is_rewound).then_some(DeliveryId(0))
     }
 
     /// Whether this node delivers for an endpoint, as far as it knows.
@@ -301,19 +316,22 @@ impl LedgerEndpoint {
     /// What was read is known, and is added to `heads`. Returns what the endpoint does not want to be told.
     fn read(
         &self,
-        backlog: u64,
-        waiting: Vec<WaitingChange>,
+        WaitingPage { count, replays, changes }: WaitingPage,
         heads: &mut Vec<PendingHook>,
     ) -> Vec<SettledChange> {
         let mut turn = self.turn.lock();
-        turn.backlog = backlog;
+        turn.backlog = count;
+        turn.is_rewound |= turn.replays.is_some_and(|it| it != replays);
+        turn.replays = Some(replays);
         let mut unwanted = Vec::new();
-        for one in waiting {
+        for one in changes {
             let news = one.news.as_ref();
             let wanted = news.filter(|it| self.wants(it.hook_type()));
-            match wanted {
-                Some(news) => heads.push(turn.known.add(&one, news.clone())),
-                None => unwanted.push(SettledChange { number: one.number, end: ChangeEnd::Done }),
+            if let Some(news) = wanted {
+                heads.push(turn.known.add(&one, news.clone()));
+            } else {
+                let (number, end) = (one.number, ChangeEnd::Done);
+                unwanted.push(SettledChange { number, end, error: None });
             }
         }
         unwanted
@@ -322,13 +340,14 @@ impl LedgerEndpoint {
 
 fn settled_change(settlement: &Settlement) -> SettledChange {
     let DeliveryDecision { id, attempts, verdict, .. } = &settlement.decision;
+    let error = settlement.error.clone();
     let end = match verdict {
         DeliveryVerdict::Retry { .. } => {
             let at = settlement.next_attempt.unwrap_or(settlement.at);
             ChangeEnd::Again { at, attempts: *attempts }
         }
-        DeliveryVerdict::Dead(_) => ChangeEnd::Dead,
+        DeliveryVerdict::Dead(_) => ChangeEnd::Dead(*attempts),
         DeliveryVerdict::Delivered | DeliveryVerdict::Skipped => ChangeEnd::Done,
     };
-    SettledChange { number: id.0, end }
+    SettledChange { number: id.0, end, error }
 }

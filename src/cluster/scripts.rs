@@ -51,6 +51,10 @@ pub enum Script {
     Seats,
     /// How many users there are.
     Count,
+    /// What endpoints were not told.
+    Letters,
+    /// What was given up is told again.
+    Replay,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -58,7 +62,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -83,6 +87,8 @@ impl Script {
         Self::Feed,
         Self::Seats,
         Self::Count,
+        Self::Letters,
+        Self::Replay,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -103,7 +109,8 @@ impl Script {
             | Self::Own
             | Self::Settle
             | Self::InboxChange
-            | Self::Seats => true,
+            | Self::Seats
+            | Self::Replay => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -118,7 +125,8 @@ impl Script {
             | Self::InboxPut
             | Self::InboxPage
             | Self::Import
-            | Self::Feed => false,
+            | Self::Feed
+            | Self::Letters => false,
         }
     }
 
@@ -161,6 +169,8 @@ impl Script {
             Self::Feed => include_str!("scripts/feed.lua"),
             Self::Seats => include_str!("scripts/seats.lua"),
             Self::Count => include_str!("scripts/count.lua"),
+            Self::Letters => include_str!("scripts/letters.lua"),
+            Self::Replay => include_str!("scripts/replay.lua"),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod inboxes;
 pub mod incarnation;
 pub mod known_hooks;
 pub mod ledger;
+pub mod letters;
 pub mod log;
 pub mod node;
 pub mod observer;

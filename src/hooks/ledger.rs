@@ -196,7 +196,7 @@ impl HookLedger {
     pub(super) fn take_rewind(&self, endpoint: EndpointId) -> Option<DeliveryId> {
         match self {
             Self::Embedded(outbox) => outbox.take_rewind(endpoint),
-            Self::Cluster(_) => None,
+            Self::Cluster(ledger) => ledger.take_rewind(endpoint),
         }
     }
 

@@ -148,6 +148,11 @@ impl Hearing {
                 let report = Box::new(self.reports.answer(query));
                 self.bus.answer(&asked.from, asked.question, NodeAnswer::Report(report));
             }
+            BusRequest::WakeHooks(endpoint) => {
+                let (reports, endpoint) = (Arc::clone(&self.reports), endpoint.clone());
+                let wake = async move { reports.wake_hooks_here(&endpoint).await };
+                self.tasks.spawn("cluster.wake", wake);
+            }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),
             BusRequest::Inboxes(states) => self.inboxes.tell_here(states),
             BusRequest::SeatsOf(user) => {
@@ -200,7 +205,8 @@ impl Answering {
             | BusRequest::Report(_)
             | BusRequest::Inboxes(_)
             | BusRequest::SeatsOf(_)
-            | BusRequest::EndSeats { .. } => NodeAnswer::Failed,
+            | BusRequest::EndSeats { .. }
+            | BusRequest::WakeHooks(_) => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

@@ -96,6 +96,22 @@ impl Reports {
         }
     }
 
+    /// Has whichever node delivers for an endpoint try now what waits for the end of a back-off.
+    pub async fn wake_hooks(&self, endpoint: &str) -> Result<(), BusError> {
+        self.wake_hooks_here(endpoint).await;
+        if let Some((_, bus)) = &self.cluster {
+            bus.announce(BusRequest::WakeHooks(endpoint.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// The same, if this node does.
+    pub async fn wake_hooks_here(&self, endpoint: &str) {
+        if let Some(endpoint) = self.parts.hooks.endpoint(endpoint) {
+            self.parts.hooks.wake(endpoint).await;
+        }
+    }
+
     /// All nodes, by name: those that answer, and those of which only Redis knows.
     pub async fn nodes(&self) -> Result<OnNodes<Vec<NodeView>>, BusError> {
         let OnNodes { done: reports, missing } = self.ask(ReportQuery::Node).await?;

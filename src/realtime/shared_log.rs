@@ -40,7 +40,8 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Report(_)
         | BusRequest::Inboxes(_)
         | BusRequest::SeatsOf(_)
-        | BusRequest::EndSeats { .. } => return None,
+        | BusRequest::EndSeats { .. }
+        | BusRequest::WakeHooks(_) => return None,
     };
     Some(Judged { namespace, verdict })
 }

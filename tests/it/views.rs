@@ -2,6 +2,7 @@
 
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};
+use crate::rig::receiver::Manner;
 use crate::rig::redis::Redis;
 use crate::rig::server::HOOK_SECRET;
 use serde_json::{Value, json};
@@ -230,4 +231,67 @@ async fn what_changed_is_pulled_from_any_node_by_one_cursor_and_a_loss_is_said()
         is_gap && new.iter().any(|it| it.1 == "user.online" && it.2 == "dan")
     };
     eventually("the puller hears of the loss, and of what came after", PATIENCE, is_told).await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_and_sent_again_by_whichever_node_is_asked() {
+    let once = |it: String| it.replace("[hooks]\n", "[hooks]\nreject_after = 1\n");
+    let nodes = Nodes::start_hooked_with(2, once).await;
+    nodes.receiver.behave(Manner::Status(422));
+    let _ann = Listener::connect(nodes.servers[0].public, "ann").await;
+    let _bob = Listener::connect(nodes.servers[1].public, "bob").await;
+    let dead = async |node: usize| {
+        let list = nodes.apis[node].get("/v1/hooks/deliveries?state=dead").await;
+        list["deliveries"].as_array().unwrap().clone()
+    };
+    let are_dead = async || dead(0).await.len() == 2;
+    eventually("both are given up", PATIENCE, are_dead).await;
+    let letters = dead(1).await;
+    assert_eq!(letters, dead(0).await);
+    for letter in &letters {
+        assert_eq!(
+            (&letter["attempts"], &letter["state"]),
+            (&json!(1), &json!("dead")),
+            "{letter}"
+        );
+        assert_eq!(
+            (&letter["type"], &letter["error"]),
+            (&json!("user.online"), &json!("status 422"))
+        );
+        let time = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
+        let (created, ended) = (time("created_at"), time("ended_at"));
+        assert!(!created.is_empty() && created <= ended, "{letter}");
+    }
+    let of_bob = nodes.apis[0].get("/v1/hooks/deliveries?user=bob").await;
+    assert_eq!(of_bob["deliveries"].as_array().unwrap().len(), 1, "{of_bob}");
+    let path = format!("/v1/hooks/deliveries/{}", of_bob["deliveries"][0]["id"]);
+    let bob = nodes.apis[1].get(&path).await;
+    assert_eq!(
+        (&bob["user"], &bob["body"]["data"]["user"]),
+        (&json!("bob"), &json!("bob")),
+        "{bob}"
+    );
+    let ended_well = nodes.apis[0].get("/v1/hooks/deliveries?state=delivered").await;
+    assert_eq!(ended_well["error"]["code"], "not_in_cluster", "{ended_well}");
+
+    nodes.receiver.behave(Manner::Status(200));
+    // Of these two one does not deliver.
+    let unknown = nodes.apis[0].post_any("/v1/hooks/deliveries/7/replay", &json!({})).await;
+    assert_eq!(unknown.0, 404, "{}", unknown.1);
+    let again = nodes.apis[1].post(&format!("{path}/replay"), &json!({})).await;
+    assert_eq!(again["state"], "pending", "{again}");
+    let has_bob = async || nodes.receiver.accepted("bob").len() == 1;
+    eventually("it is sent again", PATIENCE, has_bob).await;
+    assert_eq!(nodes.receiver.accepted("bob")[0].id, bob["webhook_id"].as_str().unwrap());
+    assert_eq!(dead(0).await.len(), 1);
+    assert_eq!(nodes.receiver.accepted("ann").len(), 0);
+    let rest = nodes.apis[0].post("/v1/hooks/replay", &json!({"endpoint": "default"})).await;
+    assert_eq!((&rest["replayed"], &rest["more"]), (&json!(1), &json!(false)), "{rest}");
+    let has_all = async || {
+        let waiting = nodes.apis[1].get("/v1/hooks/deliveries").await;
+        nodes.receiver.accepted("ann").len() == 1 && waiting["deliveries"] == json!([])
+    };
+    eventually("the rest is sent, too", PATIENCE, has_all).await;
+    assert_eq!(dead(1).await, Vec::<Value>::new());
+    assert_eq!(nodes.receiver.accepted("bob").len(), 1, "each was sent again once");
 }

@@ -5,7 +5,7 @@ use crate::cluster::scripts::Script;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::ledger::{
     ChangeEnd, EndpointLook, HookNews, HooksToTell, LedgerAsk, LedgerQuestion, LedgerReply,
-    OwnerToken, ToldHook, WaitingChange,
+    Letters, OwnerToken, ReplayedChanges, ToldHook, WaitingChange, WaitingPage,
 };
 use crate::core::presence::session::UserSession;
 use crate::types::{Change, ChangeKind, Portrait, Reason, Seq, UserId, WallMs};
@@ -37,14 +37,27 @@ impl ClusterPlace {
                 for it in settled {
                     let (end, attempts) = match it.end {
                         ChangeEnd::Done => (text("done"), 0),
-                        ChangeEnd::Dead => (text("dead"), 0),
+                        ChangeEnd::Dead(attempts) => (text("dead"), attempts),
                         ChangeEnd::Again { at, attempts } => (number(at.0), attempts),
                     };
-                    arguments.extend([number(it.number), end, number(attempts)]);
+                    let met = text(it.error.as_deref().unwrap_or_default());
+                    arguments.extend([number(it.number), end, number(attempts), met]);
                 }
                 Script::Settle
             }
             LedgerAsk::Look => Script::Look,
+            LedgerAsk::Letters { which, after, changes_max } => {
+                let which = match which {
+                    Letters::Waiting => "wait",
+                    Letters::Dead => "failed",
+                };
+                arguments.extend([text(which), number(*after), number(*changes_max)]);
+                Script::Letters
+            }
+            LedgerAsk::Replay { first, last, changes_max } => {
+                arguments.extend([number(*first), number(*last), number(*changes_max)]);
+                Script::Replay
+            }
         };
         self.script(script, arguments)
     }
@@ -62,8 +75,18 @@ pub(super) fn tell(tell: &HooksToTell) -> Vec<Vec<u8>> {
 
 /// The answer to a question.
 pub(super) fn reply(asked: &LedgerAsk, value: &Value) -> Result<LedgerReply, CodecError> {
-    if matches!(asked, LedgerAsk::Look) {
-        return look(value).map(LedgerReply::Seen);
+    match asked {
+        LedgerAsk::Look => return look(value).map(LedgerReply::Seen),
+        LedgerAsk::Letters { .. } => {
+            let changes = items(value)?.iter().map(waiting).collect::<Result<_, _>>()?;
+            return Ok(LedgerReply::Letters(changes));
+        }
+        LedgerAsk::Replay { .. } => return replayed(value).map(LedgerReply::Replayed),
+        LedgerAsk::Take(_)
+        | LedgerAsk::TakeTurn { .. }
+        | LedgerAsk::Give(_)
+        | LedgerAsk::Waiting { .. }
+        | LedgerAsk::Settle { .. } => {}
     }
     let [status, rest @ ..] = items(value)? else { return Err(CodecError) };
     let is_heard = match string(status)? {
@@ -83,13 +106,20 @@ pub(super) fn reply(asked: &LedgerAsk, value: &Value) -> Result<LedgerReply, Cod
         }
         (LedgerAsk::Take(_), _) => LedgerReply::Owned(None),
         (LedgerAsk::Give(_), _) => LedgerReply::Given,
-        (LedgerAsk::Waiting { .. }, [count, changes @ ..]) if is_heard => {
+        (LedgerAsk::Waiting { .. }, [count, replays, changes @ ..]) if is_heard => {
             let changes = changes.iter().map(waiting).collect::<Result<_, _>>()?;
-            LedgerReply::Waiting(Some((parsed(count)?, changes)))
+            let (count, replays) = (parsed(count)?, parsed(replays)?);
+            LedgerReply::Waiting(Some(WaitingPage { count, replays, changes }))
         }
         (LedgerAsk::Waiting { .. }, _) => LedgerReply::Waiting(None),
         (LedgerAsk::Settle { .. }, [left]) if is_heard => LedgerReply::Settled(Some(parsed(left)?)),
-        (LedgerAsk::Settle { .. } | LedgerAsk::Look, _) => LedgerReply::Settled(None),
+        (
+            LedgerAsk::Settle { .. }
+            | LedgerAsk::Look
+            | LedgerAsk::Letters { .. }
+            | LedgerAsk::Replay { .. },
+            _,
+        ) => LedgerReply::Settled(None),
     })
 }
 
@@ -102,18 +132,28 @@ fn look(value: &Value) -> Result<EndpointLook, CodecError> {
     Ok(EndpointLook { waiting: parsed(waiting)?, dead: parsed(dead)?, oldest, owner })
 }
 
+fn replayed(value: &Value) -> Result<ReplayedChanges, CodecError> {
+    let [count, more, waits] = items(value)? else { return Err(CodecError) };
+    let count = usize::try_from(parsed(count)?).map_err(|_| CodecError)?;
+    let (has_more, is_waiting) = (parsed(more)? == 1, parsed(waits)? == 1);
+    Ok(ReplayedChanges { count, has_more, is_waiting })
+}
+
 fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
     let [seq, tries, fields] = items(value)? else { return Err(CodecError) };
     let number = parsed(seq)?;
-    let (attempts, next_attempt) = match string(tries)?.split_once(' ') {
-        None => (0, None),
-        Some((attempts, next)) => (
-            attempts.parse().map_err(|_| CodecError)?,
-            Some(WallMs(next.parse().map_err(|_| CodecError)?)),
-        ),
+    let mut words = string(tries)?.splitn(4, ' ');
+    // Zero stands for none.
+    let mut next = || match words.next() {
+        None | Some("") => Ok(0),
+        Some(word) => word.parse::<u64>().map_err(|_| CodecError),
     };
+    let time = |ms: u64| (0 < ms).then_some(WallMs(ms));
+    let attempts = u32::try_from(next()?).map_err(|_| CodecError)?;
+    let (next_attempt, since) = (time(next()?), time(next()?));
+    let error = words.next().filter(|it| !it.is_empty()).map(str::to_owned);
     let news = news(number, items(fields)?)?;
-    Ok(WaitingChange { number, attempts, next_attempt, news })
+    Ok(WaitingChange { number, attempts, next_attempt, since, error, news })
 }
 
 /// What an entry of the events says; `None` if it is gone, or is of a user whose id this version does not take.

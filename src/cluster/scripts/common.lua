@@ -30,7 +30,9 @@
 --   answers      number  bytes of the answers that are remembered
 --   told:<name>  string  hooks of that name were told, some minutes ago
 --   seats:<user> hash    seat -> since when it is taken, by which node, and what it is known by (a line each)
---   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet
+--   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet, failed:<e> of what was given up
+--   tries:<e>    hash    sequence number -> attempts, next one (ms, or 0), since when it counts if it was put back (ms, or 0), and
+--                        what the last one met; dead:<e> the same of what was given up, with when that was for the next one
 local P, meta = ARGV[1], KEYS[1]
 
 local function text(number) return string.format('%.0f', number) end

@@ -44,7 +44,10 @@ for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
     redis.call('ZREM', P .. 'wait:' .. endpoint, seq)
     redis.call('HDEL', P .. 'tries:' .. endpoint, seq)
   end
-  redis.call('ZREMRANGEBYSCORE', P .. 'failed:' .. endpoint, '-inf', '(' .. kept)
+  for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'failed:' .. endpoint, '-inf', '(' .. kept, 'LIMIT', 0, 100)) do
+    redis.call('ZREM', P .. 'failed:' .. endpoint, seq)
+    redis.call('HDEL', P .. 'dead:' .. endpoint, seq)
+  end
 end
 local doubt = redis.call('HGET', meta, 'doubt')
 if doubt and tonumber(doubt) + 600000000 < now then redis.call('DEL', P .. 'again') end

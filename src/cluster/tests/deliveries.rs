@@ -25,6 +25,7 @@ impl Bench {
         let mut page = self.run(Script::Waiting, &["hook", token, after, "10"]);
         assert_eq!(page.remove(0), Value::BulkString(b"OK".to_vec()));
         assert!(matches!(page.remove(0), Value::Int(_)), "how many there are");
+        page.remove(0);
         let entry = |it: Value| -> (String, String, Vec<String>) {
             FromRedisValue::from_redis_value(it).unwrap()
         };
@@ -80,17 +81,20 @@ fn only_the_owner_says_what_became_of_a_delivery() {
         &seqs[0],
         "done",
         "0",
+        "",
         &seqs[1],
         "1700",
         "2",
+        "answered 500",
         &seqs[2],
         "dead",
         "5",
+        "no answer",
     ];
     assert_eq!(bench.texts(Script::Settle, &words), ["OK", "1"]);
     assert_eq!(
         bench.waiting(&told, "0"),
-        [(seqs[1].clone(), "2 1700".to_owned(), "on".to_owned())]
+        [(seqs[1].clone(), "2 1700 0 answered 500".to_owned(), "on".to_owned())]
     );
     let failed: Vec<String> = bench.ask_redis(&["ZRANGE", "failed:hook", "0", "-1"]);
     assert_eq!(failed, [seqs[2].clone()]);
@@ -98,8 +102,55 @@ fn only_the_owner_says_what_became_of_a_delivery() {
 
     bench.reap(&a, ReapReason::Silent(3));
     let newer = bench.texts(Script::Own, &["hook", "b.1", "take"])[1].clone();
-    let late = ["hook", told.as_str(), &seqs[1], "done", "0"];
+    let late = ["hook", told.as_str(), &seqs[1], "done", "0", ""];
     assert_eq!(bench.texts(Script::Settle, &late), ["STALE"]);
     assert_eq!(bench.texts(Script::Waiting, &["hook", &told, "0", "10"]), ["STALE"]);
     assert_eq!(bench.waiting(&newer, "0").len(), 1);
+}
+
+#[test]
+fn what_was_given_up_is_put_back_once_and_its_owner_sees_that() {
+    let mut bench = Bench::new(None);
+    let mut a = bench.attach("run", None, "a.1");
+    for user in 1..=3 {
+        bench.up_user(&mut a, user);
+    }
+    let token = bench.texts(Script::Own, &["hook", "a.1", "take"])[1].clone();
+    let seqs: Vec<String> = bench.waiting(&token, "0").into_iter().map(|it| it.0).collect();
+    let replays = |bench: &mut Bench| {
+        let page = bench.run(Script::Waiting, &["hook", &token, "0", "10"]);
+        String::from_redis_value(page[2].clone()).unwrap()
+    };
+    for seq in &seqs[..2] {
+        let dead = ["hook", token.as_str(), seq, "dead", "5", "no answer"];
+        bench.texts(Script::Settle, &dead);
+    }
+    let letters = |bench: &mut Bench, which: &str| -> Vec<(String, String)> {
+        let page = bench.run(Script::Letters, &["hook", which, "0", "10"]);
+        let entry = |it: Value| -> (String, String, Vec<String>) {
+            FromRedisValue::from_redis_value(it).unwrap()
+        };
+        page.into_iter().map(entry).map(|(seq, tries, _)| (seq, tries)).collect()
+    };
+    let dead = letters(&mut bench, "failed");
+    assert_eq!(dead.iter().map(|it| &it.0).collect::<Vec<_>>(), [&seqs[0], &seqs[1]]);
+    assert!(dead.iter().all(|it| it.1.starts_with("5 1") && it.1.ends_with(" 0 no answer")));
+    assert_eq!(replays(&mut bench), "0");
+
+    let replay = |bench: &mut Bench, first: &str, last: &str, most: &str| -> Vec<i64> {
+        let done = bench.run(Script::Replay, &["hook", first, last, most]);
+        done.into_iter().map(|it| i64::from_redis_value(it).unwrap()).collect()
+    };
+    assert_eq!(replay(&mut bench, "0", "9999999999999999", "1"), [1, 1, 0], "the oldest first");
+    assert_eq!(replay(&mut bench, &seqs[0], &seqs[0], "1"), [0, 0, 1], "it waits by now");
+    assert_eq!(replays(&mut bench), "1");
+    let waiting = bench.waiting(&token, "0");
+    assert_eq!(waiting.len(), 2);
+    let since = waiting[0].1.strip_prefix("0 0 ").unwrap().trim_end().to_owned();
+
+    // How long it is tried counts from there, however often it fails.
+    bench.texts(Script::Settle, &["hook", &token, &seqs[0], "1700", "1", "answered 500"]);
+    let tried = format!("1 1700 {since} answered 500");
+    assert_eq!(bench.waiting(&token, "0")[0].1, tried);
+    assert_eq!(replay(&mut bench, "1", "1", "1"), [0, 0, 0], "nobody knows it");
 }

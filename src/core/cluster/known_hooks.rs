@@ -32,7 +32,7 @@ impl KnownHooks {
             id,
             user: news.user().clone(),
             attempts: waiting.attempts,
-            created: news.at(),
+            created: waiting.since.unwrap_or_else(|| news.at()),
             next_attempt: waiting.next_attempt,
         };
         self.users.entry(news.user().clone()).or_default().insert(id);
@@ -81,12 +81,22 @@ mod tests {
     use crate::core::delivery::decision::DeliveryId;
     use crate::types::{Change, ChangeKind, Portrait, Seq, UserId, WallMs};
 
+    fn waiting(number: u64) -> WaitingChange {
+        WaitingChange {
+            number,
+            attempts: 0,
+            next_attempt: None,
+            since: None,
+            error: None,
+            news: None,
+        }
+    }
+
     fn add(known: &mut KnownHooks, number: u64, user: &str) {
         let (user, seq) = (UserId::parse(user).unwrap(), Seq(number));
         let (kind, portrait) = (ChangeKind::Online, Portrait::default());
         let change = Change { user, seq, session: seq, at: WallMs(number), kind, portrait };
-        let waiting = WaitingChange { number, attempts: 0, next_attempt: None, news: None };
-        let hook = known.add(&waiting, HookNews::Change(change));
+        let hook = known.add(&waiting(number), HookNews::Change(change));
         assert_eq!((hook.id, hook.created), (DeliveryId(number), WallMs(number)));
     }
 
@@ -119,7 +129,6 @@ mod tests {
         let mut number = 0;
         while 0 < known.room() {
             number += 1;
-            let waiting = WaitingChange { number, attempts: 0, next_attempt: None, news: None };
             let told = ToldHook {
                 user: user.clone(),
                 seq: Seq(number),
@@ -127,7 +136,7 @@ mod tests {
                 hook_type: "message.undelivered".to_owned(),
                 body: "x".repeat(1_000_000),
             };
-            known.add(&waiting, HookNews::Told(told));
+            known.add(&waiting(number), HookNews::Told(told));
         }
         assert_eq!(known.bytes, BYTES_MAX);
         known.remove(DeliveryId(1));

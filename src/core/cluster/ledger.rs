@@ -52,15 +52,44 @@ pub enum LedgerAsk {
     },
     /// How much waits, and who delivers: for whoever looks.
     Look,
+    /// A page of what it was not told.
+    Letters {
+        /// Of which.
+        which: Letters,
+        /// The number of the last change of the page before.
+        after: u64,
+        /// Changes at most.
+        changes_max: usize,
+    },
+    /// What was given up is to be told again.
+    Replay {
+        /// The number of the first change.
+        first: u64,
+        /// The number of the last.
+        last: u64,
+        /// Changes at most.
+        changes_max: usize,
+    },
+}
+
+/// What an endpoint was not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// It is still to be told.
+    Waiting,
+    /// It will not be.
+    Dead,
 }
 
 /// What became of one delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledChange {
     /// The number of the change.
     pub number: u64,
     /// What became of it.
     pub end: ChangeEnd,
+    /// What the last attempt met, if it failed.
+    pub error: Option<String>,
 }
 
 /// What became of a delivery.
@@ -68,8 +97,8 @@ pub struct SettledChange {
 pub enum ChangeEnd {
     /// It waits no more.
     Done,
-    /// It was given up.
-    Dead,
+    /// It was given up, after so many attempts.
+    Dead(u32),
     /// It is tried again.
     Again {
         /// When, by the wall clock.
@@ -88,12 +117,38 @@ pub enum LedgerReply {
     Turn(Option<(OwnerToken, Option<WallMs>)>),
     /// To [`LedgerAsk::Give`].
     Given,
-    /// To [`LedgerAsk::Waiting`]: how many wait in all, and the next of them; `None`: another delivers.
-    Waiting(Option<(u64, Vec<WaitingChange>)>),
+    /// To [`LedgerAsk::Waiting`]; `None`: another delivers.
+    Waiting(Option<WaitingPage>),
     /// To [`LedgerAsk::Settle`]: how many still wait; `None`: another delivers.
     Settled(Option<u64>),
     /// To [`LedgerAsk::Look`].
     Seen(EndpointLook),
+    /// To [`LedgerAsk::Letters`], whoever delivers.
+    Letters(Vec<WaitingChange>),
+    /// To [`LedgerAsk::Replay`], whoever delivers.
+    Replayed(ReplayedChanges),
+}
+
+/// A page of what waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingPage {
+    /// How many wait in all.
+    pub count: u64,
+    /// Counts up whenever some were put back that had been given up.
+    pub replays: u64,
+    /// The next of them.
+    pub changes: Vec<WaitingChange>,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayedChanges {
+    /// How many are told again.
+    pub count: usize,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// Whether the first one waits already.
+    pub is_waiting: bool,
 }
 
 /// A change that an endpoint was not told yet.
@@ -103,8 +158,12 @@ pub struct WaitingChange {
     pub number: u64,
     /// Attempts so far.
     pub attempts: u32,
-    /// When it is tried again, by the wall clock, if an attempt failed.
+    /// When it is tried again, by the wall clock, if an attempt failed; of one that was given up, when that was.
     pub next_attempt: Option<WallMs>,
+    /// When it was put back, if it had been given up before: the time for which it is tried counts from there.
+    pub since: Option<WallMs>,
+    /// What the last failed attempt met.
+    pub error: Option<String>,
     /// What is told; `None` if that was kept for too long.
     pub news: Option<HookNews>,
 }

@@ -101,6 +101,8 @@ pub enum BusRequest {
         /// They have to go for other clients.
         evicted: Vec<SeatName>,
     },
+    /// Try now what waits for the endpoint of this name, if you deliver for it.
+    WakeHooks(String),
 }
 
 /// What a node asks all others of what there is.

@@ -63,6 +63,7 @@ enum BusRequestParts<'a> {
         replaced: Vec<&'a str>,
         evicted: Vec<&'a str>,
     },
+    WakeHooks(&'a str),
 }
 
 /// Revision, head, unread, `read_upto` and `min_seq`.
@@ -254,6 +255,7 @@ impl<'a> BusRequestParts<'a> {
                 replaced: replaced.iter().map(|it| &**it).collect(),
                 evicted: evicted.iter().map(|it| &**it).collect(),
             },
+            BusRequest::WakeHooks(endpoint) => Self::WakeHooks(endpoint),
         }
     }
 
@@ -302,6 +304,7 @@ impl<'a> BusRequestParts<'a> {
                 replaced: replaced.into_iter().map(Into::into).collect(),
                 evicted: evicted.into_iter().map(Into::into).collect(),
             },
+            Self::WakeHooks(endpoint) => BusRequest::WakeHooks(endpoint.to_owned()),
         })
     }
 }

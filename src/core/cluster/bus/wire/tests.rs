@@ -99,6 +99,7 @@ fn request() -> impl Strategy<Value = BusRequest> {
         ("[a-z]{1,9}", names(), names()).prop_map(|(user, replaced, evicted)| {
             BusRequest::EndSeats { user: UserId::parse(&user).unwrap(), replaced, evicted }
         }),
+        "[a-z]{1,9}".prop_map(BusRequest::WakeHooks),
     ]
 }
 
