@@ -29,6 +29,10 @@ const INSTEAD = [
   [/^CARGO_PROFILE_RELEASE_LTO=off [^]*?cargo build .*$/gm, ":", "a build of its own takes minutes"],
   [/^(valgrind|callgrind_annotate) .*$/gm, ":", "for whoever has valgrind, and minutes"],
   [/^userline bench target .*$/gm, ":", "a minute against `userline dev`; benches/compare/run does the same"],
+  [/^(systemctl|redis-cli|cp -a \/var\/lib\/userline) .*$/gm, ":", "there is no such service, nor its Redis"],
+  [/^userline cluster (acl|import)\b.*$/gm, ":", "tests/it/cluster/acl and import.test do that, with a Redis"],
+  [/^cargo bench .*$/gm, ":", "a build of its own, and minutes"],
+  [/^node benches\/cluster\/.*$/gm, ":", "minutes of load on nodes and their Redis"],
 ];
 
 /** What the commands find: `serve` on free ports that is well and ends in order. */
@@ -231,11 +235,11 @@ async function http(_, block) {
 /** nginx's own check, at the level of its configuration where the block belongs. */
 async function nginx(w, block) {
   const text = block.text;
-  const locations = text.slice(text.search(/^(location|upstream)\b/m));
+  const isServer = /^server\b/m.test(text);
+  const locations = text.slice(text.search(isServer ? /^(location|upstream)\b/m : /^location\b/m));
   const before = text.slice(0, text.length - locations.length);
   const main = before.split("\n").filter((line) => /^(worker_rlimit_nofile|events)\b/.test(line)).join("\n");
   const rest = before.split("\n").filter((line) => !/^(worker_rlimit_nofile|events)\b/.test(line)).join("\n");
-  const isServer = /^server\b/m.test(text);
   const file = path.join(w.etc, "nginx.conf");
   const dir = mkdtempSync(path.join(tmpdir(), "userline-nginx-"));
   const server = isServer ? locations : `server { listen 127.0.0.1:1;\n${locations}\n}`;
