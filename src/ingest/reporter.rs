@@ -79,9 +79,7 @@ impl Reporter {
 
     /// The same became of several.
     pub(super) fn count_many(&self, outcome: MessageOutcome, count: u64) {
-        let (source, label) = (self.name.to_string(), outcome.as_str());
-        metrics::counter!("userline_ingest_messages_total", "source" => source, "outcome" => label)
-            .increment(count);
+        self.meter(outcome, count);
         self.reports.send_modify(|report| {
             let counts = &mut report.counts;
             *match outcome {
@@ -99,12 +97,22 @@ impl Reporter {
     /// A message was refused; `what` says which.
     pub(super) fn refuse(&self, what: &str, refusal: &MessageRefusal) {
         let MessageRefusal { code, message } = refusal;
-        self.count(MessageOutcome::Refused);
+        self.meter(MessageOutcome::Refused, 1);
         tracing::debug!(source = %self.name, code, "{what} of `{}` was refused: {message}", self.name);
         let message = format!("{what}: {message}");
         let at = self.clock.wall();
         let refused = Some(SourceTrouble { at, code: (*code).into(), message });
-        self.reports.send_modify(|report| report.refused = refused);
+        // In one step: whoever sees it counted sees what it was.
+        self.reports.send_modify(|report| {
+            report.counts.refused += 1;
+            report.refused = refused;
+        });
+    }
+
+    fn meter(&self, outcome: MessageOutcome, count: u64) {
+        let (source, label) = (self.name.to_string(), outcome.as_str());
+        metrics::counter!("userline_ingest_messages_total", "source" => source, "outcome" => label)
+            .increment(count);
     }
 
     /// It takes messages now.
