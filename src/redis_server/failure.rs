@@ -34,7 +34,7 @@ pub enum RedisFailure {
     #[error("Redis has something else there: {0}")]
     WrongType(String),
     /// It speaks only the older protocol.
-    #[error("Redis 6 or later is needed, for it speaks RESP3")]
+    #[error("Redis 6 or newer is needed, for it speaks RESP3")]
     NoResp3,
     /// It answered with another error.
     #[error("Redis answered: {0}")]

@@ -48,7 +48,7 @@ impl Reports {
         let messages = reports.into_iter().filter_map(|it| {
             if let NodeReport::Messages(messages) = it { Some(messages) } else { None }
         });
-        Ok(OnNodes { done: merged_messages(messages.flatten().collect(), limit), missing })
+        Ok(OnNodes { done: merged_messages(messages.collect(), limit), missing })
     }
 
     /// What became of a message: `id` is that of the emit, or the name that its sender gave. `None`: nothing is known.
@@ -78,9 +78,7 @@ impl Reports {
         let visits = reports
             .into_iter()
             .filter_map(|it| if let NodeReport::Visits(visits) = it { Some(visits) } else { None });
-        let visits = visits.flatten().collect();
-        let done = if self.cluster.is_some() { merged_visits(visits) } else { visits };
-        Ok(OnNodes { done, missing })
+        Ok(OnNodes { done: merged_visits(visits.collect()), missing })
     }
 
     pub(super) fn messages_here(

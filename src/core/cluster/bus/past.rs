@@ -5,6 +5,7 @@ use crate::core::emit::acks::AckSummary;
 use crate::core::emit::audience::Addressee;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// An emit that a node remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,21 +140,34 @@ impl Addressee for FoundSocket {
     }
 }
 
-/// All that nodes remember of sockets of one user, as it is told: first those that are there, the latest first, then the one
+/// What nodes remember of sockets of one user, as it is told: first those that are there, the latest first, then the one
 /// that ended last first. What each says is in that order already.
-pub fn merged_visits(mut visits: Vec<VisitFacts>) -> Vec<VisitFacts> {
-    visits.sort_by_key(|it| match it.end {
+pub fn merged_visits(nodes: Vec<Vec<VisitFacts>>) -> Vec<VisitFacts> {
+    merged(nodes, usize::MAX, |it| match it.end {
         None => (false, u64::MAX - it.connected_at),
         Some((at, _)) => (true, u64::MAX - at),
-    });
-    visits
+    })
 }
 
-/// All that nodes remember of emits, the newest first. What each says is in that order already.
-pub fn merged_messages(mut messages: Vec<MessageFacts>, limit: usize) -> Vec<MessageFacts> {
-    messages.sort_by_key(|it| u64::MAX - it.at);
-    messages.truncate(limit);
-    messages
+/// What nodes remember of emits, the newest first, at most `limit`. What each says is in that order already.
+pub fn merged_messages(nodes: Vec<Vec<MessageFacts>>, limit: usize) -> Vec<MessageFacts> {
+    merged(nodes, limit, |it| u64::MAX - it.at)
+}
+
+/// Lists in one: of what comes next in each the least is taken. So each list stays in its own order, though the clock of its node
+/// was set back meanwhile.
+fn merged<T, K: Ord>(lists: Vec<Vec<T>>, limit: usize, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut lists: Vec<VecDeque<T>> = lists.into_iter().map(VecDeque::from).collect();
+    let mut all = Vec::new();
+    while all.len() < limit {
+        let left = lists.iter_mut().filter(|it| !it.is_empty());
+        let Some(item) = left.min_by_key(|it| it.front().map(&key)).and_then(VecDeque::pop_front)
+        else {
+            break;
+        };
+        all.push(item);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -199,6 +213,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn emits_of_a_node_whose_clock_was_set_back_stay_in_their_order() {
+        let back = vec![message(0, 0, 3), message(0, 1, 9), message(0, 2, 8)];
+        let other = vec![message(1, 0, 5)];
+
+        let merged = merged_messages(vec![back.clone(), other], 9);
+
+        let own: Vec<_> = merged.iter().filter(|it| it.id.starts_with('0')).cloned().collect();
+        assert_eq!((merged.len(), own), (4, back));
+    }
+
     proptest! {
         /// Each node says its newest first; of emits at the same time those of one node stay as it has them.
         #[test]
@@ -206,12 +231,14 @@ mod tests {
             nodes in prop::collection::vec(prop::collection::vec(0_u64..20, 0..9), 0..4),
             limit in 0_usize..20,
         ) {
-            let mut said = Vec::new();
+            let mut lists = Vec::new();
             for (node, mut times) in nodes.into_iter().enumerate() {
                 times.sort_unstable_by(|a, b| b.cmp(a));
-                said.extend(times.into_iter().enumerate().map(|(at, time)| message(node, at, time)));
+                let messages = times.into_iter().enumerate();
+                lists.push(messages.map(|(at, time)| message(node, at, time)).collect::<Vec<_>>());
             }
-            let merged = merged_messages(said.clone(), limit);
+            let said = lists.concat();
+            let merged = merged_messages(lists, limit);
             prop_assert_eq!(merged.len(), said.len().min(limit));
             let times: Vec<u64> = merged.iter().map(|it| it.at).collect();
             prop_assert!(times.is_sorted_by(|a, b| b <= a), "{:?}", times);
@@ -229,7 +256,8 @@ mod tests {
         fn sockets_that_are_there_come_first_then_the_one_that_ended_last(
             visits in prop::collection::vec((0_u64..20, prop::option::of(0_u64..20)), 0..12),
         ) {
-            let merged = merged_visits((0..).zip(visits).map(|(node, it)| visit(node, it)).collect());
+            let nodes = (0..).zip(visits).map(|(node, it)| vec![visit(node, it)]).collect();
+            let merged = merged_visits(nodes);
             for pair in merged.windows(2) {
                 let is_in_order = match (&pair[0].end, &pair[1].end) {
                     (None, None) => pair[1].connected_at <= pair[0].connected_at,
