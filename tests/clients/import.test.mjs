@@ -45,7 +45,7 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     const waiting = hooks.attempts.find((it) => it.user === "eve").id;
     bob.disconnect();
 
-    const set = { "cluster.redis": redis.url, "cluster.node_grace": "10s", "cluster.hold": "1s", "cluster.lease": "5s", "cluster.heartbeat": "1s" };
+    const set = { "cluster.redis": redis.url, "cluster.node_grace": "40s", "cluster.hold": "1s", "cluster.lease": "5s", "cluster.heartbeat": "1s" };
     const started = run(server, ["serve"], set);
     assert.equal(started.status, 70);
     assert.match(started.text, /3 users were online there.*userline cluster import/);
@@ -67,7 +67,7 @@ describe("userline cluster import", { concurrency: 1 }, () => {
     await until("ann and eve to be back", () => ann.connected && eve.connected, 30_000);
     const told = await hooks.wait("eve", "user.online");
     assert.equal(told.id, waiting, "the same hook as before");
-    const offline = await hooks.wait("bob", "user.offline", 1, 60_000);
+    const offline = await hooks.wait("bob", "user.offline", 1, 90_000);
     assert.equal(offline.data.session, online.data.session);
     assert.equal(offline.data.reason, "server_restart");
     assert.ok(offline.data.seq > online.data.seq);

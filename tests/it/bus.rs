@@ -176,8 +176,13 @@ async fn counts_are_those_of_all_nodes_and_a_user_counts_once() {
     let clients = audience(&nodes).await;
     for api in &nodes.apis {
         let counts = async || {
-            let stats = api.get("/v1/stats").await;
-            assert!(stats.get("nodes_missing").is_none(), "{stats}");
+            let mut stats = Value::Null;
+            // A node may be slow to answer.
+            let is_whole = async || {
+                stats = api.get("/v1/stats").await;
+                stats.get("nodes_missing").is_none()
+            };
+            crate::rig::eventually("all answer", crate::rig::nodes::PATIENCE, is_whole).await;
             let of = |name: &str| stats[name].as_u64().unwrap();
             [of("users"), of("lingering"), of("sockets"), of("connections"), of("websocket")]
         };

@@ -10,9 +10,12 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use userline::client::{Client, ClientTransport};
 
-const REFUSE_ONE: &str = "[sessions]\nmax_sockets_per_user = 1\n";
-const REFUSE_THREE: &str = "[sessions]\nmax_sockets_per_user = 3\n";
-const EVICT_THREE: &str = "[sessions]\nmax_sockets_per_user = 3\non_limit = \"evict_oldest\"\n";
+// Clients that are only held answer no pings.
+const REFUSE_ONE: &str =
+    "[socketio]\nping_interval = \"5m\"\n[sessions]\nmax_sockets_per_user = 1\n";
+const REFUSE_THREE: &str =
+    "[socketio]\nping_interval = \"5m\"\n[sessions]\nmax_sockets_per_user = 3\n";
+const EVICT_THREE: &str = "[socketio]\nping_interval = \"5m\"\n[sessions]\nmax_sockets_per_user = 3\non_limit = \"evict_oldest\"\n";
 
 /// Nobody comes in who is not counted.
 fn careful(configuration: &str) -> String {
@@ -103,7 +106,7 @@ async fn of_clients_that_race_for_seats_on_three_nodes_as_many_come_in_as_there_
             assert_eq!(refusal["data"]["code"], "user_limit", "{refusal}");
         }
     }
-    assert_eq!(sockets(&nodes, 0, "ann").await, 3);
+    eventually("they are counted", PATIENCE, async || sockets(&nodes, 0, "ann").await == 3).await;
     for server in &nodes.servers {
         is_refused(server.public, "ann").await;
         comes_in(server.public, "bob").await;

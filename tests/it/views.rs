@@ -106,7 +106,9 @@ async fn what_clients_said_is_known(nodes: &Nodes) {
 
 #[tokio::test]
 async fn what_was_emitted_and_who_was_here_is_known_whichever_node_is_asked() {
-    let nodes = Nodes::start(2).await;
+    // Whoever stands still is missing for long.
+    let lasting = |it: String| it.replace("lease = \"8s\"", "lease = \"10m\"");
+    let nodes = Nodes::start_on(Redis::start().await, 2, lasting).await;
     let [here, there] = [0, 1].map(|node| nodes.servers[node].public);
     let ann = Listener::connect(here, "ann").await;
     let ann_too = Listener::connect(there, "ann").await;
@@ -176,7 +178,13 @@ async fn what_was_emitted_and_who_was_here_is_known_whichever_node_is_asked() {
 async fn pulled(nodes: &Nodes, mut after: u64) -> (Vec<(u64, String, String)>, bool, u64) {
     let (mut all, mut is_gap) = (Vec::new(), false);
     for api in nodes.apis.iter().cycle() {
-        let page = api.get(&format!("/v1/events?after={after}&limit=2")).await;
+        let (path, mut page) = (format!("/v1/events?after={after}&limit=2"), Value::Null);
+        // A node that has just lost what Redis had says so.
+        let is_answered = async || {
+            page = api.get(&path).await;
+            page["error"]["code"] != "unavailable"
+        };
+        eventually("the node is in the cluster", PATIENCE, is_answered).await;
         is_gap |= page["gap"].as_bool().unwrap();
         after = page["next"].as_u64().unwrap();
         let events = page["events"].as_array().unwrap();
@@ -235,7 +243,14 @@ async fn what_changed_is_pulled_from_any_node_by_one_cursor_and_a_loss_is_said()
 
 #[tokio::test]
 async fn dead_letters_are_listed_and_sent_again_by_whichever_node_is_asked() {
-    let once = |it: String| it.replace("[hooks]\n", "[hooks]\nreject_after = 1\n");
+    // Nobody goes meanwhile, and an answer may take long.
+    let once = |it: String| {
+        it.replace("[hooks]\n", "[hooks]\nreject_after = 1\n")
+            .replace("\ntimeout = \"1s\"", "\ntimeout = \"30s\"")
+            .replace("ping_timeout = \"1s\"", "ping_timeout = \"1m\"")
+            .replace("\ngrace = \"1000ms\"", "\ngrace = \"1m\"")
+            .replace("lease = \"3000ms\"", "lease = \"1m\"")
+    };
     let nodes = Nodes::start_hooked_with(2, once).await;
     nodes.receiver.behave(Manner::Status(422));
     let _ann = Listener::connect(nodes.servers[0].public, "ann").await;

@@ -47,7 +47,7 @@ async fn a_client_that_does_not_answer_is_pinged_once_and_closed() {
 
 #[tokio::test]
 async fn other_messages_are_no_answer() {
-    let server = Server::pinging(INTERVAL, TIMEOUT).await;
+    let server = Server::pinging(INTERVAL, SLOW).await;
     let (mut client, mut engine) = server.websocket().await;
 
     assert_eq!(client.next().await.unwrap(), b"2");
@@ -149,7 +149,7 @@ async fn a_client_that_takes_nothing_any_more_is_closed_as_before_whatever_waits
     assert_eq!(engine.connection.end_reason(), Some(Reason::PingTimeout));
     let silent = engine.connection.lock().closed_at.unwrap().since(pinged);
     // One timeout, or two if its kernel took something after the first look.
-    assert!(silent < 3 * SLOW, "{silent:?}");
+    assert!(silent < 7 * SLOW, "{silent:?}");
 }
 
 #[tokio::test]

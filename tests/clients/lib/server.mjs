@@ -200,7 +200,7 @@ export class Server {
 
   /** The end of every test: an orderly stop and a clean log. */
   async finish() {
-    if (this.child.exitCode === null && this.child.signalCode === null) await this.term();
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.term(30_000);
     rmSync(this.dir, { recursive: true, force: true });
     assert.deepEqual(this.errors(), [], "the log has ERROR lines");
   }

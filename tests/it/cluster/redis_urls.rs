@@ -2,7 +2,7 @@
 
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};
-use crate::rig::redis::{PASSWORD, Redis, free_port};
+use crate::rig::redis::{PASSWORD, Redis, free_port, patient};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -55,7 +55,7 @@ async fn certificates_are_verified_and_what_is_wrong_is_said_without_the_passwor
         another(format!("redis://{}", nodes.redis.address())),
         another(format!("rediss://:{PASSWORD}@{tls}/#insecure")),
         another(format!("redis://:{PASSWORD}@{tls}/x")),
-        another(format!("redis+sentinel://:{PASSWORD}@127.0.0.1:{}/main", free_port())),
+        another(format!("redis+sentinel://:{PASSWORD}@127.0.0.1:1/main")),
     );
     let refused = [
         (refused.0, "cannot be spoken to with TLS", 70),
@@ -91,7 +91,7 @@ impl Sentinel {
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {PASSWORD}\n\
              sentinel monitor main 127.0.0.1 {} 1\nsentinel auth-pass main {PASSWORD}\n\
-             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n",
+             sentinel down-after-milliseconds main 60000\nsentinel failover-timeout main 3000\n",
             dir.path().display(),
             redis.address().port()
         );
@@ -103,6 +103,16 @@ impl Sentinel {
         let knows = async || it.knows_a_replica().await.is_some_and(|it| it);
         eventually("the sentinel knows the replica", PATIENCE, knows).await;
         it
+    }
+
+    /// From now on a server that is silent for a second is down.
+    async fn notices_soon(&self) {
+        let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", self.port);
+        let client = redis::Client::open(url).unwrap();
+        let client = client.get_multiplexed_async_connection_with_config(&patient()).await;
+        let mut set = redis::cmd("SENTINEL");
+        set.arg("SET").arg("main").arg("down-after-milliseconds").arg(1000);
+        set.exec_async(&mut client.unwrap()).await.unwrap();
     }
 
     async fn knows_a_replica(&self) -> Option<bool> {
@@ -148,10 +158,11 @@ async fn the_nodes_follow_the_sentinels_to_whatever_server_they_name() {
     let has_it = async || {
         let (ours, theirs) =
             (nodes.redis.info("master_repl_offset").await, replica.info("slave_repl_offset").await);
-        ours <= theirs
+        ours.parse::<u64>().unwrap() <= theirs.parse::<u64>().unwrap_or(0)
     };
     eventually("the replica has it", PATIENCE, has_it).await;
 
+    sentinel.notices_soon().await;
     nodes.redis.stop();
     let is_promoted = async || replica.info("role").await == "master";
     eventually("the sentinel promotes the replica", 2 * PATIENCE, is_promoted).await;

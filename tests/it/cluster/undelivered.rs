@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 /// Nodes of which one endpoint wants to be told.
 async fn nodes() -> Nodes {
     let events = "[hooks]\nevents = [\"user.online\", \"user.offline\", \"message.undelivered\"]\n";
-    Nodes::start_hooked_with(2, |it| it.replace("[hooks]\n", events)).await
+    let slow = "ping_timeout = \"1m\"";
+    let change =
+        |it: String| it.replace("[hooks]\n", events).replace("ping_timeout = \"1s\"", slow);
+    Nodes::start_hooked_with(2, change).await
 }
 
 fn undelivered(nodes: &Nodes, user: &str) -> Vec<Value> {
@@ -43,7 +46,7 @@ async fn whom_no_node_reaches_is_told_of_once_and_whoever_is_on_another_node_is_
     is_told(&nodes, "cem", "offline").await;
 
     let mut asking = event(&["dan", "ann"]);
-    asking["ack"] = json!({"timeout": "1s"});
+    asking["ack"] = json!({"timeout": "10s"});
     nodes.api(0).post("/v1/emit", &asking).await;
     is_told(&nodes, "dan", "no_ack").await;
     for (user, count) in [("ann", 0), ("bob", 1), ("cem", 1), ("dan", 1)] {

@@ -1,6 +1,7 @@
 //! A Redis of a test's own, on a free port, with its data in a folder that goes with it.
 
 use super::eventually;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,13 @@ pub(crate) struct Redis {
     program: PathBuf,
     arguments: Vec<String>,
     child: Child,
+}
+
+/// Of its own accord a connection gives up an answer after half a second.
+pub(crate) fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
 }
 
 impl Redis {
@@ -124,13 +132,14 @@ impl Redis {
         self.takes_clients().await;
     }
 
+    /// A connection that waits for its answers as long as anything may take.
     pub(crate) async fn client(&self) -> MultiplexedConnection {
         self.connected().await.unwrap()
     }
 
     async fn connected(&self) -> Option<MultiplexedConnection> {
         let client = redis::Client::open(self.url()).unwrap();
-        client.get_multiplexed_async_connection().await.ok()
+        client.get_multiplexed_async_connection_with_config(&patient()).await.ok()
     }
 
     async fn takes_clients(&self) {
