@@ -77,19 +77,24 @@ impl ClusterBook {
     ) -> Result<Option<u64>, BookError<E>> {
         let until = self.clock.now() + WRITE_PATIENCE;
         let turn = self.turn.acquire().await.map_err(|_| BookError::Away(Unattached))?;
-        let mut is_current = false;
+        let (mut is_current, mut mark) = (false, self.member.mark());
         loop {
             let planned = plan();
             let write = match &planned {
                 Ok(Some(write)) => Some(write),
-                Ok(None) if is_current => return Ok(None),
+                Ok(None) if is_current => {
+                    drop(turn);
+                    // It was made before, perhaps by whoever was answered that it is not confirmed, and asks again.
+                    self.member.confirmed(mark).await.map_err(BookError::Away)?;
+                    return Ok(None);
+                }
                 // What the copy says may have changed.
                 Ok(None) | Err(_) => None,
             };
             if is_current && let Err(refused) = planned {
                 return Err(BookError::Refused(refused));
             }
-            let mark = self.member.mark();
+            mark = self.member.mark();
             match self.step(write, &mut take).await {
                 Ok(BookProgress::More) => {}
                 Ok(BookProgress::Current) => is_current = true,

@@ -57,6 +57,14 @@ async fn what_no_replica_confirms_is_not_answered_for() {
     let (status, refused) = api.put("/v1/users/ann/block", &json!({})).await;
     assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
     assert!(0 < api.metric("userline_cluster_unconfirmed_total ").await);
+    for ask in ["the first", "the same again, which finds it there"] {
+        let (status, refused) = api.put("/v1/users/dan/rooms/r", &json!({})).await;
+        assert_eq!(
+            (status, &refused["error"]["code"]),
+            (503, &json!("unavailable")),
+            "{ask}: {refused}"
+        );
+    }
     // What is not stored goes on.
     let emit = json!({"to": {"users": ["bob"]}, "event": "n", "args": [1]});
     assert_eq!(api.post("/v1/emit", &emit).await["matched"], 0);
