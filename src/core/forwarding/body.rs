@@ -4,7 +4,7 @@
 //! can say who it is.
 
 use crate::core::delivery::hook_body::rfc3339;
-use crate::core::protocol::binary::{self, BinaryError};
+use crate::core::protocol::binary::{BinaryError, BuffersLeft};
 use crate::core::protocol::inbound::ClientEvent;
 use crate::types::{DeviceId, Namespace, Room, SocketId, UserId, WallMs};
 use serde::Serialize;
@@ -81,11 +81,12 @@ pub fn render(
     from: &EventSender<'_>,
     at: WallMs,
 ) -> Result<String, BinaryError> {
+    let mut buffers = BuffersLeft::all(event.buffers);
     let args = event.args().iter().map(|arg| {
         Ok(if event.buffers.is_empty() {
             Cow::Borrowed(*arg)
         } else {
-            Cow::Owned(binary::put_back(arg, event.buffers)?)
+            Cow::Owned(buffers.put_back(arg)?)
         })
     });
     let from = from.view();

@@ -35,6 +35,9 @@ pub enum BinaryError {
     /// More buffers than one event may have.
     #[error("an event has at most {BUFFERS_MAX} buffers")]
     TooMany,
+    /// A buffer that has a place more than once.
+    #[error("each buffer has one place")]
+    Repeated,
     /// Nested deeper than is looked at.
     #[error("buffers can be nested at most {DEPTH_MAX} deep")]
     TooDeep,
@@ -63,18 +66,35 @@ pub fn take_out(value: &RawValue, buffers: &mut Vec<Bytes>) -> Result<Box<RawVal
     Ok(raw(out, value))
 }
 
-/// Puts `buffers` back where their places are; a place without a buffer stays as it is.
+/// Buffers that have not been put back. Each has one place: who names one a thousand times would have a thousand copies of it
+/// written.
+#[derive(Debug)]
+pub struct BuffersLeft<'a>(Vec<Option<&'a Bytes>>);
+
+impl<'a> BuffersLeft<'a> {
+    /// None was put back yet.
+    pub fn all(buffers: &'a [Bytes]) -> Self {
+        Self(buffers.iter().map(Some).collect())
+    }
+
+    /// Puts those back that have their places in `value`; a place without a buffer stays as it is.
+    pub fn put_back(&mut self, value: &RawValue) -> Result<Box<RawValue>, BinaryError> {
+        let mut out = String::with_capacity(value.get().len());
+        rewrite(value, &mut out, 0, &mut |fields| {
+            let is_place = fields.iter().any(|(key, it)| key == PLACEHOLDER && it.get() == "true");
+            let number = fields.iter().find(|(key, _)| key == "num").map(|(_, it)| it.get());
+            let number = number.filter(|_| is_place).and_then(|it| it.parse::<usize>().ok());
+            let Some(buffer) = number.and_then(|it| self.0.get_mut(it)) else { return Ok(None) };
+            let buffer = buffer.take().ok_or(BinaryError::Repeated)?;
+            Ok(Some(format!("{{\"{MARK}\":\"{}\"}}", STANDARD.encode(buffer))))
+        })?;
+        Ok(raw(out, value))
+    }
+}
+
+/// Puts `buffers` back where their places are in `value`, which is all that has places for them.
 pub fn put_back(value: &RawValue, buffers: &[Bytes]) -> Result<Box<RawValue>, BinaryError> {
-    let mut out = String::with_capacity(value.get().len());
-    rewrite(value, &mut out, 0, &mut |fields| {
-        let is_place = fields.iter().any(|(key, it)| key == PLACEHOLDER && it.get() == "true");
-        let number = fields.iter().find(|(key, _)| key == "num").map(|(_, it)| it.get());
-        let buffer = number.and_then(|it| buffers.get(it.parse::<usize>().ok()?));
-        Ok(buffer
-            .filter(|_| is_place)
-            .map(|buffer| format!("{{\"{MARK}\":\"{}\"}}", STANDARD.encode(buffer))))
-    })?;
-    Ok(raw(out, value))
+    BuffersLeft::all(buffers).put_back(value)
 }
 
 /// What one client wrote, for another: with a place for each of `buffers`, and none without one, at which a client would

@@ -107,26 +107,28 @@ fn with_buffers(data: &[Box<RawValue>]) -> Result<Vec<Box<RawValue>>, MessageRef
     let bad = |_| unreadable("the buffers are not as python-socketio writes them");
     let Some((args, buffers)) = data.split_first() else { return Ok(Vec::new()) };
     let mut args: Vec<Value> = serde_json::from_str(args.get()).map_err(bad)?;
-    let buffers = buffers.iter().map(|it| serde_json::from_str(it.get()));
-    let buffers: Vec<String> = buffers.collect::<Result<_, _>>().map_err(bad)?;
+    let buffers = buffers.iter().map(|it| serde_json::from_str::<String>(it.get()).map(Some));
+    let mut buffers: Vec<Option<String>> = buffers.collect::<Result<_, _>>().map_err(bad)?;
     for arg in &mut args {
-        put_back(arg, &buffers);
+        put_back(arg, &mut buffers)?;
     }
     let args = args.iter().map(serde_json::value::to_raw_value);
     args.collect::<Result<_, _>>().map_err(bad)
 }
 
-fn put_back(value: &mut Value, buffers: &[String]) {
+/// Each buffer has one place: a message that names one a thousand times would have a thousand copies of it made.
+fn put_back(value: &mut Value, buffers: &mut [Option<String>]) -> Result<(), MessageRefusal> {
     let number = value.get("_placeholder").and_then(|_| value.get("num")).and_then(Value::as_u64);
-    let buffer = number.and_then(|it| buffers.get(usize::try_from(it).ok()?));
-    if let Some(base64) = buffer {
+    let buffer = number.and_then(|it| buffers.get_mut(usize::try_from(it).ok()?));
+    if let Some(buffer) = buffer {
+        let base64 = buffer.take().ok_or_else(|| unreadable("a buffer has more than one place"))?;
         *value = json!({ "$binary": base64 });
-        return;
+        return Ok(());
     }
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|it| put_back(it, buffers)),
-        Value::Object(map) => map.values_mut().for_each(|it| put_back(it, buffers)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter_mut().try_for_each(|it| put_back(it, buffers)),
+        Value::Object(map) => map.values_mut().try_for_each(|it| put_back(it, buffers)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 

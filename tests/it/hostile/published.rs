@@ -63,6 +63,11 @@ fn rows() -> Vec<PublishedRow> {
             "invalid_argument",
             r#"{"method":"emit","event":"x","binary":true,"data":[[{"_placeholder":true,"num":0}],"?"]}"#,
         ),
+        python(
+            "Python: two places for one buffer",
+            "unreadable",
+            r#"{"method":"emit","event":"x","binary":true,"data":[[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}],"AQ=="]}"#,
+        ),
         ("Python: a pickle", "pickled", PYTHON, b"\x80\x04cos\nsystem\n".to_vec()),
     ]
 }

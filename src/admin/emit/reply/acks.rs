@@ -3,7 +3,7 @@
 use crate::commands::schema::{SocketIdText, UserIdText};
 use crate::connection::ReceivedAck;
 use crate::core::emit::acks::{AckSummary, MissingAck, NotKept, SocketAck, WhyNoAck};
-use crate::core::protocol::binary;
+use crate::core::protocol::binary::{self, BinaryError};
 use crate::types::millis;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -27,7 +27,7 @@ pub(in crate::admin) struct AckReply {
     args: Option<Box<RawValue>>,
     /// Why `args` are absent: `request_full` (all acks of the request together are larger than 8 MB), `server_full` (those
     /// of all requests under way are larger than `messages.ack_bytes`), `too_deep` (buffers in it are nested too deep to
-    /// be written as JSON).
+    /// be written as JSON), `repeated` (it names a buffer more than once).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     omitted: Option<OmittedName>,
@@ -40,6 +40,7 @@ enum OmittedName {
     RequestFull,
     ServerFull,
     TooDeep,
+    Repeated,
 }
 
 /// A socket that did not ack, or a user of `to.users` who has none in the namespace.
@@ -107,6 +108,12 @@ fn write_args(answer: &ReceivedAck) -> Result<Box<RawValue>, OmittedName> {
     if answer.buffers.is_empty() {
         return Ok(answer.args.clone());
     }
-    // Fails only where the client nested deeper than anybody reads: the ack counts all the same.
-    binary::put_back(&answer.args, &answer.buffers).map_err(|_| OmittedName::TooDeep)
+    // Fails only where the client wrote what no stock client writes: the ack counts all the same.
+    binary::put_back(&answer.args, &answer.buffers).map_err(|why| match why {
+        BinaryError::Repeated => OmittedName::Repeated,
+        BinaryError::TooDeep
+        | BinaryError::Mark
+        | BinaryError::Placeholder
+        | BinaryError::TooMany => OmittedName::TooDeep,
+    })
 }

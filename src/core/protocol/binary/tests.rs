@@ -1,6 +1,6 @@
 //! Buffers leave and come back; everything else stays to the letter.
 
-use super::{BinaryError, put_back, take_out};
+use super::{BinaryError, BuffersLeft, put_back, take_out};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -46,6 +46,23 @@ fn a_place_without_a_buffer_stays() {
     let text = r#"[{"_placeholder":true,"num":7},{"_placeholder":false,"num":0},{"num":0}]"#;
 
     assert_eq!(put_back(&raw(text), &[Bytes::from("x")]).unwrap().get(), text);
+}
+
+/// A megabyte could ask for ten gigabytes so.
+#[test]
+fn a_buffer_that_is_named_twice_is_not_written_twice() {
+    let (two, place) = ([Bytes::from("x"), Bytes::from("y")], r#"{"_placeholder":true,"num":1}"#);
+    let both = raw(&format!("[{place},{{\"a\":{place}}}]"));
+
+    assert_eq!(put_back(&both, &two).unwrap_err(), BinaryError::Repeated);
+    assert_eq!(super::pass_on(&both, &two).unwrap_err(), BinaryError::Repeated);
+    let mut left = BuffersLeft::all(&two);
+    left.put_back(&raw(place)).unwrap();
+    assert_eq!(
+        left.put_back(&raw(place)).unwrap_err(),
+        BinaryError::Repeated,
+        "in another argument"
+    );
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

@@ -65,6 +65,7 @@ fn what_is_no_emit_is_told_apart() {
         b"\xff",
         br#"{"method":"emit","data":[1]}"#,
         br#"{"method":"close_room"}"#,
+        br#"{"method":"emit","event":"x","binary":true,"data":[[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}],"AQ=="]}"#,
     ] {
         assert_eq!(message(bytes, &rules).unwrap_err().code, "unreadable");
     }
