@@ -2,7 +2,7 @@
 
 use super::parts::Random;
 use super::random::number;
-use super::server::{TestRedis, agreement};
+use super::server::{TestRedis, place};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::answers::{AnswerAsk, AnswerQuestion, AnswerReply};
 use crate::core::cluster::command::{Command, Reply};
@@ -22,20 +22,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let place = ClusterPlace {
-            prefix: "userline:{test}:".to_owned(),
-            agreement: agreement("10s"),
-            lease: Duration::from_secs(15),
-            endpoints: Vec::new(),
-            log_bytes: 1000,
-            window: Duration::ZERO,
-            events_kept: Duration::from_hours(72),
-            node_grace: Duration::from_secs(20),
-            hold: Duration::from_secs(20),
-            silence: Duration::from_secs(5),
-            grace_max: Duration::from_mins(10),
-        };
-        Self { redis: TestRedis::start(|_, text| text), place, now_ms: 1_700_000_000_000 }
+        Self { redis: TestRedis::start(|_, text| text), place: place(), now_ms: 1_700_000_000_000 }
     }
 
     fn ask(&mut self, request: &str, token: &str, what: AnswerAsk) -> AnswerReply {

@@ -3,8 +3,7 @@
 
 use super::parts::Random;
 use super::random::number;
-use super::server::agreement;
-use super::server::{Snapshot, TestRedis};
+use super::server::{Snapshot, TestRedis, place};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::book::{
     BookAsk, BookName, BookNews, BookProgress, BookQuestion, BookReader, BookWrite,
@@ -13,7 +12,6 @@ use crate::core::cluster::command::{Command, Reply};
 use crate::types::UserId;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 const NODES: usize = 3;
 const RECORDS_MAX: usize = 5;
@@ -47,22 +45,6 @@ struct World {
     /// What was said and not heard, and may be done at any later time.
     late: Vec<Command>,
     saved: Option<Snapshot>,
-}
-
-fn place() -> ClusterPlace {
-    ClusterPlace {
-        prefix: "userline:{test}:".to_owned(),
-        agreement: agreement("10s"),
-        lease: Duration::from_secs(15),
-        endpoints: Vec::new(),
-        log_bytes: 1000,
-        window: Duration::ZERO,
-        events_kept: Duration::from_hours(72),
-        node_grace: Duration::from_secs(20),
-        hold: Duration::from_secs(20),
-        silence: Duration::from_secs(5),
-        grace_max: Duration::from_mins(10),
-    }
 }
 
 impl World {

@@ -2,7 +2,7 @@
 
 use super::mutants::Mutant;
 use super::parts::user_id;
-use super::server::{TestRedis, agreement};
+use super::server::{TestRedis, place};
 use crate::cluster::{ClusterPlace, RedisCall, reply};
 use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::command::{
@@ -36,19 +36,7 @@ pub(super) struct Node {
 
 impl Bench {
     pub(super) fn new(mutant: Option<Mutant>) -> Self {
-        let place = ClusterPlace {
-            prefix: "userline:{test}:".to_owned(),
-            agreement: agreement("10s"),
-            lease: Duration::from_secs(15),
-            endpoints: vec!["hook".to_owned()],
-            log_bytes: 1000,
-            window: Duration::ZERO,
-            events_kept: Duration::from_hours(72),
-            node_grace: Duration::from_secs(20),
-            hold: Duration::from_secs(20),
-            silence: Duration::from_secs(5),
-            grace_max: Duration::from_mins(10),
-        };
+        let place = ClusterPlace { endpoints: vec!["hook".to_owned()], ..place() };
         let edit = |script, text: String| match mutant {
             Some(mutant) => mutant.edit(script, text),
             None => text,

@@ -3,7 +3,7 @@
 mod model;
 mod random;
 
-use super::server::{TestRedis, agreement};
+use super::server::{TestRedis, place};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Command, Reply};
 use crate::core::cluster::inboxes::{InboxLimits, InboxesAsk, InboxesReply, KeptItem};
@@ -28,21 +28,8 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let place = ClusterPlace {
-            prefix: "userline:{test}:".to_owned(),
-            agreement: agreement("10s"),
-            lease: Duration::from_secs(15),
-            endpoints: Vec::new(),
-            log_bytes: 1000,
-            window: Duration::ZERO,
-            events_kept: Duration::from_hours(72),
-            node_grace: Duration::from_secs(20),
-            hold: Duration::from_secs(20),
-            silence: Duration::from_secs(5),
-            grace_max: Duration::from_mins(10),
-        };
         let redis = TestRedis::start(|_, text| text);
-        Self { redis, place, now_ms: 1_700_000_000_000, bytes_max: BYTES_MAX }
+        Self { redis, place: place(), now_ms: 1_700_000_000_000, bytes_max: BYTES_MAX }
     }
 
     fn ask(&mut self, ask: &InboxesAsk) -> InboxesReply {

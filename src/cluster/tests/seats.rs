@@ -2,7 +2,7 @@
 
 use super::parts::Random;
 use super::random::number;
-use super::server::{TestRedis, agreement};
+use super::server::{TestRedis, place};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Command, Reply};
 use crate::core::cluster::seats::{SeatClaim, SeatMark, SeatQuestion, SeatReply, SeatRoom};
@@ -20,21 +20,8 @@ struct Hall {
 
 impl Hall {
     fn new() -> Self {
-        let place = ClusterPlace {
-            prefix: "userline:{test}:".to_owned(),
-            agreement: agreement("10s"),
-            lease: Duration::from_secs(15),
-            endpoints: Vec::new(),
-            log_bytes: 1000,
-            window: Duration::ZERO,
-            events_kept: Duration::from_hours(72),
-            node_grace: Duration::from_secs(20),
-            hold: Duration::from_secs(20),
-            silence: Duration::from_secs(5),
-            grace_max: Duration::from_mins(10),
-        };
         let now_us = 1_700_000_000_000_000;
-        let mut it = Self { redis: TestRedis::start(|_, text| text), place, now_us };
+        let mut it = Self { redis: TestRedis::start(|_, text| text), place: place(), now_us };
         (0..3).for_each(|node| it.comes(node));
         it
     }

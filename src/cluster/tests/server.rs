@@ -1,6 +1,6 @@
 //! A Redis of the test's own: `redis-server`, or what `USERLINE_TEST_REDIS` names.
 
-use crate::cluster::{RedisCall, Script};
+use crate::cluster::{ClusterPlace, RedisCall, Script};
 use crate::config::{ClusterConfig, Durability, RedisLocation};
 use crate::core::cluster::agreement::{Agreement, Term};
 use redis::{Client, Commands as _, Connection, Value};
@@ -27,6 +27,23 @@ pub(in crate::cluster) struct TestRedis {
 pub(super) fn agreement(grace: &str) -> Agreement {
     let must = vec![Term::shown("cluster.lease", "15000ms"), Term::shown("presence.grace", grace)];
     Agreement { must, should: vec![Term::shown("hooks.endpoints", "hook")] }
+}
+
+/// A place in Redis as most tests have it.
+pub(super) fn place() -> ClusterPlace {
+    ClusterPlace {
+        prefix: "userline:{test}:".to_owned(),
+        agreement: agreement("10s"),
+        lease: Duration::from_secs(15),
+        endpoints: Vec::new(),
+        log_bytes: 1000,
+        window: Duration::ZERO,
+        events_kept: Duration::from_hours(72),
+        node_grace: Duration::from_secs(20),
+        hold: Duration::from_secs(20),
+        silence: Duration::from_secs(5),
+        grace_max: Duration::from_mins(10),
+    }
 }
 
 /// The configuration of a cluster at `url`, otherwise as it usually is.

@@ -7,7 +7,7 @@ use super::parts::{
     Answer, Asker, GRACE_MS, History, Message, NODE_GRACE_MS, Random, SimEvent, SimNode, Told,
     USERS, Wire, new_node, user_id,
 };
-use super::server::{Snapshot, TestRedis, agreement};
+use super::server::{self, Snapshot, TestRedis};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
 use crate::core::cluster::facts::UserDeparture;
@@ -55,17 +55,14 @@ impl World {
         let log_bytes = if random.chance(30) { 30 + random.below(60) } else { 1_000_000 };
         let snapshots = random.chance(60);
         let place = ClusterPlace {
-            prefix: "userline:{test}:".to_owned(),
-            agreement: agreement("10s"),
-            lease: Duration::from_secs(15),
             endpoints: vec!["hook".to_owned()],
             log_bytes,
             window: MS(if random.chance(50) { 3000 } else { 100_000 }),
-            events_kept: Duration::from_hours(72),
             node_grace: MS(NODE_GRACE_MS),
             hold: MS(800),
             silence: MS(200),
             grace_max: MS(NODE_GRACE_MS),
+            ..server::place()
         };
         let clients = Clients::new(&mut random);
         let mut world = Self {

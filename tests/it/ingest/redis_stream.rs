@@ -5,7 +5,7 @@ use super::world::{PATIENCE, Running};
 use crate::rig::api::Api;
 use crate::rig::eventually;
 use crate::rig::redis::Redis;
-use crate::rig::server::{JWT_SECRET, KEY, Server};
+use crate::rig::server::{Server, common};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
@@ -65,25 +65,15 @@ impl StreamWorld {
     }
 
     fn configuration(&self, dir: &TempDir, more: &str) -> String {
-        let (data, url) = (dir.path().join("data"), self.redis.url());
+        let common = common(&dir.path().join("data").to_string_lossy(), "0s");
+        let url = self.redis.url();
         format!(
             r#"
-[listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-drain = "0s"
-[admin]
-keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth.jwt]
-secret = "{JWT_SECRET}"
-[store]
-data_dir = "{}"
-[[ingest.redis_stream]]
+{common}[[ingest.redis_stream]]
 name = "orders"
 url = "{url}"
 {more}
-"#,
-            data.display()
+"#
         )
     }
 }

@@ -3,7 +3,7 @@
 use super::database::Postgres;
 use crate::rig::api::Api;
 use crate::rig::eventually;
-use crate::rig::server::{JWT_SECRET, KEY, Server};
+use crate::rig::server::{Server, common};
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
@@ -103,24 +103,13 @@ impl Running {
 
 /// A configuration with one source.
 pub(super) fn configuration(dir: &TempDir, source: &str) -> String {
-    let data = dir.path().join("data");
+    let common = common(&dir.path().join("data").to_string_lossy(), "0s");
     format!(
         r#"
-[listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-drain = "0s"
-[admin]
-keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth.jwt]
-secret = "{JWT_SECRET}"
-[store]
-data_dir = "{}"
-[[ingest.postgres]]
+{common}[[ingest.postgres]]
 name = "orders"
 {source}
-"#,
-        data.display()
+"#
     )
 }
 

@@ -162,20 +162,30 @@ pub(crate) fn logged(dir: &Path) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
-fn configuration(dir: &Path, hook_url: &str, setup: Setup) -> String {
-    let data = dir.join("data");
-    let Setup { grace, startup_grace, recovery, ping_timeout, stall } = setup;
+/// The head of every configuration of the tests: listeners on free ports, one key, one secret. A stop waits for `drain`.
+pub(crate) fn common(data_dir: &str, drain: &str) -> String {
     format!(
         r#"
 [listen]
 public = "127.0.0.1:0"
 admin = "127.0.0.1:0"
-drain = "1s"
+drain = "{drain}"
 [admin]
 keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
 [auth.jwt]
 secret = "{JWT_SECRET}"
-[presence]
+[store]
+data_dir = "{data_dir}"
+"#
+    )
+}
+
+fn configuration(dir: &Path, hook_url: &str, setup: Setup) -> String {
+    let common = common(&dir.join("data").to_string_lossy(), "1s");
+    let Setup { grace, startup_grace, recovery, ping_timeout, stall } = setup;
+    format!(
+        r#"
+{common}[presence]
 grace = "{grace}ms"
 startup_grace = "{startup_grace}ms"
 # A busy machine may take more than a second between the end of a connection and the news of it; a true leak stays.
@@ -187,8 +197,6 @@ timeout = "1s"
 allow_private = true
 [recovery]
 window = "{recovery}"
-[store]
-data_dir = "{}"
 [limits]
 stall = "{stall}"
 [socketio]
@@ -196,7 +204,6 @@ ping_interval = "1s"
 ping_timeout = "{ping_timeout}ms"
 [log]
 level = "info"
-"#,
-        data.display()
+"#
     )
 }

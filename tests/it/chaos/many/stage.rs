@@ -6,7 +6,7 @@ use crate::rig::client::{Tab, Transport};
 use crate::rig::proxy::{Flow, Proxy};
 use crate::rig::receiver::Receiver;
 use crate::rig::redis::Redis;
-use crate::rig::server::{HOOK_SECRET, JWT_SECRET, KEY, Server, logged};
+use crate::rig::server::{HOOK_SECRET, Server, common, logged};
 use crate::rig::truth::{ServerMark, Truth};
 use crate::rig::{Watch, eventually};
 use std::collections::BTreeSet;
@@ -266,18 +266,10 @@ impl Stage {
 }
 
 fn configuration(dir: &TempDir, redis: &str, hooks: &str) -> String {
-    let data = dir.path().join("data");
+    let common = common(&dir.path().join("data").to_string_lossy(), "1s");
     format!(
         r#"
-[listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-drain = "1s"
-[admin]
-keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth.jwt]
-secret = "{JWT_SECRET}"
-[presence]
+{common}[presence]
 grace = "{GRACE}ms"
 # A busy machine may take more than a second between the end of a connection and the news of it; a true leak stays.
 sweep_interval = "3s"
@@ -288,8 +280,6 @@ timeout = "1s"
 allow_private = true
 [recovery]
 window = "2m"
-[store]
-data_dir = "{}"
 [limits]
 stall = "2s"
 [socketio]
@@ -303,7 +293,6 @@ node_grace = "{NODE_GRACE}ms"
 hold = "{HOLD}ms"
 [log]
 level = "info"
-"#,
-        data.display()
+"#
     )
 }

@@ -1,29 +1,11 @@
 //! What nodes of the tests are set up like. `DATA` stands for the folder of a node's data.
 
 use super::{GRACE, LEASE, NODE_GRACE};
-use crate::rig::server::{HOOK_SECRET, JWT_SECRET, KEY};
-
-/// What all have.
-fn common() -> String {
-    format!(
-        r#"
-[listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-drain = "1s"
-[admin]
-keys = [{{ name = "test", key = "{KEY}", scopes = ["emit", "read", "control"] }}]
-[auth.jwt]
-secret = "{JWT_SECRET}"
-[store]
-data_dir = "DATA"
-"#
-    )
-}
+use crate::rig::server::{HOOK_SECRET, common};
 
 /// Nobody is told of anything, and nobody is gone soon.
 pub(super) fn quiet(redis: &str) -> String {
-    common()
+    common("DATA", "1s")
         + &format!(
             r#"
 [presence]
@@ -39,7 +21,7 @@ hold = "1s"
 
 /// Who comes and goes is told, and soon.
 pub(super) fn hooked(redis: &str, hooks: &str) -> String {
-    common()
+    common("DATA", "1s")
         + &format!(
             r#"
 [presence]
