@@ -274,7 +274,8 @@ impl SeatsOfNodes {
     fn seat_here(&self, seeker: SeatSeeker<'_>, name: &SeatName) -> Seating<Arc<Socket>> {
         let SeatSeeker { user, socket, claim, .. } = seeker;
         let mut held = self.held.lock();
-        let others = held.sockets(user).filter(|it| it.id != socket.id);
+        // Whoever is still being asked for stays or goes by what is heard.
+        let others = held.settled(user).filter(|it| it.id != socket.id);
         let seating = seats::find(others, socket, claim, self.limit);
         if let Seating::Seat { .. } = seating {
             held.admit_unheard(user, name);

@@ -2,6 +2,7 @@
 
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};
+use crate::rig::proxy::{Flow, Proxy};
 use crate::rig::server::token;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -195,4 +196,47 @@ async fn where_that_is_set_nobody_comes_in_without_redis_and_whoever_waits_does_
     assert_eq!(sockets(&nodes, 0, "ann").await, 0);
     nodes.redis.run().await;
     comes_in(server, "ann").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_alone_past_its_lease_counts_its_own_and_gives_way_to_whoever_has_the_place_by_then()
+{
+    let soon_gone = |it: String| {
+        it.replace("lease = \"8s\"", "lease = \"3s\"").replace("beat = \"2s\"", "beat = \"1s\"")
+    };
+    let mut nodes = Nodes::start_with(0, REFUSE_ONE).await;
+    nodes.add_with(soon_gone).await;
+    let way = Proxy::start(&nodes.tasks).await;
+    way.lead_to(nodes.redis.address());
+    let redis = nodes.redis.address().to_string();
+    let by_it = |it: String| soon_gone(it).replace(&redis, &way.address.to_string());
+    let alone = nodes.add_with(by_it).await;
+    let strict = nodes.add_with(|it| careful(&by_it(it))).await;
+    let (one, alone, strict) = (nodes.public(0), nodes.public(alone), nodes.public(strict));
+    let ann = Listener::connect(alone, "ann").await;
+    let _cem = comes_in(alone, "cem").await;
+    is_refused(one, "ann").await;
+
+    way.set_all(Flow::Stall);
+    // As soon as the others take it for gone, its places are free.
+    let _ann_elsewhere = comes_in(one, "ann").await;
+    let bob = Listener::connect(alone, "bob").await;
+    is_refused(alone, "bob").await;
+    let _bob_elsewhere = comes_in(one, "bob").await;
+    let _dan = comes_in(alone, "dan").await;
+    assert!(matches!(knock(strict, "eve", "").await, Entry::ComeAgain));
+
+    way.set_all(Flow::Pass);
+    for late in [&ann, &bob] {
+        late.is_disconnected().await;
+        let kicked = late.heard("userline:kicked");
+        assert_eq!(kicked[0][1]["code"], "user_limit", "{kicked:?}");
+    }
+    let are_counted = async || seats(&nodes, "cem").await == 1 && seats(&nodes, "dan").await == 1;
+    eventually("the others are counted again", PATIENCE, are_counted).await;
+    for user in ["ann", "bob", "cem", "dan"] {
+        is_refused(one, user).await;
+        assert_eq!(sockets(&nodes, 0, user).await, 1, "{user}");
+    }
+    comes_in(strict, "eve").await;
 }

@@ -131,6 +131,13 @@ impl<S: Seated + Clone> HeldSeats<S> {
         seats.flat_map(|seat| seat.sockets.iter().map(|(_, socket)| socket))
     }
 
+    /// The same without those of which it is not known yet whether they may stay.
+    pub fn settled(&self, user: &UserId) -> impl Iterator<Item = &S> {
+        let seats = self.users.get(user).into_iter().flatten();
+        let settled = seats.filter(|seat| seat.hold != SeatHold::Asked);
+        settled.flat_map(|seat| seat.sockets.iter().map(|(_, socket)| socket))
+    }
+
     /// Lets sockets go whose connections have ended.
     pub fn forget_lost(&mut self) {
         let users: Vec<UserId> = self.users.keys().cloned().collect();

@@ -100,6 +100,21 @@ fn what_was_not_heard_is_said_until_it_is_and_what_others_have_is_not_said_to_be
     assert!(free(&mut held).is_empty());
 }
 
+#[test]
+fn of_which_nothing_was_heard_yet_does_not_count_where_a_node_decides_alone() {
+    let (mut held, ann) = (HeldSeats::default(), user("ann"));
+    for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        held.join(&ann, (id(number), socket(number)), name.into());
+    }
+    let settled = |held: &HeldSeats<Socket>| -> Vec<u8> {
+        held.settled(&ann).map(|it| it.connection).collect()
+    };
+    assert_eq!((settled(&held).len(), held.sockets(&ann).count()), (0, 3));
+    held.admit_unheard(&ann, &"b".into());
+    held.confirm(&ann, &"a".into(), 7);
+    assert_eq!(settled(&held), [1, 2]);
+}
+
 proptest! {
     #[test]
     fn every_seat_is_of_somebody_who_is_here_or_is_said_to_be_free(
