@@ -298,6 +298,7 @@ fn look_after(config: &Config, parts: &AppParts, realtime: &Realtime) {
         let (control, memberships) = (&realtime.control, &realtime.memberships);
         presence_tasks.spawn("control.following", Arc::clone(control).run_following());
         presence_tasks.spawn("memberships.following", Arc::clone(memberships).run_following());
+        presence_tasks.spawn("inbox.looks", Arc::clone(&realtime.inboxes).run_looks());
     }
     let memberships = Arc::clone(&realtime.memberships);
     presence_tasks.spawn("memberships.expiry", memberships.run_expiry());

@@ -64,6 +64,7 @@ impl ClusterEffects {
                 metrics::counter!("userline_cluster_missed_total").increment(1);
                 tracing::warn!("this node was behind: events of other nodes did not reach it");
                 self.recoveries.skip(|it| it.miss());
+                self.hearing.hear(NodeEffect::MissedSome).await;
             }
             NodeEffect::Left => self.left.cancel(),
             NodeEffect::Heard { .. }

@@ -79,7 +79,7 @@ impl Hearing {
         Self { bus, emitter, attendance, recoveries, directory, reports, inboxes, requests, tasks }
     }
 
-    /// Takes what is about questions and answers, and what comes by the log; the other effects are neither.
+    /// Takes what is about questions and answers, and what comes by the log, or did not; the other effects are neither.
     pub async fn hear(&self, effect: NodeEffect) {
         match effect {
             NodeEffect::Taken { event, others, .. } => self.bus.taken(event, &others),
@@ -92,6 +92,7 @@ impl Hearing {
                 self.emitter.lose(event);
             }
             NodeEffect::Told { from, message } => self.bus.told(&from, &message),
+            NodeEffect::MissedSome => self.inboxes.look_at_all(),
             NodeEffect::Heard { number, from, own, is_repeat, event } => {
                 let is_own = self.bus.is_own(&from);
                 let is_known = is_own && !self.recoveries.is_shared();
@@ -117,7 +118,6 @@ impl Hearing {
             }
             NodeEffect::Session { .. }
             | NodeEffect::Marked { .. }
-            | NodeEffect::MissedSome
             | NodeEffect::ReadTo(_)
             | NodeEffect::NewEpoch { .. }
             | NodeEffect::Left

@@ -24,10 +24,14 @@ use crate::registry::Socket;
 use crate::store::{Closed, DatabaseError, ReadError};
 use crate::tasks::Tasks;
 use crate::types::{ItemId, ItemSeq, ServerEvent, UserId, WallMs, millis};
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// How long somebody may wait for the store.
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(10);
@@ -35,6 +39,10 @@ pub(super) const STORE_WAIT: Duration = Duration::from_secs(10);
 const BUFFER_PART: usize = 4;
 /// Inboxes that other nodes are told of at once.
 const TOLD_AT_ONCE: usize = 1000;
+/// Inboxes that are looked at at once.
+const LOOKS_AT_ONCE: usize = 64;
+/// When what could not be looked at is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The inboxes, whose changes the sockets of their users hear.
 #[derive(Debug)]
@@ -47,6 +55,8 @@ pub struct LiveInboxes {
     clock: Clock,
     /// Clients that connect get what they missed here.
     tasks: Tasks,
+    /// Something was missed that other nodes said of inboxes.
+    missed: Notify,
 }
 
 /// How much inboxes keep and clients get.
@@ -111,7 +121,7 @@ impl LiveInboxes {
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
-        Self { keeper, bus, bounds, notices, clock, tasks }
+        Self { keeper, bus, bounds, notices, clock, tasks, missed: Notify::new() }
     }
 
     /// A page of a user's inbox.
@@ -164,6 +174,40 @@ impl LiveInboxes {
             let expired: Vec<_> = self.keeper.expired().await.into_iter().collect();
             self.tell_all(&expired);
         }
+    }
+
+    /// What other nodes said of inboxes may not have been heard: all that clients here have are looked at.
+    pub(super) fn look_at_all(&self) {
+        self.missed.notify_one();
+    }
+
+    /// Tells clients of inboxes of which something was missed what these are like by now, as long as it runs.
+    pub async fn run_looks(self: Arc<Self>) {
+        loop {
+            self.missed.notified().await;
+            if let Err(error) = self.look().await {
+                tracing::debug!(%error, "what inboxes are like will be told later");
+                self.missed.notify_one();
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), InboxError> {
+        let mut users = self.notices.users();
+        users.retain(|it| self.is_of(it));
+        let ask = |user: UserId| async move {
+            let state = self.keeper.state(&user, &self.clock).await?;
+            Ok::<_, InboxError>((user, state))
+        };
+        let mut asked = stream::iter(users).map(ask).buffer_unordered(LOOKS_AT_ONCE);
+        while let Some((user, state)) = asked.next().await.transpose()? {
+            // Of somebody who never had an inbox nothing is told.
+            if state != InboxState::default() {
+                self.tell(&user, state);
+            }
+        }
+        Ok(())
     }
 
     /// Where the item is or was that came from this emit, or that its sender named so; at most 1000 places.

@@ -27,6 +27,11 @@ impl Notices {
         self.sockets.user(user).1
     }
 
+    /// The users who have a socket here.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.sockets.users_here()
+    }
+
     /// Sends one of the server's own events, with one argument. Nothing is sent to a connection that is closed.
     pub(super) fn send(&self, socket: &Socket, event: ServerEvent, argument: &impl Serialize) {
         let argument = to_raw_value(argument).ok();

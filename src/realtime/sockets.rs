@@ -250,6 +250,15 @@ impl Sockets {
         heard
     }
 
+    /// The users who have a socket here.
+    pub(super) fn users_here(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        self.presence.for_each(|_, roster| {
+            users.extend(roster.sockets().next().map(|it| it.user().clone()));
+        });
+        users
+    }
+
     /// A user's status and sockets, in the order they came.
     pub fn user(&self, user: &UserId) -> (PresenceStatus, FewSockets) {
         self.presence.here(user)

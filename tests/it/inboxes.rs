@@ -4,6 +4,7 @@ use crate::rig::api::Api;
 use crate::rig::eventually;
 use crate::rig::nodes::{Listener, Nodes, PATIENCE};
 use crate::rig::server::{KEY, token};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +129,28 @@ async fn what_is_stored_by_one_node_is_read_on_another_and_every_device_hears_of
         is_told(device, 0, third).await;
     }
     assert_eq!(items(one, "ann").await, [(second, "b".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_fell_behind_tells_its_clients_what_it_had_not_heard_of_their_inboxes() {
+    let mut nodes = Nodes::start(0).await;
+    for _ in 0..2 {
+        let small = "[cluster]\nlog_bytes_max = \"1MB\"\n";
+        nodes.add_with(|it| it.replace("[cluster]\n", small)).await;
+    }
+    let ann = Listener::connect(nodes.public(1), "ann").await;
+    let bob = Listener::connect(nodes.public(1), "bob").await;
+    nodes.signal(1, "-STOP").await;
+    let head = seq(&nodes.api(0).post("/v1/emit", &stored("a")).await);
+    // More than the log may hold, so that what was said of the inbox is cut off it.
+    let large = json!({"to": {"users": ["eve"]}, "event": "n", "args": ["x".repeat(100_000)]});
+    join_all((0..20).map(|_| nodes.api(0).post("/v1/emit", &large))).await;
+    nodes.signal(1, "-CONT").await;
+
+    is_told(&ann, 1, head).await;
+    assert_eq!(ann.numbers(), Vec::<u64>::new(), "it was cut off as well");
+    assert_ne!(nodes.api(1).metric("userline_cluster_missed_total ").await, 0);
+    assert!(!bob.has_heard("userline:inbox"), "there is none");
 }
 
 #[tokio::test]
