@@ -27,6 +27,11 @@ pub mod receipts;
 pub mod seats;
 pub mod sessions;
 
-/// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster: raise it
-/// with every change of the scripts or of [`bus::wire`] after which one of them would misread the other.
+/// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster, so users have to
+/// stop all of them for a version that has another one.
+///
+/// It has to rise when a node of the version before would take what this one writes for something else, or would spoil it: a key
+/// or a field gets another form or another meaning, a script relies on something that those of the version before do not write,
+/// or `VERSION` of [`bus::wire`] rises. It stays for what that node does not see or leaves alone, because each node runs its own
+/// scripts: a new key or field, and a new word at the end of an enum of the bus, which is counted and answered as not understood.
 pub const FORMAT: &str = "1";

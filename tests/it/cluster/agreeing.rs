@@ -3,6 +3,7 @@
 use crate::rig::client::Tab;
 use crate::rig::nodes::{LEASE, Nodes};
 use crate::rig::server::logged;
+use userline::core::cluster::FORMAT;
 
 /// What a cluster keeps its nodes apart with.
 const SECRET: &str = "secret = \"of-production-0123\"";
@@ -31,6 +32,19 @@ async fn staging_that_points_at_production_does_not_start_and_nothing_of_product
     let another = nodes.add().await;
     let ann = nodes.api(another).get("/v1/users/ann").await;
     assert_eq!(ann["state"], "online");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_of_another_format_does_not_start_beside_those_that_run() {
+    let nodes = Nodes::start_hooked(1).await;
+    // As if it were the one that runs which is newer.
+    nodes.redis.say(&["HSET", "userline:{userline}:agreed", "format", "next"]).await;
+    let (status, said) = nodes.refused(|it| it).await;
+    assert_eq!(status, Some(78), "{said}");
+    assert!(said.contains(&format!("format: next there, {FORMAT} here")), "{said}");
+    let tab = nodes.tab(0, "ann");
+    tab.come();
+    nodes.hears("ann", &["on"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
