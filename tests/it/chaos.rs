@@ -164,7 +164,7 @@ async fn evidence(stage: &Stage) -> Evidence {
         terms: Terms::ONE_NODE,
         history: stage.truth.history(),
         hooks: stage.receiver.hooks(),
-        events: Some(events.collect()),
+        events: events.collect(),
         end: stage.watch.now(),
     }
 }

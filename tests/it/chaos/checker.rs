@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SLACK: u64 = 3000;
 /// How far a client's and the server's knowledge of one moment may differ.
 const BLUR: u64 = 300;
+/// How long whoever pulls events may be behind.
+const UNREAD: u64 = 10_000;
 
 /// What is promised of the server that was run, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +26,9 @@ pub(crate) struct Terms {
     pub(crate) gone: u64,
     /// The same after the server, or Redis, was in trouble.
     pub(crate) gone_after_trouble: u64,
-    /// When data of Redis were lost, if they were. What was told before that may be told again after it.
-    pub(crate) lost: Option<u64>,
+    /// When data of Redis were lost for the first and for the last time, if they were. What was told before that may be told
+    /// again after it.
+    pub(crate) lost: Option<(u64, u64)>,
 }
 
 impl Terms {
@@ -40,7 +43,20 @@ impl Terms {
 
     /// Whether something was lost before this was told.
     fn is_after_loss(&self, hook: &Hook) -> bool {
-        self.lost.is_some_and(|lost| lost <= hook.stamp)
+        self.lost.is_some_and(|(first, _)| first <= hook.stamp)
+    }
+
+    /// Whether it may have been lost after it was told, and before anybody read it.
+    fn may_be_unread(&self, hook: &Hook) -> bool {
+        let is_near = |(first, last)| first <= hook.stamp + UNREAD && hook.stamp <= last + BLUR;
+        self.lost.is_some_and(is_near)
+    }
+
+    /// Whether it may have been lost before it was told. What is told later of the user is told after it.
+    fn may_be_untold(&self, hook: &Hook, told: &[&Hook]) -> bool {
+        self.lost.is_some_and(|(first, last)| {
+            hook.stamp <= last + BLUR && told.iter().all(|it| it.seq < hook.seq || first <= it.at)
+        })
     }
 }
 
@@ -51,8 +67,8 @@ pub(crate) struct Evidence {
     pub(crate) history: History,
     /// As they arrived, repeats included.
     pub(crate) hooks: Vec<Hook>,
-    /// The event log of the API, in its order, if it has one.
-    pub(crate) events: Option<Vec<Hook>>,
+    /// What was read of the event log of the API, in its order.
+    pub(crate) events: Vec<Hook>,
     /// When the run ended.
     pub(crate) end: u64,
 }
@@ -62,16 +78,15 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     let terms = &evidence.terms;
     let told = first_deliveries(&evidence.hooks, terms, &mut wrong);
-    if let Some(events) = &evidence.events {
-        is_the_log(&told, &by_user(events), &mut wrong);
-    }
-    let none = Vec::new();
+    let pulled = by_user(&evidence.events);
+    is_the_log(&told, &pulled, terms, &mut wrong);
     for (user, stretches) in timeline(&evidence.history.marks, evidence.end) {
-        let (told, before) = (told.get(&user).unwrap_or(&none), wrong.len());
-        no_false_offline(&user, &stretches, told, terms, &mut wrong);
-        nothing_missed(&user, &stretches, told, (terms, &evidence.history.server), &mut wrong);
+        let (recorded, before) = (recorded(told.get(&user), pulled.get(&user)), wrong.len());
+        no_false_offline(&user, &stretches, &recorded, terms, &mut wrong);
+        nothing_missed(&user, &stretches, &recorded, (terms, &evidence.history.server), &mut wrong);
         if before < wrong.len() {
-            let told: Vec<_> = told.iter().map(|it| (it.stamp, it.is_online, &it.reason)).collect();
+            let told: Vec<_> =
+                recorded.iter().map(|it| (it.stamp, it.is_online, &it.reason, it.acked)).collect();
             let was: Vec<_> =
                 stretches.iter().map(|it| (it.from, it.state, it.ends_exactly)).collect();
             wrong.push(format!("{user}: told {told:?}, was {was:?}"));
@@ -80,18 +95,32 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<String> {
     wrong
 }
 
+/// What was recorded of a user: told or read, in order. What is lost before it is told was decided all the same.
+fn recorded<'a>(told: Option<&Vec<&'a Hook>>, pulled: Option<&Vec<&'a Hook>>) -> Vec<&'a Hook> {
+    let all = pulled.into_iter().chain(told).flatten().map(|it| (it.seq, *it));
+    all.collect::<BTreeMap<u64, &Hook>>().into_values().collect()
+}
+
 /// What was told is what can be read.
 fn is_the_log(
     told: &BTreeMap<&String, Vec<&Hook>>,
     pulled: &BTreeMap<&String, Vec<&Hook>>,
+    terms: &Terms,
     wrong: &mut Vec<String>,
 ) {
+    let none = Vec::new();
     let users: BTreeSet<&String> = told.keys().chain(pulled.keys()).copied().collect();
     for user in users {
-        let (told, pulled) = (told.get(user), pulled.get(user));
-        let words =
-            |hooks: Option<&Vec<&Hook>>| hooks.map(|it| it.iter().copied().map(word).collect());
-        let (told, pulled): (Option<Vec<_>>, Option<Vec<_>>) = (words(told), words(pulled));
+        let (told, pulled) = (told.get(user).unwrap_or(&none), pulled.get(user).unwrap_or(&none));
+        let words = |hooks: &[&Hook], others: &[&Hook], may_miss: &dyn Fn(&Hook) -> bool| {
+            let is_due =
+                |it: &&Hook| !may_miss(it) || others.iter().any(|other| other.seq == it.seq);
+            hooks.iter().copied().filter(is_due).map(word).collect::<Vec<_>>()
+        };
+        let (told, pulled) = (
+            words(told, pulled, &|it| terms.may_be_unread(it)),
+            words(pulled, told, &|it| terms.may_be_untold(it, told)),
+        );
         if told != pulled {
             wrong.push(format!("{user}: hooks {told:?} are not the event log {pulled:?}"));
         }

@@ -1,10 +1,11 @@
 //! The same with three nodes on a Redis: clients come to any of them, and are sent events all the time. Nodes are killed,
 //! stand still and reach no Redis; Redis is killed, stands still, loses everything, and fails over to a replica that
-//! lost the last writes.
+//! lost the last writes. What hooks told is what whoever pulls has read.
 //!
 //! `CHAOS_NODES_SEED` runs another seed, and `CHAOS_NODES_SEEDS` so many from that on.
 
 mod nemesis;
+mod pulling;
 mod stage;
 
 use super::checker::{Evidence, Terms, believed_online, check};
@@ -15,6 +16,7 @@ use crate::rig::eventually;
 use crate::rig::server::SILENCE;
 use futures_util::FutureExt as _;
 use nemesis::{Plan, unleash};
+use pulling::{Pulled, pull};
 use serde_json::json;
 use stage::{GRACE, HOLD, LEASE, NODE_GRACE, Stage};
 use std::collections::BTreeSet;
@@ -98,6 +100,10 @@ async fn story(plan: &Plan, stage: &mut Option<Stage>) -> Vec<String> {
         })
         .collect();
 
+    let all_is_told = Arc::new(AtomicBool::new(false));
+    let pulling = pull(Arc::clone(&stage.apis), stage.watch.clone(), Arc::clone(&all_is_told));
+    let pulling = stage.tasks.run_to_end("pulling", pulling);
+
     unleash(plan, stage, &tabs).await;
     let mut wrong = heal(stage, &tabs).await;
     is_over.store(true, Ordering::Relaxed);
@@ -111,7 +117,10 @@ async fn story(plan: &Plan, stage: &mut Option<Stage>) -> Vec<String> {
     }
     wrong.extend(heal(stage, &tabs).await);
     stage.is_empty().await;
-    wrong.extend(check(&evidence(stage)));
+    all_is_told.store(true, Ordering::Relaxed);
+    let pulled = pulling.result().await.unwrap();
+    wrong.extend(pulled.wrong(stage.lost));
+    wrong.extend(check(&evidence(stage, pulled)));
     wrong
 }
 
@@ -129,7 +138,8 @@ async fn received(stage: &Stage, tabs: &Arc<[Tab]>, emitted: &[Vec<Emitted>]) ->
     let count: usize = emitted.iter().map(Vec::len).sum();
     let sure = emitted.iter().flatten().filter(|it| it.answer == crate::rig::callers::Answer::Sure);
     assert!(count / 4 < sure.count(), "most emits go well");
-    tabs.iter().flat_map(|tab| wrong(emitted, &tab.user, &tab.heard(), true, stage.lost)).collect()
+    let first_lost = stage.lost.map(|(first, _)| first);
+    tabs.iter().flat_map(|tab| wrong(emitted, &tab.user, &tab.heard(), true, first_lost)).collect()
 }
 
 /// Waits until the receiver, every node and Redis know who is there; says who is not known rightly. Nobody helps.
@@ -161,7 +171,7 @@ async fn heal(stage: &Stage, tabs: &Arc<[Tab]>) -> Vec<String> {
     }
 }
 
-fn evidence(stage: &Stage) -> Evidence {
+fn evidence(stage: &Stage, pulled: Pulled) -> Evidence {
     let gone = SILENCE + LEASE + NODE_GRACE + HOLD + SLACK;
     let terms = Terms {
         grace: GRACE,
@@ -175,7 +185,7 @@ fn evidence(stage: &Stage) -> Evidence {
         terms,
         history: stage.truth.history(),
         hooks: stage.receiver.hooks(),
-        events: None,
+        events: pulled.events,
         end: stage.watch.now(),
     }
 }

@@ -48,6 +48,13 @@ impl Api {
         Some((status, serde_json::from_str(&answer.text().await.ok()?).ok()?))
     }
 
+    /// Asks where the server may be killed, stand still, or not know it: nothing if there is no good answer within `limit`.
+    pub(crate) async fn try_get(&self, path: &str, limit: Duration) -> Option<Value> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(KEY);
+        let answer = request.timeout(limit).send().await.ok()?.error_for_status().ok()?;
+        serde_json::from_str(&answer.text().await.ok()?).ok()
+    }
+
     /// With an `Idempotency-Key`; says whether the answer was given before.
     pub(crate) async fn post_once(
         &self,

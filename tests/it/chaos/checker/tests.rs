@@ -46,7 +46,7 @@ fn good() -> Evidence {
         hook(6, true, 20_000, 20_000),
         hook(8, false, 31_005, 20_000),
     ];
-    let events = Some([0, 2, 3, 4].map(|index: usize| hooks[index].clone()).into());
+    let events = [0, 2, 3, 4].map(|index: usize| hooks[index].clone()).into();
     let history = History { marks, server: vec![(0, ServerMark::Ready)] };
     Evidence { terms: Terms::ONE_NODE, history, hooks, events, end: 60_000 }
 }
@@ -60,12 +60,12 @@ fn finds(what: &str, evidence: &Evidence) {
 /// Takes an event out of both logs.
 fn forget(evidence: &mut Evidence, seq: u64) {
     evidence.hooks.retain(|it| it.seq != seq);
-    evidence.events.as_mut().unwrap().retain(|it| it.seq != seq);
+    evidence.events.retain(|it| it.seq != seq);
 }
 
 /// Changes an event in both logs.
 fn change(evidence: &mut Evidence, seq: u64, change: impl Fn(&mut Hook)) {
-    for hook in evidence.hooks.iter_mut().chain(evidence.events.iter_mut().flatten()) {
+    for hook in evidence.hooks.iter_mut().chain(evidence.events.iter_mut()) {
         if hook.seq == seq {
             change(hook);
         }
@@ -151,7 +151,7 @@ fn a_second_offline_of_one_session_is_found() {
     let mut evidence = good();
     let again = hook(10, false, 32_000, 20_000);
     evidence.hooks.push(again.clone());
-    evidence.events.as_mut().unwrap().push(again);
+    evidence.events.push(again);
     finds("offline 32000 of session 20000 while None is open", &evidence);
 }
 
@@ -172,7 +172,7 @@ fn a_retry_with_another_body_is_found() {
 #[test]
 fn a_hook_that_is_not_in_the_event_log_is_found_and_the_other_way_round() {
     let mut evidence = good();
-    evidence.events.as_mut().unwrap().remove(1);
+    evidence.events.remove(1);
     finds("are not the event log", &evidence);
     let mut evidence = good();
     evidence.hooks.pop();
@@ -182,19 +182,56 @@ fn a_hook_that_is_not_in_the_event_log_is_found_and_the_other_way_round() {
 #[test]
 fn what_was_told_before_a_loss_may_be_told_again_after_it_and_nothing_false() {
     let mut evidence = good();
-    evidence.events = None;
-    evidence.terms.lost = Some(31_500);
+    evidence.terms.lost = Some((31_500, 31_500));
     evidence.hooks.push(hook(10, false, 32_000, 20_000));
+    evidence.events.push(hook(10, false, 32_000, 20_000));
     assert_eq!(check(&evidence), Vec::<String>::new());
-    evidence.terms.lost = Some(33_000);
+    evidence.terms.lost = Some((33_000, 33_000));
     finds("offline 32000 of session 20000 while None is open", &evidence);
 
     // What had still to be told may be lost, too; but never is somebody called offline who is there.
     let mut evidence = good();
-    evidence.events = None;
     evidence.hooks[2].acked = None;
-    evidence.terms.lost = Some(15_000);
+    evidence.terms.lost = Some((15_000, 15_000));
     assert_eq!(check(&evidence), Vec::<String>::new());
     evidence.hooks.insert(4, hook(7, false, 21_000, 20_000));
     finds("offline at 21000, but connected", &evidence);
+}
+
+#[test]
+fn what_is_lost_was_not_yet_read_or_not_yet_told() {
+    // Told, and lost before anybody read it.
+    let mut evidence = good();
+    evidence.events.retain(|it| it.seq != 11_005);
+    evidence.terms.lost = Some((12_000, 15_000));
+    assert_eq!(check(&evidence), Vec::<String>::new());
+    evidence.terms.lost = Some((22_000, 25_000));
+    finds("are not the event log", &evidence);
+    evidence.terms.lost = Some((9_000, 10_000));
+    finds("are not the event log", &evidence);
+
+    // Read, and lost before it was told: it comes again, with another number.
+    let mut evidence = good();
+    evidence.terms.lost = Some((31_100, 31_200));
+    change(&mut evidence, 31_005, |hook| (hook.seq, hook.stamp) = (31_300, 31_300));
+    evidence.hooks.last_mut().unwrap().at = 31_900;
+    evidence.events.insert(3, hook(8, false, 31_005, 20_000));
+    assert_eq!(check(&evidence), Vec::<String>::new());
+    // Who is there was called online, though nobody was told.
+    let mut untold = good();
+    untold.hooks.truncate(3);
+    untold.events.truncate(3);
+    untold.history.marks.retain(|it| it.at < 30_000);
+    untold.end = 31_000;
+    untold.terms.lost = Some((30_000, 30_500));
+    assert_eq!(check(&untold), Vec::<String>::new());
+    untold.events.truncate(2);
+    finds("Up from 20000 to 26000, still offline", &untold);
+    // What is newer was told before the loss: so was this.
+    evidence.hooks.last_mut().unwrap().at = 31_010;
+    finds("are not the event log", &evidence);
+    // It was recorded after it.
+    evidence.hooks.last_mut().unwrap().at = 31_900;
+    evidence.terms.lost = Some((30_000, 30_500));
+    finds("are not the event log", &evidence);
 }

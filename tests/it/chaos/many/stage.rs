@@ -32,8 +32,8 @@ pub(super) struct Stage {
     pub(super) receiver: Receiver,
     /// Of the nodes that run; one that stands still is among them.
     pub(super) apis: Apis,
-    /// When data of Redis were first lost.
-    pub(super) lost: Option<u64>,
+    /// When data of Redis were lost for the first and for the last time.
+    pub(super) lost: Option<(u64, u64)>,
     redis: Redis,
     nodes: Vec<Node>,
 }
@@ -151,8 +151,10 @@ impl Stage {
 
     /// Redis loses everything.
     pub(super) async fn flush(&mut self) {
-        self.loses();
+        self.blind();
+        let since = self.watch.now();
         self.redis.say(&["FLUSHALL"]).await;
+        self.has_lost(since);
         let mut client = self.redis.client().await;
         let are_back = async || {
             let mut count = redis::cmd("HLEN");
@@ -166,10 +168,12 @@ impl Stage {
     /// A replica that lost the writes of the last `ms` milliseconds takes the place of Redis.
     pub(super) async fn fail_over(&mut self, ms: u64) {
         let replica = Redis::start_replica(&self.redis).await;
-        self.loses();
+        self.blind();
+        let since = self.watch.now();
         replica.say(&["REPLICAOF", "NO", "ONE"]).await;
         tokio::time::sleep(Duration::from_millis(ms)).await;
         self.redis.stop();
+        self.has_lost(since);
         for node in &self.nodes {
             node.way.lead_to(replica.address());
         }
@@ -177,9 +181,10 @@ impl Stage {
         self.sighted().await;
     }
 
-    fn loses(&mut self) {
-        self.blind();
-        self.lost.get_or_insert(self.watch.now());
+    /// What was written between `since` and now may be lost.
+    fn has_lost(&mut self, since: u64) {
+        let first = self.lost.map_or(since, |(first, _)| first);
+        self.lost = Some((first, self.watch.now()));
     }
 
     fn blind(&self) {
