@@ -29,7 +29,8 @@ pub use inboxes::{ClusterInboxes, InboxesError};
 pub use ledger::{ClusterLedger, LedgerError, LetterFilter, LetterReplay};
 pub use link::{Advice, LinkError, RedisLink, RedisTarget, ServerFacts};
 pub use member::{
-    Apart, Appended, ClusterMember, HistoryPage, MemberNeeds, MemberStatus, Unattached,
+    Apart, Appended, AttachingError, ClusterMember, HistoryPage, MemberNeeds, MemberStatus,
+    Unattached,
 };
 pub use scripts::Script;
 pub use turn::{ClusterTurn, TurnTaken};

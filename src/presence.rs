@@ -212,7 +212,8 @@ impl<S: Clone> Presence<S> {
         let down = entry.get_mut().down(id, reason, grace, at);
         match (&self.sessions, down) {
             (SessionKeeper::Cluster { member, .. }, Some(EntryDown::LastHere)) => {
-                member.down(user, UserDeparture { grace, reason, closed_at: at.wall });
+                let departure = UserDeparture { grace, reason, closed_at: at.wall };
+                member.down(user, departure, entry.get_mut().take_granted());
                 if entry.get().is_vacant() {
                     entry.remove();
                 }
@@ -291,7 +292,15 @@ impl<S: Clone> Presence<S> {
         }))
     }
 
-    /// What is attached to the session of a user.
+    /// The cluster, where that keeps the sessions, with what is attached to them.
+    pub fn shared(&self) -> Option<&ClusterMember> {
+        match &self.sessions {
+            SessionKeeper::Cluster { member, .. } => Some(member),
+            SessionKeeper::Embedded { .. } => None,
+        }
+    }
+
+    /// What is attached to the session of a user, if that is kept here.
     pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
         self.users.get(user)?.attached().cloned()
     }
@@ -365,7 +374,8 @@ impl<S: Clone> Presence<S> {
     /// The cluster has to hear that the user is here. Returns the session if the cluster has said it already.
     fn tell_up(&self, user: &UserId, entry: &mut PresenceEntry<S>) -> Option<UserSession> {
         let SessionKeeper::Cluster { member, .. } = &self.sessions else { return None };
-        let session = member.up(user).map(UserSession::numbered)?;
+        let granted = self.portray.and_then(|it| entry.only_socket().map(it));
+        let session = member.up(user, granted).map(UserSession::numbered)?;
         entry.know(session);
         Some(session)
     }

@@ -61,7 +61,7 @@ pub(super) struct SocketAttached {
 /// Attach data to a user
 ///
 /// Data of your own, `attached` wherever the user is shown, and in the hook `user.offline`. No client sees it, and no rule
-/// looks at it. It stays while the user's session lasts: over reconnects, restarts and crashes (what is answered is on disk),
+/// looks at it. It stays while the user's session lasts: over reconnects, restarts and crashes (what is answered is on disk, or in a cluster in Redis),
 /// and is gone when the user is offline.
 #[utoipa::path(
     patch, path = "/v1/users/{user}/data", tag = "users", operation_id = "attach_to_user",
@@ -88,7 +88,8 @@ pub(super) async fn to_user(
 
 /// Attach data to a socket
 ///
-/// The same for one socket, in memory: it is gone with the socket, and a client that comes back is a new one.
+/// The same for one socket, in the memory of its node: it is gone with the socket, and a client that comes back is a new one. In a
+/// cluster it may be on any node; 503 if none of those that answer has it, and some do not answer.
 #[utoipa::path(
     patch, path = "/v1/sockets/{id}/data", tag = "sockets", operation_id = "attach_to_socket",
     params(("id" = SocketIdText, Path, description = "The socket's id")),
@@ -96,7 +97,7 @@ pub(super) async fn to_user(
     responses(
         (status = 200, description = "Attached", body = SocketAttached),
         (status = 404, description = "`not_found`: no such socket", body = ErrorBody),
-        BodyFailures, KeyFailures,
+        BodyFailures, KeyFailures, StoreFailures,
     ),
     security(("bearer" = ["control"])),
 )]
@@ -108,8 +109,8 @@ pub(super) async fn to_socket(
 ) -> Result<Json<SocketAttached>, ApiError> {
     may.socket()?;
     let id = id.parse("id", str::parse)?;
-    let (socket, attached) = context.attachments.to_socket(id, &patch.text()?)?;
-    Ok(Json(SocketAttached { socket: socket.id.to_string(), attached: attached_json(&attached)? }))
+    let (socket, attached) = context.attachments.to_socket(id, &patch.text()?).await?;
+    Ok(Json(SocketAttached { socket: socket.to_string(), attached: attached_json(&attached)? }))
 }
 
 impl DataPatch {
@@ -130,7 +131,10 @@ impl From<AttachError> for ApiError {
             AttachError::Patch(_) | AttachError::TooLarge { .. } => {
                 Self::new(Code::InvalidArgument, error)
             }
-            AttachError::Waiting => Self::new(Code::Unavailable, error),
+            AttachError::Waiting | AttachError::NodesMissing | AttachError::Cluster(_) => {
+                Self::new(Code::Unavailable, error)
+            }
+            AttachError::Bus(error) => error.into(),
             AttachError::Closed(_) => Self::stopping(),
         }
     }

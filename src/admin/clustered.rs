@@ -11,11 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// Operations, by method and route.
-pub(super) const REFUSED: [(Method, &str); 3] = [
-    (Method::DELETE, "/v1/users/{user}"),
-    (Method::PATCH, "/v1/users/{user}/data"),
-    (Method::PATCH, "/v1/sockets/{id}/data"),
-];
+pub(super) const REFUSED: [(Method, &str); 1] = [(Method::DELETE, "/v1/users/{user}")];
 
 /// Of these only what they are asked besides is refused.
 const REFUSED_IN_PART: [(Method, &str); 1] = [(Method::GET, "/v1/hooks/deliveries")];

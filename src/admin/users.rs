@@ -190,9 +190,11 @@ pub(super) async fn get(
     let OnNodes { done: (status, page), missing } = context.directory.user(&user).await?;
     let MissingNodesReply { nodes_missing, degraded } = missing.into();
     let (state, session) = PresenceState::of(status);
-    let last_seen = match state {
-        PresenceState::Online | PresenceState::Lingering => None,
-        PresenceState::Offline => context.feed.last_seen(&user).await?,
+    let (attached, last_seen) = match state {
+        PresenceState::Online | PresenceState::Lingering => {
+            (context.directory.attached(&user).await?, None)
+        }
+        PresenceState::Offline => (None, context.feed.last_seen(&user).await?),
     };
     Ok(Json(UserView {
         user: user.as_str().to_owned(),
@@ -201,7 +203,7 @@ pub(super) async fn get(
         session: session.map(|it| it.id.0),
         sockets_total: page.total,
         sockets: page.sockets.into_iter().map(SocketView::from).collect(),
-        attached: attached_json(context.directory.attached(&user).as_deref()),
+        attached: attached_json(attached.as_deref()),
         last_seen: last_seen.map(Time),
         nodes_missing,
         degraded,

@@ -182,7 +182,11 @@ impl AppParts {
             people,
             watching,
             erasure: Arc::new(erasure),
-            attachments: Arc::new(Attachments::new(sockets.clone(), Arc::clone(&namespaces))),
+            attachments: Arc::new(Attachments::new(
+                sockets.clone(),
+                Arc::clone(&namespaces),
+                self.bus(),
+            )),
             directory: Arc::new(Directory::new(sockets, connections, namespaces, self.bus())),
             attendance,
             messages,

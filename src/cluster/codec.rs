@@ -2,6 +2,7 @@
 
 mod answers;
 mod attach;
+mod attached;
 mod book;
 mod entries;
 mod feed;
@@ -114,6 +115,7 @@ impl ClusterPlace {
             Command::Tell(hooks) => self.script(Script::Tell, ledger::tell(hooks)),
             Command::Feed(question) => self.feed(question),
             Command::Seats(question) => self.seats(question),
+            Command::Attached(question) => self.attached(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -160,6 +162,7 @@ impl ClusterPlace {
                     text(departure.reason.as_str()),
                     number(departure.closed_at.0),
                 ]),
+                FactOp::Describe { granted } => arguments.extend([text("G"), text(&**granted)]),
                 FactOp::EndGrace { user, reason } => {
                     arguments.extend([text("X"), text(user.as_str()), text(reason.as_str())]);
                 }
@@ -242,6 +245,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Inboxes(ask) => inboxes::reply(ask, value).map(Reply::Inboxes),
         Command::Feed(question) => feed::reply(question, value).map(Reply::Feed),
         Command::Seats(_) => seats::reply(value).map(Reply::Seats),
+        Command::Attached(question) => attached::reply(question, value).map(Reply::Attachments),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

@@ -8,6 +8,7 @@
 //! While Redis is away nothing waits here but facts, one per user, and events within their patience. A connection on which
 //! anything went wrong is dropped with all that was under way on it; the state machine says it again.
 
+mod attachments;
 mod confirm;
 mod task;
 mod users;
@@ -30,7 +31,8 @@ use crate::core::cluster::sessions::{Claimed, KeptClaim, SessionName, SessionOp}
 use crate::core::presence::session::PresenceStatus;
 use crate::entropy;
 use crate::tasks::Tasks;
-use crate::types::{Reason, UserId};
+use crate::types::UserId;
+pub use attachments::AttachingError;
 use bytes::Bytes;
 use confirm::Confirmations;
 use parking_lot::Mutex;
@@ -170,26 +172,6 @@ impl ClusterMember {
         );
         tasks.spawn("cluster", task.run());
         (member, effect)
-    }
-
-    /// The user has a socket on this node. Its session is returned, or comes as an effect when it is known.
-    pub fn up(&self, user: &UserId) -> Option<u64> {
-        self.say(|machine| machine.up(user))
-    }
-
-    /// The user has none any more.
-    pub fn down(&self, user: &UserId, departure: UserDeparture) {
-        self.say(|machine| machine.down(user, departure));
-    }
-
-    /// If the user lingers, on whatever node it was, that ends now.
-    pub fn end_grace(&self, user: &UserId, reason: Reason) {
-        self.say(|machine| machine.end_grace(user, reason));
-    }
-
-    /// A socket of the user has spoken, after [`NodeEffect::Verify`].
-    pub fn verified(&self, user: &UserId) {
-        self.say(|machine| machine.verified(user));
     }
 
     /// Puts an event into the log of all nodes. `note` is told its name before anything can become of it.

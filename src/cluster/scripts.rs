@@ -55,6 +55,8 @@ pub enum Script {
     Letters,
     /// What was given up is told again.
     Replay,
+    /// What is attached to sessions.
+    Attached,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -62,7 +64,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -89,6 +91,7 @@ impl Script {
         Self::Count,
         Self::Letters,
         Self::Replay,
+        Self::Attached,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -126,7 +129,8 @@ impl Script {
             | Self::InboxPage
             | Self::Import
             | Self::Feed
-            | Self::Letters => false,
+            | Self::Letters
+            | Self::Attached => false,
         }
     }
 
@@ -171,6 +175,7 @@ impl Script {
             Self::Count => include_str!("scripts/count.lua"),
             Self::Letters => include_str!("scripts/letters.lua"),
             Self::Replay => include_str!("scripts/replay.lua"),
+            Self::Attached => include_str!("scripts/attached.lua"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod agreeing;
 mod answers;
+mod attached;
 mod books;
 mod checks;
 mod claims;

@@ -4,10 +4,12 @@
 //! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users
 //! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
-//! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have.
+//! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have, [`attached`] what
+//! the backend has attached to their sessions.
 
 pub mod agreement;
 pub mod answers;
+pub mod attached;
 pub mod book;
 pub mod bus;
 pub mod command;

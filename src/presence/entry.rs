@@ -162,6 +162,11 @@ impl<S> PresenceEntry<S> {
         }
     }
 
+    /// What was kept so.
+    pub(super) fn take_granted(&mut self) -> Option<Arc<str>> {
+        self.told.as_mut()?.portrait.granted.take()
+    }
+
     /// What the backend attaches to the session, from now on.
     pub(super) fn set_attached(&mut self, attached: Arc<str>) {
         self.told.get_or_insert_default().portrait.attached = Some(attached);

@@ -81,7 +81,8 @@ impl Directory {
             (Some(_), StateFilter::Online) | (None, _) => None,
         };
         if let (Some(lingering), StateFilter::Lingering) = (&lingering, filter) {
-            return Ok(OnNodes::here(here::with_lingering(Page::default(), lingering, limit)));
+            let found = here::with_lingering(Page::default(), lingering, limit);
+            return self.add_attached(OnNodes::here(found)).await;
         }
         let here = || self.sockets.presence.users(after, limit, filter);
         let ask = || NodeQuery::Users { after: after.cloned(), limit };
@@ -94,7 +95,7 @@ impl Directory {
         if let Some(lingering) = &lingering {
             done = here::with_lingering(done, lingering, limit);
         }
-        Ok(OnNodes { done, missing })
+        self.add_attached(OnNodes { done, missing }).await
     }
 
     /// What is known of the presence of these users, in the same order.
@@ -137,8 +138,32 @@ impl Directory {
     }
 
     /// What the backend has attached to a user's session.
-    pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
-        self.sockets.presence.attached(user)
+    pub async fn attached(&self, user: &UserId) -> Result<Option<Arc<str>>, Unattached> {
+        let presence = &self.sockets.presence;
+        let Some(cluster) = presence.shared() else { return Ok(presence.attached(user)) };
+        let mut known = cluster.attached(std::slice::from_ref(user)).await?;
+        Ok(known.pop().flatten().and_then(|it| it.attached))
+    }
+
+    /// Adds what is attached to the sessions of users, where the cluster knows that.
+    async fn add_attached(
+        &self,
+        mut found: OnNodes<Page<UserEntry>>,
+    ) -> Result<OnNodes<Page<UserEntry>>, DirectoryError> {
+        let Some(cluster) = self.sockets.presence.shared() else { return Ok(found) };
+        let users: Vec<UserId> = found.done.items.iter().map(|it| it.user.clone()).collect();
+        match cluster.attached(&users).await {
+            Ok(known) => {
+                for (user, known) in found.done.items.iter_mut().zip(known) {
+                    let known = known.filter(|it| it.session == user.session.id);
+                    user.attached = known.and_then(|it| it.attached);
+                }
+            }
+            // The list says so itself.
+            Err(Unattached) if found.missing.is_degraded => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(found)
     }
 
     /// Granted rooms that begin with `prefix`, after `after`.

@@ -3,6 +3,7 @@
 //! Events are sent in the order of the log, each before the next is looked at. What may have to wait for something else is
 //! done beside that, one after the other.
 
+use super::attachments;
 use super::attendance::Attendance;
 use super::bulk::Bulk;
 use super::control::Control;
@@ -154,6 +155,12 @@ impl Hearing {
                 self.tasks.spawn("cluster.wake", wake);
             }
             BusRequest::Replace(id) => self.attendance.dismiss(*id),
+            BusRequest::Attach(patch) => {
+                let (sockets, namespaces) =
+                    (self.attendance.sockets(), self.directory.namespaces());
+                let patched = attachments::patch_here(sockets, namespaces, patch);
+                self.bus.answer(&asked.from, asked.question, NodeAnswer::Attached(patched));
+            }
             BusRequest::Inboxes(states) => self.inboxes.tell_here(states),
             BusRequest::SeatsOf(user) => {
                 let seats = NodeAnswer::Seats(self.attendance.seats_of(user));
@@ -206,7 +213,8 @@ impl Answering {
             | BusRequest::Inboxes(_)
             | BusRequest::SeatsOf(_)
             | BusRequest::EndSeats { .. }
-            | BusRequest::WakeHooks(_) => NodeAnswer::Failed,
+            | BusRequest::WakeHooks(_)
+            | BusRequest::Attach(_) => NodeAnswer::Failed,
             BusRequest::Join { audience, rooms } => match self.bulk.join(audience, rooms).await {
                 Ok(moved) => NodeAnswer::Moved(moved),
                 Err(error) => failed(&error),

@@ -41,7 +41,8 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Inboxes(_)
         | BusRequest::SeatsOf(_)
         | BusRequest::EndSeats { .. }
-        | BusRequest::WakeHooks(_) => return None,
+        | BusRequest::WakeHooks(_)
+        | BusRequest::Attach(_) => return None,
     };
     Some(Judged { namespace, verdict })
 }

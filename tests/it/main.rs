@@ -10,6 +10,7 @@
 )]
 
 mod agreed;
+mod attached;
 mod bus;
 mod chaos;
 mod cli;

@@ -176,7 +176,8 @@ fn bad_bodies(method: &Method, path: &str) -> Vec<(u16, Request<Body>)> {
 const NAMED: [&str; 2] = ["emit", "emit_batch"];
 
 /// Operations that are unavailable only if there is a cluster, which cannot be reached.
-const ONLY_IN_CLUSTER: [&str; 10] = [
+const ONLY_IN_CLUSTER: [&str; 11] = [
+    "attach_to_socket",
     "presence",
     "list_rooms",
     "get_room",

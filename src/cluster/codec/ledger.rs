@@ -183,7 +183,7 @@ fn told(
 
 /// A change, of the fields that the scripts announce it with; `None` for a user whose id this version does not take.
 fn change(number: u64, fields: &[Value]) -> Result<Option<Change>, CodecError> {
-    let [_, kind, _, user, _, session, _, reason, _, closed, ..] = fields else {
+    let [_, kind, _, user, _, session, _, reason, _, closed, more @ ..] = fields else {
         return Err(CodecError);
     };
     let session = UserSession::numbered(parsed(session)?);
@@ -197,13 +197,28 @@ fn change(number: u64, fields: &[Value]) -> Result<Option<Change>, CodecError> {
         },
         _ => return Err(CodecError),
     };
-    let user = UserId::parse(string(user)?).ok();
+    let (user, portrait) = (UserId::parse(string(user)?).ok(), portrait(more)?);
     Ok(user.map(|user| Change {
         user,
         seq: Seq(number),
         session: session.id,
         at: WallMs(number / 1000),
         kind,
-        portrait: Portrait::default(),
+        portrait,
     }))
+}
+
+/// What is said of the user in what follows of a change.
+fn portrait(fields: &[Value]) -> Result<Portrait, CodecError> {
+    let mut portrait = Portrait::default();
+    for field in fields.chunks(2) {
+        let [name, value] = field else { return Err(CodecError) };
+        match string(name)? {
+            "g" => portrait.granted = Some(string(value)?.into()),
+            "a" => portrait.attached = Some(string(value)?.into()),
+            // Of a newer version, or about its place among the others.
+            _ => {}
+        }
+    }
+    Ok(portrait)
 }

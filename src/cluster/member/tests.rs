@@ -75,9 +75,9 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
     let mut redis = TestRedis::start(|_, text| text);
     let (mut a, mut b) = (Node::join(&redis).await, Node::join(&redis).await);
     let user = UserId::parse("u").unwrap();
-    a.member.up(&user);
+    a.member.up(&user, None);
     let session = a.session().await;
-    b.member.up(&user);
+    b.member.up(&user, None);
     assert_eq!(b.session().await, session);
 
     for text in ["1", "2", "3"] {
@@ -98,8 +98,8 @@ async fn two_nodes_agree_on_the_session_of_a_user_and_on_the_order_of_events() {
         reason: Reason::TransportClose,
         closed_at: WallMs(1),
     };
-    a.member.down(&user, departure);
-    b.member.up(&UserId::parse("v").unwrap());
+    a.member.down(&user, departure, None);
+    b.member.up(&UserId::parse("v").unwrap(), None);
     b.session().await;
     let fields: Vec<String> = redis.ask(&["HKEYS", "userline:{test}:u:u"]);
     assert!(!fields.contains(&"r".to_owned()), "on node b it still is: {fields:?}");

@@ -1,10 +1,45 @@
-//! How many users there are, and connections of each.
+//! Which users are here, how many there are, and connections of each.
 
 use super::{ClusterMember, Unattached};
 use crate::core::cluster::command::{Command, Reply, UserCounts};
+use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::seats::{SeatQuestion, SeatReply};
+use crate::types::{Reason, UserId};
+use std::sync::Arc;
 
 impl ClusterMember {
+    /// The user has a socket on this node, of which hooks say what it was `granted`, if they do. Its session is returned, or comes
+    /// as an effect when it is known.
+    pub fn up(&self, user: &UserId, granted: Option<Arc<str>>) -> Option<u64> {
+        self.say(|machine| {
+            let session = machine.up(user);
+            if let Some(granted) = granted {
+                machine.describe(user, granted);
+            }
+            session
+        })
+    }
+
+    /// The user has none any more; the last one was `granted` this, if hooks say that.
+    pub fn down(&self, user: &UserId, departure: UserDeparture, granted: Option<Arc<str>>) {
+        self.say(|machine| {
+            if let Some(granted) = granted {
+                machine.describe(user, granted);
+            }
+            machine.down(user, departure);
+        });
+    }
+
+    /// If the user lingers, on whatever node it was, that ends now.
+    pub fn end_grace(&self, user: &UserId, reason: Reason) {
+        self.say(|machine| machine.end_grace(user, reason));
+    }
+
+    /// A socket of the user has spoken, after [`NodeEffect::Verify`](crate::core::cluster::node::NodeEffect::Verify).
+    pub fn verified(&self, user: &UserId) {
+        self.say(|machine| machine.verified(user));
+    }
+
     /// How many users there are.
     pub async fn count_users(&self) -> Result<UserCounts, Unattached> {
         let Reply::UserCounts(counts) = self.ask(Command::CountUsers).await? else {

@@ -3,6 +3,7 @@
 --
 -- ARGV 2 incarnation  3 number of the batch  4 epoch that the node knows  5 number up to which it has read the log
 -- 6 bytes that the log may have  7 entry up to which it has read what it was told  8... operations:
+--   G granted                          what hooks say of the user of the next U, K or D
 --   U user hint                        there is a socket
 --   K user hint                        there still is one, as there was all the time
 --   D user grace_ms reason closed_ms   there is none
@@ -49,15 +50,17 @@ local function away(list, name, ttl, max)
   end
 end
 
-local i, sessions, fields, events, bytes, marker = 8, {}, {}, 0, 0, false
+local i, sessions, fields, events, bytes, marker, granted = 8, {}, {}, 0, 0, false, false
 while i <= #ARGV do
   local op, user = ARGV[i], ARGV[i + 1]
   if op == 'U' or op == 'K' then
-    sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')
-    i = i + 3
+    sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K', granted)
+    granted, i = false, i + 3
+  elseif op == 'G' then
+    granted, i = user, i + 2
   elseif op == 'D' then
-    down(user, incarnation, tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])
-    i = i + 5
+    down(user, incarnation, tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4], granted)
+    granted, i = false, i + 5
   elseif op == 'X' then
     if redis.call('HEXISTS', P .. 'u:' .. user, 'r') == 1 then
       redis.call('HSET', P .. 'u:' .. user, 'r', ARGV[i + 2])

@@ -14,6 +14,8 @@
 --   again        set     users who were told of again since the last loss
 --   dead         set     incarnations whose users are being let go
 --   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
+--   who:<user>   hash    s = the session that this is about; g = what its user was granted, a = what is attached to it, v = since which
+--                        number; goes with u:<user>
 --   of:<inc>     set     users that an incarnation asserts
 --   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
 --   s:<session>  hash    u = user; o = the socket that has it; d = what a node needs to go on with it; n = namespace, if away
@@ -53,10 +55,13 @@ local function record(seq, ...)
   redis.call('HSET', meta, 'told', seq)
 end
 
--- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins.
-local function announce(kind, user, session, reason, closed)
-  local seq = text(numbers(1))
-  record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed)
+-- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins. What the user
+-- was granted, and what is attached to the session, follow in the event if they are there.
+local function announce(kind, user, session, reason, closed, granted, attached)
+  local seq, more = text(numbers(1)), {}
+  if granted then more[1], more[2] = 'g', granted end
+  if attached then more[#more + 1], more[#more + 2] = 'a', attached end
+  record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed, unpack(more))
   for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
     redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
   end
@@ -70,36 +75,45 @@ local function is_in_doubt(user)
   return doubt and now < tonumber(doubt) + 600000000 and redis.call('SADD', P .. 'again', user) == 1
 end
 
+-- What hooks say of the user until its session ends. What was known of another session is forgotten.
+local function describe(user, session, granted)
+  local who = P .. 'who:' .. user
+  if redis.call('HGET', who, 's') ~= session then redis.call('DEL', who) end
+  redis.call('HSET', who, 's', session, 'g', granted)
+end
+
 -- The incarnation has a socket of the user. `hint` is the session that it knows from a copy that was lost, or ''. `kept`
--- says that it had one all the time. Returns the session that the user is in.
-local function up(user, incarnation, hint, kept)
+-- says that it had one all the time, `granted` what hooks say of it, if they do. Returns the session that the user is in.
+local function up(user, incarnation, hint, kept, granted)
   local key = P .. 'u:' .. user
   redis.call('HSET', key, incarnation, '')
   redis.call('SADD', P .. 'of:' .. incarnation, user)
   if redis.call('HDEL', key, 'r', 'c') > 0 then redis.call('ZREM', P .. 'due', user) end
   local session = redis.call('HGET', key, 's')
   if session then
-    if not kept and is_in_doubt(user) then announce('on', user, session, '', '') end
+    if not kept and is_in_doubt(user) then announce('on', user, session, '', '', granted) end
     return session
   end
   if hint ~= '' then
-    announce('on', user, hint, '', '')
+    announce('on', user, hint, '', '', granted)
     session = hint
   else
-    session = announce('on', user, false, '', '')
+    session = announce('on', user, false, '', '', granted)
   end
   redis.call('HSET', key, 's', session)
+  if granted then describe(user, session, granted) end
   redis.call('HINCRBY', meta, 'users', 1)
   return session
 end
 
 -- It has none any more. To say so twice changes nothing. If nobody else has one, the user lingers for `grace` ms.
-local function down(user, incarnation, grace, reason, closed)
+local function down(user, incarnation, grace, reason, closed, granted)
   local key = P .. 'u:' .. user
   redis.call('SREM', P .. 'of:' .. incarnation, user)
   if redis.call('HDEL', key, incarnation) == 0 then return end
   if redis.call('HLEN', key) > 1 then return end
   redis.call('HSET', key, 'r', reason, 'c', closed)
+  if granted then describe(user, redis.call('HGET', key, 's'), granted) end
   redis.call('ZADD', P .. 'due', text(math.floor(now / 1000) + grace), user)
 end
 

@@ -22,9 +22,11 @@ for _, user in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', text(now_m
   local key = P .. 'u:' .. user
   local u = redis.call('HMGET', key, 's', 'r', 'c')
   if u[1] and u[2] then
-    announce('off', user, u[1], u[2], u[3])
+    local who = redis.call('HMGET', P .. 'who:' .. user, 's', 'g', 'a')
+    if who[1] ~= u[1] then who = {} end
+    announce('off', user, u[1], u[2], u[3], who[2], who[3])
     redis.call('ZADD', P .. 'seen', 'GT', u[3], user)
-    redis.call('DEL', key)
+    redis.call('DEL', key, P .. 'who:' .. user)
     redis.call('HINCRBY', meta, 'users', -1)
     count = count + 1
   end

@@ -138,8 +138,8 @@ impl Mutant {
             Self::Whose => &[(Script::Claim, "if s[1] == user then", "if s[1] then")],
             Self::NoHint => &[(
                 Script::Apply,
-                "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K')",
-                "sessions[#sessions + 1] = up(user, incarnation, '', op == 'K')",
+                "sessions[#sessions + 1] = up(user, incarnation, ARGV[i + 2], op == 'K', granted)",
+                "sessions[#sessions + 1] = up(user, incarnation, '', op == 'K', granted)",
             )],
             Self::NoDeparted => &[(
                 Script::Apply,

@@ -57,6 +57,7 @@ impl Config {
             Term::shown("sessions.max_sockets_per_user", seats.0),
             Term::shown("sessions.on_limit", seats.1),
             Term::shown("hooks.endpoints", sorted(endpoints)),
+            Term::shown("hooks.identity", self.hooks.identity.to_string()),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];
         Some(Agreement { must, should })

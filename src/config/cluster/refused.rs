@@ -9,10 +9,9 @@ use crate::core::contacts::ContactRule;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 6] = [
+pub(super) const RULES: [Rule; 5] = [
     ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
-    ("hooks.identity", "must be false", |it| it.hooks.identity),
     ("hooks.coalesce", "must be none", |it| it.hooks.coalesce != Coalesce::None),
     (
         "hooks.events",

@@ -1,6 +1,7 @@
 //! What a node asks of the place where all nodes agree, and what it is answered.
 
 use super::answers::{AnswerQuestion, AnswerReply};
+use super::attached::{AttachedQuestion, AttachedReply};
 use super::book::{BookQuestion, BookReply};
 use super::facts::FactOp;
 use super::feed::{FeedQuestion, FeedReply};
@@ -63,6 +64,8 @@ pub enum Command {
     Feed(FeedQuestion),
     /// Something about the seats of users.
     Seats(SeatQuestion),
+    /// Something about what is attached to sessions.
+    Attached(AttachedQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -255,6 +258,8 @@ pub enum Reply {
     Feed(FeedReply),
     /// To [`Command::Seats`].
     Seats(SeatReply),
+    /// To [`Command::Attached`].
+    Attachments(AttachedReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -5,6 +5,7 @@
 
 use crate::types::{Reason, Timestamp, UserId, WallMs};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Users that have gone and are remembered, at most: those before them are forgotten.
@@ -32,6 +33,11 @@ pub enum FactOp {
         hint: Option<u64>,
         /// Whether the user was here all the time, as the state knew before it lost something.
         is_kept: bool,
+    },
+    /// What hooks say of the user of the next of these.
+    Describe {
+        /// What a socket of the user was granted, as members of a JSON object.
+        granted: Arc<str>,
     },
     /// The user is not here any more.
     Down {
@@ -88,6 +94,8 @@ struct Fact {
     /// The largest number that was given when the state had been told.
     since: Option<u64>,
     end_grace: Option<Reason>,
+    /// What hooks say of the user, if they do.
+    granted: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +117,13 @@ impl UserFacts {
         let known = fact.session.filter(|_| fact.is_said && fact.is_answered);
         self.queue(user);
         known
+    }
+
+    /// What hooks say of a user who is here: what a socket was granted.
+    pub fn describe(&mut self, user: &UserId, granted: Arc<str>) {
+        if let Some(fact) = self.users.get_mut(user) {
+            fact.granted = Some(granted);
+        }
     }
 
     /// The user has none any more.
@@ -158,6 +173,7 @@ impl UserFacts {
                 LocalPresence::Here if !was_said && fact.is_verified => {
                     fact.is_said = true;
                     fact.is_answered = false;
+                    ops.extend(fact.description());
                     ops.push(FactOp::Up {
                         user: user.clone(),
                         hint: fact.hint,
@@ -166,6 +182,7 @@ impl UserFacts {
                 }
                 LocalPresence::Gone(departure) if was_said => {
                     fact.is_said = false;
+                    ops.extend(fact.description());
                     ops.push(FactOp::Down { user: user.clone(), departure });
                 }
                 LocalPresence::Here | LocalPresence::Gone(_) | LocalPresence::Elsewhere => {}
@@ -205,7 +222,7 @@ impl UserFacts {
                     }
                 }
                 FactOp::Down { user, departure } => self.departed(user, *departure, now),
-                FactOp::EndGrace { .. } | FactOp::Departed { .. } => {}
+                FactOp::EndGrace { .. } | FactOp::Departed { .. } | FactOp::Describe { .. } => {}
             }
         }
         known
@@ -282,6 +299,7 @@ impl UserFacts {
             hint: None,
             since: None,
             end_grace: None,
+            granted: None,
         })
     }
 
@@ -318,6 +336,12 @@ impl UserFacts {
         while self.departed.front().is_some_and(|(at, ..)| remember < now.since(*at)) {
             self.departed.pop_front();
         }
+    }
+}
+
+impl Fact {
+    fn description(&self) -> Option<FactOp> {
+        self.granted.clone().map(|granted| FactOp::Describe { granted })
     }
 }
 

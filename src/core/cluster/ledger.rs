@@ -4,7 +4,7 @@
 
 use super::incarnation::Incarnation;
 use crate::core::delivery::hook_body;
-use crate::types::{Change, Seq, UserId, WallMs};
+use crate::types::{Change, Portrait, Seq, UserId, WallMs};
 use std::sync::Arc;
 
 /// What says that a node delivers for an endpoint. A later owner has a higher one.
@@ -244,7 +244,10 @@ impl HookNews {
     /// Bytes that it takes beside what every hook does.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Change(_) => 0,
+            Self::Change(change) => {
+                let Portrait { granted, attached } = &change.portrait;
+                [granted, attached].into_iter().flatten().map(|it| it.len()).sum()
+            }
             Self::Told(told) => told.body.len(),
         }
     }

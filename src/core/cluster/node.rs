@@ -220,6 +220,11 @@ impl NodeMachine {
         self.facts.up(user)
     }
 
+    /// What hooks say of a user who is here.
+    pub fn describe(&mut self, user: &UserId, granted: Arc<str>) {
+        self.facts.describe(user, granted);
+    }
+
     /// The user has none any more.
     pub fn down(&mut self, user: &UserId, departure: UserDeparture) {
         self.facts.down(user, departure);

@@ -74,6 +74,10 @@ impl Api {
         answer(self.http.put(format!("{}{path}", self.base)).body(body.to_string())).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.http.patch(format!("{}{path}", self.base)).body(body.to_string())).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
         answer(self.http.delete(format!("{}{path}", self.base))).await
     }

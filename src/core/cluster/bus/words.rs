@@ -3,6 +3,7 @@
 pub use super::facts::{SocketFacts, UserEmitted};
 
 use crate::core::cluster::book::BookName;
+use crate::core::cluster::bus::attaching::{SocketPatch, SocketPatched};
 use crate::core::cluster::bus::reports::{NodeReport, ReportQuery};
 use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::seats::SeatName;
@@ -103,6 +104,8 @@ pub enum BusRequest {
     },
     /// Try now what waits for the endpoint of this name, if you deliver for it.
     WakeHooks(String),
+    /// Attach data to a socket, if it is there.
+    Attach(SocketPatch),
 }
 
 /// What a node asks all others of what there is.
@@ -238,6 +241,8 @@ pub enum NodeAnswer {
     Seats(Vec<(SeatName, Standing)>),
     /// To [`NodeQuery::Stats`].
     Stats(NodeTotals),
+    /// To [`BusRequest::Attach`].
+    Attached(SocketPatched),
 }
 
 /// For how many sockets an emit was.

@@ -140,7 +140,9 @@ proptest! {
                                 prop_assert!(held.remove(user), "{user} is not held");
                                 *told.entry(user.clone()).or_default() += 1;
                             }
-                            FactOp::Departed { .. } | FactOp::EndGrace { .. } => {}
+                            FactOp::Departed { .. }
+                            | FactOp::EndGrace { .. }
+                            | FactOp::Describe { .. } => {}
                         }
                     }
                     prop_assert!(told.values().all(|it| *it == 1));

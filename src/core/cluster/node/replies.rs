@@ -72,6 +72,7 @@ impl NodeMachine {
                 | Reply::NoMemory
                 | Reply::Feed(_)
                 | Reply::Seats(_)
+                | Reply::Attachments(_)
                 | Reply::UserCounts(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }

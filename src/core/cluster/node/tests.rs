@@ -165,6 +165,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
                 | Command::Inboxes(_)
                 | Command::Tell(_)
                 | Command::Seats(_)
+                | Command::Attached(_)
                 | Command::CountUsers
                 | Command::Claim(_)
                 | Command::Missed { .. } => panic!("{command:?}"),

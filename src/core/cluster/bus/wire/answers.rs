@@ -1,6 +1,7 @@
 //! What a node answers, as it is written.
 
 use super::parts::StatusParts;
+use crate::core::cluster::bus::attaching::SocketPatched;
 use crate::core::cluster::bus::reports::NodeReport;
 use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{
@@ -55,6 +56,7 @@ enum AnswerParts<'a> {
     Report(Box<NodeReport>),
     Seats(#[serde(borrow)] Vec<(&'a str, StandingParts)>),
     Stats(NodeTotals),
+    Attached(SocketPatched),
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -213,6 +215,7 @@ impl<'a> AnswerParts<'a> {
             NodeAnswer::Failed => Self::Failed,
             NodeAnswer::Report(report) => Self::Report(report.clone()),
             NodeAnswer::Stats(totals) => Self::Stats(*totals),
+            NodeAnswer::Attached(patched) => Self::Attached(patched.clone()),
             NodeAnswer::Seats(seats) => {
                 Self::Seats(seats.iter().map(|(seat, it)| (&**seat, (*it).into())).collect())
             }
@@ -261,6 +264,7 @@ impl<'a> AnswerParts<'a> {
             Self::Failed => NodeAnswer::Failed,
             Self::Report(report) => NodeAnswer::Report(report),
             Self::Stats(totals) => NodeAnswer::Stats(totals),
+            Self::Attached(patched) => NodeAnswer::Attached(patched),
             Self::Seats(seats) => NodeAnswer::Seats(
                 seats.into_iter().map(|(seat, it)| (seat.into(), it.into())).collect(),
             ),

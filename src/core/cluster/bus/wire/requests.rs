@@ -2,6 +2,7 @@
 
 use super::parts::{AudienceParts, EmitParts, GraceParts, room_parts, rooms};
 use crate::core::cluster::book::BookName;
+use crate::core::cluster::bus::attaching::SocketPatch;
 use crate::core::cluster::bus::reports::ReportQuery;
 use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
 use crate::core::emit::message::Emit;
@@ -64,6 +65,7 @@ enum BusRequestParts<'a> {
         evicted: Vec<&'a str>,
     },
     WakeHooks(&'a str),
+    Attach(SocketPatch),
 }
 
 /// Revision, head, unread, `read_upto` and `min_seq`.
@@ -256,6 +258,7 @@ impl<'a> BusRequestParts<'a> {
                 evicted: evicted.iter().map(|it| &**it).collect(),
             },
             BusRequest::WakeHooks(endpoint) => Self::WakeHooks(endpoint),
+            BusRequest::Attach(patch) => Self::Attach(patch.clone()),
         }
     }
 
@@ -305,6 +308,7 @@ impl<'a> BusRequestParts<'a> {
                 evicted: evicted.into_iter().map(Into::into).collect(),
             },
             Self::WakeHooks(endpoint) => BusRequest::WakeHooks(endpoint.to_owned()),
+            Self::Attach(patch) => BusRequest::Attach(patch),
         })
     }
 }

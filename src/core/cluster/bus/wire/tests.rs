@@ -1,6 +1,7 @@
 mod reports;
 
 use super::{BYTES_MAX, VERSION, WireError, emit, message, read_message, read_reply, reply};
+use crate::core::cluster::bus::attaching::{SocketPatch, SocketPatched};
 use crate::core::cluster::bus::totals::NodeTotals;
 use crate::core::cluster::bus::words::{
     AckNews, AckWords, AskedSocket, BusRequest, Dismissal, EmitCounts, ListedUser, MovedSockets,
@@ -100,6 +101,18 @@ fn request() -> impl Strategy<Value = BusRequest> {
             BusRequest::EndSeats { user: UserId::parse(&user).unwrap(), replaced, evicted }
         }),
         "[a-z]{1,9}".prop_map(BusRequest::WakeHooks),
+        (socket(), ".{0,20}").prop_map(|(id, patch)| {
+            BusRequest::Attach(SocketPatch { socket: id.bytes(), patch })
+        }),
+    ]
+}
+
+fn patched() -> impl Strategy<Value = SocketPatched> {
+    prop_oneof![
+        Just(SocketPatched::NotHere),
+        (socket(), ".{0,20}")
+            .prop_map(|(id, attached)| SocketPatched::Attached { socket: id.bytes(), attached }),
+        any::<usize>().prop_map(SocketPatched::TooLarge),
     ]
 }
 
@@ -213,6 +226,7 @@ fn answer() -> impl Strategy<Value = NodeAnswer> {
         (vec(room, 0..4), any::<bool>())
             .prop_map(|(items, has_more)| NodeAnswer::Rooms(Page { items, has_more })),
         Just(NodeAnswer::Failed),
+        patched().prop_map(NodeAnswer::Attached),
         any::<[usize; 2]>().prop_map(|[sockets, deadlines]| {
             NodeAnswer::Stats(NodeTotals { sockets, deadlines, ..NodeTotals::default() })
         }),
