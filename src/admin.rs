@@ -256,7 +256,7 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered,
+            is_clustered: _,
             shared_answers,
             dev: _,
         } = self;
@@ -282,7 +282,6 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered,
             document,
         })
     }

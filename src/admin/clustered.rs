@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 /// Operations, by method and route.
 pub(super) const REFUSED: [(Method, &str); 1] = [(Method::DELETE, "/v1/users/{user}")];
 
-/// Of these only what they are asked besides is refused.
-const REFUSED_IN_PART: [(Method, &str); 1] = [(Method::GET, "/v1/hooks/deliveries")];
-
 /// Refuses what is in the table.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
@@ -39,7 +36,7 @@ pub(super) fn document(paths: &mut Value) {
         "description": "`not_in_cluster`: not built yet for several nodes.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
     });
-    for (method, path) in REFUSED.iter().chain(&REFUSED_IN_PART) {
+    for (method, path) in &REFUSED {
         let method = method.as_str().to_lowercase();
         let responses =
             paths.get_mut(*path).and_then(|it| it.get_mut(method)?.get_mut("responses"));

@@ -48,7 +48,6 @@ pub(super) struct AdminShared {
     pub(super) inbox: InboxConfig,
     /// Events that only clients send.
     pub(super) client_events: Vec<EventPattern>,
-    pub(super) is_clustered: bool,
     pub(super) ready: Ready,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,

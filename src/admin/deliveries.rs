@@ -1,6 +1,5 @@
 //! Deliveries of hooks: which wait, which fail, which are dead, and sending one again.
 
-use super::clustered;
 use super::context::AdminContext;
 use super::cursor::{self, DeliveryCursor};
 use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFailures};
@@ -110,7 +109,7 @@ impl From<Delivery> for DeliveryView {
 /// List deliveries
 ///
 /// Hooks, page by page. Without `state`: everything that is still to be sent; with a `user`, all hooks about this user. In a
-/// cluster those that were delivered are not kept, and a page may be short, or empty, though there is a `next`.
+/// cluster a page may be short, or empty, though there is a `next`.
 #[utoipa::path(
     get, path = "/v1/hooks/deliveries", tag = "hooks", operation_id = "list_deliveries",
     params(
@@ -141,11 +140,6 @@ pub(super) async fn list(
     let after = query.take("cursor", cursor::delivery)?;
     let limit = query.limit()?;
     query.end()?;
-    if context.is_clustered
-        && matches!(state, Some(DeliveryState::Delivered | DeliveryState::Replaced))
-    {
-        return Err(clustered::not_yet());
-    }
     let query = DeliveryQuery { endpoint, user, state, after, limit };
     let page = context.hooks.deliveries(query).await?;
     let next = page.next.map(cursor::after_delivery);
@@ -193,7 +187,7 @@ pub(super) struct ReplayReply {
 /// Replay a delivery
 ///
 /// Sends a dead letter, or a delivered hook, once more: with its old `webhook-id`, and tried for as long as a new one. In a
-/// cluster it is sent to each endpoint that had given it up; what was delivered is not kept there.
+/// cluster it is sent to each endpoint that has had it, or had given it up.
 #[utoipa::path(
     post, path = "/v1/hooks/deliveries/{id}/replay", tag = "hooks", operation_id = "replay_delivery",
     params(("id" = StoreNumber, Path, description = "The delivery's id")),

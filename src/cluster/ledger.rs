@@ -1,19 +1,20 @@
 //! What endpoints are still to be told, kept where all nodes agree. One node delivers for an endpoint; if it is gone, or
-//! was taken for that, another one does, and what the first still says is not heard. [`letters`]: for whoever looks, and sends
-//! again.
+//! was taken for that, another one does, and what the first still says is not heard. [`ahead`]: what need not be told, because
+//! something newer says it, too. [`letters`]: for whoever looks, and sends again.
 
+mod ahead;
 mod letters;
 
 pub use letters::{LetterFilter, LetterReplay};
 
 use super::member::{ClusterMember, Unattached};
-use crate::config::{EndpointConfig, HooksConfig};
+use crate::config::{Coalesce, EndpointConfig, HooksConfig};
 use crate::core::cluster::known_hooks::KnownHooks;
 use crate::core::cluster::ledger::{
     ChangeEnd, EndpointLook, HooksToTell, LedgerAsk, LedgerReply, OwnerToken, SettledChange,
-    WaitingPage,
 };
 use crate::core::delivery::decision::{DeliveryDecision, DeliveryId, DeliveryVerdict, PendingHook};
+use crate::core::delivery::hook_body;
 use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, NoHook, Settlement};
 use crate::entropy;
 use crate::tasks::Tasks;
@@ -34,14 +35,18 @@ const TOLD_AT_ONCE: usize = 128;
 const TELL_LIMIT: Duration = Duration::from_secs(10);
 /// How often another one asks whether it may.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Deliveries that have ended of which is kept how, for each endpoint: about 100 MB in Redis.
+const ENDED_MAX: usize = 1_000_000;
 
 /// What endpoints are still to be told. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct ClusterLedger {
     member: ClusterMember,
     endpoints: Arc<[LedgerEndpoint]>,
-    /// Hooks that may wait for an endpoint before no more are promised.
+    /// Hooks that may wait for an endpoint before no more are promised, and only the newest of a user is sent.
     backlog_max: u64,
+    /// Whether only that is sent in any case.
+    is_latest: bool,
     news: watch::Receiver<u64>,
 }
 
@@ -59,6 +64,10 @@ struct DeliveryTurn {
     token: Option<OwnerToken>,
     /// Hooks that waited when it looked last.
     backlog: u64,
+    /// Whether these were too many, and are not yet well below that.
+    is_full: bool,
+    /// Up to here it has read ahead of what it delivers.
+    read_to: u64,
     /// How often some had been put back by then.
     replays: Option<u64>,
     /// Some have been put back since, which it may have passed.
@@ -93,7 +102,8 @@ impl ClusterLedger {
             turn: Mutex::default(),
         };
         let endpoints = hooks.endpoints.iter().map(endpoint).collect();
-        Self { member, endpoints, backlog_max: hooks.backlog_max, news }
+        let is_latest = hooks.coalesce == Coalesce::Latest;
+        Self { member, endpoints, backlog_max: hooks.backlog_max, is_latest, news }
     }
 
     /// The configured endpoint of this name.
@@ -146,6 +156,10 @@ impl ClusterLedger {
             let turn = at.turn.lock();
             (turn.token.ok_or(LedgerError::NotOwner)?, turn.known.room())
         };
+        if self.reads_ahead(endpoint) {
+            self.read_ahead(at, token).await?;
+            return Ok(at.turn.lock().known.after(after, limit));
+        }
         let mark = self.member.mark();
         let (mut heads, mut after, most) = (Vec::new(), after.0, limit.min(room));
         while heads.len() < most {
@@ -156,7 +170,8 @@ impl ClusterLedger {
             };
             let is_last = page.changes.len() < changes_max;
             after = page.changes.last().map_or(after, |it| it.number);
-            let unwanted = at.read(page, &mut heads);
+            let (read, unwanted) = self.read(at, page);
+            heads.extend(read);
             if !unwanted.is_empty() {
                 self.settled(at, token, unwanted).await?;
             }
@@ -174,10 +189,16 @@ impl ClusterLedger {
     /// What to send for these deliveries, by ascending number.
     pub fn payloads(&self, endpoint: EndpointId, ids: &[DeliveryId]) -> Vec<HookPayload> {
         let Some(at) = self.at(endpoint) else { return Vec::new() };
-        let turn = at.turn.lock();
+        let coalesces = self.reads_ahead(endpoint);
+        let known = &mut at.turn.lock().known;
         let payload = |id: &DeliveryId| {
-            let news = turn.known.news(*id)?;
-            Some(HookPayload { id: *id, webhook_id: news.webhook_id(), body: news.body() })
+            if coalesces && known.give_way(*id) {
+                at.count_coalesced(1);
+                return None;
+            }
+            let (news, stands) = known.send(*id)?;
+            let body = hook_body::with_coalesced(&news.body(), stands);
+            Some(HookPayload { id: *id, webhook_id: news.webhook_id(), body })
         };
         ids.iter().filter_map(payload).collect()
     }
@@ -191,7 +212,7 @@ impl ClusterLedger {
     ) -> Result<Vec<NextHook>, LedgerError> {
         let at = self.at(endpoint).ok_or(LedgerError::NotOwner)?;
         let token = at.turn.lock().token.ok_or(LedgerError::NotOwner)?;
-        let settled: Vec<SettledChange> = settlements.iter().map(settled_change).collect();
+        let settled = at.settled_by(settlements, self.reads_ahead(endpoint));
         while let Err(error) = self.settled(at, token, settled.clone()).await {
             if error == LedgerError::NotOwner {
                 return Err(error);
@@ -207,7 +228,7 @@ impl ClusterLedger {
                 turn.known.again(*id, *attempts, *next_attempt);
                 continue;
             }
-            turn.known.remove(*id);
+            turn.known.end(*id);
             let head = has_more.then(|| turn.known.next_of(user)).flatten();
             next.push(NextHook { user: user.clone(), head });
         }
@@ -217,7 +238,11 @@ impl ClusterLedger {
     /// From where on it must be looked again, because some were put back.
     pub fn take_rewind(&self, endpoint: EndpointId) -> Option<DeliveryId> {
         let mut turn = self.at(endpoint)?.turn.lock();
-        std::mem::take(&mut turn.is_rewound).then_some(DeliveryId(0))
+        let is_rewound = std::mem::take(&mut turn.is_rewound);
+        if is_rewound {
+            turn.read_to = 0;
+        }
+        is_rewound.then_some(DeliveryId(0))
     }
 
     /// Whether this node delivers for an endpoint, as far as it knows.
@@ -289,13 +314,14 @@ impl ClusterLedger {
         token: OwnerToken,
         settled: Vec<SettledChange>,
     ) -> Result<(), LedgerError> {
-        let reply = self.ask(at, LedgerAsk::Settle { token, settled }).await?;
-        let LedgerReply::Settled(Some(left)) = reply else {
+        let asked = LedgerAsk::Settle { token, settled: settled.clone(), kept_max: ENDED_MAX };
+        let LedgerReply::Settled(Some(left)) = self.ask(at, asked).await? else {
             // Whoever delivers now has looked for itself.
             at.turn.lock().token = None;
             return Err(LedgerError::NotOwner);
         };
-        at.turn.lock().backlog = left;
+        at.turn.lock().known.forget_replaced(&settled);
+        self.note_backlog(at, left);
         Ok(())
     }
 
@@ -312,30 +338,6 @@ impl LedgerEndpoint {
     fn wants(&self, hook_type: &str) -> bool {
         self.events.iter().any(|it| it == hook_type)
     }
-
-    /// What was read is known, and is added to `heads`. Returns what the endpoint does not want to be told.
-    fn read(
-        &self,
-        WaitingPage { count, replays, changes }: WaitingPage,
-        heads: &mut Vec<PendingHook>,
-    ) -> Vec<SettledChange> {
-        let mut turn = self.turn.lock();
-        turn.backlog = count;
-        turn.is_rewound |= turn.replays.is_some_and(|it| it != replays);
-        turn.replays = Some(replays);
-        let mut unwanted = Vec::new();
-        for one in changes {
-            let news = one.news.as_ref();
-            let wanted = news.filter(|it| self.wants(it.hook_type()));
-            if let Some(news) = wanted {
-                heads.push(turn.known.add(&one, news.clone()));
-            } else {
-                let (number, end) = (one.number, ChangeEnd::Done);
-                unwanted.push(SettledChange { number, end, error: None });
-            }
-        }
-        unwanted
-    }
 }
 
 fn settled_change(settlement: &Settlement) -> SettledChange {
@@ -347,7 +349,8 @@ fn settled_change(settlement: &Settlement) -> SettledChange {
             ChangeEnd::Again { at, attempts: *attempts }
         }
         DeliveryVerdict::Dead(_) => ChangeEnd::Dead(*attempts),
-        DeliveryVerdict::Delivered | DeliveryVerdict::Skipped => ChangeEnd::Done,
+        DeliveryVerdict::Delivered => ChangeEnd::Delivered(*attempts),
+        DeliveryVerdict::Skipped => ChangeEnd::Left,
     };
     SettledChange { number: id.0, end, error }
 }

@@ -129,6 +129,15 @@ impl HookLedger {
         }
     }
 
+    /// Whether what waits is looked through even if nothing of it can be sent now: only the newest of a user is.
+    pub(super) fn reads_ahead(&self, endpoint: EndpointId) -> bool {
+        match self {
+            // There older ones are replaced as soon as there is a newer one.
+            Self::Embedded(_) => false,
+            Self::Cluster(ledger) => ledger.reads_ahead(endpoint),
+        }
+    }
+
     /// Undelivered hooks with an id over `after`, ascending, at most `limit`.
     pub(super) async fn pending(
         &self,

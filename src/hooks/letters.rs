@@ -36,7 +36,7 @@ pub enum NotReplayed {
 }
 
 impl Hooks {
-    /// A page of deliveries. In a cluster those that have ended well are not kept.
+    /// A page of deliveries.
     pub async fn deliveries(&self, query: DeliveryQuery) -> Result<DeliveryPage, WaitingError> {
         let DeliveryQuery { endpoint, user, state, after, limit } = query;
         match (&self.ledger, user) {
@@ -67,14 +67,15 @@ impl Hooks {
         }
     }
 
-    /// Has a delivery sent again that was given up or, on one node, has arrived. In a cluster a number stands for the deliveries to
-    /// all endpoints of one event: those that were given up are sent again.
+    /// Has a delivery sent again that was given up, or has arrived. In a cluster a number stands for the deliveries to all endpoints
+    /// of one event: all of these are.
     pub async fn replay(&self, id: DeliveryId) -> Result<(), NotReplayed> {
         match &self.ledger {
             HookLedger::Embedded(outbox) => Ok(outbox.replay(id, self.clock.wall()).await?),
             HookLedger::Cluster(ledger) => match ledger.replay(id).await? {
                 LetterReplay::Again => Ok(()),
                 LetterReplay::Waits => Err(ReplayError::Pending.into()),
+                LetterReplay::Replaced => Err(ReplayError::Replaced.into()),
                 LetterReplay::Unknown => Err(ReplayError::Unknown.into()),
             },
         }

@@ -40,6 +40,8 @@ pub(super) struct EndpointTask {
     pub(super) cursor: DeliveryId,
     /// There may be rows behind the cursor.
     pub(super) is_behind: bool,
+    /// There may be new ones.
+    pub(super) has_news: bool,
     /// The store could not be read; try again then.
     pub(super) read_again: Option<Timestamp>,
     pub(super) attempts: FuturesUnordered<BoxFuture<'static, FinishedAttempt>>,
@@ -91,6 +93,7 @@ impl EndpointTask {
             settings,
             cursor: DeliveryId(0),
             is_behind: true,
+            has_news: true,
             read_again: None,
             attempts: FuturesUnordered::new(),
             unsettled: Vec::new(),
@@ -124,7 +127,7 @@ impl EndpointTask {
         loop {
             if committed.has_changed().unwrap_or(false) {
                 committed.mark_unchanged();
-                self.is_behind = true;
+                (self.is_behind, self.has_news) = (true, true);
             }
             if self.load().await.is_break() {
                 break;
@@ -175,7 +178,7 @@ impl EndpointTask {
     fn react(&mut self, reason: WakeReason) -> ControlFlow<()> {
         match reason {
             WakeReason::Time | WakeReason::Attempt(None) => {}
-            WakeReason::Committed => self.is_behind = true,
+            WakeReason::Committed => (self.is_behind, self.has_news) = (true, true),
             WakeReason::Attempt(Some(finished)) => self.take_attempt(finished),
             WakeReason::Settled(Ok(next)) => self.take_next(next),
             WakeReason::Command(Some(EndpointCommand::Hurry)) => {
@@ -202,10 +205,13 @@ impl EndpointTask {
             self.dispatch.enable();
         }
         let is_waiting = self.read_again.is_some_and(|at| self.endpoint.clock.now() < at);
-        if !self.is_behind || is_waiting || !self.dispatch.wants_more() {
+        let wants_more = self.dispatch.wants_more();
+        let looks = self.has_news && self.endpoint.ledger.reads_ahead(self.endpoint.id);
+        if is_waiting || !(self.is_behind && wants_more || looks) {
             return ControlFlow::Continue(());
         }
-        let heads = match self.read_slice().await {
+        self.has_news = false;
+        let heads = match self.read_slice(if wants_more { SLICE } else { 0 }).await {
             Ok(heads) => heads,
             Err(WaitingError::Ended) => return ControlFlow::Break(()),
             Err(error) => {
@@ -219,6 +225,9 @@ impl EndpointTask {
             }
         };
         self.read_again = None;
+        if !wants_more {
+            return ControlFlow::Continue(());
+        }
         self.is_behind = u32::try_from(heads.len()).is_ok_and(|n| n == SLICE);
         let at = self.moment();
         for head in heads {
@@ -236,9 +245,9 @@ impl EndpointTask {
 
     /// Reads the next slice, and polls the attempts meanwhile. Attempts read from the store too, and a reader that has
     /// been given its turn but is not polled would keep it for ever.
-    async fn read_slice(&mut self) -> Result<Vec<PendingHook>, WaitingError> {
+    async fn read_slice(&mut self, limit: u32) -> Result<Vec<PendingHook>, WaitingError> {
         let ledger = self.endpoint.ledger.clone();
-        let mut reading = std::pin::pin!(ledger.pending(self.endpoint.id, self.cursor, SLICE));
+        let mut reading = std::pin::pin!(ledger.pending(self.endpoint.id, self.cursor, limit));
         loop {
             tokio::select! {
                 heads = &mut reading => return heads,

@@ -33,7 +33,7 @@ impl EndpointTask {
         self.attempts.clear();
         self.unsettled.clear();
         (self.settling, self.cursor, self.is_behind) = (None, DeliveryId(0), true);
-        (self.read_again, self.backlog) = (None, 0);
+        (self.read_again, self.backlog, self.has_news) = (None, 0, true);
         self.tell();
     }
 }

@@ -2,6 +2,7 @@
 
 mod acl;
 mod agreeing;
+mod coalesced;
 mod listening;
 mod redis_faults;
 mod redis_urls;

@@ -287,7 +287,7 @@ async fn dead_letters_are_listed_and_sent_again_by_whichever_node_is_asked() {
         "{bob}"
     );
     let ended_well = nodes.apis[0].get("/v1/hooks/deliveries?state=delivered").await;
-    assert_eq!(ended_well["error"]["code"], "not_in_cluster", "{ended_well}");
+    assert_eq!(ended_well["deliveries"], json!([]), "{ended_well}");
 
     nodes.receiver.behave(Manner::Status(200));
     // Of these two one does not deliver.

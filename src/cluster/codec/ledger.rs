@@ -5,7 +5,7 @@ use crate::cluster::scripts::Script;
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::ledger::{
     ChangeEnd, EndpointLook, HookNews, HooksToTell, LedgerAsk, LedgerQuestion, LedgerReply,
-    Letters, OwnerToken, ReplayedChanges, ToldHook, WaitingChange, WaitingPage,
+    Letters, OwnerToken, ReplayedChanges, SettledChange, ToldHook, WaitingChange, WaitingPage,
 };
 use crate::core::presence::session::UserSession;
 use crate::types::{Change, ChangeKind, Portrait, Reason, Seq, UserId, WallMs};
@@ -32,17 +32,9 @@ impl ClusterPlace {
                 arguments.extend([number(token.0), number(*after), number(*changes_max)]);
                 Script::Waiting
             }
-            LedgerAsk::Settle { token, settled } => {
-                arguments.push(number(token.0));
-                for it in settled {
-                    let (end, attempts) = match it.end {
-                        ChangeEnd::Done => (text("done"), 0),
-                        ChangeEnd::Dead(attempts) => (text("dead"), attempts),
-                        ChangeEnd::Again { at, attempts } => (number(at.0), attempts),
-                    };
-                    let met = text(it.error.as_deref().unwrap_or_default());
-                    arguments.extend([number(it.number), end, number(attempts), met]);
-                }
+            LedgerAsk::Settle { token, settled, kept_max } => {
+                arguments.extend([number(token.0), number(*kept_max)]);
+                arguments.extend(settled.iter().flat_map(settled_words));
                 Script::Settle
             }
             LedgerAsk::Look => Script::Look,
@@ -50,6 +42,7 @@ impl ClusterPlace {
                 let which = match which {
                     Letters::Waiting => "wait",
                     Letters::Dead => "failed",
+                    Letters::Ended => "ended",
                 };
                 arguments.extend([text(which), number(*after), number(*changes_max)]);
                 Script::Letters
@@ -61,6 +54,19 @@ impl ClusterPlace {
         };
         self.script(script, arguments)
     }
+}
+
+/// Number, what became of it, attempts, and what else there is to say.
+fn settled_words(it: &SettledChange) -> [Vec<u8>; 4] {
+    let met = text(it.error.as_deref().unwrap_or_default());
+    let (end, attempts, met) = match it.end {
+        ChangeEnd::Delivered(attempts) => (text("delivered"), attempts, met),
+        ChangeEnd::Left => (text("left"), 0, met),
+        ChangeEnd::Dead(attempts) => (text("dead"), attempts, met),
+        ChangeEnd::Replaced { by, attempts } => (text("replaced"), attempts, number(by)),
+        ChangeEnd::Again { at, attempts } => (number(at.0), attempts, met),
+    };
+    [number(it.number), end, number(attempts), met]
 }
 
 pub(super) fn tell(tell: &HooksToTell) -> Vec<Vec<u8>> {
@@ -133,15 +139,16 @@ fn look(value: &Value) -> Result<EndpointLook, CodecError> {
 }
 
 fn replayed(value: &Value) -> Result<ReplayedChanges, CodecError> {
-    let [count, more, waits] = items(value)? else { return Err(CodecError) };
+    let [count, more, waits, replaced] = items(value)? else { return Err(CodecError) };
     let count = usize::try_from(parsed(count)?).map_err(|_| CodecError)?;
     let (has_more, is_waiting) = (parsed(more)? == 1, parsed(waits)? == 1);
-    Ok(ReplayedChanges { count, has_more, is_waiting })
+    Ok(ReplayedChanges { count, has_more, is_waiting, is_replaced: parsed(replaced)? == 1 })
 }
 
 fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
-    let [seq, tries, fields] = items(value)? else { return Err(CodecError) };
-    let number = parsed(seq)?;
+    let [seq, tries, fields, stands, how @ ..] = items(value)? else { return Err(CodecError) };
+    let (number, coalesced) = (parsed(seq)?, parsed(stands)?);
+    let is_replaced = matches!(how, [how] if string(how)? == "replaced");
     let mut words = string(tries)?.splitn(4, ' ');
     // Zero stands for none.
     let mut next = || match words.next() {
@@ -153,7 +160,7 @@ fn waiting(value: &Value) -> Result<WaitingChange, CodecError> {
     let (next_attempt, since) = (time(next()?), time(next()?));
     let error = words.next().filter(|it| !it.is_empty()).map(str::to_owned);
     let news = news(number, items(fields)?)?;
-    Ok(WaitingChange { number, attempts, next_attempt, since, error, news })
+    Ok(WaitingChange { number, attempts, next_attempt, since, error, news, coalesced, is_replaced })
 }
 
 /// What an entry of the events says; `None` if it is gone, or is of a user whose id this version does not take.

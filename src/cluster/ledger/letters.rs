@@ -1,4 +1,4 @@
-//! What endpoints were not told, for whoever looks, and sending it again: any node does that, whoever delivers.
+//! Deliveries, for whoever looks, and sending them again: any node does that, whoever delivers.
 
 use super::{ClusterLedger, LedgerEndpoint};
 use crate::cluster::member::Unattached;
@@ -7,14 +7,15 @@ use crate::core::cluster::ledger::{
 };
 use crate::core::cluster::letters::{self, FoundDeliveries};
 use crate::core::delivery::decision::DeliveryId;
+use crate::core::delivery::hook_body;
 use crate::core::delivery::outbox::{DeadRange, Replayed};
 use crate::core::delivery::record::{Delivery, DeliveryPage, DeliveryState};
 use crate::types::UserId;
 
 /// Changes that are read at once.
 const SLICE: usize = 200;
-/// Changes that are looked through for one page, at most, of each endpoint.
-const LOOKED_MAX: usize = 1000;
+/// Changes that are looked through for one page, at most, of each endpoint and kind.
+const LOOKED_MAX: usize = 2000;
 /// Dead letters that are put back at once: it keeps Redis for some milliseconds.
 const AT_ONCE: usize = 500;
 /// Dead letters that one call puts back.
@@ -38,13 +39,14 @@ pub enum LetterReplay {
     Again,
     /// It is still to be sent.
     Waits,
+    /// Something newer has taken its place.
+    Replaced,
     /// Nothing is known of it.
     Unknown,
 }
 
 impl ClusterLedger {
-    /// Deliveries behind `after`, about `limit` of them: what waits, and what was given up. There may be more than a page with
-    /// few of them says.
+    /// Deliveries behind `after`, about `limit` of them. There may be more than a page with few of them says.
     pub async fn deliveries(
         &self,
         filter: &LetterFilter,
@@ -56,7 +58,7 @@ impl ClusterLedger {
             if filter.endpoint.as_ref().is_some_and(|it| **it != *at.name) {
                 continue;
             }
-            for which in [Letters::Waiting, Letters::Dead] {
+            for which in Letters::ALL {
                 if is_of(which, filter.state) {
                     found.push(self.found(at, which, filter, (after, limit)).await?);
                 }
@@ -65,30 +67,34 @@ impl ClusterLedger {
         Ok(letters::page(found, limit))
     }
 
-    /// The first delivery under a number, one that was given up before one that waits, and its body.
+    /// The first delivery under a number, one that was given up before one that waits, and that before one that has ended, and
+    /// its body.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, String)>, Unattached> {
-        for which in [Letters::Dead, Letters::Waiting] {
+        for which in [Letters::Dead, Letters::Waiting, Letters::Ended] {
             for at in &*self.endpoints {
                 let Some(after) = id.0.checked_sub(1) else { continue };
                 let changes = self.letters(at, which, after, 1).await?;
                 let found = changes.into_iter().find(|it| it.number == id.0);
                 if let Some((delivery, news)) = found.and_then(|it| delivery(at, which, it)) {
-                    return Ok(Some((delivery, news.body())));
+                    let body = hook_body::with_coalesced(&news.body(), delivery.coalesced);
+                    return Ok(Some((delivery, body)));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Has the deliveries under a number sent again that were given up.
+    /// Has the deliveries under a number sent again that were given up, or have arrived.
     pub async fn replay(&self, id: DeliveryId) -> Result<LetterReplay, Unattached> {
         let mut outcome = LetterReplay::Unknown;
         for at in &*self.endpoints {
             let done = self.put_back(at, (id.0, id.0), 1).await?;
             if 0 < done.count {
                 outcome = LetterReplay::Again;
-            } else if done.is_waiting && outcome == LetterReplay::Unknown {
+            } else if outcome != LetterReplay::Again && done.is_waiting {
                 outcome = LetterReplay::Waits;
+            } else if outcome == LetterReplay::Unknown && done.is_replaced {
+                outcome = LetterReplay::Replaced;
             }
         }
         Ok(outcome)
@@ -169,14 +175,17 @@ fn is_of(which: Letters, state: Option<DeliveryState>) -> bool {
     match (state, which) {
         (None, _)
         | (Some(DeliveryState::Pending | DeliveryState::Failing), Letters::Waiting)
-        | (Some(DeliveryState::Dead), Letters::Dead) => true,
+        | (Some(DeliveryState::Dead), Letters::Dead)
+        | (Some(DeliveryState::Delivered | DeliveryState::Replaced), Letters::Ended) => true,
         (Some(_), _) => false,
     }
 }
 
 fn is_wanted(delivery: &Delivery, filter: &LetterFilter) -> bool {
-    let is_in_state =
-        filter.state != Some(DeliveryState::Failing) || delivery.state == DeliveryState::Failing;
+    let is_in_state = match filter.state {
+        None | Some(DeliveryState::Pending) => true,
+        Some(state) => delivery.state == state,
+    };
     is_in_state && filter.user.as_ref().is_none_or(|it| *it == delivery.user)
 }
 
@@ -186,12 +195,14 @@ fn delivery(
     which: Letters,
     letter: WaitingChange,
 ) -> Option<(Delivery, HookNews)> {
-    let WaitingChange { number, attempts, next_attempt, error, news, since: _ } = letter;
+    let WaitingChange { number, attempts, next_attempt, error, news, coalesced, .. } = letter;
     let news = news.filter(|it| at.wants(it.hook_type()))?;
     let (state, next_attempt, ended) = match which {
         Letters::Waiting if 0 < attempts => (DeliveryState::Failing, next_attempt, None),
         Letters::Waiting => (DeliveryState::Pending, None, None),
         Letters::Dead => (DeliveryState::Dead, None, next_attempt),
+        Letters::Ended if letter.is_replaced => (DeliveryState::Replaced, None, next_attempt),
+        Letters::Ended => (DeliveryState::Delivered, None, next_attempt),
     };
     let delivery = Delivery {
         id: DeliveryId(number),
@@ -202,7 +213,7 @@ fn delivery(
         hook_type: news.hook_type().to_owned(),
         state,
         attempts,
-        coalesced: 0,
+        coalesced,
         created: news.at(),
         next_attempt,
         ended,

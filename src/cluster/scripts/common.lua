@@ -35,6 +35,8 @@
 --   endpoints    set     who is told of presence changes; wait:<e> zset of what each was not told yet, failed:<e> of what was given up
 --   tries:<e>    hash    sequence number -> attempts, next one (ms, or 0), since when it counts if it was put back (ms, or 0), and
 --                        what the last one met; dead:<e> the same of what was given up, with when that was for the next one
+--   stands:<e>   hash    sequence number of what waits, or was given up -> how many older events it stands for
+--   ended:<e>    zset    `number how attempts when(ms) stands` of what was delivered, or replaced by something newer
 local P, meta = ARGV[1], KEYS[1]
 
 local function text(number) return string.format('%.0f', number) end

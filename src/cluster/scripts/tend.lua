@@ -45,11 +45,15 @@ for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
   for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'wait:' .. endpoint, '-inf', '(' .. kept, 'LIMIT', 0, 100)) do
     redis.call('ZREM', P .. 'wait:' .. endpoint, seq)
     redis.call('HDEL', P .. 'tries:' .. endpoint, seq)
+    redis.call('HDEL', P .. 'stands:' .. endpoint, seq)
   end
   for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'failed:' .. endpoint, '-inf', '(' .. kept, 'LIMIT', 0, 100)) do
     redis.call('ZREM', P .. 'failed:' .. endpoint, seq)
     redis.call('HDEL', P .. 'dead:' .. endpoint, seq)
+    redis.call('HDEL', P .. 'stands:' .. endpoint, seq)
   end
+  local old = math.min(redis.call('ZCOUNT', P .. 'ended:' .. endpoint, '-inf', '(' .. kept), 1000)
+  if old > 0 then redis.call('ZREMRANGEBYRANK', P .. 'ended:' .. endpoint, 0, old - 1) end
 end
 local doubt = redis.call('HGET', meta, 'doubt')
 if doubt and tonumber(doubt) + 600000000 < now then redis.call('DEL', P .. 'again') end

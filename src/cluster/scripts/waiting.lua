@@ -1,8 +1,8 @@
 -- A page of what an endpoint was not told yet: read only.
 --
 -- ARGV 2 endpoint  3 token  4 sequence number after which it begins  5 entries at most
--- Answers {OK, deliveries waiting, how often some were put back, {sequence number, attempts or '', fields of the event or {}}, …}
--- | {STALE}
+-- Answers {OK, deliveries waiting, how often some were put back, {sequence number, attempts or '', fields of the event or {},
+-- how many events it stands for beside its own}, …} | {STALE}
 local endpoint = ARGV[2]
 if redis.call('HGET', P .. 'endpoint:' .. endpoint, 'token') ~= ARGV[3] then return {'STALE'} end
 local page = {
@@ -10,6 +10,8 @@ local page = {
 }
 for _, seq in ipairs(redis.call('ZRANGEBYSCORE', P .. 'wait:' .. endpoint, '(' .. ARGV[4], '+inf', 'LIMIT', 0, ARGV[5])) do
   local event = redis.call('XRANGE', P .. 'events', seq .. '-0', seq .. '-0')
-  page[#page + 1] = {seq, redis.call('HGET', P .. 'tries:' .. endpoint, seq) or '', event[1] and event[1][2] or {}}
+  local tries = redis.call('HGET', P .. 'tries:' .. endpoint, seq) or ''
+  local stands = redis.call('HGET', P .. 'stands:' .. endpoint, seq) or '0'
+  page[#page + 1] = {seq, tries, event[1] and event[1][2] or {}, stands}
 end
 return page

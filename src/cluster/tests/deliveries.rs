@@ -26,11 +26,39 @@ impl Bench {
         assert_eq!(page.remove(0), Value::BulkString(b"OK".to_vec()));
         assert!(matches!(page.remove(0), Value::Int(_)), "how many there are");
         page.remove(0);
-        let entry = |it: Value| -> (String, String, Vec<String>) {
+        let entry = |it: Value| -> (String, String, Vec<String>, String) {
             FromRedisValue::from_redis_value(it).unwrap()
         };
         let entries = page.into_iter().map(entry);
-        entries.map(|(seq, tries, fields)| (seq, tries, fields[1].clone())).collect()
+        entries.map(|(seq, tries, fields, _)| (seq, tries, fields[1].clone())).collect()
+    }
+
+    /// How many older events each of what waits stands for.
+    fn stands(&mut self, token: &str) -> Vec<String> {
+        let page = self.run(Script::Waiting, &["hook", token, "0", "10"]);
+        let entry = |it: Value| -> (String, String, Vec<String>, String) {
+            FromRedisValue::from_redis_value(it).unwrap()
+        };
+        page.into_iter().skip(3).map(|it| entry(it).3).collect()
+    }
+
+    /// Sequence number, attempts and when, how many events it stands for, and how it ended.
+    fn letters(&mut self, which: &str) -> Vec<(String, String, String, String)> {
+        let page = self.run(Script::Letters, &["hook", which, "0", "10"]);
+        let entry = |it: Value| -> (String, String, Vec<String>, String, String) {
+            FromRedisValue::from_redis_value(it).unwrap()
+        };
+        let entries = page.into_iter().map(entry);
+        entries.map(|(seq, tries, _, stands, how)| (seq, tries, stands, how)).collect()
+    }
+
+    fn settle(&mut self, token: &str, kept_max: &str, settled: &[&str]) -> Vec<String> {
+        self.texts(Script::Settle, &[&["hook", token, kept_max], settled].concat())
+    }
+
+    fn replay(&mut self, first: &str, last: &str, most: &str) -> Vec<i64> {
+        let done = self.run(Script::Replay, &["hook", first, last, most]);
+        done.into_iter().map(|it| i64::from_redis_value(it).unwrap()).collect()
     }
 }
 
@@ -75,35 +103,23 @@ fn only_the_owner_says_what_became_of_a_delivery() {
     assert_eq!(waiting.iter().map(|it| it.2.as_str()).collect::<Vec<_>>(), ["on", "on", "on"]);
     assert_eq!(bench.waiting(&told, &seqs[0]).len(), 2);
 
-    let words = [
-        "hook",
-        told.as_str(),
-        &seqs[0],
-        "done",
-        "0",
-        "",
-        &seqs[1],
-        "1700",
-        "2",
-        "answered 500",
-        &seqs[2],
-        "dead",
-        "5",
-        "no answer",
-    ];
-    assert_eq!(bench.texts(Script::Settle, &words), ["OK", "1"]);
+    let left = [&seqs[0], "left", "0", ""];
+    let again = [&seqs[1], "1700", "2", "answered 500"];
+    let dead = [&seqs[2], "dead", "5", "no answer"];
+    let words = [left, again, dead].concat();
+    assert_eq!(bench.settle(&told, "9", &words), ["OK", "1"]);
     assert_eq!(
         bench.waiting(&told, "0"),
         [(seqs[1].clone(), "2 1700 0 answered 500".to_owned(), "on".to_owned())]
     );
     let failed: Vec<String> = bench.ask_redis(&["ZRANGE", "failed:hook", "0", "-1"]);
     assert_eq!(failed, [seqs[2].clone()]);
-    assert_eq!(bench.texts(Script::Settle, &words), ["OK", "1"], "said again, nothing changes");
+    assert_eq!(bench.settle(&told, "9", &words), ["OK", "1"], "said again, nothing changes");
+    assert_eq!(bench.letters("ended"), [], "nothing is kept of what was none of its own");
 
     bench.reap(&a, ReapReason::Silent(3));
     let newer = bench.texts(Script::Own, &["hook", "b.1", "take"])[1].clone();
-    let late = ["hook", told.as_str(), &seqs[1], "done", "0", ""];
-    assert_eq!(bench.texts(Script::Settle, &late), ["STALE"]);
+    assert_eq!(bench.settle(&told, "9", &[&seqs[1], "delivered", "1", ""]), ["STALE"]);
     assert_eq!(bench.texts(Script::Waiting, &["hook", &told, "0", "10"]), ["STALE"]);
     assert_eq!(bench.waiting(&newer, "0").len(), 1);
 }
@@ -122,35 +138,86 @@ fn what_was_given_up_is_put_back_once_and_its_owner_sees_that() {
         String::from_redis_value(page[2].clone()).unwrap()
     };
     for seq in &seqs[..2] {
-        let dead = ["hook", token.as_str(), seq, "dead", "5", "no answer"];
-        bench.texts(Script::Settle, &dead);
+        bench.settle(&token, "9", &[seq, "dead", "5", "no answer"]);
     }
-    let letters = |bench: &mut Bench, which: &str| -> Vec<(String, String)> {
-        let page = bench.run(Script::Letters, &["hook", which, "0", "10"]);
-        let entry = |it: Value| -> (String, String, Vec<String>) {
-            FromRedisValue::from_redis_value(it).unwrap()
-        };
-        page.into_iter().map(entry).map(|(seq, tries, _)| (seq, tries)).collect()
-    };
-    let dead = letters(&mut bench, "failed");
+    let dead = bench.letters("failed");
     assert_eq!(dead.iter().map(|it| &it.0).collect::<Vec<_>>(), [&seqs[0], &seqs[1]]);
     assert!(dead.iter().all(|it| it.1.starts_with("5 1") && it.1.ends_with(" 0 no answer")));
     assert_eq!(replays(&mut bench), "0");
 
-    let replay = |bench: &mut Bench, first: &str, last: &str, most: &str| -> Vec<i64> {
-        let done = bench.run(Script::Replay, &["hook", first, last, most]);
-        done.into_iter().map(|it| i64::from_redis_value(it).unwrap()).collect()
-    };
-    assert_eq!(replay(&mut bench, "0", "9999999999999999", "1"), [1, 1, 0], "the oldest first");
-    assert_eq!(replay(&mut bench, &seqs[0], &seqs[0], "1"), [0, 0, 1], "it waits by now");
+    assert_eq!(bench.replay("0", "9999999999999999", "1"), [1, 1, 0, 0], "the oldest first");
+    assert_eq!(bench.replay(&seqs[0], &seqs[0], "1"), [0, 0, 1, 0], "it waits by now");
     assert_eq!(replays(&mut bench), "1");
     let waiting = bench.waiting(&token, "0");
     assert_eq!(waiting.len(), 2);
     let since = waiting[0].1.strip_prefix("0 0 ").unwrap().trim_end().to_owned();
 
     // How long it is tried counts from there, however often it fails.
-    bench.texts(Script::Settle, &["hook", &token, &seqs[0], "1700", "1", "answered 500"]);
+    bench.settle(&token, "9", &[&seqs[0], "1700", "1", "answered 500"]);
     let tried = format!("1 1700 {since} answered 500");
     assert_eq!(bench.waiting(&token, "0")[0].1, tried);
-    assert_eq!(replay(&mut bench, "1", "1", "1"), [0, 0, 0], "nobody knows it");
+    assert_eq!(bench.replay("1", "1", "1"), [0, 0, 0, 0], "nobody knows it");
+}
+
+#[test]
+fn what_has_ended_is_kept_with_how_and_the_newer_one_counts_what_it_replaced() {
+    let mut bench = Bench::new(None);
+    let mut a = bench.attach("run", None, "a.1");
+    for user in 1..=4 {
+        bench.up_user(&mut a, user);
+    }
+    let token = bench.texts(Script::Own, &["hook", "a.1", "take"])[1].clone();
+    let seqs: Vec<String> = bench.waiting(&token, "0").into_iter().map(|it| it.0).collect();
+    let replaced = |old: usize, new: usize| [&*seqs[old], "replaced", "2", &*seqs[new]];
+
+    let first = replaced(0, 1);
+    assert_eq!(bench.settle(&token, "9", &first), ["OK", "3"]);
+    assert_eq!(bench.settle(&token, "9", &first), ["OK", "3"]);
+    assert_eq!(bench.stands(&token), ["1", "0", "0"], "said again, it counts once");
+    bench.settle(&token, "9", &replaced(1, 3));
+    assert_eq!(bench.stands(&token), ["0", "2"], "it stands for what that stood for, too");
+
+    // A dead letter keeps its count, and has it when it is sent again.
+    bench.settle(&token, "9", &[&seqs[3], "dead", "5", "no answer"]);
+    assert_eq!(bench.letters("failed")[0].2, "2");
+    assert_eq!(bench.replay(&seqs[3], &seqs[3], "1"), [1, 0, 0, 0]);
+    assert_eq!(bench.stands(&token), ["0", "2"]);
+    let delivered = [&*seqs[3], "delivered", "6", ""];
+    assert_eq!(bench.settle(&token, "9", &delivered), ["OK", "1"]);
+
+    let ended = bench.letters("ended");
+    let how = |it: &(String, String, String, String)| {
+        let attempts = it.1.split(' ').next().unwrap().to_owned();
+        (it.0.clone(), attempts, it.2.clone(), it.3.clone())
+    };
+    let of = |at: usize, attempts: &str, stands: &str, how: &str| {
+        (seqs[at].clone(), attempts.to_owned(), stands.to_owned(), how.to_owned())
+    };
+    assert_eq!(
+        ended.iter().map(how).collect::<Vec<_>>(),
+        [of(0, "2", "0", "replaced"), of(1, "2", "1", "replaced"), of(3, "6", "2", "delivered")]
+    );
+    assert!(
+        ended.iter().all(|it| it.1.split(' ').nth(1).unwrap().starts_with("17000")),
+        "{ended:?}"
+    );
+
+    assert_eq!(bench.replay(&seqs[0], &seqs[0], "1"), [0, 0, 0, 1], "it was replaced");
+    assert_eq!(bench.replay("0", "9999999999999999", "9"), [0, 0, 0, 0], "none was given up");
+    assert_eq!(
+        bench.replay(&seqs[3], &seqs[3], "1"),
+        [1, 0, 0, 0],
+        "what was delivered goes again"
+    );
+    assert_eq!(bench.stands(&token), ["0", "2"]);
+
+    // The oldest of too many are forgotten.
+    bench.settle(&token, "2", &delivered);
+    assert_eq!(
+        bench.letters("ended").iter().map(|it| &it.0).collect::<Vec<_>>(),
+        [&seqs[1], &seqs[3]]
+    );
+    // One that is gone counts nothing.
+    bench.settle(&token, "9", &replaced(2, 3));
+    assert_eq!(bench.ask_redis(&["HGETALL", "stands:hook"]), Vec::<String>::new());
 }

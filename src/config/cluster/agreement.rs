@@ -1,7 +1,7 @@
 //! What the nodes of a cluster have to agree on, as this configuration has it.
 
 use crate::config::Config;
-use crate::config::{AuthConfig, AuthMode, JwtKey, JwtKeys};
+use crate::config::{AuthConfig, AuthMode, Coalesce, JwtKey, JwtKeys};
 use crate::core::cluster::FORMAT;
 use crate::core::cluster::agreement::{Agreement, Term};
 use crate::core::control::seats::{SeatLimit, WhenFull};
@@ -46,6 +46,8 @@ impl Config {
             Term::shown("inbox.max_per_user", self.inbox.max_per_user.to_string()),
             Term::shown("store.keep_events", time(self.store.keep_events)),
             Term::shown("hooks.retry_for", time(self.hooks.retry_for)),
+            Term::shown("hooks.coalesce", coalesce(self.hooks.coalesce)),
+            Term::shown("hooks.backlog_max", self.hooks.backlog_max.to_string()),
             Term::shown("limits.restricted_users", self.limits.restricted_users.to_string()),
             Term::shown("limits.memberships", self.limits.memberships.to_string()),
             Term::shown(
@@ -67,6 +69,13 @@ impl Config {
 /// As it may stand in a configuration.
 fn time(time: Duration) -> String {
     format!("{}ms", millis(time))
+}
+
+fn coalesce(coalesce: Coalesce) -> &'static str {
+    match coalesce {
+        Coalesce::None => "none",
+        Coalesce::Latest => "latest",
+    }
 }
 
 /// How many, and what becomes of one more.

@@ -1,7 +1,6 @@
 //! What must be off on a node among many, because it would be done on this one alone.
 
 use crate::config::Config;
-use crate::config::hooks::Coalesce;
 use crate::config::reader::SettingsReader;
 use crate::core::contacts::ContactRule;
 
@@ -9,10 +8,9 @@ use crate::core::contacts::ContactRule;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 5] = [
+pub(super) const RULES: [Rule; 4] = [
     ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
-    ("hooks.coalesce", "must be none", |it| it.hooks.coalesce != Coalesce::None),
     (
         "hooks.events",
         "must have neither socket.connected nor socket.disconnected, for no endpoint",

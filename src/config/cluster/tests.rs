@@ -81,7 +81,6 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
     let on = [
         ("presence.shown_to", r#"["shared_room"]"#),
         ("sessions.resume_ttl", "10m"),
-        ("hooks.coalesce", "latest"),
         ("hooks.events", r#"["socket.disconnected"]"#),
         ("messages.to_users", r#"["shared_room"]"#),
     ];

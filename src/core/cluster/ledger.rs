@@ -49,10 +49,12 @@ pub enum LedgerAsk {
         token: OwnerToken,
         /// Each once.
         settled: Vec<SettledChange>,
+        /// How many that have ended are kept at most.
+        kept_max: usize,
     },
     /// How much waits, and who delivers: for whoever looks.
     Look,
-    /// A page of what it was not told.
+    /// A page of what it was not told, or need not be told any more.
     Letters {
         /// Of which.
         which: Letters,
@@ -61,7 +63,7 @@ pub enum LedgerAsk {
         /// Changes at most.
         changes_max: usize,
     },
-    /// What was given up is to be told again.
+    /// What was given up is to be told again; if it is one, also what was delivered.
     Replay {
         /// The number of the first change.
         first: u64,
@@ -72,13 +74,20 @@ pub enum LedgerAsk {
     },
 }
 
-/// What an endpoint was not told.
+/// Which deliveries to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Letters {
     /// It is still to be told.
     Waiting,
     /// It will not be.
     Dead,
+    /// It was told, or something newer took the place of that.
+    Ended,
+}
+
+impl Letters {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Dead, Self::Ended];
 }
 
 /// What became of one delivery.
@@ -95,10 +104,19 @@ pub struct SettledChange {
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeEnd {
-    /// It waits no more.
-    Done,
+    /// It was delivered, after so many attempts.
+    Delivered(u32),
+    /// It was none of what the endpoint wants, or is not known: nothing is kept of it.
+    Left,
     /// It was given up, after so many attempts.
     Dead(u32),
+    /// A newer one says all that it would have said.
+    Replaced {
+        /// The number of that.
+        by: u64,
+        /// Attempts so far.
+        attempts: u32,
+    },
     /// It is tried again.
     Again {
         /// When, by the wall clock.
@@ -149,16 +167,18 @@ pub struct ReplayedChanges {
     pub has_more: bool,
     /// Whether the first one waits already.
     pub is_waiting: bool,
+    /// Whether something newer has taken the place of the first one.
+    pub is_replaced: bool,
 }
 
-/// A change that an endpoint was not told yet.
+/// A change that an endpoint was not told yet, or that was kept of what has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingChange {
     /// Its number.
     pub number: u64,
     /// Attempts so far.
     pub attempts: u32,
-    /// When it is tried again, by the wall clock, if an attempt failed; of one that was given up, when that was.
+    /// When it is tried again, by the wall clock, if an attempt failed; of one that was given up or has ended, when that was.
     pub next_attempt: Option<WallMs>,
     /// When it was put back, if it had been given up before: the time for which it is tried counts from there.
     pub since: Option<WallMs>,
@@ -166,6 +186,10 @@ pub struct WaitingChange {
     pub error: Option<String>,
     /// What is told; `None` if that was kept for too long.
     pub news: Option<HookNews>,
+    /// How many older events of the user it stands for.
+    pub coalesced: u64,
+    /// Of one that has ended: whether something newer took its place; else it was delivered.
+    pub is_replaced: bool,
 }
 
 /// What a hook tells.
@@ -238,6 +262,16 @@ impl HookNews {
         match self {
             Self::Change(change) => hook_body::render(change),
             Self::Told(told) => told.body.clone(),
+        }
+    }
+
+    /// Whether it says all that an older one of the user would have said, so that nobody needs to be told that one.
+    pub fn replaces(&self, older: &Self) -> bool {
+        match (self, older) {
+            (Self::Change(_), Self::Change(_)) => true,
+            (Self::Change(_) | Self::Told(_), Self::Told(_)) | (Self::Told(_), Self::Change(_)) => {
+                false
+            }
         }
     }
 
