@@ -101,6 +101,11 @@ pub const TABLE: &[Metric] = &[
          no cluster.",
     ),
     gauge("userline_cluster_inbox_bytes", "Bytes of the inboxes of all nodes of a cluster."),
+    labelled(
+        "userline_cluster_lost_total",
+        "Times that this node found that Redis had lost some of what all nodes know of users, by what: restrictions (blocks, revoked tokens) \
+         or memberships.",
+    ),
     counter(
         "userline_cluster_missed_total",
         "Times that this node was so far behind that events of other nodes did not reach it.",

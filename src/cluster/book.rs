@@ -7,6 +7,7 @@ use crate::core::cluster::book::{
 };
 use crate::types::Timestamp;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -27,6 +28,8 @@ pub struct ClusterBook {
     turn: Semaphore,
     /// Since when the copy is not known to be that of the book.
     current: Mutex<Timestamp>,
+    /// Of which copy of the state in Redis that is.
+    of: Mutex<Option<Arc<str>>>,
     clock: Clock,
 }
 
@@ -48,7 +51,8 @@ impl ClusterBook {
     /// The book of this name, as the cluster of `member` has it.
     pub fn new(member: ClusterMember, name: BookName, clock: Clock) -> Self {
         let (turn, current) = (Semaphore::new(1), Mutex::new(clock.now()));
-        Self { member, name, reader: Mutex::default(), turn, current, clock }
+        let (reader, of) = (Mutex::default(), Mutex::default());
+        Self { member, name, reader, turn, current, of, clock }
     }
 
     /// Hands all of it to `take`, if Redis can be reached within 10 s.
@@ -96,7 +100,7 @@ impl ClusterBook {
             }
             mark = self.member.mark();
             match self.step(write, &mut take).await {
-                Ok(BookProgress::More) => {}
+                Ok(BookProgress::More | BookProgress::Again { .. }) => {}
                 Ok(BookProgress::Current) => is_current = true,
                 Ok(BookProgress::Written(number)) => {
                     drop(turn);
@@ -124,17 +128,36 @@ impl ClusterBook {
         write: Option<&BookWrite>,
         take: &mut impl FnMut(BookNews),
     ) -> Result<BookProgress, Unattached> {
-        let asked_at = self.clock.now();
+        let (asked_at, of) = (self.clock.now(), self.member.copy());
         let question = BookQuestion { book: self.name, what: self.reader.lock().ask(write) };
         let reply = self.member.book(question).await?;
         let (news, progress) = self.reader.lock().take(write, reply);
         for news in news {
             take(news);
         }
-        if progress != BookProgress::More {
-            *self.current.lock() = asked_at;
+        match progress {
+            BookProgress::Again { is_lost } => {
+                if is_lost || *self.of.lock() != of {
+                    self.tell_lost();
+                }
+                return Ok(BookProgress::More);
+            }
+            BookProgress::More => {}
+            BookProgress::Current | BookProgress::Written(_) | BookProgress::Full => {
+                (*self.current.lock(), *self.of.lock()) = (asked_at, of);
+            }
         }
         Ok(progress)
+    }
+
+    /// Nobody puts back what is gone: somebody has to know.
+    fn tell_lost(&self) {
+        let what = match self.name {
+            BookName::Restrictions => "blocks and revoked tokens",
+            BookName::Memberships => "memberships",
+        };
+        metrics::counter!("userline_cluster_lost_total", "what" => self.name.as_str()).increment(1);
+        tracing::warn!("Redis has lost some of the {what}: this node goes by what Redis has now");
     }
 
     /// Waits until Redis can be reached again, at most until then.

@@ -282,7 +282,8 @@ impl ClusterLedger {
         Ok(())
     }
 
-    /// Tells endpoints of something that is no presence change: user and body of each hook. Answers once that is kept.
+    /// Tells endpoints of something that is no presence change: user and body of each hook. Answers once that is kept, as
+    /// `cluster.durability` wants it.
     pub async fn tell(
         &self,
         hook_type: &'static str,
@@ -290,6 +291,7 @@ impl ClusterLedger {
     ) -> Result<(), Unattached> {
         let wanting = self.endpoints.iter().filter(|it| it.wants(hook_type));
         let endpoints: Arc<[Arc<str>]> = wanting.map(|it| Arc::clone(&it.name)).collect();
+        let mark = self.member.mark();
         for hooks in hooks.chunks(TOLD_AT_ONCE) {
             let hooks = hooks.iter().map(|(user, body)| (user.clone(), hook_type, body.clone()));
             let told = HooksToTell {
@@ -305,7 +307,7 @@ impl ClusterLedger {
             };
             tokio::time::timeout(TELL_LIMIT, telling).await.map_err(|_| Unattached)?;
         }
-        Ok(())
+        self.member.confirmed(mark).await
     }
 
     async fn settled(

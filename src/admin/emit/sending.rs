@@ -71,8 +71,8 @@ impl From<PostError> for ApiError {
                 Self::new(Code::Unavailable, message)
             }
             PostError::NotTold(_) => {
-                let message = "the event was sent, and Redis could not be reached: hooks of users whom it did not reach may \
-                               not be told";
+                let message = "the event was sent, and Redis could not be reached, or did not confirm that it keeps what it \
+                               was told: hooks of users whom the event did not reach may not be told";
                 Self::new(Code::Unavailable, message)
             }
             PostError::Inboxes(why) => Self::new(Code::Unavailable, why),

@@ -39,6 +39,10 @@ impl ClusterPlace {
 /// The answer to a question.
 pub(super) fn reply(asked: &BookAsk, value: &Value) -> Result<BookReply, CodecError> {
     match (asked, items(value)?) {
+        (BookAsk::Changes { .. }, [outcome, is_lost]) if string(outcome)? == "AGAIN" => {
+            let outcome = BookOutcome::Again { is_lost: parsed(is_lost)? == 1 };
+            Ok(BookReply::Changes { outcome, changes: Vec::new() })
+        }
         (BookAsk::Records { .. }, [last, cursor, page]) => {
             let mut records = Vec::new();
             for (record, value) in pairs(page)? {
@@ -51,7 +55,6 @@ pub(super) fn reply(asked: &BookAsk, value: &Value) -> Result<BookReply, CodecEr
                 "OK" => BookOutcome::Done,
                 "BEHIND" => BookOutcome::Behind,
                 "FULL" => BookOutcome::Full,
-                "AGAIN" => BookOutcome::Again,
                 _ => return Err(CodecError),
             };
             let changes = changes.iter().map(change).collect::<Result<_, _>>()?;

@@ -50,6 +50,11 @@ impl ClusterMember {
         RunMark(self.machine.lock().run())
     }
 
+    /// Which copy of the state is known: another one where some of it was lost.
+    pub(in crate::cluster) fn copy(&self) -> Option<Arc<str>> {
+        self.machine.lock().copy()
+    }
+
     /// Waits until what was written since then is where `cluster.durability` wants it, if that is within three seconds.
     pub(in crate::cluster) async fn confirmed(&self, written: RunMark) -> Result<(), Unattached> {
         let Confirmations(Some(asks)) = &self.confirmations else { return Ok(()) };

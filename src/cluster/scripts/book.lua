@@ -3,8 +3,9 @@
 -- ARGV 2 book  3 number of the last change that the node knows  4 changes at most
 -- to write: 5 user  6 name of the change  7 what nodes have to know of it besides  8 records that there may be
 -- 9... record, what it is from now on ('' = it goes)
--- Answers {OK | BEHIND | FULL, {number, name, note, {record, value, …}}, …} | {AGAIN}: BEHIND says that nothing was written, because
--- the node does not know a change of the user's records; AGAIN, that the change it knows is not one of this book.
+-- Answers {OK | BEHIND | FULL, {number, name, note, {record, value, …}}, …} | {AGAIN, 1 | 0}: BEHIND says that nothing was written,
+-- because the node does not know a change of the user's records; AGAIN, that the change it knows is not one of this book, and with 1
+-- that the book cannot be the one that it knew, because that change is newer than its last one, or older than its very first.
 local book, changes, known = P .. 'book:' .. ARGV[2], P .. 'changes:' .. ARGV[2], ARGV[3]
 local newest = redis.call('XREVRANGE', changes, '+', '-', 'COUNT', 1)
 local last = newest[1] and string.match(newest[1][1], '^%d+') or '0'
@@ -14,12 +15,18 @@ local function add(number, name, note, records)
   answer[#answer + 1] = {number, name, note, records}
 end
 
+local function again()
+  local first = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
+  local is_begun_anew = first and first[2][2] == '0' and tonumber(known) < tonumber(string.match(first[1], '^%d+'))
+  return {'AGAIN', (tonumber(last) < tonumber(known) or is_begun_anew) and 1 or 0}
+end
+
 -- Each entry names the one before it: so a node whose last change was cut off, or lost, finds out.
 local entries = redis.call('XRANGE', changes, '(' .. known .. '-0', '+', 'COUNT', ARGV[4])
-if #entries == 0 and last ~= known then return {'AGAIN'} end
+if #entries == 0 and last ~= known then return again() end
 for i, entry in ipairs(entries) do
   local fields = entry[2]
-  if i == 1 and fields[2] ~= known then return {'AGAIN'} end
+  if i == 1 and fields[2] ~= known then return again() end
   if fields[4] == ARGV[5] then is_behind = true end
   local records = {}
   for j = 9, #fields do records[j - 8] = fields[j] end

@@ -176,7 +176,8 @@ impl World {
             Some(BookProgress::Current) if write.is_none() && self.plan(node).is_none() => {
                 self.nodes[node].wanted = None;
             }
-            Some(BookProgress::More | BookProgress::Current) | None => {}
+            Some(BookProgress::More | BookProgress::Current | BookProgress::Again { .. })
+            | None => {}
         }
     }
 
@@ -257,7 +258,7 @@ fn the_bound_is_that_of_all_nodes() {
             match world.ask(node, plan.as_ref(), false).unwrap() {
                 BookProgress::Written(_) => return true,
                 BookProgress::Full => return false,
-                BookProgress::More | BookProgress::Current => {}
+                BookProgress::More | BookProgress::Current | BookProgress::Again { .. } => {}
             }
         }
     };
@@ -296,4 +297,62 @@ fn a_large_book_comes_page_by_page_while_it_changes() {
     assert!(5 < pages, "{pages}");
     assert_eq!(world.nodes[0].copy.len(), 4999);
     assert_eq!(world.nodes[0].copy["u18"], "new");
+}
+
+#[test]
+fn a_node_sees_whether_changes_are_lost_or_only_long_ago() {
+    let mut world = World::new(7);
+    let stream = world.place.key("changes:restrictions");
+    let ids = |world: &mut World| -> Vec<String> {
+        let entries: Vec<(String, Vec<String>)> = world.redis.ask(&["XRANGE", &stream, "-", "+"]);
+        entries.into_iter().map(|it| it.0).collect()
+    };
+    let write = |world: &mut World, node: usize, user: &str| {
+        world.nodes[node].wanted = Some(Wanted {
+            user: UserId::parse(user).unwrap(),
+            name: format!("{user} is new"),
+            is_removal: false,
+        });
+        while world.nodes[node].wanted.is_some() {
+            world.change(node);
+        }
+    };
+    let follow = |world: &mut World, node: usize| loop {
+        let progress = world.ask(node, None, false).unwrap();
+        if progress != BookProgress::More {
+            return progress;
+        }
+    };
+    let again = |is_lost| BookProgress::Again { is_lost };
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
+    for user in ["u0", "u1", "u2"] {
+        write(&mut world, 0, user);
+    }
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
+    write(&mut world, 0, "u3");
+    write(&mut world, 0, "u4");
+
+    // What it knows and what came next are cut off, as too many changes would do.
+    let kept = ids(&mut world).pop().unwrap();
+    let _cut: u64 = world.redis.ask(&["XTRIM", &stream, "MINID", &kept]);
+    assert_eq!(follow(&mut world, 1), again(false));
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
+    // One of those that it does not know yet is erased.
+    write(&mut world, 0, "u0");
+    write(&mut world, 0, "u1");
+    let erased = ids(&mut world)[1].clone();
+    let _erased: u64 = world.redis.ask(&["XDEL", &stream, &erased]);
+    assert_eq!(follow(&mut world, 1), again(false));
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
+
+    // The newest is gone, as after a failover.
+    let newest = ids(&mut world).pop().unwrap();
+    let _gone: u64 = world.redis.ask(&["XDEL", &stream, &newest]);
+    assert_eq!(follow(&mut world, 1), again(true));
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
+    // All is, and another node has said something new since.
+    let _all: u64 = world.redis.ask(&["DEL", &stream]);
+    write(&mut world, 0, "u2");
+    assert_eq!(follow(&mut world, 1), again(true));
+    assert_eq!(follow(&mut world, 1), BookProgress::Current);
 }

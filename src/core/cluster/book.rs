@@ -118,8 +118,11 @@ pub enum BookOutcome {
     Behind,
     /// Nothing was written, because there are as many records as allowed.
     Full,
-    /// The change that the asker knows is not one of this book: it has to read all of it.
-    Again,
+    /// The change that the asker knows is not one of this book any more: it has to read all of it.
+    Again {
+        /// Whether the book cannot have been this one when that change was made: changes are lost. Else it may only be long ago.
+        is_lost: bool,
+    },
 }
 
 /// What comes of a book, in order.
@@ -142,6 +145,11 @@ pub enum BookProgress {
     Written(u64),
     /// There is no room for the change.
     Full,
+    /// The copy does not go on, and all is read anew.
+    Again {
+        /// Whether changes are lost for sure.
+        is_lost: bool,
+    },
 }
 
 /// Keeps up with a book.
@@ -189,9 +197,11 @@ impl BookReader {
                 self.loading.is_whole = cursor == 0;
                 (Vec::new(), BookProgress::More)
             }
-            BookReply::Changes { outcome: BookOutcome::Again, .. } => {
+            BookReply::Changes { outcome: BookOutcome::Again { is_lost }, .. } => {
+                let had_copy = self.known.is_some();
                 *self = Self::default();
-                (Vec::new(), BookProgress::More)
+                let again = BookProgress::Again { is_lost };
+                (Vec::new(), if had_copy { again } else { BookProgress::More })
             }
             BookReply::Changes { outcome, changes } => {
                 let is_all = changes.len() < CHANGES_MAX;

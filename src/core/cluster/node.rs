@@ -175,6 +175,11 @@ impl NodeMachine {
         self.link.as_ref().map(|it| Arc::clone(&it.run))
     }
 
+    /// Which copy of the state this node knows: another one where some of it was lost.
+    pub fn copy(&self) -> Option<Arc<str>> {
+        self.own.as_ref().map(|it| Arc::clone(&it.copy))
+    }
+
     /// The connection has ended. What was under way on it may have been done or not, or be done later.
     pub fn disconnected(&mut self) {
         self.link = None;

@@ -122,6 +122,39 @@ async fn though_the_memory_of_redis_is_full_it_is_known_who_is_online() {
     assert_eq!(status, 200);
 }
 
+#[tokio::test]
+async fn what_is_to_be_stored_while_the_memory_of_redis_is_full_is_refused_and_can_be_repeated() {
+    let nodes = Nodes::start_hooked(2).await;
+    let emit = |user: &str, id: &str| json!({"to": {"users": [user]}, "event": "n", "args": [1], "store": "always", "id": id});
+    nodes.api(0).post("/v1/emit", &emit("ann", "before")).await;
+    nodes.redis.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    nodes.redis.say(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for node in 0..2 {
+        let (status, refused) = nodes.api(node).post_any("/v1/emit", &emit("ann", "x")).await;
+        assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
+    }
+    // Who comes is told of, hears what is not stored, and reads and empties what was.
+    let ann = Listener::connect(nodes.public(1), "ann").await;
+    nodes.hears("ann", &["on"]).await;
+    emits(&nodes, 0, &ann, 7).await;
+    let inbox = async |node: usize| {
+        let page = nodes.api(node).get("/v1/users/ann/inbox").await;
+        page["items"].as_array().unwrap().clone()
+    };
+    let items = inbox(1).await;
+    assert_eq!(items.len(), 1, "{items:?}");
+    let path = format!("/v1/users/ann/inbox/{}", items[0]["seq"]);
+    assert_eq!(nodes.api(0).delete(&path).await.0, 200);
+    assert_eq!(inbox(1).await.len(), 0);
+
+    nodes.redis.say(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    let stored = nodes.api(0).post("/v1/emit", &emit("ann", "x")).await;
+    let repeated = nodes.api(1).post("/v1/emit", &emit("ann", "x")).await;
+    assert_eq!(inbox(0).await.len(), 1, "{stored} {repeated}");
+    ann.hears(&BTreeSet::from([7, 1])).await;
+    assert_eq!(ann.numbers(), [7, 1], "once");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lost_the_last_writes_becomes_the_truth_that_the_nodes_say_again() {
     let unready = |it: String| it.replace("[cluster]", "[cluster]\nready_when_cut_off = false");
