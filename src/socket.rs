@@ -23,6 +23,7 @@ mod request_error;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod user_shares;
 mod watch;
 
 pub use client_files::{ClientFiles, ClientFilesError};
@@ -102,7 +103,13 @@ impl SocketEdge {
     /// The routes of the public listener, and what answers there.
     pub fn open(self) -> (Router, Acceptor) {
         let Self { parts, rules, clock, connections, tasks, acceptor, path, client_files } = self;
-        let requests = RequestParts::new(parts, rules, tasks.clone(), clock.clone());
+        let requests = RequestParts::new(
+            parts,
+            rules,
+            acceptor.limits.requests_per_user,
+            tasks.clone(),
+            clock.clone(),
+        );
         let engine = Engine::new(requests, &acceptor.socketio, acceptor.limits);
         let lend = move |stream| engine.take(stream);
         let acceptor = Acceptor::new(acceptor, connections, tasks, clock, lend);

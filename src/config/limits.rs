@@ -38,6 +38,8 @@ pub struct LimitsConfig {
     pub memberships: usize,
     /// Users who may be blocked, or whose tokens may be revoked, at once.
     pub restricted_users: usize,
+    /// Requests of one user, from all of its sockets, that are not answered yet.
+    pub requests_per_user: usize,
     /// Bytes of `auth` data a client may send when it connects.
     pub auth_bytes: usize,
 }
@@ -71,6 +73,7 @@ impl LimitsConfig {
         let memberships_per_user = reader.number("limits.memberships_per_user", 1..=10_000);
         let memberships = reader.number("limits.memberships", 1..=100_000_000);
         let restricted_users = reader.number("limits.restricted_users", 1..=10_000_000);
+        let requests_per_user = reader.number("limits.requests_per_user", 8..=100_000);
         let auth_bytes = reader.size("limits.auth_bytes", 256..=MB);
         if let (Ok(payload), Ok(buffer)) = (&payload, &buffer)
             && buffer < payload
@@ -107,6 +110,7 @@ impl LimitsConfig {
             memberships_per_user: memberships_per_user?,
             memberships: memberships?,
             restricted_users: restricted_users?,
+            requests_per_user: requests_per_user?,
             auth_bytes: auth_bytes?,
         })
     }

@@ -59,8 +59,7 @@ pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result
                     return Ok(());
                 };
                 let sending = async move { send(&asked, ack, ready, || {}).await };
-                requests.answer_later("socket.emit", ack, sending);
-                return Ok(());
+                return requests.answer_later("socket.emit", ack, sending);
             }
             Err(message) => message,
         }

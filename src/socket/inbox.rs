@@ -31,8 +31,7 @@ struct PageArgument {
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let query = parse(event.args(), requests.parts().inboxes.page_bytes_max())?;
     let (asked, ack) = (Arc::clone(requests), event.ack);
-    requests.answer_later("socket.inbox", ack, async move { answer(&asked, ack, query).await });
-    Ok(())
+    requests.answer_later("socket.inbox", ack, async move { answer(&asked, ack, query).await })
 }
 
 async fn answer(

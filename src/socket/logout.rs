@@ -27,6 +27,5 @@ pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result
         asked.ack(ack, &[&answer.map_err(|error| RequestError::damaged(&error))?]);
         control.see_off(asked.socket());
         Ok(())
-    });
-    Ok(())
+    })
 }

@@ -29,8 +29,7 @@ struct ReadArgument {
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let seen = parse(event.args())?;
     let (asked, ack) = (Arc::clone(requests), event.ack);
-    requests.answer_later("socket.read", ack, async move { answer(&asked, ack, seen).await });
-    Ok(())
+    requests.answer_later("socket.read", ack, async move { answer(&asked, ack, seen).await })
 }
 
 async fn answer(

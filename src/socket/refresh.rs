@@ -26,8 +26,7 @@ pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result
     let (asked, ack) = (Arc::clone(requests), event.ack);
     requests.answer_later("socket.refresh", ack, async move {
         answer(&asked, ack, auth.as_deref()).await
-    });
-    Ok(())
+    })
 }
 
 async fn answer(

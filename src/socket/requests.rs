@@ -7,6 +7,7 @@ use super::ClientParts;
 use super::pacer::{Paced, Pacer};
 use super::questions::{LineTurn, Questions};
 use super::request_error::RequestError;
+use super::user_shares::{UserShare, UserShares};
 use crate::clock::Clock;
 use crate::config::GuestRight;
 use crate::core::protocol::inbound::ClientEvent;
@@ -30,6 +31,8 @@ pub(super) struct RequestParts {
     pub(super) client: ClientParts,
     /// Run what cannot be answered at once.
     tasks: Tasks,
+    /// How much of that there may be of a user.
+    shares: Arc<UserShares>,
     /// How fast a socket may send.
     rates: Arc<SocketRates>,
     /// What guests may do.
@@ -41,10 +44,12 @@ impl RequestParts {
     pub(super) fn new(
         client: ClientParts,
         (rates, guests_may): (SocketRates, BTreeSet<GuestRight>),
+        requests_per_user: usize,
         tasks: Tasks,
         clock: Clock,
     ) -> Self {
-        Self { client, tasks, rates: Arc::new(rates), guests_may, clock }
+        let shares = UserShares::new(requests_per_user);
+        Self { client, tasks, shares, rates: Arc::new(rates), guests_may, clock }
     }
 }
 
@@ -123,22 +128,24 @@ impl Requests {
         &self.socket
     }
 
-    /// Runs `question`, which acks by itself unless it fails.
+    /// Runs `question`, which acks by itself unless it fails. An error if as many of the user run as may.
     pub(super) fn answer_later(
         self: &Arc<Self>,
         task: &'static str,
         ack: Option<u64>,
         question: impl Future<Output = Result<(), RequestError>> + Send + 'static,
-    ) {
+    ) -> Result<(), RequestError> {
+        let share = self.parts.shares.take(self.socket.user())?;
         let requests = Arc::clone(self);
         self.questions.begin();
-        let open = OpenQuestion(Arc::clone(self));
+        let open = OpenQuestion { requests: Arc::clone(self), _share: share };
         self.parts.tasks.spawn(task, async move {
             if let Err(error) = question.await {
                 requests.refuse(ack, &error);
             }
             drop(open);
         });
+        Ok(())
     }
 
     /// The same for one that must not overtake those in line, nor be overtaken by others that get there: `question` gets its
@@ -159,8 +166,7 @@ impl Requests {
             let answered = question(place.turn().await).await;
             drop(held);
             answered
-        });
-        Ok(())
+        })
     }
 
     /// Acks with an error, and counts it.
@@ -187,11 +193,14 @@ impl Requests {
 }
 
 /// One question that is open, until this is dropped.
-struct OpenQuestion(Arc<Requests>);
+struct OpenQuestion {
+    requests: Arc<Requests>,
+    _share: UserShare,
+}
 
 impl Drop for OpenQuestion {
     fn drop(&mut self) {
-        self.0.questions.end();
+        self.requests.questions.end();
     }
 }
 

@@ -193,7 +193,7 @@ impl ClientRequest {
         }
     }
 
-    /// The codes of the errors it may be acked with, besides `internal` and, of guests, `guest_not_allowed`.
+    /// The codes of the errors it may be acked with, besides `internal`, `too_many_requests` and, of guests, `guest_not_allowed`.
     pub fn errors(self) -> &'static [&'static str] {
         match self {
             Self::Ping => &[],

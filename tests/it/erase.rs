@@ -70,6 +70,7 @@ const MEMORIES: &[(&str, Ends)] = &[
     ("realtime/watched.rs", Erased),
     ("realtime/watching/asking.rs", With("the answer to one question")),
     ("recovery.rs", Erased),
+    ("socket/user_shares.rs", With("the answers to the user's requests")),
     ("store/after_commit.rs", With("one transaction")),
     ("store/inbox/command.rs", With("one request to the writer")),
     ("store/inbox/expire.rs", With("one transaction")),

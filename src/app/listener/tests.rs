@@ -310,6 +310,7 @@ fn acceptor() -> AcceptorConfig {
         memberships_per_user: 1,
         memberships: 1,
         restricted_users: 1,
+        requests_per_user: 8,
     };
     let socketio = SocketIoConfig {
         ping_interval: Duration::from_secs(20),

@@ -359,6 +359,7 @@ pub(super) fn limits() -> LimitsConfig {
         restricted_users: 1,
     }
 }
+        requests_per_user: 8,
 
 pub(super) fn socketio() -> SocketIoConfig {
     SocketIoConfig {

@@ -47,6 +47,11 @@ pub(super) fn group() -> Group {
         Row::scene("events without end, fifty times `limits.events_per_s`", Gets::Ends, |_| {
             Box::pin(flooded())
         }),
+        Row::scene(
+            "a request to be answered later, behind eight of the user's other tab and `limits.requests_per_user = 8`",
+            Gets::acked("too_many_requests"),
+            |_| Box::pin(open_elsewhere()),
+        ),
     ];
     let settings = SETTINGS.map(|(input, setting, why)| Row {
         input,
@@ -106,6 +111,41 @@ async fn held_back_by_name() -> Gets {
         client.leave().await;
     }
     Gets::acked("unknown_event")
+}
+
+/// A client asks while another one of its user waits for as many answers as there may be, and for more behind them.
+async fn open_elsewhere() -> Gets {
+    let clients = "[messages]\nclient_to_client = \"rule\"\nallow = [\"x\"]";
+    let (server, _dir) = limited(&format!("requests_per_user = 8\n{clients}")).await;
+    let [asking, waiting] = Client::both(server.public).await;
+    let mut asking = asking.join(&token("eve")).await;
+    let mut waiting = waiting.join(&token("eve")).await;
+    // Nobody acks these.
+    let emit = |n: usize| {
+        let argument = r#"{"to":{"user":"eve"},"event":"x","ack":10000}"#;
+        Packet::Text(format!("42{n}[\"userline:emit\",{argument}]"))
+    };
+    waiting.send(&(0..64).map(emit).collect::<Vec<_>>()).await;
+    for _ in 0..8 {
+        let heard = asking.hear().await;
+        assert!(heard.begins_with("42"), "{heard:?}");
+    }
+    // Between two of them there may be room for a moment.
+    for _ in 0..20 {
+        asking.say("425[\"userline:inbox\",{}]").await;
+        let answer = loop {
+            let heard = asking.hear().await;
+            if !heard.begins_with("42") {
+                break heard;
+            }
+        };
+        if matches!(&answer, Heard::Text(it) if it.contains("too_many_requests")) {
+            asking.leave().await;
+            return Gets::acked("too_many_requests");
+        }
+        assert!(answer.begins_with("435["), "{answer:?}");
+    }
+    Gets::Silence
 }
 
 /// Its connection is closed, and the reason is there for people to find.
