@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Buffers handed to the kernel in one write.
 const SLICES_MAX: usize = 64;
+/// How often within `limits.stall` it is looked whether a client takes something.
+pub(super) const STALL_LOOKS: u32 = 4;
 
 /// What will write the bytes that are pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,19 +138,51 @@ impl Connection {
     }
 
     /// Writes what is pending as the kernel takes it; closes when it takes nothing for too long.
+    ///
+    /// The kernel calls a stream writable when a third of its buffer is free. With a large buffer and a slow client that is long
+    /// after there is room again, so now and then it is tried all the same.
     async fn flush(self: Arc<Self>) {
         let Some(stream) = self.stream.get() else { return };
+        let stall = self.shared.limits.stall;
+        let (mut looked_at, mut taken_at) = (self.now(), self.now());
         loop {
-            match tokio::time::timeout(self.shared.limits.stall, stream.writable()).await {
-                Ok(Ok(())) => {
-                    if self.flush_some(&mut self.lock()) {
-                        return;
-                    }
-                }
-                Ok(Err(error)) => return self.write_failed(&mut self.lock(), &error),
-                Err(_) => return self.close_slow(&mut self.lock(), Slow::Stalled),
+            let writable = tokio::time::timeout(stall / STALL_LOOKS, stream.writable()).await;
+            let mut state = self.lock();
+            let (before, now) = (self.traffic.bytes_out(), self.now());
+            match writable {
+                Ok(Ok(())) => looked_at = now,
+                Ok(Err(error)) => return self.write_failed(&mut state, &error),
+                // The room that is found may be there since the last look.
+                Err(_) => self.write_unasked(&mut state, stream),
+            }
+            if self.flush_some(&mut state) {
+                return;
+            }
+            if before < self.traffic.bytes_out() {
+                taken_at = looked_at;
+            }
+            looked_at = now;
+            if taken_at + stall <= now {
+                return self.close_slow(&mut state, Slow::Stalled);
             }
         }
+    }
+
+    /// Writes what the kernel takes though it does not call the stream writable.
+    fn write_unasked(&self, state: &mut ConnectionState, stream: &Outlet) {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = state.outbound.pending_slices(&mut slices);
+        match stream.write_unasked(slices.get(..filled).unwrap_or_default()) {
+            Ok(n) => self.wrote(state, n),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.write_failed(state, &error),
+        }
+    }
+
+    /// The kernel took the first `n` of the pending bytes.
+    fn wrote(&self, state: &mut ConnectionState, n: usize) {
+        self.traffic.sent(n);
+        self.shared.connections.waiting().shrink(state.outbound.wrote(n));
     }
 
     /// Writes what the kernel takes. True if nothing is left to write.
@@ -169,10 +203,7 @@ impl Connection {
                 stream.try_write_vectored(slices.get(..filled).unwrap_or_default())
             };
             match written {
-                Ok(n) => {
-                    self.traffic.sent(n);
-                    self.shared.connections.waiting().shrink(state.outbound.wrote(n));
-                }
+                Ok(n) => self.wrote(state, n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => self.write_failed(state, &error),
             }

@@ -12,7 +12,7 @@
 //! A client that polls takes what waits for it with its next poll. If that does not come for as long, it takes nothing
 //! either, whatever it posts meanwhile.
 
-use super::outgoing::Slow;
+use super::outgoing::{STALL_LOOKS, Slow};
 use super::stream::{Outlet, Unsent};
 use super::vitals::ending_of;
 use super::{Connection, ConnectionState, Connections, Phase};
@@ -20,8 +20,6 @@ use crate::types::{Ending, Timestamp};
 use std::io;
 use std::time::Duration;
 
-/// Looks at each connection per `limits.stall`.
-const LOOKS: u32 = 4;
 /// Connections that are looked at between two yields.
 const SLICE: usize = 128;
 
@@ -69,7 +67,7 @@ impl TakenBytes {
 /// Looks at all connections, again and again.
 pub(super) async fn watch(connections: Connections, stall: Duration) {
     loop {
-        tokio::time::sleep(stall / LOOKS).await;
+        tokio::time::sleep(stall / STALL_LOOKS).await;
         for slice in connections.snapshot().chunks(SLICE) {
             for connection in slice {
                 connection.look();

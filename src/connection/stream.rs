@@ -91,7 +91,13 @@ impl Outlet {
         self.tcp()?.try_write_vectored(slices)
     }
 
-    /// Waits until the kernel takes more.
+    /// Writes what the kernel takes of these now, even if it was last seen to take nothing and has not said since that it does:
+    /// it says so only when much of its buffer is free.
+    pub(super) fn write_unasked(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(self.tcp()?).send_vectored(slices)
+    }
+
+    /// Waits until the kernel says that it takes more.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.tcp()?.writable().await
     }

@@ -134,6 +134,20 @@ async fn a_client_that_takes_a_little_now_and_then_is_not_closed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_steady_reader_of_little_is_not_closed_though_the_kernel_has_much_for_it() {
+    let server = Server::start().await;
+    let (mut client, engine) = server.websocket().await;
+    fill(&engine);
+
+    let mut taken = [0; 8192];
+    for _ in 0..20 {
+        tokio::time::sleep(limits().stall / 4).await;
+        assert!(!engine.connection.is_closed());
+        assert_ne!(client.stream.read(&mut taken).await.unwrap(), 0);
+    }
+}
+
 #[tokio::test]
 async fn volatile_events_are_dropped_while_something_waits() {
     let server = Server::start().await;
