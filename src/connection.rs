@@ -295,7 +295,7 @@ impl Connection {
         if is_volatile && !state.outbound.is_clear() {
             return Sent::Dropped;
         }
-        self.transmit(&mut state, event.bytes(), |rest| rest)
+        self.transmit(&mut state, event.bytes(), |_| event.held().clone())
     }
 
     /// Takes an event like [`Connection::send`], but leaves the writing to [`Connection::flush_queued`]: short enough to be called

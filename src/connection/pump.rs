@@ -58,9 +58,14 @@ impl Pump {
         pump
     }
 
-    /// Frames for any number of connections.
+    /// Frames for a batch.
     pub fn share(&self, frames: Bytes) -> SharedFrames {
         self.waiting.share(frames)
+    }
+
+    /// Frames that whoever sends them writes to each connection at once.
+    pub fn share_at_once(&self, frames: Bytes) -> SharedFrames {
+        self.waiting.share_at_once(frames)
     }
 
     /// Begins to send to many connections.
@@ -135,7 +140,7 @@ impl Batch<'_> {
         if is_waiting {
             connection.flush_now(&mut state);
         }
-        let sent = connection.queue_locked(&mut state, event.bytes(), is_volatile);
+        let sent = connection.queue_locked(&mut state, event.held(), is_volatile);
         if sent == Sent::Yes && state.flushing == Flushing::None {
             state.flushing = Flushing::Queued;
             self.connections.push(Arc::clone(connection));

@@ -6,8 +6,8 @@
 use super::{Connection, ConnectionState};
 use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Memory is freed until so much of the bound is left, as a part of it: not for each event anew.
@@ -26,9 +26,13 @@ struct WaitingPool {
     exceeded: Notify,
 }
 
-/// Frames for any number of connections: one copy, which counts once.
-#[derive(Debug, Clone)]
-pub struct SharedFrames(Bytes);
+/// Frames for any number of connections: one copy, which counts once, as soon as it has to wait anywhere.
+#[derive(Debug)]
+pub struct SharedFrames {
+    frames: Bytes,
+    held: OnceLock<Bytes>,
+    waiting: WaitingBytes,
+}
 
 /// Frames that count for as long as somebody holds them.
 struct HeldFrames {
@@ -37,8 +41,14 @@ struct HeldFrames {
 }
 
 impl SharedFrames {
+    /// To be written at once.
     pub(super) fn bytes(&self) -> &Bytes {
-        &self.0
+        &self.frames
+    }
+
+    /// The same where they have to wait.
+    pub(super) fn held(&self) -> &Bytes {
+        self.held.get_or_init(|| self.waiting.hold(self.frames.clone()))
     }
 }
 
@@ -91,9 +101,15 @@ impl WaitingBytes {
         Bytes::from_owner(HeldFrames { frames, pool: Arc::clone(&self.shared) })
     }
 
-    /// The same for several connections.
+    /// Frames for several connections, which are queued.
     pub(super) fn share(&self, frames: Bytes) -> SharedFrames {
-        SharedFrames(self.hold(frames))
+        let frames = self.hold(frames);
+        SharedFrames { held: frames.clone().into(), frames, waiting: self.clone() }
+    }
+
+    /// Frames for several connections that are written to at once: most of these wait nowhere, and counting them is not free.
+    pub(super) fn share_at_once(&self, frames: Bytes) -> SharedFrames {
+        SharedFrames { frames, held: OnceLock::new(), waiting: self.clone() }
     }
 
     /// A queue takes so many bytes more for itself.

@@ -231,12 +231,13 @@ impl Emitter {
             return Err(NotAtOnce::Large(Box::new(fanout)));
         }
         before().map_err(|_| NotAtOnce::Bus)?;
-        let event = self.pump.share(encode(emit, None));
-        match self.pump.batch_for(sockets) {
-            None => fanout
-                .finish(|socket| was_sent(socket.connection.send_shared(&event, emit.volatile))),
-            Some(mut batch) => fanout
-                .finish(|socket| was_sent(batch.send(&socket.connection, &event, emit.volatile))),
+        let frames = encode(emit, None);
+        if let Some(mut batch) = self.pump.batch_for(sockets) {
+            let event = self.pump.share(frames);
+            fanout.finish(|socket| was_sent(batch.send(&socket.connection, &event, emit.volatile)));
+        } else {
+            let event = self.pump.share_at_once(frames);
+            fanout.finish(|socket| was_sent(socket.connection.send_shared(&event, emit.volatile)));
         }
         Ok(fanout.end())
     }

@@ -69,6 +69,27 @@ async fn what_many_are_sent_counts_once_and_what_each_is_sent_for_each() {
 }
 
 #[tokio::test]
+async fn what_is_written_at_once_counts_where_it_has_to_wait() {
+    let it = Pollers::start(2, 10_000_000).await;
+    let (mut client, websocket) = it.server.websocket().await;
+
+    let shared = it.server.connections.waiting().share_at_once(event(1000));
+    assert_eq!(websocket.connection.send_shared(&shared, false), Sent::Yes);
+    assert_eq!(it.waiting(), 0);
+    for engine in &it.engines {
+        assert_eq!(engine.connection.send_shared(&shared, false), Sent::Yes);
+    }
+    let bytes = shared.bytes().len();
+    assert!((bytes..2 * bytes).contains(&it.waiting()), "{}", it.waiting());
+    drop(shared);
+    for engine in &it.engines {
+        engine.connection.close(Reason::ServerShutdown);
+    }
+    assert_eq!(it.waiting(), 0);
+    assert_eq!(client.next().await.unwrap().len(), 1002);
+}
+
+#[tokio::test]
 async fn the_queue_of_a_client_for_many_short_events_counts() {
     let it = Pollers::start(1, 10_000_000).await;
 

@@ -180,7 +180,7 @@ pub(super) async fn send_asking(
 ) -> SentCounts {
     let namespace = &emit.audience.namespace;
     let event = packet::event_asking(namespace, ack_id, &emit.event.to_json(), &emit.payload);
-    let event = pump.share(event);
+    let event = pump.share_at_once(event);
     let send =
         |socket: &Arc<Socket>| was_sent(socket.connection.send_shared(&event, emit.volatile));
     while fanout.advance(WRITE_SLICE, |socket| ask(socket, &send)) {
