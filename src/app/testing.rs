@@ -5,7 +5,7 @@ pub(crate) use super::parts::AppParts;
 
 use crate::clock::Clock;
 use crate::config::{AuthMode, Config, Sources};
-use crate::connection::{Acceptor, AcceptorConfig, ClientAddress, Connection};
+use crate::connection::{Acceptor, AcceptorConfig, AnswerBytes, ClientAddress, Connection};
 use crate::entropy;
 use crate::realtime::Realtime;
 use crate::registry::{Socket, SocketParts};
@@ -196,7 +196,7 @@ fn poll(sid: Option<&str>) -> Request<Full<Bytes>> {
     request.body(Full::default()).unwrap()
 }
 
-async fn text_of(response: Response<Full<Bytes>>) -> String {
+async fn text_of(response: Response<AnswerBytes>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Every request to the Socket.IO path: it opens a connection, belongs to one, or is refused.
 
+use super::answer::AnswerBytes;
 use super::connections::NotAdmitted;
 use super::elsewhere::{ConnectionNodes, SidPlace};
 use super::gate::{ForBackend, HandshakeAnswer, HandshakeGate, Trial};
@@ -21,7 +22,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::Full;
 use hyper::body::Body;
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -106,7 +106,7 @@ impl Acceptor {
     }
 
     /// Answers one request to the Socket.IO path.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBytes>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -135,7 +135,7 @@ impl Acceptor {
         response
     }
 
-    async fn admit<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, HandshakeError>
+    async fn admit<B>(&self, request: Request<B>) -> Result<Response<AnswerBytes>, HandshakeError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -161,7 +161,7 @@ impl Acceptor {
     }
 
     /// Answers a request that another node has handed over: for a connection of this one, or none.
-    pub async fn answer_node<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub async fn answer_node<B>(&self, request: Request<B>) -> Response<AnswerBytes>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -182,7 +182,7 @@ impl Acceptor {
         handshake: Handshake,
         mut parts: Parts,
         body: B,
-    ) -> Result<Response<Full<Bytes>>, HandshakeError>
+    ) -> Result<Response<AnswerBytes>, HandshakeError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -290,7 +290,7 @@ impl Acceptor {
         &self,
         mut parts: Parts,
         handshake: &Handshake,
-    ) -> Result<Response<Full<Bytes>>, HandshakeError> {
+    ) -> Result<Response<AnswerBytes>, HandshakeError> {
         let body = match (handshake.transport, &handshake.sid) {
             (_, None) => {
                 self.inner.shared.connections.admits(self.address(&parts))?;

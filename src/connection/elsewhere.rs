@@ -13,13 +13,12 @@ mod tunnel;
 
 pub use key::NodeKey;
 
+use super::answer::AnswerBytes;
 use super::handshake::HandshakeError;
 use crate::clock::Clock;
 use crate::tasks::Tasks;
-use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use http_body_util::Full;
 use hyper::body::Body;
 use std::fmt;
 use std::sync::Arc;
@@ -132,7 +131,7 @@ impl ConnectionNodes {
         address: &str,
         parts: Parts,
         body: B,
-    ) -> Result<Response<Full<Bytes>>, HandshakeError>
+    ) -> Result<Response<AnswerBytes>, HandshakeError>
     where
         B: Body + Send + 'static,
         B::Data: Send,

@@ -1,5 +1,6 @@
 //! HTTP long-polling: GET waits for what goes out, POST brings what comes in.
 
+use super::answer::AnswerBytes;
 use super::handshake::HandshakeError;
 use super::pool::NoRoom;
 use super::posts::{Polling, PostedFrames};
@@ -8,10 +9,10 @@ use super::{Connection, ConnectionState, Phase, Transport};
 use crate::config::LimitsConfig;
 use crate::core::protocol::polling;
 use crate::types::{Ending, Reason};
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::{Buf as _, BufMut as _};
 use http::Response;
 use http::header::{self, HeaderValue};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use std::mem;
 use std::pin::pin;
@@ -43,20 +44,24 @@ impl Connection {
     }
 }
 
-/// Answers a poll with what is pending, waiting until there is something.
+/// Answers a poll with what is pending, waiting until there is something, and until the client has taken the answer before: a
+/// client that takes nothing holds one at most, however many HTTP connections it polls by. Node's server answers such a poll at
+/// once. That makes no difference to stock clients: they poll when they have the whole answer, and begin anew if it is cut short.
 pub(super) async fn poll(
     connection: Arc<Connection>,
-) -> Result<Response<Full<Bytes>>, HandshakeError> {
+) -> Result<Response<AnswerBytes>, HandshakeError> {
     begin_poll(&connection)?;
     let turn = PollTurn { connection: &connection, is_answered: false };
     loop {
-        if let Some(answer) = take(&connection) {
+        let untaken = connection.lock().untaken().cloned();
+        if let Some(untaken) = untaken {
+            untaken.gone().await;
+        } else if let Some(answer) = take(&connection) {
             turn.answered();
-            let body = answer?;
-            connection.traffic.sent(body.len());
-            return Ok(text(connection.hold(body.into())));
+            return Ok(text(answer?));
+        } else {
+            connection.poll.notified().await;
         }
-        connection.poll.notified().await;
     }
 }
 
@@ -79,10 +84,18 @@ fn begin_poll(connection: &Connection) -> Result<(), HandshakeError> {
 }
 
 /// What the poll is answered with now, if anything.
-fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
+fn take(connection: &Connection) -> Option<Result<AnswerBytes, HandshakeError>> {
     let mut state = connection.lock();
+    let body = take_body(connection, &mut state)?;
+    Some(body.map(|it| connection.give(&mut state, it)))
+}
+
+fn take_body(
+    connection: &Connection,
+    state: &mut ConnectionState,
+) -> Option<Result<Vec<u8>, HandshakeError>> {
     if matches!(state.phase, Phase::Closed(_)) {
-        return Some(ended(&state));
+        return Some(ended(state));
     }
     if state.transport != Transport::Polling {
         return Some(Ok(polling::NOOP.to_vec()));
@@ -98,8 +111,8 @@ fn take(connection: &Connection) -> Option<Result<Vec<u8>, HandshakeError>> {
         return Some(Ok(polling::NOOP.to_vec()));
     }
     let Phase::Finishing(reason) = state.phase else { return None };
-    connection.close_locked(&mut state, reason);
-    Some(ended(&state))
+    connection.close_locked(state, reason);
+    Some(ended(state))
 }
 
 /// What the last poll is answered with. After the close packet clients in Python and Rust stay away; after an error
@@ -138,7 +151,7 @@ pub(super) async fn post<B>(
     connection: Arc<Connection>,
     body: B,
     limits: &LimitsConfig,
-) -> Result<Response<Full<Bytes>>, HandshakeError>
+) -> Result<Response<AnswerBytes>, HandshakeError>
 where
     B: Body + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -285,8 +298,8 @@ impl From<NoRoom> for HandshakeError {
 }
 
 /// A body of packets.
-pub(super) fn text(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+pub(super) fn text(body: impl Into<AnswerBytes>) -> Response<AnswerBytes> {
+    let mut response = Response::new(body.into());
     let headers = response.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     headers.insert(header::CONTENT_TYPE, text);

@@ -3,6 +3,7 @@
 //! It stands in a box of its own, which is gone once the client has moved to a WebSocket and its last request is answered:
 //! most clients begin by polling, and nearly all of them move.
 
+use super::answer::{AnswerBytes, UntakenAnswer};
 use super::stream::Inlet;
 use super::unfinished::TakenRoom;
 use super::upgrade::Upgrade;
@@ -27,8 +28,10 @@ pub(super) struct Polling {
     pub(super) requests: u32,
     /// A poll is waiting.
     pub(super) is_polled: bool,
-    /// Since when something is pending and nobody has polled.
-    pub(super) untaken_since: Option<Timestamp>,
+    /// What the client has not taken of the last answer, if that was a large one.
+    untaken: Option<Arc<UntakenAnswer>>,
+    /// Since when something is pending and nobody has polled, nor taken anything of the last answer.
+    pub(super) untaken_since: Option<UntakenSince>,
     /// A post is being delivered.
     pub(super) is_posted: bool,
     /// Posts that are under way, with the ones that wait for their turn.
@@ -36,6 +39,14 @@ pub(super) struct Polling {
     pub(super) upgrade: Upgrade,
     /// Says that what was posted has been read, or that the turn of the next post has come.
     read: Arc<Notify>,
+}
+
+/// Something is pending that is not taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UntakenSince {
+    pub(super) at: Timestamp,
+    /// Bytes of the last answer that were left then.
+    pub(super) left: usize,
 }
 
 /// Frames that were posted, and the room that they take.
@@ -98,7 +109,36 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The body that a poll is answered with.
+    pub(super) fn give(&self, state: &mut ConnectionState, body: Vec<u8>) -> AnswerBytes {
+        self.traffic.sent(body.len());
+        let (body, untaken) = AnswerBytes::watched(self.hold(body.into()));
+        if let Some(polling) = &mut state.polling {
+            polling.untaken = untaken;
+        }
+        body
+    }
+}
+
 impl ConnectionState {
+    /// What the client has not taken of the last answer to a poll.
+    pub(super) fn untaken(&self) -> Option<&Arc<UntakenAnswer>> {
+        self.polling.as_ref()?.untaken.as_ref().filter(|it| 0 < it.len())
+    }
+
+    /// Bytes of that.
+    pub(super) fn untaken_bytes(&self) -> usize {
+        self.untaken().map_or(0, |it| it.len())
+    }
+
+    /// Nobody takes the rest of the last answer any more.
+    pub(super) fn forget_untaken(&mut self) {
+        if let Some(untaken) = self.polling.as_mut().and_then(|it| it.untaken.take()) {
+            untaken.forget();
+        }
+    }
+
     /// Whether a WebSocket works in both directions that the client is about to move to.
     pub(super) fn is_probed(&self) -> bool {
         self.polling.as_ref().is_some_and(|it| matches!(it.upgrade, Upgrade::Probed))
@@ -175,7 +215,11 @@ impl ConnectionState {
             let is_idle = !it.is_polled && it.posts == 0 && it.inbox.is_none();
             is_idle && matches!(it.upgrade, Upgrade::None)
         };
-        if self.transport == Transport::WebSocket && self.polling.as_deref().is_some_and(is_over) {
+        let is_taken = self.untaken().is_none();
+        if self.transport == Transport::WebSocket
+            && is_taken
+            && self.polling.as_deref().is_some_and(is_over)
+        {
             self.polling = None;
         }
     }

@@ -36,7 +36,7 @@ type Debtor = (Arc<Connection>, usize);
 /// All of them.
 async fn debtors(connections: &Connections) -> Vec<Debtor> {
     let mut waiting = connections.snapshot();
-    waiting.retain(|it| 0 < it.queued());
+    waiting.retain(|it| it.owes());
     let (mut holders, mut looked) = (HashMap::<usize, usize>::new(), 0);
     for connection in &waiting {
         connection.for_each_pending(|end, _| *holders.entry(end).or_default() += 1, &mut looked);
@@ -76,11 +76,17 @@ fn relieve_of(excess: usize, mut debtors: Vec<Debtor>) -> bool {
 }
 
 impl Connection {
+    /// Whether something waits for the client.
+    fn owes(&self) -> bool {
+        let state = self.lock();
+        !state.outbound.is_clear() || state.untaken().is_some()
+    }
+
     /// Calls `each` for each frame that waits and is not short: where it ends in memory, which names it, and its length.
     /// Returns what all else takes.
     fn for_each_pending(&self, mut each: impl FnMut(usize, usize), looked: &mut usize) -> usize {
         let state = self.lock();
-        let mut other = state.outbound.overhead();
+        let mut other = state.outbound.overhead() + state.untaken_bytes();
         for frame in state.outbound.pending() {
             *looked += 1;
             if frame.len() < SHORT {

@@ -1,14 +1,13 @@
 //! Answers to requests that open no connection.
 
+use super::answer::AnswerBytes;
 use super::handshake::HandshakeError;
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
 /// The answer to CORS's question whether a request may be sent.
-pub(super) fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+pub(super) fn preflight(asked: Option<HeaderValue>) -> Response<AnswerBytes> {
+    let mut response = Response::new(AnswerBytes::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     let methods = HeaderValue::from_static("GET, POST, OPTIONS");
@@ -21,8 +20,8 @@ pub(super) fn preflight(asked: Option<HeaderValue>) -> Response<Full<Bytes>> {
 }
 
 /// The refusal of a request.
-pub(super) fn refuse(refusal: &HandshakeError) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(refusal.body()));
+pub(super) fn refuse(refusal: &HandshakeError) -> Response<AnswerBytes> {
+    let mut response = Response::new(AnswerBytes::from(refusal.body()));
     *response.status_mut() = refusal.status();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

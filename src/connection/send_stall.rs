@@ -9,10 +9,11 @@
 //! What is seen on the way also tells a slow client from one that is gone when a ping is not answered: the kernel sends what
 //! had to wait, and takes more, only as the client's TCP acknowledges what was sent. That something was written says nothing.
 //!
-//! A client that polls takes what waits for it with its next poll. If that does not come for as long, it takes nothing
-//! either, whatever it posts meanwhile.
+//! A client that polls takes what waits for it with its next poll. If that does not come for as long, and it takes nothing of
+//! the answer before, it takes nothing either, whatever it posts meanwhile.
 
 use super::outgoing::{STALL_LOOKS, Slow};
+use super::posts::UntakenSince;
 use super::stream::{Outlet, Unsent};
 use super::vitals::ending_of;
 use super::{Connection, ConnectionState, Connections, Phase};
@@ -156,14 +157,18 @@ impl Connection {
     fn look_for_polls(&self) {
         let mut state = self.lock();
         let is_idle = state.phase != Phase::Open || state.outbound.is_clear();
+        let left = state.untaken_bytes();
         let Some(polling) = &mut state.polling else { return };
-        if is_idle || polling.is_polled {
+        if is_idle || (polling.is_polled && left == 0) {
             polling.untaken_since = None;
             return;
         }
-        let now = self.now();
-        let since = *polling.untaken_since.get_or_insert(now);
-        if since + self.shared.limits.stall <= now {
+        let now = UntakenSince { at: self.now(), left };
+        let since = polling.untaken_since.get_or_insert(now);
+        if left < since.left {
+            *since = now;
+        }
+        if since.at + self.shared.limits.stall <= now.at {
             self.close_slow(&mut state, Slow::Stalled);
         }
     }

@@ -13,6 +13,7 @@ mod pump;
 mod sizes;
 mod slow;
 mod unfinished;
+mod untaken;
 mod upgrade;
 mod vitals;
 mod waiting;

@@ -149,5 +149,6 @@ impl ConnectionState {
     /// Nothing waits any more.
     pub(super) fn forget_outbound(&mut self, waiting: &WaitingBytes) {
         waiting.shrink(self.outbound.clear());
+        self.forget_untaken();
     }
 }

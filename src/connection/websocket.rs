@@ -1,12 +1,12 @@
 //! WebSocket handshakes, answered by us so that the stream is ours afterwards.
 
 use super::Accepted;
+use super::answer::AnswerBytes;
 use super::stream::{Inlet, Outlet};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct SwitchedStream {
 /// Answers a handshake. The stream is there once the answer has been sent, unless its client is gone by then.
 pub(super) fn switch(
     parts: &mut Parts,
-) -> (Response<Full<Bytes>>, impl Future<Output = Option<SwitchedStream>> + Send + use<>) {
+) -> (Response<AnswerBytes>, impl Future<Output = Option<SwitchedStream>> + Send + use<>) {
     (switching(parts), taken(parts))
 }
 
@@ -59,8 +59,8 @@ async fn take_stream(on_upgrade: OnUpgrade) -> Option<SwitchedStream> {
     Some(SwitchedStream { inlet, outlet, early: Bytes::copy_from_slice(&parts.read_buf) })
 }
 
-fn switching(parts: &Parts) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn switching(parts: &Parts) -> Response<AnswerBytes> {
+    let mut response = Response::new(AnswerBytes::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

@@ -3,6 +3,7 @@
 use super::NodeKey;
 use super::tunnel::Tunnels;
 use crate::clock::Clock;
+use crate::connection::answer::AnswerBytes;
 use crate::connection::connections::NotAdmitted;
 use crate::connection::handshake::HandshakeError;
 use crate::connection::stream;
@@ -13,8 +14,8 @@ use bytes::{Buf as _, Bytes};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Body;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,8 +36,8 @@ type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Connections to one node that rest.
 const RESTING_MAX: usize = 1024;
-/// More than any node answers.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of an answer that are held while its client does not take them.
+const HELD_MAX: usize = 64 * 1024;
 /// How often it is written to the log that a node cannot be reached.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
@@ -57,7 +58,7 @@ pub struct TransferLimits {
     pub tunnels: usize,
     /// How long a connection may rest: less than the other node lets it.
     pub idle: Duration,
-    /// How long the other node may take to answer a poll: it pings sooner.
+    /// How long the other node may take to answer a poll, or send nothing of the answer: it pings sooner.
     pub patience: Duration,
     /// How long it may take none of what it is sent.
     pub stall: Duration,
@@ -86,6 +87,7 @@ impl Transfer {
             .pool_idle_timeout(limits.idle)
             .pool_max_idle_per_host(RESTING_MAX)
             .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(HELD_MAX)
             .build(connector);
         Self {
             key,
@@ -111,7 +113,7 @@ impl Transfer {
         address: &str,
         mut parts: Parts,
         body: B,
-    ) -> Result<Response<Full<Bytes>>, HandshakeError>
+    ) -> Result<Response<AnswerBytes>, HandshakeError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -136,7 +138,7 @@ impl Transfer {
                 return Err(HandshakeError::Sid);
             }
         };
-        let mut given = Response::new(Full::default());
+        let mut given = Response::new(AnswerBytes::default());
         *given.status_mut() = answer.status();
         copy_headers(answer.headers(), given.headers_mut());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(Some(place))) = (answer.status(), place) {
@@ -152,13 +154,9 @@ impl Transfer {
             });
             return Ok(given);
         }
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-        let Ok(Ok(body)) = timeout(self.patience, body.collect()).await else {
-            count("unanswered");
-            return Err(HandshakeError::Sid);
-        };
         count("request");
-        *given.body_mut() = Full::new(body.to_bytes());
+        // Not in one piece: what the client does not take is the other node's to know, and to free.
+        *given.body_mut() = AnswerBytes::handed(answer.into_body(), self.patience);
         Ok(given)
     }
 

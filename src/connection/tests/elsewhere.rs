@@ -112,6 +112,26 @@ async fn a_client_that_gives_up_its_poll_has_ended_the_connection() {
 }
 
 #[tokio::test]
+async fn a_large_answer_that_nobody_takes_stays_with_the_node_that_has_the_connection() {
+    // More than the kernel takes on both ways.
+    let size = 30_000_000;
+    let limits = LimitsConfig { buffer_bytes: 2 * size, waiting_bytes: 8 * size, ..limits() };
+    let pair = Pair::start(limits, 1).await;
+    let (client, engine) = pair.poller().await;
+    engine.connection.send(&frame::text(&[b"42", &vec![b'x'; size]]));
+    let mut first = client.begin_poll().await;
+    until("it is answered", || (engine.connection.queued() == 0).then_some(())).await;
+    let mut second = client.begin_poll().await;
+    until("it polls again", || engine.connection.lock().is_polled().then_some(())).await;
+    engine.connection.send(&frame::text(&[b"42[1]"]));
+    assert_ne!(engine.connection.lock().untaken_bytes(), 0);
+    assert_ne!(engine.connection.queued(), 0);
+
+    assert_eq!(answer(&mut first).await.packets()[0].len(), 2 + size);
+    assert_eq!(answer(&mut second).await.packets(), [b"42[1]"]);
+}
+
+#[tokio::test]
 async fn a_client_of_a_node_that_is_gone_begins_anew() {
     let pair = Pair::start(limits(), 1).await;
     let (client, _engine) = pair.poller().await;

@@ -4,16 +4,15 @@ use super::clients::{Poller, WebSocket, get, next_frame};
 use crate::clock::Clock;
 use crate::config::{GuestsConfig, LimitsConfig, Origins, SocketIoConfig};
 use crate::connection::{
-    Accepted, Acceptor, AcceptorConfig, ClientAddress, Connection, ConnectionNodes, Connections,
-    EngineStream, EventListener, NodeKey, Sent,
+    Accepted, Acceptor, AcceptorConfig, AnswerBytes, ClientAddress, Connection, ConnectionNodes,
+    Connections, EngineStream, EventListener, NodeKey, Sent,
 };
 use crate::core::protocol::frame;
 use crate::core::protocol::inbound::ClientEvent;
 use crate::tasks::Tasks;
 use crate::types::{Namespace, Reason, Seq};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt as _;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -184,9 +183,12 @@ async fn serve(acceptor: Acceptor, stream: TcpStream, peer: SocketAddr) {
     let answer = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ClientAddress(peer));
         let acceptor = acceptor.clone();
-        async move { Ok::<http::Response<Full<Bytes>>, io::Error>(acceptor.answer(request).await) }
+        async move { Ok::<http::Response<AnswerBytes>, io::Error>(acceptor.answer(request).await) }
     });
     let connection = http1::Builder::new()
+        // As the listener has it: little of an answer is out of our hands.
+        .max_buf_size(64 * 1024)
+        .writev(false)
         .serve_connection(TokioIo::new(Accepted::new(stream)), answer)
         .with_upgrades();
     connection.await.ok();
@@ -357,9 +359,9 @@ pub(super) fn limits() -> LimitsConfig {
         memberships_per_user: 1,
         memberships: 1,
         restricted_users: 1,
+        requests_per_user: 8,
     }
 }
-        requests_per_user: 8,
 
 pub(super) fn socketio() -> SocketIoConfig {
     SocketIoConfig {
