@@ -10,6 +10,7 @@
 
 mod attachments;
 mod confirm;
+mod history;
 mod task;
 mod users;
 
@@ -25,7 +26,6 @@ use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::inboxes::{InboxesAsk, InboxesReply};
 use crate::core::cluster::incarnation::{Epoch, Incarnation};
 use crate::core::cluster::ledger::{HooksToTell, LedgerAsk, LedgerQuestion, LedgerReply};
-use crate::core::cluster::log::LogEntry;
 use crate::core::cluster::node::{AppendError, EventId, NodeEffect, NodeMachine, Numbering};
 use crate::core::cluster::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
@@ -35,6 +35,7 @@ use crate::types::UserId;
 pub use attachments::AttachingError;
 use bytes::Bytes;
 use confirm::Confirmations;
+pub use history::HistoryPage;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -49,8 +50,6 @@ const QUESTIONS_MAX: usize = 1024;
 const EFFECTS_MAX: usize = 1024;
 /// Looks at the other nodes in a lease.
 const LOOKS_PER_LEASE: u32 = 7;
-/// Entries of the log that are read at once by a node that starts.
-const HISTORY_ENTRIES_MAX: usize = 500;
 
 /// This node's part in the cluster. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -101,15 +100,6 @@ impl fmt::Display for Apart {
         let differences: Vec<String> = self.differences.iter().map(ToString::to_string).collect();
         f.write_str(&differences.join("\n"))
     }
-}
-
-/// A part of the log.
-#[derive(Debug)]
-pub struct HistoryPage {
-    /// What came after this number: all of it, up to the last entry.
-    pub after: u64,
-    /// The entries.
-    pub entries: Vec<LogEntry>,
 }
 
 /// What a member needs besides the configuration.
@@ -241,24 +231,6 @@ impl ClusterMember {
     /// The number up to which this node has read the log.
     pub fn read_to(&self) -> u64 {
         self.machine.lock().read_to()
-    }
-
-    /// What is in the log by now, from its beginning on; of a log that is cut meanwhile, what comes after that.
-    pub async fn history(&self) -> Result<HistoryPage, Unattached> {
-        let mut history = HistoryPage { after: 0, entries: Vec::new() };
-        loop {
-            let after = history.entries.last().map_or(history.after, |it| it.id);
-            let command = Command::Missed { after, entries_max: HISTORY_ENTRIES_MAX };
-            let Reply::Missed(page) = self.ask(command).await? else { return Err(Unattached) };
-            let is_last = page.len() <= HISTORY_ENTRIES_MAX;
-            if let Some(first) = page.first().filter(|it| after < it.previous) {
-                history = HistoryPage { after: first.previous, entries: Vec::new() };
-            }
-            history.entries.extend(page);
-            if is_last {
-                return Ok(history);
-            }
-        }
     }
 
     /// Who of these users, at most a thousand, is online: their statuses, in the same order.

@@ -233,3 +233,17 @@ async fn what_redis_refuses_to_answer_does_not_cost_the_node_its_place() {
     assert!(!status.has_changed().unwrap(), "{:?}", *status.borrow());
     assert_eq!(node.member.incarnation(), incarnation);
 }
+
+#[tokio::test]
+async fn what_is_in_the_log_is_read_though_the_node_has_to_be_let_in_again_meanwhile() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let node = Node::join(&redis).await;
+    for turn in 0..50 {
+        // The next batch finds out that this is another state, and what is asked beside it is not answered.
+        let epoch = format!("e{turn}");
+        let _set: u64 = redis.ask(&["HSET", "userline:{test}:meta", "epoch", &epoch]);
+        node.member.up(&UserId::parse(&format!("u{turn}")).unwrap(), None);
+        node.member.history().await.unwrap();
+    }
+    assert!(node.tasks.stop(PATIENCE).await);
+}
