@@ -11,6 +11,7 @@ mod deliveries;
 mod directed;
 mod faults;
 mod feed;
+mod guards;
 mod inboxes;
 mod mutants;
 mod parts;

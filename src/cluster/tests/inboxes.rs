@@ -1,8 +1,10 @@
 //! Inboxes where all nodes keep them: the scripts as shipped, against a naive model.
 
+mod guards;
 mod model;
 mod random;
 
+use super::guards::guarded;
 use super::server::{TestRedis, place};
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Command, Reply};
@@ -28,7 +30,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let redis = TestRedis::start(|_, text| text);
+        let redis = TestRedis::start(guarded);
         Self { redis, place: place(), now_ms: 1_700_000_000_000, bytes_max: BYTES_MAX }
     }
 
@@ -217,6 +219,7 @@ fn all_inboxes_together_hold_so_many_bytes_and_what_is_there_is_still_answered()
             break reply;
         }
         stored += 1;
+        assert!(stored < 100, "there is no end");
     };
     assert_eq!((full, stored), (InboxesReply::Full, 5));
     let before = desk.bytes();
@@ -225,4 +228,117 @@ fn all_inboxes_together_hold_so_many_bytes_and_what_is_there_is_still_answered()
     assert!(matches!(desk.ask(&again), InboxesReply::Put(_)));
     let check = desk.putting("m9", "i0", ("", KEEP_MS), &[("u0", Putting::Check)]);
     assert!(matches!(desk.ask(&check), InboxesReply::Put(_)));
+}
+
+#[test]
+fn what_was_stored_is_found_by_its_emit_and_its_name_as_long_as_that_is_remembered() {
+    let mut desk = Desk::new();
+    desk.put("m1", "order", &store("ann"));
+    for name in ["m1", "order"] {
+        assert_eq!(desk.placed(name).len(), 1, "{name}");
+    }
+    let users: Vec<String> = (0..1100).map(|it| format!("u{it}")).collect();
+    let many: Vec<(&str, Putting)> = users.iter().map(|it| (it.as_str(), Putting::Store)).collect();
+    desk.bytes_max = 10_000_000;
+    desk.put("m2", "m2", &many);
+    assert_eq!(desk.placed("m2").len(), 1000, "not of more");
+    desk.now_ms += KEEP_MS;
+    assert_eq!(desk.placed("m1"), []);
+}
+
+#[test]
+fn numbers_grow_though_the_clock_was_set_back_and_nobody_knows_which_came_last() {
+    let mut desk = Desk::new();
+    let first = desk.put("m1", "m1", &store("ann"))[0].unwrap().seq;
+    desk.now_ms -= 1000;
+    let meta = desk.place.key("meta");
+    let _gone: u64 = desk.redis.ask(&["HDEL", &meta, "n"]);
+    assert!(first < desk.put("m2", "m2", &store("ann"))[0].unwrap().seq);
+}
+
+#[test]
+fn a_page_has_so_many_bytes_and_one_item_at_least() {
+    let mut desk = Desk::new();
+    for emit in ["m1", "m2", "m3"] {
+        desk.put(emit, emit, &store("ann"));
+    }
+    for (bytes_max, count) in [(1, 1), (600, 2), (10_000, 3)] {
+        let paging = Paging::After(ItemSeq(0));
+        let query = PageQuery { paging, which: Which::All, limit: 9, bytes_max };
+        let ask = InboxesAsk::Page { user: user("ann"), query };
+        let InboxesReply::Page(page) = desk.ask(&ask) else { panic!() };
+        assert_eq!((page.items.len(), page.next.is_some()), (count, count < 3), "{bytes_max}");
+    }
+}
+
+#[test]
+fn no_more_names_are_remembered_than_may_be_asked_for() {
+    let mut desk = Desk::new();
+    let names = desk.place.key("names:ann");
+    let count = |desk: &mut Desk| desk.redis.ask::<u64>(&["ZCARD", &names]);
+    for number in 0..40 {
+        let name = format!("m{number}");
+        let seq = desk.put(&name, &name, &store("ann"))[0].unwrap().seq;
+        // Some are there until they are pushed out.
+        if number % 8 != 0 {
+            desk.changed(&delete("ann", seq, &name));
+        }
+        assert!(count(&mut desk) <= 2 * COUNT_MAX + 1, "{number}: {}", count(&mut desk));
+    }
+    for number in 0..40 {
+        desk.now_ms += KEEP_MS / 2;
+        let name = format!("n{number}");
+        let seq = desk.put(&name, &name, &store("ann"))[0].unwrap().seq;
+        desk.changed(&delete("ann", seq, &name));
+    }
+    assert!(count(&mut desk) <= 4, "too old: {}", count(&mut desk));
+}
+
+#[test]
+fn an_inbox_that_is_looked_at_too_early_stays() {
+    let mut desk = Desk::new();
+    let seq = desk.put("m1", "a", &store("ann"))[0].unwrap().seq;
+    desk.changed(&delete("ann", seq, "d1"));
+    let due = desk.place.key("inboxes");
+    let ends: String = desk.redis.ask(&["ZSCORE", &due, "ann"]);
+    let _none_is_new: u64 = desk.redis.ask(&["ZADD", &due, "1", "ann"]);
+    assert_eq!(desk.tend().1, []);
+    assert!(desk.put("m2", "a", &store("ann"))[0].unwrap().is_duplicate, "it is remembered");
+    let due: String = desk.redis.ask(&["ZSCORE", &due, "ann"]);
+    assert_eq!(due, ends);
+}
+
+#[test]
+fn what_is_over_and_still_there_takes_no_place_on_a_page() {
+    let mut desk = Desk::new();
+    let brief = |desk: &mut Desk, emit: &str| {
+        let ask = desk.putting(emit, emit, ("", 1000), &store("ann"));
+        desk.ask(&ask);
+    };
+    brief(&mut desk, "b1");
+    brief(&mut desk, "b2");
+    desk.put("m1", "m1", &store("ann"));
+    brief(&mut desk, "b3");
+    brief(&mut desk, "b4");
+    desk.now_ms += 1000;
+    for paging in [Paging::After(ItemSeq(0)), Paging::Newest] {
+        let page = desk.page("ann", paging, Which::All, 1);
+        let ids: Vec<&str> = page.items.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!((ids, page.next), (vec!["m1"], None), "{paging:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_given_again_counts_once() {
+    let mut desk = Desk::new();
+    desk.put("m1", "a", &store("ann"));
+    desk.now_ms += KEEP_MS / 2;
+    desk.put("m2", "b", &[("ann", Putting::Store), ("bob", Putting::Store)]);
+    desk.now_ms += KEEP_MS / 2;
+    desk.put("m3", "a", &[("ann", Putting::Store), ("bob", Putting::Store)]);
+    let bytes = ["ann", "bob"].map(|it| {
+        let key = desk.place.key(&format!("inbox:{it}"));
+        desk.redis.ask::<u64>(&["HGET", &key, "b"])
+    });
+    assert_eq!(bytes[0], bytes[1]);
 }

@@ -1,5 +1,6 @@
 //! Seats: whoever asks at the same time on whichever nodes, a user never has more of them than allowed.
 
+use super::guards::{Guards, each_is_needed, guarded};
 use super::parts::Random;
 use super::random::number;
 use super::server::{TestRedis, place};
@@ -21,7 +22,7 @@ struct Hall {
 impl Hall {
     fn new() -> Self {
         let now_us = 1_700_000_000_000_000;
-        let mut it = Self { redis: TestRedis::start(|_, text| text), place: place(), now_us };
+        let mut it = Self { redis: TestRedis::start(guarded), place: place(), now_us };
         (0..3).for_each(|node| it.comes(node));
         it
     }
@@ -256,4 +257,62 @@ fn under_any_schedule_the_script_does_what_the_rule_says() {
             assert!(known.count() <= max + usize::from(living != [true; 3]) * 3, "seed {seed}");
         }
     }
+}
+
+#[test]
+fn a_connection_of_very_many_sockets_is_known_by_some_of_them() {
+    let mut hall = Hall::new();
+    let mut of_many = claim("ann", "a", 0, 1, SeatRoom::ItsOwn);
+    of_many.marks = (0..1000).map(|it| SeatMark::Socket(format!("sock_{it}").into())).collect();
+    assert_eq!(gone(hall.take(&of_many)), pair(&[], &[]));
+    assert_eq!(gone(hall.take(&of_many)), pair(&[], &[]));
+    let kept: String = hall.redis.ask(&["HGET", "userline:{test}:seats:ann", "a"]);
+    assert!(kept.len() < 4100 && kept.contains("\nssock_0\n"), "{}", kept.len());
+    let of_one = claim("bob", "b", 0, 1, SeatRoom::ItsOwn);
+    for _ in 0..2 {
+        assert_eq!(gone(hall.take(&of_one)), pair(&[], &[]));
+    }
+    let kept: String = hall.redis.ask(&["HGET", "userline:{test}:seats:bob", "b"]);
+    assert_eq!(kept.matches("ssock_b\n").count(), 1, "a mark stands there once: {kept}");
+}
+
+#[test]
+fn each_guard_of_seats_is_missed_by_a_test() {
+    let guards: Guards = &[
+        ("if has(other.value, ARGV[10]) then list = its elseif", "if"),
+        ("elseif is_same then list = same end", "end"),
+        ("if room == 'none' or", "if"),
+        ("(room == 'own' and #its + #same < excess)", "room == 'own'"),
+        ("(room == 'own' and #its + #same < excess)", "false"),
+        ("if #replaced + #evicted < excess then to[#to + 1]", "if true then to[#to + 1]"),
+        ("for _, each in ipairs(replaced) do redis.call('HDEL', key, each) end", ""),
+        ("for _, each in ipairs(evicted) do redis.call('HDEL', key, each) end", ""),
+        ("'\\n' .. mark .. '\\n', 1, true)", "'\\n' .. mark .. '\\n')"),
+        ("for i = 12, marks - 1 do redis.call('HDEL', key, ARGV[i]) end", ""),
+    ];
+    each_is_needed(
+        guards,
+        where_all_are_taken_a_newcomer_has_what_its_client_left_behind_or_its_device_or_the_oldest,
+    );
+    let guards: Guards = &[
+        ("elseif living[holder] then", "elseif true then"),
+        ("living[string.match(each, '^(.*)%.') or each] = true", "living[each] = true"),
+        ("  redis.call('PEXPIRE', key, ARGV[9])\n", ""),
+        ("if since == '' then since = text(now) end", "since = text(now)"),
+    ];
+    each_is_needed(
+        guards,
+        seats_of_a_node_that_is_gone_are_free_and_it_has_them_again_only_if_there_is_room,
+    );
+    let guards: Guards = &[
+        ("local living = {[node] = true}", "local living = {}"),
+        ("if a.since ~= b.since then return a.since < b.since end", ""),
+        ("if own then return {'OK', sit(own), {}, {}} end", ""),
+    ];
+    each_is_needed(guards, under_any_schedule_the_script_does_what_the_rule_says);
+    let guards: Guards = &[
+        ("if not has(value, ARGV[i]) and #value < 4000 then", "if not has(value, ARGV[i]) then"),
+        ("if not has(value, ARGV[i]) and #value < 4000 then", "if #value < 4000 then"),
+    ];
+    each_is_needed(guards, a_connection_of_very_many_sockets_is_known_by_some_of_them);
 }

@@ -29,7 +29,7 @@ struct Run {
 }
 
 #[test]
-fn under_any_schedule_inboxes_are_as_simple_ones_would_be_and_no_number_comes_twice() {
+pub(super) fn under_any_schedule_inboxes_are_as_simple_ones_would_be_and_no_number_comes_twice() {
     let first = number("USERLINE_TEST_SEED", 1);
     for seed in first..first + number("USERLINE_TEST_SEEDS", 12) {
         let mut run = Run {
