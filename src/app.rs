@@ -2,6 +2,7 @@
 
 mod edges;
 mod health;
+mod home;
 mod joining;
 mod listener;
 mod nodes;
@@ -25,11 +26,12 @@ use crate::realtime::permissions::PermissionsError;
 use crate::realtime::shared_book::LoadError;
 use crate::realtime::transports::watch_upgrades;
 use crate::socket::{ClientFiles, ClientFilesError};
-use crate::store::{Closed, OpenError, OpenSession, PresenceRecords, ReadError, Recovered, Store};
+use crate::store::{OpenError, OpenSession, PresenceRecords, ReadError, Recovered};
 use crate::types::{Secret, SocketChange};
 use axum::Router;
+use home::{Home, OpenedHome};
+use joining::ClusterNews;
 pub use joining::JoinError;
-use joining::{ClusterNews, JoinedCluster};
 use listener::Listener;
 use nodes::NodesEdge;
 use parts::AppParts;
@@ -118,7 +120,7 @@ pub enum BuildError {
         /// `store.data_dir`
         dir: PathBuf,
         /// How many.
-        users: usize,
+        users: u64,
     },
     /// The cluster cannot be joined.
     #[error("cannot join the cluster")]
@@ -144,7 +146,7 @@ pub enum BuildError {
 }
 
 impl App {
-    /// Binds both ports, opens the store and puts the parts together. `page` is there in `userline dev` only.
+    /// Binds both ports, opens the store or joins the cluster, and puts the parts together. `page` is there in `userline dev` only.
     pub async fn build(mut config: Config, page: Option<DevPage>) -> Result<Self, BuildError> {
         let public = bind("listen.public", config.listen.public).await?;
         let admin = bind("listen.admin", config.listen.admin).await?;
@@ -158,21 +160,15 @@ impl App {
         };
         // Before the parts are made, which look up what they count with.
         let metrics = metrics();
-        let (store, recovered, clock) = open_store(&config).await?;
-        if config.cluster.is_some() && !recovered.sessions.is_empty() {
-            return Err(BuildError::OfOneNode {
-                dir: config.store.data_dir,
-                users: recovered.sessions.len(),
-            });
-        }
         let bound = nodes.as_ref().map(|it| it.1);
-        let (cluster, news) = JoinedCluster::join(&config, &clock, bound).await?.unzip();
-        let parts = AppParts::new(&config, store, clock, cluster)?;
+        let OpenedHome { home, recovered, news, clock } = Home::open(&config, bound).await?;
+        let parts = AppParts::new(&config, home, clock)?;
         let realtime = parts.realtime(&config);
         realtime.control.load().await?;
-        match &parts.resume {
-            Some(resume) => resume.load().await?,
-            None => forget_resume_keys(&parts.store.resume()).await?,
+        match (&parts.resume, parts.home.store()) {
+            (Some(resume), _) => resume.load().await?,
+            (None, Some(store)) => forget_resume_keys(&store.resume()).await?,
+            (None, None) => {}
         }
         realtime.memberships.load().await?;
         look_after(&config, &parts, &realtime);
@@ -230,7 +226,7 @@ impl App {
         let Self { public, admin, nodes, edge, api, .. } = self;
         let Self { parts, realtime, news, ingest, recovered, drain, data_dir, no_backends, .. } =
             self;
-        let AppParts { store, clock, sockets, recoveries, authenticator, .. } = &parts;
+        let AppParts { home, clock, sockets, recoveries, authenticator, .. } = &parts;
         let AppParts { presence_tasks, tasks, .. } = &parts;
         if let Err(error) = recoveries.load(&data_dir) {
             tracing::warn!(%error, "clients of before the restart will not recover");
@@ -238,14 +234,16 @@ impl App {
         let ended_at = recovered.alive_at.unwrap_or_else(|| clock.wall());
         sockets.presence.recover(recovered.sessions.into_iter().map(ghost), ended_at);
         parts.watch_deadlines(presence_tasks);
-        if let (Some(cluster), Some(news)) = (&parts.cluster, news) {
+        if let (Some(cluster), Some(news)) = (home.cluster(), news) {
             let reports = parts.reports(&realtime, ingest.sources());
             cluster.heed(&realtime, recoveries, (clock, reports), news);
         }
         presence_tasks.spawn("presence.sweep", realtime.attendance.run_sweep());
         presence_tasks.spawn("recovery.expiry", recoveries.clone().run_expiry());
         tasks.spawn("auth", Arc::clone(authenticator).run());
-        tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
+        if let Some(store) = home.store() {
+            tasks.spawn("store.alive", say_alive(store.presence(), clock.clone()));
+        }
         let no_clients = CancellationToken::new();
         tasks.spawn("listen.public", public.run(edge, tasks.clone(), no_clients.clone()));
         if let Some((listener, edge)) = nodes {
@@ -294,7 +292,7 @@ impl DevPage {
 fn look_after(config: &Config, parts: &AppParts, realtime: &Realtime) {
     let AppParts { connections, clock, presence_tasks, .. } = parts;
     presence_tasks.spawn("control.expiry", Arc::clone(&realtime.control).run_expiry());
-    if parts.cluster.is_some() {
+    if parts.home.cluster().is_some() {
         let (control, memberships) = (&realtime.control, &realtime.memberships);
         presence_tasks.spawn("control.following", Arc::clone(control).run_following());
         presence_tasks.spawn("memberships.following", Arc::clone(memberships).run_following());
@@ -314,24 +312,6 @@ fn look_after(config: &Config, parts: &AppParts, realtime: &Realtime) {
         let watch = watch_upgrades(connections.clone(), clock.clone(), patience);
         presence_tasks.spawn("upgrades.watch", watch);
     }
-}
-
-/// Opens the store, starts the clock that goes on where it ended, and tells what the last life could not tell of sockets.
-async fn open_store(config: &Config) -> Result<(Store, Recovered, Clock), BuildError> {
-    let (settings, hooks) = (config.store.clone(), config.hooks.clone());
-    // Opening the file may take a while and must not hold up the runtime.
-    let opened = tokio::task::spawn_blocking(move || Store::open(&settings, &hooks)).await;
-    let (store, recovered) = match opened {
-        Ok(opened) => opened?,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    };
-    let clock = Clock::start(recovered.last_seq);
-    // A folder of one node is not taken over by a node among many.
-    if config.cluster.is_none() {
-        let told = store.presence().end_lost_sockets(clock.wall(), recovered.alive_at).await;
-        told.map_err(|Closed| ReadError::Closed)?;
-    }
-    Ok((store, recovered, clock))
 }
 
 /// The recorder that the whole process counts with. A second server in one process counts with the first one's.

@@ -138,7 +138,7 @@ pub struct CheckedConfig {
     pub ingest: Option<IngestConfig>,
     /// `socketio.client_dir`, if it is set and right.
     pub client_dir: Option<PathBuf>,
-    /// `store.data_dir`, if it is right.
+    /// `store.data_dir`, if it is right; in a cluster it is not used.
     pub data_dir: Option<PathBuf>,
 }
 
@@ -161,7 +161,9 @@ impl CheckedConfig {
         let auth = sections.auth.as_ref().ok().cloned();
         let ingest = sections.ingest.as_ref().ok().cloned();
         let client_dir = sections.socketio.as_ref().ok().and_then(|it| it.client_dir.clone());
-        let data_dir = sections.store.as_ref().ok().map(|it| it.data_dir.clone());
+        let is_alone = sections.cluster.as_ref().is_ok_and(Option::is_none);
+        let data_dir =
+            sections.store.as_ref().ok().filter(|_| is_alone).map(|it| it.data_dir.clone());
         let config = sections.config(&mut reader);
         let config = reader.finish(config).map(|(config, _)| config);
         Self { config, auth, ingest, client_dir, data_dir }

@@ -2,6 +2,7 @@
 
 use super::BuildError;
 use super::health;
+use super::home::Home;
 use super::joining::JoinedCluster;
 use super::listener::{Listener, RequestLimits};
 use super::parts::AppParts;
@@ -48,7 +49,7 @@ impl AppParts {
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
-                is_clustered: self.cluster.is_some(),
+                is_clustered: self.home.cluster().is_some(),
                 admission,
                 control,
                 attendance,
@@ -97,7 +98,7 @@ impl AppParts {
 
     /// Which clients may open a connection, and what is kept of their handshakes.
     fn acceptor(&self, config: &Config) -> AcceptorConfig {
-        let nodes = self.cluster.as_ref().map(|it| it.other_nodes.clone());
+        let nodes = self.home.cluster().map(|it| it.other_nodes.clone());
         let acceptor =
             AcceptorConfig::new(&config.listen, config.limits, &config.socketio).among(nodes);
         match config.auth.hook() {
@@ -160,21 +161,21 @@ impl AppParts {
             metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
-            is_clustered: self.cluster.is_some(),
+            is_clustered: self.home.cluster().is_some(),
             shared_answers: self.shared_answers(config),
             dev,
         }
     }
 
     fn feed(&self) -> EventFeed {
-        match &self.cluster {
-            Some(cluster) => EventFeed::Cluster(cluster.member.clone()),
-            None => EventFeed::Embedded(self.store.events(), self.store.presence()),
+        match &self.home {
+            Home::Cluster(cluster) => EventFeed::Cluster(cluster.member.clone()),
+            Home::Alone(store) => EventFeed::Embedded(store.events(), store.presence()),
         }
     }
 
     fn shared_answers(&self, config: &Config) -> Option<ClusterAnswers> {
-        let cluster = self.cluster.as_ref()?;
+        let cluster = self.home.cluster()?;
         let IdempotencyConfig { keep, entries_max, bytes_max } = config.admin.idempotency;
         let bounds = AnswerBounds { keep, requests_max: entries_max, bytes_max };
         Some(ClusterAnswers::new(cluster.member.clone(), bounds, cluster.tasks.clone()))
@@ -182,14 +183,14 @@ impl AppParts {
 
     /// Whether clients are taken: cheap to ask.
     fn ready(&self) -> Ready {
-        let (connections, store) = (self.connections.clone(), self.store.clone());
+        let (connections, home) = (self.connections.clone(), self.home.clone());
         let authenticator = Arc::clone(&self.authenticator);
-        let (cluster, member) = (self.cluster.clone(), self.cluster.clone());
+        let degraded = self.home.clone();
         let check = move || {
             if connections.is_draining() {
                 return Err("the server is stopping".to_owned());
             }
-            if !store.healthy() {
+            if home.store().is_some_and(|it| !it.healthy()) {
                 return Err("the disk takes no writes: see the log".to_owned());
             }
             if !authenticator.is_ready() {
@@ -197,12 +198,13 @@ impl AppParts {
                     "the keys of the issuer of tokens are not there: see the log".to_owned()
                 );
             }
-            if cluster.as_ref().is_some_and(|it| !it.config.ready_when_cut_off && it.is_cut_off()) {
+            let is_unready = |it: &JoinedCluster| !it.config.ready_when_cut_off && it.is_cut_off();
+            if home.cluster().is_some_and(is_unready) {
                 return Err("this node is cut off from Redis: see the log".to_owned());
             }
             Ok(())
         };
         Ready::new(check)
-            .or_degraded(move || member.as_ref().is_some_and(JoinedCluster::is_cut_off))
+            .or_degraded(move || degraded.cluster().is_some_and(JoinedCluster::is_cut_off))
     }
 }

@@ -103,14 +103,13 @@ impl JoinedCluster {
         ClusterInboxes::new(self.member.clone(), limits)
     }
 
-    /// Joins the cluster of `config`, if it has one. Returns what the cluster says, too. `bound` is where this node listens for
-    /// others, if it does.
+    /// Joins the cluster of `config`. Returns what the cluster says, too. `bound` is where this node listens for others, if it does.
     pub(super) async fn join(
         config: &Config,
+        cluster: &ClusterConfig,
         clock: &Clock,
         bound: Option<SocketAddr>,
-    ) -> Result<Option<(Self, ClusterNews)>, JoinError> {
-        let Some(cluster) = &config.cluster else { return Ok(None) };
+    ) -> Result<(Self, ClusterNews), JoinError> {
         let needs = MemberNeeds {
             agreement: config.agreement().unwrap_or_default(),
             endpoints: config.hooks.endpoints.iter().map(|it| it.name.clone()).collect(),
@@ -132,7 +131,7 @@ impl JoinedCluster {
             nodes::other_nodes(config, cluster, &member, bound, (clock.clone(), tasks.clone()));
         let (config, left) = (cluster.clone(), CancellationToken::new());
         let bus = Bus::new(member.clone(), clock.clone());
-        Ok(Some((Self { member, bus, config, other_nodes, silence_max, tasks, left }, news)))
+        Ok((Self { member, bus, config, other_nodes, silence_max, tasks, left }, news))
     }
 
     /// Does what the cluster says. Call it once.

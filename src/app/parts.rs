@@ -1,6 +1,7 @@
 //! All parts of the program, put together: what others are made of, and what can be done with it.
 
 use super::BuildError;
+use super::home::Home;
 use super::joining::JoinedCluster;
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
@@ -36,7 +37,6 @@ use crate::realtime::visits::Visits;
 use crate::realtime::watching::Watching;
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
-use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::types::Namespace;
 use rustix::system::uname;
@@ -45,7 +45,8 @@ use std::sync::Arc;
 /// What the listeners serve, and what runs beside them.
 #[derive(Debug, Clone)]
 pub(crate) struct AppParts {
-    pub(crate) store: Store,
+    /// Where what outlasts the process is kept.
+    pub(crate) home: Home,
     pub(crate) clock: Clock,
     pub(crate) authenticator: Arc<Authenticator>,
     /// How clients come back without credentials, where they may.
@@ -54,8 +55,6 @@ pub(crate) struct AppParts {
     pub(crate) permissions: Option<Permissions>,
     /// What this run of the process is.
     this: ThisNode,
-    /// The other nodes, if there are any.
-    pub(crate) cluster: Option<JoinedCluster>,
     pub(crate) hooks: Hooks,
     pub(crate) sockets: Sockets,
     pub(crate) connections: Connections,
@@ -71,35 +70,35 @@ pub(crate) struct AppParts {
 
 impl AppParts {
     /// The parts that others are made of.
-    pub(super) fn new(
-        config: &Config,
-        store: Store,
-        clock: Clock,
-        cluster: Option<JoinedCluster>,
-    ) -> Result<Self, BuildError> {
+    pub(super) fn new(config: &Config, home: Home, clock: Clock) -> Result<Self, BuildError> {
         let tasks = Tasks::new();
         let bounds = (config.watching.bounds, config.sessions.resume_ttl);
-        let sockets = Sockets::new(config.presence, bounds, store.presence(), clock.clone());
-        let sockets = if config.guests.has_hooks { sockets } else { sockets.silent_about_guests() };
-        let sockets = match &cluster {
-            Some(it) => sockets.in_cluster(it.member.clone(), it.config.node_grace),
-            None => sockets,
+        let sockets = match &home {
+            Home::Alone(store) => {
+                Sockets::new(config.presence, bounds, store.presence(), clock.clone())
+            }
+            Home::Cluster(it) => {
+                let member = (it.member.clone(), it.config.node_grace);
+                Sockets::in_cluster(config.presence, bounds, member, clock.clone())
+            }
         };
+        let sockets = if config.guests.has_hooks { sockets } else { sockets.silent_about_guests() };
         let sockets = if config.hooks.identity { sockets.portraying() } else { sockets };
         let sockets = if config.hooks.sockets { sockets.telling_of_sockets() } else { sockets };
-        let ledger = match &cluster {
-            Some(it) => it.ledger(&config.hooks),
-            None => store.outbox().into(),
+        let ledger = match &home {
+            Home::Cluster(it) => it.ledger(&config.hooks),
+            Home::Alone(store) => store.outbox().into(),
         };
         Ok(Self {
-            this: this_node(cluster.as_ref(), &clock),
+            this: this_node(home.cluster(), &clock),
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
             sockets,
             resume: config
                 .sessions
                 .resume_ttl
-                .map(|ttl| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
+                .zip(home.store())
+                .map(|(ttl, store)| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
             permissions: match &config.permissions {
                 Some(permissions) => Some(Permissions::new(permissions, clock.clone())?),
                 None => None,
@@ -109,10 +108,9 @@ impl AppParts {
                 &config.guests,
                 !config.listen.trusted_proxies.is_empty(),
             ),
-            recoveries: recoveries(config, &clock, cluster.as_ref()),
-            store,
+            recoveries: recoveries(config, &clock, home.cluster()),
+            home,
             clock,
-            cluster,
             presence_tasks: Tasks::new(),
             message_tasks: Tasks::new(),
             ingest_tasks: Tasks::new(),
@@ -143,7 +141,7 @@ impl AppParts {
             Arc::clone(&attendance),
             Arc::clone(&messages),
             Arc::clone(&watching),
-            self.store.clone(),
+            self.home.store().cloned(),
         );
         let control = Control::new(
             self.sockets.gate.clone(),
@@ -196,20 +194,20 @@ impl AppParts {
     }
 
     fn restriction_keeper(&self) -> RestrictionKeeper {
-        match &self.cluster {
-            Some(cluster) => {
+        match &self.home {
+            Home::Cluster(cluster) => {
                 RestrictionKeeper::Cluster(cluster.book(BookName::Restrictions, &self.clock))
             }
-            None => RestrictionKeeper::Embedded(self.store.restrictions()),
+            Home::Alone(store) => RestrictionKeeper::Embedded(store.restrictions()),
         }
     }
 
     fn membership_keeper(&self) -> MembershipKeeper {
-        match &self.cluster {
-            Some(cluster) => {
+        match &self.home {
+            Home::Cluster(cluster) => {
                 MembershipKeeper::Cluster(cluster.book(BookName::Memberships, &self.clock))
             }
-            None => MembershipKeeper::Embedded(self.store.memberships()),
+            Home::Alone(store) => MembershipKeeper::Embedded(store.memberships()),
         }
     }
 
@@ -233,9 +231,9 @@ impl AppParts {
         let of_guests = config.guests.may.contains(&GuestRight::Inbox);
         let bounds = InboxBounds { config: config.inbox, buffer_bytes, of_guests };
         let (clock, tasks) = (self.clock.clone(), self.tasks.clone());
-        let keeper = match &self.cluster {
-            Some(cluster) => InboxKeeper::Cluster(cluster.inboxes(config.inbox)),
-            None => InboxKeeper::Embedded(self.store.inboxes()),
+        let keeper = match &self.home {
+            Home::Cluster(cluster) => InboxKeeper::Cluster(cluster.inboxes(config.inbox)),
+            Home::Alone(store) => InboxKeeper::Embedded(store.inboxes()),
         };
         LiveInboxes::new((keeper, self.bus()), bounds, self.notices(), clock, tasks)
     }
@@ -246,7 +244,7 @@ impl AppParts {
 
     /// How the nodes are, and the sources of this one.
     pub(crate) fn reports(&self, realtime: &Realtime, sources: IngestSources) -> Arc<Reports> {
-        let cluster = self.cluster.as_ref().map(|it| (it.member.clone(), it.bus.clone()));
+        let cluster = self.home.cluster().map(|it| (it.member.clone(), it.bus.clone()));
         let Realtime { directory, messages, people, .. } = realtime.clone();
         let parts = ReportParts { directory, messages, people, hooks: self.hooks.clone() };
         Arc::new(Reports::new(self.this.clone(), parts, sources, cluster))
@@ -259,7 +257,7 @@ impl AppParts {
     }
 
     fn bus(&self) -> Option<Bus> {
-        self.cluster.as_ref().map(|it| it.bus.clone())
+        self.home.cluster().map(|it| it.bus.clone())
     }
 
     fn attendance(&self, config: &Config) -> Attendance {
@@ -267,7 +265,7 @@ impl AppParts {
         let visits = Visits::new(config.history, self.clock.clone());
         let sessions = (config.sessions, self.resume.clone());
         let attendance = Attendance::new(sockets, recoveries, visits, sessions);
-        match &self.cluster {
+        match self.home.cluster() {
             Some(JoinedCluster { member, bus, config, tasks, .. }) => {
                 attendance.in_cluster(bus.clone()).seating_in_cluster(
                     (member.clone(), bus.clone()),
@@ -287,9 +285,9 @@ impl AppParts {
         let acks = AckHistory::new(&config.messages, self.clock.clone());
         let (sockets, ledger) = (self.sockets.clone(), self.hooks.ledger().clone());
         let undelivered = UndeliveredHooks::new(sockets, ledger, self.clock.clone());
-        let members = match &self.cluster {
-            Some(_) => MembersByRoom::Copy,
-            None => MembersByRoom::Store(self.store.memberships()),
+        let members = match &self.home {
+            Home::Cluster(_) => MembersByRoom::Copy,
+            Home::Alone(store) => MembersByRoom::Store(store.memberships()),
         };
         let others = (members, self.message_tasks.clone());
         Messages::new(Arc::new(emitter), inboxes, acks, undelivered, others)
@@ -307,7 +305,7 @@ impl AppParts {
             namespaces: config.socketio.namespaces.as_slice().into(),
             ttl_max: config.inbox.keep,
             client_events: config.messages.clients.events().into(),
-            cluster: self.cluster.as_ref().map(|it| (it.member.clone(), it.config.lease)),
+            cluster: self.home.cluster().map(|it| (it.member.clone(), it.config.lease)),
             payload_max: config.limits.payload_bytes,
         };
         Ingest::new(&config.ingest, &parts, &self.clock, &self.ingest_tasks)

@@ -40,7 +40,7 @@ impl Stop {
     /// next life is offline then.
     pub(super) async fn run(self) {
         let AppParts {
-            store,
+            home,
             hooks,
             connections,
             recoveries,
@@ -49,9 +49,9 @@ impl Stop {
             message_tasks,
             ingest_tasks,
             tasks,
-            cluster,
             ..
         } = &self.parts;
+        let (store, cluster) = (home.store(), home.cluster());
         tracing::info!(connections = connections.len(), "stopping");
         // First: whoever takes over from here takes the messages, too.
         if !ingest_tasks.stop(LINGER).await {
@@ -63,7 +63,7 @@ impl Stop {
         connections.start_draining();
         // The listener stays until all are closed: it answers 503, by which a load balancer sees that it must send nobody
         // here, and serves those who poll until it is their turn.
-        let other_nodes = cluster.as_ref().map(|it| &it.other_nodes);
+        let other_nodes = cluster.map(|it| &it.other_nodes);
         self.close_connections(other_nodes).await;
         self.no_clients.cancel();
         // With nobody left who could ack, they are over.
@@ -72,14 +72,20 @@ impl Stop {
         if sockets.presence.tells_of_sockets() {
             self.tell_ends().await;
         }
-        // A disk that takes nothing must not keep the process: what it could not keep is in the log.
-        if matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))) {
+        let are_kept = match store {
+            // A disk that takes nothing must not keep the process: what it could not keep is in the log.
+            Some(store) => matches!(tokio::time::timeout(LINGER, store.flush()).await, Ok(Ok(()))),
+            None => true,
+        };
+        if are_kept {
             hooks.drain(HOOKS_LIMIT).await;
         }
         if let Some(cluster) = cluster {
             self.leave(cluster).await;
         }
-        if tokio::time::timeout(STORE_LIMIT, store.close()).await.is_err() {
+        if let Some(store) = store
+            && tokio::time::timeout(STORE_LIMIT, store.close()).await.is_err()
+        {
             tracing::error!("the store was not closed in time: the disk takes no writes");
         }
         if !tasks.stop(LINGER).await {

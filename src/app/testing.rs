@@ -3,6 +3,7 @@
 
 pub(crate) use super::parts::AppParts;
 
+use super::home::Home;
 use crate::clock::Clock;
 use crate::config::{AuthMode, Config, Sources};
 use crate::connection::{Acceptor, AcceptorConfig, AnswerBytes, ClientAddress, Connection};
@@ -32,6 +33,7 @@ const PEER: ([u8; 4], u16) = ([203, 0, 113, 7], 5000);
 /// The program put together. Nothing is begun that happens by itself: expiry, sweeps, reminders.
 pub(crate) struct TestApp {
     pub(crate) config: Config,
+    pub(crate) store: Store,
     pub(crate) parts: AppParts,
     pub(crate) realtime: Realtime,
     /// What the life before left behind.
@@ -76,12 +78,13 @@ impl TestApp {
         config.auth.mode = AuthMode::Trust;
         change(&mut config);
         let (store, recovered) = Store::open(&config.store, &config.hooks).unwrap();
-        let parts = AppParts::new(&config, store, Clock::start(recovered.last_seq), None).unwrap();
+        let (home, clock) = (Home::Alone(store.clone()), Clock::start(recovered.last_seq));
+        let parts = AppParts::new(&config, home, clock).unwrap();
         let realtime = parts.realtime(&config);
         let rules = AcceptorConfig::new(&config.listen, config.limits, &config.socketio);
         let AppParts { connections, tasks, clock, .. } = parts.clone();
         let acceptor = Acceptor::new(rules, connections, tasks, clock, |_| {});
-        Self { config, parts, realtime, recovered, acceptor, _folder: None }
+        Self { config, store, parts, realtime, recovered, acceptor, _folder: None }
     }
 
     /// Serves clients by the real engine and a listener. Returns where.

@@ -23,7 +23,8 @@ pub struct Erasure {
     attendance: Arc<Attendance>,
     messages: Arc<Messages>,
     watching: Arc<Watching>,
-    store: Store,
+    /// A node among many has none, and erases nobody.
+    store: Option<Store>,
 }
 
 /// What becomes of hooks of the user that are still to be sent.
@@ -68,7 +69,7 @@ impl Erasure {
         attendance: Arc<Attendance>,
         messages: Arc<Messages>,
         watching: Arc<Watching>,
-        store: Store,
+        store: Option<Store>,
     ) -> Self {
         Self { people, attendance, messages, watching, store }
     }
@@ -108,13 +109,14 @@ impl Erasure {
             erased.disconnected += kicked.len();
             return Ok(false);
         }
+        let Some(store) = &self.store else { return Err(Closed.into()) };
         let kept = self.attendance.revoke_for_erasure(user);
         *waiting = match hooks {
             PendingHooks::Drop => {
-                erased.dropped += self.store.erase(user, kept).await?;
+                erased.dropped += store.erase(user, kept).await?;
                 0
             }
-            PendingHooks::Send => self.store.erase_if_told(user, kept).await?.err().unwrap_or(0),
+            PendingHooks::Send => store.erase_if_told(user, kept).await?.err().unwrap_or(0),
         };
         // Who came while the rows went has lost the record of it: such a user has to go once more.
         Ok(*waiting == 0 && self.attendance.erase(user))

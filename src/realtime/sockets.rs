@@ -58,33 +58,47 @@ impl Sockets {
     /// There are none.
     pub fn new(
         config: PresenceConfig,
-        (watches, resume_ttl): (WatchBounds, Option<Duration>),
+        bounds: (WatchBounds, Option<Duration>),
         records: PresenceRecords,
         clock: Clock,
     ) -> Self {
         let deadlines = Deadlines::new(clock.clone());
-        let (gate, rooms_of_users) = (Gate::new(clock.clone()), RoomBook::new(clock.clone()));
         let presence = Presence::new(config, records, deadlines.clone(), clock.clone());
-        let (registry, watched) = (Registry::default(), Watched::new(watches));
+        let rooms_of_users = RoomBook::new(clock.clone());
+        Self::of((presence, rooms_of_users), deadlines, config, bounds, clock)
+    }
+
+    /// The same on a node among many: sessions are the cluster's. See [`Presence::in_cluster`].
+    pub fn in_cluster(
+        config: PresenceConfig,
+        bounds: (WatchBounds, Option<Duration>),
+        (member, node_grace): (ClusterMember, Duration),
+        clock: Clock,
+    ) -> Self {
+        let presence = Presence::in_cluster(config, member, node_grace, clock.clone());
+        let rooms_of_users = RoomBook::by_room(clock.clone());
+        let deadlines = Deadlines::new(clock.clone());
+        Self::of((presence, rooms_of_users), deadlines, config, bounds, clock)
+    }
+
+    fn of(
+        (presence, rooms_of_users): (Presence<Arc<Socket>>, RoomBook),
+        deadlines: Deadlines,
+        config: PresenceConfig,
+        (watches, resume_ttl): (WatchBounds, Option<Duration>),
+        clock: Clock,
+    ) -> Self {
         Self {
             presence,
-            registry,
-            gate,
+            registry: Registry::default(),
+            gate: Gate::new(clock.clone()),
             rooms_of_users,
-            watched,
+            watched: Watched::new(watches),
             deadlines,
             config,
             clock,
             resume_ttl,
         }
-    }
-
-    /// The same on a node among many: sessions are the cluster's. See [`Presence::in_cluster`].
-    #[must_use]
-    pub fn in_cluster(self, member: ClusterMember, node_grace: Duration) -> Self {
-        let presence = Presence::in_cluster(self.config, member, node_grace, self.clock.clone());
-        let rooms_of_users = RoomBook::by_room(self.clock.clone());
-        Self { presence, rooms_of_users, ..self }
     }
 
     /// The same, and hooks say who users are.

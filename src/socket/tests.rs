@@ -45,7 +45,7 @@ impl Server {
         });
         // Nobody sweeps here: nothing may need it.
         app.parts.watch_deadlines(&app.parts.tasks);
-        app.parts.tasks.spawn("test.pauses", pause_again_and_again(app.parts.store.clone()));
+        app.parts.tasks.spawn("test.pauses", pause_again_and_again(app.store.clone()));
         Self { address: app.serve().await, app }
     }
 
@@ -66,12 +66,12 @@ impl Server {
 
     /// How often each user came online, after having gone offline as often.
     async fn sessions(&self) -> BTreeMap<String, usize> {
-        self.app.parts.store.flush().await.unwrap();
+        self.app.store.flush().await.unwrap();
         let mut sessions = BTreeMap::new();
         let mut online = BTreeMap::new();
         let mut after = 0;
         loop {
-            let page = self.app.parts.store.events().page(after, 1000).await.unwrap();
+            let page = self.app.store.events().page(after, 1000).await.unwrap();
             if page.items.is_empty() {
                 break;
             }

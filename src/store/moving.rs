@@ -51,6 +51,12 @@ impl LoneStore {
         })
     }
 
+    /// How many users were online.
+    pub fn users_online(&mut self) -> Result<u64, OpenError> {
+        let tx = self.db.transaction()?;
+        Ok(count(&tx, "presence")?)
+    }
+
     /// Inboxes of users behind this one, by their names; a few at a time, none at the end.
     pub fn inboxes(&mut self, after: Option<&UserId>) -> Result<Vec<LoneInbox>, OpenError> {
         let tx = self.db.transaction()?;

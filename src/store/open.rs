@@ -23,6 +23,13 @@ pub struct Recovered {
     pub alive_at: Option<WallMs>,
 }
 
+impl Recovered {
+    /// There was no earlier life.
+    pub fn nothing() -> Self {
+        Self { sessions: Vec::new(), last_seq: Seq(0), alive_at: None }
+    }
+}
+
 /// A session of a user whose end was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenSession {

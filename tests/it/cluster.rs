@@ -3,6 +3,7 @@
 mod acl;
 mod agreeing;
 mod coalesced;
+mod folder;
 mod listening;
 mod redis_faults;
 mod redis_urls;

@@ -113,7 +113,8 @@ impl Fixture {
 
     fn build(ready: Ready, dev: Option<DevConsole>, is_clustered: bool) -> Self {
         let app = TestApp::with(configure);
-        let AppParts { connections, store, sockets, tasks, .. } = app.parts.clone();
+        let AppParts { connections, sockets, tasks, .. } = app.parts.clone();
+        let store = app.store.clone();
         let realtime = app.realtime.clone();
         let state = app.parts.admin_state(&app.config, &realtime, Metrics::new(), dev);
         let admin = Admin::new(AdminState { ready, is_clustered, ..state });

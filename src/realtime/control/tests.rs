@@ -98,7 +98,7 @@ async fn what_was_answered_is_there_in_the_next_life() {
     control(&app).revoke(&user("bob"), Some(WallMs(7))).await.unwrap();
     let ended = WallMs(app.parts.clock.wall().0);
     control(&app).block(&user("eve"), order(Some(ended))).await.unwrap();
-    app.parts.store.close().await;
+    app.store.close().await;
 
     let app = TestApp::in_folder(folder.path(), |_| {});
     control(&app).load().await.unwrap();

@@ -141,7 +141,7 @@ async fn what_was_answered_is_there_in_the_next_life_and_goes_with_its_user() {
     let app = TestApp::in_folder(folder.path(), |_| {});
     control(&app).put(of("ann", "r", None), None).await.unwrap();
     control(&app).remove(of("ann", "s", Some("/")), true).await.unwrap();
-    app.parts.store.close().await;
+    app.store.close().await;
 
     let app = TestApp::in_folder(folder.path(), |_| {});
     control(&app).load().await.unwrap();

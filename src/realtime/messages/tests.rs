@@ -114,7 +114,7 @@ async fn the_backend_is_told_of_whoever_it_was_for_and_did_not_reach() {
     let here = app.connect_in("/", "here", &[], Some("d1")).await;
     let hooks = UndeliveredHooks::new(
         app.parts.sockets.clone(),
-        app.parts.store.outbox(),
+        app.store.outbox(),
         app.parts.clock.clone(),
     );
     let except = Except {

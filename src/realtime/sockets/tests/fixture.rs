@@ -47,7 +47,7 @@ impl Fixture {
         let app = TestApp::in_folder(folder.path(), |config| config.presence = presence);
         let (connection, _) = app.open().await;
         app.parts.watch_deadlines(&app.parts.tasks);
-        let (sockets, store) = (app.parts.sockets.clone(), app.parts.store.clone());
+        let (sockets, store) = (app.parts.sockets.clone(), app.store.clone());
         let (recovered, next) = (app.recovered.clone(), AtomicU32::new(0));
         Self { sockets, store, recovered, connection, next, app }
     }
