@@ -162,6 +162,9 @@ impl ClusterLedger {
         }
         let mark = self.member.mark();
         let (mut heads, mut after, most) = (Vec::new(), after.0, limit.min(room));
+        if most == 0 {
+            self.look_only(at, token).await?;
+        }
         while heads.len() < most {
             let changes_max = (most - heads.len()).min(PAGE_MAX);
             let asked = LedgerAsk::Waiting { token, after, changes_max };

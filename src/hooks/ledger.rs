@@ -129,12 +129,12 @@ impl HookLedger {
         }
     }
 
-    /// Whether what waits is looked through even if nothing of it can be sent now: only the newest of a user is.
-    pub(super) fn reads_ahead(&self, endpoint: EndpointId) -> bool {
+    /// Whether it has to be looked at even if nothing of it can be sent now: nobody else says how much waits, and what need
+    /// not wait because there is something newer.
+    pub(super) fn must_be_watched(&self) -> bool {
         match self {
-            // There older ones are replaced as soon as there is a newer one.
             Self::Embedded(_) => false,
-            Self::Cluster(ledger) => ledger.reads_ahead(endpoint),
+            Self::Cluster(_) => true,
         }
     }
 

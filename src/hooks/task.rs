@@ -206,7 +206,7 @@ impl EndpointTask {
         }
         let is_waiting = self.read_again.is_some_and(|at| self.endpoint.clock.now() < at);
         let wants_more = self.dispatch.wants_more();
-        let looks = self.has_news && self.endpoint.ledger.reads_ahead(self.endpoint.id);
+        let looks = self.has_news && self.endpoint.ledger.must_be_watched();
         if is_waiting || !(self.is_behind && wants_more || looks) {
             return ControlFlow::Continue(());
         }

@@ -13,7 +13,7 @@ use crate::core::delivery::outbox::{EndpointId, Settlement};
 
 impl ClusterLedger {
     /// Whether only the newest hook of a user is sent, for which it must be known.
-    pub fn reads_ahead(&self, endpoint: EndpointId) -> bool {
+    pub(super) fn reads_ahead(&self, endpoint: EndpointId) -> bool {
         self.is_latest || self.at(endpoint).is_some_and(|it| it.turn.lock().is_full)
     }
 
@@ -56,6 +56,20 @@ impl ClusterLedger {
             // As for what is read one after the other.
             let _kept = self.member.confirmed(mark).await;
         }
+        Ok(())
+    }
+
+    /// Looks how much waits, and reads nothing.
+    pub(super) async fn look_only(
+        &self,
+        at: &LedgerEndpoint,
+        token: OwnerToken,
+    ) -> Result<(), LedgerError> {
+        let asked = LedgerAsk::Waiting { token, after: 0, changes_max: 0 };
+        let LedgerReply::Waiting(Some(page)) = self.ask(at, asked).await? else {
+            return Err(LedgerError::NotOwner);
+        };
+        self.read(at, page);
         Ok(())
     }
 
