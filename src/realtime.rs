@@ -48,6 +48,7 @@ pub mod messages;
 pub mod notices;
 pub mod people;
 pub mod permissions;
+mod placing;
 pub mod reminders;
 pub mod reports;
 pub mod room_book;

@@ -75,8 +75,6 @@ pub struct SocketEdge {
 /// What clients ask for.
 #[derive(Debug)]
 pub struct ClientParts {
-    /// Whether this is a node among many.
-    pub is_clustered: bool,
     /// They connect.
     pub admission: Arc<Admission>,
     /// They log out.

@@ -49,7 +49,6 @@ impl AppParts {
         let events = self.client_events(config, realtime)?;
         let edge = SocketEdge {
             parts: ClientParts {
-                is_clustered: self.home.cluster().is_some(),
                 admission,
                 control,
                 attendance,
@@ -77,7 +76,11 @@ impl AppParts {
     fn client_messages(&self, config: &Config, realtime: &Realtime) -> ClientMessages {
         let (clients, messages) = (config.messages.clients.clone(), Arc::clone(&realtime.messages));
         let parts = (self.sockets.clone(), self.permissions.clone());
-        ClientMessages::new(clients, messages, parts, self.clock.clone())
+        let messages = ClientMessages::new(clients, messages, parts, self.clock.clone());
+        match self.home.cluster() {
+            Some(it) => messages.in_cluster(it.member.clone()),
+            None => messages,
+        }
     }
 
     fn client_events(

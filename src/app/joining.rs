@@ -11,6 +11,8 @@ use crate::connection::ConnectionNodes;
 use crate::core::cluster::book::BookName;
 use crate::core::cluster::inboxes::InboxLimits;
 use crate::core::cluster::node::NodeEffect;
+use crate::core::contacts;
+use crate::core::watching::WatchBounds;
 use crate::hooks::HookLedger;
 use crate::realtime::Realtime;
 use crate::realtime::effects::ClusterEffects;
@@ -18,6 +20,7 @@ use crate::realtime::hearing::Hearing;
 use crate::realtime::reports::Reports;
 use crate::realtime::shared_book::SharedBook;
 use crate::realtime::shared_log;
+use crate::realtime::sockets::Sockets;
 use crate::recovery::{Recoveries, log_window};
 use crate::registry::Socket;
 use crate::tasks::Tasks;
@@ -83,6 +86,23 @@ impl JoinedCluster {
     /// Whether this node goes on alone at the moment.
     pub(super) fn is_cut_off(&self) -> bool {
         *self.member.status().borrow() != MemberStatus::Attached
+    }
+
+    /// The sockets of a node among many.
+    pub(super) fn sockets(
+        &self,
+        config: &Config,
+        bounds: (WatchBounds, Option<Duration>),
+        clock: Clock,
+    ) -> Sockets {
+        let member = (self.member.clone(), self.config.node_grace);
+        let sockets = Sockets::in_cluster(config.presence, bounds, member, clock);
+        let clients = &config.messages.clients;
+        let mut rooms = contacts::shared_rooms(&config.watching.shown_to);
+        if clients.is_on {
+            rooms.extend(contacts::shared_rooms(&clients.to_users));
+        }
+        if rooms.is_empty() { sockets } else { sockets.placing(self.member.clone(), rooms) }
     }
 
     /// Where hooks wait.
@@ -159,6 +179,7 @@ impl JoinedCluster {
         tasks.spawn("cluster.effects", heeding.run(effects));
         tasks.spawn("cluster.sessions", recoveries.clone().run_writing());
         tasks.spawn("cluster.seats", Arc::clone(&realtime.attendance).run_seats());
+        tasks.spawn("cluster.places", Arc::clone(&realtime.attendance).run_placing());
     }
 }
 

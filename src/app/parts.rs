@@ -77,10 +77,7 @@ impl AppParts {
             Home::Alone(store) => {
                 Sockets::new(config.presence, bounds, store.presence(), clock.clone())
             }
-            Home::Cluster(it) => {
-                let member = (it.member.clone(), it.config.node_grace);
-                Sockets::in_cluster(config.presence, bounds, member, clock.clone())
-            }
+            Home::Cluster(it) => it.sockets(config, bounds, clock.clone()),
         };
         let sockets = if config.guests.has_hooks { sockets } else { sockets.silent_about_guests() };
         let sockets = if config.hooks.identity { sockets.portraying() } else { sockets };
@@ -214,7 +211,11 @@ impl AppParts {
     fn watching(&self, config: &Config) -> Watching {
         let shown = (self.sockets.clone(), self.notices());
         let watching = Watching::new(config.watching.clone(), shown, self.clock.clone());
-        watching.asking(self.permissions.clone())
+        let watching = watching.asking(self.permissions.clone());
+        match self.home.cluster() {
+            Some(it) => watching.in_cluster(it.member.clone()),
+            None => watching,
+        }
     }
 
     fn joining(&self, config: &Config, attendance: Arc<Attendance>) -> Joining {

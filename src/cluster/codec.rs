@@ -8,6 +8,7 @@ mod entries;
 mod feed;
 mod inboxes;
 mod ledger;
+mod places;
 mod seats;
 mod sessions;
 
@@ -116,6 +117,8 @@ impl ClusterPlace {
             Command::Feed(question) => self.feed(question),
             Command::Seats(question) => self.seats(question),
             Command::Attached(question) => self.attached(question),
+            Command::Moved(question) => self.moved(*question),
+            Command::Places(users) => self.places(users),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -163,6 +166,9 @@ impl ClusterPlace {
                     number(departure.closed_at.0),
                 ]),
                 FactOp::Describe { granted } => arguments.extend([text("G"), text(&**granted)]),
+                FactOp::Place { user, rooms } => {
+                    arguments.extend([text("P"), text(user.as_str()), text(&**rooms)]);
+                }
                 FactOp::EndGrace { user, reason } => {
                     arguments.extend([text("X"), text(user.as_str()), text(reason.as_str())]);
                 }
@@ -246,6 +252,8 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Feed(question) => feed::reply(question, value).map(Reply::Feed),
         Command::Seats(_) => seats::reply(value).map(Reply::Seats),
         Command::Attached(question) => attached::reply(question, value).map(Reply::Attachments),
+        Command::Moved(_) => places::moved(value).map(Reply::Moved),
+        Command::Places(_) => places::places(value).map(Reply::Places),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

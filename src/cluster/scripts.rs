@@ -57,6 +57,10 @@ pub enum Script {
     Replay,
     /// What is attached to sessions.
     Attached,
+    /// Which users have changed, for nodes that listen.
+    Moved,
+    /// Where users are.
+    Places,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -64,7 +68,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -92,6 +96,8 @@ impl Script {
         Self::Letters,
         Self::Replay,
         Self::Attached,
+        Self::Moved,
+        Self::Places,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -113,7 +119,8 @@ impl Script {
             | Self::Settle
             | Self::InboxChange
             | Self::Seats
-            | Self::Replay => true,
+            | Self::Replay
+            | Self::Moved => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -130,7 +137,8 @@ impl Script {
             | Self::Import
             | Self::Feed
             | Self::Letters
-            | Self::Attached => false,
+            | Self::Attached
+            | Self::Places => false,
         }
     }
 
@@ -176,6 +184,8 @@ impl Script {
             Self::Letters => include_str!("scripts/letters.lua"),
             Self::Replay => include_str!("scripts/replay.lua"),
             Self::Attached => include_str!("scripts/attached.lua"),
+            Self::Moved => include_str!("scripts/moved.lua"),
+            Self::Places => include_str!("scripts/places.lua"),
         }
     }
 }

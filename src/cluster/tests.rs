@@ -15,6 +15,7 @@ mod guards;
 mod inboxes;
 mod mutants;
 mod parts;
+mod places;
 mod random;
 mod seats;
 mod server;

@@ -5,7 +5,8 @@
 //! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
 //! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have, [`attached`] what
-//! the backend has attached to their sessions.
+//! the backend has attached to their sessions, [`places`] in which rooms they are, [`outlook`] what a node knows of those whom its
+//! clients watch.
 
 pub mod agreement;
 pub mod answers;
@@ -25,6 +26,8 @@ pub mod letters;
 pub mod log;
 pub mod node;
 pub mod observer;
+pub mod outlook;
+pub mod places;
 pub mod receipts;
 pub mod seats;
 pub mod sessions;

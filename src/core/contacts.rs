@@ -4,6 +4,7 @@ use crate::types::{NamePattern, Room, RoomKind, UserId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// One way in which a user is in reach of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub enum ContactRule {
     Claim(Box<str>),
     /// The backend says so: whoever applies the rules asks it about all who are not [always](Reach::has_always) in reach.
     Hook,
+}
+
+impl fmt::Display for ContactRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SharedRoom(pattern) if pattern.is_any() => f.write_str("shared_room"),
+            Self::SharedRoom(pattern) => write!(f, "shared_room:{pattern}"),
+            Self::Claim(claim) => write!(f, "claim:{claim}"),
+            Self::Hook => f.write_str("hook"),
+        }
+    }
 }
 
 /// What a client was granted, as far as rules look at it.
@@ -31,6 +43,15 @@ pub struct Viewer<'a> {
 /// Whether the backend is asked by one of `rules`.
 pub fn asks(rules: &[ContactRule]) -> bool {
     rules.contains(&ContactRule::Hook)
+}
+
+/// The names of rooms that bring whoever is in them into reach by one of `rules`.
+pub fn shared_rooms(rules: &[ContactRule]) -> Vec<NamePattern> {
+    let pattern = |it: &ContactRule| match it {
+        ContactRule::SharedRoom(pattern) => Some(pattern.clone()),
+        ContactRule::Claim(_) | ContactRule::Hook => None,
+    };
+    rules.iter().filter_map(pattern).collect()
 }
 
 impl ContactRule {
@@ -105,8 +126,9 @@ pub fn is_own_room(patterns: &[NamePattern], viewer: Viewer<'_>, room: &Room) ->
     viewer.rooms.contains(room) && patterns.iter().any(|it| is_shareable(room, it))
 }
 
-/// A room named after a user or a socket is nobody else's, whatever was granted.
-fn is_shareable(room: &Room, pattern: &NamePattern) -> bool {
+/// Whether a room of such a name brings whoever is in it into reach. One named after a user or a socket is nobody else's, whatever was
+/// granted.
+pub fn is_shareable(room: &Room, pattern: &NamePattern) -> bool {
     room.kind() == RoomKind::Granted && pattern.matches(room.as_str())
 }
 

@@ -7,8 +7,10 @@ use super::messages::{AckOutcome, Messages};
 use super::permissions::{NotAnswered, Permissions};
 use super::sockets::Sockets;
 use crate::clock::Clock;
+use crate::cluster::ClusterMember;
 use crate::config::ClientMessagesConfig;
 use crate::connection::ReceivedAck;
+use crate::core::cluster::places::UserRooms;
 use crate::core::contacts::{self, Reach, Viewer};
 use crate::core::emit::acks::AckNeed;
 use crate::core::emit::audience::{Addressee as _, Audience};
@@ -23,6 +25,10 @@ use serde_json::value::to_raw_value;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::time::timeout;
+
+/// How long is waited for what other nodes have said of a receiver.
+const PLACES_WAIT: Duration = Duration::from_secs(1);
 
 /// An event of a client for others.
 #[derive(Debug)]
@@ -109,7 +115,18 @@ pub struct ClientMessages {
     sockets: Sockets,
     /// Asked where the configuration says so.
     permissions: Option<Permissions>,
+    /// Knows in which rooms users are on other nodes, where that is asked.
+    member: Option<ClusterMember>,
     clock: Clock,
+}
+
+/// What was found out about an event that a client wants to send.
+#[derive(Debug, Default)]
+struct MessageCheck {
+    /// The backend allows it.
+    is_allowed: bool,
+    /// The rooms of the receiver, as all nodes have said.
+    rooms: Option<UserRooms>,
 }
 
 /// The last argument of what a client sends: who it was.
@@ -135,20 +152,27 @@ impl ClientMessages {
         (sockets, permissions): (Sockets, Option<Permissions>),
         clock: Clock,
     ) -> Self {
-        Self { config, messages, sockets, permissions, clock }
+        Self { config, messages, sockets, permissions, member: None, clock }
     }
 
-    /// Checks what the client of `from` wants to send. It is handed back if the backend has to be asked:
+    /// Receivers may be on other nodes: in which rooms they are there, the cluster of `member` is asked.
+    #[must_use]
+    pub fn in_cluster(self, member: ClusterMember) -> Self {
+        let is_asked = !contacts::shared_rooms(&self.config.to_users).is_empty();
+        Self { member: is_asked.then_some(member), ..self }
+    }
+
+    /// Checks what the client of `from` wants to send. It is handed back if the backend or other nodes have to be asked:
     /// [`ClientMessages::check`].
     pub fn check_at_once(
         &self,
         from: &Socket,
         sent: ClientMessage,
     ) -> Result<Result<ReadyMessage, ClientMessage>, MayNotSend> {
-        if self.question(from, &sent)?.is_some() {
+        if self.question(from, &sent)?.is_some() || self.open_elsewhere(from, &sent).is_some() {
             return Ok(Err(sent));
         }
-        self.make_ready(from, sent, false).map(Ok)
+        self.make_ready(from, sent, MessageCheck::default()).map(Ok)
     }
 
     /// Checks what the client of `from` wants to send, if the backend lets it, where that is asked.
@@ -161,7 +185,26 @@ impl ClientMessages {
             Some((permissions, wish)) => permissions.ask(from, wish).await?.allowed.is_all(),
             None => false,
         };
-        self.make_ready(from, sent, is_allowed)
+        let rooms = match self.open_elsewhere(from, &sent) {
+            Some((member, user)) => rooms_of(member, user).await,
+            None => None,
+        };
+        self.make_ready(from, sent, MessageCheck { is_allowed, rooms })
+    }
+
+    /// The receiver, if it hangs on its rooms on other nodes whether it is in reach. That depends on the sender alone, as in
+    /// [`question`](Self::question).
+    fn open_elsewhere<'a>(
+        &'a self,
+        from: &Socket,
+        sent: &'a ClientMessage,
+    ) -> Option<(&'a ClusterMember, &'a UserId)> {
+        let (Some(member), MessageReceivers::User(user)) = (&self.member, &sent.to) else {
+            return None;
+        };
+        let (rooms, grants) = (from.granted_rooms(), from.grants());
+        let reach = Reach::new(&self.config.to_users, viewer(from, &rooms, &grants));
+        (!reach.has_always(user)).then_some((member, user))
     }
 
     /// What the backend has to be asked about it, if anything. That depends on the sender alone: whether it is asked, and so
@@ -200,12 +243,11 @@ impl ClientMessages {
         self.config.to_rooms_by_hook.iter().any(|it| it.matches(room.as_str()))
     }
 
-    /// `is_allowed` says that the backend allows it.
     fn make_ready(
         &self,
         from: &Socket,
         sent: ClientMessage,
-        is_allowed: bool,
+        MessageCheck { is_allowed, rooms: elsewhere }: MessageCheck,
     ) -> Result<ReadyMessage, MayNotSend> {
         let ClientMessage { to, event, payload, volatile, except, ack } = sent;
         let ClientMessagesConfig { to_users, to_rooms, to_rooms_by_hook, .. } = &self.config;
@@ -214,7 +256,10 @@ impl ClientMessages {
         let (target, room, is_in_reach) = match to {
             MessageReceivers::User(user) => {
                 let theirs = self.sockets.reachable(&user, &from.namespace);
-                let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));
+                let is_in = |room: &Room| {
+                    theirs.iter().any(|it| it.is_granted(room))
+                        || elsewhere.as_ref().is_some_and(|it| it.has(&from.namespace, room))
+                };
                 let is_in_reach = is_allowed || Reach::new(to_users, viewer).has(&user, is_in);
                 (Target { users: vec![user], ..Target::default() }, None, is_in_reach)
             }
@@ -272,6 +317,13 @@ impl ClientMessages {
         }
         received
     }
+}
+
+/// The rooms of a user, as all nodes have said. While they cannot be asked only those here count, whom alone an event reaches then.
+async fn rooms_of(member: &ClusterMember, user: &UserId) -> Option<UserRooms> {
+    let places = timeout(PLACES_WAIT, member.places(std::slice::from_ref(user))).await;
+    let mut places = places.ok()?.ok()?;
+    places.users.pop()?.rooms()
 }
 
 fn first_ack(outcome: &AckOutcome) -> Option<ReceivedAck> {

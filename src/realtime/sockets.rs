@@ -15,6 +15,7 @@ pub use listing::NodeCounts;
 pub use sweep::Suspects;
 
 use super::gate::Gate;
+use super::placing::Placing;
 use super::room_book::RoomBook;
 use super::watched::Watched;
 use crate::clock::Clock;
@@ -30,7 +31,9 @@ use crate::entropy;
 use crate::presence::{Place, Presence, SessionAtUp};
 use crate::registry::{FewSockets, ManySockets, Registry, Socket};
 use crate::store::PresenceRecords;
-use crate::types::{Grants, Namespace, Reason, Room, RoomKind, SocketPortrait, Timestamp, UserId};
+use crate::types::{
+    Grants, NamePattern, Namespace, Reason, Room, RoomKind, SocketPortrait, Timestamp, UserId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +102,12 @@ impl Sockets {
             clock,
             resume_ttl,
         }
+    }
+
+    /// The same, and other nodes are told which of the rooms with such names users are in.
+    #[must_use]
+    pub fn placing(self, member: ClusterMember, rooms: Vec<NamePattern>) -> Self {
+        Self { watched: self.watched.placing(Placing::new(member, rooms)), ..self }
     }
 
     /// The same, and hooks say who users are.

@@ -1,5 +1,6 @@
-//! Which users clients watch, and of which of them there may be news.
+//! Which users clients watch, and of which of them there may be news; and which users of this node other nodes may have to hear of.
 
+use super::placing::Placing;
 use crate::core::watching::{WatchBook, WatchBounds};
 use crate::registry::Socket;
 use crate::types::{SocketId, UserId};
@@ -11,7 +12,11 @@ use tokio::sync::Notify;
 
 /// Which users clients watch. Cheap to clone; clones share it. Where nobody watches, a note is one look at a number.
 #[derive(Debug, Clone)]
-pub(super) struct Watched(Arc<WatchedState>);
+pub(super) struct Watched {
+    state: Arc<WatchedState>,
+    /// Where others have to know in which rooms users are.
+    placing: Option<Arc<Placing>>,
+}
 
 #[derive(Debug)]
 struct WatchedState {
@@ -48,18 +53,29 @@ impl Watched {
     pub(super) fn new(bounds: WatchBounds) -> Self {
         let (book, noted) = (Mutex::new(WatchBook::new(bounds)), Mutex::default());
         let (len, news, due) = (AtomicUsize::new(0), Notify::new(), Notify::new());
-        Self(Arc::new(WatchedState { book, len, noted, news, due }))
+        let state = Arc::new(WatchedState { book, len, noted, news, due });
+        Self { state, placing: None }
+    }
+
+    /// The same, and other nodes are told in which rooms users are.
+    pub(super) fn placing(self, placing: Placing) -> Self {
+        Self { placing: Some(Arc::new(placing)), ..self }
+    }
+
+    /// What other nodes are told, if they are.
+    pub(super) fn placed(&self) -> Option<&Placing> {
+        self.placing.as_deref()
     }
 
     /// Looks at, or changes, who watches whom. Nothing else is locked meanwhile.
     pub(super) fn book<T>(&self, change: impl FnOnce(&mut WatchBook<Arc<Socket>>) -> T) -> T {
-        let mut book = self.0.book.lock();
+        let mut book = self.state.book.lock();
         let was_due_at = book.due_at();
         let changed = change(&mut book);
         if book.due_at() != was_due_at {
-            self.0.due.notify_one();
+            self.state.due.notify_one();
         }
-        if self.0.len.swap(book.len(), Ordering::Relaxed) != book.len() {
+        if self.state.len.swap(book.len(), Ordering::Relaxed) != book.len() {
             let len = u32::try_from(book.len()).unwrap_or(u32::MAX);
             metrics::gauge!("userline_watches").set(len);
         }
@@ -68,9 +84,17 @@ impl Watched {
 
     /// Something has happened to a user: it can be seen already by whoever looks. Cheap, and never waits for those who watch.
     pub(super) fn note(&self, user: &UserId) {
+        if let Some(placing) = &self.placing {
+            placing.note(user);
+        }
+        self.note_seen(user);
+    }
+
+    /// A user may be seen otherwise by those who watch it.
+    pub(super) fn note_seen(&self, user: &UserId) {
         if self.is_used() && self.book(|book| book.is_watched(user)) {
-            self.0.noted.lock().users.insert(user.clone());
-            self.0.news.notify_one();
+            self.state.noted.lock().users.insert(user.clone());
+            self.state.news.notify_one();
         }
     }
 
@@ -82,8 +106,8 @@ impl Watched {
             book.watches(socket.id)
         };
         if self.is_used() && self.book(watches) {
-            self.0.noted.lock().watchers.insert(socket.id, Arc::clone(socket));
-            self.0.news.notify_one();
+            self.state.noted.lock().watchers.insert(socket.id, Arc::clone(socket));
+            self.state.news.notify_one();
         }
     }
 
@@ -91,39 +115,43 @@ impl Watched {
     pub(super) fn note_end(&self, socket: &Socket) {
         if self.is_used() {
             self.book(|book| book.leave(socket.id));
-            self.note(socket.user());
         }
+        self.note(socket.user());
     }
 
     /// Where there may be news, when there may be any.
     pub(super) async fn next(&self) -> WatchNews {
         loop {
-            if let Some(noted) = self.0.noted.lock().pop() {
+            if let Some(noted) = self.state.noted.lock().pop() {
                 return noted;
             }
-            self.0.news.notified().await;
+            self.state.news.notified().await;
         }
     }
 
     /// A permit of a watcher has another end, or another beginning.
     pub(super) async fn due_has_changed(&self) {
-        self.0.due.notified().await;
+        self.state.due.notified().await;
     }
 
     /// Whom a watcher may see is another than before.
     pub(super) fn note_permit(&self, socket: Arc<Socket>) {
-        self.0.noted.lock().watchers.insert(socket.id, socket);
-        self.0.news.notify_one();
+        self.state.noted.lock().watchers.insert(socket.id, socket);
+        self.state.news.notify_one();
     }
 
     /// Nobody watches a user any more.
     pub(super) fn erase(&self, user: &UserId) {
         self.book(|book| book.erase(user));
-        self.0.noted.lock().users.remove(user);
+        self.state.noted.lock().users.remove(user);
+        if let Some(placing) = &self.placing {
+            placing.erase(user);
+        }
     }
 
-    fn is_used(&self) -> bool {
-        self.0.len.load(Ordering::Relaxed) != 0
+    /// Whether anybody watches.
+    pub(super) fn is_used(&self) -> bool {
+        self.state.len.load(Ordering::Relaxed) != 0
     }
 }
 

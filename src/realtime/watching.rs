@@ -8,9 +8,14 @@
 //!
 //! What a watcher sees is looked up in its turn, never carried along: so whatever it was told last is the newest, and it is
 //! told nothing that it could not see at that moment.
+//!
+//! Among many nodes what there is to see is known where all agree, and looked up there ([`afar`]): also of sockets that are here, so that
+//! there is one truth.
 
+mod afar;
 mod asking;
 
+pub use afar::KnownUsers;
 pub use asking::Permitted;
 
 use super::client_messages::viewer;
@@ -19,13 +24,16 @@ use super::permissions::{NotAnswered, Permissions};
 use super::sockets::Sockets;
 use super::watched::WatchNews;
 use crate::clock::Clock;
+use crate::cluster::{ClusterMember, Unattached};
 use crate::config::WatchingConfig;
+use crate::core::cluster::outlook::SeenUser;
 use crate::core::contacts::{self, Reach};
 use crate::core::emit::audience::Addressee as _;
 use crate::core::presence::session::PresenceStatus;
 use crate::core::watching::{Sight, WatchError, Whereabouts, look};
 use crate::registry::Socket;
 use crate::types::{Room, ServerEvent, UserId};
+use afar::Afar;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::borrow::Borrow;
@@ -46,6 +54,8 @@ pub struct Watching {
     notices: Notices,
     /// Asked whom a client may see, where the configuration says so.
     permissions: Option<Permissions>,
+    /// The users of all nodes, if there are others.
+    afar: Option<Box<Afar>>,
     clock: Clock,
     /// Who holds the one of a socket may look for it, and tell it.
     turns: [Mutex<()>; TURNS],
@@ -64,7 +74,14 @@ pub enum MayNotSee {
     /// The backend does not say whom it may see.
     #[error(transparent)]
     NotAnswered(#[from] NotAnswered),
+    /// Who is online is not known on this node at the moment.
+    #[error(transparent)]
+    CutOff(#[from] Unattached),
 }
+
+/// Where the users of one request are; nothing, where that is known without asking.
+#[derive(Debug, Default)]
+pub struct FoundUsers(Option<Vec<SeenUser>>);
 
 impl MayNotSee {
     /// The stable name of the error.
@@ -74,6 +91,7 @@ impl MayNotSee {
             Self::Bounds(WatchError::TooMany(_)) => "too_many_watches",
             Self::Bounds(WatchError::Full) => "overloaded",
             Self::NotAnswered(why) => why.code(),
+            Self::CutOff(_) => "unavailable",
         }
     }
 }
@@ -94,7 +112,14 @@ impl Watching {
     ) -> Self {
         let turns = std::array::from_fn(|_| Mutex::default());
         let by = RandomState::new();
-        Self { config, sockets, notices, permissions: None, clock, turns, by }
+        Self { config, sockets, notices, permissions: None, afar: None, clock, turns, by }
+    }
+
+    /// Users of all nodes are seen, as the cluster of `member` knows them.
+    #[must_use]
+    pub fn in_cluster(self, member: ClusterMember) -> Self {
+        let afar = Some(Box::new(Afar::new(member, self.clock.clone())));
+        Self { afar, ..self }
     }
 
     /// The backend is asked, if the configuration has a rule that says so.
@@ -109,22 +134,48 @@ impl Watching {
         self.config.is_on()
     }
 
-    /// Who of `users` is online, as far as the client of `socket` may see it; of them the backend permits these, where that was
-    /// asked.
+    /// Whether users may be on other nodes, so that it takes a while to see them.
+    pub fn is_of_many_nodes(&self) -> bool {
+        self.afar.is_some()
+    }
+
+    /// Finds out where `users` are, for [`Watching::online`].
+    pub async fn find(&self, users: &[UserId]) -> Result<FoundUsers, MayNotSee> {
+        self.check()?;
+        Ok(FoundUsers(match &self.afar {
+            Some(afar) => Some(afar.look(users).await?),
+            None => None,
+        }))
+    }
+
+    /// Waits until it is known where `users` are, for [`Watching::watch`], and has it known from then on.
+    pub async fn know<'a>(
+        &'a self,
+        users: &'a [UserId],
+    ) -> Result<Option<KnownUsers<'a>>, MayNotSee> {
+        Ok(match &self.afar {
+            Some(afar) => Some(afar.know(users).await?),
+            None => None,
+        })
+    }
+
+    /// Who of `users` is online, where they were found, as far as the client of `socket` may see it; of them the backend permits
+    /// these, where that was asked.
     pub fn online<'a>(
         &self,
         socket: &Socket,
-        users: &'a [UserId],
+        (users, found): (&'a [UserId], &FoundUsers),
         permitted: &Permitted,
     ) -> Result<Vec<&'a str>, MayNotSee> {
         self.check()?;
         let (rooms, grants) = (socket.granted_rooms(), socket.grants());
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
-        let is_online = |user: &&UserId| {
-            let sight = self.sight(socket, &reach, user, (&Sight::Nothing, permitted.has(user)));
-            sight.is_online()
+        let is_online = |(at, user): &(usize, &UserId)| {
+            let seen = found.0.as_ref().map(|it| it.get(*at).cloned().unwrap_or_default());
+            let before = (&Sight::Nothing, permitted.has(user));
+            self.sight(socket, &reach, (user, seen), before).is_online()
         };
-        Ok(users.iter().filter(is_online).map(UserId::as_str).collect())
+        Ok(users.iter().enumerate().filter(is_online).map(|(_, it)| it.as_str()).collect())
     }
 
     /// The same, and from now on the client is told of changes. `tell` is told who is online before any change is.
@@ -148,7 +199,8 @@ impl Watching {
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
         let mut online = Vec::new();
         for user in users {
-            let sight = self.sight(socket, &reach, user, self.told(socket, user));
+            let sight =
+                self.sight(socket, &reach, (user, self.seen(user)), self.told(socket, user));
             if sight.is_online() {
                 online.push(user.as_str());
             }
@@ -171,7 +223,13 @@ impl Watching {
     /// Tells clients what has happened to those whom they watch, and asks the backend again whom they may see, as long as it
     /// runs.
     pub async fn run(self: Arc<Self>) {
-        tokio::join!(self.run_news(), self.run_asking());
+        tokio::join!(self.run_news(), self.run_asking(), self.run_afar());
+    }
+
+    async fn run_afar(&self) {
+        if let Some(afar) = &self.afar {
+            afar.run(&self.sockets.watched).await;
+        }
     }
 
     async fn run_news(&self) {
@@ -209,6 +267,9 @@ impl Watching {
             watched.book(|book| book.unwatch(socket.id, std::slice::from_ref(user)));
         }
         watched.erase(user);
+        if let Some(afar) = &self.afar {
+            afar.erase(user);
+        }
     }
 
     fn check(&self) -> Result<(), MayNotSee> {
@@ -220,7 +281,7 @@ impl Watching {
         let _turn = self.turn(socket).lock();
         let (rooms, grants) = (socket.granted_rooms(), socket.grants());
         let reach = Reach::new(&self.config.shown_to, viewer(socket, &rooms, &grants));
-        let sight = self.sight(socket, &reach, user, self.told(socket, user));
+        let sight = self.sight(socket, &reach, (user, self.seen(user)), self.told(socket, user));
         self.tell(socket, user, sight);
     }
 
@@ -244,13 +305,27 @@ impl Watching {
         })
     }
 
+    /// Where a user is, as far as this node knows what is so on all of them; `None`: there are no others.
+    fn seen(&self, user: &UserId) -> Option<SeenUser> {
+        self.afar.as_ref().map(|it| it.user(user))
+    }
+
     fn sight(
         &self,
         socket: &Socket,
         reach: &Reach<'_>,
-        user: &UserId,
+        (user, seen): (&UserId, Option<SeenUser>),
         (before, is_permitted): (impl Borrow<Sight>, bool),
     ) -> Sight {
+        if let Some(SeenUser { is_online, rooms }) = seen {
+            let namespace = &socket.namespace;
+            let rooms = rooms.filter(|it| it.is_there(namespace));
+            let is_in = rooms.map(|rooms| move |room: &Room| rooms.has(namespace, room));
+            // It may not have been heard yet of whoever looks.
+            let is_online = is_online || user == socket.user();
+            let at = Whereabouts { is_online, is_in, is_permitted };
+            return look(reach, user, &at, before.borrow());
+        }
         let (status, mut theirs) = self.sockets.user(user);
         theirs.retain(|it| it.namespace == socket.namespace);
         let is_in = |room: &Room| theirs.iter().any(|it| it.is_granted(room));

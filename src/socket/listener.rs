@@ -43,10 +43,6 @@ fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), Reques
     if let Some(right) = needed_right(request) {
         requests.check_right(right)?;
     }
-    if requests.parts().is_clustered && is_of_one_node(request) {
-        let message = format_args!("{name} is not built yet for several nodes");
-        return Err(RequestError::new("not_in_cluster", message));
-    }
     match request {
         ClientRequest::Ping => {
             ping::answer(requests, event);
@@ -79,24 +75,6 @@ fn needed_right(request: ClientRequest) -> Option<GuestRight> {
         ClientRequest::Presence | ClientRequest::Watch | ClientRequest::Unwatch => {
             Some(GuestRight::Presence)
         }
-    }
-}
-
-/// Whether the request would be answered by what this node alone knows.
-fn is_of_one_node(request: ClientRequest) -> bool {
-    match request {
-        ClientRequest::Presence
-        | ClientRequest::Watch
-        | ClientRequest::Unwatch => true,
-        ClientRequest::Ping
-        | ClientRequest::Inbox
-        | ClientRequest::Read
-        | ClientRequest::Refresh
-        // The sockets that it ends are those of one connection.
-        | ClientRequest::Logout
-        | ClientRequest::Join
-        | ClientRequest::Leave
-        | ClientRequest::Emit => false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::argument;
 use super::request_error::RequestError;
 use super::requests::Requests;
 use crate::core::protocol::inbound::ClientEvent;
-use crate::realtime::watching::{MayNotSee, Permitted};
+use crate::realtime::watching::{FoundUsers, MayNotSee, Permitted};
 use crate::types::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -29,15 +29,17 @@ struct OnlineView<'a> {
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let users = required_users(event.args())?;
     let watching = &requests.parts().watching;
-    if !watching.asks() {
-        let online = watching.online(requests.socket(), &users, &Permitted::default())?;
+    if !watching.asks() && !watching.is_of_many_nodes() {
+        let found = FoundUsers::default();
+        let online = watching.online(requests.socket(), (&users, &found), &Permitted::default())?;
         return ack_online(requests, event.ack, online);
     }
     let (asked, ack) = (Arc::clone(requests), event.ack);
     requests.answer_in_line("socket.presence", event, async move |_turn| {
         let (watching, socket) = (&asked.parts().watching, asked.socket());
         let permitted = watching.ask(socket, &users).await.map_err(MayNotSee::from)?;
-        let online = watching.online(socket, &users, &permitted)?;
+        let found = watching.find(&users).await?;
+        let online = watching.online(socket, (&users, &found), &permitted)?;
         ack_online(&asked, ack, online)
     })
 }

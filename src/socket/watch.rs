@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result<(), RequestError> {
     let users = required_users(event.args())?;
     let watching = &requests.parts().watching;
-    if !watching.asks() {
+    if !watching.asks() && !watching.is_of_many_nodes() {
         return watch(requests, event.ack, (&users, Permitted::default()));
     }
     let (asked, ack) = (Arc::clone(requests), event.ack);
@@ -23,6 +23,8 @@ pub(super) fn begin(requests: &Arc<Requests>, event: &ClientEvent<'_>) -> Result
         // First, so that nobody is asked for nothing.
         watching.may_watch(socket, &users)?;
         let permitted = watching.ask(socket, &users).await.map_err(MayNotSee::from)?;
+        // As long as it is held, what is known of them stays so.
+        let _known = watching.know(&users).await?;
         watch(&asked, ack, (&users, permitted))
     })
 }

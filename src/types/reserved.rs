@@ -230,6 +230,7 @@ impl ClientRequest {
                 "backend_unavailable",
                 "backend_timeout",
                 "backend_answer_invalid",
+                "unavailable",
             ],
             Self::Watch => &[
                 "invalid_argument",
@@ -240,6 +241,7 @@ impl ClientRequest {
                 "backend_unavailable",
                 "backend_timeout",
                 "backend_answer_invalid",
+                "unavailable",
             ],
         }
     }

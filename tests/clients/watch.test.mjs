@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { ways } from "./lib/client.mjs";
+import { cluster } from "./lib/cluster.mjs";
 import { scenario } from "./lib/scenario.mjs";
 import { steadily, until } from "./lib/wait.mjs";
 
@@ -41,6 +42,31 @@ describe("who is online", { concurrency: 4 }, () => {
       assert.deepEqual(await ask(ann, "unwatch"), {});
     });
   }
+
+  cluster("over two nodes: told of the last socket on either, of a room on either, and of no flap", 2, shown(["shared_room:org:*"]), async (w) => {
+    const on = (node, user, n) => w.connect(user, { url: w.nodes[node].publicUrl, transports: ["websocket"], ...org(n) });
+    const ann = await on(0, "ann", 7);
+    const [bob, too] = [await on(0, "bob", 7), await on(1, "bob", 7)];
+    await on(1, "eve", 8);
+    const users = ["ann", "bob", "cy", "eve", "nobody"];
+    const seen = async (online) => assert.deepEqual(await ask(ann, "presence", { users }), { online });
+    await until("bob to be seen", () => seen(["ann", "bob"]).then(() => true, () => false), 30_000);
+    assert.deepEqual(await ask(ann, "watch", { users }), { online: ["ann", "bob"] });
+
+    const cy = await on(1, "cy", 7);
+    await until("cy to be seen", () => news(ann).length === 1, 30_000);
+    bob.disconnect();
+    await steadily("no flap", () => news(ann).length === 1, 1500);
+    too.disconnect();
+    await until("bob to be gone", () => news(ann).length === 2, 30_000);
+    const member = await w.nodes[0].api("PUT", "/v1/users/eve/rooms/org:7");
+    assert.ok([200, 202].includes(member.status));
+    await until("eve to be seen", () => news(ann).length === 3, 30_000);
+    assert.deepEqual(news(ann), [["cy", true], ["bob", false], ["eve", true]]);
+    assert.deepEqual(await ask(ann, "unwatch"), {});
+    cy.disconnect();
+    await steadily("nothing more", () => news(ann).length === 3, 1500);
+  }, { forward: false });
 
   scenario("a stranger is never seen, and looks like somebody who is offline", shown(["shared_room"]), async (w) => {
     const eve = await w.connect("eve", org(8));

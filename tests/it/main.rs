@@ -28,3 +28,4 @@ mod rig;
 mod seats;
 mod tidy;
 mod views;
+mod watching;

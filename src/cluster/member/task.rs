@@ -253,6 +253,8 @@ impl MemberTask {
                 if machine.is_current(question) {
                     if let Reply::Inboxes(reply) = &reply {
                         machine.saw(reply.number());
+                    } else if let Reply::Moved(moved) = &reply {
+                        machine.saw(moved.number);
                     }
                     drop(answer.send(reply));
                 }

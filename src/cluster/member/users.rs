@@ -1,8 +1,9 @@
-//! Which users are here, how many there are, and connections of each.
+//! Which users are here, how many there are, where they are, and connections of each.
 
 use super::{ClusterMember, Unattached};
 use crate::core::cluster::command::{Command, Reply, UserCounts};
 use crate::core::cluster::facts::UserDeparture;
+use crate::core::cluster::places::{MovedQuestion, MovedUsers, Places};
 use crate::core::cluster::seats::{SeatQuestion, SeatReply};
 use crate::types::{Reason, UserId};
 use std::sync::Arc;
@@ -53,5 +54,25 @@ impl ClusterMember {
         let reply = self.ask(Command::Seats(question)).await?;
         let Reply::Seats(reply) = reply else { return Err(Unattached) };
         Ok(reply)
+    }
+
+    /// The sockets of a user who is here are in these rooms, as [`UserRooms::text`](crate::core::cluster::places::UserRooms::text) has
+    /// them.
+    pub fn place(&self, user: &UserId, rooms: Arc<str>) {
+        self.say(|machine| machine.place(user, rooms));
+    }
+
+    /// Which users have changed.
+    pub async fn moved(&self, question: MovedQuestion) -> Result<MovedUsers, Unattached> {
+        let reply = self.ask(Command::Moved(question)).await?;
+        let Reply::Moved(moved) = reply else { return Err(Unattached) };
+        Ok(moved)
+    }
+
+    /// Where users are, at most a thousand; in the same order.
+    pub async fn places(&self, users: &[UserId]) -> Result<Places, Unattached> {
+        let reply = self.ask(Command::Places(users.to_vec())).await?;
+        let Reply::Places(places) = reply else { return Err(Unattached) };
+        Ok(places)
     }
 }

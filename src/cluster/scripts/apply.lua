@@ -7,6 +7,7 @@
 --   U user hint                        there is a socket
 --   K user hint                        there still is one, as there was all the time
 --   D user grace_ms reason closed_ms   there is none
+--   P user rooms                       its sockets are in these
 --   X user reason                      if the user lingers, that ends now
 --   L user hint grace_ms reason closed_ms   was here before the state was lost, and is not any more
 --   E data                             an event for everybody's log
@@ -61,6 +62,14 @@ while i <= #ARGV do
   elseif op == 'D' then
     down(user, incarnation, tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4], granted)
     granted, i = false, i + 5
+  elseif op == 'P' then
+    local key = P .. 'u:' .. user
+    local rooms = redis.call('HGET', key, incarnation)
+    if rooms and rooms ~= ARGV[i + 2] then
+      redis.call('HSET', key, incarnation, ARGV[i + 2])
+      moved(user)
+    end
+    i = i + 3
   elseif op == 'X' then
     if redis.call('HEXISTS', P .. 'u:' .. user, 'r') == 1 then
       redis.call('HSET', P .. 'u:' .. user, 'r', ARGV[i + 2])

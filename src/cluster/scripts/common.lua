@@ -13,9 +13,12 @@
 --   ends         hash    run of a server -> number at which the one that followed began
 --   again        set     users who were told of again since the last loss
 --   dead         set     incarnations whose users are being let go
---   u:<user>     hash    s = session; one field per incarnation with a socket; lingering: r = reason, c = closed at (ms)
+--   u:<user>     hash    s = session; one field per incarnation with a socket, which holds the rooms of the user's sockets
+--                        there, or nothing; lingering: r = reason, c = closed at (ms)
 --   who:<user>   hash    s = the session that this is about; g = what its user was granted, a = what is attached to it, v = since which
 --                        number; goes with u:<user>
+--   watching     string  somebody wants to hear of changes of users; the number above which their notes are all there
+--   moved        zset    user -> number of its last change that others may see; only while somebody wants to hear of it
 --   of:<inc>     set     users that an incarnation asserts
 --   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
 --   s:<session>  hash    u = user; o = the socket that has it; d = what a node needs to go on with it; n = namespace, if away
@@ -57,6 +60,12 @@ local function record(seq, ...)
   redis.call('HSET', meta, 'told', seq)
 end
 
+-- Others may see something else of the user than before.
+local function moved(user, number)
+  if redis.call('EXISTS', P .. 'watching') == 0 then return end
+  redis.call('ZADD', P .. 'moved', number or text(numbers(1)), user)
+end
+
 -- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins. What the user
 -- was granted, and what is attached to the session, follow in the event if they are there.
 local function announce(kind, user, session, reason, closed, granted, attached)
@@ -67,6 +76,7 @@ local function announce(kind, user, session, reason, closed, granted, attached)
   for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
     redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
   end
+  moved(user, seq)
   return seq
 end
 
@@ -113,6 +123,7 @@ local function down(user, incarnation, grace, reason, closed, granted)
   local key = P .. 'u:' .. user
   redis.call('SREM', P .. 'of:' .. incarnation, user)
   if redis.call('HDEL', key, incarnation) == 0 then return end
+  moved(user)
   if redis.call('HLEN', key) > 1 then return end
   redis.call('HSET', key, 'r', reason, 'c', closed)
   if granted then describe(user, redis.call('HGET', key, 's'), granted) end

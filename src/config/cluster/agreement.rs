@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::config::{AuthConfig, AuthMode, Coalesce, JwtKey, JwtKeys};
 use crate::core::cluster::FORMAT;
 use crate::core::cluster::agreement::{Agreement, Term};
+use crate::core::contacts::ContactRule;
 use crate::core::control::seats::{SeatLimit, WhenFull};
 use crate::types::{Namespace, Secret, millis};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
@@ -58,6 +59,8 @@ impl Config {
             Term::shown("admin.idempotency_bytes", answers.bytes_max.to_string()),
             Term::shown("sessions.max_sockets_per_user", seats.0),
             Term::shown("sessions.on_limit", seats.1),
+            Term::shown("presence.shown_to", contacts(&self.watching.shown_to)),
+            Term::shown("messages.to_users", contacts(&self.messages.clients.to_users)),
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::shown("hooks.identity", self.hooks.identity.to_string()),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
@@ -85,6 +88,12 @@ fn seats(limit: Option<SeatLimit>) -> (String, &'static str) {
         Some((max, WhenFull::Refuse)) => (max.to_string(), "refuse"),
         Some((max, WhenFull::EvictOldest)) => (max.to_string(), "evict_oldest"),
     }
+}
+
+/// Who is in reach, as it may stand in a configuration.
+fn contacts(rules: &[ContactRule]) -> String {
+    let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    texts.join(" ")
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -2,24 +2,18 @@
 
 use crate::config::Config;
 use crate::config::reader::SettingsReader;
-use crate::core::contacts::ContactRule;
 
 /// One key, what it must be, and whether it is not.
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 4] = [
-    ("presence.shown_to", "must be empty", |it| it.watching.is_on()),
+pub(super) const RULES: [Rule; 2] = [
     ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
     (
         "hooks.events",
         "must have neither socket.connected nor socket.disconnected, for no endpoint",
         |it| it.hooks.sockets,
     ),
-    ("messages.to_users", "must have no shared_room", |it| {
-        let rules = &it.messages.clients.to_users;
-        it.messages.clients.is_on && rules.iter().any(|it| matches!(it, ContactRule::SharedRoom(_)))
-    }),
 ];
 
 /// Refuses what is on in a configuration with a cluster.

@@ -74,16 +74,8 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
     let with = [
         ("hooks.url", "https://example.com/"),
         ("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-        ("messages.client_to_client", "rule"),
-        ("messages.allow", r#"["chat:*"]"#),
-        ("messages.to_users", r#"["claim:contacts"]"#),
     ];
-    let on = [
-        ("presence.shown_to", r#"["shared_room"]"#),
-        ("sessions.resume_ttl", "10m"),
-        ("hooks.events", r#"["socket.disconnected"]"#),
-        ("messages.to_users", r#"["shared_room"]"#),
-    ];
+    let on = [("sessions.resume_ttl", "10m"), ("hooks.events", r#"["socket.disconnected"]"#)];
     assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
     for setting in on {
         load(&[&with[..], &[setting]].concat()).unwrap();

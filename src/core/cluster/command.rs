@@ -9,6 +9,7 @@ use super::inboxes::{InboxesAsk, InboxesReply};
 use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{HooksToTell, LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
+use super::places::{MovedQuestion, MovedUsers, Places};
 use super::seats::{SeatQuestion, SeatReply};
 use super::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
@@ -66,6 +67,10 @@ pub enum Command {
     Seats(SeatQuestion),
     /// Something about what is attached to sessions.
     Attached(AttachedQuestion),
+    /// Which users have changed.
+    Moved(MovedQuestion),
+    /// Where these users are; at most a thousand.
+    Places(Vec<UserId>),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -260,6 +265,10 @@ pub enum Reply {
     Seats(SeatReply),
     /// To [`Command::Attached`].
     Attachments(AttachedReply),
+    /// To [`Command::Moved`].
+    Moved(MovedUsers),
+    /// To [`Command::Places`], in the order of the question.
+    Places(Places),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

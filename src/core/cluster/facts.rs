@@ -46,6 +46,13 @@ pub enum FactOp {
         /// How the user left.
         departure: UserDeparture,
     },
+    /// The user's sockets here are in other rooms than before.
+    Place {
+        /// Who.
+        user: UserId,
+        /// The rooms, as [`UserRooms::text`](super::places::UserRooms::text) has them.
+        rooms: Arc<str>,
+    },
     /// If the user lingers, that ends now.
     EndGrace {
         /// Who.
@@ -96,7 +103,11 @@ struct Fact {
     end_grace: Option<Reason>,
     /// What hooks say of the user, if they do.
     granted: Option<Arc<str>>,
+    /// In which rooms the user's sockets are, where others have to know that, and whether it is still to be said.
+    rooms: Option<(Arc<str>, IsUnsaid)>,
 }
+
+type IsUnsaid = bool;
 
 #[derive(Debug, Clone, Copy)]
 enum LocalPresence {
@@ -133,7 +144,18 @@ impl UserFacts {
             return;
         }
         fact.presence = LocalPresence::Gone(departure);
+        fact.rooms = None;
         self.queue(user);
+    }
+
+    /// The user's sockets here are in these rooms.
+    pub fn place(&mut self, user: &UserId, rooms: Arc<str>) {
+        let Some(fact) = self.users.get_mut(user) else { return };
+        let is_known = fact.rooms.as_ref().is_some_and(|(known, _)| *known == rooms);
+        if !is_known && matches!(fact.presence, LocalPresence::Here) {
+            fact.rooms = Some((rooms, true));
+            self.queue(user);
+        }
     }
 
     /// Nobody has a socket here any more.
@@ -188,6 +210,11 @@ impl UserFacts {
                 LocalPresence::Here | LocalPresence::Gone(_) | LocalPresence::Elsewhere => {}
             }
             let is_here = matches!(fact.presence, LocalPresence::Here);
+            if let (true, Some((rooms, is_unsaid))) = (fact.is_said, &mut fact.rooms)
+                && (std::mem::take(is_unsaid) || !was_said)
+            {
+                ops.push(FactOp::Place { user: user.clone(), rooms: Arc::clone(rooms) });
+            }
             if let Some(reason) = fact.end_grace.take() {
                 ops.push(FactOp::EndGrace { user: user.clone(), reason });
             }
@@ -222,7 +249,10 @@ impl UserFacts {
                     }
                 }
                 FactOp::Down { user, departure } => self.departed(user, *departure, now),
-                FactOp::EndGrace { .. } | FactOp::Departed { .. } | FactOp::Describe { .. } => {}
+                FactOp::Place { .. }
+                | FactOp::EndGrace { .. }
+                | FactOp::Departed { .. }
+                | FactOp::Describe { .. } => {}
             }
         }
         known
@@ -300,6 +330,7 @@ impl UserFacts {
             since: None,
             end_grace: None,
             granted: None,
+            rooms: None,
         })
     }
 

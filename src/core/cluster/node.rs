@@ -235,6 +235,11 @@ impl NodeMachine {
         self.facts.down(user, departure);
     }
 
+    /// The user's sockets here are in these rooms.
+    pub fn place(&mut self, user: &UserId, rooms: Arc<str>) {
+        self.facts.place(user, rooms);
+    }
+
     /// If the user lingers anywhere, that ends now.
     pub fn end_grace(&mut self, user: &UserId, reason: Reason) {
         self.facts.end_grace(user, reason);

@@ -37,6 +37,13 @@ impl Attendance {
         Self { bus: Some(bus), ..self }
     }
 
+    /// Tells other nodes in which rooms users are, as long as it runs, where they have to know that.
+    pub async fn run_placing(self: Arc<Self>) {
+        if let Some(placing) = self.sockets.watched.placed() {
+            placing.run(&self.sockets.presence).await;
+        }
+    }
+
     /// Fetches the session that a socket claims, if it is kept elsewhere: see [`Attendance::join`], which goes on with it. Waits for
     /// Redis, for two seconds at most. Returns who had it so far; `None`: it cannot be claimed.
     pub(in crate::realtime) async fn fetch(

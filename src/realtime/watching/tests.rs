@@ -1,6 +1,6 @@
 //! What watchers are told, by the parts that run in production.
 
-use super::{MayNotSee, Permitted, WatchError};
+use super::{FoundUsers, MayNotSee, Permitted, WatchError};
 use crate::app::testing::{TestApp, TestClient, until};
 use crate::core::contacts::ContactRule;
 use crate::core::presence::session::Grace;
@@ -134,6 +134,7 @@ async fn there_is_a_bound_and_without_a_rule_there_is_nothing() {
     let ann = off.connect("ann").await;
     assert_eq!(watch(&off, &ann, &["ann"]), Err(MayNotSee::Off));
     let users = [id("ann")];
-    let online = off.realtime.watching.online(&ann.socket, &users, &Permitted::default());
+    let found = FoundUsers::default();
+    let online = off.realtime.watching.online(&ann.socket, (&users, &found), &Permitted::default());
     assert_eq!(online, Err(MayNotSee::Off));
 }

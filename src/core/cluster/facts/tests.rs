@@ -1,7 +1,8 @@
 use super::{FactOp, UserDeparture, UserFacts};
 use crate::types::{Reason, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 const REMEMBER: Duration = Duration::from_secs(30);
@@ -93,6 +94,8 @@ fn the_end_of_a_grace_is_told_of_whoever_is_not_here_too() {
 enum Step {
     Up(u8),
     Down(u8),
+    /// The user's sockets here are in this room.
+    Place(u8, u8),
     Take(usize),
     Answer,
     Again(bool),
@@ -102,6 +105,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u8..4).prop_map(Step::Up),
         4 => (0_u8..4).prop_map(Step::Down),
+        3 => (0_u8..4, 0_u8..3).prop_map(|(user, room)| Step::Place(user, room)),
         4 => (1_usize..4).prop_map(Step::Take),
         3 => Just(Step::Answer),
         1 => any::<bool>().prop_map(Step::Again),
@@ -109,23 +113,30 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// However it goes: when all is said and answered, the state holds those who are here, and what waits to be said is
-    /// at most one thing per user.
+    /// However it goes: when all is said and answered, the state holds those who are here, with the rooms that they are in, and what
+    /// waits to be said is at most one thing per user.
     #[test]
     fn the_state_ends_with_those_who_are_here(steps in prop::collection::vec(step(), 0..80)) {
         let mut facts = UserFacts::default();
-        let (mut here, mut held) = (BTreeSet::new(), BTreeSet::new());
+        let (mut here, mut held) = (BTreeMap::new(), BTreeMap::new());
         let mut under_way: Option<Vec<FactOp>> = None;
-        let settle = steps.iter().cloned().chain((0..20).flat_map(|_| [Step::Answer, Step::Take(4)]));
+        let settle = steps.iter().cloned().chain((0..20).flat_map(|_| [Step::Answer, Step::Take(8)]));
         for step in settle.chain([Step::Answer]) {
             match step {
                 Step::Up(it) => {
-                    here.insert(it);
+                    here.entry(it).or_insert(None);
                     facts.up(&user(it));
                 }
                 Step::Down(it) => {
                     here.remove(&it);
                     facts.down(&user(it), departure());
+                }
+                Step::Place(it, room) => {
+                    let rooms: Arc<str> = format!("{room}").into();
+                    facts.place(&user(it), Arc::clone(&rooms));
+                    if let Some(known) = here.get_mut(&it) {
+                        *known = Some(rooms);
+                    }
                 }
                 Step::Take(max) if under_way.is_none() => {
                     let ops = facts.take(max);
@@ -133,12 +144,17 @@ proptest! {
                     for op in &ops {
                         match op {
                             FactOp::Up { user, .. } => {
-                                held.insert(user.clone());
+                                held.insert(user.clone(), None);
                                 *told.entry(user.clone()).or_default() += 1;
                             }
                             FactOp::Down { user, .. } => {
-                                prop_assert!(held.remove(user), "{user} is not held");
+                                prop_assert!(held.remove(user).is_some(), "{user} is not held");
                                 *told.entry(user.clone()).or_default() += 1;
+                            }
+                            FactOp::Place { user, rooms } => {
+                                let known = held.get_mut(user);
+                                prop_assert!(known.is_some(), "{user} is not held");
+                                *known.unwrap() = Some(Arc::clone(rooms));
                             }
                             FactOp::Departed { .. }
                             | FactOp::EndGrace { .. }
@@ -162,7 +178,12 @@ proptest! {
             }
         }
         prop_assert!(facts.is_said());
-        let here: BTreeSet<UserId> = here.into_iter().map(user).collect();
-        prop_assert_eq!(held, here);
+        let here: BTreeMap<UserId, Option<Arc<str>>> =
+            here.into_iter().map(|(it, rooms)| (user(it), rooms)).collect();
+        prop_assert!(held.keys().eq(here.keys()));
+        for (user, rooms) in here {
+            // Whoever was back before that was said is where it was, until it is said where it is now.
+            prop_assert!(rooms.is_none() || held[&user] == rooms, "{user}");
+        }
     }
 }

@@ -73,6 +73,8 @@ impl NodeMachine {
                 | Reply::Feed(_)
                 | Reply::Seats(_)
                 | Reply::Attachments(_)
+                | Reply::Moved(_)
+                | Reply::Places(_)
                 | Reply::UserCounts(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }
