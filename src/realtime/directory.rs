@@ -74,14 +74,14 @@ impl Directory {
         limit: usize,
         filter: StateFilter,
     ) -> Result<OnNodes<Page<UserEntry>>, DirectoryError> {
-        let lingering = match (&self.bus, filter) {
-            (Some(bus), StateFilter::All | StateFilter::Lingering) => {
-                Some(lingering_page(bus, after, limit).await?)
-            }
-            (Some(_), StateFilter::Online) | (None, _) => None,
+        let mut lingering = match (&self.bus, filter) {
+            (Some(bus), StateFilter::All | StateFilter::Lingering) => lingering(bus).await?,
+            (Some(_), StateFilter::Online) | (None, _) => Vec::new(),
         };
-        if let (Some(lingering), StateFilter::Lingering) = (&lingering, filter) {
-            let found = here::with_lingering(Page::default(), lingering, limit);
+        if let (Some(bus), StateFilter::Lingering) = (&self.bus, filter) {
+            let mut page = lingering_page(bus, &lingering, (after, limit)).await?;
+            page.users.retain(|(_, status)| matches!(status, PresenceStatus::Lingering(_)));
+            let found = here::with_lingering(Page::default(), &page, limit);
             return self.add_attached(OnNodes::here(found)).await;
         }
         let here = || self.sockets.presence.users(after, limit, filter);
@@ -92,8 +92,11 @@ impl Directory {
                 done = here::merged_users(done, page, limit);
             }
         }
-        if let Some(lingering) = &lingering {
-            done = here::with_lingering(done, lingering, limit);
+        if let (Some(bus), StateFilter::All) = (&self.bus, filter) {
+            // Asked before and after: so nobody is overlooked who has gone, or come back, while the nodes looked.
+            lingering.extend(self::lingering(bus).await?);
+            let page = lingering_page(bus, &lingering, (after, limit)).await?;
+            done = here::with_lingering(done, &page, limit);
         }
         self.add_attached(OnNodes { done, missing }).await
     }
@@ -289,18 +292,25 @@ impl Directory {
     }
 }
 
-/// The first who linger, after `after`.
-async fn lingering_page(
-    bus: &Bus,
-    after: Option<&UserId>,
-    limit: usize,
-) -> Result<LingeringPage, DirectoryError> {
-    let LingeringUsers { total, mut users } = bus.lingering(LINGERING_MAX).await?;
+/// All who linger.
+async fn lingering(bus: &Bus) -> Result<Vec<UserId>, DirectoryError> {
+    let LingeringUsers { total, users } = bus.lingering(LINGERING_MAX).await?;
     if users.len() < total {
         return Err(DirectoryError::TooManyLinger(total));
     }
-    users.retain(|it| after.is_none_or(|after| after < it));
+    Ok(users)
+}
+
+/// The first of those who lingered a moment ago, after `after`.
+async fn lingering_page(
+    bus: &Bus,
+    users: &[UserId],
+    (after, limit): (Option<&UserId>, usize),
+) -> Result<LingeringPage, DirectoryError> {
+    let behind = users.iter().filter(|it| after.is_none_or(|after| after < *it));
+    let mut users: Vec<UserId> = behind.cloned().collect();
     users.sort_unstable();
+    users.dedup();
     let has_more = limit < users.len();
     users.truncate(limit);
     let statuses = bus.presence(&users).await?;

@@ -126,8 +126,8 @@ pub(super) fn with_lingering(
     let mut found: BTreeMap<UserId, UserEntry> =
         online.items.into_iter().map(|it| (it.user.clone(), it)).collect();
     for (user, status) in &lingering.users {
-        // Whoever has come back meanwhile is listed by a node, or on the next page that is asked for.
-        if let PresenceStatus::Lingering(session) = *status {
+        // Whoever has come back since the nodes looked is listed without the sockets that they did not see.
+        if let PresenceStatus::Lingering(session) | PresenceStatus::Online(session) = *status {
             let (user, status) = (user.clone(), *status);
             let (sockets, attached) = (0, None);
             let entry = UserEntry { user: user.clone(), status, session, sockets, attached };

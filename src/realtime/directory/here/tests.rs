@@ -61,6 +61,20 @@ fn walk(mut ask: impl FnMut(Option<u8>) -> (Vec<(u8, usize)>, bool)) -> Vec<(u8,
     }
 }
 
+#[test]
+fn whoever_lingered_and_is_back_since_the_nodes_looked_is_listed_all_the_same() {
+    let (online, lingering) =
+        (PresenceStatus::Online(session()), PresenceStatus::Lingering(session()));
+    let seen = vec![ListedUser { user: user(2), session: session(), sockets: 3 }];
+    let nodes = merged_users(Page::default(), Page { items: seen, has_more: false }, 10);
+    let statuses = [online, online, lingering, PresenceStatus::Offline].into_iter().zip(1..);
+    let users = statuses.map(|(status, name)| (user(name), status)).collect();
+    let page = with_lingering(nodes, &LingeringPage { users, last: None }, 10);
+    let listed: Vec<_> =
+        page.items.into_iter().map(|it| (it.user, it.status, it.sockets)).collect();
+    assert_eq!(listed, [(user(1), online, 0), (user(2), online, 3), (user(3), lingering, 0)]);
+}
+
 proptest! {
     #[test]
     fn rooms_of_many_nodes_are_listed_once_with_all_their_sockets(
