@@ -21,6 +21,7 @@ mod seats;
 mod server;
 mod sessions;
 mod sockets;
+mod verdicts;
 mod world;
 
 pub(super) use server::{TestRedis, cluster_config};

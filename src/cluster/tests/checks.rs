@@ -163,8 +163,13 @@ impl World {
         let clients = 0..self.clients.all.len();
         let bad: Vec<String> = clients
             .flat_map(|it| {
-                [self.repeats_and_order(it), self.plain_repeats(it), self.broken_promises(it)]
-                    .concat()
+                [
+                    self.repeats_and_order(it),
+                    self.plain_repeats(it),
+                    self.broken_promises(it),
+                    self.unheeded_verdicts(it),
+                ]
+                .concat()
             })
             .collect();
         self.bad.extend(bad);
@@ -177,7 +182,7 @@ impl World {
         let mut bad = Vec::new();
         let (mut here, mut order) = (BTreeSet::new(), BTreeMap::new());
         for (place, event) in client.got.iter().enumerate() {
-            if client.breaks.contains(&place) {
+            if client.breaks.iter().any(|it| it.had == place) {
                 here.clear();
                 order.clear();
             }
@@ -222,7 +227,8 @@ impl World {
         for promise in &client.promises {
             let has = |event: usize| places.get(&event).is_some_and(|it| *it < promise.had);
             let is_kept = |event: usize, it: &SimEvent| {
-                let hears = self.clients.hears(number, it.audience);
+                let hears = self.clients.hears(number, it.audience)
+                    && !self.may_be_out(number, it.audience, promise);
                 !hears || has(event) || !self.is_promised(it, promise)
             };
             let broken = self.events.iter().enumerate().filter(|(event, it)| !is_kept(*event, it));
@@ -237,6 +243,7 @@ impl World {
     /// An event that was answered for; or one without a number, if it was known that the client was away meanwhile, or its node
     /// handed it out to nobody's connection; and if that stood in the log by the time it came back.
     fn is_promised(&self, it: &SimEvent, promise: &Promise) -> bool {
+        // What is decided is not for clients either.
         if it.is_plain {
             return false;
         }

@@ -116,8 +116,9 @@ impl World {
         for entry in entries {
             for (number, event) in (entry.first..).zip(&entry.events) {
                 // A marker is no event.
-                let event = (!event.is_empty()).then(|| number_in(event));
-                if let Some(event) = event.filter(|it| !self.events[*it].is_plain) {
+                let Some(event) = (!event.is_empty()).then(|| number_in(event)) else { continue };
+                self.judge(node, number, event);
+                if !self.events[event].is_plain {
                     self.log(node, number, event);
                 }
             }
@@ -180,15 +181,17 @@ impl World {
         let Claim { client, node, pid, offset, owner, asked, found, .. } = claim;
         let claimed = found.unwrap();
         let record = claimed.session.as_ref().map(|it| number_in(&it.record));
-        let Some(Record { epoch, is_away, session }) = record.map(|it| &self.clients.records[it])
-        else {
+        let record = record.map(|it| &self.clients.records[it]);
+        let Some(Record { epoch, is_away, session, node: writer }) = record else {
             return self.join((node, socket), client, None, asked);
         };
         let is_of_epoch = *epoch == claimed.epoch && Some(epoch) == self.nodes[node].epoch.as_ref();
-        let (session, is_away) = (session.clone(), *is_away);
+        let (session, is_away, writer) = (session.clone(), *is_away, *writer);
         if !is_of_epoch && !self.is(Mutant::Epoch) {
             return self.join((node, socket), client, None, asked);
         }
+        let is_over = !is_away
+            && self.is_ended((client, writer), (&claimed.epoch, session.cut_off_at), asked);
         let now = self.time();
         let recovery = &mut self.nodes[node].recovery;
         recovery.lacks_some_to(claimed.hole);
@@ -196,6 +199,9 @@ impl World {
         if let Some(here) = here {
             self.close(here.number);
         }
-        self.join((node, socket), client, Some((pid, offset)), asked);
+        self.join((node, socket), client, Some((pid.clone(), offset)), asked);
+        if is_over && self.clients.sockets[&socket].pid == pid {
+            self.bad.push(format!("client {client} has the session that it was to lose: {pid:?}"));
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::core::recovery::Pid;
 use std::collections::{BTreeMap, VecDeque};
 
-const ROOMS: usize = 3;
+pub(super) const ROOMS: usize = 3;
 const CALLERS: usize = 6;
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,9 @@ pub(super) enum ToClient {
         epoch: String,
         head: u64,
         missed: usize,
+        /// When Redis was asked for its session, and when it came in.
         asked: u64,
+        at: u64,
     },
 }
 
@@ -73,8 +75,20 @@ pub(super) struct SimClient {
     /// What it was told, and how many events are still to come that it missed.
     promised: Option<(Promise, usize)>,
     pub(super) promises: Vec<Promise>,
-    /// It was told that it may have missed something, at these places.
-    pub(super) breaks: Vec<usize>,
+    /// It was told that it may have missed something, at these places: where its sessions begin.
+    pub(super) breaks: Vec<Break>,
+    /// Where it came in: what it had by then, at which node, and when.
+    pub(super) entries: Vec<(usize, usize, u64)>,
+}
+
+/// A session begins.
+#[derive(Debug)]
+pub(super) struct Break {
+    /// What the client had by then: so many events.
+    pub(super) had: usize,
+    pub(super) epoch: String,
+    pub(super) from: u64,
+    pub(super) at: u64,
 }
 
 pub(super) struct Clients {
@@ -168,6 +182,10 @@ impl SimClient {
         self.promised = None;
     }
 
+    fn enter(&mut self, at: u64) {
+        self.entries.extend(self.at.map(|(node, _)| (self.got.len(), node, at)));
+    }
+
     fn eat(&mut self) {
         match self.wire.pop_front() {
             None => return,
@@ -179,14 +197,21 @@ impl SimClient {
                     *missed -= 1;
                 }
             }
-            Some(ToClient::Connected { pid, recovered: true, head, missed, asked, .. }) => {
+            Some(ToClient::Connected { pid, recovered: true, head, missed, asked, at, .. }) => {
                 assert!(self.pid.as_ref() == Some(&pid));
+                self.enter(at);
                 let ((epoch, from), away) = (self.session.clone(), self.away);
                 let promise = Promise { had: 0, epoch, from, to: head, away, asked };
                 self.promised = Some((promise, missed));
             }
-            Some(ToClient::Connected { pid, recovered: false, epoch, head, .. }) => {
-                self.breaks.push(self.got.len());
+            Some(ToClient::Connected { pid, recovered: false, epoch, head, at, .. }) => {
+                self.enter(at);
+                self.breaks.push(Break {
+                    had: self.got.len(),
+                    epoch: epoch.clone(),
+                    from: head,
+                    at,
+                });
                 (self.pid, self.offset, self.session) = (Some(pid), None, (epoch, head));
             }
         }

@@ -53,11 +53,13 @@ pub(super) enum Mutant {
     OwnEnd,
     /// Whoever knows the name of a session gets it, whoever it is.
     Whose,
+    /// What was decided about a session while nobody could tell it is forgotten.
+    Verdicts,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::BatchNumber,
         Self::Fence,
         Self::StaleEpoch,
@@ -81,6 +83,7 @@ impl Mutant {
         Self::Owner,
         Self::OwnEnd,
         Self::Whose,
+        Self::Verdicts,
     ];
 
     /// A script without the guard.
@@ -152,9 +155,12 @@ impl Mutant {
                 &[(Script::Attach, "if agreed and agreed ~= ARGV[i + 1]", "if false")]
             }
             Self::Witness => &[(Script::Attach, "ARGV[9] ~= witness", "ARGV[9] == ''")],
-            Self::LargestSeen | Self::NoAttach | Self::TrimCheck | Self::Epoch | Self::OwnBack => {
-                &[]
-            }
+            Self::LargestSeen
+            | Self::NoAttach
+            | Self::TrimCheck
+            | Self::Epoch
+            | Self::OwnBack
+            | Self::Verdicts => &[],
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::clients::Audience;
 use super::sockets::SimSocket;
+use super::verdicts::Sentence;
 use crate::core::cluster::command::{Command, NodeTimes, Reply};
 use crate::core::cluster::incarnation::Epoch;
 use crate::core::cluster::log::LogEntry;
@@ -118,9 +119,13 @@ pub(super) struct SimEvent {
     /// Its sockets do not wait for a number, and nobody recovers it.
     pub(super) is_plain: bool,
     pub(super) audience: Audience,
+    /// What is decided about the sessions of a user: then it is no event for clients.
+    pub(super) sentence: Option<Sentence>,
     pub(super) answer: Answer,
     /// Epoch and number under which it stands in the log.
     pub(super) place: Option<(String, u64)>,
+    /// When it was put there.
+    pub(super) logged: u64,
     /// When it was accepted; and if it was handed out without a number, when the next marker stood in the log.
     pub(super) at: u64,
     pub(super) marked: Option<u64>,

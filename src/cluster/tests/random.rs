@@ -46,7 +46,7 @@ fn step(world: &mut World, faults: bool) {
         400..=829 => move_a_message(world),
         830..=889 => (0..world.random.below(6)).for_each(|_| world.clients.eat(client)),
         890..=919 => world.connect(client),
-        920..=933 => world.drop_client(client),
+        920..=926 | 930..=933 => world.drop_client(client),
         934 => world.write_down(node),
         935..=941 if faults => world.disconnect(node),
         942..=944 if faults => outage(world),
@@ -65,6 +65,7 @@ fn step(world: &mut World, faults: bool) {
                 world.kill(node);
             }
         }
+        927..=929 => world.sentence(node, client),
         959 if faults => {
             let others = (0..nodes).filter(|it| *it != node && world.is_running(*it)).count();
             if world.takes_clients(node) && 0 < others {
@@ -216,6 +217,7 @@ fn random_schedules_catch_what_is_missing() {
         Mutant::HoleMarker,
         Mutant::Epoch,
         Mutant::OwnBack,
+        Mutant::Verdicts,
     ] {
         assert!(first_caught(mutant, 1..60).is_some(), "{mutant:?} is not caught");
     }

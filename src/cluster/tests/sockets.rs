@@ -28,7 +28,7 @@ use std::time::Duration;
 pub(super) struct SimSocket {
     pub(super) number: u64,
     user: UserId,
-    member: Rc<RefCell<Member>>,
+    pub(super) member: Rc<RefCell<Member>>,
     addressed: Rc<Cell<u64>>,
     follower: Rc<RefCell<Follower>>,
 }
@@ -57,12 +57,14 @@ impl Live for SimSocket {
 pub(super) struct Joined {
     pub(super) client: usize,
     pub(super) node: usize,
-    pid: Pid,
-    socket: SimSocket,
+    pub(super) pid: Pid,
+    pub(super) socket: SimSocket,
 }
 
 /// A session as it stands in Redis: the record there is its place among these.
 pub(super) struct Record {
+    /// The node that wrote it down.
+    pub(super) node: usize,
     pub(super) epoch: Epoch,
     pub(super) is_away: bool,
     pub(super) session: DetachedSession,
@@ -79,7 +81,7 @@ pub(super) fn life(epoch: &Epoch) -> u64 {
     epoch.bytes().fold(7, |life: u64, byte| life.wrapping_mul(1_000_003) ^ u64::from(byte))
 }
 
-fn audience(of: Audience) -> Arc<Target> {
+pub(super) fn audience(of: Audience) -> Arc<Target> {
     let mut target = crate::types::Target::default();
     match of {
         Audience::User(user) => target.users.push(user_id(user)),
@@ -89,7 +91,7 @@ fn audience(of: Audience) -> Arc<Target> {
     Arc::new(Target { namespace: Namespace::root(), target, except: Except::default() })
 }
 
-fn room(number: usize) -> Room {
+pub(super) fn room(number: usize) -> Room {
     Room::parse(&format!("r{number}")).unwrap()
 }
 
@@ -172,7 +174,8 @@ impl World {
         });
         let missed = attached.missed.len();
         let epoch = epoch.to_string();
-        self.send(number, ToClient::Connected { pid, recovered, epoch, head, missed, asked });
+        let at = self.now;
+        self.send(number, ToClient::Connected { pid, recovered, epoch, head, missed, asked, at });
         for missed in &attached.missed {
             let (event, offset) = read(missed);
             self.send(number, ToClient::Event(event, offset));
@@ -180,7 +183,7 @@ impl World {
     }
 
     /// Has Redis know what is to be known of a session: that it lives, or that its client is away.
-    fn keep(&mut self, node: usize, pid: &Pid, is_new: bool, is_away: bool) {
+    pub(super) fn keep(&mut self, node: usize, pid: &Pid, is_new: bool, is_away: bool) {
         let it = &self.nodes[node];
         if let Some(session) = it.recovery.session(pid) {
             self.say(node, pid, session, (is_new, is_away));
@@ -207,7 +210,7 @@ impl World {
             away: is_away.then_some(bounds),
         };
         let epoch = Epoch::clone(self.nodes[node].epoch.as_ref().unwrap());
-        self.clients.records.push(Record { epoch, is_away, session });
+        self.clients.records.push(Record { node, epoch, is_away, session });
         self.nodes[node].machine.keep(name(pid), SessionOp::Keep(kept));
     }
 
@@ -277,12 +280,16 @@ impl World {
         is_repeat: bool,
         event: usize,
     ) {
-        if self.events[event].is_plain {
+        let it = &self.events[event];
+        if it.is_plain {
             // One's own sockets have it, and what is repeated came before.
-            let it = &self.events[event];
             let is_own = it.node == node && it.boot == self.nodes[node].boot;
-            if !is_own && !is_repeat {
-                self.hand_out_plain(node, event);
+            let sentence = it.sentence;
+            self.judge(node, number, event);
+            match sentence {
+                _ if is_own || is_repeat => {}
+                Some(sentence) => self.carry_out(node, sentence),
+                None => self.hand_out_plain(node, event),
             }
             return;
         }
@@ -327,10 +334,11 @@ impl World {
     fn audience(&self, node: usize, event: usize) -> Vec<u64> {
         let audience = self.events[event].audience;
         let sockets = self.clients.sockets.iter().filter(|(_, it)| it.node == node);
-        sockets
-            .filter(|(_, it)| self.clients.hears(it.client, audience))
-            .map(|(socket, _)| *socket)
-            .collect()
+        let hears = |it: &Joined| match audience {
+            Audience::Room(number) => it.socket.member.borrow().rooms.contains(&room(number)),
+            Audience::User(_) | Audience::All => self.clients.hears(it.client, audience),
+        };
+        sockets.filter(|(_, it)| hears(it)).map(|(socket, _)| *socket).collect()
     }
 
     fn send(&mut self, socket: u64, message: ToClient) {

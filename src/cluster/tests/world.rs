@@ -8,6 +8,7 @@ use super::parts::{
     USERS, Wire, new_node, user_id,
 };
 use super::server::{self, Snapshot, TestRedis};
+use super::verdicts::Sentence;
 use crate::cluster::{ClusterPlace, reply};
 use crate::core::cluster::command::{Applied, Command, Reply};
 use crate::core::cluster::facts::UserDeparture;
@@ -205,6 +206,7 @@ impl World {
                 self.bad.push(format!("twice in the log: event {event}"));
             }
             self.events[event].place = Some((apply.epoch.to_string(), number));
+            self.events[event].logged = self.now;
         }
     }
 
@@ -301,14 +303,27 @@ impl World {
 
     /// Somebody emits at a node.
     pub(super) fn emit(&mut self, node: usize, caller: usize, audience: Audience, is_plain: bool) {
+        self.ask(node, caller, (audience, None), is_plain);
+    }
+
+    /// Somebody asks a node for something that all have to do.
+    pub(super) fn ask(
+        &mut self,
+        node: usize,
+        caller: usize,
+        (audience, sentence): (Audience, Option<Sentence>),
+        is_plain: bool,
+    ) {
         let event = self.events.len();
         let (at, answer) = (self.now, Answer::Pending);
         self.events.push(SimEvent {
             caller,
             is_plain,
             audience,
+            sentence,
             answer,
             place: None,
+            logged: 0,
             at,
             marked: None,
             node,
@@ -321,8 +336,10 @@ impl World {
         let numbering = if is_plain { Numbering::Plain } else { Numbering::Numbered };
         let (id, effects) = machine.append(payload, numbering, now).unwrap();
         self.nodes[node].own.insert(id, event);
-        if is_plain {
-            self.hand_out_plain(node, event);
+        match sentence {
+            Some(sentence) => self.carry_out(node, sentence),
+            None if is_plain => self.hand_out_plain(node, event),
+            None => {}
         }
         for effect in effects {
             self.perform(node, effect);
