@@ -11,6 +11,7 @@
 mod attachments;
 mod confirm;
 mod history;
+mod status_log;
 mod task;
 mod users;
 

@@ -1,5 +1,6 @@
 //! The task: it waits for whatever comes first, and decides nothing.
 
+use super::status_log::StatusLog;
 use super::{Apart, EFFECTS_MAX, MemberStatus};
 use crate::clock::Clock;
 use crate::cluster::codec::{self, ClusterPlace};
@@ -79,6 +80,7 @@ pub(super) struct MemberTask {
     advised: Vec<Advice>,
     /// Why a question was refused last.
     refused: Option<LinkError>,
+    told: StatusLog,
 }
 
 /// What came first.
@@ -121,6 +123,7 @@ impl MemberTask {
             bell_failures: 0,
             advised: Vec::new(),
             refused: None,
+            told: StatusLog::default(),
         }
     }
 
@@ -325,25 +328,12 @@ impl MemberTask {
     }
 
     /// Says so once if it has changed.
-    fn report(&self, status: MemberStatus) {
+    fn report(&mut self, status: MemberStatus) {
         let is_attached = status == MemberStatus::Attached;
         metrics::gauge!("userline_cluster_attached").set(u32::from(is_attached));
+        let holds = self.opened_at + LASTS <= self.clock.now();
+        self.told.tell(&self.status.borrow(), &status, holds);
         self.status.send_if_modified(|last| {
-            let is_new = std::mem::discriminant(last) != std::mem::discriminant(&status);
-            match &status {
-                MemberStatus::Attached if is_new => tracing::info!("in the cluster"),
-                MemberStatus::Degraded(Some(error)) if *last != status => {
-                    tracing::warn!(%error, "not in the cluster: this node goes on alone");
-                }
-                MemberStatus::Apart(apart) if is_new => {
-                    let differences = apart.to_string();
-                    tracing::warn!(
-                        differences,
-                        "not in the cluster: nodes are there that are set up otherwise"
-                    );
-                }
-                MemberStatus::Attached | MemberStatus::Degraded(_) | MemberStatus::Apart(_) => {}
-            }
             let has_changed = *last != status;
             *last = status;
             has_changed

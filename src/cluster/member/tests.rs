@@ -1,10 +1,12 @@
 use super::{ClusterMember, MemberNeeds, MemberStatus};
 use crate::clock::Clock;
+use crate::cluster::link::LinkError;
 use crate::cluster::tests::{TestRedis, cluster_config};
 use crate::core::cluster::agreement::Agreement;
 use crate::core::cluster::book::{BookAsk, BookName, BookQuestion};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::node::{NodeEffect, Numbering};
+use crate::redis_server::RedisFailure;
 use crate::tasks::Tasks;
 use crate::types::{Reason, Seq, UserId, WallMs};
 use bytes::Bytes;
@@ -55,6 +57,18 @@ impl Node {
         self.wait_for(|effect| {
             if let NodeEffect::Heard { number, event, .. } = effect {
                 Some((number, event))
+            } else {
+                None
+            }
+        })
+        .await
+    }
+
+    /// Of whom it is known that a session is there.
+    async fn user_told(&mut self) -> String {
+        self.wait_for(|effect| {
+            if let NodeEffect::Session { user, .. } = effect {
+                Some(user.as_str().to_owned())
             } else {
                 None
             }
@@ -245,5 +259,32 @@ async fn what_is_in_the_log_is_read_though_the_node_has_to_be_let_in_again_meanw
         node.member.up(&UserId::parse(&format!("u{turn}")).unwrap(), None);
         node.member.history().await.unwrap();
     }
+    assert!(node.tasks.stop(PATIENCE).await);
+}
+
+/// Somebody else's value is under a key: what was said with it is not taken for said, and is said again until it is.
+#[tokio::test]
+async fn a_batch_that_redis_breaks_off_is_said_again() {
+    let mut redis = TestRedis::start(|_, text| text);
+    let mut node = Node::join(&redis).await;
+    let mut status = node.member.status();
+    redis.ask::<()>(&["SET", "userline:{test}:u:ann", "a text"]);
+
+    node.member.up(&UserId::parse("ann").unwrap(), None);
+    node.member.up(&UserId::parse("bob").unwrap(), None);
+    node.member.append(Bytes::from_static(b"event"), Numbering::Numbered, |_| {}).unwrap();
+
+    let is_broken_off = |it: &MemberStatus| {
+        let MemberStatus::Degraded(Some(LinkError::Redis(why))) = it else { return false };
+        matches!(why, RedisFailure::WrongType(_))
+    };
+    timeout(PATIENCE, status.wait_for(is_broken_off)).await.unwrap().unwrap();
+    redis.ask::<()>(&["DEL", "userline:{test}:u:ann"]);
+    let mut told = [node.user_told().await, node.user_told().await];
+    told.sort();
+    assert_eq!(told, ["ann", "bob"]);
+    let events: Vec<(String, Vec<String>)> =
+        redis.ask(&["XRANGE", "userline:{test}:events", "-", "+"]);
+    assert_eq!(events.len(), 2, "each came online once");
     assert!(node.tasks.stop(PATIENCE).await);
 }

@@ -26,7 +26,6 @@ if batch == applied and batch > 0 then return {'DUP', redis.call('HGET', P .. 'r
 if batch <= applied then return {'OLD'} end
 if batch > applied + 1 then return {'GAP'} end
 if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then return {'EPOCH'} end
-redis.call('HSET', P .. 'nodes', incarnation, batch)
 redis.call('HSET', P .. 'read', incarnation, ARGV[5])
 if ARGV[7] ~= '0-0' then redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', ARGV[7]) end
 
@@ -52,6 +51,7 @@ local function away(list, name, ttl, max)
 end
 
 local i, sessions, fields, events, bytes, marker, granted = 8, {}, {}, 0, 0, false, false
+local keep_from = false
 while i <= #ARGV do
   local op, user = ARGV[i], ARGV[i + 1]
   if op == 'U' or op == 'K' then
@@ -128,10 +128,13 @@ if events > 0 then
   total = total + bytes
   redis.call('HSET', meta, 'top', last, 'bytes', text(total))
   if marker then redis.call('HSET', meta, 'hole', text(first + marker)) end
-  if total - base > tonumber(ARGV[6]) then trim(total - tonumber(ARGV[6]) * 0.875, false) end
+  if total - base > tonumber(ARGV[6]) then keep_from = total - tonumber(ARGV[6]) * 0.875 end
 end
 local answer = text(first) .. ' ' .. (redis.call('HGET', meta, 'n') or '0')
 if #sessions > 0 then answer = answer .. ' ' .. table.concat(sessions, ' ') end
 if events > 0 then answer = answer .. ' | ' .. table.concat(redis.call('HKEYS', P .. 'nodes'), ' ') end
+-- Only now: a batch that Redis breaks off, because somebody else's value is under a key, was not applied, and comes again.
 redis.call('HSET', P .. 'reply', incarnation, answer)
+redis.call('HSET', P .. 'nodes', incarnation, batch)
+if keep_from then trim(keep_from, false) end
 return {'OK', answer}

@@ -66,6 +66,15 @@ local function moved(user, number)
   redis.call('ZADD', P .. 'moved', number or text(numbers(1)), user)
 end
 
+-- Bytes of events that one answer has, about: events may have a megabyte each, and while Redis gathers them nobody else is heard.
+local PAGE_BYTES = 4000000
+
+local function size(fields)
+  local bytes = 0
+  for _, each in ipairs(fields) do bytes = bytes + #each end
+  return bytes
+end
+
 -- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins. What the user
 -- was granted, and what is attached to the session, follow in the event if they are there.
 local function announce(kind, user, session, reason, closed, granted, attached)
@@ -149,13 +158,14 @@ local function new_epoch(name)
 end
 
 -- Takes entries from the beginning of the log: while fewer than `bytes` bytes ever written lie before them, or while
--- their number is not above `number`. The newest one stays.
+-- their number is not above `number`. The newest one stays. What somebody else has put there goes with those before it.
 local function trim(bytes, number)
+  local before = tonumber(redis.call('HGET', meta, 'base') or '0')
   while true do
     local entries = redis.call('XRANGE', P .. 'log', '-', '+', 'COUNT', 64)
     if #entries < 2 then return end
     for i, entry in ipairs(entries) do
-      local before = tonumber(string.match(entry[2][2], '%S+$'))
+      before = tonumber(string.match(entry[2][2], '%S+$')) or before
       local id = tonumber(string.match(entry[1], '^%d+'))
       local stays = true
       if bytes then stays = before >= bytes else stays = id > number end
