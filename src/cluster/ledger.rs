@@ -171,14 +171,15 @@ impl ClusterLedger {
             let LedgerReply::Waiting(Some(page)) = self.ask(at, asked).await? else {
                 return Err(LedgerError::NotOwner);
             };
-            let is_last = page.changes.len() < changes_max;
+            let is_last = page.changes.is_empty();
             after = page.changes.last().map_or(after, |it| it.number);
             let (read, unwanted) = self.read(at, page);
             heads.extend(read);
             if !unwanted.is_empty() {
                 self.settled(at, token, unwanted).await?;
             }
-            if is_last {
+            // What does not fit is asked for when there is room again.
+            if is_last || at.turn.lock().known.room() == 0 {
                 break;
             }
         }

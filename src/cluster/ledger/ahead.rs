@@ -37,7 +37,7 @@ impl ClusterLedger {
                 let LedgerReply::Waiting(Some(page)) = self.ask(at, asked).await? else {
                     return Err(LedgerError::NotOwner);
                 };
-                is_last = page.changes.len() < changes_max;
+                is_last = page.changes.is_empty();
                 has_news |= !page.changes.is_empty();
                 read_to = page.changes.last().map_or(after, |it| it.number);
                 let (heads, unwanted) = self.read(at, page);

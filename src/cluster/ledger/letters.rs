@@ -155,7 +155,7 @@ impl ClusterLedger {
             (FoundDeliveries::default(), after.map_or(0, |it| it.0), 0);
         loop {
             let changes = self.letters(at, which, after, SLICE).await?;
-            let is_last = changes.len() < SLICE;
+            let is_last = changes.is_empty();
             looked += changes.len();
             after = changes.last().map_or(after, |it| it.number);
             let all = changes.into_iter().filter_map(|it| delivery(at, which, it));

@@ -221,3 +221,47 @@ fn what_has_ended_is_kept_with_how_and_the_newer_one_counts_what_it_replaced() {
     bench.settle(&token, "9", &replaced(2, 3));
     assert_eq!(bench.ask_redis(&["HGETALL", "stands:hook"]), Vec::<String>::new());
 }
+
+/// Events may have a megabyte each; a thousand of them at once would keep Redis from everybody.
+#[test]
+fn large_events_come_in_pages_that_end_only_where_there_are_no_more() {
+    let mut bench = Bench::new(None);
+    bench.attach("run", None, "a.1");
+    let token = bench.texts(Script::Own, &["hook", "a.1", "take"])[1].clone();
+    let body = "x".repeat(1_000_000);
+    for number in 1..=12 {
+        let (id, seq) = (format!("{number}-0"), number.to_string());
+        let before = (number - 1).to_string();
+        bench.redis_text(&["XADD", "events", &id, "k", "hook", "u", "u", "b", &body, "p", &before]);
+        for list in ["wait:hook", "failed:hook"] {
+            bench.change_redis(&["ZADD", list, &seq, &seq]);
+        }
+    }
+    bench.change_redis(&["HSET", "meta", "told", "12"]);
+    let mut walk = |script: Script, head: usize, words: &dyn Fn(&str) -> Vec<String>| {
+        let (mut seqs, mut after) = (Vec::new(), "0".to_owned());
+        loop {
+            let words = words(&after);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let page = bench.run(script, &words).split_off(head);
+            assert!(page.len() < 8, "{script:?}: {} MB at once", page.len());
+            let seq = |it: Value| -> String {
+                let entry = Vec::<Value>::from_redis_value(it).unwrap();
+                String::from_redis_value(entry[0].clone()).unwrap()
+            };
+            seqs.extend(page.into_iter().map(seq));
+            match seqs.last() {
+                Some(last) if *last != after => after.clone_from(last),
+                Some(_) | None => return seqs,
+            }
+        }
+    };
+    let all: Vec<String> = (1..=12).map(|it| it.to_string()).collect();
+    let texts = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+
+    let waiting = walk(Script::Waiting, 3, &|after| texts(&["hook", &token, after, "1000"]));
+    let letters = walk(Script::Letters, 0, &|after| texts(&["hook", "failed", after, "1000"]));
+    let feed = walk(Script::Feed, 2, &|after| texts(&["page", after, "1000"]));
+
+    assert_eq!([&waiting, &letters, &feed], [&all, &all, &all]);
+}

@@ -168,6 +168,13 @@ impl Bench {
         self.redis.ask(&words)
     }
 
+    /// Any command on a key of the cluster that answers a text.
+    pub(super) fn redis_text(&mut self, words: &[&str]) -> String {
+        let key = self.place.key(words[1]);
+        let words = [&[words[0], key.as_str()], &words[2..]].concat();
+        self.redis.ask(&words)
+    }
+
     pub(super) fn wait(&mut self, time: Duration) {
         self.now += u64::try_from(time.as_micros()).unwrap();
     }
