@@ -29,6 +29,8 @@ use turn::AskingTurn;
 
 /// Bytes of an answer: more than the longest ids of as many users as one question names.
 const ANSWER_BYTES_MAX: usize = 1_000_000;
+/// One user's questions, from however many clients, are a quarter of those that wait, or the others would be refused.
+const QUEUE_SHARES: usize = 8;
 /// The same trouble is told again after this time.
 const SILENCE_BETWEEN: Duration = Duration::from_mins(1);
 
@@ -125,8 +127,8 @@ impl Permissions {
             calls: config.concurrency,
             calls_per_user: config.concurrency_per_user,
             waiting: config.queue,
-            // The clients of one user are bounded by the questions that each may have open.
-            waiting_per_user: config.queue,
+            // Twice that is waited for, at most: three quarters of the queue are others'.
+            waiting_per_user: (config.queue / QUEUE_SHARES).max(1),
             bytes: usize::MAX,
             wait: config.wait,
         });

@@ -144,23 +144,31 @@ async fn a_slow_backend_is_waited_for_so_long_and_a_dead_one_is_left_alone() {
     assert_eq!(silent.asked(), asked, "it is left alone");
 }
 
+/// One user, from however many clients, leaves room for the others.
 #[tokio::test]
 async fn there_are_so_many_questions_at_once_and_so_many_that_wait() {
     let (app, backend) = (TestApp::new(), FakeBackend::start("200 OK", YES).await);
-    let ann = app.connect("ann").await;
     let permissions = asking(&config(&backend.url));
-    let ann = Arc::new(ann);
-    let ask = || {
-        let (permissions, ann) = (permissions.clone(), Arc::clone(&ann));
-        app.parts.tasks.run_to_end("test", async move { may_join(&permissions, &ann).await })
+    let mut clients = Vec::new();
+    for user in ["ann", "bob", "cid", "dan", "eve", "fay"] {
+        clients.push(Arc::new(app.connect(user).await));
+    }
+    let ask = |client: &Arc<TestClient>| {
+        let (permissions, client) = (permissions.clone(), Arc::clone(client));
+        app.parts.tasks.run_to_end("test", async move { may_join(&permissions, &client).await })
     };
-    let mut running: Vec<_> = (0..2).map(|_| ask()).collect();
+    let mut running: Vec<_> = (0..2).map(|_| ask(&clients[0])).collect();
     until("two to be asked", || backend.asked() == 2).await;
     let waiting = || permissions.0.schedule.lock().waiting();
-    running.extend((0..10).map(|_| ask()));
+    running.extend((0..2).map(|_| ask(&clients[0])));
+    until("two to wait", || waiting() == 2).await;
+    assert_eq!(ask(&clients[0]).result().await.unwrap(), Err(NotAnswered::Overloaded));
+    for client in &clients[1..5] {
+        running.extend((0..2).map(|_| ask(client)));
+    }
     until("ten to wait", || waiting() == 10).await;
 
-    assert_eq!(ask().result().await.unwrap(), Err(NotAnswered::Overloaded));
+    assert_eq!(ask(&clients[5]).result().await.unwrap(), Err(NotAnswered::Overloaded));
     assert_eq!(backend.asked(), 2);
 
     backend.may_answer.add_permits(20);
