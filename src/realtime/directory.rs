@@ -205,11 +205,10 @@ impl Directory {
             NodeQuery::RoomSockets { namespace, room, after, limit }
         };
         let asked = self.look(ask, || self.room_here(namespace, room, after, limit)).await?;
-        let OnNodes { done: mut page, missing } = pages(asked);
-        page.sockets.sort_unstable_by_key(SocketFacts::id);
-        page.has_more |= limit < page.sockets.len();
-        page.sockets.truncate(limit);
-        Ok(OnNodes { done: page, missing })
+        let OnNodes { done: (here, answers), missing } = asked;
+        let others = answers.into_iter().filter_map(socket_page);
+        let pages: Vec<SocketPage> = std::iter::once(here).chain(others).collect();
+        Ok(OnNodes { done: here::merged_sockets(&pages, limit), missing })
     }
 
     /// The socket with this id.
@@ -321,14 +320,16 @@ async fn lingering_page(
 /// All sockets that were found.
 fn pages(asked: OnNodes<(SocketPage, Vec<NodeAnswer>)>) -> OnNodes<SocketPage> {
     let OnNodes { done: (mut page, answers), missing } = asked;
-    for answer in answers {
-        if let NodeAnswer::Sockets(other) = answer {
-            page.total += other.total;
-            page.sockets.extend(other.sockets);
-            page.has_more |= other.has_more;
-        }
+    for other in answers.into_iter().filter_map(socket_page) {
+        page.total += other.total;
+        page.sockets.extend(other.sockets);
+        page.has_more |= other.has_more;
     }
     OnNodes { done: page, missing }
+}
+
+fn socket_page(answer: NodeAnswer) -> Option<SocketPage> {
+    if let NodeAnswer::Sockets(page) = answer { Some(page) } else { None }
 }
 
 #[cfg(test)]

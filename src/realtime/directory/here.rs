@@ -2,6 +2,7 @@
 
 use super::{Directory, NodeStats, SocketFacts, SocketPage, USER_SOCKETS_MAX};
 use crate::core::cluster::bus::totals::NodeTotals;
+use crate::core::cluster::bus::wire::BYTES_MAX;
 use crate::core::cluster::bus::words::{ListedUser, NodeAnswer, NodeQuery, RoomEntry};
 use crate::core::emit::audience::Addressee as _;
 use crate::core::page::{Page, Smallest};
@@ -11,11 +12,16 @@ use crate::registry::Socket;
 use crate::types::{Namespace, Room, SocketId, UserId};
 use std::collections::BTreeMap;
 
+/// Bytes of sockets that are told another node at once. What is said to it may be twice as much; it would not be heard at all.
+const PAGE_BYTES: usize = BYTES_MAX / 2;
+
 impl Directory {
     /// What another node asks.
     pub fn answer(&self, query: NodeQuery) -> NodeAnswer {
         match query {
-            NodeQuery::UserSockets(user) => NodeAnswer::Sockets(self.user_here(&user)),
+            NodeQuery::UserSockets(user) => {
+                NodeAnswer::Sockets(self.user_here(&user).cut_to(PAGE_BYTES))
+            }
             NodeQuery::SocketCounts(users) => {
                 let count = |user: &UserId| self.sockets.user(user).1.len();
                 NodeAnswer::Counts(users.iter().map(count).collect())
@@ -25,7 +31,8 @@ impl Directory {
                 NodeAnswer::Counts(users.iter().map(count).collect())
             }
             NodeQuery::RoomSockets { namespace, room, after, limit } => {
-                NodeAnswer::Sockets(self.room_here(&namespace, &room, after, limit))
+                let page = self.room_here(&namespace, &room, after, limit);
+                NodeAnswer::Sockets(page.cut_to(PAGE_BYTES))
             }
             NodeQuery::Socket(id) => {
                 let sockets = Vec::from_iter(self.socket_here(id));
@@ -159,6 +166,21 @@ pub(super) fn merged_users(
         entry.sockets += sockets;
     }
     page(found, limit, here.has_more || other.has_more)
+}
+
+/// Sockets in order of their ids. A node that has more behind those that it tells says nothing of these: so nobody's are listed
+/// behind its last one.
+pub(super) fn merged_sockets(pages: &[SocketPage], limit: usize) -> SocketPage {
+    let told =
+        |page: &SocketPage| page.sockets.last().filter(|_| page.has_more).map(SocketFacts::id);
+    let last = pages.iter().filter_map(told).min();
+    let sockets = pages.iter().flat_map(|it| &it.sockets);
+    let mut sockets: Vec<SocketFacts> =
+        sockets.filter(|it| last.is_none_or(|last| it.id() <= last)).cloned().collect();
+    sockets.sort_unstable_by_key(SocketFacts::id);
+    let has_more = pages.iter().any(|it| it.has_more) || limit < sockets.len();
+    sockets.truncate(limit);
+    SocketPage { total: pages.iter().map(|it| it.total).sum(), sockets, has_more }
 }
 
 pub(super) fn merged_rooms(

@@ -40,7 +40,10 @@ impl Reports {
             None => None,
             Some(user) => {
                 let found = self.parts.directory.sockets_of(user).await?;
-                Some((user.clone(), found.done.sockets))
+                // Only what says which emits were for them: more might not fit into a question.
+                let sockets = found.done.sockets.into_iter();
+                let sockets = sockets.map(|it| SocketFacts { data: None, attached: None, ..it });
+                Some((user.clone(), sockets.collect()))
             }
         };
         let OnNodes { done: reports, missing } =

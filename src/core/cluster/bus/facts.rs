@@ -4,6 +4,9 @@ use crate::core::presence::session::PresenceStatus;
 use crate::types::SocketId;
 use serde::{Deserialize, Serialize};
 
+/// Bytes of the length of a text, at most.
+const LEN_BYTES: usize = 4;
+
 /// What is told of a socket, wherever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketFacts {
@@ -41,6 +44,16 @@ impl SocketFacts {
     /// Its id.
     pub fn id(&self) -> SocketId {
         SocketId::from_bytes(self.id)
+    }
+
+    /// About as many bytes as it takes to tell this.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.device, &self.user_agent, &self.family, &self.data, &self.attached];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let named = [&self.user, &self.namespace, &self.address, &self.transport];
+        let named: usize =
+            named.into_iter().chain(&self.rooms).map(|it| it.len() + LEN_BYTES).sum();
+        size_of::<Self>() + texts + named + self.earlier.len() * SocketId::BYTES
     }
 }
 

@@ -166,6 +166,23 @@ pub struct SocketPage {
     pub has_more: bool,
 }
 
+impl SocketPage {
+    /// The first of them, as many as take so many bytes, and one in any case: the others come with the next page.
+    #[must_use]
+    pub fn cut_to(mut self, bytes_max: usize) -> Self {
+        let mut left = bytes_max;
+        let fits = |it: &&SocketFacts| {
+            let rest = left.checked_sub(it.bytes());
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        };
+        let fitting = self.sockets.iter().take_while(fits).count().max(1);
+        self.has_more |= fitting < self.sockets.len();
+        self.sockets.truncate(fitting);
+        self
+    }
+}
+
 /// A user with sockets on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedUser {

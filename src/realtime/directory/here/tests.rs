@@ -1,11 +1,11 @@
 //! Lists of many nodes, put together page by page, against all of it at once.
 
-use super::{LingeringPage, merged_rooms, merged_users, with_lingering};
-use crate::core::cluster::bus::words::{ListedUser, RoomEntry};
+use super::{LingeringPage, merged_rooms, merged_sockets, merged_users, with_lingering};
+use crate::core::cluster::bus::words::{ListedUser, RoomEntry, SocketFacts, SocketPage};
 use crate::core::page::{Page, Smallest};
 use crate::core::presence::session::{PresenceStatus, UserSession};
 use crate::presence::UserEntry;
-use crate::types::{Namespace, Room, UserId};
+use crate::types::{Namespace, Room, SocketId, UserId};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -117,5 +117,54 @@ proptest! {
             expected.entry(name).or_default();
         }
         prop_assert_eq!(listed, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+fn facts(name: u8, data: usize) -> SocketFacts {
+    SocketFacts {
+        id: [name; SocketId::BYTES],
+        user: String::new(),
+        device: None,
+        earlier: Vec::new(),
+        namespace: String::new(),
+        address: String::new(),
+        user_agent: None,
+        transport: String::new(),
+        rooms: Vec::new(),
+        connected_at: 0,
+        family: None,
+        expires_at: None,
+        data: Some("x".repeat(data)),
+        attached: None,
+    }
+}
+
+proptest! {
+    /// Whatever bytes a node may tell at once, page by page all sockets come, each once and in order.
+    #[test]
+    fn sockets_come_in_order_though_nodes_tell_only_what_fits(
+        nodes in vec(btree_map(0_u8..60, 0_usize..3000, 0..20), 1..4),
+        limit in 1_usize..8,
+        bytes_max in 0_usize..10_000,
+    ) {
+        // Each socket is on one node.
+        let mut all = BTreeMap::new();
+        for (node, sockets) in nodes.iter().enumerate() {
+            all.extend(sockets.iter().map(|(name, data)| (*name, (node, *data))));
+        }
+        let of_node = |node: usize, after: Option<u8>| {
+            let behind = all.iter().filter(|(name, (on, _))| *on == node && after < Some(**name));
+            let mut sockets: Vec<_> = behind.map(|(name, (_, data))| facts(*name, *data)).collect();
+            let has_more = limit < sockets.len();
+            sockets.truncate(limit);
+            SocketPage { total: 0, sockets, has_more }.cut_to(bytes_max)
+        };
+        let walked = walk(|after| {
+            let pages: Vec<_> = (0..nodes.len()).map(|node| of_node(node, after)).collect();
+            let page = merged_sockets(&pages, limit);
+            (page.sockets.iter().map(|it| (it.id[0], 0)).collect(), page.has_more)
+        });
+        let names: Vec<u8> = walked.into_iter().map(|(name, _)| name).collect();
+        prop_assert_eq!(names, all.into_keys().collect::<Vec<_>>());
     }
 }
