@@ -54,6 +54,13 @@ impl RedisServer {
         matches!(address, ConnectionAddr::Unix(_)) || has_password
     }
 
+    /// It was connected to, and nothing was heard in time.
+    pub fn silence(&self) -> RedisFailure {
+        let is_tls = matches!(self.location.server.addr(), ConnectionAddr::TcpTls { .. });
+        let why = "nothing was heard in time (does this port speak TLS?)";
+        if is_tls { RedisFailure::Tls(why.to_owned()) } else { RedisFailure::Timeout }
+    }
+
     /// Connects.
     pub async fn connect(
         &self,
@@ -142,7 +149,11 @@ impl RedisServer {
         } else {
             Client::open(info)?
         };
-        Ok(client.get_multiplexed_async_connection_with_config(config).await?)
+        let opened = client.get_multiplexed_async_connection_with_config(config).await;
+        opened.map_err(|error| {
+            let failure = RedisFailure::from(error);
+            if failure == RedisFailure::Timeout { self.silence() } else { failure }
+        })
     }
 }
 

@@ -57,7 +57,7 @@ impl RedisLink {
             let scripts = Arc::new(Script::ALL.into_iter().zip(names).collect());
             Ok(Self { connection, scripts, server: Arc::new(server), patience })
         };
-        timeout(patience * OPENING_ANSWERS, opening).await.map_err(|_| RedisFailure::Timeout)?
+        timeout(patience * OPENING_ANSWERS, opening).await.map_err(|_| target.silence())?
     }
 
     /// What server it is.

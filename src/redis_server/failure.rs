@@ -43,7 +43,8 @@ pub enum RedisFailure {
 
 impl From<RedisError> for RedisFailure {
     fn from(error: RedisError) -> Self {
-        let said = || error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
+        let said =
+            || without_arguments(error.detail().unwrap_or_else(|| error.category())).to_owned();
         let is = |kind| error.kind() == kind;
         match error.code() {
             _ if is(ErrorKind::AuthenticationFailed) => Self::Credentials(said()),
@@ -61,11 +62,16 @@ impl From<RedisError> for RedisFailure {
             Some(code) => Self::Refused(format!("{code} {}", said())),
             None if error.is_timeout() => Self::Timeout,
             None => {
-                let text = error.to_string();
+                let text = without_arguments(&error.to_string()).to_owned();
                 if text.contains("certificate") { Self::Tls(text) } else { Self::Unreachable(text) }
             }
         }
     }
+}
+
+/// A command that Redis does not know it repeats with its arguments, and the first command of a connection has the password.
+fn without_arguments(said: &str) -> &str {
+    said.split_once(", with args beginning with").map_or(said, |(before, _)| before)
 }
 
 impl RedisFailure {

@@ -26,6 +26,11 @@ impl RedisTarget {
         Self { server, key: codec::prefix(&config.name) + "meta" }
     }
 
+    /// Nothing was heard in time.
+    pub(in crate::cluster) fn silence(&self) -> RedisFailure {
+        self.server.silence()
+    }
+
     /// Connects, and finds out what it is connected to.
     pub(in crate::cluster) async fn connect(
         &self,
