@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,9 @@ const FIRST_REQUESTS: RoundSizes = RoundSizes { calm: 16, storm: 4, storm_from: 
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection may finish its request after the stop.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Connections at once that have not shown that they are of a node: others are for clients, and for nodes that are known.
+const STRANGERS_MAX: usize = 256;
 
 /// One listener and what it serves.
 #[derive(Debug)]
@@ -115,7 +119,9 @@ impl Listener {
         let room = Arc::new(Semaphore::new(self.connections_max));
         self.set_options();
         let rounds = WorkRounds::new(&tasks, "http.rounds", FIRST_REQUESTS);
-        let way = Serving { limits: self.limits, rounds, stop: stop.clone(), key: self.key };
+        let door =
+            self.key.map(|key| NodesDoor { key, room: Arc::new(Semaphore::new(STRANGERS_MAX)) });
+        let way = Serving { limits: self.limits, rounds, stop: stop.clone(), door };
         for count in 1_usize.. {
             if count.is_multiple_of(ACCEPTS) {
                 tokio::task::yield_now().await;
@@ -152,13 +158,29 @@ struct Serving {
     /// When first requests are served.
     rounds: WorkRounds,
     stop: CancellationToken,
-    key: Option<NodeKey>,
+    /// Only nodes are let in.
+    door: Option<NodesDoor>,
+}
+
+/// Where nodes show that they are nodes.
+#[derive(Debug, Clone)]
+struct NodesDoor {
+    key: NodeKey,
+    /// For those who have not yet.
+    room: Arc<Semaphore>,
+}
+
+impl NodesDoor {
+    async fn admit(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let _place = self.room.try_acquire().map_err(|_| io::ErrorKind::ResourceBusy)?;
+        self.key.admit(stream).await
+    }
 }
 
 /// Waits until the client says something, and until it is its turn: who connects and says nothing holds up nobody.
 async fn serve(mut stream: TcpStream, peer: SocketAddr, answers: impl HttpService, way: Serving) {
-    if let Some(key) = &way.key
-        && let Err(error) = key.admit(&mut stream).await
+    if let Some(door) = &way.door
+        && let Err(error) = door.admit(&mut stream).await
     {
         metrics::counter!("userline_forward_strangers_total").increment(1);
         tracing::debug!(%error, "refused a connection that is of no node");

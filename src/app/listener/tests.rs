@@ -1,21 +1,24 @@
 //! Clients that take their time, and clients that are too many, at a real listener.
 
-use super::{Listener, RequestLimits};
+use super::{Listener, NodesDoor, RequestLimits};
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, Origins, SocketIoConfig};
-use crate::connection::{Acceptor, AcceptorConfig, Connections};
+use crate::connection::{Acceptor, AcceptorConfig, Connections, NodeKey};
 use crate::tasks::Tasks;
-use crate::types::{Namespace, Seq};
+use crate::types::{Namespace, Secret, Seq};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::any;
+use futures_util::FutureExt as _;
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -330,4 +333,24 @@ fn acceptor() -> AcceptorConfig {
         backend: None,
         nodes: None,
     }
+}
+
+/// Whoever reaches the port of the nodes and shows nothing.
+#[tokio::test]
+async fn strangers_take_the_places_of_strangers_only() {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let key = NodeKey::new(&Secret::new(*b"0123456789abcdef"));
+    let door = NodesDoor { key, room: Arc::new(Semaphore::new(1)) };
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let client = TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap();
+        streams.push((client, tcp.accept().await.unwrap().0));
+    }
+    let [(_, first), (_, second)] = &mut streams[..] else { panic!() };
+
+    let mut silent = Box::pin(door.admit(first));
+    assert!((&mut silent).now_or_never().is_none(), "it has some time");
+    assert_eq!(door.admit(second).await.unwrap_err().kind(), std::io::ErrorKind::ResourceBusy);
+    drop(silent);
+    assert!(Box::pin(door.admit(second)).now_or_never().is_none());
 }
