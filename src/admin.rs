@@ -260,8 +260,11 @@ impl AdminState {
             shared_answers,
             dev: _,
         } = self;
+        let named_requests = NamedRequests::new(keys.idempotency, shared_answers, clock.clone());
+        let remembered = named_requests.clone();
+        erasure.also(move |user| remembered.erase(user));
         AdminContext::new(AdminShared {
-            named_requests: NamedRequests::new(keys.idempotency, shared_answers, clock.clone()),
+            named_requests,
             keys: Keys::new(&keys),
             answers: AnswerCounters::default(),
             messages,

@@ -5,11 +5,13 @@ use super::error::{ApiError, ArgumentFailures, ErrorBody, KeyFailures, StoreFail
 use super::error_code::Code;
 use super::extract::{Parameters, Segment};
 use super::may::{ControlScope, May};
+use super::missing_nodes::{self, MissingNodesReply};
 use super::schemas::UndeliveredName;
+use crate::cluster::OnNodes;
 use crate::commands::schema::{UserIdArgument, UserIdText};
 use crate::realtime::erasure::{EraseError, Erased, PendingHooks};
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,6 +27,10 @@ pub(super) struct EraseReply {
     /// Hooks that were still to be sent, and are not any more.
     #[schema(example = 0)]
     hooks_dropped: u64,
+    /// In a cluster: nodes that did not answer, and may still remember the user. Absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    nodes_missing: Option<Vec<String>>,
 }
 
 /// Erase a user
@@ -42,6 +48,8 @@ pub(super) struct EraseReply {
     ),
     responses(
         (status = 200, description = "Erased", body = EraseReply),
+        (status = 202, description = "In a cluster: erased, but for the nodes in `nodes_missing`, which may still remember the \
+            user: ask again when they are back or gone", body = EraseReply),
         (status = 409, description = "`conflict`: hooks of the user could not be sent within ten seconds; the user is \
             disconnected, and nothing is erased", body = ErrorBody),
         ArgumentFailures, KeyFailures, StoreFailures,
@@ -53,7 +61,7 @@ pub(super) async fn erase(
     State(context): State<AdminContext>,
     user: Segment,
     mut query: Parameters,
-) -> Result<Json<EraseReply>, ApiError> {
+) -> Result<Response, ApiError> {
     let user = may.user(&user)?;
     let hooks = query.take("undelivered", parse_hooks)?.unwrap_or(PendingHooks::Send);
     query.end()?;
@@ -63,9 +71,11 @@ pub(super) async fn erase(
         async move { context.erasure.erase(&user, hooks).await }
     };
     let erased = context.tasks.run_to_end("users.erase", erasing).result().await;
-    let Erased { disconnected, dropped } = erased.map_err(ApiError::internal)??;
-    context.named_requests.erase(&user);
-    Ok(Json(EraseReply { user: user.as_str().to_owned(), disconnected, hooks_dropped: dropped }))
+    let Erased { disconnected, dropped, missing } = erased.map_err(ApiError::internal)??;
+    Ok(missing_nodes::answer(OnNodes { done: dropped, missing }, |hooks_dropped, nodes| {
+        let MissingNodesReply { nodes_missing, .. } = nodes;
+        EraseReply { user: user.as_str().to_owned(), disconnected, hooks_dropped, nodes_missing }
+    }))
 }
 
 fn parse_hooks(text: &str) -> Result<PendingHooks, &'static str> {
@@ -86,7 +96,9 @@ impl From<EraseError> for ApiError {
                 );
                 Self::new(Code::Conflict, message)
             }
-            EraseError::Busy => Self::new(Code::Unavailable, error),
+            EraseError::Busy | EraseError::StillThere | EraseError::Away => {
+                Self::new(Code::Unavailable, error)
+            }
             EraseError::Closed(_) => Self::stopping(),
         }
     }

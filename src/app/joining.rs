@@ -171,7 +171,12 @@ impl JoinedCluster {
         let inboxes = Arc::clone(&realtime.inboxes);
         let sending = (Arc::clone(realtime.messages.emitter()), directory, reports, inboxes);
         let memberships = Arc::clone(&realtime.memberships);
-        let doing = (Arc::clone(&realtime.bulk), Arc::clone(&realtime.control), memberships);
+        let doing = (
+            Arc::clone(&realtime.bulk),
+            Arc::clone(&realtime.control),
+            memberships,
+            Arc::clone(&realtime.erasure),
+        );
         let hearing = Hearing::start(bus.clone(), told.clone(), sending, doing, tasks);
         let (times, left) = ((clock.clone(), *silence_max), left.clone());
         let heeding =

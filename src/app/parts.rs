@@ -5,7 +5,7 @@ use super::home::Home;
 use super::joining::JoinedCluster;
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
-use crate::cluster::Bus;
+use crate::cluster::{Bus, ClusterErasing};
 use crate::config::{Config, GuestRight};
 use crate::connection::{Connections, Pump};
 use crate::core::cluster::book::BookName;
@@ -20,7 +20,7 @@ use crate::realtime::bulk::Bulk;
 use crate::realtime::control::{Control, RestrictionKeeper};
 use crate::realtime::directory::Directory;
 use crate::realtime::emitter::Emitter;
-use crate::realtime::erasure::Erasure;
+use crate::realtime::erasure::{Erasure, ErasureKeeper, ErasureOfNodes};
 use crate::realtime::everywhere::Everywhere;
 use crate::realtime::inboxes::{InboxBounds, InboxKeeper, LiveInboxes};
 use crate::realtime::joining::Joining;
@@ -133,13 +133,6 @@ impl AppParts {
         let (sockets, connections) = (self.sockets.clone(), self.connections.clone());
         let people = Arc::new(People::new(Arc::clone(&attendance), Arc::clone(&namespaces)));
         let watching = Arc::new(self.watching(config));
-        let erasure = Erasure::new(
-            Arc::clone(&people),
-            Arc::clone(&attendance),
-            Arc::clone(&messages),
-            Arc::clone(&watching),
-            self.home.store().cloned(),
-        );
         let control = Control::new(
             self.sockets.gate.clone(),
             self.restriction_keeper(),
@@ -160,16 +153,23 @@ impl AppParts {
             self.tasks.clone(),
         ));
         let joining = self.joining(config, Arc::clone(&attendance));
-        let memberships = MembershipControl::new(
+        let memberships = Arc::new(MembershipControl::new(
             Arc::clone(&attendance),
             self.membership_keeper(),
             config.limits,
             (self.clock.clone(), self.tasks.clone()),
+        ));
+        let erasure = Erasure::new(
+            Arc::clone(&people),
+            Arc::clone(&attendance),
+            Arc::clone(&messages),
+            Arc::clone(&watching),
+            self.erasure_keeper(&namespaces, &control, &memberships),
         );
         let everywhere = Everywhere::new(Arc::clone(&bulk), Arc::clone(&control), self.bus());
         Realtime {
             everywhere: Arc::new(everywhere),
-            memberships: Arc::new(memberships),
+            memberships,
             bulk,
             joining: Arc::new(joining),
             control,
@@ -206,6 +206,24 @@ impl AppParts {
             }
             Home::Alone(store) => MembershipKeeper::Embedded(store.memberships()),
         }
+    }
+
+    fn erasure_keeper(
+        &self,
+        namespaces: &Arc<[Namespace]>,
+        control: &Arc<Control>,
+        memberships: &Arc<MembershipControl>,
+    ) -> ErasureKeeper {
+        let cluster = match &self.home {
+            Home::Alone(store) => return ErasureKeeper::Embedded(store.clone()),
+            Home::Cluster(cluster) => cluster,
+        };
+        let erasing = ClusterErasing::new(cluster.member.clone(), Arc::clone(namespaces));
+        ErasureKeeper::Cluster(Box::new(ErasureOfNodes::new(
+            (erasing, cluster.bus.clone()),
+            (Arc::clone(control), Arc::clone(memberships)),
+            (self.hooks.ledger().clone(), self.clock.clone()),
+        )))
     }
 
     fn watching(&self, config: &Config) -> Watching {

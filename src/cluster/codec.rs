@@ -5,6 +5,7 @@ mod attach;
 mod attached;
 mod book;
 mod entries;
+mod erasing;
 mod feed;
 mod inboxes;
 mod ledger;
@@ -119,6 +120,7 @@ impl ClusterPlace {
             Command::Attached(question) => self.attached(question),
             Command::Moved(question) => self.moved(*question),
             Command::Places(users) => self.places(users),
+            Command::Erase(ask) => self.erase(ask),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -254,6 +256,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Attached(question) => attached::reply(question, value).map(Reply::Attachments),
         Command::Moved(_) => places::moved(value).map(Reply::Moved),
         Command::Places(_) => places::places(value).map(Reply::Places),
+        Command::Erase(_) => erasing::reply(value).map(Reply::Erased),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

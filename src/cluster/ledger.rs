@@ -239,6 +239,13 @@ impl ClusterLedger {
         Ok(next)
     }
 
+    /// None of a user is sent any more, but for what is on its way.
+    pub fn erase(&self, user: &UserId) {
+        for at in &*self.endpoints {
+            at.turn.lock().known.erase(user);
+        }
+    }
+
     /// From where on it must be looked again, because some were put back.
     pub fn take_rewind(&self, endpoint: EndpointId) -> Option<DeliveryId> {
         let mut turn = self.at(endpoint)?.turn.lock();

@@ -61,6 +61,8 @@ pub enum Script {
     Moved,
     /// Where users are.
     Places,
+    /// What names a user goes.
+    Erase,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -68,7 +70,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -98,6 +100,7 @@ impl Script {
         Self::Attached,
         Self::Moved,
         Self::Places,
+        Self::Erase,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -120,7 +123,8 @@ impl Script {
             | Self::InboxChange
             | Self::Seats
             | Self::Replay
-            | Self::Moved => true,
+            | Self::Moved
+            | Self::Erase => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -186,6 +190,9 @@ impl Script {
             Self::Attached => include_str!("scripts/attached.lua"),
             Self::Moved => include_str!("scripts/moved.lua"),
             Self::Places => include_str!("scripts/places.lua"),
+            Self::Erase => {
+                concat!(include_str!("scripts/inbox/common.lua"), include_str!("scripts/erase.lua"))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod clients;
 mod deliveries;
 mod directed;
+mod erasing;
 mod faults;
 mod feed;
 mod guards;

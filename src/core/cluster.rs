@@ -6,7 +6,7 @@
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
 //! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have, [`attached`] what
 //! the backend has attached to their sessions, [`places`] in which rooms they are, [`outlook`] what a node knows of those whom its
-//! clients watch.
+//! clients watch, [`erasing`] how all of that goes that names one.
 
 pub mod agreement;
 pub mod answers;
@@ -14,6 +14,7 @@ pub mod attached;
 pub mod book;
 pub mod bus;
 pub mod command;
+pub mod erasing;
 pub mod facts;
 pub mod feed;
 pub mod follower;

@@ -6,7 +6,7 @@ use crate::core::delivery::decision::{DeliveryId, PendingHook};
 use crate::core::delivery::hook_body;
 use crate::core::delivery::outbox::{EndpointId, HookPayload, NextHook, NoHook, Settlement};
 use crate::store::{Closed, DatabaseError, Outbox, ReadError};
-use crate::types::{Undelivered, WallMs};
+use crate::types::{Undelivered, UserId, WallMs};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -198,6 +198,13 @@ impl HookLedger {
                 let hooks = news.into_iter().map(hook).collect();
                 Ok(ledger.tell(Undelivered::HOOK_TYPE, hooks).await?)
             }
+        }
+    }
+
+    /// This node sends none of a user any more, who is erased where they are kept.
+    pub fn erase(&self, user: &UserId) {
+        if let Self::Cluster(ledger) = self {
+            ledger.erase(user);
         }
     }
 

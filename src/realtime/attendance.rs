@@ -294,15 +294,17 @@ impl Attendance {
     }
 
     /// Forgets what names a user whose sockets are gone: what recovery keeps, the visits, and reminders. Returns whether
-    /// the user is offline; if not, reminders stay.
+    /// the user is offline; if not, reminders stay. Copies of what all nodes agree on follow that.
     pub(super) fn erase(&self, user: &UserId) -> bool {
         self.recoveries.erase(user);
         self.visits.erase(user);
         if let Some(seats) = &self.seats_of_nodes {
             seats.erase(user);
         }
-        self.sockets.gate.change(|known| known.erase(user));
-        self.sockets.rooms_of_users.change(|known| known.erase(user));
+        if self.bus.is_none() {
+            self.sockets.gate.change(|known| known.erase(user));
+            self.sockets.rooms_of_users.change(|known| known.erase(user));
+        }
         self.sockets.presence.erase(user)
     }
 

@@ -1,13 +1,19 @@
 //! Erasing a user: whatever names it is deleted, on disk and in memory.
 
+mod nodes;
+
+pub use nodes::ErasureOfNodes;
+
 use super::attendance::Attendance;
 use super::messages::Messages;
 use super::people::{Farewell, People};
 use super::watching::Watching;
+use crate::cluster::{MissingNodes, Unattached};
 use crate::core::presence::session::{Grace, PresenceStatus};
 use crate::store::{Closed, Store};
 use crate::types::UserId;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -23,8 +29,27 @@ pub struct Erasure {
     attendance: Arc<Attendance>,
     messages: Arc<Messages>,
     watching: Arc<Watching>,
-    /// A node among many has none, and erases nobody.
-    store: Option<Store>,
+    kept: ErasureKeeper,
+    /// What is remembered elsewhere in the process.
+    elsewhere: OnceLock<Forget>,
+}
+
+/// Where what names users is kept.
+#[derive(Debug)]
+pub enum ErasureKeeper {
+    /// In this node's store.
+    Embedded(Store),
+    /// Where all nodes agree, and on each of these.
+    Cluster(Box<ErasureOfNodes>),
+}
+
+/// Forgets a user.
+struct Forget(Box<dyn Fn(&UserId) + Send + Sync>);
+
+impl fmt::Debug for Forget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forget").finish_non_exhaustive()
+    }
 }
 
 /// What becomes of hooks of the user that are still to be sent.
@@ -37,12 +62,14 @@ pub enum PendingHooks {
 }
 
 /// A user was erased.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Erased {
     /// Sockets that were disconnected.
     pub disconnected: usize,
     /// Hooks that were not sent.
     pub dropped: u64,
+    /// The nodes that may still remember the user.
+    pub missing: MissingNodes,
 }
 
 /// Why a user was not erased.
@@ -57,21 +84,43 @@ pub enum EraseError {
     /// The disk takes nothing for the moment, or the user came back again and again.
     #[error("the user cannot be erased at the moment")]
     Busy,
+    /// The user has connections on nodes that do not answer.
+    #[error(
+        "the user is still online on a node that does not answer: ask again when it is back, or was taken for gone \
+         (cluster.lease)"
+    )]
+    StillThere,
+    /// Redis cannot be reached, or does not confirm. Some of it may be done.
+    #[error(
+        "Redis cannot be reached, or does not confirm what was done: ask again, for some of it may be left"
+    )]
+    Away,
     /// The server is stopping.
     #[error("the server is stopping")]
     Closed(#[from] Closed),
 }
 
+impl From<Unattached> for EraseError {
+    fn from(_: Unattached) -> Self {
+        Self::Away
+    }
+}
+
 impl Erasure {
-    /// Users of `store`, whose sockets are in `attendance`.
+    /// Users whose sockets are in `attendance`; what names them is in `kept`.
     pub fn new(
         people: Arc<People>,
         attendance: Arc<Attendance>,
         messages: Arc<Messages>,
         watching: Arc<Watching>,
-        store: Option<Store>,
+        kept: ErasureKeeper,
     ) -> Self {
-        Self { people, attendance, messages, watching, store }
+        Self { people, attendance, messages, watching, kept, elsewhere: OnceLock::new() }
+    }
+
+    /// Has `forget` called with everybody who is erased. Call it once.
+    pub fn also(&self, forget: impl Fn(&UserId) + Send + Sync + 'static) {
+        self.elsewhere.get_or_init(|| Forget(Box::new(forget)));
     }
 
     /// Disconnects a user without grace, and deletes everything that names it but the numbers of its inbox, which are never given
@@ -79,9 +128,30 @@ impl Erasure {
     ///
     /// Nothing keeps the user from coming back, and then it is there again like anybody new.
     pub async fn erase(&self, user: &UserId, hooks: PendingHooks) -> Result<Erased, EraseError> {
-        let (mut erased, mut waiting) = (Erased { disconnected: 0, dropped: 0 }, 0);
+        match &self.kept {
+            ErasureKeeper::Embedded(store) => self.erase_alone(store, user, hooks).await,
+            ErasureKeeper::Cluster(nodes) => nodes.erase(self, user, hooks).await,
+        }
+    }
+
+    /// What another node asks: the user's sockets go, and with `forget` this node forgets the user. Returns how many sockets there
+    /// were; `None` if it could not be done.
+    pub async fn erase_for_another(&self, user: &UserId, forget: bool) -> Option<usize> {
+        match &self.kept {
+            ErasureKeeper::Embedded(_) => None,
+            ErasureKeeper::Cluster(nodes) => nodes.disconnect_here(self, user, forget).await,
+        }
+    }
+
+    async fn erase_alone(
+        &self,
+        store: &Store,
+        user: &UserId,
+        hooks: PendingHooks,
+    ) -> Result<Erased, EraseError> {
+        let (mut erased, mut waiting) = (Erased::default(), 0);
         let erasing = async {
-            while !self.erase_once(user, hooks, &mut erased, &mut waiting).await? {
+            while !self.erase_once(store, user, hooks, (&mut erased, &mut waiting)).await? {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             Ok(())
@@ -91,25 +161,42 @@ impl Erasure {
             0 => Err(EraseError::Busy),
             count => Err(EraseError::HooksWait { count }),
         })?;
+        self.forget_elsewhere(user);
+        Ok(erased)
+    }
+
+    /// Disconnects a user here, without grace. Returns how many sockets there were.
+    fn kick(&self, user: &UserId) -> usize {
+        self.people.kick(user, Farewell::default(), Grace::Skip).len()
+    }
+
+    /// Forgets a user whose sockets are gone. Returns whether it is offline.
+    fn forget(&self, user: &UserId) -> bool {
+        let is_offline = self.attendance.erase(user);
+        self.forget_elsewhere(user);
+        is_offline
+    }
+
+    fn forget_elsewhere(&self, user: &UserId) {
         self.messages.erase(user);
         self.watching.erase(user);
-        Ok(erased)
+        if let Some(Forget(forget)) = self.elsewhere.get() {
+            forget(user);
+        }
     }
 
     /// Does what can be done now; returns whether that was all. `waiting` is how many hooks are in the way.
     async fn erase_once(
         &self,
+        store: &Store,
         user: &UserId,
         hooks: PendingHooks,
-        erased: &mut Erased,
-        waiting: &mut u64,
+        (erased, waiting): (&mut Erased, &mut u64),
     ) -> Result<bool, EraseError> {
         if !self.is_offline(user) {
-            let kicked = self.people.kick(user, Farewell::default(), Grace::Skip);
-            erased.disconnected += kicked.len();
+            erased.disconnected += self.kick(user);
             return Ok(false);
         }
-        let Some(store) = &self.store else { return Err(Closed.into()) };
         let kept = self.attendance.revoke_for_erasure(user);
         *waiting = match hooks {
             PendingHooks::Drop => {

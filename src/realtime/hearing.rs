@@ -9,6 +9,7 @@ use super::bulk::Bulk;
 use super::control::Control;
 use super::directory::Directory;
 use super::emitter::Emitter;
+use super::erasure::Erasure;
 use super::inboxes::LiveInboxes;
 use super::memberships::MembershipControl;
 use super::people::Farewell;
@@ -48,6 +49,7 @@ struct Answering {
     bulk: Arc<Bulk>,
     control: Arc<Control>,
     memberships: Arc<MembershipControl>,
+    erasure: Arc<Erasure>,
 }
 
 /// What another node asks.
@@ -69,11 +71,16 @@ impl Hearing {
             Arc<Reports>,
             Arc<LiveInboxes>,
         ),
-        (bulk, control, memberships): (Arc<Bulk>, Arc<Control>, Arc<MembershipControl>),
+        (bulk, control, memberships, erasure): (
+            Arc<Bulk>,
+            Arc<Control>,
+            Arc<MembershipControl>,
+            Arc<Erasure>,
+        ),
         tasks: &Tasks,
     ) -> Self {
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-        let answering = Answering { bus: bus.clone(), bulk, control, memberships };
+        let answering = Answering { bus: bus.clone(), bulk, control, memberships, erasure };
         tasks.spawn("cluster.requests", answering.run(asked));
         tasks.spawn("cluster.questions", bus.clone().run());
         let tasks = tasks.clone();
@@ -185,7 +192,8 @@ impl Hearing {
             | BusRequest::KickUser { .. }
             | BusRequest::KickSocket(_)
             | BusRequest::Follow { .. }
-            | BusRequest::LogOut { .. } => drop(self.requests.send(asked).await),
+            | BusRequest::LogOut { .. }
+            | BusRequest::Erase { .. } => drop(self.requests.send(asked).await),
         }
     }
 }
@@ -250,6 +258,12 @@ impl Answering {
                 match self.control.log_out(&user, None, reason.as_deref()).await {
                     Ok(sockets) => NodeAnswer::Kicked(sockets),
                     Err(error) => failed(&error),
+                }
+            }
+            BusRequest::Erase { user, forget } => {
+                match self.erasure.erase_for_another(&user, forget).await {
+                    Some(count) => NodeAnswer::Counted(count),
+                    None => NodeAnswer::Failed,
                 }
             }
             BusRequest::KickSocket(id) => match self.control.kick_socket(id).await {

@@ -41,6 +41,7 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::Inboxes(_)
         | BusRequest::SeatsOf(_)
         | BusRequest::EndSeats { .. }
+        | BusRequest::Erase { .. }
         | BusRequest::WakeHooks(_)
         | BusRequest::Attach(_) => return None,
     };

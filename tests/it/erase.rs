@@ -30,10 +30,7 @@ const MEMORIES: &[(&str, Ends)] = &[
         "core/cluster/facts.rs",
         With("the user's last socket here, and ten minutes after Redis knows"),
     ),
-    (
-        "core/cluster/known_hooks.rs",
-        With("the settling of a hook, or the end of owning its endpoint"),
-    ),
+    ("core/cluster/known_hooks.rs", Erased),
     ("core/cluster/import.rs", With("one `userline cluster import`")),
     ("core/cluster/inboxes.rs", With("one question to Redis, and its answer")),
     ("core/cluster/ledger.rs", With("one question to Redis, and its answer")),

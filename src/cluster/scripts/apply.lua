@@ -27,7 +27,11 @@ if batch <= applied then return {'OLD'} end
 if batch > applied + 1 then return {'GAP'} end
 if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then return {'EPOCH'} end
 redis.call('HSET', P .. 'read', incarnation, ARGV[5])
-if ARGV[7] ~= '0-0' then redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', ARGV[7]) end
+local told_ms, told_n = string.match(ARGV[7], '^(%d+)%-(%d+)$')
+if ARGV[7] ~= '0-0' then
+  -- Without that entry itself, which may name users: nobody reads it again.
+  redis.call('XTRIM', P .. 'to:' .. incarnation, 'MINID', told_ms .. '-' .. text(tonumber(told_n) + 1))
+end
 
 -- Another one that claimed the session since has it: what the owner of before says does not count.
 local function keep(name, user, owner, ttl, record, begins)

@@ -3,6 +3,7 @@
 use super::answers::{AnswerQuestion, AnswerReply};
 use super::attached::{AttachedQuestion, AttachedReply};
 use super::book::{BookQuestion, BookReply};
+use super::erasing::{EraseAsk, ErasePage};
 use super::facts::FactOp;
 use super::feed::{FeedQuestion, FeedReply};
 use super::inboxes::{InboxesAsk, InboxesReply};
@@ -71,6 +72,8 @@ pub enum Command {
     Moved(MovedQuestion),
     /// Where these users are; at most a thousand.
     Places(Vec<UserId>),
+    /// A part of what names a user goes.
+    Erase(EraseAsk),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -269,6 +272,8 @@ pub enum Reply {
     Moved(MovedUsers),
     /// To [`Command::Places`], in the order of the question.
     Places(Places),
+    /// To [`Command::Erase`].
+    Erased(ErasePage),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

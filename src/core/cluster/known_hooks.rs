@@ -161,6 +161,13 @@ impl KnownHooks {
         Some(known)
     }
 
+    /// None of a user waits any more.
+    pub fn erase(&mut self, user: &UserId) {
+        for id in self.users.get(user).cloned().unwrap_or_default() {
+            self.remove(id);
+        }
+    }
+
     /// The oldest one of a user.
     pub fn next_of(&self, user: &UserId) -> Option<PendingHook> {
         let id = self.users.get(user)?.first()?;

@@ -291,6 +291,12 @@ impl Memberships {
         self.users.keys().chain(new).filter(is_other).cloned().collect()
     }
 
+    /// Rooms and namespaces of all records of a user, over or not.
+    pub fn records(&self, user: &UserId) -> Vec<(Room, Option<Namespace>)> {
+        let all = self.list(user, WallMs(0)).into_iter();
+        all.map(|it| (it.room, it.namespace)).collect()
+    }
+
     /// Forgets a user.
     pub fn erase(&mut self, user: &UserId) {
         let rooms = self.users.remove(user).unwrap_or_default();

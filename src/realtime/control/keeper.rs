@@ -131,6 +131,14 @@ impl Control {
         Ok((old, done))
     }
 
+    /// Nothing is held against a user any more where all nodes agree; each follows by itself. With one node nothing is done.
+    pub async fn erase(&self, user: &UserId) -> Result<(), ControlError> {
+        if let RestrictionKeeper::Cluster(_) = &self.keeper {
+            self.change_where_all_agree(user, |_| Restriction::default()).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a change into the copy that another node has made. Returns the sockets that are gone because of it.
     pub async fn follow(&self, change: u64) -> Result<Vec<SocketId>, ControlError> {
         let RestrictionKeeper::Cluster(book) = &self.keeper else { return Ok(Vec::new()) };

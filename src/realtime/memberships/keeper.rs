@@ -9,14 +9,18 @@ use crate::core::rooms::{SocketRooms, record};
 use crate::entropy;
 use crate::realtime::shared_book::{AskedToFollow, LOOK_EVERY, LoadError, SharedBook};
 use crate::store::{Closed, MembershipRecords};
-use crate::types::UserId;
+use crate::types::{Namespace, Room, UserId};
 use bytes::Bytes;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long somebody may wait for the disk.
 const STORE_WAIT: Duration = Duration::from_secs(10);
+
+/// Records of a user that go at once.
+const ERASED_AT_ONCE: usize = 500;
 
 /// Where memberships are kept.
 #[derive(Debug)]
@@ -117,6 +121,35 @@ impl MembershipControl {
             BookError::Full => MembershipFlaw::Full { max: self.limits.total }.into(),
             BookError::Away(_) => MembershipError::Away,
         })
+    }
+
+    /// Deletes all records of a user where all nodes agree; each follows by itself. With one node nothing is done.
+    pub async fn erase(&self, user: &UserId) -> Result<(), MembershipError> {
+        let MembershipKeeper::Cluster(book) = &self.keeper else { return Ok(()) };
+        loop {
+            let name: Arc<str> = entropy::token("c").into();
+            let plan = || {
+                let known = &self.attendance.sockets().rooms_of_users;
+                let records = known.see(|known, _| known.records(user)).into_iter();
+                let gone = |(room, namespace): (Room, Option<Namespace>)| {
+                    (record::name(user, &room, namespace.as_ref()), None)
+                };
+                let records: Vec<_> = records.take(ERASED_AT_ONCE).map(gone).collect();
+                let write = (!records.is_empty()).then(|| BookWrite {
+                    user: user.clone(),
+                    name: Arc::clone(&name),
+                    note: Effect::End.as_str(),
+                    records,
+                    records_max: self.limits.total,
+                });
+                Ok::<_, Infallible>(write)
+            };
+            match book.write(plan, |news| self.take(news)).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(_) => return Err(MembershipError::Away),
+            }
+        }
     }
 
     /// Whether there is anything to change; on an error it may not be.

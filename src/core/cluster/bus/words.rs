@@ -106,6 +106,13 @@ pub enum BusRequest {
     WakeHooks(String),
     /// Attach data to a socket, if it is there.
     Attach(SocketPatch),
+    /// Disconnect all sockets of a user for good who is being erased.
+    Erase {
+        /// Who.
+        user: UserId,
+        /// Forget the user, too.
+        forget: bool,
+    },
 }
 
 /// What a node asks all others of what there is.
@@ -232,7 +239,7 @@ pub enum NodeAnswer {
     Emitted(EmitCounts),
     /// To [`BusRequest::Emit`] with acks, after the first answer, as often as there is something.
     Acked(Vec<AckNews>),
-    /// To [`BusRequest::Count`], [`BusRequest::EndSeats`] and, of memberships, [`BusRequest::Follow`]: how many sockets have come in or gone out.
+    /// To [`BusRequest::Count`], [`BusRequest::EndSeats`], [`BusRequest::Erase`] and, of memberships, [`BusRequest::Follow`]: how many sockets have come in or gone out.
     Counted(usize),
     /// To [`BusRequest::Join`] and [`BusRequest::Leave`].
     Moved(MovedSockets),

@@ -29,6 +29,20 @@ fn add(known: &mut KnownHooks, number: u64, user: &str) {
 }
 
 #[test]
+fn no_hook_of_a_user_is_left_who_was_erased() {
+    let mut known = KnownHooks::default();
+    for (number, user) in [(1, "ann"), (2, "bob"), (3, "ann")] {
+        add(&mut known, number, user);
+    }
+    let ann = UserId::parse("ann").unwrap();
+    known.erase(&ann);
+    known.erase(&ann);
+    assert_eq!(known.next_of(&ann), None);
+    assert!(known.send(DeliveryId(3)).is_none() && known.send(DeliveryId(2)).is_some());
+    assert_eq!((known.hooks.len(), known.users.len()), (1, 1));
+}
+
+#[test]
 fn the_next_hook_of_a_user_is_the_oldest_that_waits() {
     let mut known = KnownHooks::default();
     let ann = UserId::parse("ann").unwrap();

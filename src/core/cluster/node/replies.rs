@@ -75,6 +75,7 @@ impl NodeMachine {
                 | Reply::Attachments(_)
                 | Reply::Moved(_)
                 | Reply::Places(_)
+                | Reply::Erased(_)
                 | Reply::UserCounts(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }

@@ -168,6 +168,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
                 | Command::Attached(_)
                 | Command::Moved(_)
                 | Command::Places(_)
+                | Command::Erase(_)
                 | Command::CountUsers
                 | Command::Claim(_)
                 | Command::Missed { .. } => panic!("{command:?}"),

@@ -66,6 +66,10 @@ enum BusRequestParts<'a> {
     },
     WakeHooks(&'a str),
     Attach(SocketPatch),
+    Erase {
+        user: &'a str,
+        forget: bool,
+    },
 }
 
 /// Revision, head, unread, `read_upto` and `min_seq`.
@@ -259,6 +263,9 @@ impl<'a> BusRequestParts<'a> {
             },
             BusRequest::WakeHooks(endpoint) => Self::WakeHooks(endpoint),
             BusRequest::Attach(patch) => Self::Attach(patch.clone()),
+            BusRequest::Erase { user, forget } => {
+                Self::Erase { user: user.as_str(), forget: *forget }
+            }
         }
     }
 
@@ -309,6 +316,9 @@ impl<'a> BusRequestParts<'a> {
             },
             Self::WakeHooks(endpoint) => BusRequest::WakeHooks(endpoint.to_owned()),
             Self::Attach(patch) => BusRequest::Attach(patch),
+            Self::Erase { user, forget } => {
+                BusRequest::Erase { user: UserId::parse(user).ok()?, forget }
+            }
         })
     }
 }

@@ -104,6 +104,9 @@ fn request() -> impl Strategy<Value = BusRequest> {
         (socket(), ".{0,20}").prop_map(|(id, patch)| {
             BusRequest::Attach(SocketPatch { socket: id.bytes(), patch })
         }),
+        ("[a-z]{1,9}", any::<bool>()).prop_map(|(user, forget)| {
+            BusRequest::Erase { user: UserId::parse(&user).unwrap(), forget }
+        }),
     ]
 }
 
