@@ -103,6 +103,9 @@ pub enum BuildError {
     /// Resume tokens can be neither made nor taken.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The key of resume tokens cannot be made of `cluster.secret`.
+    #[error("the key of resume tokens cannot be made of cluster.secret")]
+    NoResumeKey,
     /// What is recorded of users cannot be read.
     #[error(transparent)]
     Records(#[from] ReadError),

@@ -15,6 +15,7 @@ mod inboxes;
 mod ledger;
 mod link;
 mod member;
+mod resuming;
 mod scripts;
 #[cfg(test)]
 mod tests;
@@ -34,5 +35,6 @@ pub use member::{
     Apart, Appended, AttachingError, ClusterMember, HistoryPage, MemberNeeds, MemberStatus,
     Unattached,
 };
+pub use resuming::ClusterResume;
 pub use scripts::Script;
 pub use turn::{ClusterTurn, TurnTaken};

@@ -5,9 +5,10 @@ use super::home::Home;
 use super::joining::JoinedCluster;
 use crate::auth::{Authenticator, Resume};
 use crate::clock::Clock;
-use crate::cluster::{Bus, ClusterErasing};
+use crate::cluster::{Bus, ClusterErasing, ClusterResume};
 use crate::config::{Config, GuestRight};
 use crate::connection::{Connections, Pump};
+use crate::core::auth::resume_token::ResumeKey;
 use crate::core::cluster::book::BookName;
 use crate::entropy;
 use crate::hooks::Hooks;
@@ -91,11 +92,7 @@ impl AppParts {
             authenticator: Arc::new(Authenticator::new(config.auth.clone(), clock.clone())?),
             hooks: Hooks::start(&config.hooks, ledger, &clock, &tasks)?,
             sockets,
-            resume: config
-                .sessions
-                .resume_ttl
-                .zip(home.store())
-                .map(|(ttl, store)| Arc::new(Resume::new(ttl, store.resume(), clock.clone()))),
+            resume: resume(config, &home, &clock)?.map(Arc::new),
             permissions: match &config.permissions {
                 Some(permissions) => Some(Permissions::new(permissions, clock.clone())?),
                 None => None,
@@ -335,6 +332,19 @@ fn this_node(cluster: Option<&JoinedCluster>, clock: &Clock) -> ThisNode {
     let name = cluster.map_or_else(|| entropy::token("n").into(), |it| it.member.name());
     let host = uname().nodename().to_string_lossy().into();
     ThisNode { name, host, started_at: clock.wall() }
+}
+
+/// How clients come back without credentials, if they may.
+fn resume(config: &Config, home: &Home, clock: &Clock) -> Result<Option<Resume>, BuildError> {
+    let Some(ttl) = config.sessions.resume_ttl else { return Ok(None) };
+    let JoinedCluster { member, config, .. } = match home {
+        Home::Alone(store) => return Ok(Some(Resume::new(ttl, store.resume(), clock.clone()))),
+        Home::Cluster(cluster) => &**cluster,
+    };
+    let key = config.secret.as_ref().and_then(|it| ResumeKey::of_cluster(it, &config.name));
+    let key = key.ok_or(BuildError::NoResumeKey)?;
+    let nodes = ClusterResume::new(member.clone());
+    Ok(Some(Resume::in_cluster(ttl, (key, nodes), clock.clone())))
 }
 
 fn recoveries(

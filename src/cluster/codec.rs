@@ -10,6 +10,7 @@ mod feed;
 mod inboxes;
 mod ledger;
 mod places;
+mod resuming;
 mod seats;
 mod sessions;
 
@@ -121,6 +122,7 @@ impl ClusterPlace {
             Command::Moved(question) => self.moved(*question),
             Command::Places(users) => self.places(users),
             Command::Erase(ask) => self.erase(ask),
+            Command::Resume(question) => self.resuming(question),
             Command::Read { after, told: (own, told), entries_max } => RedisCall::Read {
                 keys: [self.key("log"), self.key_to(own)],
                 after: [format!("{after}-0"), told.0.to_string()],
@@ -257,6 +259,7 @@ pub fn reply(command: &Command, value: &Value) -> Result<Reply, CodecError> {
         Command::Moved(_) => places::moved(value).map(Reply::Moved),
         Command::Places(_) => places::places(value).map(Reply::Places),
         Command::Erase(_) => erasing::reply(value).map(Reply::Erased),
+        Command::Resume(_) => resuming::reply(value).map(Reply::Resume),
         Command::Book(question) => book::reply(&question.what, value).map(Reply::Book),
         Command::Observe => observed(value).map(Reply::Observed),
         Command::Tend => match items(value)? {

@@ -63,6 +63,8 @@ pub enum Script {
     Places,
     /// What names a user goes.
     Erase,
+    /// Resume tokens are exchanged.
+    Resume,
 }
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -70,7 +72,7 @@ const COMMON: &str = include_str!("scripts/common.lua");
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Attach,
         Self::Apply,
         Self::Reap,
@@ -101,6 +103,7 @@ impl Script {
         Self::Moved,
         Self::Places,
         Self::Erase,
+        Self::Resume,
     ];
 
     /// What Redis is given. One that `takes_flags` is told which scripts have to work though its memory is full.
@@ -124,7 +127,8 @@ impl Script {
             | Self::Seats
             | Self::Replay
             | Self::Moved
-            | Self::Erase => true,
+            | Self::Erase
+            | Self::Resume => true,
             Self::Observe
             | Self::Missed
             | Self::Presence
@@ -193,6 +197,7 @@ impl Script {
             Self::Erase => {
                 concat!(include_str!("scripts/inbox/common.lua"), include_str!("scripts/erase.lua"))
             }
+            Self::Resume => include_str!("scripts/resume.lua"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod mutants;
 mod parts;
 mod places;
 mod random;
+mod resuming;
 mod seats;
 mod server;
 mod sessions;

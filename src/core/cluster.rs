@@ -6,7 +6,8 @@
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
 //! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have, [`attached`] what
 //! the backend has attached to their sessions, [`places`] in which rooms they are, [`outlook`] what a node knows of those whom its
-//! clients watch, [`erasing`] how all of that goes that names one.
+//! clients watch, [`resuming`]
+//! which of their resume tokens were exchanged, [`erasing`] how all of that goes that names one.
 
 pub mod agreement;
 pub mod answers;
@@ -30,6 +31,7 @@ pub mod observer;
 pub mod outlook;
 pub mod places;
 pub mod receipts;
+pub mod resuming;
 pub mod seats;
 pub mod sessions;
 

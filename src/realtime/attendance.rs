@@ -13,7 +13,7 @@ pub(super) use sign_in::NotSignedIn;
 use super::seats::SeatsOfNodes;
 use super::sockets::{Sockets, Suspects};
 use super::visits::Visits;
-use crate::auth::Resume;
+use crate::auth::{NotRevoked, Resume};
 use crate::cluster::Bus;
 use crate::config::SessionsConfig;
 use crate::connection::Connection;
@@ -311,7 +311,15 @@ impl Attendance {
     /// No resume token of a user counts any more who is about to be erased. Returns what has to be kept of that, in one step with
     /// the rest.
     pub(super) fn revoke_for_erasure(&self, user: &UserId) -> Option<FamilyNews> {
-        self.resume.as_ref().map(|resume| resume.erase(user))
+        self.resume.as_ref().and_then(|resume| resume.erase(user))
+    }
+
+    /// The same where all nodes agree.
+    pub(super) async fn revoke_where_all_agree(&self, user: &UserId) -> Result<(), NotRevoked> {
+        match &self.resume {
+            Some(resume) => resume.erase_where_all_agree(user).await,
+            None => Ok(()),
+        }
     }
 
     /// Looks again and again, as long as it runs, for sockets that are here without a connection, and lets them go. Each

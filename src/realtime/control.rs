@@ -113,6 +113,7 @@ impl From<NotRevoked> for ControlError {
     fn from(error: NotRevoked) -> Self {
         match error {
             NotRevoked::Waiting => Self::Waiting,
+            NotRevoked::Away => Self::Away,
             NotRevoked::Closed(closed) => Self::Closed(closed),
         }
     }
@@ -148,7 +149,12 @@ impl Control {
             until: block.until,
         };
         let disconnected = match changed.sockets {
-            Some(sockets) => sockets,
+            Some(sockets) => {
+                if let Some(resume) = &self.resume {
+                    resume.log_out(user).await?;
+                }
+                sockets
+            }
             None => OnNodes::here(self.kick(user, farewell, Grace::Skip).await?),
         };
         tracing::info!(user.id = %user, by = %block.by, "blocked a user");
@@ -208,6 +214,9 @@ impl Control {
     pub fn see_off(&self, socket: &Socket) {
         let family = socket.grants().resume.as_ref().map(|it| it.family);
         let farewell = Farewell { code: Some(KickCode::LoggedOut), ..Farewell::default() };
+        if let Some(family) = family {
+            self.people.log_out_elsewhere(socket.user(), family);
+        }
         self.people.kick_some(socket.user(), farewell, |it| {
             let has_family =
                 family.is_some() && it.grants().resume.as_ref().map(|it| it.family) == family;

@@ -106,14 +106,13 @@ impl Everywhere {
         family: Option<FamilyId>,
         reason: Option<&str>,
     ) -> Result<OnNodes<Vec<SocketId>>, EverywhereError> {
-        // Resume tokens, and so families of them, there are none of with other nodes.
-        let asked = match family {
-            Some(_) => None,
-            None => self.ask(|| BusRequest::LogOut {
-                user: user.clone(),
-                reason: reason.map(str::to_owned),
-            })?,
-        };
+        let asked = self.ask(|| {
+            let (user, reason) = (user.clone(), reason.map(str::to_owned));
+            match family {
+                Some(family) => BusRequest::LogOutFamily { user, family, reason },
+                None => BusRequest::LogOut { user, reason },
+            }
+        })?;
         let done = self.control.log_out(user, family, reason).await?;
         Ok(kicked(done, answers(asked).await))
     }

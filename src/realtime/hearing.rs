@@ -6,7 +6,7 @@
 use super::attachments;
 use super::attendance::Attendance;
 use super::bulk::Bulk;
-use super::control::Control;
+use super::control::{Control, ControlError};
 use super::directory::Directory;
 use super::emitter::Emitter;
 use super::erasure::Erasure;
@@ -23,6 +23,7 @@ use crate::core::cluster::node::NodeEffect;
 use crate::recovery::Recoveries;
 use crate::registry::Socket;
 use crate::tasks::Tasks;
+use crate::types::SocketId;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -193,7 +194,8 @@ impl Hearing {
             | BusRequest::KickSocket(_)
             | BusRequest::Follow { .. }
             | BusRequest::LogOut { .. }
-            | BusRequest::Erase { .. } => drop(self.requests.send(asked).await),
+            | BusRequest::Erase { .. }
+            | BusRequest::LogOutFamily { .. } => drop(self.requests.send(asked).await),
         }
     }
 }
@@ -210,6 +212,10 @@ impl Answering {
         let failed = |error: &dyn std::fmt::Display| {
             tracing::warn!(%error, "what another node asked for could not be done");
             NodeAnswer::Failed
+        };
+        let kicked = |done: Result<Vec<SocketId>, ControlError>| match done {
+            Ok(sockets) => NodeAnswer::Kicked(sockets),
+            Err(error) => failed(&error),
         };
         match request {
             // They are answered where they are heard.
@@ -237,16 +243,10 @@ impl Answering {
             },
             BusRequest::KickUser { user, reason, grace } => {
                 let farewell = Farewell { reason: reason.as_deref(), ..Farewell::default() };
-                match self.control.kick(&user, farewell, grace).await {
-                    Ok(sockets) => NodeAnswer::Kicked(sockets),
-                    Err(error) => failed(&error),
-                }
+                kicked(self.control.kick(&user, farewell, grace).await)
             }
             BusRequest::Follow { book: BookName::Restrictions, change } => {
-                match self.control.follow(change).await {
-                    Ok(sockets) => NodeAnswer::Kicked(sockets),
-                    Err(error) => failed(&error),
-                }
+                kicked(self.control.follow(change).await)
             }
             BusRequest::Follow { book: BookName::Memberships, change } => {
                 match self.memberships.follow(change).await {
@@ -255,10 +255,10 @@ impl Answering {
                 }
             }
             BusRequest::LogOut { user, reason } => {
-                match self.control.log_out(&user, None, reason.as_deref()).await {
-                    Ok(sockets) => NodeAnswer::Kicked(sockets),
-                    Err(error) => failed(&error),
-                }
+                kicked(self.control.log_out(&user, None, reason.as_deref()).await)
+            }
+            BusRequest::LogOutFamily { user, family, reason } => {
+                kicked(self.control.log_out(&user, Some(family), reason.as_deref()).await)
             }
             BusRequest::Erase { user, forget } => {
                 match self.erasure.erase_for_another(&user, forget).await {

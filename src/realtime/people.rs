@@ -2,9 +2,10 @@
 
 use super::attendance::Attendance;
 use super::visits::Visit;
+use crate::core::cluster::bus::words::BusRequest;
 use crate::core::presence::session::Grace;
 use crate::registry::Socket;
-use crate::types::{Namespace, Reason, SocketId, UserId, WallMs};
+use crate::types::{FamilyId, Namespace, Reason, SocketId, UserId, WallMs};
 use std::sync::Arc;
 
 pub use super::attendance::{Farewell, KickCode};
@@ -59,6 +60,15 @@ impl People {
         sockets.retain(|it| is_meant(it));
         self.attendance.expel(&sockets, farewell, Grace::Skip);
         sockets.iter().map(|it| it.id).collect()
+    }
+
+    /// Has other nodes disconnect the sockets of a user with resume tokens of this family.
+    pub(super) fn log_out_elsewhere(&self, user: &UserId, family: FamilyId) {
+        self.attendance.announce(BusRequest::LogOutFamily {
+            user: user.clone(),
+            family,
+            reason: None,
+        });
     }
 
     /// Closes the connections of those sockets of a user that `is_meant` names by when their credentials were issued. Their

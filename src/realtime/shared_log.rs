@@ -42,6 +42,7 @@ pub(super) fn verdict(request: &BusRequest) -> Option<Judged> {
         | BusRequest::SeatsOf(_)
         | BusRequest::EndSeats { .. }
         | BusRequest::Erase { .. }
+        | BusRequest::LogOutFamily { .. }
         | BusRequest::WakeHooks(_)
         | BusRequest::Attach(_) => return None,
     };

@@ -5,7 +5,7 @@
 --   waiting: 3... numbers of events. Answers those that an endpoint is still to be told
 --   forget: 3 whether those go, too, that an endpoint is still to be told (1 | 0)  4... numbers of events
 --     Answers how often one that went was still to be told, and how many stay
---   traces: 3 user  4... namespaces. Its seats, when it was here last, and the sessions of its clients that are away
+--   traces: 3 user  4... namespaces. Its seats, its resume tokens, when it was here last, the sessions of its clients that are away
 --   inbox: 3 user. Its inbox
 --   answers: 3 user, as JSON has it  4 how many have been looked at, and stay. What requests with a name were answered
 --   calm: 3 book  4 user. Sees to it that the newest change of the book is not one of the user's
@@ -75,7 +75,12 @@ end
 
 if op == 'traces' then
   local user = ARGV[3]
-  redis.call('DEL', P .. 'seats:' .. user, P .. 'who:' .. user)
+  for _, family in ipairs(redis.call('ZRANGE', P .. 'families:' .. user, 0, -1)) do
+    redis.call('DEL', P .. 'family:' .. family)
+    for _, kind in ipairs({'u', 'g'}) do redis.call('ZREM', P .. 'resumed:' .. kind, 'f' .. family) end
+  end
+  for _, kind in ipairs({'u', 'g'}) do redis.call('ZREM', P .. 'resumed:' .. kind, 'o' .. user) end
+  redis.call('DEL', P .. 'seats:' .. user, P .. 'who:' .. user, P .. 'families:' .. user, P .. 'out:' .. user)
   redis.call('ZREM', P .. 'seen', user)
   redis.call('ZREM', P .. 'moved', user)
   redis.call('SREM', P .. 'again', user)

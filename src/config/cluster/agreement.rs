@@ -27,12 +27,14 @@ impl Config {
         let key = cluster.secret.as_ref().map_or(&[][..], Secret::expose);
         let answers = self.admin.idempotency;
         let seats = seats(self.sessions.seats);
+        let resume_ttl = self.sessions.resume_ttl.map_or_else(|| "none".to_owned(), time);
         let must = vec![
             Term::shown("format", FORMAT),
             Term::hidden("cluster.secret", secret),
             Term::shown("cluster.lease", time(cluster.lease)),
             Term::shown("cluster.node_grace", time(cluster.node_grace)),
             Term::shown("cluster.hold", time(cluster.hold)),
+            Term::shown("sessions.resume_ttl", resume_ttl),
             Term::shown("presence.grace", time(self.presence.grace)),
             Term::shown("recovery.window", time(self.recovery.window)),
             Term::shown("recovery.except", sorted(without_recovery)),

@@ -7,14 +7,11 @@ use crate::config::reader::SettingsReader;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 2] = [
-    ("sessions.resume_ttl", "must not be set", |it| it.sessions.resume_ttl.is_some()),
-    (
-        "hooks.events",
-        "must have neither socket.connected nor socket.disconnected, for no endpoint",
-        |it| it.hooks.sockets,
-    ),
-];
+pub(super) const RULES: [Rule; 1] = [(
+    "hooks.events",
+    "must have neither socket.connected nor socket.disconnected, for no endpoint",
+    |it| it.hooks.sockets,
+)];
 
 /// Refuses what is on in a configuration with a cluster.
 pub(in crate::config) fn check(reader: &mut SettingsReader, config: &Config) {
@@ -23,6 +20,12 @@ pub(in crate::config) fn check(reader: &mut SettingsReader, config: &Config) {
     }
     if reader.is_dev() {
         reader.reject("cluster.redis", "must not be set in `userline dev`, which is one node");
+    }
+    let has_secret = config.cluster.as_ref().is_some_and(|it| it.secret.is_some());
+    if config.sessions.resume_ttl.is_some() && !has_secret {
+        let rule =
+            "must be set with sessions.resume_ttl: the key that signs resume tokens is made of it";
+        reader.reject("cluster.secret", rule);
     }
     for (key, rule, is_on) in RULES {
         if is_on(config) {

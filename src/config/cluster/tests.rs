@@ -75,7 +75,7 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
         ("hooks.url", "https://example.com/"),
         ("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
     ];
-    let on = [("sessions.resume_ttl", "10m"), ("hooks.events", r#"["socket.disconnected"]"#)];
+    let on = [("hooks.events", r#"["socket.disconnected"]"#)];
     assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
     for setting in on {
         load(&[&with[..], &[setting]].concat()).unwrap();
@@ -89,6 +89,18 @@ fn what_one_node_would_do_alone_is_refused_by_key() {
             "docs/cluster.md does not say that {key} is refused"
         );
     }
+}
+
+#[test]
+fn resume_tokens_of_many_nodes_are_signed_with_what_all_of_them_know() {
+    let (redis, ttl) = (("cluster.redis", "redis://localhost"), ("sessions.resume_ttl", "10m"));
+    let error = load(&[redis, ttl]).unwrap_err();
+    assert!(error.starts_with("cluster.secret") && error.lines().count() == 1, "{error}");
+    let secret = ("cluster.secret", "hush-hush-hush-hush");
+    let terms = |settings: &[(&str, &str)]| load(settings).unwrap().agreement().unwrap();
+    let other = ("sessions.resume_ttl", "11m");
+    assert_ne!(terms(&[redis, secret, ttl]).must, terms(&[redis, secret, other]).must);
+    assert_ne!(terms(&[redis, secret, ttl]).must, terms(&[redis, secret]).must);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub enum TokenHolders {
 }
 
 /// How much is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FamilyLimits {
     /// Families of one user.
     pub of_user: usize,

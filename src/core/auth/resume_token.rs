@@ -7,6 +7,7 @@
 mod tests;
 
 use crate::types::{FamilyId, Secret, UserId, WallMs};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -61,6 +62,22 @@ struct Written<'a> {
     credentials_end: Option<u64>,
     #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
     credentials_issued: Option<u64>,
+}
+
+impl ResumeKey {
+    /// The key that all nodes have which have this secret and this name in common; `None` if none can be made.
+    pub fn of_cluster(secret: &Secret, name: &str) -> Option<Self> {
+        let all = Salt::new(HKDF_SHA256, name.as_bytes()).extract(secret.expose());
+        let part = |label: &[u8]| {
+            let mut bytes = [0; 32];
+            let label = [label];
+            let made = all.expand(&label, HKDF_SHA256).and_then(|it| it.fill(&mut bytes));
+            made.ok().map(|()| bytes)
+        };
+        let id = part(b"userline: name of the key of resume tokens")?;
+        let id = format!("{:016x}", u64::from_be_bytes(*id.first_chunk()?));
+        Some(Self { id, secret: Secret::new(part(b"userline: key of resume tokens")?) })
+    }
 }
 
 impl ResumeClaims {

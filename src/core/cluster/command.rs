@@ -11,6 +11,7 @@ use super::incarnation::{Epoch, Incarnation};
 use super::ledger::{HooksToTell, LedgerQuestion, LedgerReply};
 use super::log::LogEntry;
 use super::places::{MovedQuestion, MovedUsers, Places};
+use super::resuming::{ResumeQuestion, ResumeReply};
 use super::seats::{SeatQuestion, SeatReply};
 use super::sessions::{Claimed, KeptClaim, SessionName, SessionOp};
 use crate::core::presence::session::PresenceStatus;
@@ -74,6 +75,8 @@ pub enum Command {
     Places(Vec<UserId>),
     /// A part of what names a user goes.
     Erase(EraseAsk),
+    /// Something about resume tokens.
+    Resume(ResumeQuestion),
     /// Which incarnations there are.
     Observe,
     /// Do what is due.
@@ -274,6 +277,8 @@ pub enum Reply {
     Places(Places),
     /// To [`Command::Erase`].
     Erased(ErasePage),
+    /// To [`Command::Resume`].
+    Resume(ResumeReply),
     /// To [`Command::Observe`].
     Observed(Observation),
     /// To [`Command::Tend`].

@@ -72,6 +72,13 @@ impl Attendance {
         }
     }
 
+    /// Tells all other nodes something that nobody answers; what cannot be told is not.
+    pub(in crate::realtime) fn announce(&self, request: BusRequest) {
+        if let Some(Err(error)) = self.bus.as_ref().map(|bus| bus.announce(request)) {
+            tracing::debug!(%error, "other nodes are not told");
+        }
+    }
+
     /// The client of a socket has come back to its session on another node: its connection is closed, at the latest when it joins.
     pub(in crate::realtime) fn dismiss(&self, id: SocketId) {
         self.dismissed.lock().add(id);

@@ -70,6 +70,7 @@ impl ErasureOfNodes {
             } else {
                 self.erasing.look(user, &mut events).await?;
             }
+            here.attendance.revoke_where_all_agree(user).await.map_err(|_| EraseError::Away)?;
             let with_waiting = hooks == PendingHooks::Drop;
             let (dropped, left) = self.erasing.erase(user, &events, with_waiting).await?;
             erased.dropped += dropped;

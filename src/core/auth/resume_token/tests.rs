@@ -50,3 +50,20 @@ fn a_token_with_any_other_character_is_none() {
         assert_eq!(ResumeClaims::verify(wrong, &keys), None, "{wrong}");
     }
 }
+
+#[test]
+fn nodes_with_the_same_secret_and_name_sign_alike_and_others_do_not() {
+    let of = |secret: &str, name| {
+        ResumeKey::of_cluster(&Secret::new(secret.as_bytes().to_vec()), name).unwrap()
+    };
+    let key = of("hush-hush-hush-hush", "shop");
+    // Other versions make the same of it: HKDF-SHA256, the name of the cluster as salt.
+    assert_eq!(key.id, "9446b2c4cab826ac");
+    assert!(key.secret.expose().starts_with(&[19, 87, 126, 200]));
+    assert_eq!(key, of("hush-hush-hush-hush", "shop"));
+    let token = claims("ann").sign(&key);
+    for other in [of("hush-hush-hush-hush", "shop2"), of("hush-hush-hush-hush2", "shop")] {
+        assert!(ResumeClaims::verify(&token, &[other]).is_none());
+    }
+    assert_eq!(ResumeClaims::verify(&token, &[key]), Some(claims("ann")));
+}

@@ -14,7 +14,7 @@ use crate::core::emit::message::Emit;
 use crate::core::inbox::InboxState;
 use crate::core::page::Page;
 use crate::core::presence::session::{Grace, UserSession};
-use crate::types::{Namespace, Room, SocketId, UserId};
+use crate::types::{FamilyId, Namespace, Room, SocketId, UserId};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -112,6 +112,15 @@ pub enum BusRequest {
         user: UserId,
         /// Forget the user, too.
         forget: bool,
+    },
+    /// Disconnect those sockets of a user for good that have resume tokens of this family, because it is logged out.
+    LogOutFamily {
+        /// Who.
+        user: UserId,
+        /// Which.
+        family: FamilyId,
+        /// What its clients are told.
+        reason: Option<String>,
     },
 }
 
@@ -245,7 +254,7 @@ pub enum NodeAnswer {
     Moved(MovedSockets),
     /// To [`BusRequest::Disconnect`]: how many.
     Disconnected(usize),
-    /// To [`BusRequest::KickUser`], [`BusRequest::LogOut`] and, of restrictions, [`BusRequest::Follow`]: which sockets.
+    /// To [`BusRequest::KickUser`], [`BusRequest::LogOut`], [`BusRequest::LogOutFamily`] and, of restrictions, [`BusRequest::Follow`]: which sockets.
     Kicked(Vec<SocketId>),
     /// To [`BusRequest::KickSocket`]: whose it was, if it was here.
     KickedSocket(Option<UserId>),

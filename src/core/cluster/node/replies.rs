@@ -76,6 +76,7 @@ impl NodeMachine {
                 | Reply::Moved(_)
                 | Reply::Places(_)
                 | Reply::Erased(_)
+                | Reply::Resume(_)
                 | Reply::UserCounts(_)
                 | Reply::Attached(_)
                 | Reply::Reaped { .. }

@@ -169,6 +169,7 @@ fn a_node_that_slept_says_so_and_one_that_is_silent_is_let_go() {
                 | Command::Moved(_)
                 | Command::Places(_)
                 | Command::Erase(_)
+                | Command::Resume(_)
                 | Command::CountUsers
                 | Command::Claim(_)
                 | Command::Missed { .. } => panic!("{command:?}"),

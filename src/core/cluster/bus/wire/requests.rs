@@ -7,7 +7,7 @@ use crate::core::cluster::bus::reports::ReportQuery;
 use crate::core::cluster::bus::words::{BusRequest, Dismissal, NodeMessage, NodeQuery};
 use crate::core::emit::message::Emit;
 use crate::core::inbox::InboxState;
-use crate::types::{ItemSeq, Namespace, Room, SocketId, UserId};
+use crate::types::{FamilyId, ItemSeq, Namespace, Room, SocketId, UserId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ enum BusRequestParts<'a> {
     Erase {
         user: &'a str,
         forget: bool,
+    },
+    LogOutFamily {
+        user: &'a str,
+        family: [u8; 16],
+        reason: Option<&'a str>,
     },
 }
 
@@ -266,6 +271,11 @@ impl<'a> BusRequestParts<'a> {
             BusRequest::Erase { user, forget } => {
                 Self::Erase { user: user.as_str(), forget: *forget }
             }
+            BusRequest::LogOutFamily { user, family, reason } => Self::LogOutFamily {
+                user: user.as_str(),
+                family: family.bytes(),
+                reason: reason.as_deref(),
+            },
         }
     }
 
@@ -319,6 +329,11 @@ impl<'a> BusRequestParts<'a> {
             Self::Erase { user, forget } => {
                 BusRequest::Erase { user: UserId::parse(user).ok()?, forget }
             }
+            Self::LogOutFamily { user, family, reason } => BusRequest::LogOutFamily {
+                user: UserId::parse(user).ok()?,
+                family: FamilyId::from_bytes(family),
+                reason: reason.map(str::to_owned),
+            },
         })
     }
 }

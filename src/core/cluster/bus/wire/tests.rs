@@ -15,8 +15,8 @@ use crate::core::emit::message::Emit;
 use crate::core::page::Page;
 use crate::core::presence::session::{Grace, PresenceStatus, UserSession};
 use crate::types::{
-    DeviceId, EventName, Except, Namespace, Payload, Room, Seq, SocketId, SourceName, Target,
-    UserId, WallMs,
+    DeviceId, EventName, Except, FamilyId, Namespace, Payload, Room, Seq, SocketId, SourceName,
+    Target, UserId, WallMs,
 };
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -106,6 +106,10 @@ fn request() -> impl Strategy<Value = BusRequest> {
         }),
         ("[a-z]{1,9}", any::<bool>()).prop_map(|(user, forget)| {
             BusRequest::Erase { user: UserId::parse(&user).unwrap(), forget }
+        }),
+        ("[a-z]{1,9}", any::<[u8; 16]>(), reason()).prop_map(|(user, family, reason)| {
+            let (user, family) = (UserId::parse(&user).unwrap(), FamilyId::from_bytes(family));
+            BusRequest::LogOutFamily { user, family, reason }
         }),
     ]
 }
