@@ -13,6 +13,7 @@
 //! On a node among many the roster stays, and the cluster decides: it is told of a user's first socket here and of the last,
 //! while the entry is held, and says which session that is.
 
+mod attached;
 mod entry;
 mod listing;
 mod news;
@@ -27,7 +28,7 @@ use crate::core::cluster::facts::UserDeparture;
 use crate::core::presence::roster::Roster;
 use crate::core::presence::session::{Grace, PresenceStatus, Up, UserSession};
 use crate::deadlines::{Deadlines, Reminder};
-use crate::store::{Attaching, Closed, Committed, Permit, PresenceRecords};
+use crate::store::{Closed, Permit, PresenceRecords};
 use crate::types::{Portrait, Reason, SocketId, SocketPortrait, UserId, WallMs};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -191,8 +192,11 @@ impl<S: Clone> Presence<S> {
                 self.tell_come(user, &mut entry, (session, news), (told, place));
                 Some(session)
             }
-            EntryUp::Shared { session, is_first: false } => session,
-            EntryUp::Shared { is_first: true, .. } => self.tell_up(user, &mut entry),
+            EntryUp::Shared { session, is_first } => {
+                let session = if is_first { self.tell_up(user, &mut entry) } else { session };
+                self.tell_shared(user, told, None);
+                session
+            }
         };
         Some(session.map_or(SessionAtUp::Awaited, SessionAtUp::Known))
     }
@@ -208,7 +212,7 @@ impl<S: Clone> Presence<S> {
             entry.get_mut().keep_granted(portray);
         }
         let at = self.clock.moment();
-        let has_news = self.keep_end((user, id), entry.get_mut(), (at, reason));
+        let has_news = self.tell_end((user, id), entry.get_mut(), (at, reason));
         let down = entry.get_mut().down(id, reason, grace, at);
         match (&self.sessions, down) {
             (SessionKeeper::Cluster { member, .. }, Some(EntryDown::LastHere)) => {
@@ -272,37 +276,6 @@ impl<S: Clone> Presence<S> {
         if entry.get().is_vacant() {
             entry.remove();
         }
-    }
-
-    /// Attaches something to the session of a user: `change` makes of what is attached what is from then on, while nothing
-    /// else happens to the user. `None` if the user has none, or has it in a cluster. The answer comes when it is on disk.
-    pub fn attach<E>(
-        &self,
-        user: &UserId,
-        place: Place,
-        change: impl FnOnce(Option<&str>) -> Result<Arc<str>, E>,
-    ) -> Option<Result<(Arc<str>, Committed), E>> {
-        let permit = place.0?;
-        let mut entry = self.users.get_mut(user)?;
-        let session = entry.session()?.id;
-        Some(change(entry.attached().map(|it| &**it)).map(|attached| {
-            entry.set_attached(Arc::clone(&attached));
-            let to = Attaching { user: user.clone(), session, attached: Arc::clone(&attached) };
-            (attached, permit.attach(to))
-        }))
-    }
-
-    /// The cluster, where that keeps the sessions, with what is attached to them.
-    pub fn shared(&self) -> Option<&ClusterMember> {
-        match &self.sessions {
-            SessionKeeper::Cluster { member, .. } => Some(member),
-            SessionKeeper::Embedded { .. } => None,
-        }
-    }
-
-    /// What is attached to the session of a user, if that is kept here.
-    pub fn attached(&self, user: &UserId) -> Option<Arc<str>> {
-        self.users.get(user)?.attached().cloned()
     }
 
     /// A socket that had a seat does not come.

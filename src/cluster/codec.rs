@@ -13,6 +13,7 @@ mod places;
 mod resuming;
 mod seats;
 mod sessions;
+mod sockets;
 
 use super::scripts::Script;
 use crate::core::cluster::agreement::Agreement;
@@ -155,6 +156,7 @@ impl ClusterPlace {
             number(self.log_bytes),
             text(&*apply.told.0),
         ];
+        arguments.extend(sockets::earlier(apply));
         for fact in &apply.facts {
             match fact {
                 FactOp::Up { user, hint, is_kept } => {
@@ -173,6 +175,7 @@ impl ClusterPlace {
                 FactOp::Place { user, rooms } => {
                     arguments.extend([text("P"), text(user.as_str()), text(&**rooms)]);
                 }
+                FactOp::Socket { user, op } => arguments.extend(sockets::operation(user, op)),
                 FactOp::EndGrace { user, reason } => {
                     arguments.extend([text("X"), text(user.as_str()), text(reason.as_str())]);
                 }

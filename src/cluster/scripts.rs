@@ -157,8 +157,12 @@ impl Script {
     fn body(self) -> &'static str {
         match self {
             Self::Attach => include_str!("scripts/attach.lua"),
-            Self::Apply => include_str!("scripts/apply.lua"),
-            Self::Reap => include_str!("scripts/reap.lua"),
+            Self::Apply => {
+                concat!(include_str!("scripts/sockets.lua"), include_str!("scripts/apply.lua"))
+            }
+            Self::Reap => {
+                concat!(include_str!("scripts/sockets.lua"), include_str!("scripts/reap.lua"))
+            }
             Self::Tend => include_str!("scripts/tend.lua"),
             Self::Observe => include_str!("scripts/observe.lua"),
             Self::Missed => include_str!("scripts/missed.lua"),

@@ -2,7 +2,7 @@
 //!
 //! The place is Redis, and every step in it is a script that is run as a whole. What stands here are the rules of the other
 //! end: [`agreement`] what all have to mean, [`node`] says what is sent next and what an answer means, [`facts`] which users
-//! are here, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
+//! are here, and [`sockets`] which of their sockets, [`log`] what comes of the bus, [`follower`] what of that one socket gets, [`observer`] which other node is gone,
 //! [`bus`] what nodes say to each other, [`receipts`] who has answered, [`book`] the records of which all nodes have copies, [`answers`]
 //! what requests with a name were answered, [`inboxes`] what waits for users, [`seats`] how many connections they have, [`attached`] what
 //! the backend has attached to their sessions, [`places`] in which rooms they are, [`outlook`] what a node knows of those whom its
@@ -34,6 +34,7 @@ pub mod receipts;
 pub mod resuming;
 pub mod seats;
 pub mod sessions;
+pub mod sockets;
 
 /// What the keys in Redis and what nodes tell each other look like. Nodes of two formats are not in one cluster, so users have to
 /// stop all of them for a version that has another one.

@@ -1,14 +1,17 @@
 //! What is told of a user: who it is, and, where that is news, that its sockets come and go.
 //!
 //! A socket that comes has a place in the store's queue. One that goes has none, for nobody can keep it from going: its end is
-//! kept in the entry of its user until there is a place, and whatever is news of the user later is told after it.
+//! kept in the entry of its user until there is a place, and whatever is news of the user later is told after it. In a cluster
+//! nothing waits for a place: the member of the cluster takes it at once.
 
 use super::entry::PresenceEntry;
 use super::{Place, Presence};
+use crate::core::cluster::sockets::SocketTold;
+use crate::core::delivery::hook_body;
 use crate::core::presence::session::UserSession;
 use crate::store::{Closed, Permit};
 use crate::types::{
-    Change, Moment, Reason, SocketChange, SocketId, SocketPortrait, UserId, UserNews,
+    Change, Moment, Reason, SocketChange, SocketId, SocketPortrait, UserId, UserNews, WallMs,
 };
 use std::sync::Arc;
 
@@ -99,7 +102,7 @@ impl<S: Clone> Presence<S> {
 
     /// A socket is about to go: if it is here and that is news, the news waits for a place from now on. Returns whether somebody
     /// has to see to it that there is one.
-    pub(super) fn keep_end(
+    fn keep_end(
         &self,
         (user, id): (&UserId, SocketId),
         entry: &mut PresenceEntry<S>,
@@ -112,6 +115,43 @@ impl<S: Clone> Presence<S> {
         let is_first = !entry.has_untold();
         entry.keep_untold(socket_news(user, session, socket, (at, Some(reason))));
         is_first
+    }
+
+    /// The same, if it is kept here; else the cluster hears of it at once.
+    pub(super) fn tell_end(
+        &self,
+        (user, id): (&UserId, SocketId),
+        entry: &mut PresenceEntry<S>,
+        (at, reason): (Moment, Reason),
+    ) -> bool {
+        if self.shared().is_none() {
+            return self.keep_end((user, id), entry, (at, reason));
+        }
+        let socket = entry.roster().get(id).and_then(|it| self.socket_portrait(user, it));
+        self.tell_shared(user, socket, Some((at.wall, reason)));
+        false
+    }
+
+    /// The cluster hears that a socket of a user who is here has come, or that it is about to go; if that is news, and if there is
+    /// a cluster.
+    pub(super) fn tell_shared(
+        &self,
+        user: &UserId,
+        socket: Option<SocketPortrait>,
+        end: Option<(WallMs, Reason)>,
+    ) {
+        let (Some(cluster), Some(it)) = (self.shared(), socket) else { return };
+        let (socket, since) = (it.id, it.connected_at);
+        match end {
+            None => {
+                let (at, words) = (self.clock.wall(), hook_body::socket_words(&it));
+                cluster.socket_came(user, SocketTold { socket, at, since, words });
+            }
+            Some((at, reason)) => {
+                let words = hook_body::ended_socket_words(&it, reason, at);
+                cluster.socket_went(user, SocketTold { socket, at, since, words });
+            }
+        }
     }
 
     pub(super) fn is_told_of(&self, user: &UserId) -> bool {

@@ -7,6 +7,7 @@ mod folder;
 mod listening;
 mod redis_faults;
 mod redis_urls;
+mod socket_hooks;
 mod undelivered;
 
 use crate::rig::client::{Goodbye, Tab};

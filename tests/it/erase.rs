@@ -37,6 +37,10 @@ const MEMORIES: &[(&str, Ends)] = &[
     ("core/cluster/outlook.rs", Erased),
     ("core/cluster/places.rs", With("one question to Redis, and its answer")),
     ("core/cluster/seats.rs", With("one question to Redis, and its answer")),
+    (
+        "core/cluster/sockets.rs",
+        With("the user's last socket here, and ten minutes after Redis knows"),
+    ),
     ("core/control/held_seats.rs", Erased),
     ("core/control/restrictions.rs", Erased),
     ("core/delivery/dispatch.rs", With("the answer to one hook request")),

@@ -5,6 +5,7 @@ use crate::core::cluster::command::{Command, Reply, UserCounts};
 use crate::core::cluster::facts::UserDeparture;
 use crate::core::cluster::places::{MovedQuestion, MovedUsers, Places};
 use crate::core::cluster::seats::{SeatQuestion, SeatReply};
+use crate::core::cluster::sockets::SocketTold;
 use crate::types::{Reason, UserId};
 use std::sync::Arc;
 
@@ -29,6 +30,16 @@ impl ClusterMember {
             }
             machine.down(user, departure);
         });
+    }
+
+    /// Hooks tell that a socket of a user has come, who is on this node.
+    pub fn socket_came(&self, user: &UserId, told: SocketTold) {
+        self.say(|machine| machine.socket_came(user, told));
+    }
+
+    /// The same of one that goes, before the user does.
+    pub fn socket_went(&self, user: &UserId, told: SocketTold) {
+        self.say(|machine| machine.socket_went(user, told));
     }
 
     /// If the user lingers, on whatever node it was, that ends now.

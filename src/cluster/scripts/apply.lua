@@ -8,6 +8,9 @@
 --   K user hint                        there still is one, as there was all the time
 --   D user grace_ms reason closed_ms   there is none
 --   P user rooms                       its sockets are in these
+--   O incarnations                     earlier ones of this run of the node, whose sockets these may be
+--   C user socket at words quoted_user since_ms again (1 | 0)   hooks tell that a socket has come
+--   Q user socket at words             the same of one that went
 --   X user reason                      if the user lingers, that ends now
 --   L user hint grace_ms reason closed_ms   was here before the state was lost, and is not any more
 --   E data                             an event for everybody's log
@@ -54,7 +57,7 @@ local function away(list, name, ttl, max)
   end
 end
 
-local i, sessions, fields, events, bytes, marker, granted = 8, {}, {}, 0, 0, false, false
+local i, sessions, fields, events, bytes, marker, granted, earlier = 8, {}, {}, 0, 0, false, false, ''
 local keep_from = false
 while i <= #ARGV do
   local op, user = ARGV[i], ARGV[i + 1]
@@ -74,6 +77,15 @@ while i <= #ARGV do
       moved(user)
     end
     i = i + 3
+  elseif op == 'O' then
+    earlier, i = user, i + 2
+  elseif op == 'C' then
+    local at, words, quoted = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
+    socket_came(incarnation, earlier, user, ARGV[i + 2], at, words, quoted, ARGV[i + 6], ARGV[i + 7] == '1')
+    i = i + 8
+  elseif op == 'Q' then
+    socket_went(incarnation, earlier, user, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    i = i + 5
   elseif op == 'X' then
     if redis.call('HEXISTS', P .. 'u:' .. user, 'r') == 1 then
       redis.call('HSET', P .. 'u:' .. user, 'r', ARGV[i + 2])

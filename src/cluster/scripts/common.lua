@@ -20,6 +20,7 @@
 --   watching     string  somebody wants to hear of changes of users; the number above which their notes are all there
 --   moved        zset    user -> number of its last change that others may see; only while somebody wants to hear of it
 --   of:<inc>     set     users that an incarnation asserts
+--   sockets:<i>  hash    sockets that hooks tell of: see sockets.lua
 --   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
 --   s:<session>  hash    u = user; o = the socket that has it; d = what a node needs to go on with it; n = namespace, if away
 --   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns> <user> those of one user
@@ -75,6 +76,13 @@ local function size(fields)
   return bytes
 end
 
+-- One delivery for each endpoint.
+local function hand_out(seq)
+  for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
+    redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
+  end
+end
+
 -- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins. What the user
 -- was granted, and what is attached to the session, follow in the event if they are there.
 local function announce(kind, user, session, reason, closed, granted, attached)
@@ -82,9 +90,7 @@ local function announce(kind, user, session, reason, closed, granted, attached)
   if granted then more[1], more[2] = 'g', granted end
   if attached then more[#more + 1], more[#more + 2] = 'a', attached end
   record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed, unpack(more))
-  for _, endpoint in ipairs(redis.call('SMEMBERS', P .. 'endpoints')) do
-    redis.call('ZADD', P .. 'wait:' .. endpoint, seq, seq)
-  end
+  hand_out(seq)
   moved(user, seq)
   return seq
 end

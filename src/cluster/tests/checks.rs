@@ -35,7 +35,7 @@ impl World {
 
     /// What an endpoint is told: in order, and nobody is said to be offline too soon.
     pub(super) fn read_told(&mut self) {
-        let last = self.told.last().map_or(0, |it| it.seq);
+        let last = self.last_told();
         let key = self.place.key("events");
         let from = format!("({last}-0");
         let entries: Vec<(String, Vec<String>)> = self.redis.ask(&["XRANGE", &key, &from, "+"]);
@@ -46,6 +46,10 @@ impl World {
             };
             let user = field("u")[1..].parse().unwrap();
             let seq = id.trim_end_matches("-0").parse().unwrap();
+            if field("k") == "hook" {
+                self.read_told_socket(user, seq, &field("b"));
+                continue;
+            }
             let is_on = field("k") == "on";
             self.told.push(Told { user, is_on, seq, session: field("s").parse().unwrap() });
             let since = (self.now - self.held[user]) / 1000;
@@ -62,6 +66,7 @@ impl World {
     /// After all is healed.
     pub(super) fn check(&mut self) {
         self.check_presence();
+        self.check_sockets();
         self.check_keys();
         self.check_clients();
     }
@@ -122,6 +127,7 @@ impl World {
             expected.insert(self.place.key(name));
         }
         expected.extend(living.iter().map(|it| self.place.key(&format!("of:{it}"))));
+        expected.extend(living.iter().map(|it| self.place.key(&format!("sockets:{it}"))));
         expected.extend(online.iter().map(|it| self.place.key(&format!("u:{}", user_id(*it)))));
         // Sessions of clients are kept until they end by the clock of Redis.
         let sessions = ["s:", "away:"].map(|it| self.place.key(it));
@@ -153,7 +159,10 @@ impl World {
         }
         let waiting: Vec<String> =
             self.redis.ask(&["ZRANGE", &self.place.key("wait:hook"), "0", "-1"]);
-        let told: Vec<String> = self.told.iter().map(|it| it.seq.to_string()).collect();
+        let mut told: Vec<u64> = self.told.iter().map(|it| it.seq).collect();
+        told.extend(self.told_sockets.iter().map(|it| it.seq));
+        told.sort_unstable();
+        let told: Vec<String> = told.iter().map(u64::to_string).collect();
         if !self.has_lost && waiting != told {
             self.bad.push(format!("to be delivered: {waiting:?}, told {told:?}"));
         }

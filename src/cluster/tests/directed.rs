@@ -32,6 +32,7 @@ pub(super) struct Node {
     run: &'static str,
     seen: u64,
     batches: u64,
+    pub(super) earlier: Vec<Incarnation>,
 }
 
 impl Bench {
@@ -83,7 +84,9 @@ impl Bench {
             Some(it) if attached.standing == Standing::Same => (it.incarnation.clone(), it.batches),
             Some(_) | None => (Incarnation::from_text(next), 0),
         };
-        Ok(Node { seen: attached.head, attached, incarnation, run, batches })
+        let mut earlier = known.map_or_else(Vec::new, |it| it.earlier.clone());
+        earlier.extend(known.map(|it| it.incarnation.clone()).filter(|it| *it != incarnation));
+        Ok(Node { seen: attached.head, attached, incarnation, run, batches, earlier })
     }
 
     pub(super) fn apply(
@@ -113,6 +116,7 @@ impl Bench {
             events: events.iter().map(|it| Bytes::from_static(it.as_bytes())).collect(),
             told: ToldId::default(),
             tells: Vec::new(),
+            earlier: node.earlier.clone(),
         });
         let Reply::Applied(applied) = self.ask(&command) else { panic!() };
         if let Applied::Done { head, .. } = &applied {
@@ -192,9 +196,14 @@ impl Bench {
 
     /// The kinds of the presence changes so far.
     fn told(&mut self) -> Vec<String> {
+        self.events().into_iter().map(|fields| fields[1].clone()).collect()
+    }
+
+    /// The fields of all that was told.
+    pub(super) fn events(&mut self) -> Vec<Vec<String>> {
         let key = self.place.key("events");
         let entries: Vec<(String, Vec<String>)> = self.redis.ask(&["XRANGE", &key, "-", "+"]);
-        entries.into_iter().map(|(_, fields)| fields[1].clone()).collect()
+        entries.into_iter().map(|(_, fields)| fields).collect()
     }
 
     /// The next node that comes means something else, or the same again.
@@ -369,6 +378,7 @@ fn what_was_handed_out_without_a_number_is_not_said_to_be_complete() {
             events: Vec::new(),
             told: ToldId::default(),
             tells: Vec::new(),
+            earlier: Vec::new(),
         });
         bench.ask(&marker);
         let claimed = bench.claim(1, "n/1");

@@ -143,6 +143,7 @@ impl World {
         let follower = Rc::new(RefCell::new(follower));
         let socket = SimSocket { number, user, member, addressed: Rc::default(), follower };
         self.up(node, of);
+        self.tell_come(node, of, number);
         let newcomer = Newcomer { socket: socket.clone(), fresh: Pid::new(format!("p{number}")) };
         // Without the guard an offset of a life that is over is read as one of this life.
         let now_at = self.nodes[node].recovery.head().to_string();
@@ -237,6 +238,7 @@ impl World {
             it.away.noticed.get_or_insert(self.now);
         }
         let user = it.user;
+        self.tell_end(node, user, number);
         self.down(node, user);
         if self.random.chance(10) {
             self.count("graces that are ended");

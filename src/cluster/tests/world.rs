@@ -2,6 +2,7 @@
 //! Redis is a real one that runs the shipped scripts.
 
 use super::clients::{Audience, Clients};
+use super::hooked::ToldSocket;
 use super::mutants::Mutant;
 use super::parts::{
     Answer, Asker, GRACE_MS, History, Message, NODE_GRACE_MS, Random, SimEvent, SimNode, Told,
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) clients: Clients,
     pub(super) events: Vec<SimEvent>,
     pub(super) told: Vec<Told>,
+    /// The same of sockets.
+    pub(super) told_sockets: Vec<ToldSocket>,
     /// When the state last held a user for sure.
     pub(super) held: [u64; USERS],
     pub(super) mutant: Option<Mutant>,
@@ -80,6 +83,7 @@ impl World {
             clients,
             events: Vec::new(),
             told: Vec::new(),
+            told_sockets: Vec::new(),
             held: [0; USERS],
             mutant,
             snapshot: None,

@@ -65,6 +65,7 @@ impl Config {
             Term::shown("messages.to_users", contacts(&self.messages.clients.to_users)),
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::shown("hooks.identity", self.hooks.identity.to_string()),
+            Term::shown("hooks.events", sockets_in_hooks(self.hooks.sockets)),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];
         Some(Agreement { must, should })
@@ -96,6 +97,10 @@ fn seats(limit: Option<SeatLimit>) -> (String, &'static str) {
 fn contacts(rules: &[ContactRule]) -> String {
     let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
     texts.join(" ")
+}
+
+fn sockets_in_hooks(are_told_of: bool) -> &'static str {
+    if are_told_of { "with sockets" } else { "without sockets" }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -7,11 +7,7 @@ use crate::config::reader::SettingsReader;
 pub(super) type Rule = (&'static str, &'static str, fn(&Config) -> bool);
 
 /// `docs/cluster.md` is held to these by a test.
-pub(super) const RULES: [Rule; 1] = [(
-    "hooks.events",
-    "must have neither socket.connected nor socket.disconnected, for no endpoint",
-    |it| it.hooks.sockets,
-)];
+pub(super) const RULES: [Rule; 0] = [];
 
 /// Refuses what is on in a configuration with a cluster.
 pub(in crate::config) fn check(reader: &mut SettingsReader, config: &Config) {

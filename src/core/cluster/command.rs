@@ -164,6 +164,8 @@ pub struct Apply {
     pub told: ToldId,
     /// What others are told, each alone. One that is gone is not.
     pub tells: Vec<(Incarnation, Bytes)>,
+    /// Earlier incarnations of this run of the node that are not let go yet: sockets may be theirs.
+    pub earlier: Vec<Incarnation>,
 }
 
 /// Names one thing that an incarnation was told, as the place where all agree does; nothing yet by default.

@@ -3,73 +3,18 @@
 //! These are facts, not differences: what is said in vain, or twice, does no harm, and what waits to be said is at most one
 //! thing per user. So a long outage costs no more than the set of those who are here.
 
-use crate::types::{Reason, Timestamp, UserId, WallMs};
+mod ops;
+
+pub use ops::{FactOp, UserDeparture};
+
+use super::sockets::{SocketNews, SocketTold};
+use crate::types::{Reason, Timestamp, UserId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Users that have gone and are remembered, at most: those before them are forgotten.
 const DEPARTED_LEN_MAX: usize = 100_000;
-
-/// How a user left this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserDeparture {
-    /// How long the user stays online without a socket.
-    pub grace: Duration,
-    /// Why the last socket was closed.
-    pub reason: Reason,
-    /// When.
-    pub closed_at: WallMs,
-}
-
-/// One thing that the state is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FactOp {
-    /// The user is here.
-    Up {
-        /// Who.
-        user: UserId,
-        /// The session that the node knows, where the state may have lost it.
-        hint: Option<u64>,
-        /// Whether the user was here all the time, as the state knew before it lost something.
-        is_kept: bool,
-    },
-    /// What hooks say of the user of the next of these.
-    Describe {
-        /// What a socket of the user was granted, as members of a JSON object.
-        granted: Arc<str>,
-    },
-    /// The user is not here any more.
-    Down {
-        /// Who.
-        user: UserId,
-        /// How the user left.
-        departure: UserDeparture,
-    },
-    /// The user's sockets here are in other rooms than before.
-    Place {
-        /// Who.
-        user: UserId,
-        /// The rooms, as [`UserRooms::text`](super::places::UserRooms::text) has them.
-        rooms: Arc<str>,
-    },
-    /// If the user lingers, that ends now.
-    EndGrace {
-        /// Who.
-        user: UserId,
-        /// Why.
-        reason: Reason,
-    },
-    /// The user was here before the state was lost: unless it knows the user, the user lingers.
-    Departed {
-        /// Who.
-        user: UserId,
-        /// The session.
-        session: u64,
-        /// How the user left.
-        departure: UserDeparture,
-    },
-}
 
 /// What a node knows of its users.
 #[derive(Debug, Default)]
@@ -80,6 +25,8 @@ pub struct UserFacts {
     departed: VecDeque<(Timestamp, UserId, u64, UserDeparture)>,
     /// Of `departed`, those that the state has to be told of again.
     retold: VecDeque<(UserId, u64, UserDeparture)>,
+    /// Where hooks tell of sockets.
+    sockets: SocketNews,
 }
 
 #[derive(Debug)]
@@ -158,6 +105,18 @@ impl UserFacts {
         }
     }
 
+    /// Hooks tell that a socket of the user has come, who is here.
+    pub fn socket_came(&mut self, user: &UserId, told: SocketTold) {
+        self.sockets.came(user, told);
+        self.queue(user);
+    }
+
+    /// The same of one that goes. If `is_cut_off`, and it was not said that it came, neither is said.
+    pub fn socket_went(&mut self, user: &UserId, told: SocketTold, is_cut_off: bool) {
+        self.sockets.went(user, told, is_cut_off);
+        self.queue(user);
+    }
+
     /// Nobody has a socket here any more.
     pub fn all_down(&mut self, departure: UserDeparture) {
         let here = self.users.iter().filter(|(_, it)| matches!(it.presence, LocalPresence::Here));
@@ -190,30 +149,36 @@ impl UserFacts {
             let Some(user) = self.unsaid.pop_front() else { break };
             let Some(fact) = self.users.get_mut(&user) else { continue };
             fact.is_queued = false;
-            let was_said = fact.is_said;
-            match fact.presence {
-                LocalPresence::Here if !was_said && fact.is_verified => {
-                    fact.is_said = true;
-                    fact.is_answered = false;
-                    ops.extend(fact.description());
-                    ops.push(FactOp::Up {
-                        user: user.clone(),
-                        hint: fact.hint,
-                        is_kept: fact.is_kept,
-                    });
-                }
-                LocalPresence::Gone(departure) if was_said => {
-                    fact.is_said = false;
-                    ops.extend(fact.description());
-                    ops.push(FactOp::Down { user: user.clone(), departure });
-                }
-                LocalPresence::Here | LocalPresence::Gone(_) | LocalPresence::Elsewhere => {}
+            let (was_said, is_here) = (fact.is_said, matches!(fact.presence, LocalPresence::Here));
+            if is_here && !was_said && fact.is_verified {
+                fact.is_said = true;
+                fact.is_answered = false;
+                ops.extend(fact.description());
+                let (hint, is_kept) = (fact.hint, fact.is_kept);
+                ops.push(FactOp::Up { user: user.clone(), hint, is_kept });
             }
-            let is_here = matches!(fact.presence, LocalPresence::Here);
-            if let (true, Some((rooms, is_unsaid))) = (fact.is_said, &mut fact.rooms)
+            if let (true, true, Some((rooms, is_unsaid))) = (is_here, fact.is_said, &mut fact.rooms)
                 && (std::mem::take(is_unsaid) || !was_said)
             {
                 ops.push(FactOp::Place { user: user.clone(), rooms: Arc::clone(rooms) });
+            }
+            // Sockets are told of after the user has come, and before it goes.
+            if !is_here || fact.is_said {
+                let news = self.sockets.take(&user, max);
+                let op = |op| FactOp::Socket { user: user.clone(), op };
+                ops.extend(news.into_iter().map(op));
+                if self.sockets.has(&user) {
+                    fact.is_queued = true;
+                    self.unsaid.push_back(user);
+                    continue;
+                }
+            }
+            if let LocalPresence::Gone(departure) = fact.presence
+                && was_said
+            {
+                fact.is_said = false;
+                ops.extend(fact.description());
+                ops.push(FactOp::Down { user: user.clone(), departure });
             }
             if let Some(reason) = fact.end_grace.take() {
                 ops.push(FactOp::EndGrace { user: user.clone(), reason });
@@ -252,7 +217,8 @@ impl UserFacts {
                 FactOp::Place { .. }
                 | FactOp::EndGrace { .. }
                 | FactOp::Departed { .. }
-                | FactOp::Describe { .. } => {}
+                | FactOp::Describe { .. }
+                | FactOp::Socket { .. } => {}
             }
         }
         known
@@ -262,6 +228,7 @@ impl UserFacts {
     /// it is told of the sessions that were known, and of those who left within `remember`.
     pub fn assert_again(&mut self, lost_after: Option<u64>, remember: Duration, now: Timestamp) {
         self.unsaid.clear();
+        self.sockets.assert_again(lost_after.is_some());
         let mut gone = Vec::new();
         self.users.retain(|user, fact| {
             fact.is_said = false;

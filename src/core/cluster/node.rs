@@ -354,6 +354,7 @@ impl NodeMachine {
             events: batch.events.iter().map(|(_, event)| event.clone()).collect(),
             told: self.told.clone(),
             tells: batch.tells.clone(),
+            earlier: self.earlier.iter().cloned().collect(),
         }))
     }
 

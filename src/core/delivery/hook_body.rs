@@ -6,7 +6,8 @@
 mod tests;
 
 use crate::types::{
-    Change, ChangeKind, Portrait, Reason, Seq, SocketChange, Undelivered, UserId, WallMs,
+    Change, ChangeKind, Portrait, Reason, Seq, SocketChange, SocketPortrait, Undelivered, UserId,
+    WallMs,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -65,22 +66,32 @@ pub fn render_undelivered(it: &Undelivered) -> String {
 /// [`socket_facts`] says in its `data`, and of one that went also `disconnected_at`, `reason`, `duration_ms`, and `attached` if
 /// anything is.
 pub fn render_socket(change: &SocketChange) -> String {
-    let facts = socket_facts(change);
     let Some(reason) = change.end else {
-        return socket_body(SocketChange::CONNECTED, change.at, &facts);
+        return socket_body(SocketChange::CONNECTED, change.at, &socket_facts(change));
     };
-    let (came, went) = (change.socket.connected_at, change.at);
-    let ended = with_end(&facts, reason, (came, went));
-    let attached = change.socket.attached.as_ref();
-    let attached = attached.map(|it| format!(r#","attached":{it}"#)).unwrap_or_default();
-    socket_body(SocketChange::DISCONNECTED, change.at, &format!("{ended}{attached}"))
+    let ended = ended_socket_words(&change.socket, reason, change.at);
+    let (user, session) = (quoted(change.user.as_str()), change.session.0);
+    let data = format!(r#""user":{user},"session":{session},{ended}"#);
+    socket_body(SocketChange::DISCONNECTED, change.at, &data)
 }
 
 /// What hooks say of a socket, as members of an object: `user`, `session`, `socket`, `namespace`, `device` (if its client names
 /// one), `address`, `user_agent`, `transport`, `connected_at`, and what it was granted where hooks say that.
 pub fn socket_facts(change: &SocketChange) -> String {
-    let it = &change.socket;
     let (user, session) = (quoted(change.user.as_str()), change.session.0);
+    format!(r#""user":{user},"session":{session},{}"#, socket_words(&change.socket))
+}
+
+/// The same of one that went, without its user and the session.
+pub fn ended_socket_words(it: &SocketPortrait, reason: Reason, went: WallMs) -> String {
+    let ended = with_end(&socket_words(it), reason, (it.connected_at, went));
+    let attached = it.attached.as_ref();
+    let attached = attached.map(|it| format!(r#","attached":{it}"#)).unwrap_or_default();
+    format!("{ended}{attached}")
+}
+
+/// What [`socket_facts`] says beside the user and the session.
+pub fn socket_words(it: &SocketPortrait) -> String {
     let (namespace, transport) = (quoted(it.namespace.as_str()), it.transport);
     let device = it.device.as_ref().map(|it| format!(r#","device":{}"#, quoted(it.as_str())));
     let agent = it.user_agent.as_deref().map_or_else(|| "null".to_owned(), quoted);
@@ -88,7 +99,7 @@ pub fn socket_facts(change: &SocketChange) -> String {
     let (id, address, since) = (it.id, it.address, rfc3339(it.connected_at));
     let device = device.unwrap_or_default();
     format!(
-        r#""user":{user},"session":{session},"socket":"{id}","namespace":{namespace}{device},"address":"{address}","user_agent":{agent},"transport":"{transport}","connected_at":"{since}"{granted}"#
+        r#""socket":"{id}","namespace":{namespace}{device},"address":"{address}","user_agent":{agent},"transport":"{transport}","connected_at":"{since}"{granted}"#
     )
 }
 
@@ -168,7 +179,8 @@ pub fn rfc3339(at: WallMs) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }
 
-fn quoted(text: &str) -> String {
+/// A text in JSON.
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

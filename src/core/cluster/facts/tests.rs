@@ -1,5 +1,6 @@
 use super::{FactOp, UserDeparture, UserFacts};
-use crate::types::{Reason, Timestamp, UserId, WallMs};
+use crate::core::cluster::sockets::{SocketOp, SocketTold};
+use crate::types::{Reason, SocketId, Timestamp, UserId, WallMs};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,7 +159,8 @@ proptest! {
                             }
                             FactOp::Departed { .. }
                             | FactOp::EndGrace { .. }
-                            | FactOp::Describe { .. } => {}
+                            | FactOp::Describe { .. }
+                            | FactOp::Socket { .. } => {}
                         }
                     }
                     prop_assert!(told.values().all(|it| *it == 1));
@@ -186,4 +188,78 @@ proptest! {
             prop_assert!(rooms.is_none() || held[&user] == rooms, "{user}");
         }
     }
+}
+
+fn told(number: u8) -> SocketTold {
+    let socket = SocketId::from_bytes([number; SocketId::BYTES]);
+    SocketTold { socket, at: WallMs(1), since: WallMs(1), words: String::new() }
+}
+
+/// What is said, in short.
+fn said(facts: &mut UserFacts, max: usize) -> Vec<String> {
+    let word = |op: FactOp| match op {
+        FactOp::Up { .. } => "up".to_owned(),
+        FactOp::Down { .. } => "down".to_owned(),
+        FactOp::Socket { op: SocketOp::Came { told, is_retold }, .. } => {
+            format!("{} came{}", told.socket.bytes()[0], if is_retold { " again" } else { "" })
+        }
+        FactOp::Socket { op: SocketOp::Went(told), .. } => {
+            format!("{} went", told.socket.bytes()[0])
+        }
+        FactOp::Describe { .. }
+        | FactOp::Place { .. }
+        | FactOp::EndGrace { .. }
+        | FactOp::Departed { .. } => {
+            panic!("nobody said that")
+        }
+    };
+    facts.take(max).into_iter().map(word).collect()
+}
+
+#[test]
+fn sockets_are_told_of_between_the_coming_and_the_going_of_their_user() {
+    let (mut facts, ann) = (UserFacts::default(), user(1));
+    facts.up(&ann);
+    for number in 0..5 {
+        facts.socket_came(&ann, told(number));
+    }
+    facts.socket_went(&ann, told(0), false);
+    assert_eq!(said(&mut facts, 4), ["up", "0 came", "1 came", "2 came", "3 came"]);
+    for number in 1..5 {
+        facts.socket_went(&ann, told(number), false);
+    }
+    facts.socket_went(&ann, told(4), false);
+    facts.down(&ann, departure());
+    assert_eq!(said(&mut facts, 4), ["4 came", "0 went", "1 went", "2 went"]);
+    assert_eq!(said(&mut facts, 4), ["3 went", "4 went", "down"]);
+    assert_eq!(said(&mut facts, 4), Vec::<String>::new());
+}
+
+#[test]
+fn who_came_and_went_while_the_node_was_cut_off_is_not_told_of() {
+    let (mut facts, ann) = (UserFacts::default(), user(1));
+    facts.up(&ann);
+    facts.socket_came(&ann, told(1));
+    assert_eq!(said(&mut facts, 9), ["up", "1 came"]);
+    facts.socket_came(&ann, told(2));
+    facts.socket_went(&ann, told(2), true);
+    facts.socket_went(&ann, told(1), true);
+    assert_eq!(said(&mut facts, 9), ["1 went"], "of this one it was said that it is here");
+}
+
+#[test]
+fn a_new_incarnation_says_again_which_sockets_are_here_as_soon_as_their_user_speaks() {
+    let (mut facts, ann) = (UserFacts::default(), user(1));
+    facts.up(&ann);
+    facts.socket_came(&ann, told(1));
+    facts.socket_came(&ann, told(2));
+    facts.take(9);
+    facts.socket_went(&ann, told(2), false);
+    facts.slept();
+    facts.assert_again(None, Duration::from_mins(1), Timestamp(5));
+    assert_eq!(said(&mut facts, 9), Vec::<String>::new(), "whether it is here, nobody knows");
+    facts.verified(&ann);
+    assert_eq!(said(&mut facts, 9), ["up", "1 came"]);
+    facts.assert_again(Some(0), Duration::from_mins(1), Timestamp(6));
+    assert_eq!(said(&mut facts, 9), ["up", "1 came again"]);
 }

@@ -3,7 +3,8 @@
 use super::{EventId, LogQuestion, NodeMachine};
 use crate::core::cluster::incarnation::Incarnation;
 use crate::core::cluster::sessions::{SessionName, SessionOp};
-use crate::types::Timestamp;
+use crate::core::cluster::sockets::SocketTold;
+use crate::types::{Timestamp, UserId};
 use std::time::Duration;
 
 impl NodeMachine {
@@ -37,6 +38,17 @@ impl NodeMachine {
     /// A number was given that the answer to a question holds: whatever is lost from now on, it is not given again.
     pub fn saw(&mut self, number: u64) {
         self.seen = self.seen.max(number);
+    }
+
+    /// Hooks tell that a socket of a user has come, who is here.
+    pub fn socket_came(&mut self, user: &UserId, told: SocketTold) {
+        self.facts.socket_came(user, told);
+    }
+
+    /// The same of one that goes. What came and goes while this node is cut off is not told.
+    pub fn socket_went(&mut self, user: &UserId, told: SocketTold) {
+        let is_cut_off = !self.is_attached();
+        self.facts.socket_went(user, told, is_cut_off);
     }
 
     /// Something about the session of a client is to be kept where all agree: by the next batch, before its events.
