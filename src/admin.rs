@@ -59,7 +59,6 @@ mod answered;
 mod attached;
 mod blocks;
 mod bulk;
-mod clustered;
 mod console;
 mod context;
 mod cursor;
@@ -175,8 +174,6 @@ pub struct AdminState {
     pub clock: Clock,
     /// Requests that must not stay half done run here.
     pub tasks: Tasks,
-    /// Whether this is a node among many.
-    pub is_clustered: bool,
     /// What requests with a name were answered, on all nodes, if there are others.
     pub shared_answers: Option<ClusterAnswers>,
     /// The page of `userline dev`; `None` in production.
@@ -196,13 +193,9 @@ impl Admin {
         let dev = state.dev.clone();
         let (mut router, document) = routes().split_for_parts();
         let document = openapi::render(&document, SchemaRules { ttl_max: state.inbox.keep });
-        let is_clustered = state.is_clustered;
         let context = state.share(document);
         if let Some(dev) = dev {
             router = router.merge(console::router(dev));
-        }
-        if is_clustered {
-            router = router.layer(middleware::from_fn(clustered::refuse));
         }
         let router = router
             .fallback(error::no_route)
@@ -256,7 +249,6 @@ impl AdminState {
             metrics,
             clock,
             tasks,
-            is_clustered: _,
             shared_answers,
             dev: _,
         } = self;

@@ -284,7 +284,7 @@ impl Sections {
             socketio: self.socketio?,
             log: self.log?,
         };
-        cluster::refused::check(reader, &config);
+        cluster::needs::check(reader, &config);
         Ok(config)
     }
 }

@@ -30,8 +30,6 @@ pub(super) enum Code {
     UnsupportedMediaType,
     /// Nobody but the server, or the client library, may send this event.
     ReservedEvent,
-    /// It is not built yet for several nodes.
-    NotInCluster,
     /// A bug.
     Internal,
     /// Not now.
@@ -40,7 +38,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All of them.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::InvalidArgument,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -52,7 +50,6 @@ impl Code {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::ReservedEvent,
-        Self::NotInCluster,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -71,7 +68,6 @@ impl Code {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ReservedEvent => CommandCode::ReservedEvent.as_str(),
-            Self::NotInCluster => "not_in_cluster",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }
@@ -90,7 +86,6 @@ impl Code {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ReservedEvent => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotInCluster => StatusCode::NOT_IMPLEMENTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -111,7 +106,6 @@ impl Code {
             | Self::IdempotencyMismatch
             | Self::UnsupportedMediaType
             | Self::ReservedEvent
-            | Self::NotInCluster
             | Self::Internal => None,
         }
     }

@@ -1,6 +1,5 @@
 //! The OpenAPI document, generated from the handlers that answer.
 
-use super::clustered;
 use super::context::AdminContext;
 use super::error::{ArgumentFailures, Failures};
 use super::extract::NoParameters;
@@ -74,9 +73,6 @@ pub(super) fn render(document: &utoipa::openapi::OpenApi, rules: SchemaRules) ->
     let mut document = serde_json::to_value(document).unwrap_or_default();
     if let Some(schemas) = document.pointer_mut("/components/schemas") {
         rules.merge_into(schemas);
-    }
-    if let Some(paths) = document.get_mut("paths") {
-        clustered::document(paths);
     }
     document.to_string().into()
 }

@@ -164,7 +164,6 @@ impl AppParts {
             metrics,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
-            is_clustered: self.home.cluster().is_some(),
             shared_answers: self.shared_answers(config),
             dev,
         }

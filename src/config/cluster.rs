@@ -2,7 +2,7 @@
 
 mod agreement;
 mod forward;
-pub(super) mod refused;
+pub(super) mod needs;
 
 pub use forward::ForwardConfig;
 

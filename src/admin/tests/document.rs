@@ -6,7 +6,6 @@ mod restricted;
 use super::fixture::{ALL, Answer, Client, Fixture, ONE, PAYLOAD_MAX, request};
 use super::hooks::{DEAD, has};
 use super::schema::Schemas;
-use crate::admin::clustered::REFUSED;
 use crate::types::{FamilyId, Grants, ResumeTicket, WallMs};
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -144,7 +143,6 @@ async fn every_operation_answers_as_the_document_says() {
         walk.check(index, &answer);
     }
     unavailable(&api, &mut walk).await;
-    not_in_a_cluster(&mut walk).await;
     for operation in &walk.operations {
         // A 500 is a bug: there is none to call. For a 202 there have to be other nodes, which do not answer.
         let is_alone = |it: &u16| *it != 503 || !ONLY_IN_CLUSTER.contains(&operation.id());
@@ -236,26 +234,6 @@ async fn unavailable(api: &Fixture, walk: &mut Walk) {
         let answer = api.send(request(operation.method.clone(), &path, ALL, body)).await;
         assert_eq!(answer.status.as_u16(), 503, "{path}: {answer:?}");
         walk.check(index, &answer);
-    }
-}
-
-/// Everything that is not built yet for several nodes.
-async fn not_in_a_cluster(walk: &mut Walk) {
-    let api = Fixture::clustered();
-    let client = api.connect("ann", "/", &["org:7"]).await;
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cluster.md"));
-    let page = page.unwrap();
-    for (method, path) in REFUSED {
-        let is_it = |it: &Operation| it.method == method && it.path == path;
-        let index = walk.operations.iter().position(is_it).expect(path);
-        let id = walk.operations[index].id();
-        let mut good = CALLS.iter().filter(|(it, .., status)| (*it, *status) == (id, 200));
-        let (_, call, body, _) = good.next().unwrap();
-        let answer = api.send(request(method.clone(), &fill(call, &client), ALL, body)).await;
-        assert_eq!(answer.status.as_u16(), 501, "{method} {path}: {answer:?}");
-        assert_eq!(answer.error().0, "not_in_cluster");
-        walk.check(index, &answer);
-        assert!(page.contains(path), "docs/cluster.md does not name {method} {path}");
     }
 }
 

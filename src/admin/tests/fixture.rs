@@ -99,25 +99,20 @@ impl Fixture {
     }
 
     pub(super) fn with_ready(ready: Ready) -> Self {
-        Self::build(ready, None, false)
+        Self::build(ready, None)
     }
 
     pub(super) fn with_page(dev: DevConsole) -> Self {
-        Self::build(Ready::new(|| Ok(())), Some(dev), false)
+        Self::build(Ready::new(|| Ok(())), Some(dev))
     }
 
-    /// As on a node among many.
-    pub(super) fn clustered() -> Self {
-        Self::build(Ready::new(|| Ok(())), None, true)
-    }
-
-    fn build(ready: Ready, dev: Option<DevConsole>, is_clustered: bool) -> Self {
+    fn build(ready: Ready, dev: Option<DevConsole>) -> Self {
         let app = TestApp::with(configure);
         let AppParts { connections, sockets, tasks, .. } = app.parts.clone();
         let store = app.store.clone();
         let realtime = app.realtime.clone();
         let state = app.parts.admin_state(&app.config, &realtime, Metrics::new(), dev);
-        let admin = Admin::new(AdminState { ready, is_clustered, ..state });
+        let admin = Admin::new(AdminState { ready, ..state });
         let trouble = Arc::default();
         Self { admin, realtime, connections, trouble, store, sockets, tasks, app }
     }

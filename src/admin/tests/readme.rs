@@ -46,8 +46,7 @@ fn next_code(code: Code) -> Option<Code> {
         Code::IdempotencyMismatch => Code::PayloadTooLarge,
         Code::PayloadTooLarge => Code::UnsupportedMediaType,
         Code::UnsupportedMediaType => Code::ReservedEvent,
-        Code::ReservedEvent => Code::NotInCluster,
-        Code::NotInCluster => Code::Internal,
+        Code::ReservedEvent => Code::Internal,
         Code::Internal => Code::Unavailable,
         Code::Unavailable => return None,
     })

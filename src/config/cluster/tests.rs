@@ -1,4 +1,3 @@
-use super::refused::RULES;
 use crate::config::{Config, Sources};
 use crate::core::cluster::agreement::Agreement;
 use std::time::Duration;
@@ -64,30 +63,6 @@ fn nodes_that_hand_on_requests_know_each_other_and_where_they_are() {
     ] {
         let error = with(&settings).unwrap_err();
         assert!(error.starts_with(key) && error.lines().count() == 1, "{error}");
-    }
-}
-
-#[test]
-fn what_one_node_would_do_alone_is_refused_by_key() {
-    let redis = ("cluster.redis", "redis://localhost");
-    // What the others mean something with.
-    let with = [
-        ("hooks.url", "https://example.com/"),
-        ("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-    ];
-    let on: [(&str, &str); 0] = [];
-    assert!(RULES.iter().map(|it| it.0).eq(on.map(|it| it.0)), "each is tried");
-    for setting in on {
-        load(&[&with[..], &[setting]].concat()).unwrap();
-        let errors = load(&[&with[..], &[redis, setting]].concat()).unwrap_err();
-        assert!(errors.starts_with(setting.0) && errors.lines().count() == 1, "{errors}");
-    }
-    let page = include_str!("../../../docs/cluster.md");
-    for (key, ..) in RULES {
-        assert!(
-            page.contains(&format!("`{key}`")),
-            "docs/cluster.md does not say that {key} is refused"
-        );
     }
 }
 
