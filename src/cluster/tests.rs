@@ -13,6 +13,7 @@ mod erasing;
 mod faults;
 mod feed;
 mod guards;
+mod guests;
 mod hooked;
 mod inboxes;
 mod mutants;

@@ -83,14 +83,21 @@ local function hand_out(seq)
   end
 end
 
+-- Whether anybody is told of the user: of a guest if the nodes agree on it.
+local function is_told_of(user)
+  return string.sub(user, 1, 6) ~= 'guest:' or redis.call('HGET', P .. 'agreed', 'guests.hooks') ~= 'false'
+end
+
 -- A presence change: one number, one event, one delivery for each endpoint. `session` is false for one that begins. What the user
 -- was granted, and what is attached to the session, follow in the event if they are there.
 local function announce(kind, user, session, reason, closed, granted, attached)
   local seq, more = text(numbers(1)), {}
   if granted then more[1], more[2] = 'g', granted end
   if attached then more[#more + 1], more[#more + 2] = 'a', attached end
-  record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed, unpack(more))
-  hand_out(seq)
+  if is_told_of(user) then
+    record(seq, 'k', kind, 'u', user, 's', session or seq, 'r', reason, 'c', closed, unpack(more))
+    hand_out(seq)
+  end
   moved(user, seq)
   return seq
 end

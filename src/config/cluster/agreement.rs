@@ -66,6 +66,8 @@ impl Config {
             Term::shown("hooks.endpoints", sorted(endpoints)),
             Term::shown("hooks.identity", self.hooks.identity.to_string()),
             Term::shown("hooks.events", sockets_in_hooks(self.hooks.sockets)),
+            // common.lua reads it.
+            Term::shown("guests.hooks", self.guests.has_hooks.to_string()),
             Term::hidden("auth", fingerprint(key, &identity(&self.auth))),
         ];
         Some(Agreement { must, should })

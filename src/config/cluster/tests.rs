@@ -101,6 +101,7 @@ fn what_nodes_agree_on_follows_the_configuration_and_shows_no_secret() {
         (("cluster.durability", "replica"), "cluster.durability"),
         (("store.keep_events", "8d"), "store.keep_events"),
         (("hooks.retry_for", "71h"), "hooks.retry_for"),
+        (("guests.hooks", "true"), "guests.hooks"),
         (("limits.restricted_users", "7"), "limits.restricted_users"),
         (("limits.memberships", "7"), "limits.memberships"),
         (("limits.memberships_per_user", "7"), "limits.memberships_per_user"),
