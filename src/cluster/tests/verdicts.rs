@@ -86,6 +86,7 @@ impl World {
             of_node.void.remove(&pid);
         }
         let user = self.clients.all[client].user;
+        self.tell_end(node, user, number);
         self.down(node, user);
         if self.clients.all[client].at == Some((node, number)) {
             self.drop_client(client);
