@@ -120,7 +120,7 @@ while i <= #ARGV do
     if keep(user, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]) then
       local namespace = ARGV[i + 7]
       redis.call('HSET', P .. 's:' .. user, 'n', namespace)
-      away(namespace .. ' ' .. ARGV[i + 2], user, ARGV[i + 4], ARGV[i + 9])
+      away(namespace .. ',' .. ARGV[i + 2], user, ARGV[i + 4], ARGV[i + 9])
       away(namespace, user, ARGV[i + 4], ARGV[i + 8])
     end
     i = i + 10

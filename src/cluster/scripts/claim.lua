@@ -12,7 +12,7 @@ if s[1] == user then
   redis.call('PEXPIRE', key, ARGV[5])
   if s[4] then
     redis.call('HDEL', key, 'n')
-    redis.call('ZREM', P .. 'away:' .. s[4] .. ' ' .. user, ARGV[2])
+    redis.call('ZREM', P .. 'away:' .. s[4] .. ',' .. user, ARGV[2])
     redis.call('ZREM', P .. 'away:' .. s[4], ARGV[2])
   end
 end

@@ -23,7 +23,7 @@
 --   sockets:<i>  hash    sockets that hooks tell of: see sockets.lua
 --   to:<inc>     stream  what others told this incarnation alone: f = who, m = what
 --   s:<session>  hash    u = user; o = the socket that has it; d = what a node needs to go on with it; n = namespace, if away
---   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns> <user> those of one user
+--   away:<ns>    zset    sessions of clients that are away -> since when (ms); away:<ns>,<user> those of one user: no namespace has a comma
 --   due          zset    lingering users -> when they go offline (ms)
 --   log          stream  the bus; the id of an entry is its last number
 --   events       stream  what hooks tell: presence changes, and k = hook: t = its type, b = its body; the id is the sequence number;

@@ -85,7 +85,7 @@ if op == 'traces' then
   redis.call('ZREM', P .. 'moved', user)
   redis.call('SREM', P .. 'again', user)
   for i = 4, #ARGV do
-    local list = P .. 'away:' .. ARGV[i] .. ' ' .. user
+    local list = P .. 'away:' .. ARGV[i] .. ',' .. user
     for _, name in ipairs(redis.call('ZRANGE', list, 0, -1)) do
       redis.call('DEL', P .. 's:' .. name)
       redis.call('ZREM', P .. 'away:' .. ARGV[i], name)

@@ -3,7 +3,8 @@
 use super::directed::{Bench, Node, needs};
 use super::mutants::Mutant;
 use super::parts::user_id;
-use crate::core::cluster::sessions::{KeptSession, SessionOp};
+use crate::core::cluster::sessions::{AwayBounds, KeptSession, SessionOp};
+use crate::types::UserId;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -77,4 +78,28 @@ fn a_session_is_found_by_its_user_only() {
         let of_another = bench.claim(2, "b/2").session;
         of_another.is_none() && is(found(bench, "a/1").as_ref(), "a/1", "first")
     });
+}
+
+#[test]
+fn a_namespace_that_reads_like_another_one_with_a_user_has_its_own_bounds() {
+    let mut bench = Bench::new(None);
+    let mut node = bench.attach("run", None, "a.1");
+    for (name, user, namespace) in
+        [("one", "b", "/a"), ("two", "c", "/a b"), ("three", "d", "/a b")]
+    {
+        let bounds = AwayBounds { namespace: namespace.into(), of_namespace: 2, of_user: 1 };
+        let kept = KeptSession {
+            user: UserId::parse(user).unwrap(),
+            owner: "a/1".into(),
+            kept_for: Duration::from_hours(1),
+            record: Bytes::from_static(b"record"),
+            is_new: true,
+            away: Some(bounds),
+        };
+        bench.apply_all(&mut node, Vec::new(), vec![(name.into(), SessionOp::Keep(kept))], &[]);
+    }
+    let mut kept = bench.ask_redis(&["KEYS", "s:*"]);
+    kept.sort_unstable();
+    let names: Vec<&str> = kept.iter().filter_map(|it| it.rsplit(':').next()).collect();
+    assert_eq!(names, ["one", "three", "two"], "none makes room for another's");
 }

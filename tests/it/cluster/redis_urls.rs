@@ -60,7 +60,7 @@ async fn certificates_are_verified_and_what_is_wrong_is_said_without_the_passwor
     let refused = [
         (refused.0, "cannot be spoken to with TLS", 70),
         // It waits for the end of what is no command.
-        (refused.1, "did not answer in time", 70),
+        (refused.1, "does this port speak TLS?", 70),
         (refused.2, "refuses user or password", 70),
         (refused.3, "refuses user or password", 70),
         (refused.4, "cluster.redis: must have nothing behind #", 78),
