@@ -15,8 +15,15 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 /// For an answer that comes, on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
-async fn answered(engine: &Engine) {
-    until("it has answered", || engine.connection.lock().pinged_at.is_none().then_some(())).await;
+/// When the ping that waits for an answer was sent.
+fn asked(engine: &Engine) -> Option<Timestamp> {
+    engine.connection.lock().pinged_at
+}
+
+/// Waits until the ping of that moment is answered. On a busy machine the next one waits for its answer by then.
+async fn answered(engine: &Engine, ping: Option<Timestamp>) {
+    let is_over = || asked(engine).is_none_or(|it| Some(it) != ping);
+    until("it has answered", || is_over().then_some(())).await;
 }
 
 #[tokio::test]
@@ -26,8 +33,9 @@ async fn a_client_that_answers_is_pinged_again_and_again() {
 
     for _ in 0..3 {
         assert_eq!(client.next().await.unwrap(), b"2");
+        let ping = asked(&engine);
         client.send(b"3").await;
-        answered(&engine).await;
+        answered(&engine, ping).await;
     }
     assert!(!engine.connection.is_closed());
 }
@@ -65,8 +73,9 @@ async fn a_client_that_polls_is_pinged_by_the_answer_of_a_poll() {
 
     for _ in 0..2 {
         assert_eq!(client.poll().await.packets(), [b"2"]);
+        let ping = asked(&engine);
         assert_eq!(client.post(b"3").await.status, 200);
-        answered(&engine).await;
+        answered(&engine, ping).await;
     }
     assert!(!engine.connection.is_closed());
 }
@@ -133,8 +142,9 @@ async fn a_slow_but_steady_reader_is_not_closed_while_a_ping_stands_behind_what_
 
     let answers = engine.connection.now().since(begun);
     assert!(3 * SLOW < answers, "it took several times the timeout: {answers:?}");
+    let ping = asked(&engine);
     client.send(b"3").await;
-    answered(&engine).await;
+    answered(&engine, ping).await;
     assert!(!engine.connection.is_closed() && !server.connections.is_empty());
 }
 
