@@ -2,7 +2,7 @@
 
 use super::clients::{Audience, Promise, ROOMS};
 use super::mutants::Mutant;
-use super::parts::{SimEvent, user_id};
+use super::parts::{Answer, SimEvent, user_id};
 use super::sockets::{Joined, audience, id_of, name, owner, room};
 use super::world::World;
 use crate::core::cluster::incarnation::Epoch;
@@ -144,6 +144,13 @@ impl World {
             let entry = client.entries.iter().rfind(|it| it.0 <= place);
             let is_before =
                 |it: &SimEvent| entry.is_some_and(|entry| entry.1 == it.node && it.at < entry.2);
+            // Handed out before its node could know what stands before it in the log.
+            let it = &self.events[*event];
+            if matches!(it.answer, Answer::Degraded)
+                && entry.is_some_and(|entry| entry.1 == it.node)
+            {
+                continue;
+            }
             let is_about = |it: &SimEvent| session.at <= it.at && !is_before(it);
             let is_unheeded = |it: &SimEvent| {
                 let place = it.place.as_ref().filter(|it| it.0 == *epoch && it.0 == session.epoch);
